@@ -1,0 +1,92 @@
+"""One frame in, one calibrated answer out; `none` is an answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from .engine import Engine, OnnxEngine
+from .model_info import ModelInfo
+from .preprocess import letterbox_into
+from .probabilities import softmax
+
+NO_POSE = "none"
+DEFAULT_MODEL = Path(__file__).parent / "models" / "default.onnx"
+
+Floats = npt.NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answer for one frame.
+
+    pose: one of the labels, or `none`.  confidence: calibrated probability of that answer, 0 to 1 (for `none`: that
+    no single pose is shown, 1 minus the best pose's probability).  probabilities: label -> probability, sum 1.
+    """
+
+    pose: str
+    confidence: float
+    probabilities: dict[str, float]
+
+
+class PoseClassifier:
+    """Classify single frames.  One person in view is assumed."""
+
+    def __init__(self, model: str | Path | None = None, device: str = "auto") -> None:
+        """Load a pose model (.onnx; the shipped one if None).  device: auto, cpu, cuda or tensorrt.
+
+        Raises ModelError, DeviceError or MissingPackageError, each with what to do.
+        """
+        self._use(OnnxEngine(Path(model) if model is not None else DEFAULT_MODEL, device))
+
+    @classmethod
+    def from_engine(cls, engine: Engine) -> PoseClassifier:
+        """Classify with an engine made elsewhere."""
+        classifier = cls.__new__(cls)
+        classifier._use(engine)
+        return classifier
+
+    def _use(self, engine: Engine) -> None:
+        self.engine = engine
+        self._batch = np.empty((1, engine.info.size, engine.info.size, 3), np.uint8)
+
+    @property
+    def info(self) -> ModelInfo:
+        """What the model says of itself."""
+        return self.engine.info
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Labels in the order of the probabilities."""
+        return self.engine.info.labels
+
+    def probabilities(self, frame_bgr: npt.NDArray[np.generic]) -> Floats:
+        """Calibrated probabilities, float64 (C,).  frame_bgr: uint8 (H, W, 3) BGR; grey and BGRA are taken too."""
+        letterbox_into(frame_bgr, self._batch[0])
+        return softmax(self.engine.run(self._batch)[0] / self.info.temperature)
+
+    def classify(self, frame_bgr: npt.NDArray[np.generic]) -> Prediction:
+        """Classify one frame.  Raises ValueError if it is no uint8 image."""
+        probabilities = self.probabilities(frame_bgr)
+        pose, confidence = choose_answer(probabilities, self.labels, self.info.threshold)
+        return Prediction(pose, confidence, dict(zip(self.labels, probabilities.tolist(), strict=True)))
+
+
+def choose_answer(probabilities: Floats, labels: tuple[str, ...], threshold: float) -> tuple[str, float]:
+    """Choose pose and confidence from calibrated probabilities, float (C,): `none` unless a pose is sure enough."""
+    best = best_pose(probabilities, labels)
+    confidence = float(probabilities[best])
+    is_pose = confidence >= threshold and confidence >= probabilities.max()
+    return (labels[best], confidence) if is_pose else (NO_POSE, 1 - confidence)
+
+
+def best_pose(probabilities: Floats, labels: tuple[str, ...]) -> int:
+    """Index of the likeliest label that is a pose.  probabilities: float (C,)."""
+    if NO_POSE not in labels:
+        return int(np.argmax(probabilities))
+    poses = np.array(probabilities, dtype=np.float64)
+    poses[labels.index(NO_POSE)] = -1
+    return int(np.argmax(poses))

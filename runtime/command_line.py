@@ -1,0 +1,48 @@
+"""What all four commands share: one line and exit code 2 for bad input, a traceback for a bug."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable
+
+from .errors import YogaLiveError
+
+
+class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Keep examples as they are written, and show defaults."""
+
+
+def run_command(name: str, run: Callable[[argparse.Namespace], None], args: argparse.Namespace) -> int:
+    """Run a command's body.  Returns the exit code: 0, 2 (bad input, one line on stderr) or 130 (Ctrl-C)."""
+    logging.basicConfig(level=logging.INFO, format=f"{name}: %(message)s", stream=sys.stderr, force=True)
+    for noisy in ("onnxscript", "onnx_ir", "torch", "matplotlib", "PIL"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    try:
+        run(args)
+    except YogaLiveError as error:
+        print(f"{name}: error: {error}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("yoga_live"):
+            raise
+        print(
+            f"{name}: error: the package {error.name!r} is not installed; {_install_hint(name)}",
+            file=sys.stderr,
+        )
+        return 2
+    except KeyboardInterrupt:
+        print(f"\n{name}: stopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _install_hint(name: str) -> str:
+    extras = {
+        "yoga-train": "train",
+        "yoga-export": "export,cpu",
+        "yoga-calibrate": "export,cpu",
+        "yoga-live": "cpu",
+    }
+    return f'run: pip install "yoga-live[{extras[name]}]"'

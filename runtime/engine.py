@@ -1,0 +1,123 @@
+"""Running a pose model.  An engine takes letterboxed frames and gives logits and class maps."""
+
+from __future__ import annotations
+
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import DeviceError, MissingPackageError, ModelError
+from .model_info import METADATA_KEY, ModelInfo
+from .preprocess import Frame
+
+DEVICES = ("auto", "cpu", "cuda", "tensorrt")
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
+
+Floats = npt.NDArray[np.float32]
+
+
+class Engine(Protocol):
+    """What the live loop needs of any engine."""
+
+    info: ModelInfo
+    device: str
+
+    def run(self, frames: Frame) -> Floats:
+        """frames: uint8 (N, S, S, 3) BGR.  Returns logits, float32 (N, C)."""
+        ...
+
+    def run_maps(self, frames: Frame) -> tuple[Floats, Floats]:
+        """Return logits (N, C) and class maps, float32 (N, C, h, w), whose mean plus bias is the logits."""
+        ...
+
+
+class OnnxEngine:
+    """ONNX Runtime; another device than the one asked for by name is an error, never a fall-back."""
+
+    def __init__(self, path: Path, device: str = "auto") -> None:
+        onnxruntime = import_onnxruntime()
+        self.device = _choose_device(device, onnxruntime.get_available_providers())
+        if not path.is_file():
+            raise ModelError(f"the model {path} does not exist; make one with yoga-export onnx, or leave --model out")
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3  # errors only: a session that starts is no news
+        try:
+            session = onnxruntime.InferenceSession(str(path), options, providers=[PROVIDERS[self.device]])
+        except Exception as error:  # ONNX Runtime's exceptions share no public base but Exception
+            raise ModelError(f"{path} can't be loaded as an ONNX model: {str(error).splitlines()[0]}") from error
+        if PROVIDERS[self.device] not in session.get_providers():
+            raise DeviceError(
+                f"ONNX Runtime was asked for {PROVIDERS[self.device]} but started with {session.get_providers()}; "
+                "check the driver and CUDA libraries, or use --device cpu"
+            )
+        self.info = _read_info(session, path)
+        self._session: Any = session
+
+    def run(self, frames: Frame) -> Floats:
+        """Logits, float32 (N, C)."""
+        return self._session.run(["logits"], {"frames": frames})[0]
+
+    def run_maps(self, frames: Frame) -> tuple[Floats, Floats]:
+        """Logits, float32 (N, C), and class maps, float32 (N, C, h, w)."""
+        logits, maps = self._session.run(["logits", "maps"], {"frames": frames})
+        return logits, maps
+
+    def measure_latency(self, repeats: int = 100) -> list[float]:
+        """Time the network alone, batch 1, in milliseconds, after ten warm-up runs."""
+        frames = np.random.default_rng(0).integers(0, 256, (1, self.info.size, self.info.size, 3), dtype=np.uint8)
+        times_ms = []
+        for _ in range(repeats + 10):
+            started_s = time.perf_counter()
+            self.run(frames)
+            times_ms.append((time.perf_counter() - started_s) * 1000)
+        return times_ms[10:]
+
+
+def import_onnxruntime() -> Any:
+    """Import ONNX Runtime.  Raises MissingPackageError where it is absent, or its two wheels hide each other."""
+    installed = {dist.metadata["Name"] for dist in metadata.distributions(name="onnxruntime")}
+    both = installed and any(metadata.distributions(name="onnxruntime-gpu"))
+    if both:
+        raise MissingPackageError(
+            "onnxruntime and onnxruntime-gpu are both installed, which gives the CPU only; run: "
+            "pip uninstall -y onnxruntime onnxruntime-gpu, then pip install the one you want"
+        )
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingPackageError(
+            f'no engine is installed ({error}); run: pip install "yoga-live[cpu]" (or [gpu] with an NVIDIA GPU)'
+        ) from error
+    return onnxruntime
+
+
+def _choose_device(device: str, available: list[str]) -> str:
+    if device not in DEVICES:
+        raise DeviceError(f"the device {device!r} is not known; choose one of {', '.join(DEVICES)}")
+    if device == "auto":
+        return "cuda" if PROVIDERS["cuda"] in available else "cpu"
+    if PROVIDERS[device] not in available:
+        raise DeviceError(
+            f"--device {device} needs {PROVIDERS[device]}, but this ONNX Runtime has {', '.join(available)}; "
+            'run: pip install "yoga-live[gpu]" (instead of [cpu]), or use --device cpu'
+        )
+    return device
+
+
+def _read_info(session: Any, path: Path) -> ModelInfo:
+    document = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    if document is None:
+        raise ModelError(f"{path} is an ONNX file but no pose model of yoga-live; export one with yoga-export onnx")
+    info = ModelInfo.from_json(document)
+    inputs = {item.name: item.shape for item in session.get_inputs()}
+    outputs = {item.name: item.shape for item in session.get_outputs()}
+    expected = [info.size, info.size, 3]
+    if list(inputs.get("frames", []))[1:] != expected or "maps" not in outputs or "logits" not in outputs:
+        raise ModelError(f"{path} should take `frames` (N, {info.size}, {info.size}, 3) and give `logits` and `maps`")
+    if outputs["logits"][-1] != len(info.labels):
+        raise ModelError(f"{path} gives {outputs['logits'][-1]} logits but names {len(info.labels)} labels")
+    return info

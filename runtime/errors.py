@@ -1,0 +1,39 @@
+"""What can go wrong, as one small family: every message says what was wrong, what was seen, what to do."""
+
+from __future__ import annotations
+
+
+class YogaLiveError(Exception):
+    """Anything that a command reports as one line and exit code 2."""
+
+
+class OptionError(YogaLiveError):
+    """An option or a combination of options that can't be honoured."""
+
+
+class MissingPackageError(YogaLiveError):
+    """A package that this command needs is not installed, or clashes with another."""
+
+
+class PhotoError(YogaLiveError):
+    """A picture that can't be decoded."""
+
+
+class ModelError(YogaLiveError):
+    """A model file that can't be read, or is not what it says."""
+
+
+class DeviceError(YogaLiveError):
+    """A device (GPU, display) that was asked for and isn't there."""
+
+
+class SourceError(YogaLiveError):
+    """A camera or video that can't be opened or read."""
+
+
+class OutputError(YogaLiveError):
+    """A file that can't be written, or would be overwritten."""
+
+
+class RunError(YogaLiveError):
+    """A training run or photo folder that lacks what is needed from it."""

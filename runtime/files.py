@@ -1,0 +1,47 @@
+"""Writing files so that nothing the user had is lost or half-written."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from .errors import OutputError
+
+
+def check_output(path: Path, *, force: bool = False) -> None:
+    """Refuse early an output that exists or whose folder doesn't.  Raises OutputError."""
+    if path.exists() and not force:
+        raise OutputError(f"{path} exists already; give another name, or --force to replace it")
+    if not path.parent.is_dir():
+        raise OutputError(f"the folder {path.parent} does not exist; make it first: mkdir -p {path.parent}")
+    if not os.access(path.parent, os.W_OK):
+        raise OutputError(f"the folder {path.parent} can't be written to; choose another place")
+
+
+@contextmanager
+def write_then_rename(path: Path) -> Iterator[Path]:
+    """Yield a temporary name beside `path`; it takes the real name when the block ends without an error.
+
+    The suffix is kept, because encoders choose their format by it.
+    """
+    temporary = path.with_name(f".{path.stem}.part{os.getpid()}{path.suffix}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text in one step: the old content or the new, never half of it."""
+    with write_then_rename(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON for people: indented, Unicode as it is."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")

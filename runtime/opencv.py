@@ -1,0 +1,19 @@
+"""The one place that imports OpenCV, so that its absence is one clear line."""
+
+from __future__ import annotations
+
+from .errors import MissingPackageError
+
+try:
+    import cv2
+except ImportError as error:
+    if "libGL" in str(error) or "libgthread" in str(error) or "libglib" in str(error):
+        raise MissingPackageError(
+            f"OpenCV is installed but a system library is missing ({error}); run: apt-get install libgl1 libglib2.0-0"
+        ) from error
+    raise MissingPackageError(
+        f'OpenCV is not installed ({error}); run: pip install "yoga-live[cpu]" '
+        "(on a Jetson use the system's OpenCV: python3 -m venv --system-site-packages)"
+    ) from error
+
+__all__ = ["cv2"]

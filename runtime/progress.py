@@ -1,0 +1,71 @@
+"""A progress line on stderr: how far, how fast, how long still.
+
+Forty lines instead of a library, because `yoga-live` installs on a Jetson with three packages.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TextIO, TypeVar
+
+T = TypeVar("T")
+
+
+def format_duration(seconds: float) -> str:
+    """Format seconds as m:ss or h:mm:ss."""
+    whole = max(0, round(seconds))
+    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+class Progress:
+    """Show a bar on a terminal; elsewhere (a log file) one line every ten seconds."""
+
+    def __init__(self, title: str, total: float | None, unit: str = "", stream: TextIO | None = None) -> None:
+        self._title, self._total, self._unit = title, total, unit
+        self._stream = stream or sys.stderr
+        self._on_terminal = self._stream.isatty()
+        self._started_s = self._shown_s = time.monotonic()
+        self._done, self._note = 0.0, ""
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._show()
+        self._stream.write("\n" if self._on_terminal else "")
+        self._stream.flush()
+
+    def advance(self, amount: float = 1, note: str = "") -> None:
+        """Count work done; `note` (loss, accuracy, a pose) is shown at the end of the line."""
+        self._done += amount
+        self._note = note or self._note
+        now = time.monotonic()
+        if now - self._shown_s >= (0.1 if self._on_terminal else 10.0):
+            self._shown_s = now
+            self._show()
+
+    def _show(self) -> None:
+        elapsed_s = max(time.monotonic() - self._started_s, 1e-9)
+        rate = self._done / elapsed_s
+        parts = [f"{self._title} {self._done:.0f}"]
+        if self._total:
+            share = min(self._done / self._total, 1.0)
+            filled = round(share * 24)
+            left = (self._total - self._done) / rate if rate > 0 else 0.0
+            parts = [f"{self._title} [{'#' * filled}{'.' * (24 - filled)}] {share:4.0%}"]
+            parts.append(f"{format_duration(elapsed_s)} < {format_duration(left)}")
+        parts.append(f"{rate:.1f} {self._unit}/s" if self._unit else "")
+        line = "  ".join(part for part in [*parts, self._note] if part)
+        self._stream.write(f"\r\x1b[K{line}" if self._on_terminal else f"{line}\n")
+        self._stream.flush()
+
+
+def track(items: Iterable[T], title: str, total: float | None = None, unit: str = "") -> Iterator[T]:
+    """Iterate over `items` under a progress line."""
+    with Progress(title, total, unit) as progress:
+        for item in items:
+            yield item
+            progress.advance()

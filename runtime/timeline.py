@@ -1,0 +1,71 @@
+"""A timeline as CSV, JSON or WebVTT, by suffix."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+from .classifier import NO_POSE
+from .errors import OutputError
+from .files import write_text
+from .pose_names import display_name
+from .session import Segment
+
+FORMATS = (".csv", ".json", ".vtt")
+
+
+def check_format(path: Path) -> None:
+    """Raise OutputError unless the suffix names a format."""
+    if path.suffix.lower() not in FORMATS:
+        raise OutputError(f"{path} has no timeline suffix; use one of {', '.join(FORMATS)}")
+
+
+def write_timeline(path: Path, segments: tuple[Segment, ...]) -> None:
+    """Write the segments; `none` is in CSV and JSON, WebVTT (chapters in a player) names the poses only."""
+    writers = {".csv": format_csv, ".json": format_json, ".vtt": format_vtt}
+    write_text(path, writers[path.suffix.lower()](segments))
+
+
+def format_csv(segments: tuple[Segment, ...]) -> str:
+    """start_s,end_s,pose,confidence with milliseconds."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(("start_s", "end_s", "pose", "confidence"))
+    for segment in segments:
+        writer.writerow((f"{segment.start_s:.3f}", f"{segment.end_s:.3f}", segment.pose, f"{segment.confidence:.3f}"))
+    return buffer.getvalue()
+
+
+def format_json(segments: tuple[Segment, ...]) -> str:
+    """A list of objects with the CSV's columns."""
+    rows = [
+        {
+            "start_s": round(segment.start_s, 3),
+            "end_s": round(segment.end_s, 3),
+            "pose": segment.pose,
+            "confidence": round(segment.confidence, 3),
+        }
+        for segment in segments
+    ]
+    return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
+
+
+def format_vtt(segments: tuple[Segment, ...]) -> str:
+    """WebVTT cues (W3C), one a pose."""
+    cues = [
+        f"{_clock(segment.start_s)} --> {_clock(segment.end_s)}\n{_escape(display_name(segment.pose))}\n"
+        for segment in segments
+        if segment.pose != NO_POSE
+    ]
+    return "\n".join(["WEBVTT\n", *cues])
+
+
+def _clock(seconds: float) -> str:
+    ms = round(seconds * 1000)
+    return f"{ms // 3_600_000:02d}:{ms // 60_000 % 60:02d}:{ms // 1000 % 60:02d}.{ms % 1000:03d}"
+
+
+def _escape(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
