@@ -1,0 +1,185 @@
+"""Temperature and threshold: what makes 90 % mean nine times out of ten, and `none` an answer."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ..runtime.classifier import NO_POSE, best_pose
+from ..runtime.engine import Engine
+from ..runtime.model_info import ModelInfo
+from ..runtime.preprocess import Frame
+from ..runtime.probabilities import softmax
+from ..runtime.progress import track
+from .metrics import Accuracy, measure_accuracy, measure_ece, measure_nll, simulate_perfect_ece, top_confidences
+from .runs import Run, load_frames
+
+Floats = npt.NDArray[np.floating]
+Ints = npt.NDArray[np.integer]
+
+TEMPERATURES = np.exp(np.linspace(np.log(0.1), np.log(10), 461))
+"""Candidates, 1 % apart: a search over log T can't diverge or turn negative."""
+
+KEPT_SHARE = 0.95
+"""Without photos of `none`, the threshold keeps this share of the right answers on validation."""
+
+
+@dataclass(frozen=True)
+class ConfidenceReport:
+    """What calibration did.  ECE on test photos before and after, beside what a perfect model of that size shows."""
+
+    temperature: float
+    threshold: float
+    accuracy: Accuracy
+    nll_before: float
+    nll_after: float
+    ece_before: float
+    ece_after: float
+    ece_perfect_mean: float
+    ece_perfect_high: float
+    poses_kept: Accuracy
+    none_rejected: Accuracy | None
+
+    def summary(self) -> dict[str, object]:
+        """The report for the model's metadata."""
+        rows = asdict(self)
+        for name in ("accuracy", "poses_kept", "none_rejected"):
+            value = getattr(self, name)
+            rows[name] = None if value is None else {"share": round(value.value, 4), "photos": value.total}
+        return {name: round(row, 5) if isinstance(row, float) else row for name, row in rows.items()}
+
+
+@dataclass(frozen=True)
+class SplitLogits:
+    """Logits float (N, C) and targets int (N,) of one split."""
+
+    logits: Floats
+    targets: Ints
+
+
+def compute_logits(engine: Engine, frames: Frame, title: str = "network") -> Floats:
+    """Run an engine over frames, uint8 (N, S, S, 3) BGR, eight at a time.  Returns float32 (N, C)."""
+    starts = range(0, len(frames), 8)
+    parts = [engine.run(frames[start : start + 8]) for start in track(starts, title, len(starts), "batches")]
+    return np.concatenate(parts)
+
+
+def load_logits(engine: Engine, run: Run, split: str) -> SplitLogits:
+    """Logits of one split's photos."""
+    frames, targets, _ = load_frames(run, split)
+    return SplitLogits(compute_logits(engine, frames, f"{split}, {engine.info.precision}"), targets)
+
+
+def calibrate(info: ModelInfo, validation: SplitLogits, test: SplitLogits) -> tuple[ModelInfo, ConfidenceReport]:
+    """Fit temperature and threshold on validation photos, report on test photos."""
+    temperature = fit_temperature(validation.logits, validation.targets)
+    threshold = choose_threshold(validation, info.labels, temperature)
+    report = _measure(info, test, temperature, threshold)
+    calibrated = replace(info, temperature=temperature, threshold=threshold, calibration=report.summary())
+    return calibrated, report
+
+
+def fit_temperature(logits: Floats, targets: Ints) -> float:
+    """Temperature of least NLL (Guo et al. 2017, section 4.2); 1 unless it also lowers NLL on photos it did not see."""
+
+    def fit(rows: npt.NDArray[np.bool_]) -> float:
+        losses = [measure_nll(logits[rows], targets[rows], t) for t in TEMPERATURES]
+        return float(TEMPERATURES[int(np.argmin(losses))])
+
+    odd = np.arange(len(targets)) % 2 == 1
+    if not odd.any():
+        return 1.0
+    unseen = sum(measure_nll(logits[rows], targets[rows], fit(~rows)) for rows in (odd, ~odd))
+    plain = sum(measure_nll(logits[rows], targets[rows]) for rows in (odd, ~odd))
+    return fit(np.ones(len(targets), bool)) if unseen < plain else 1.0
+
+
+def choose_threshold(split: SplitLogits, labels: tuple[str, ...], temperature: float) -> float:
+    """Threshold on the best pose's probability, between 0 and 0.95 in steps of 0.01.
+
+    With photos of `none`: the largest sum of poses answered rightly and of `none` answered as `none` (Youden 1950).
+    Without: the highest that keeps 95 % of the right answers.
+    """
+    candidates = np.arange(0, 0.955, 0.01)
+    kept, rejected = _shares(split, labels, temperature, candidates)
+    if rejected is None:
+        return float(candidates[np.flatnonzero(kept >= KEPT_SHARE * kept[0])[-1]])
+    return float(candidates[int(np.argmax(kept + rejected))])
+
+
+def _answers_at(split: SplitLogits, labels: tuple[str, ...], temperature: float) -> tuple[Ints, Floats]:
+    """Best pose (index) where no other class beats it, else -1; and its probability."""
+    probabilities = softmax(split.logits / temperature)
+    best = np.array([best_pose(row, labels) for row in probabilities])
+    sure = probabilities[np.arange(len(best)), best]
+    return np.where(sure >= probabilities.max(axis=1), best, -1), sure
+
+
+def _shares(
+    split: SplitLogits, labels: tuple[str, ...], temperature: float, candidates: Floats
+) -> tuple[Floats, Floats | None]:
+    """For each threshold: share of pose photos answered rightly, share of `none` photos answered `none`."""
+    best, sure = _answers_at(split, labels, temperature)
+    is_none = split.targets == labels.index(NO_POSE) if NO_POSE in labels else np.zeros(len(best), bool)
+    right = (best == split.targets) & ~is_none
+    kept = np.array([(right & (sure >= bar)).sum() / max((~is_none).sum(), 1) for bar in candidates])
+    if not is_none.any():
+        return kept, None
+    rejected = np.array([((best < 0) | (sure < bar))[is_none].mean() for bar in candidates])
+    return kept, rejected
+
+
+def _measure(info: ModelInfo, test: SplitLogits, temperature: float, threshold: float) -> ConfidenceReport:
+    right = test.logits.argmax(axis=1) == test.targets
+    before, after = (top_confidences(test.logits, t) for t in (1.0, temperature))
+    perfect_mean, perfect_high = simulate_perfect_ece(after)
+    kept, rejected = _shares(test, info.labels, temperature, np.array([threshold]))
+    nones = int((test.targets == info.labels.index(NO_POSE)).sum()) if NO_POSE in info.labels else 0
+    poses = len(test.targets) - nones
+    return ConfidenceReport(
+        temperature,
+        threshold,
+        measure_accuracy(test.logits.argmax(axis=1), test.targets),
+        measure_nll(test.logits, test.targets),
+        measure_nll(test.logits, test.targets, temperature),
+        measure_ece(before, right),
+        measure_ece(after, right),
+        perfect_mean,
+        perfect_high,
+        Accuracy(round(float(kept[0]) * poses), poses),
+        None if rejected is None else Accuracy(round(float(rejected[0]) * nones), nones),
+    )
+
+
+def plot_reliability(test: SplitLogits, report: ConfidenceReport, path: Path) -> None:
+    """Write a reliability diagram (DeGroot and Fienberg 1983), a PNG: before, after, photos in each bar."""
+    from matplotlib.figure import Figure
+
+    from ..runtime.files import write_then_rename
+
+    right = test.logits.argmax(axis=1) == test.targets
+    figure = Figure(figsize=(8, 4.2), layout="constrained")
+    for axes, temperature, ece, title in zip(
+        figure.subplots(1, 2),
+        (1.0, report.temperature),
+        (report.ece_before, report.ece_after),
+        ("before", f"after, T = {report.temperature:.2f}"),
+        strict=True,
+    ):
+        confidences = top_confidences(test.logits, temperature)
+        bins = np.minimum((confidences * 10).astype(int), 9)
+        for number in range(10):
+            rows = bins == number
+            if rows.any():
+                axes.bar((number + 0.5) / 10, right[rows].mean(), 0.095, color="#7fa8d1")
+                axes.plot(confidences[rows].mean(), right[rows].mean(), "o", color="#1f3b57", markersize=4)
+                axes.text((number + 0.5) / 10, 0.02, str(rows.sum()), ha="center", fontsize=8)
+        axes.plot([0, 1], [0, 1], "--", color="grey", linewidth=1)
+        axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", ylabel="share right", title=f"{title}: ECE {ece:.1%}")
+    perfect = f"a perfectly calibrated model shows {report.ece_perfect_mean:.1%} on average with as many photos"
+    figure.suptitle(f"{len(test.targets)} test photos; {perfect}", fontsize=10)
+    with write_then_rename(path) as temporary:
+        figure.savefig(temporary, dpi=110)

@@ -1,0 +1,36 @@
+"""Reading and writing pose models as ONNX files, metadata included."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+
+from ..runtime.errors import ModelError
+from ..runtime.files import write_then_rename
+from ..runtime.model_info import METADATA_KEY, ModelInfo
+
+
+def read_model(path: Path) -> tuple[onnx.ModelProto, ModelInfo]:
+    """Read a pose model.  Raises ModelError."""
+    try:
+        model = onnx.load(path)
+        onnx.checker.check_model(model)
+    except FileNotFoundError as error:
+        raise ModelError(f"the model {path} does not exist; make one with yoga-export onnx") from error
+    except Exception as error:  # protobuf's and onnx's exceptions share no public base but Exception
+        raise ModelError(f"{path} can't be read as an ONNX model: {str(error).splitlines()[0]}") from error
+    for entry in model.metadata_props:
+        if entry.key == METADATA_KEY:
+            return model, ModelInfo.from_json(entry.value)
+    raise ModelError(f"{path} is an ONNX file but no pose model of yoga-live; export one with yoga-export onnx")
+
+
+def write_model(model: onnx.ModelProto, info: ModelInfo, path: Path) -> None:
+    """Write a pose model with its metadata, in one step."""
+    kept = [entry for entry in model.metadata_props if entry.key != METADATA_KEY]
+    del model.metadata_props[:]
+    model.metadata_props.extend(kept)
+    model.metadata_props.add(key=METADATA_KEY, value=info.to_json())
+    with write_then_rename(path) as temporary:
+        onnx.save(model, temporary)

@@ -1,0 +1,113 @@
+"""What a training run leaves behind, as the other rooms read it: labels, and which photo was in which split.
+
+The split is written once, by `yoga-train fit`; nobody splits a second time.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..runtime.errors import RunError
+from ..runtime.files import write_text
+from ..runtime.photos import decode_photo
+from ..runtime.preprocess import Frame, letterbox
+from ..runtime.progress import track
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class RunPhoto:
+    """One row of `photos.csv`: path is relative to the photo folder, group joins near-duplicates."""
+
+    path: str
+    sha256: str
+    pose: str
+    group: int
+    split: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run: its folder, labels in the network's order, input size and photos."""
+
+    folder: Path
+    labels: tuple[str, ...]
+    size: int
+    arch: str
+    photo_folder: Path
+    photos: tuple[RunPhoto, ...]
+    summary: dict[str, Any]
+
+
+def write_run_photos(path: Path, photos: list[RunPhoto]) -> None:
+    """Write `photos.csv`."""
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, [field.name for field in fields(RunPhoto)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(photo) for photo in photos)
+    write_text(path, buffer.getvalue())
+
+
+def load_run(folder: Path, photo_folder: Path | None = None) -> Run:
+    """Read a run.  photo_folder: where the photos are now, if they were moved.  Raises RunError."""
+    try:
+        summary = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        with (folder / "photos.csv").open(newline="", encoding="utf-8") as file:
+            photos = tuple(
+                RunPhoto(row["path"], row["sha256"], row["pose"], int(row["group"]), row["split"])
+                for row in csv.DictReader(file)
+            )
+        return Run(
+            folder,
+            tuple(summary["labels"]),
+            int(summary["config"]["size"]),
+            str(summary["arch"]),
+            photo_folder or Path(summary["photo_folder"]),
+            photos,
+            summary,
+        )
+    except FileNotFoundError as error:
+        raise RunError(
+            f"{folder} is no finished run: {Path(error.filename).name} is missing; "
+            f"make one with: yoga-train fit PHOTOS --to {folder}"
+        ) from error
+    except (KeyError, ValueError) as error:
+        raise RunError(f"{folder} can't be read as a run ({error!r}); train it again with this version") from error
+
+
+def load_frames(run: Run, split: str) -> tuple[Frame, npt.NDArray[np.int64], list[RunPhoto]]:
+    """Decode and letterbox the photos of one split, just as training and the live loop do.
+
+    Returns frames uint8 (N, S, S, 3) BGR, targets int64 (N,) and their rows.
+    Raises RunError where a photo is gone or is no longer the one that was held out.
+    """
+    rows = [photo for photo in run.photos if photo.split == split]
+    if not rows:
+        raise RunError(f"{run.folder} has no {split} photos")
+    with ThreadPoolExecutor() as pool:
+        decoded = pool.map(lambda row: _load_one(run, row), rows)
+        frames = np.stack(list(track(decoded, f"{split} photos", len(rows), "photos")))
+    targets = np.array([run.labels.index(row.pose) for row in rows], dtype=np.int64)
+    return frames, targets, rows
+
+
+def _load_one(run: Run, row: RunPhoto) -> Frame:
+    path = run.photo_folder / row.path
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise RunError(f"{path} is gone; name the folder that holds the run's photos now with --photos") from error
+    if hashlib.sha256(content).hexdigest() != row.sha256:
+        raise RunError(f"{path} is not the photo that {run.folder} was trained with; train again or restore it")
+    return letterbox(decode_photo(content, min_side=run.size), run.size)
