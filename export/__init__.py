@@ -1,0 +1,1 @@
+"""From a trained run to the one file that every device reads."""

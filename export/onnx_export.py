@@ -1,0 +1,120 @@
+"""A run to one ONNX file: uint8 frames in, logits and class maps out, normalisation inside, labels in its metadata."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from torch import Tensor, nn
+
+from ..calibration.metrics import Accuracy
+from ..calibration.onnx_file import write_model
+from ..calibration.runs import Run, load_frames
+from ..runtime.engine import OnnxEngine
+from ..runtime.errors import ModelError
+from ..runtime.files import write_then_rename
+from ..runtime.model_info import ModelInfo
+from ..train.network import PoseNetwork, load_network, normalise
+
+OPSET = 18
+IR_VERSION = 10
+"""ONNX Runtime 1.18 and TensorRT 10.3 (JetPack 6) read both."""
+
+PARITY_TOLERANCE = 1e-3
+"""Largest difference of logits between torch and ONNX Runtime, relative to the largest logit."""
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How equal torch and ONNX Runtime are on the run's test photos."""
+
+    photos: int
+    worst_difference: float
+    agreement: Accuracy
+    map_difference: float
+
+
+class ExportedNetwork(nn.Module):
+    """The network as the file has it: frames uint8 (N, S, S, 3) BGR in, logits (N, C) and maps (N, C, h, w) out."""
+
+    def __init__(self, network: PoseNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        # The cast comes first: TensorRT refuses to transpose uint8.
+        return self.network.classify_features(self.network.features(normalise(frames.float())))
+
+
+def export_run(run: Run, path: Path) -> Parity:
+    """Write `path`, once ONNX Runtime gives torch's answers on the run's test photos.  Raises ModelError."""
+    network = load_network(run.folder / "weights.safetensors", len(run.labels))
+    model = build_model(network, run.size)
+    info = ModelInfo(run.labels, run.size, training=_summarise(run))
+    frames, _, _ = load_frames(run, "test")
+    with write_then_rename(path) as temporary:
+        write_model(model, info, temporary)
+        parity = measure_parity(network, OnnxEngine(temporary, "cpu"), frames)
+        if parity.worst_difference > PARITY_TOLERANCE or parity.map_difference > PARITY_TOLERANCE:
+            raise ModelError(
+                f"the exported graph differs from torch by {parity.worst_difference:.2g} of the largest logit "
+                f"(limit {PARITY_TOLERANCE:g}); not written. Please report it with the versions of torch and onnx"
+            )
+    return parity
+
+
+def build_model(network: PoseNetwork, size: int) -> onnx.ModelProto:
+    """Trace the network into ONNX with a dynamic batch."""
+    example = torch.zeros((2, size, size, 3), dtype=torch.uint8)  # torch fails on a dynamic batch traced with 1
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch's exporter about itself
+        program = torch.onnx.export(
+            ExportedNetwork(network).eval(),
+            (example,),
+            dynamo=True,
+            input_names=["frames"],
+            output_names=["logits", "maps"],
+            dynamic_shapes={"frames": {0: torch.export.Dim("batch", min=1, max=1024)}},
+            opset_version=OPSET,
+            verbose=False,
+        )
+    assert program is not None
+    program.save(buffer)
+    model = onnx.load_from_string(buffer.getvalue())
+    model.ir_version = IR_VERSION
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def measure_parity(network: PoseNetwork, engine: OnnxEngine, frames: np.ndarray) -> Parity:
+    """Compare torch and an engine on frames, uint8 (N, S, S, 3) BGR."""
+    exported = ExportedNetwork(network).eval()
+    worst = worst_map = 0.0
+    same = 0
+    for start in range(0, len(frames), 16):
+        batch = frames[start : start + 16]
+        with torch.inference_mode():
+            logits, maps = (output.numpy() for output in exported(torch.from_numpy(batch)))
+        other_logits, other_maps = engine.run_maps(batch)
+        worst = max(worst, float(np.abs(logits - other_logits).max() / np.abs(logits).max()))
+        worst_map = max(worst_map, float(np.abs(maps - other_maps).max() / np.abs(maps).max()))
+        same += int((logits.argmax(axis=1) == other_logits.argmax(axis=1)).sum())
+    return Parity(len(frames), worst, Accuracy(same, len(frames)), worst_map)
+
+
+def _summarise(run: Run) -> dict[str, object]:
+    test = run.summary["metrics"]["test"]
+    return {
+        "run": run.folder.name,
+        "arch": run.arch,
+        "test_accuracy": test["accuracy"],
+        "test_photos": test["photos"],
+        "finished_at": run.summary.get("finished_at", ""),
+        "torch": torch.__version__,
+    }
