@@ -1,0 +1,68 @@
+"""Time from frame in to label out, stage by stage: `python benchmarks/latency.py [MODEL ...]`.
+
+The models take turns frame by frame, so that a noisy machine is equally noisy to all of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+
+from yoga_live.runtime.classifier import DEFAULT_MODEL, PoseClassifier
+from yoga_live.runtime.figure import POSES, draw_figure
+from yoga_live.runtime.preprocess import letterbox
+from yoga_live.runtime.smoothing import Smoother
+
+FRAMES = 150
+
+
+def time_frame(classifier: PoseClassifier, smoother: Smoother, frame: np.ndarray, time_s: float) -> dict[str, float]:
+    """Milliseconds of each stage for one frame."""
+    ticks = [time.perf_counter()]
+    batch = letterbox(frame, classifier.info.size)[None]
+    ticks.append(time.perf_counter())
+    classifier.engine.run(batch)
+    ticks.append(time.perf_counter())
+    probabilities = classifier.probabilities(frame)
+    ticks.append(time.perf_counter())
+    smoother.update(time_s, probabilities)
+    ticks.append(time.perf_counter())
+    preprocess, network, whole, smoothing = np.diff(ticks) * 1000
+    return {"preprocess": preprocess, "network": network, "smoothing": smoothing, "frame to label": whole + smoothing}
+
+
+def main() -> int:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", type=Path, nargs="*", default=[DEFAULT_MODEL])
+    parser.add_argument("--size", default="1280x720", help="of the frames, WIDTHxHEIGHT")
+    args = parser.parse_args()
+    width, height = (int(side) for side in args.size.split("x"))
+    poses = list(POSES.values())
+    frames = [draw_figure(pose, (width, height)) for pose in poses]
+    classifiers = {path.name: PoseClassifier(path) for path in args.models}
+    smoothers = {name: Smoother(c.labels, c.info.threshold) for name, c in classifiers.items()}
+    times: dict[str, dict[str, list[float]]] = {name: defaultdict(list) for name in classifiers}
+    for number in range(FRAMES + 10):
+        for name, classifier in classifiers.items():
+            stages = time_frame(classifier, smoothers[name], frames[number % len(frames)], number / 30)
+            for stage, value in stages.items():
+                if number >= 10:
+                    times[name][stage].append(value)
+    print(f"{FRAMES} frames of {args.size}, milliseconds, p50 / p95")
+    print("| model | preprocess | network | smoothing | frame to label | network, ratio to the first |")
+    print("|---|---|---|---|---|---|")
+    first = np.median(next(iter(times.values()))["network"])
+    for name, stages in times.items():
+        cells = [f"{np.median(values):.2f} / {np.quantile(values, 0.95):.2f}" for values in stages.values()]
+        print(f"| {name} | {' | '.join(cells)} | {np.median(stages['network']) / first:.2f} |")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
