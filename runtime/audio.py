@@ -7,40 +7,48 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-COPIED = {"aac", "mp3", "ac3", "eac3", "alac"}
-"""Codecs that MP4 holds and browsers or phones play; everything else becomes AAC."""
+from .errors import SourceError
+
+COPIED = {"aac", "mp3", "mp3float", "ac3", "eac3", "alac"}
+"""Codecs (FFmpeg's names of their decoders) that MP4 holds and browsers or phones play; everything else becomes AAC."""
+
+LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
+"""Channels to the layout in which they are transcoded; any other number is mixed down to stereo."""
 
 
 class AudioTrack:
-    """Copy the first audio track of a file into an open MP4, up to a moment at a time."""
+    """The first audio track of a file as packets for an open MP4, up to a moment at a time."""
 
     def __init__(self, path: Path, container: Any) -> None:
-        import av
+        import av.error
 
         self._input: Any = av.open(str(path))
         self._from = self._input.streams.audio[0]
-        self._container = container
+        self._path, self._error = path, av.error.FFmpegError
         self._origin_s = Fraction(self._input.start_time or 0, 1_000_000)
         self._copies = self._from.codec_context.name in COPIED
         if self._copies:
             self._to = container.add_stream_from_template(self._from)
             self._packets = self._copy()
         else:
-            self._to = container.add_stream("aac", rate=self._from.rate)
-            self._to.layout = self._from.layout
+            rates = av.Codec("aac", "w").audio_rates or [48_000]
+            self._to = container.add_stream("aac", rate=min(rates, key=lambda rate: abs(rate - self._from.rate)))
+            self._to.layout = LAYOUTS.get(self._from.layout.nb_channels, "stereo")  # PCM's own has no names
             self._packets = self._transcode()
         self._waiting: Any = None
 
-    def copy_until(self, time_s: float) -> None:
-        """Write the packets that belong before `time_s`; both tracks then lie side by side in the file."""
+    def read_until(self, time_s: float) -> Iterator[Any]:
+        """The packets that belong before `time_s`; both tracks then lie side by side.  Raises SourceError."""
         while True:
-            packet = self._waiting or next(self._packets, None)
-            self._waiting = packet
+            try:
+                self._waiting = packet = self._waiting or next(self._packets, None)
+            except self._error as error:
+                raise SourceError(f"the sound of {self._path} is damaged: {error.strerror}") from error
             if packet is None or float(packet.pts * packet.time_base) > time_s:
                 return
-            packet.stream = self._to
-            self._container.mux(packet)
             self._waiting = None
+            packet.stream = self._to
+            yield packet
 
     def close(self) -> None:
         """Close the source."""

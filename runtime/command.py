@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,11 +82,10 @@ def _watch(args: argparse.Namespace) -> None:
 
     _check_outputs(args)
     is_camera = hasattr(args, "camera")
-    wants_window = _wants_window(args, is_camera)
     classifier = PoseClassifier(args.model, args.device)
-    signal.signal(signal.SIGTERM, _interrupt)
     with _open_source(args) as source:
         info = source.info
+        wants_window = _wants_window(args, is_camera)
         print(_describe_source(source, classifier.engine.device), file=sys.stderr)
         sinks: list[Sink] = [WindowSink(info.size_wh)] if wants_window else []
         if args.save:
@@ -104,10 +102,6 @@ def _watch(args: argparse.Namespace) -> None:
 
             watched = watch(source, classifier, sinks, style, show)
     _report(args, watched)
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _check_outputs(args: argparse.Namespace) -> None:
@@ -179,8 +173,8 @@ def _report(args: argparse.Namespace, watched: Watched) -> None:
         )
     rate = watched.frames / max(watched.wall_s, 1e-9)
     print(f"{watched.frames} frames in {watched.wall_s:.1f} s ({rate:.0f} a second)")
-    for path in (args.save, args.timeline):
-        if path:
+    for path in (args.save if watched.frames else None, args.timeline):
+        if path and path.exists():
             print(f"written: {path}")
     if watched.trouble:
         raise watched.trouble

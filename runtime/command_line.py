@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import signal
 import sys
 from collections.abc import Callable
 
@@ -19,6 +20,7 @@ def run_command(name: str, run: Callable[[argparse.Namespace], None], args: argp
     logging.basicConfig(level=logging.INFO, format=f"{name}: %(message)s", stream=sys.stderr, force=True)
     for noisy in ("onnxscript", "onnx_ir", "torch", "matplotlib", "PIL"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
+    signal.signal(signal.SIGTERM, _interrupt)  # a service that is stopped ends as one on which Ctrl-C was pressed
     try:
         run(args)
     except YogaLiveError as error:
@@ -38,6 +40,10 @@ def run_command(name: str, run: Callable[[argparse.Namespace], None], args: argp
     return 0
 
 
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 def _install_hint(name: str) -> str:
     extras = {
         "yoga-train": "train",
@@ -45,4 +51,4 @@ def _install_hint(name: str) -> str:
         "yoga-calibrate": "export,cpu",
         "yoga-live": "cpu",
     }
-    return f'run: pip install "yoga-live[{extras[name]}]"'
+    return f'run, in the folder of yoga-live: pip install ".[{extras[name]}]"'

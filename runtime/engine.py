@@ -90,7 +90,7 @@ def import_onnxruntime() -> Any:
         import onnxruntime
     except ImportError as error:
         raise MissingPackageError(
-            f'no engine is installed ({error}); run: pip install "yoga-live[cpu]" (or [gpu] with an NVIDIA GPU)'
+            f"no engine is installed ({error}); run: pip install onnxruntime (with an NVIDIA GPU: onnxruntime-gpu)"
         ) from error
     return onnxruntime
 
@@ -103,7 +103,7 @@ def _choose_device(device: str, available: list[str]) -> str:
     if PROVIDERS[device] not in available:
         raise DeviceError(
             f"--device {device} needs {PROVIDERS[device]}, but this ONNX Runtime has {', '.join(available)}; "
-            'run: pip install "yoga-live[gpu]" (instead of [cpu]), or use --device cpu'
+            "run: pip uninstall -y onnxruntime, then pip install onnxruntime-gpu; or use --device cpu"
         )
     return device
 
@@ -113,11 +113,14 @@ def _read_info(session: Any, path: Path) -> ModelInfo:
     if document is None:
         raise ModelError(f"{path} is an ONNX file but no pose model of yoga-live; export one with yoga-export onnx")
     info = ModelInfo.from_json(document)
-    inputs = {item.name: item.shape for item in session.get_inputs()}
+    inputs = {item.name: (item.type, item.shape[1:]) for item in session.get_inputs()}
     outputs = {item.name: item.shape for item in session.get_outputs()}
-    expected = [info.size, info.size, 3]
-    if list(inputs.get("frames", []))[1:] != expected or "maps" not in outputs or "logits" not in outputs:
-        raise ModelError(f"{path} should take `frames` (N, {info.size}, {info.size}, 3) and give `logits` and `maps`")
+    expected = ("tensor(uint8)", [info.size, info.size, 3])
+    if inputs.get("frames") != expected or "maps" not in outputs or "logits" not in outputs:
+        raise ModelError(
+            f"{path} should take `frames` (N, {info.size}, {info.size}, 3), uint8, and give `logits` and `maps`; "
+            f"it takes {inputs} and gives {list(outputs)}"
+        )
     if outputs["logits"][-1] != len(info.labels):
         raise ModelError(f"{path} gives {outputs['logits'][-1]} logits but names {len(info.labels)} labels")
     return info

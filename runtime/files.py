@@ -14,6 +14,8 @@ from .errors import OutputError
 
 def check_output(path: Path, *, force: bool = False) -> None:
     """Refuse early an output that exists or whose folder doesn't.  Raises OutputError."""
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder; give the name of a file")
     if path.exists() and not force:
         raise OutputError(f"{path} exists already; give another name, or --force to replace it")
     if not path.parent.is_dir():

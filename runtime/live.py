@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from .classifier import PoseClassifier
-from .errors import SourceError
+from .errors import OutputError, SourceError, YogaLiveError
 from .overlay import OverlayStyle, draw_overlay
 from .session import Hold, Segment, Session
 from .sinks import Sink, StopWatching
@@ -22,7 +23,7 @@ class Watched:
     segments: tuple[Segment, ...]
     frames: int
     wall_s: float
-    trouble: SourceError | None = None
+    trouble: YogaLiveError | None = None
 
 
 class RateMeter:
@@ -51,30 +52,30 @@ def watch(
 ) -> Watched:
     """Classify every frame, annotate it, hand it to the sinks; sinks are closed however it ends.
 
-    Ends with the source, with `q` in a window, or with Ctrl-C.  A source that breaks in the middle ends it too: what
-    was seen until then is kept and the reason is in `trouble`.
+    Ends with the source, with `q` in a window, or with Ctrl-C.  A source that breaks in the middle, or a full
+    disk, ends it too: what was seen until then is kept and the reason is in `trouble`.
     """
     sinks = list(sinks)
     smoother = Smoother(classifier.labels, classifier.info.threshold)
     session, meter = Session(), RateMeter()
     frames, trouble, started_s = 0, None, time.monotonic()
     try:
-        for frame in source.frames():
-            smoothed = smoother.update(frame.time_s, classifier.probabilities(frame.image_bgr))
-            hold = session.update(frame.time_s, smoothed)
-            fps = meter.tick(time.monotonic())
-            if sinks:
-                scene = draw_overlay(frame.image_bgr, hold, fps, style)
-                for sink in sinks:
-                    sink.write(TimedFrame(scene, frame.time_s, frame.pts))
-            frames += 1
-            if on_frame:
-                on_frame(frame, hold)
+        with ExitStack() as closing:
+            for sink in sinks:
+                closing.callback(sink.close)
+            for frame in source.frames():
+                smoothed = smoother.update(frame.time_s, classifier.probabilities(frame.image_bgr))
+                hold = session.update(frame.time_s, smoothed)
+                fps = meter.tick(time.monotonic())
+                if sinks:
+                    scene = draw_overlay(frame.image_bgr, hold, fps, style)
+                    for sink in sinks:
+                        sink.write(TimedFrame(scene, frame.time_s, frame.pts))
+                frames += 1
+                if on_frame:
+                    on_frame(frame, hold)
     except (StopWatching, KeyboardInterrupt):
         pass
-    except SourceError as error:
+    except (SourceError, OutputError) as error:
         trouble = error
-    finally:
-        for sink in sinks:
-            sink.close()
     return Watched(session.segments(), frames, time.monotonic() - started_s, trouble)

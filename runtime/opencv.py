@@ -12,7 +12,7 @@ except ImportError as error:
             f"OpenCV is installed but a system library is missing ({error}); run: apt-get install libgl1 libglib2.0-0"
         ) from error
     raise MissingPackageError(
-        f'OpenCV is not installed ({error}); run: pip install "yoga-live[cpu]" '
+        f"OpenCV is not installed ({error}); run: pip install opencv-python "
         "(on a Jetson use the system's OpenCV: python3 -m venv --system-site-packages)"
     ) from error
 

@@ -64,7 +64,7 @@ def _draw_names(scene: Frame, hold: Hold, top: int, margin: int, unit: float) ->
     room = scene.shape[1] - 3 * margin - round(unit * 0.26)
     name = display_name(hold.pose)
     size = unit * 0.085
-    size *= min(1.0, room / max(_measure_text(name, round(size)), 1))
+    size *= min(1.0, room / max(_measure_text(name, max(8, round(size))), 1))
     _draw_text(scene, name, (margin, top + round(unit * 0.02)), size, WHITE)
     subtitle = SANSKRIT.get(hold.pose, "")
     if subtitle:

@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import io
+import struct
 import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from .errors import PhotoError
 from .preprocess import Frame
 
 MAX_PIXELS = 120_000_000
 """A larger picture is refused before decoding: no photo needs it, a decompression bomb does."""
+
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""EXIF orientation to what undoes it.  Pillow's exif_transpose also rewrites the EXIF, and fails where that is odd."""
+
+DAMAGE = (OSError, SyntaxError, ValueError, EOFError, RuntimeError, LookupError, TypeError, struct.error)
+"""What Pillow's decoders raise on broken bytes (RuntimeError: AVIF)."""
 
 
 def decode_photo(source: Path | bytes, *, min_side: int | None = None) -> Frame:
@@ -35,7 +50,7 @@ def decode_photo(source: Path | bytes, *, min_side: int | None = None) -> Frame:
             return _decode(content, min_side)
     except UnidentifiedImageError as error:
         raise PhotoError(f"{name} is no picture{_guess_content(content)}") from error
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+    except (*DAMAGE, Image.DecompressionBombError) as error:
         raise PhotoError(f"{name} is damaged: {error}") from error
 
 
@@ -47,7 +62,8 @@ def _decode(content: bytes, min_side: int | None) -> Frame:
         if min_side:
             image.draft(None, (min_side, min_side))
         image.load()
-        upright = ImageOps.exif_transpose(image)
+        turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+        upright = image if turn is None else image.transpose(turn)
         rgb = np.asarray(_flatten(upright), dtype=np.uint8)
     return np.ascontiguousarray(rgb[:, :, ::-1])
 

@@ -27,13 +27,14 @@ def as_bgr(frame: npt.NDArray[np.generic]) -> Frame:
         raise ValueError(f"a frame must be uint8, 0 to 255; got {frame.dtype}")
     if frame.size == 0 or frame.ndim not in (2, 3):
         raise ValueError(f"a frame must be (H, W), (H, W, 1), (H, W, 3) or (H, W, 4); got shape {frame.shape}")
-    channels = 1 if frame.ndim == 2 else frame.shape[2]
+    image = np.asarray(frame, dtype=np.uint8)
+    channels = 1 if image.ndim == 2 else image.shape[2]
     if channels == 3:
-        return np.asarray(frame, dtype=np.uint8)
+        return image
     if channels == 1:
-        return np.asarray(cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR), dtype=np.uint8)
+        return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), dtype=np.uint8)
     if channels == 4:
-        return np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGRA2BGR), dtype=np.uint8)
+        return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGRA2BGR), dtype=np.uint8)
     raise ValueError(f"a frame must have 1, 3 or 4 channels; got shape {frame.shape}")
 
 

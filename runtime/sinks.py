@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -79,18 +81,18 @@ class VideoSink:
     """H.264 in MP4 that every browser plays: yuv420p, BT.709, index first, the source's times and sound."""
 
     def __init__(self, path: Path, info: SourceInfo, *, force: bool = False) -> None:
-        import av
+        import av.error
 
         check_video_output(path, force=force)
         self._path, self._info = path, info
         self._temporary = path.with_name(f".{path.stem}.part{os.getpid()}{path.suffix}")
         self._av: Any = av
-        self._end_s = 0.0
+        self._end_s: float | None = None  # time of the last frame
         try:
             self._container = av.open(str(self._temporary), "w", format="mp4", options={"movflags": "+faststart"})
             self._stream = self._add_stream(info)
             self._audio = AudioTrack(info.audio_from, self._container) if info.audio_from else None
-        except (av.FFmpegError, OSError) as error:
+        except (av.error.FFmpegError, OSError) as error:
             self._temporary.unlink(missing_ok=True)
             raise OutputError(f"{path} can't be written: {error}") from error
 
@@ -105,29 +107,52 @@ class VideoSink:
         return stream
 
     def write(self, frame: TimedFrame) -> None:
-        """Encode one frame at its own time.  Raises OutputError, for instance when the disk is full."""
+        """Encode one frame at its own time, stretched if of another size.  Raises OutputError, say on a full disk."""
         picture = self._av.VideoFrame.from_ndarray(_make_even(frame.image_bgr), format="bgr24")
-        picture = picture.reformat(format="yuv420p", dst_colorspace=BT709)
+        picture = picture.reformat(self._stream.width, self._stream.height, "yuv420p", dst_colorspace=BT709)
         picture.pts, picture.time_base = frame.pts, self._info.time_base
         self._end_s = frame.time_s
-        self._mux(self._stream.encode(picture))
-        if self._audio:
-            self._audio.copy_until(frame.time_s)
+        self._encode(picture)
+        self._add_sound(frame.time_s)
 
-    def _mux(self, packets: Any) -> None:
+    def _encode(self, picture: Any) -> None:
+        with self._naming_the_file():
+            self._container.mux(self._stream.encode(picture))
+
+    def _add_sound(self, until_s: float) -> None:
+        for packet in self._audio.read_until(until_s) if self._audio else ():
+            with self._naming_the_file():
+                self._container.mux(packet)
+
+    @contextmanager
+    def _naming_the_file(self) -> Iterator[None]:
         try:
-            self._container.mux(packets)
-        except (self._av.FFmpegError, OSError) as error:
+            yield
+        except (self._av.error.FFmpegError, OSError) as error:
             raise OutputError(f"{self._path} can't be written further: {error}") from error
 
     def close(self) -> None:
-        """Finish the file and give it its name: what was annotated so far is playable, however the loop ended."""
-        self._mux(self._stream.encode(None))
-        if self._audio:
-            self._audio.copy_until(self._end_s + float(1 / self._info.rate))
-            self._audio.close()
-        self._container.close()
-        self._temporary.replace(self._path)
+        """Finish the file and give it its name: what was annotated so far is playable, however the loop ended.
+
+        Without a single frame there is no file.
+        """
+        try:
+            if self._end_s is not None:
+                self._encode(None)
+                self._add_sound(self._end_s + float(1 / self._info.rate))
+        finally:
+            self._give_name()
+
+    def _give_name(self) -> None:
+        try:
+            with self._naming_the_file():
+                if self._audio:
+                    self._audio.close()
+                self._container.close()
+                if self._end_s is not None:
+                    self._temporary.replace(self._path)
+        finally:
+            self._temporary.unlink(missing_ok=True)
 
 
 def check_video_output(path: Path, *, force: bool = False) -> None:

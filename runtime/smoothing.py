@@ -19,7 +19,7 @@ class SmoothingConfig:
 
     memory_s: float = 0.25  # time constant of the running mean of the probabilities
     enter_s: float = 0.3  # from `none`: a pose must lead for this long
-    leave_s: float = 1.2  # from a pose: something else must lead for this long, so that one bad second breaks no hold
+    leave_s: float = 1.2  # from a pose: it must have lost the lead for this long, so that one bad second breaks no hold
     keep_share: float = 0.6  # a held pose stays while above this share of the threshold (hysteresis)
 
 
@@ -42,11 +42,12 @@ class Smoother:
         self._time_s = 0.0
         self._pose, self._since_s = NO_POSE, 0.0
         self._rival, self._rival_since_s = NO_POSE, 0.0
+        self._lost_since_s = 0.0
 
     def update(self, time_s: float, probabilities: Floats) -> SmoothedPose:
         """Take the calibrated probabilities, float (C,), of the frame at `time_s` (seconds, never going back)."""
         if self._mean is None:
-            self._mean = np.array(probabilities, dtype=np.float64)
+            self._mean = np.array(probabilities, dtype=np.float64) / 2  # one frame alone is no certainty
             self._since_s = self._rival_since_s = time_s
         else:
             keep = math.exp(-max(time_s - self._time_s, 0.0) / self._config.memory_s)
@@ -63,15 +64,20 @@ class Smoother:
         return NO_POSE if mean[best] < bar or beaten_by_none else self._labels[best]
 
     def _follow(self, time_s: float, leader: str) -> None:
-        """Switch to a rival that has led without a break for long enough."""
+        """Leave what has lost the lead for long enough: to a rival that leads without a break, else to `none`."""
         if leader == self._pose:
             self._rival = self._pose
             return
+        if self._rival == self._pose:
+            self._lost_since_s = time_s
         if leader != self._rival:
             self._rival, self._rival_since_s = leader, time_s
-        needed_s = self._config.enter_s if self._pose == NO_POSE else self._config.leave_s
-        if time_s - self._rival_since_s >= needed_s - 1e-9:
+        if self._pose != NO_POSE and time_s - self._lost_since_s < self._config.leave_s - 1e-9:
+            return
+        if leader != NO_POSE and time_s - self._rival_since_s >= self._config.enter_s - 1e-9:
             self._pose, self._since_s = leader, self._rival_since_s
+        elif self._pose != NO_POSE:
+            self._pose, self._since_s = NO_POSE, self._lost_since_s
 
     def _confidence(self, mean: Floats) -> float:
         if self._pose == NO_POSE:

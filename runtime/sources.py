@@ -57,17 +57,18 @@ class VideoSource:
     """A video file or animated GIF, every frame with its own timestamp, upright as a player shows it."""
 
     def __init__(self, path: Path) -> None:
-        import av
+        import av.error
 
         if not path.is_file():
             raise SourceError(f"the video {path} does not exist; give the path of a file that does")
         try:
             self._container = av.open(str(path))
-        except (av.FFmpegError, OSError) as error:
+        except (av.error.FFmpegError, OSError) as error:
             raise SourceError(f"{path} can't be opened as a video: {error.strerror}") from error
         if not self._container.streams.video:
+            kinds = [stream.type for stream in self._container.streams]
             self._container.close()
-            raise SourceError(f"{path} holds no video, only {[s.type for s in self._container.streams]}")
+            raise SourceError(f"{path} holds no video, only {kinds}")
         self._stream = self._container.streams.video[0]
         self._stream.thread_type = "AUTO"
         self._frames = self._decode(path)
@@ -106,7 +107,7 @@ class VideoSource:
 
     def _decode(self, path: Path) -> Iterator[TimedFrame]:
         """Decode; times count from the file's own start, so that sound and picture keep their offset."""
-        import av
+        import av.error
 
         time_base = Fraction(self._stream.time_base or LIVE_TIME_BASE)
         rate = Fraction(self._stream.average_rate or 25)
@@ -116,9 +117,9 @@ class VideoSource:
             for index, frame in enumerate(self._container.decode(self._stream)):
                 pts = frame.pts - origin if frame.pts is not None else round(index / rate / time_base)
                 last = pts = max(pts, last + 1)
-                image = _turn_upright(frame.to_ndarray(format="bgr24"), frame.rotation)
+                image = _turn_upright(np.asarray(frame.to_ndarray(format="bgr24"), np.uint8), frame.rotation)
                 yield TimedFrame(image, float(pts * time_base), pts)
-        except av.FFmpegError as error:
+        except av.error.FFmpegError as error:
             where = f"after {float(last * time_base):.1f} s" if last >= 0 else "at its first frame"
             raise SourceError(f"{path} is damaged {where}: {error.strerror}; what came before it was kept") from error
 
@@ -191,6 +192,7 @@ class CameraSource:
 def open_camera(index: int, size_wh: tuple[int, int] = (1280, 720), rate: int = 30) -> CameraSource:
     """Open a camera by index; size and rate are wishes, what it really gives is in `info`.  Raises SourceError."""
     name = f"camera {index}"
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # its lines about a missing camera, beside ours
     capture = cv2.VideoCapture(index)
     if not capture.isOpened():
         capture.release()

@@ -1,0 +1,160 @@
+"""What several files share: an engine that names colours, the same as an ONNX file, a writer of small clips."""
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from yoga_live.runtime.classifier import PoseClassifier
+from yoga_live.runtime.model_info import ModelInfo
+
+LABELS = ("tree", "warrior_2", "none")  # the answers to a blue, a green and a red frame
+
+
+class ColourEngine:
+    """Logits are the mean of blue, green and red over 16: a full colour is 16 logits ahead of the others."""
+
+    def __init__(self, size: int = 32) -> None:
+        self.info = ModelInfo(LABELS, size)
+        self.device = "fake"
+        self.batches: list[np.ndarray] = []
+
+    def run(self, frames: np.ndarray) -> np.ndarray:
+        return self.run_maps(frames)[0]
+
+    def run_maps(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        self.batches.append(frames.copy())
+        logits = frames.mean(axis=(1, 2), dtype=np.float32) / 16
+        return logits, logits[:, :, None, None]
+
+
+@pytest.fixture
+def engine() -> ColourEngine:
+    return ColourEngine()
+
+
+@pytest.fixture
+def classifier(engine: ColourEngine) -> PoseClassifier:
+    return PoseClassifier.from_engine(engine)
+
+
+@pytest.fixture(scope="session")
+def write_model() -> Callable[..., Path]:
+    """Write `ColourEngine` as an ONNX file; `document` replaces its metadata (None: no metadata at all)."""
+    onnx = pytest.importorskip("onnx")
+    from onnx import TensorProto, helper
+
+    def write(
+        path: Path, document: str | None = ModelInfo(LABELS, 32).to_json(), classes: int = 3, element: str = "UINT8"
+    ) -> Path:
+        def constant(name: str, values: list[Any], kind: int) -> Any:
+            return helper.make_tensor(name, kind, [len(values)], values)
+
+        graph = helper.make_graph(
+            [
+                helper.make_node("Cast", ["frames"], ["floats"], to=TensorProto.FLOAT),
+                helper.make_node("ReduceMean", ["floats", "middle"], ["means"], keepdims=1),
+                helper.make_node("Transpose", ["means"], ["colours"], perm=[0, 3, 1, 2]),
+                helper.make_node("Slice", ["colours", "zero", "classes", "one"], ["chosen"]),
+                helper.make_node("Div", ["chosen", "sixteen"], ["maps"]),
+                helper.make_node("ReduceMean", ["maps", "last"], ["logits"], keepdims=0),
+            ],
+            "colours",
+            [helper.make_tensor_value_info("frames", getattr(TensorProto, element), ["N", 32, 32, 3])],
+            [
+                helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", classes]),
+                helper.make_tensor_value_info("maps", TensorProto.FLOAT, ["N", classes, 1, 1]),
+            ],
+            [
+                constant("middle", [1, 2], TensorProto.INT64),
+                constant("last", [2, 3], TensorProto.INT64),
+                constant("zero", [0], TensorProto.INT64),
+                constant("one", [1], TensorProto.INT64),
+                constant("classes", [classes], TensorProto.INT64),
+                constant("sixteen", [16.0], TensorProto.FLOAT),
+            ],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+        if document is not None:
+            helper.set_model_props(model, {"yoga_live": document})
+        onnx.save(model, str(path))
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def model_path(write_model: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pose model that names colours."""
+    return write_model(tmp_path_factory.mktemp("model") / "colours.onnx")
+
+
+@pytest.fixture(scope="session")
+def write_clip() -> Callable[..., Path]:
+    """Write frames (uint8 BGR), or plain colours, as a video; the suffix chooses the container."""
+
+    def write(
+        path: Path,
+        frames: Sequence[Any],
+        *,
+        rate: Fraction = Fraction(25),
+        pts: Sequence[int] | None = None,
+        time_base: Fraction | None = None,
+        codec: str = "libx264",
+        pix_fmt: str = "yuv420p",
+        size_wh: tuple[int, int] = (64, 48),
+        sound: str | None = None,
+        sound_rate: int = 48000,
+        options: dict[str, str] | None = None,
+    ) -> Path:
+        images = [paint(frame, size_wh) for frame in frames]
+        base = time_base or 1 / Fraction(rate)
+        with av.open(str(path), "w", options=options or {}) as container:
+            stream: Any = container.add_stream(codec, rate=rate)
+            stream.height, stream.width = images[0].shape[:2]
+            stream.pix_fmt = pix_fmt
+            stream.time_base = stream.codec_context.time_base = base
+            if codec == "libx264":
+                stream.options = {"preset": "ultrafast", "crf": "10"}
+            track = add_sound(container, sound, sound_rate) if sound else None
+            times = list(pts) if pts is not None else list(range(len(images)))
+            for image, moment in zip(images, times, strict=True):
+                picture = av.VideoFrame.from_ndarray(image, format="bgr24")
+                picture.pts, picture.time_base = moment, base
+                container.mux(stream.encode(picture))
+            container.mux(stream.encode(None))
+            if track is not None:
+                seconds = float((times[-1] + 1) * base)
+                write_tone(container, track, sound_rate, seconds)
+        return path
+
+    return write
+
+
+def paint(frame: Any, size_wh: tuple[int, int]) -> np.ndarray:
+    if isinstance(frame, np.ndarray):
+        return frame
+    image = np.empty((size_wh[1], size_wh[0], 3), np.uint8)
+    image[:] = frame
+    return image
+
+
+def add_sound(container: Any, codec: str, rate: int) -> Any:
+    options = {"strict": "experimental"} if codec == "vorbis" else {}
+    track = container.add_stream(codec, rate=rate, options=options)
+    track.layout = "stereo"
+    return track
+
+
+def write_tone(container: Any, track: Any, rate: int, seconds: float) -> None:
+    wave = np.sin(np.arange(round(rate * seconds)) * 2 * np.pi * 440 / rate).astype(np.float32) / 2
+    for start in range(0, len(wave), 1024):
+        part = np.stack([wave[start : start + 1024]] * 2)
+        frame = av.AudioFrame.from_ndarray(part, format="fltp", layout="stereo")
+        frame.rate, frame.pts, frame.time_base = rate, start, Fraction(1, rate)
+        container.mux(track.encode(frame))
+    container.mux(track.encode(None))

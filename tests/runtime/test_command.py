@@ -1,0 +1,266 @@
+"""`yoga-live`: outputs whole, bad input one line and exit code 2."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from yoga_live.runtime import command
+from yoga_live.runtime.sources import CameraSource, VideoSource
+
+BLUE, GREEN, RED = (255, 0, 0), (0, 255, 0), (0, 0, 255)  # tree, warrior_2, none
+PROGRAMME = [RED] * 20 + [BLUE] * 40 + [RED] * 30 + [GREEN] * 30
+
+pytest.importorskip("onnxruntime")
+
+
+@pytest.fixture(autouse=True)
+def bare_machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No display; signal handlers as they were."""
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(sys, "platform", "linux")
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture(scope="module")
+def clip(write_clip: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve seconds: rest, tree, rest, warrior 2; with sound."""
+    path = tmp_path_factory.mktemp("clip") / "class.mp4"
+    return write_clip(path, PROGRAMME, rate=Fraction(10), sound="aac", options={"movflags": "+faststart"})
+
+
+@pytest.fixture
+def live(model_path: Path, capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Run the command in this process with the colour model.  Returns exit code, stdout, stderr."""
+
+    def run(*arguments: object, model: Path = model_path) -> tuple[int, str, str]:
+        capfd.readouterr()
+        code = command.main(["--model", str(model), *map(str, arguments)])
+        return code, *capfd.readouterr()
+
+    return run
+
+
+def assert_refused(answer: tuple[int, str, str], *parts: str) -> None:
+    """Exit code 2 and exactly one line on stderr that holds the parts."""
+    code, out, err = answer
+    assert code == 2 and out == ""
+    assert len(err.splitlines()) == 1 and err.startswith("yoga-live: error: "), err
+    assert all(part in err for part in parts), err
+
+
+def test_video_gives_annotated_video_and_timeline(live: Callable[..., Any], clip: Path, tmp_path: Path) -> None:
+    saved, timeline = tmp_path / "annotated.mp4", tmp_path / "class.csv"
+    code, out, err = live("--video", clip, "--save", saved, "--timeline", timeline)
+    assert code == 0 and "Traceback" not in err
+    with timeline.open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["pose"] for row in rows] == ["none", "tree", "none", "warrior_2"]
+    assert "Tree" in out and "Warrior 2" in out
+    assert f"written: {saved}" in out and f"written: {timeline}" in out
+    with VideoSource(saved) as video:
+        assert len(list(video.frames())) == len(PROGRAMME) and video.info.audio_from
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["annotated.mp4", "class.csv"]
+
+
+@pytest.mark.parametrize("suffix", [".json", ".vtt"])
+def test_timeline_alone_needs_no_window(live: Callable[..., Any], clip: Path, tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"class{suffix}"
+    code, _, _ = live("--video", clip, "--timeline", path)
+    assert code == 0
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith("WEBVTT") if suffix == ".vtt" else [r["pose"] for r in json.loads(text)][1] == "tree"
+
+
+def test_forced_output_replaces_what_was_there(live: Callable[..., Any], clip: Path, tmp_path: Path) -> None:
+    path = tmp_path / "class.csv"
+    path.write_text("old")
+    assert live("--video", clip, "--timeline", path, "--force")[0] == 0
+    assert path.read_text().startswith("start_s")
+
+
+def test_nothing_seen_is_said(live: Callable[..., Any], write_clip: Callable[..., Path], tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "empty_room.mp4", [RED] * 20, rate=Fraction(10))
+    code, out, _ = live("--video", clip, "--timeline", tmp_path / "a.csv")
+    assert code == 0 and "no pose was seen" in out
+
+
+def test_missing_video_is_one_line(live: Callable[..., Any], tmp_path: Path) -> None:
+    assert_refused(live("--video", tmp_path / "no.mp4", "--save", tmp_path / "a.mp4"), "no.mp4 does not exist")
+    assert_refused(live("--video", tmp_path / "no.mp4"), "no.mp4 does not exist")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_file_that_is_no_video_is_one_line(live: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "notes.mp4").write_text("buy a mat")
+    assert_refused(live("--video", tmp_path / "notes.mp4", "--save", tmp_path / "a.mp4"), "can't be opened as a video")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"<html>404</html>", b"\x08\x0a\x12" * 99])
+def test_unreadable_model_is_one_line(
+    live: Callable[..., Any], clip: Path, tmp_path: Path, content: bytes | None
+) -> None:
+    model = tmp_path / "bad.onnx"
+    if content is not None:
+        model.write_bytes(content)
+    assert_refused(live("--video", clip, "--save", tmp_path / "a.mp4", model=model), "bad.onnx")
+    assert not (tmp_path / "a.mp4").exists()
+
+
+@pytest.mark.parametrize(("option", "name"), [("--save", "a.mp4"), ("--timeline", "a.csv")])
+def test_taken_output_is_one_line_and_kept(
+    live: Callable[..., Any], clip: Path, tmp_path: Path, option: str, name: str
+) -> None:
+    (tmp_path / name).write_text("mine")
+    assert_refused(live("--video", clip, option, tmp_path / name), "exists already", "--force")
+    assert (tmp_path / name).read_text() == "mine"
+
+
+@pytest.mark.parametrize(("option", "name"), [("--save", "a.avi"), ("--timeline", "a.txt"), ("--save", "a")])
+def test_wrong_suffix_is_one_line(live: Callable[..., Any], clip: Path, tmp_path: Path, option: str, name: str) -> None:
+    assert_refused(live("--video", clip, option, tmp_path / name), name)
+
+
+def test_missing_folder_of_an_output_is_one_line(live: Callable[..., Any], clip: Path, tmp_path: Path) -> None:
+    assert_refused(live("--video", clip, "--save", tmp_path / "no" / "a.mp4"), "mkdir -p")
+
+
+def test_video_is_never_written_over_itself(
+    live: Callable[..., Any], write_clip: Callable[..., Path], tmp_path: Path
+) -> None:
+    clip = write_clip(tmp_path / "class.mp4", [BLUE] * 5)
+    before = clip.read_bytes()
+    assert_refused(live("--video", clip, "--save", clip, "--force"), "is the video itself")
+    (tmp_path / "link.mp4").symlink_to(clip)
+    assert_refused(live("--video", clip, "--save", tmp_path / "link.mp4", "--force"), "is the video itself")
+    assert clip.read_bytes() == before
+
+
+@pytest.mark.parametrize("arguments", [["--timeline"], ["--timeline", "--no-window"]])
+def test_missing_camera_is_one_line(live: Callable[..., Any], tmp_path: Path, arguments: list[str]) -> None:
+    arguments = [*arguments[:1], str(tmp_path / "a.csv"), *arguments[1:]]
+    assert_refused(live("--camera", 97, *arguments), "camera 97 can't be opened")
+
+
+def test_missing_display_is_one_line(live: Callable[..., Any], clip: Path) -> None:
+    assert_refused(live("--video", clip), "no display was found", "--save FILE.mp4")
+    assert_refused(live("--video", clip, "--window"), "no display was found")
+
+
+def test_unknown_device_is_one_line(live: Callable[..., Any], clip: Path, tmp_path: Path) -> None:
+    answer = live("--video", clip, "--timeline", tmp_path / "a.csv", "--device", "npu")
+    assert_refused(answer, "'npu'", "auto, cpu, cuda, tensorrt")
+
+
+def test_damaged_video_is_reported_after_the_outputs_are_written(
+    live: Callable[..., Any], write_clip: Callable[..., Path], tmp_path: Path
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 60, (40, 48, 64, 3), dtype=np.uint8)
+    noise[:, :, :, 0] = 255
+    whole = write_clip(tmp_path / "whole.mp4", list(noise), rate=Fraction(10), options={"movflags": "+faststart"})
+    content = bytearray(whole.read_bytes())
+    content[len(content) * 3 // 4 :] = np.random.default_rng(1).bytes(len(content) - len(content) * 3 // 4)
+    (tmp_path / "cut.mp4").write_bytes(content)
+    saved, timeline = tmp_path / "a.mp4", tmp_path / "a.json"
+    code, out, err = live("--video", tmp_path / "cut.mp4", "--save", saved, "--timeline", timeline)
+    assert code == 2 and "is damaged after" in err.splitlines()[-1] and "Traceback" not in err
+    assert "tree" in {row["pose"] for row in json.loads(timeline.read_text())}
+    with VideoSource(saved) as video:
+        assert len(list(video.frames())) >= 25
+    assert "written" in out
+
+
+class DyingCapture:
+    """A camera that gives two seconds of blue and is unplugged."""
+
+    def __init__(self) -> None:
+        self.left = 100
+        self.released = False
+
+    def read(self) -> tuple[bool, Any]:
+        time.sleep(0.02)
+        self.left -= 1
+        return self.left >= 0, np.full((48, 64, 3), BLUE, np.uint8)
+
+    def get(self, propId: int, /) -> float:
+        return 50.0
+
+    def release(self) -> None:
+        self.released = True
+
+
+def test_camera_unplugged_keeps_video_and_timeline(
+    live: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    capture = DyingCapture()
+    monkeypatch.setattr("yoga_live.runtime.sources.open_camera", lambda index: CameraSource(capture, "camera 0"))
+    saved, timeline = tmp_path / "a.mp4", tmp_path / "a.json"
+    code, _, err = live("--camera", 0, "--save", saved, "--timeline", timeline)
+    assert code == 2 and "camera 0 stopped giving pictures" in err.splitlines()[-1]
+    assert "going on without a window" in err
+    assert json.loads(timeline.read_text())[-1]["pose"] == "tree"
+    with VideoSource(saved) as video:
+        assert len(list(video.frames())) > 10
+    assert capture.released
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_stopping_the_program_keeps_a_playable_video(model_path: Path, tmp_path: Path, name: str) -> None:
+    saved, timeline = tmp_path / "demo.mp4", tmp_path / "demo.json"
+    arguments = ["--demo", "--model", str(model_path), "--save", str(saved), "--timeline", str(timeline)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "yoga_live.runtime", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    deadline_s = time.monotonic() + 60
+    while not any(p.stat().st_size for p in tmp_path.glob(".demo*")) and time.monotonic() < deadline_s:
+        time.sleep(0.05)
+    process.send_signal(getattr(signal, name))
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert "Traceback" not in err and "written" in out
+    with VideoSource(saved) as video:
+        assert 5 <= len(list(video.frames())) < 900
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["demo.json", "demo.mp4"]
+
+
+def test_help_answers_at_once_and_loads_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom yoga_live.runtime.command import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit as end:\n    assert end.code == 0\n"
+        "print(*({'numpy', 'cv2', 'av', 'PIL', 'onnxruntime', 'torch', 'onnx'} & set(sys.modules)), file=sys.stderr)"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stderr.strip() == ""
+    assert "--demo" in answer.stdout and "One person in view is assumed" in answer.stdout
+
+
+def test_module_runs_as_the_command() -> None:
+    answer = subprocess.run([sys.executable, "-m", "yoga_live.runtime", "--help"], capture_output=True, text=True)
+    assert answer.returncode == 0 and answer.stdout.startswith("usage: yoga-live")
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["--camera", "0", "--demo"], ["--camera", "front"], ["--video"], ["--demo", "--speed", "2"]]
+)
+def test_wrong_options_end_with_code_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command.main(arguments)
+    assert ended.value.code == 2
+    assert "Traceback" not in capsys.readouterr().err

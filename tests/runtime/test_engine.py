@@ -1,0 +1,139 @@
+"""ONNX Runtime: the device asked for or an error, the contract checked when the file is opened."""
+
+import json
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from yoga_live.runtime import engine as engine_module
+from yoga_live.runtime.engine import DEVICES, PROVIDERS, OnnxEngine, import_onnxruntime
+from yoga_live.runtime.errors import DeviceError, MissingPackageError, ModelError
+from yoga_live.runtime.model_info import ModelInfo
+
+pytest.importorskip("onnxruntime")
+
+
+def test_logits_and_maps_agree_with_the_arithmetic_of_the_graph(model_path: Path) -> None:
+    engine = OnnxEngine(model_path, "cpu")
+    frames = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
+    logits, maps = engine.run_maps(frames)
+    np.testing.assert_allclose(logits, frames.mean(axis=(1, 2)) / 16, rtol=1e-5)
+    np.testing.assert_allclose(maps.mean(axis=(2, 3)), logits, rtol=1e-5)
+    np.testing.assert_array_equal(engine.run(frames), logits)
+    assert logits.dtype == maps.dtype == np.float32 and maps.shape == (3, 3, 1, 1)
+
+
+def test_engine_says_what_the_file_says_and_where_it_runs(model_path: Path) -> None:
+    engine = OnnxEngine(model_path, "cpu")
+    assert engine.info == ModelInfo(("tree", "warrior_2", "none"), 32)
+    assert engine.device == "cpu"
+
+
+def test_latency_is_measured_as_often_as_asked(model_path: Path) -> None:
+    times_ms = OnnxEngine(model_path, "cpu").measure_latency(5)
+    assert len(times_ms) == 5 and min(times_ms) > 0
+
+
+def test_unknown_device_is_refused_with_the_choices(model_path: Path) -> None:
+    with pytest.raises(DeviceError, match="'npu' is not known; choose one of auto, cpu, cuda, tensorrt"):
+        OnnxEngine(model_path, "npu")
+
+
+@pytest.mark.parametrize("device", ["cuda", "tensorrt"])
+def test_missing_gpu_is_an_error_never_the_cpu(model_path: Path, device: str) -> None:
+    if PROVIDERS[device] in import_onnxruntime().get_available_providers():
+        pytest.skip(f"this ONNX Runtime has {PROVIDERS[device]}")
+    with pytest.raises(DeviceError, match=f"--device {device} needs {PROVIDERS[device]}"):
+        OnnxEngine(model_path, device)
+
+
+def test_provider_that_silently_became_the_cpu_is_an_error(model_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """onnxruntime#23372: CUDA is listed, its libraries are missing, and the session starts on the CPU."""
+
+    class Silent(SimpleNamespace):
+        def get_providers(self) -> list[str]:
+            return ["CPUExecutionProvider"]
+
+    fake = SimpleNamespace(
+        get_available_providers=lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"],
+        SessionOptions=SimpleNamespace,
+        InferenceSession=lambda *args, **kwargs: Silent(),
+    )
+    monkeypatch.setattr(engine_module, "import_onnxruntime", lambda: fake)
+    for device in ("cuda", "auto"):
+        with pytest.raises(DeviceError, match="asked for CUDAExecutionProvider but started with"):
+            OnnxEngine(model_path, device)
+
+
+def test_both_wheels_at_once_are_refused_with_the_command_that_helps(monkeypatch: pytest.MonkeyPatch) -> None:
+    def list_distributions(name: str) -> Iterator[SimpleNamespace]:
+        yield SimpleNamespace(metadata={"Name": name})
+
+    monkeypatch.setattr(metadata, "distributions", list_distributions)
+    with pytest.raises(MissingPackageError, match="pip uninstall -y onnxruntime onnxruntime-gpu"):
+        import_onnxruntime()
+
+
+def test_no_engine_installed_names_the_command_that_helps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
+    with pytest.raises(MissingPackageError, match=r"pip install onnxruntime"):
+        import_onnxruntime()
+
+
+def test_missing_model_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"no\.onnx does not exist"):
+        OnnxEngine(tmp_path / "no.onnx")
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", b"\x08\x0a" * 400])
+def test_file_that_is_no_onnx_is_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "bad.onnx"
+    path.write_bytes(content)
+    with pytest.raises(ModelError) as caught:
+        OnnxEngine(path, "cpu")
+    assert "bad.onnx" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_truncated_model_is_refused(model_path: Path, tmp_path: Path) -> None:
+    path = tmp_path / "half.onnx"
+    path.write_bytes(model_path.read_bytes()[:200])
+    with pytest.raises(ModelError, match=r"half\.onnx"):
+        OnnxEngine(path, "cpu")
+
+
+def test_onnx_without_our_metadata_is_no_pose_model(write_model: Callable[..., Path], tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no pose model of yoga-live"):
+        OnnxEngine(write_model(tmp_path / "m.onnx", None), "cpu")
+
+
+@pytest.mark.parametrize(
+    ("info", "message"),
+    [
+        (ModelInfo(("tree", "none"), 32), "gives 3 logits but names 2 labels"),
+        (ModelInfo(("tree", "chair", "none"), 64), r"should take `frames` \(N, 64, 64, 3\)"),
+    ],
+)
+def test_metadata_that_contradicts_the_graph_is_refused(
+    write_model: Callable[..., Path], tmp_path: Path, info: ModelInfo, message: str
+) -> None:
+    with pytest.raises(ModelError, match=message):
+        OnnxEngine(write_model(tmp_path / "m.onnx", info.to_json()), "cpu")
+
+
+def test_model_that_takes_floats_is_refused_when_opened(write_model: Callable[..., Path], tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="uint8"):
+        OnnxEngine(write_model(tmp_path / "m.onnx", element="FLOAT"), "cpu")
+
+
+def test_newer_format_asks_for_an_update(write_model: Callable[..., Path], tmp_path: Path) -> None:
+    document = json.dumps({"format": 99, "labels": ["a", "b", "c"], "size": 32})
+    with pytest.raises(ModelError, match="format 99"):
+        OnnxEngine(write_model(tmp_path / "m.onnx", document), "cpu")
+
+
+def test_every_device_but_auto_has_a_provider() -> None:
+    assert set(DEVICES) == {"auto", *PROVIDERS}

@@ -1,0 +1,194 @@
+"""The loop: every frame through, sinks closed however it ends, what was seen kept."""
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from yoga_live.runtime.classifier import PoseClassifier
+from yoga_live.runtime.errors import OutputError, SourceError
+from yoga_live.runtime.live import RateMeter, watch
+from yoga_live.runtime.sinks import StopWatching, VideoSink
+from yoga_live.runtime.sources import SourceInfo, TimedFrame, VideoSource
+
+BLUE, GREEN, RED = (255, 0, 0), (0, 255, 0), (0, 0, 255)  # tree, warrior_2, none
+INFO = SourceInfo("a list", (96, 64), Fraction(10), Fraction(1, 10))
+PROGRAMME = [RED] * 20 + [BLUE] * 40 + [RED] * 30 + [GREEN] * 30
+
+
+class ListSource:
+    """Colours as frames, ten a second; an exception in the list is raised in its turn."""
+
+    def __init__(self, steps: list[tuple[int, int, int] | BaseException]) -> None:
+        self.info, self.steps = INFO, steps
+
+    def __enter__(self) -> "ListSource":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def frames(self) -> Iterator[TimedFrame]:
+        for index, step in enumerate(self.steps):
+            if isinstance(step, BaseException):
+                raise step
+            yield TimedFrame(np.full((64, 96, 3), step, np.uint8), index / 10, index)
+
+
+class ListSink:
+    """Keeps what it is given; `breaks_at` and `breaks_closing` raise."""
+
+    def __init__(
+        self,
+        breaks_at: int = -1,
+        error: type[Exception] = StopWatching,
+        breaks_closing: type[Exception] | None = None,
+    ) -> None:
+        self.frames: list[TimedFrame] = []
+        self.closed = 0
+        self.breaks_at, self.error, self.breaks_closing = breaks_at, error, breaks_closing
+
+    def write(self, frame: TimedFrame) -> None:
+        if len(self.frames) == self.breaks_at:
+            raise self.error("told to")
+        self.frames.append(frame)
+
+    def close(self) -> None:
+        self.closed += 1
+        if self.breaks_closing:
+            raise self.breaks_closing("told to")
+
+
+def test_class_is_seen_pose_by_pose(classifier: PoseClassifier) -> None:
+    watched = watch(ListSource([*PROGRAMME]), classifier, [])
+    assert [s.pose for s in watched.segments] == ["none", "tree", "none", "warrior_2"]
+    assert [s.start_s for s in watched.segments] == pytest.approx([0, 2, 6, 9], abs=0.4)
+    assert watched.frames == len(PROGRAMME) and watched.trouble is None and watched.wall_s > 0
+
+
+def test_every_sink_gets_every_annotated_frame_at_its_time(classifier: PoseClassifier) -> None:
+    first, second = ListSink(), ListSink()
+    watch(ListSource([BLUE] * 12), classifier, [first, second])
+    for sink in (first, second):
+        assert [f.pts for f in sink.frames] == list(range(12)) and sink.closed == 1
+        assert [f.time_s for f in sink.frames] == [i / 10 for i in range(12)]
+        assert all(not (f.image_bgr == BLUE).all() for f in sink.frames)  # the overlay
+
+
+def test_sinks_may_come_as_any_iterable(classifier: PoseClassifier) -> None:
+    sink = ListSink()
+    watch(ListSource([BLUE] * 3), classifier, iter([sink]))
+    assert len(sink.frames) == 3 and sink.closed == 1
+
+
+def test_annotation_does_not_reach_the_frame_that_is_classified(classifier: PoseClassifier) -> None:
+    seen = []
+    watch(ListSource([BLUE] * 3), classifier, [ListSink()], on_frame=lambda frame, hold: seen.append(frame.image_bgr))
+    assert all((image == BLUE).all() for image in seen)
+
+
+def test_listener_hears_pose_and_hold_time(classifier: PoseClassifier) -> None:
+    holds = []
+    watch(ListSource([BLUE] * 30), classifier, [], on_frame=lambda frame, hold: holds.append(hold))
+    assert len(holds) == 30
+    assert holds[-1].pose == "tree" and holds[-1].hold_s == pytest.approx(2.9, abs=0.3)
+
+
+def test_q_in_the_window_ends_well_and_closes_all(classifier: PoseClassifier) -> None:
+    window, video = ListSink(breaks_at=5), ListSink()
+    watched = watch(ListSource([*PROGRAMME]), classifier, [window, video])
+    assert watched.trouble is None and watched.frames == 5
+    assert window.closed == video.closed == 1
+
+
+def test_broken_source_keeps_what_was_seen_and_says_why(classifier: PoseClassifier) -> None:
+    sink = ListSink()
+    watched = watch(ListSource([*[BLUE] * 25, SourceError("unplugged")]), classifier, [sink])
+    assert str(watched.trouble) == "unplugged"
+    assert watched.segments[-1].pose == "tree" and watched.frames == len(sink.frames) == 25 and sink.closed == 1
+
+
+@pytest.mark.parametrize("error", [OutputError, ValueError, MemoryError])
+def test_error_in_a_sink_closes_all_of_them_and_is_not_swallowed(
+    classifier: PoseClassifier, error: type[Exception]
+) -> None:
+    broken, other = ListSink(breaks_at=3, error=error), ListSink()
+    with pytest.raises(error):
+        watch(ListSource([BLUE] * 9), classifier, [other, broken])
+    assert broken.closed == other.closed == 1
+
+
+def test_sink_that_fails_to_close_leaves_no_other_open(classifier: PoseClassifier) -> None:
+    sinks = [ListSink(breaks_closing=OutputError), ListSink(), ListSink(breaks_closing=OutputError), ListSink()]
+    with pytest.raises(OutputError):
+        watch(ListSource([BLUE] * 3), classifier, sinks)
+    assert [sink.closed for sink in sinks] == [1, 1, 1, 1]
+
+
+def test_sound_that_turns_out_damaged_while_closing_costs_no_timeline(classifier: PoseClassifier) -> None:
+    watched = watch(ListSource([BLUE] * 20), classifier, [ListSink(breaks_closing=SourceError)])
+    assert watched.trouble is not None and watched.segments[-1].pose == "tree"
+
+
+def test_empty_source_gives_nothing_and_closes(classifier: PoseClassifier) -> None:
+    sink = ListSink()
+    watched = watch(ListSource([]), classifier, [sink])
+    assert watched.segments == () and watched.frames == 0 and sink.closed == 1
+
+
+def test_ctrl_c_in_the_middle_keeps_a_playable_video(classifier: PoseClassifier, tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    source = ListSource([*[BLUE] * 30, KeyboardInterrupt()])
+    watched = watch(source, classifier, [VideoSink(path, INFO)])
+    assert watched.frames == 30 and watched.trouble is None
+    with VideoSource(path) as video:
+        assert len(list(video.frames())) == 30
+    assert [p.name for p in tmp_path.iterdir()] == ["a.mp4"]
+
+
+def test_ctrl_c_before_the_first_frame_leaves_no_file(classifier: PoseClassifier, tmp_path: Path) -> None:
+    watch(ListSource([KeyboardInterrupt()]), classifier, [VideoSink(tmp_path / "a.mp4", INFO)])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_error_in_the_middle_leaves_a_playable_video_or_none(classifier: PoseClassifier, tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    with pytest.raises(RuntimeError):
+        watch(ListSource([*[BLUE] * 12, RuntimeError("bug")]), classifier, [VideoSink(path, INFO)])
+    assert [p.name for p in tmp_path.iterdir()] in ([], ["a.mp4"])
+    if path.exists():
+        with VideoSource(path) as video:
+            assert len(list(video.frames())) == 12
+
+
+def test_video_in_gives_a_video_out_frame_for_frame(
+    classifier: PoseClassifier, write_clip: Callable[..., Path], tmp_path: Path
+) -> None:
+    clip = write_clip(tmp_path / "in.mp4", PROGRAMME, rate=Fraction(10), sound="aac")
+    out = tmp_path / "out.mp4"
+    with VideoSource(clip) as source:
+        watched = watch(source, classifier, [VideoSink(out, source.info)])
+        rate = source.info.rate
+    assert [s.pose for s in watched.segments] == ["none", "tree", "none", "warrior_2"]
+    with VideoSource(out) as annotated:
+        assert annotated.info.audio_from == out and annotated.info.rate == rate
+        assert len(list(annotated.frames())) == len(PROGRAMME)
+
+
+def test_rate_meter_settles_on_the_rate() -> None:
+    meter = RateMeter()
+    assert meter.tick(0.0) is None
+    rates = [meter.tick(i / 25) for i in range(1, 100)]
+    assert rates[0] == pytest.approx(25) and rates[-1] == pytest.approx(25)
+
+
+def test_rate_meter_follows_a_change_within_seconds_and_survives_equal_times() -> None:
+    meter = RateMeter()
+    for i in range(50):
+        meter.tick(i / 50)
+    for i in range(20):
+        slow = meter.tick(1 + i / 5)
+    assert slow == pytest.approx(5, abs=1.5)
+    assert meter.tick(1 + 19 / 5) == slow

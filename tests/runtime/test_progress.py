@@ -1,0 +1,66 @@
+"""The progress line: a bar on a terminal, a few plain lines in a log."""
+
+import io
+
+import pytest
+
+from yoga_live.runtime.progress import Progress, format_duration, track
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-3, "0:00"), (0, "0:00"), (7.4, "0:07"), (59.6, "1:00"), (600, "10:00"), (3599.7, "1:00:00"), (7325, "2:02:05")],
+)
+def test_durations_read_as_clocks(seconds: float, text: str) -> None:
+    assert format_duration(seconds) == text
+
+
+def test_log_gets_whole_lines_without_control_characters() -> None:
+    stream = io.StringIO()
+    with Progress("fit", 10, "images", stream) as progress:
+        for _ in range(10):
+            progress.advance(note="loss 0.5")
+    text = stream.getvalue()
+    assert "\r" not in text and "\x1b" not in text and text.endswith("\n")
+    assert "100%" in text and "loss 0.5" in text and len(text.splitlines()) == 1
+
+
+def test_terminal_gets_one_line_that_is_redrawn_and_ended() -> None:
+    stream = Terminal()
+    with Progress("fit", 4, "", stream) as progress:
+        progress.advance(2)
+        progress.advance(2)
+    assert stream.getvalue().count("\n") == 1 and stream.getvalue().startswith("\r")
+    assert "[########################] 100%" in stream.getvalue()
+
+
+def test_unknown_length_counts_without_a_bar() -> None:
+    stream = io.StringIO()
+    with Progress("watching", None, "s", stream) as progress:
+        progress.advance(3)
+    assert "watching 3" in stream.getvalue() and "%" not in stream.getvalue()
+
+
+def test_more_work_than_announced_stays_at_100_percent() -> None:
+    stream = io.StringIO()
+    with Progress("watching", 2.0, "", stream) as progress:
+        progress.advance(5)
+    assert "100%" in stream.getvalue() and "0:00 < 0:00" in stream.getvalue()
+
+
+def test_line_is_finished_when_the_work_breaks() -> None:
+    stream = Terminal()
+    with pytest.raises(RuntimeError), Progress("fit", 4, "", stream) as progress:
+        progress.advance(1)
+        raise RuntimeError
+    assert stream.getvalue().endswith("\n") and " 25%" in stream.getvalue()
+
+
+def test_track_gives_every_item(capsys: pytest.CaptureFixture[str]) -> None:
+    assert list(track(iter("abc"), "read", 3)) == ["a", "b", "c"]
+    assert "100%" in capsys.readouterr().err

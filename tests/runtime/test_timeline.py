@@ -1,0 +1,79 @@
+"""The three formats parse back to what was seen."""
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from yoga_live.runtime.errors import OutputError
+from yoga_live.runtime.session import Segment
+from yoga_live.runtime.timeline import check_format, format_vtt, write_timeline
+
+SEGMENTS = (
+    Segment(0.0, 1.25, "none", 0.9),
+    Segment(1.25, 61.0004, "warrior_2", 0.87654),
+    Segment(61.0004, 3725.9996, 'Śvānāsana, "adho" <b> & co', 1.0),
+    Segment(3725.9996, 3726.5, "木のポーズ", 0.5),
+)
+ROUNDED = [(0.0, 1.25), (1.25, 61.0), (61.0, 3726.0), (3726.0, 3726.5)]
+CUE = re.compile(r"(\d\d+):([0-5]\d):([0-5]\d)\.(\d{3}) --> (\d\d+):([0-5]\d):([0-5]\d)\.(\d{3})")
+
+
+def clock_s(hours: str, minutes: str, seconds: str, ms: str) -> float:
+    return int(hours) * 3600 + int(minutes) * 60 + int(seconds) + int(ms) / 1000
+
+
+def test_csv_parses_back(tmp_path: Path) -> None:
+    path = tmp_path / "class.csv"
+    write_timeline(path, SEGMENTS)
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(float(row["start_s"]), float(row["end_s"])) for row in rows] == ROUNDED
+    assert [row["pose"] for row in rows] == [segment.pose for segment in SEGMENTS]
+    assert [float(row["confidence"]) for row in rows] == [0.9, 0.877, 1.0, 0.5]
+
+
+def test_json_parses_back_and_keeps_its_letters(tmp_path: Path) -> None:
+    path = tmp_path / "class.json"
+    write_timeline(path, SEGMENTS)
+    text = path.read_text(encoding="utf-8")
+    rows = json.loads(text)
+    assert [(row["start_s"], row["end_s"]) for row in rows] == ROUNDED
+    assert [row["pose"] for row in rows] == [segment.pose for segment in SEGMENTS]
+    assert "木のポーズ" in text
+
+
+def test_vtt_names_the_poses_at_their_times(tmp_path: Path) -> None:
+    path = tmp_path / "class.VTT"
+    write_timeline(path, SEGMENTS)
+    blocks = path.read_text(encoding="utf-8").strip().split("\n\n")
+    assert blocks[0] == "WEBVTT"
+    cues = [block.split("\n") for block in blocks[1:]]
+    assert [text for _, text in cues] == [
+        "Warrior 2",
+        'Śvānāsana, "adho" &lt;b&gt; &amp; Co',
+        "木のポーズ",
+    ]
+    matches = [CUE.fullmatch(times) for times, _ in cues]
+    assert all(matches)
+    times_s = [(clock_s(*m.groups()[:4]), clock_s(*m.groups()[4:])) for m in matches if m]
+    assert times_s == ROUNDED[1:]
+
+
+def test_label_can_not_break_out_of_its_cue() -> None:
+    text = format_vtt((Segment(0, 1, "a\n\n00:00:05.000 --> 00:00:06.000\nb", 1.0),))
+    assert len(CUE.findall(text)) == 1 and text.count("-->") == 1
+
+
+def test_nothing_seen_still_gives_a_valid_file(tmp_path: Path) -> None:
+    for suffix, expected in [(".csv", "start_s,end_s,pose,confidence\n"), (".json", "[]\n"), (".vtt", "WEBVTT\n")]:
+        write_timeline(tmp_path / f"empty{suffix}", ())
+        assert (tmp_path / f"empty{suffix}").read_text(encoding="utf-8") == expected
+
+
+@pytest.mark.parametrize("name", ["class.txt", "class", "class.csv.gz"])
+def test_unknown_suffix_is_refused_with_the_choices(name: str) -> None:
+    with pytest.raises(OutputError, match=r"\.csv, \.json, \.vtt"):
+        check_format(Path(name))
