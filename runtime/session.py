@@ -10,7 +10,7 @@ from .smoothing import SmoothedPose
 
 @dataclass(frozen=True)
 class Segment:
-    """One stretch of the timeline.  Seconds from the start; confidence: mean over its frames, 0 to 1."""
+    """One stretch of the timeline.  Seconds from the start; confidence: mean while it led, 0 to 1."""
 
     start_s: float
     end_s: float
@@ -49,8 +49,9 @@ class Session:
         if self._current is None or smoothed.pose != self._current.pose:
             self._close(smoothed.since_s)
             self._current, self._sum, self._frames = smoothed, 0.0, 0
-        self._sum += smoothed.confidence
-        self._frames += 1
+        if smoothed.leads:  # the frames after its end say nothing of how sure it was
+            self._sum += smoothed.confidence
+            self._frames += 1
         self._end_s = time_s
         return Hold(smoothed.pose, smoothed.confidence, time_s - self._current.since_s)
 

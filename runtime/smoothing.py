@@ -25,11 +25,15 @@ class SmoothingConfig:
 
 @dataclass(frozen=True)
 class SmoothedPose:
-    """pose: a label or `none`; confidence: its smoothed probability; since_s: when the evidence for it began."""
+    """pose: a label or `none`; confidence: its smoothed probability; since_s: when the evidence for it began.
+
+    leads: False while the pose is only kept because what follows it has not lasted long enough.
+    """
 
     pose: str
     confidence: float
     since_s: float
+    leads: bool = True
 
 
 class Smoother:
@@ -53,8 +57,9 @@ class Smoother:
             keep = math.exp(-max(time_s - self._time_s, 0.0) / self._config.memory_s)
             self._mean += (1 - keep) * (probabilities - self._mean)
         self._time_s = time_s
-        self._follow(time_s, self._leader(self._mean))
-        return SmoothedPose(self._pose, self._confidence(self._mean), self._since_s)
+        leader = self._leader(self._mean)
+        self._follow(time_s, leader)
+        return SmoothedPose(self._pose, self._confidence(self._mean), self._since_s, leader == self._pose)
 
     def _leader(self, mean: Floats) -> str:
         """The pose that leads now, or `none`; the held pose leads at a lower bar than a new one."""

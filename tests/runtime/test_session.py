@@ -64,3 +64,11 @@ def test_session_that_starts_late_starts_there() -> None:
 def test_same_pose_held_twice_is_two_segments() -> None:
     session, _ = run((0, "tree", 0.9, 0), (3, "none", 0.9, 2), (6, "tree", 0.9, 5), (8, "tree", 0.9, 5))
     assert [s.pose for s in session.segments()] == ["tree", "none", "tree"]
+
+
+def test_confidence_leaves_out_the_frames_after_the_pose_was_left() -> None:
+    session = Session()
+    for time_s, confidence, leads in ((0.0, 0.9, True), (1.0, 0.7, True), (1.5, 0.1, False), (2.0, 0.0, False)):
+        session.update(time_s, SmoothedPose("tree", confidence, 0.0, leads))
+    session.update(2.2, SmoothedPose("none", 0.9, 1.2))
+    assert session.segments()[0].confidence == pytest.approx(0.8)
