@@ -11,7 +11,9 @@ from ..runtime.command_line import HelpFormatter, run_command
 from ..runtime.errors import ModelError
 
 if TYPE_CHECKING:
+    from ..runtime.model_info import ModelInfo
     from .confidence import ConfidenceReport
+    from .runs import Run
 
 EXAMPLES = """examples:
   yoga-calibrate confidence yoga.onnx --run runs/first --to yoga.calibrated.onnx
@@ -57,6 +59,7 @@ def _confidence(args: argparse.Namespace) -> None:
     plot = _check(args)
     model, info = read_model(args.model)
     run = load_run(args.run, args.photos)
+    _check_run(args, info, run)
     engine = OnnxEngine(args.model, "cpu")
     test = load_logits(engine, run, "test")
     info, report = calibrate(info, load_logits(engine, run, "validation"), test)
@@ -80,6 +83,7 @@ def _int8(args: argparse.Namespace) -> None:
     plot = _check(args)
     run = load_run(args.run, args.photos)
     full = OnnxEngine(args.model, "cpu")
+    _check_run(args, full.info, run)
     sample = draw_sample(run)
     print("calibration sample: " + ", ".join(f"{label} {count}" for label, count in sample.counts.items()))
     model, info = quantize_model(args.model, sample)
@@ -110,12 +114,21 @@ def _check(args: argparse.Namespace) -> Path:
     """Refuse what can't be written before any work is done.  Returns the diagram's path."""
     from ..runtime.files import check_output
 
-    plot = args.to.with_suffix(".reliability.png")
     check_output(args.to, force=args.force)
+    plot = args.to.with_suffix(".reliability.png")
     check_output(plot, force=args.force)
     if args.to.exists() and args.model.exists() and args.to.samefile(args.model):
         raise ModelError(f"--to {args.to} is the input itself; give another name")
     return plot
+
+
+def _check_run(args: argparse.Namespace, info: ModelInfo, run: Run) -> None:
+    """Refuse a run that the model was not exported from: its photos would be held against other labels."""
+    if (info.labels, info.size) != (run.labels, run.size):
+        raise ModelError(
+            f"{args.model} answers {', '.join(info.labels)} at {info.size} px, but the run {args.run} was trained on "
+            f"{', '.join(run.labels)} at {run.size} px; give the run that the model was exported from"
+        )
 
 
 def _print_report(report: ConfidenceReport) -> None:

@@ -83,15 +83,21 @@ def calibrate(info: ModelInfo, validation: SplitLogits, test: SplitLogits) -> tu
 
 
 def fit_temperature(logits: Floats, targets: Ints) -> float:
-    """Temperature of least NLL (Guo et al. 2017, section 4.2); 1 unless it also lowers NLL on photos it did not see."""
+    """Temperature of least NLL (Guo et al. 2017, section 4.2); 1 unless it also lowers NLL on photos it did not see.
 
-    def fit(rows: npt.NDArray[np.bool_]) -> float:
-        losses = [measure_nll(logits[rows], targets[rows], t) for t in TEMPERATURES]
-        return float(TEMPERATURES[int(np.argmin(losses))])
-
+    However right the answers, n of them leave a doubt of 1 / (n + 2) (Laplace's rule of succession): no temperature
+    makes the model surer than that, or a handful of photos would turn every answer into 100 %.
+    """
     odd = np.arange(len(targets)) % 2 == 1
     if not odd.any():
         return 1.0
+    surest = 1 - 1 / (len(targets) + 2)
+    candidates = [t for t in TEMPERATURES if t >= 1 or top_confidences(logits, t).mean() <= surest]
+
+    def fit(rows: npt.NDArray[np.bool_]) -> float:
+        losses = [measure_nll(logits[rows], targets[rows], t) for t in candidates]
+        return float(candidates[int(np.argmin(losses))])
+
     unseen = sum(measure_nll(logits[rows], targets[rows], fit(~rows)) for rows in (odd, ~odd))
     plain = sum(measure_nll(logits[rows], targets[rows]) for rows in (odd, ~odd))
     return fit(np.ones(len(targets), bool)) if unseen < plain else 1.0

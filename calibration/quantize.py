@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
+from ..runtime.errors import ModelError
 from ..runtime.model_info import ModelInfo
 from ..runtime.preprocess import Frame
 from .onnx_file import read_model
@@ -54,13 +55,16 @@ def quantize_model(path: Path, sample: CalibrationSample) -> tuple[onnx.ModelPro
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     _, info = read_model(path)
+    if info.precision == "int8":
+        raise ModelError(f"{path} is INT8 already; give the FP32 model that it was made from")
+    reader: Any = _Reader(sample.frames)  # not derived from ONNX Runtime's class, which is imported only here
     with tempfile.TemporaryDirectory() as folder:
         prepared, quantised = Path(folder) / "prepared.onnx", Path(folder) / "int8.onnx"
         quant_pre_process(str(path), str(prepared), skip_symbolic_shape=True)
         quantize_static(
             str(prepared),
             str(quantised),
-            _Reader(sample.frames),
+            reader,
             quant_format=QuantFormat.QDQ,
             per_channel=True,
             activation_type=QuantType.QUInt8,
@@ -70,7 +74,16 @@ def quantize_model(path: Path, sample: CalibrationSample) -> tuple[onnx.ModelPro
             extra_options={"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False},
         )
         model = onnx.load(quantised)
+    _drop_unused_domains(model)
     return model, replace(info, precision="int8", temperature=1.0)
+
+
+def _drop_unused_domains(model: onnx.ModelProto) -> None:
+    """Leave out the operator sets that ONNX Runtime's tools declare and no node uses."""
+    used = {node.domain for node in model.graph.node}
+    kept = [entry for entry in model.opset_import if entry.domain in used]
+    del model.opset_import[:]
+    model.opset_import.extend(kept)
 
 
 def _head_nodes(model: onnx.ModelProto) -> list[str]:

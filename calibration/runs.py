@@ -77,12 +77,12 @@ def load_run(folder: Path, photo_folder: Path | None = None) -> Run:
             photos,
             summary,
         )
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise RunError(
             f"{folder} is no finished run: {Path(error.filename).name} is missing; "
             f"make one with: yoga-train fit PHOTOS --to {folder}"
         ) from error
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, TypeError) as error:
         raise RunError(f"{folder} can't be read as a run ({error!r}); train it again with this version") from error
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,9 +53,9 @@ class ExportedNetwork(nn.Module):
 def export_run(run: Run, path: Path) -> Parity:
     """Write `path`, once ONNX Runtime gives torch's answers on the run's test photos.  Raises ModelError."""
     network = load_network(run.folder / "weights.safetensors", len(run.labels))
+    frames, _, _ = load_frames(run, "test")
     model = build_model(network, run.size)
     info = ModelInfo(run.labels, run.size, training=_summarise(run))
-    frames, _, _ = load_frames(run, "test")
     with write_then_rename(path) as temporary:
         write_model(model, info, temporary)
         parity = measure_parity(network, OnnxEngine(temporary, "cpu"), frames)
@@ -71,7 +70,6 @@ def export_run(run: Run, path: Path) -> Parity:
 def build_model(network: PoseNetwork, size: int) -> onnx.ModelProto:
     """Trace the network into ONNX with a dynamic batch."""
     example = torch.zeros((2, size, size, 3), dtype=torch.uint8)  # torch fails on a dynamic batch traced with 1
-    buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch's exporter about itself
         program = torch.onnx.export(
@@ -85,8 +83,7 @@ def build_model(network: PoseNetwork, size: int) -> onnx.ModelProto:
             verbose=False,
         )
     assert program is not None
-    program.save(buffer)
-    model = onnx.load_from_string(buffer.getvalue())
+    model: onnx.ModelProto = program.model_proto
     model.ir_version = IR_VERSION
     onnx.checker.check_model(model, full_check=True)
     return model
@@ -102,10 +99,17 @@ def measure_parity(network: PoseNetwork, engine: OnnxEngine, frames: np.ndarray)
         with torch.inference_mode():
             logits, maps = (output.numpy() for output in exported(torch.from_numpy(batch)))
         other_logits, other_maps = engine.run_maps(batch)
-        worst = max(worst, float(np.abs(logits - other_logits).max() / np.abs(logits).max()))
-        worst_map = max(worst_map, float(np.abs(maps - other_maps).max() / np.abs(maps).max()))
+        worst = max(worst, _measure_difference(logits, other_logits))
+        worst_map = max(worst_map, _measure_difference(maps, other_maps))
         same += int((logits.argmax(axis=1) == other_logits.argmax(axis=1)).sum())
     return Parity(len(frames), worst, Accuracy(same, len(frames)), worst_map)
+
+
+def _measure_difference(expected: np.ndarray, other: np.ndarray) -> float:
+    """Largest difference, relative to the largest value expected; infinite where a number is not finite."""
+    if not (np.isfinite(expected).all() and np.isfinite(other).all()):
+        return float("inf")
+    return float(np.abs(expected - other).max() / max(np.abs(expected).max(), 1e-12))
 
 
 def _summarise(run: Run) -> dict[str, object]:

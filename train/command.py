@@ -61,7 +61,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         help="side of the network's input, a multiple of 32",
     )
     fit.add_argument("--batch", type=_batch, default=32, metavar="N", help="photos per step")
-    fit.add_argument("--seed", type=int, default=0, help="same seed, same photos, same machine: same run")
+    fit.add_argument("--seed", type=_seed, default=0, help="same seed, same photos, same machine: same run")
     fit.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:1")
     fit.add_argument(
         "--train-only",
@@ -75,6 +75,12 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 def _count(text: str) -> int:
     if not text.isdigit():
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of epochs, 0 or more")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a seed, a whole number of 0 or more")
     return int(text)
 
 
@@ -110,6 +116,7 @@ def _fit(args: argparse.Namespace) -> None:
         args.batch,
         seed=args.seed,
         device=args.device,
+        train_only=args.train_only,
     )
     content = fit_run(args.photos, args.to, config)
     metrics = content["metrics"]

@@ -40,7 +40,11 @@ def gather_photos(
         raise OutputError(f"{to} exists already; gather into a new folder")
     excluded = {(row["path"], row["sha256"]) for row in _read_rows("excluded.csv")}
     counts: Counter[str] = Counter()
-    for row in _read_rows("sources.csv"):
+    rows = _read_rows("sources.csv")
+    unknown = sorted((poses or set()) - {row["pose"] for row in rows})
+    if unknown:
+        raise RunError(f"{LISTS / 'sources.csv'} names no source of {', '.join(unknown)}")
+    for row in rows:
         if poses is not None and row["pose"] not in poses:
             continue
         folder = sources / row["folder"]
@@ -76,7 +80,10 @@ def _copy_folder(folder: Path, sources: Path, to: Path, excluded: set[tuple[str,
 
 def _copy_last_frames(sources: Path, to: Path, names: tuple[str, ...]) -> int:
     for name in names:
-        with Image.open(sources / "video" / "sun_salutation" / f"{name}.gif") as animation:
+        path = sources / "video" / "sun_salutation" / f"{name}.gif"
+        if not path.is_file():
+            raise RunError(f"{path} is missing; its last frame shows {to.name}")
+        with Image.open(path) as animation:
             last = [frame.convert("RGB") for frame in ImageSequence.Iterator(animation)][-1]
         last.save(to / f"sun_salutation__{name}.png")
     return len(names)

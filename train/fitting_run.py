@@ -45,8 +45,10 @@ def fit_run(photo_folder: Path, folder: Path, config: FitConfig) -> dict[str, ob
     splits = split_groups(photo_set.photos, groups, config.seed, config.train_only)
     network = build_network(len(photo_set.labels), config.weights)
 
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "report").mkdir()
+    try:
+        (folder / "report").mkdir(parents=True)
+    except OSError as error:
+        raise OutputError(f"the run folder {folder} can't be made: {error.strerror}; choose another place") from error
     _write_photos(folder, photo_set, groups, splits)
     frames = _split_frames(photo_set, splits)
     fitter = Fitter(network, frames, config, device, folder)
@@ -90,7 +92,15 @@ def choose_device(name: str) -> torch.device:
         raise DeviceError(
             f"--device {name}: torch {torch.__version__} sees no GPU; use --device cpu, or mend the driver"
         )
-    return torch.device(name)
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise DeviceError(f"--device {name} is no device of torch; use auto, cpu, cuda or cuda:1") from error
+    if device.type not in ("cpu", "cuda"):
+        raise DeviceError(f"--device {name}: yoga-train runs on cpu and cuda")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise DeviceError(f"--device {name}: torch sees {torch.cuda.device_count()} GPUs, counted from cuda:0")
+    return device
 
 
 def _check_run_folder(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from pathlib import Path
 
 import torch
@@ -85,7 +86,10 @@ def build_network(classes: int, weights: str) -> PoseNetwork:
         for name, tensor in state.items()
         if not name.startswith("fc.") or (name in wanted and tensor.shape == wanted[name].shape)
     }
-    missing, unexpected = network.resnet.load_state_dict(state, strict=False)
+    try:
+        missing, unexpected = network.resnet.load_state_dict(state, strict=False)
+    except RuntimeError as error:  # right names, wrong shapes
+        raise ModelError(f"--weights {weights} is not a torchvision {ARCH}: {_last_line(error)}") from error
     missing = [name for name in missing if not name.startswith("fc.") and "num_batches_tracked" not in name]
     if missing or unexpected:
         odd = (missing + unexpected)[0]
@@ -102,17 +106,19 @@ def _read_state(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        SafetensorError,
-        RuntimeError,
-        EOFError,
-        ValueError,
-        KeyError,
-        pickle.UnpicklingError,
-    ) as error:
-        raise ModelError(f"--weights {path} can't be read: {str(error).splitlines()[0]}") from error
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's notes on odd pickles; what they lead to is caught below
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except (EOFError, pickle.UnpicklingError) as error:  # torch's own text advises to run what is in the file
+        raise ModelError(f"--weights {path} can't be read: it is not a whole file of plain tensors") from error
+    except (SafetensorError, RuntimeError, OSError, ValueError, KeyError) as error:
+        raise ModelError(f"--weights {path} can't be read: {_last_line(error)}") from error
     return state.get("state_dict", state) if isinstance(state, dict) else {}
+
+
+def _last_line(error: Exception) -> str:
+    """What a long message of torch comes down to."""
+    return str(error).strip().rpartition("\n")[2].strip()
 
 
 def _download_imagenet() -> dict[str, Tensor]:
@@ -138,10 +144,16 @@ def save_weights(network: PoseNetwork, path: Path) -> None:
 
 
 def load_network(path: Path, classes: int) -> PoseNetwork:
-    """Read a run's weights.  Raises ModelError."""
+    """Read a run's weights, head included.  Raises ModelError."""
     if not path.is_file():
         raise ModelError(f"{path} is missing; the run has no weights yet")
-    network = build_network(classes, str(path))
+    network = PoseNetwork(classes)
+    try:
+        network.resnet.load_state_dict(load_file(path))
+    except (SafetensorError, RuntimeError) as error:
+        raise ModelError(
+            f"{path} can't be read as a {ARCH} of {classes} classes ({_last_line(error)}); train again"
+        ) from error
     return network.eval()
 
 

@@ -54,7 +54,7 @@ def list_poses(folder: Path) -> tuple[str, ...]:
 
 
 def read_photos(folder: Path, size: int) -> PhotoSet:
-    """Decode every file below the pose folders.  Raises RunError if the folder is not a folder per pose."""
+    """Decode every file below the pose folders.  Raises RunError if it is no folder per pose, or one is empty."""
     labels = list_poses(folder)
     files = [
         (pose, path)
@@ -73,6 +73,9 @@ def read_photos(folder: Path, size: int) -> PhotoSet:
                 continue
             photo, frames[len(photos)] = result
             photos.append(photo)
+    for pose in labels:
+        if not any(photo.pose == pose for photo in photos):
+            raise RunError(f"{folder / pose} holds no readable photo; add some, or take the folder away")
     return PhotoSet(folder, labels, tuple(photos), frames[: len(photos)], tuple(broken))
 
 

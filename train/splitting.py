@@ -74,18 +74,21 @@ def split_groups(
 
 
 def _split_one_pose(own: list[int], members: dict[int, list[int]]) -> dict[int, str]:
-    """Fill test, then validation, first come first served; the rest, and any huge group, trains."""
+    """Fill test, then validation, first come first served; the rest, and any huge group, trains.
+
+    `kept` groups are left alone each time, so that a pose of one huge group and a few photos still trains.
+    """
     total = sum(len(members[group]) for group in own)
     wanted = max(1, round(total * HELD_OUT_SHARE))
-    splits = dict.fromkeys(own, "train")
-    for split in ("test", "validation"):
+    splits, left = dict.fromkeys(own, "train"), len(own)
+    for split, kept in (("test", 2), ("validation", 1)):
         filled = 0
         for group in own:
             size = len(members[group])
             fits = filled + size <= wanted or (filled == 0 and size < total / 3)
-            if splits[group] == "train" and filled < wanted and fits:
+            if splits[group] == "train" and filled < wanted and fits and left > kept:
                 splits[group] = split
-                filled += size
+                filled, left = filled + size, left - 1
     for split in ("test", "validation"):  # few large groups: each split still gets its smallest
         if split not in splits.values():
             smallest = min((g for g in own if splits[g] == "train"), key=lambda g: len(members[g]))

@@ -1,0 +1,168 @@
+"""Temperature and threshold on logits whose truth is known."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from yoga_live.calibration.confidence import (
+    SplitLogits,
+    calibrate,
+    choose_threshold,
+    compute_logits,
+    fit_temperature,
+    load_logits,
+    plot_reliability,
+)
+from yoga_live.calibration.runs import load_run
+from yoga_live.runtime.classifier import choose_answer
+from yoga_live.runtime.engine import OnnxEngine
+from yoga_live.runtime.model_info import ModelInfo
+from yoga_live.runtime.probabilities import softmax
+
+LABELS = ("chair", "plank", "tree", "none")
+
+
+def draw_calibrated(count: int, seed: int, temperature: float = 1.0, sharpness: float = 2.0) -> SplitLogits:
+    """Logits whose softmax at `temperature` is exactly the chance of each class."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(0, sharpness, (count, len(LABELS)))
+    chances = softmax(logits)
+    targets = (chances.cumsum(axis=1) < rng.random((count, 1))).sum(axis=1)
+    return SplitLogits(logits * temperature, targets)
+
+
+@pytest.mark.parametrize("temperature", [0.4, 0.8, 1.5, 3.0, 6.0])
+def test_a_known_temperature_is_recovered(temperature: float) -> None:
+    split = draw_calibrated(4000, 0, temperature)
+    assert fit_temperature(split.logits, split.targets) == pytest.approx(temperature, rel=0.08)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_calibrated_logits_keep_a_temperature_near_one(seed: int) -> None:
+    split = draw_calibrated(1500, seed)
+    assert fit_temperature(split.logits, split.targets) == pytest.approx(1.0, abs=0.12)
+
+
+def test_temperature_is_exactly_one_where_it_would_not_help_on_unseen_photos() -> None:
+    ones = sum(fit_temperature(*vars(draw_calibrated(200, seed)).values()) == 1.0 for seed in range(20))
+    assert ones >= 5
+
+
+def test_one_photo_or_none_fits_no_temperature() -> None:
+    assert fit_temperature(np.array([[3.0, 0.0]]), np.array([0])) == 1.0
+    assert fit_temperature(np.zeros((0, 2)), np.zeros(0, int)) == 1.0
+
+
+@pytest.mark.parametrize("count", [2, 4, 8, 20, 60])
+@pytest.mark.parametrize("scale", [0.5, 5.0, 50.0])
+def test_photos_that_are_all_right_never_make_the_model_surer_than_their_number_allows(
+    count: int, scale: float
+) -> None:
+    targets = np.arange(count) % 3
+    logits = np.eye(3)[targets] * scale
+    temperature = fit_temperature(logits, targets)
+    assert 0.1 <= temperature <= 10
+    before, after = (float(softmax(logits / t).max(axis=1).mean()) for t in (1.0, temperature))
+    assert after <= max(before, 1 - 1 / (count + 2)) + 0.01  # Laplace: n right answers leave a doubt of 1 in n + 2
+
+
+def test_logits_that_are_all_wrong_end_at_the_search_border_and_not_beyond() -> None:
+    targets = np.arange(60) % 3
+    logits = np.eye(3)[(targets + 1) % 3] * 30.0
+    assert fit_temperature(logits, targets) == pytest.approx(10.0)
+
+
+def separate_none(rows: int = 200) -> SplitLogits:
+    """Poses are answered with 0.9; `none` looks like some pose with 0.6, never like the class `none`."""
+    rng = np.random.default_rng(0)
+    targets = np.arange(rows) % 4
+    sure = np.where(targets == 3, 0.6, 0.9) + rng.uniform(-0.05, 0.05, rows)
+    chances = np.full((rows, 4), 0.0) + ((1 - sure) / 3)[:, None]
+    chances[np.arange(rows), np.where(targets == 3, rng.integers(0, 3, rows), targets)] = sure
+    return SplitLogits(np.log(chances), targets)
+
+
+def test_threshold_lets_the_poses_through_and_rejects_none() -> None:
+    split = separate_none()
+    threshold = choose_threshold(split, LABELS, 1.0)
+    assert 0.64 < threshold <= 0.86
+    answers = [choose_answer(row, LABELS, threshold)[0] for row in softmax(split.logits)]
+    assert answers == [LABELS[target] for target in split.targets]
+
+
+def test_threshold_follows_the_temperature() -> None:
+    split = separate_none()
+    hot = choose_threshold(SplitLogits(split.logits * 3, split.targets), LABELS, 3.0)
+    assert hot == choose_threshold(split, LABELS, 1.0)
+    assert choose_threshold(split, LABELS, 2.0) < choose_threshold(split, LABELS, 1.0)
+
+
+def test_without_none_the_threshold_keeps_95_percent_of_the_right_answers_and_no_more_than_needed() -> None:
+    rng = np.random.default_rng(0)
+    targets = rng.integers(0, 3, 1000)
+    sure = rng.uniform(0.5, 1.0, 1000)
+    chances = np.repeat(((1 - sure) / 2)[:, None], 3, axis=1)
+    chances[np.arange(1000), targets] = sure
+    threshold = choose_threshold(SplitLogits(np.log(chances), targets), LABELS[:3], 1.0)
+    assert (sure >= threshold).mean() >= 0.95
+    assert (sure >= threshold + 0.01).mean() < 0.95
+
+
+def test_a_none_class_without_photos_counts_as_no_none() -> None:
+    rows = separate_none()
+    poses = SplitLogits(rows.logits[rows.targets != 3], rows.targets[rows.targets != 3])
+    assert 0.84 <= choose_threshold(poses, LABELS, 1.0) <= 0.87
+
+
+def test_calibration_lowers_nll_and_ece_of_an_overconfident_model_on_photos_it_did_not_see() -> None:
+    info = ModelInfo(LABELS, 64)
+    calibrated, report = calibrate(info, draw_calibrated(2000, 0, 4.0), draw_calibrated(2000, 1, 4.0))
+    assert calibrated.temperature == report.temperature == pytest.approx(4.0, rel=0.1)
+    assert report.nll_after < report.nll_before
+    assert report.ece_before > 0.1 and report.ece_after < report.ece_perfect_high * 1.3
+    assert report.accuracy.total == 2000
+    assert report.none_rejected is not None
+    assert report.poses_kept.total + report.none_rejected.total == 2000
+
+
+def test_report_counts_what_the_classifier_would_answer() -> None:
+    test = draw_calibrated(500, 3, 2.0)
+    calibrated, report = calibrate(ModelInfo(LABELS, 64), draw_calibrated(500, 2, 2.0), test)
+    answers = [
+        choose_answer(row, LABELS, calibrated.threshold)[0] for row in softmax(test.logits / calibrated.temperature)
+    ]
+    truths = [LABELS[target] for target in test.targets]
+    pairs = list(zip(answers, truths, strict=True))
+    assert report.poses_kept.right == sum(a == t != "none" for a, t in pairs)
+    assert report.none_rejected is not None
+    assert report.none_rejected.right == sum(a == t == "none" for a, t in pairs)
+
+
+def test_calibration_travels_in_the_metadata_as_plain_json() -> None:
+    calibrated, report = calibrate(ModelInfo(LABELS, 64), draw_calibrated(300, 0), draw_calibrated(300, 1))
+    again = ModelInfo.from_json(calibrated.to_json())
+    assert again == calibrated
+    assert json.loads(json.dumps(report.summary()))["accuracy"]["photos"] == 300
+
+
+def test_logits_do_not_depend_on_how_frames_are_batched(exported_model: Path, trained_run: Path) -> None:
+    engine = OnnxEngine(exported_model, "cpu")
+    split = load_logits(engine, load_run(trained_run), "train")
+    assert split.logits.shape == (48, 4) and split.targets.tolist() == sorted(split.targets.tolist())
+    frames = np.random.default_rng(0).integers(0, 256, (9, 64, 64, 3), dtype=np.uint8)
+    alone = np.concatenate([engine.run(frames[i : i + 1]) for i in range(9)])
+    np.testing.assert_allclose(compute_logits(engine, frames), alone, rtol=1e-3, atol=1e-3)
+
+
+def test_reliability_diagram_is_a_picture(tmp_path: Path) -> None:
+    test = draw_calibrated(200, 1, 3.0)
+    _, report = calibrate(ModelInfo(LABELS, 64), draw_calibrated(200, 0, 3.0), test)
+    plot_reliability(test, report, tmp_path / "plot.png")
+    with Image.open(tmp_path / "plot.png") as picture:
+        assert picture.width > picture.height > 300
+    assert [path.name for path in tmp_path.iterdir()] == ["plot.png"]

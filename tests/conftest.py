@@ -1,0 +1,152 @@
+"""What several rooms test with: a folder of drawn photos, one tiny run trained from it, and the models made from it.
+
+Session-wide folders are read only: a test that changes a file copies it first.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+DRAWINGS_PER_POSE = 16
+DRAWN = {  # pose -> the figure, and its lamp's colour (BGR), so that even a tiny network can tell the poses apart
+    "tree": ("tree", (0.3, 0.3, 1.0)),
+    "down_dog": ("down_dog", (1.0, 0.3, 0.3)),
+    "warrior_2": ("warrior_2", (0.3, 1.0, 0.3)),
+    "none": ("standing", (0.9, 0.9, 0.9)),
+}
+
+
+def draw_photo(pose: str, seed: int) -> np.ndarray:
+    """Draw one person before large random blotches: no two of these pictures are near-duplicates."""
+    import cv2
+
+    from yoga_live.runtime.figure import POSES, draw_figure, jitter_pose, random_look
+
+    figure, lamp = DRAWN[pose]
+    size_wh = (176, 128) if seed % 3 else (120, 160)
+    rng = np.random.default_rng([seed, *pose.encode()])
+    image = draw_figure(jitter_pose(POSES[figure], rng), size_wh, random_look(rng)).astype(float)
+    blotches = cv2.resize(rng.normal(0, 40, (5, 6, 3)), size_wh, interpolation=cv2.INTER_CUBIC)
+    return ((image + blotches).clip(0, 255) * lamp).astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def drawn_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder per pose: three poses and `none`, sixteen drawings each, PNG and JPEG."""
+    import cv2
+
+    folder = tmp_path_factory.mktemp("drawn") / "photos"
+    for pose in DRAWN:
+        (folder / pose).mkdir(parents=True)
+        for seed in range(DRAWINGS_PER_POSE):
+            path = folder / pose / f"{seed:02d}.{'jpg' if seed % 2 else 'png'}"
+            assert cv2.imwrite(str(path), draw_photo(pose, seed))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def start_weights(drawn_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random weights that let colours through: quiet residual branches, batch-norm statistics of the drawings."""
+    import torch
+    import torchvision
+
+    from yoga_live.train.network import PoseNetwork, normalise, save_weights
+    from yoga_live.train.photo_folder import read_photos
+
+    torch.manual_seed(0)
+    network = PoseNetwork(7)  # a head of another size, as ImageNet's is
+    frames = torch.from_numpy(read_photos(drawn_photos, 64).frames[::2].copy())
+    torch.nn.Module.train(network)
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.momentum = None  # the plain mean of what it sees
+            if isinstance(module, torchvision.models.resnet.BasicBlock):
+                module.bn2.weight.fill_(0.1)
+        network.features(normalise(frames))
+    path = tmp_path_factory.mktemp("weights") / "start.safetensors"
+    save_weights(network, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def trained_run(drawn_photos: Path, start_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny run."""
+    from yoga_live.train.fit import FitConfig
+    from yoga_live.train.fitting_run import fit_run
+
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    fit_run(drawn_photos, folder, FitConfig(str(start_weights), 400, 1, size=64, batch=16, rate=1e-4, device="cpu"))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def exported_model(trained_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny run as ONNX, FP32."""
+    from yoga_live.calibration.runs import load_run
+    from yoga_live.export.onnx_export import export_run
+
+    path = tmp_path_factory.mktemp("models") / "tiny.onnx"
+    export_run(load_run(trained_run), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def int8_model(exported_model: Path, trained_run: Path) -> Path:
+    """The tiny run as INT8, made by the command."""
+    from yoga_live.calibration.command import main
+
+    path = exported_model.with_name("tiny.int8.onnx")
+    assert main(["int8", str(exported_model), "--run", str(trained_run), "--to", str(path)]) == 0
+    return path
+
+
+@dataclass(frozen=True)
+class CommandAnswer:
+    """What a command left: its exit code and what it wrote."""
+
+    code: object
+    out: str
+    err: str
+
+    def refusal(self) -> str:
+        """The one error line of a command that refused its input; progress lines may stand before it."""
+        assert self.code == 2, (self.code, self.err)
+        assert "Traceback" not in self.err
+        lines = self.err.splitlines()
+        assert sum("error:" in line for line in lines) == 1 and "error:" in lines[-1], self.err
+        return lines[-1]
+
+
+@pytest.fixture
+def ask(capsys: pytest.CaptureFixture[str]) -> Callable[..., CommandAnswer]:
+    """Run a command's main in this process: ask(main, "fit", folder, ...)."""
+
+    def run(main: Callable[[list[str]], int], *arguments: object) -> CommandAnswer:
+        capsys.readouterr()
+        try:
+            code: object = main([str(argument) for argument in arguments])
+        except SystemExit as error:  # argparse
+            code = error.code
+        return CommandAnswer(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture(autouse=True)
+def restore_process() -> Iterator[None]:
+    """Take back what commands set up: a log handler that outlives the captured stream it writes to, SIGTERM."""
+    root = logging.getLogger()
+    handlers, level, on_terminate = list(root.handlers), root.level, signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, on_terminate)
+    for handler in [handler for handler in root.handlers if handler not in handlers]:
+        root.removeHandler(handler)
+    root.setLevel(level)

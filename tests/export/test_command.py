@@ -1,0 +1,59 @@
+"""`yoga-export onnx`: what it writes and says, and what it refuses."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from yoga_live.calibration.onnx_file import read_model
+from yoga_live.export.command import main
+
+
+def test_a_run_becomes_one_file_with_its_parity_told(ask, trained_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.onnx").write_text("old")
+    answer = ask(main, "onnx", trained_run, "--to", tmp_path / "a.onnx", "--force")
+    assert answer.code == 0, answer.err
+    assert "torch and ONNX Runtime agree on 100.0% (8 of 8" in answer.out
+    assert "next: yoga-calibrate int8" in answer.out and "Traceback" not in answer.err
+    assert read_model(tmp_path / "a.onnx")[1].labels[-1] == "none"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.onnx"]
+
+
+def test_an_existing_output_is_refused_untouched_without_force(ask, trained_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.onnx").write_text("mine")
+    answer = ask(main, "onnx", trained_run, "--to", tmp_path / "a.onnx")
+    assert "exists already" in answer.refusal() and len(answer.err.splitlines()) == 1
+    assert (tmp_path / "a.onnx").read_text() == "mine"
+
+
+def test_a_missing_output_folder_is_refused_before_any_work(ask, tmp_path: Path) -> None:
+    answer = ask(main, "onnx", tmp_path / "norun", "--to", tmp_path / "absent" / "a.onnx")
+    assert "mkdir -p" in answer.refusal() and len(answer.err.splitlines()) == 1
+
+
+def test_what_is_no_run_is_refused_on_one_line(ask, trained_run: Path, tmp_path: Path) -> None:
+    for run in (tmp_path / "nowhere", trained_run / "run.json", trained_run / "report"):
+        answer = ask(main, "onnx", run, "--to", tmp_path / "a.onnx")
+        assert "no finished run" in answer.refusal() and len(answer.err.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_damaged_weights_are_refused_on_one_line(ask, trained_run: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained_run, run)
+    (run / "weights.safetensors").write_bytes((run / "weights.safetensors").read_bytes()[:5000])
+    answer = ask(main, "onnx", run, "--to", tmp_path / "a.onnx")
+    assert "weights.safetensors" in answer.refusal() and len(answer.err.splitlines()) == 1
+    assert not (tmp_path / "a.onnx").exists()
+
+
+def test_photos_that_are_gone_are_refused_with_the_option_that_helps(ask, trained_run: Path, tmp_path: Path) -> None:
+    answer = ask(main, "onnx", trained_run, "--to", tmp_path / "a.onnx", "--photos", tmp_path / "nowhere")
+    assert "--photos" in answer.refusal() and list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("arguments", [[], ["onnx"], ["onnx", "run"], ["wrong"]])
+def test_incomplete_commands_are_refused(ask, arguments: list[str]) -> None:
+    ask(main, *arguments).refusal()

@@ -1,0 +1,133 @@
+"""The house as a package: whole in the wheel, floors kept, commands that answer at once."""
+
+from __future__ import annotations
+
+import ast
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FLOORS = {
+    "runtime": set(),
+    "calibration": {"runtime"},
+    "train": {"runtime", "calibration"},
+    "export": {"runtime", "calibration", "train"},
+}
+COMMANDS = {
+    "train": ["", "fit"],
+    "export": ["", "onnx"],
+    "calibration": ["", "confidence", "int8"],
+    "runtime": [""],
+}
+HEAVY = ("torch", "torchvision", "onnx", "onnxruntime", "onnxscript", "cv2", "numpy", "PIL", "av", "matplotlib")
+
+
+def list_room_files(root: Path) -> set[str]:
+    """Every file of the four rooms as the wheel should hold it."""
+    return {
+        f"yoga_live/{path.relative_to(root).as_posix()}"
+        for room in FLOORS
+        for path in (root / room).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith(".")
+    }
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_exactly_the_files_of_the_rooms(tmp_path: Path) -> None:
+    pytest.importorskip("setuptools", minversion="77", reason="building a wheel needs setuptools 77 or newer")
+    source = tmp_path / "source"
+    for name in FLOORS:
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    build = "import sys; from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])"
+    answer = subprocess.run(
+        [sys.executable, "-c", build, str(tmp_path)], cwd=source, capture_output=True, text=True, check=False
+    )
+    assert answer.returncode == 0, answer.stderr
+    [wheel] = tmp_path.glob("yoga_live-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = {name for name in archive.namelist() if ".dist-info/" not in name}
+    assert names == list_room_files(ROOT)
+    assert {"yoga_live/train/default_model/sources.csv", "yoga_live/runtime/fonts/DejaVuSans.ttf"} <= names
+
+
+def list_imports(path: Path) -> Iterator[str]:
+    """Names of all modules that a file imports, also inside functions; a relative one begins with its dots."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield "." * node.level + node.module
+        elif isinstance(node, ast.ImportFrom):
+            yield from ("." * node.level + alias.name for alias in node.names)
+
+
+def list_sources(room: str) -> list[Path]:
+    return sorted((ROOT / room).glob("*.py"))  # all of a room lies flat: two dots reach the next room
+
+
+@pytest.mark.parametrize("room", FLOORS)
+def test_a_room_imports_only_the_rooms_below_it(room: str) -> None:
+    assert list_sources(room) == sorted((ROOT / room).rglob("*.py"))
+    for path in list_sources(room):
+        names = list(list_imports(path))
+        assert not [name for name in names if name.startswith("...")], path
+        rooms = {name[2:].split(".")[0] for name in names if name.startswith("..")}
+        assert rooms <= FLOORS[room], path
+
+
+@pytest.mark.parametrize("room", FLOORS)
+def test_imports_across_the_rooms_are_relative(room: str) -> None:
+    for path in list_sources(room):
+        tops = {name.split(".")[0] for name in list_imports(path)}
+        assert not tops & {"yoga_live", *FLOORS}, path
+
+
+def test_the_runtime_never_imports_torch_or_onnx() -> None:
+    tops = {name.split(".")[0] for path in list_sources("runtime") for name in list_imports(path)}
+    assert "numpy" in tops
+    assert not tops & {"torch", "torchvision", "onnx", "onnxscript", "safetensors", "matplotlib", "imagehash"}
+
+
+def run_python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+
+
+HELP = """
+import importlib, sys
+main = importlib.import_module(f"yoga_live.{sys.argv[1]}.command").main
+try:
+    main([*sys.argv[2].split(), "--help"])
+except SystemExit as error:
+    print(sorted(set(sys.argv[3].split(",")) & set(sys.modules)), file=sys.stderr)
+    sys.exit(error.code)
+"""
+
+
+@pytest.mark.parametrize(("room", "command"), [(room, command) for room in COMMANDS for command in COMMANDS[room]])
+def test_help_answers_without_importing_anything_heavy(room: str, command: str) -> None:
+    answer = run_python(HELP, room, command, ",".join(HEAVY))
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.startswith("usage: yoga-") and "examples" in answer.stdout
+    assert answer.stderr.strip() == "[]"
+
+
+@pytest.mark.parametrize("room", FLOORS)
+def test_each_room_is_a_command_of_python_too(room: str) -> None:
+    answer = subprocess.run(
+        [sys.executable, "-m", f"yoga_live.{room}", "--help"], capture_output=True, text=True, check=False
+    )
+    assert answer.returncode == 0 and answer.stdout.startswith("usage: yoga-"), answer.stderr
+
+
+def test_the_runtime_is_imported_without_any_engine_or_opencv() -> None:
+    block = "import sys; sys.modules.update(dict.fromkeys(sys.argv[1].split(',')));"
+    answer = run_python(block + "import yoga_live.runtime as r; print(r.YogaLiveError.__name__)", ",".join(HEAVY))
+    assert answer.stdout.strip() == "YogaLiveError", answer.stderr

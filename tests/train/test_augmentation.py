@@ -1,0 +1,107 @@
+"""Augmentation: nothing where nothing is asked, seeded, in range, and never upside down."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from yoga_live.runtime.preprocess import BAR_GREY
+from yoga_live.train.augmentation import Augmentation, augment_frames
+
+IDENTITY = Augmentation(0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0)
+
+
+def draw_frames(count: int = 4, size: int = 48) -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(0).integers(0, 256, (count, size, size, 3), dtype=np.uint8))
+
+
+def augment(frames: torch.Tensor, ranges: Augmentation, seed: int = 0, size: int | None = None) -> torch.Tensor:
+    return augment_frames(frames, size or frames.shape[1], ranges, torch.Generator().manual_seed(seed))
+
+
+def test_identity_ranges_give_the_frames_back() -> None:
+    frames = draw_frames()
+    torch.testing.assert_close(augment(frames, IDENTITY), frames.float(), rtol=0, atol=0.01)
+
+
+def test_mirror_mirrors_left_and_right_only() -> None:
+    frames = draw_frames()
+    mirrored = augment(frames, replace(IDENTITY, mirror=1.0))
+    torch.testing.assert_close(mirrored, frames.float().flip(2), rtol=0, atol=0.01)
+
+
+def test_about_half_of_the_photos_are_mirrored() -> None:
+    frames = draw_frames(1, 16).repeat(400, 1, 1, 1)
+    changed = (augment(frames, replace(IDENTITY, mirror=0.5)) - frames.float()).abs().amax(dim=(1, 2, 3)) > 1
+    assert 150 < int(changed.sum()) < 250
+
+
+def test_no_draw_turns_a_person_upside_down_or_further_than_the_limit() -> None:
+    size = 64
+    frames = torch.full((300, size, size, 3), BAR_GREY, dtype=torch.uint8)
+    frames[:, 14:18, 30:34] = 255  # the head
+    frames[:, 46:50, 30:34] = 0  # the feet
+    ranges = replace(IDENTITY, mirror=0.5, turn_degrees=Augmentation().turn_degrees, shift=0.1)
+    images = augment(frames, ranges, 3).mean(dim=3) - BAR_GREY
+    rows = torch.arange(size).float()
+
+    def centre(weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        total = weights.sum(dim=(1, 2))
+        return (weights.sum(1) * rows).sum(1) / total, (weights.sum(2) * rows).sum(1) / total
+
+    head_x, head_y = centre(images.clamp(min=0))
+    feet_x, feet_y = centre((-images).clamp(min=0))
+    degrees = torch.rad2deg(torch.atan2(feet_x - head_x, feet_y - head_y)).abs()
+    assert float(degrees.max()) <= Augmentation().turn_degrees + 1  # rounding of centres
+    assert float(degrees.max()) > Augmentation().turn_degrees / 2  # and it does turn
+    assert math.isclose(Augmentation().turn_degrees, 12.0)
+
+
+def test_a_shrunk_photo_is_framed_in_bar_grey() -> None:
+    frames = torch.zeros((2, 64, 64, 3), dtype=torch.uint8)
+    images = augment(frames, replace(IDENTITY, scale_low=0.5, scale_high=0.5))
+    assert float((images[:, :12] - BAR_GREY).abs().max()) < 0.01
+    assert float(images[:, 20:44, 20:44].max()) < 0.01
+
+
+def test_erasing_paints_bar_grey_rectangles_up_to_a_third_of_the_side() -> None:
+    frames = torch.zeros((50, 60, 60, 3), dtype=torch.uint8)
+    erased = (augment(frames, replace(IDENTITY, erase=1.0)) == BAR_GREY).all(dim=3)
+    assert bool(erased.any(dim=2).any(dim=1).all())
+    assert int(erased.any(dim=2).sum(dim=1).max()) <= 21 and int(erased.any(dim=1).sum(dim=1).max()) <= 21
+
+
+def test_light_changes_brightness_and_colour_zero_makes_grey() -> None:
+    frames = draw_frames(40)
+    brighter = augment(frames, replace(IDENTITY, light=0.3)).mean(dim=(1, 2, 3))
+    assert float(brighter.std()) > 5
+    saturation = augment(frames, replace(IDENTITY, colour=1.0))
+    spread = (saturation.amax(dim=3) - saturation.amin(dim=3)).mean(dim=(1, 2))
+    assert float(spread.max()) > 1.2 * float(spread.min())
+
+
+@pytest.mark.parametrize("size", [32, 48, 64])
+def test_output_stays_between_0_and_255_at_the_size_asked_for(size: int) -> None:
+    wild = Augmentation(light=0.9, colour=0.9, erase=0.5)
+    images = augment(draw_frames(32), wild, size=size)
+    assert images.shape == (32, size, size, 3) and images.dtype == torch.float32
+    assert float(images.min()) >= 0 and float(images.max()) <= 255
+
+
+def test_one_seed_gives_one_augmentation_and_another_seed_another() -> None:
+    frames = draw_frames()
+    first = augment(frames, Augmentation(), 5)
+    assert torch.equal(augment(frames, Augmentation(), 5), first)
+    assert not torch.equal(augment(frames, Augmentation(), 6), first)
+
+
+def test_each_photo_of_a_batch_gets_its_own_draw_and_the_input_is_left_alone() -> None:
+    frames = draw_frames(1).repeat(2, 1, 1, 1)
+    before = frames.clone()
+    images = augment(frames, Augmentation())
+    assert not torch.equal(images[0], images[1])
+    assert torch.equal(frames, before)

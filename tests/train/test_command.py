@@ -1,0 +1,80 @@
+"""`yoga-train`: one line and exit code 2 for bad input, every option reaches the run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from yoga_live.train.command import main, parse_args
+
+
+def test_fit_trains_says_how_well_and_what_comes_next(ask, drawn_photos: Path, start_weights: Path, tmp_path: Path):
+    answer = ask(
+        main, "fit", drawn_photos, "--to", tmp_path / "run", "--weights", start_weights, "--epochs-frozen", 3,
+        "--epochs", 0, "--size", 32, "--batch", 8, "--seed", 4, "--device", "cpu", "--train-only", "0[0-3]*",
+    )  # fmt: skip
+    assert answer.code == 0, answer.err
+    content = json.loads((tmp_path / "run" / "run.json").read_text())
+    asked = {"weights": str(start_weights), "epochs_frozen": 3, "epochs": 0, "size": 32, "batch": 8, "seed": 4}
+    asked |= {"device": "cpu", "train_only": "0[0-3]*"}
+    assert {name: content["config"][name] for name in asked} == asked
+    accuracy = f"{content['metrics']['test']['accuracy']:.1%}"
+    assert f"test accuracy {accuracy}" in answer.out and "95 % interval" in answer.out
+    assert answer.out.splitlines()[-1] == f"next: yoga-export onnx {tmp_path / 'run'} --to yoga.onnx"
+    held_out = [row for row in (tmp_path / "run" / "photos.csv").read_text().splitlines() if not row.endswith("train")]
+    assert held_out and not any(f"/0{digit}" in row for row in held_out for digit in range(4))
+
+
+def test_an_existing_run_is_refused_on_one_line(ask, drawn_photos: Path, trained_run: Path) -> None:
+    answer = ask(main, "fit", drawn_photos, "--to", trained_run)
+    assert "exists already" in answer.refusal() and len(answer.err.splitlines()) == 1 and not answer.out
+
+
+def test_a_missing_photo_folder_is_refused_on_one_line(ask, tmp_path: Path) -> None:
+    answer = ask(main, "fit", tmp_path / "nowhere", "--to", tmp_path / "run")
+    assert "nowhere is no folder" in answer.refusal() and len(answer.err.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_without_poses_is_refused_on_one_line(ask, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    answer = ask(main, "fit", tmp_path / "photos", "--to", tmp_path / "run")
+    assert "at least two poses" in answer.refusal() and len(answer.err.splitlines()) == 1
+
+
+def test_bad_weights_are_refused_on_one_line(ask, drawn_photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.pth").write_text("<html>404</html>")
+    line = ask(main, "fit", drawn_photos, "--to", tmp_path / "run", "--weights", tmp_path / "bad.pth").refusal()
+    assert "bad.pth can't be read" in line and not (tmp_path / "run").exists()
+
+
+def test_an_unknown_device_is_refused_on_one_line(ask, drawn_photos: Path, tmp_path: Path) -> None:
+    answer = ask(main, "fit", drawn_photos, "--to", tmp_path / "run", "--device", "toaster")
+    assert "--device toaster" in answer.refusal() and len(answer.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--epochs", "-1"), ("--epochs-frozen", "many"), ("--size", "225"), ("--size", "0"), ("--batch", "1"),
+        ("--batch", "all"), ("--seed", "-1"), ("--seed", "x"),
+    ],
+)  # fmt: skip
+def test_values_that_can_not_be_are_refused_by_the_option(ask, tmp_path: Path, option: str, value: str) -> None:
+    line = ask(main, "fit", tmp_path, "--to", tmp_path / "run", option, value).refusal()
+    assert f"argument {option}" in line and value in line
+
+
+def test_no_command_or_no_output_is_refused(ask, tmp_path: Path) -> None:
+    assert "COMMAND" in ask(main).refusal()
+    assert "--to" in ask(main, "fit", tmp_path).refusal()
+
+
+def test_defaults_are_those_of_the_configuration() -> None:
+    from yoga_live.train.fit import FitConfig
+
+    args = parse_args(["fit", "photos", "--to", "run"])
+    names = ("weights", "epochs_frozen", "epochs", "size", "batch", "seed", "device", "train_only")
+    assert {name: getattr(args, name) for name in names} == {name: getattr(FitConfig(), name) for name in names}

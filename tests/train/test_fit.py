@@ -1,0 +1,195 @@
+"""Fitting: seeded, a backbone left alone at first, the best epoch kept.  A small network stands in for the ResNet."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+from torchvision.models.resnet import BasicBlock, ResNet
+
+from yoga_live.calibration.metrics import measure_accuracy, measure_nll
+from yoga_live.train.augmentation import Augmentation
+from yoga_live.train.fit import FitConfig, Fitter, SplitFrames, early_size
+from yoga_live.train.network import PoseNetwork
+
+CLASSES, SIZE = 3, 32
+CONFIG = FitConfig("none", epochs_frozen=20, epochs=2, size=SIZE, batch=8, device="cpu")
+
+
+class SmallNetwork(PoseNetwork):
+    """One narrow block a stage: a hundredth of the work."""
+
+    def __init__(self, classes: int) -> None:
+        nn.Module.__init__(self)
+        net = self.resnet = ResNet(BasicBlock, [1, 1, 1, 1])
+        net.conv1, net.bn1 = nn.Conv2d(3, 16, 7, 4, 3, bias=False), nn.BatchNorm2d(16)
+        net.layer1, net.layer2, net.layer3, net.layer4 = (nn.Sequential(BasicBlock(16, 16)) for _ in range(4))
+        net.fc = nn.Linear(16, classes)
+
+
+class FailingFitter(Fitter):
+    """Raises when the epoch of this number begins."""
+
+    failing_epoch = 2
+
+    def _train_epoch(self, epoch: int, *args: torch.optim.Optimizer) -> float:  # type: ignore[override]
+        if epoch == self.failing_epoch:
+            raise KeyboardInterrupt
+        return super()._train_epoch(epoch, *args)  # type: ignore[arg-type]
+
+
+def draw_split(count: int, seed: int) -> SplitFrames:
+    """Noise in which one colour channel, that of the class, is brighter."""
+    rng = np.random.default_rng(seed)
+    targets = np.arange(count) % CLASSES
+    frames = rng.integers(0, 150, (count, SIZE, SIZE, 3))
+    frames[np.arange(count), :, :, targets] += 90
+    return SplitFrames(frames.astype(np.uint8), targets.astype(np.int64))
+
+
+SPLIT_FRAMES = {"train": draw_split(36, 0), "validation": draw_split(15, 1), "test": draw_split(15, 2)}
+
+
+def make_fitter(folder: Path, config: FitConfig = CONFIG, kind: type[Fitter] = Fitter) -> Fitter:
+    torch.manual_seed(config.seed)
+    folder.mkdir()
+    return kind(SmallNetwork(CLASSES), SPLIT_FRAMES, config, torch.device("cpu"), folder)
+
+
+def copy_state(network: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in network.state_dict().items()}
+
+
+def read_log(folder: Path) -> list[dict[str, str]]:
+    with (folder / "log.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_frozen_phase_moves_the_head_alone_and_beats_chance(tmp_path: Path) -> None:
+    fitter = make_fitter(tmp_path / "run", replace(CONFIG, epochs_frozen=200))
+    before = copy_state(fitter.network)
+    answers = fitter.fit_head().argmax(axis=1)
+    after = fitter.network.state_dict()
+    moved = {name for name, value in after.items() if not torch.equal(value, before[name])}
+    assert moved == {"resnet.fc.weight", "resnet.fc.bias"}
+    assert measure_accuracy(answers, SPLIT_FRAMES["test"].targets).value > 0.7
+
+
+def test_frozen_phase_reports_what_the_whole_network_then_answers(tmp_path: Path) -> None:
+    fitter = make_fitter(tmp_path / "run")
+    logits = fitter.fit_head()
+    whole = fitter.predict(SPLIT_FRAMES["test"].frames, exact=True)
+    np.testing.assert_allclose(logits, whole, rtol=0.05, atol=0.05)  # the cached features may be BF16
+
+
+def test_fine_tuning_moves_every_parameter_and_no_batch_norm_statistic(tmp_path: Path) -> None:
+    fitter = make_fitter(tmp_path / "run")
+    before = copy_state(fitter.network)
+    fitter.fit_all()
+    for name, parameter in fitter.network.named_parameters():
+        assert not torch.equal(parameter, before[name]), name
+    for name, statistic in fitter.network.named_buffers():
+        assert torch.equal(statistic, before[name]), name
+
+
+def fit_weights(folder: Path, seed: int) -> dict[str, torch.Tensor]:
+    fitter = make_fitter(folder, replace(CONFIG, seed=seed))
+    fitter.fit_head()
+    fitter.fit_all()
+    return copy_state(fitter.network)
+
+
+def test_one_seed_gives_equal_weights_and_another_seed_others(tmp_path: Path) -> None:
+    first, again, other = (fit_weights(tmp_path / name, seed) for name, seed in (("a", 3), ("b", 3), ("c", 4)))
+    assert all(torch.equal(value, again[name]) for name, value in first.items())
+    assert not torch.equal(first["resnet.conv1.weight"], other["resnet.conv1.weight"])
+    losses = [[row["train_loss"] for row in read_log(tmp_path / name)] for name in "abc"]
+    assert losses[0] == losses[1] != losses[2]
+
+
+def test_the_seed_rules_the_training_and_not_only_the_first_weights(tmp_path: Path) -> None:
+    states = []
+    for name, seed in (("a", 3), ("b", 4)):
+        fitter = make_fitter(tmp_path / name, replace(CONFIG, seed=seed, epochs=1))
+        torch.manual_seed(0)
+        fitter.network.load_state_dict(SmallNetwork(CLASSES).state_dict())
+        fitter.fit_all()
+        states.append(copy_state(fitter.network))
+    assert not torch.equal(states[0]["resnet.fc.weight"], states[1]["resnet.fc.weight"])
+
+
+def test_weights_on_disk_are_those_of_the_epoch_with_the_least_validation_nll(tmp_path: Path) -> None:
+    fitter = make_fitter(tmp_path / "run", replace(CONFIG, epochs=3, rate=0.02))  # a rate that overshoots
+    fitter.fit_head()
+    fitter.fit_all()
+    log = read_log(tmp_path / "run")
+    assert [row["epoch"] for row in log] == ["0", "1", "2", "3"]
+    best = min(log, key=lambda row: float(row["validation_nll"]))
+    assert fitter.best_epoch == int(best["epoch"])
+    fitter.network.resnet.load_state_dict(load_file(tmp_path / "run" / "weights.safetensors"))
+    validation = SPLIT_FRAMES["validation"]
+    nll = measure_nll(fitter.predict(validation.frames), validation.targets)
+    assert nll == pytest.approx(float(best["validation_nll"]), rel=0.02, abs=0.01)
+
+
+def test_a_worse_epoch_leaves_the_saved_weights_alone(tmp_path: Path) -> None:
+    fitter = make_fitter(tmp_path / "run", replace(CONFIG, epochs=1))
+    sure = np.where(np.eye(CLASSES)[SPLIT_FRAMES["validation"].targets] > 0, 9.0, 0.0)
+    fitter._keep_if_best(0, sure, loss=None, seconds=0.0)
+    saved = (tmp_path / "run" / "weights.safetensors").read_bytes()
+    fitter.fit_all()
+    assert fitter.best_epoch == 0 and len(read_log(tmp_path / "run")) == 2
+    assert (tmp_path / "run" / "weights.safetensors").read_bytes() == saved
+
+
+def test_ctrl_c_in_the_second_epoch_leaves_the_best_weights_and_the_log(tmp_path: Path) -> None:
+    fitter = make_fitter(tmp_path / "run", kind=FailingFitter)
+    fitter.fit_head()
+    with pytest.raises(KeyboardInterrupt):
+        fitter.fit_all()
+    assert [row["epoch"] for row in read_log(tmp_path / "run")] == ["0", "1"]
+    assert set(load_file(tmp_path / "run" / "weights.safetensors")) == set(fitter.network.resnet.state_dict())
+
+
+def test_no_epochs_at_all_still_leave_weights(tmp_path: Path) -> None:
+    fitter = make_fitter(tmp_path / "run", replace(CONFIG, epochs_frozen=0, epochs=0))
+    fitter.fit_head()
+    fitter.fit_all()
+    assert (tmp_path / "run" / "weights.safetensors").is_file() and fitter.best_epoch == 0
+
+
+@pytest.mark.parametrize("batch", [2, 5, 7, 35, 36, 64])
+def test_any_batch_size_trains_on_as_many_photos_as_there_are(tmp_path: Path, batch: int) -> None:
+    fitter = make_fitter(tmp_path / "run", replace(CONFIG, epochs=1, batch=batch))
+    fitter.fit_all()
+    assert float(read_log(tmp_path / "run")[0]["train_loss"]) > 0
+
+
+def test_predictions_do_not_depend_on_the_company_in_the_batch(tmp_path: Path) -> None:
+    fitter = make_fitter(tmp_path / "run")
+    frames = SPLIT_FRAMES["test"].frames
+    together = fitter.predict(frames, exact=True)
+    alone = np.concatenate([fitter.predict(frames[i : i + 1], exact=True) for i in range(3)])
+    np.testing.assert_allclose(together[:3], alone, rtol=1e-4, atol=1e-4)
+
+
+def test_rare_poses_are_drawn_oftener_than_their_share(tmp_path: Path) -> None:
+    fitter = make_fitter(tmp_path / "run")
+    targets = torch.tensor([0] * 900 + [1] * 100)
+    drawn = targets[fitter._draw_balanced(targets)]
+    assert len(drawn) == 1000
+    assert 0.2 < float((drawn == 1).float().mean()) < 0.3  # sqrt weights: 10 of 40
+
+
+def test_first_half_of_the_epochs_runs_smaller_but_never_under_32_pixels() -> None:
+    assert [early_size(size) for size in (224, 192, 64, 32)] == [160, 128, 32, 32]
+
+
+def test_the_configuration_carries_its_augmentation() -> None:
+    assert FitConfig().augmentation == Augmentation() and FitConfig().train_only == ""

@@ -1,0 +1,226 @@
+"""From photos to a finished run folder, and what is left behind when it does not finish."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import shutil
+from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageOps
+from safetensors.torch import load_file
+
+from yoga_live.calibration.metrics import measure_accuracy
+from yoga_live.calibration.runs import load_frames, load_run
+from yoga_live.runtime.errors import DeviceError, ModelError, OutputError, RunError
+from yoga_live.train.fit import FitConfig, Fitter
+from yoga_live.train.fitting_run import choose_device, fit_run
+from yoga_live.train.network import load_network, normalise
+
+QUICK = FitConfig("none", epochs_frozen=1, epochs=0, size=32, batch=8, device="cpu")
+
+
+def list_files(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def copy_some(drawn_photos: Path, to: Path, count: int = 4) -> Path:
+    """The first photos of each pose."""
+    for pose in drawn_photos.iterdir():
+        (to / pose.name).mkdir(parents=True)
+        for path in sorted(pose.iterdir())[:count]:
+            shutil.copy(path, to / pose.name)
+    return to
+
+
+def test_a_run_holds_weights_labels_splits_log_and_a_picture(trained_run: Path) -> None:
+    assert sorted(list_files(trained_run)) == [
+        "log.csv", "photos.csv", "report/confusion.png", "run.json", "weights.safetensors",
+    ]  # fmt: skip
+    content = json.loads((trained_run / "run.json").read_text(encoding="utf-8"))
+    assert content["labels"] == ["down_dog", "tree", "warrior_2", "none"]
+    assert content["config"]["size"] == 64 and content["config"]["augmentation"]["mirror"] == 0.5
+    assert content["versions"]["torch"] in torch.__version__
+    assert not content["metrics"]["interrupted"]
+    with Image.open(trained_run / "report" / "confusion.png") as picture:
+        assert picture.width > 200
+
+
+def test_every_photo_has_one_row_with_its_hash_and_split(trained_run: Path, drawn_photos: Path) -> None:
+    with (trained_run / "photos.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["path"] for row in rows} == {p.relative_to(drawn_photos).as_posix() for p in drawn_photos.glob("*/*")}
+    for row in rows:
+        assert row["sha256"] == hashlib.sha256((drawn_photos / row["path"]).read_bytes()).hexdigest()
+        assert row["pose"] == row["path"].split("/")[0] and row["split"] in {"train", "validation", "test"}
+    assert {(row["pose"], row["split"]) for row in rows if row["split"] != "train"} == {
+        (pose, split) for pose in ("down_dog", "tree", "warrior_2", "none") for split in ("validation", "test")
+    }
+
+
+def test_reported_test_accuracy_is_what_the_saved_weights_answer_on_the_runtimes_frames(trained_run: Path) -> None:
+    run = load_run(trained_run)
+    frames, targets, _ = load_frames(run, "test")
+    network = load_network(trained_run / "weights.safetensors", len(run.labels))
+    with torch.inference_mode():
+        answers = network(normalise(torch.from_numpy(frames))).argmax(1).numpy()
+    reported = run.summary["metrics"]["test"]
+    accuracy = measure_accuracy(answers, targets)
+    assert accuracy.value > 0.5  # four classes; else the class order would not be tested
+    assert reported["accuracy"] == round(accuracy.value, 4) and reported["photos"] == len(targets)
+    assert reported["interval"] == [round(bound, 4) for bound in accuracy.interval]
+    recalls = {label: float((answers == i)[targets == i].mean()) for i, label in enumerate(run.labels)}
+    assert reported["recall"] == {label: round(recall, 4) for label, recall in recalls.items()}
+
+
+def test_copies_never_straddle_the_splits_of_a_run(drawn_photos: Path, tmp_path: Path) -> None:
+    photos = copy_some(drawn_photos, tmp_path / "photos")
+    for path in list(photos.glob("*/*")):
+        with Image.open(path) as picture:
+            rgb = picture.convert("RGB")
+        rgb.resize((rgb.width * 2, rgb.height * 2)).save(path.with_name(f"{path.stem}_large.jpg"), quality=60)
+        ImageOps.mirror(rgb).save(path.with_name(f"{path.stem}_mirror.webp"), quality=80)
+    fit_run(photos, tmp_path / "run", QUICK)
+    splits: dict[str, set[str]] = defaultdict(set)
+    for photo in load_run(tmp_path / "run").photos:
+        splits[photo.path.split(".")[0].split("_large")[0].split("_mirror")[0]].add(photo.split)
+    assert len(splits) == 16 and all(len(own) == 1 for own in splits.values())
+
+
+def test_broken_files_are_listed_beside_the_run_and_copies_under_two_poses_are_warned_of(
+    drawn_photos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    photos = copy_some(drawn_photos, tmp_path / "photos", 5)
+    (photos / "tree" / "broken.jpg").write_text("<html>gone</html>")
+    shutil.copy(photos / "tree" / "01.jpg", photos / "down_dog" / "wrong.jpg")
+    with caplog.at_level("WARNING"):
+        fit_run(photos, tmp_path / "run", QUICK)
+    rows = list(csv.reader((tmp_path / "run" / "skipped.csv").read_text().splitlines()))
+    assert rows[0] == ["path", "reason"] and rows[1][0] == "tree/broken.jpg" and "HTML" in rows[1][1]
+    assert any("1 files are no readable photos" in message for message in caplog.messages)
+    assert any("1 groups of near-duplicates lie under several poses" in message for message in caplog.messages)
+    assert not any("broken" in photo.path for photo in load_run(tmp_path / "run").photos)
+
+
+def test_train_only_photos_are_trained_on_and_never_held_out(drawn_photos: Path, tmp_path: Path) -> None:
+    photos = copy_some(drawn_photos, tmp_path / "photos", 8)
+    for path in list(photos.glob("*/0[0-3]*")):
+        path.rename(path.with_name(f"drawn__{path.name}"))
+    for seed in (0, 1):
+        fit_run(photos, tmp_path / f"run{seed}", replace(QUICK, seed=seed, train_only="drawn__*"))
+        rows = load_run(tmp_path / f"run{seed}").photos
+        assert {photo.split for photo in rows if "drawn__" in photo.path} == {"train"}
+        assert sum("drawn__" in photo.path for photo in rows) == 16
+
+
+def test_two_runs_with_one_seed_have_equal_weights_and_splits(
+    drawn_photos: Path, start_weights: Path, tmp_path: Path
+) -> None:
+    config = replace(QUICK, weights=str(start_weights), epochs=1, batch=16, seed=5)
+    photos = copy_some(drawn_photos, tmp_path / "photos")
+    for name in ("a", "b"):
+        fit_run(photos, tmp_path / name, config)
+    assert (tmp_path / "a" / "photos.csv").read_bytes() == (tmp_path / "b" / "photos.csv").read_bytes()
+    first, second = (load_file(tmp_path / name / "weights.safetensors") for name in ("a", "b"))
+    assert all(torch.equal(value, second[name]) for name, value in first.items())
+    fit_run(photos, tmp_path / "c", replace(config, seed=6))
+    other = load_file(tmp_path / "c" / "weights.safetensors")
+    assert not torch.equal(other["fc.weight"], first["fc.weight"])
+
+
+def interrupt_second_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    train = Fitter._train_epoch
+
+    def fake(self: Fitter, epoch: int, *args: object) -> float:
+        if epoch == 2:
+            raise KeyboardInterrupt
+        return train(self, epoch, *args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Fitter, "_train_epoch", fake)
+
+
+def test_ctrl_c_in_the_second_epoch_leaves_a_readable_run_of_the_best_epoch(
+    drawn_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupt_second_epoch(monkeypatch)
+    photos = copy_some(drawn_photos, tmp_path / "photos")
+    content = fit_run(photos, tmp_path / "run", replace(QUICK, epochs=3, batch=16))
+    metrics = content["metrics"]
+    assert isinstance(metrics, dict) and metrics["interrupted"] and metrics["best_epoch"] in (0, 1)
+    run = load_run(tmp_path / "run")
+    assert run.summary == json.loads(json.dumps(content))
+    load_network(tmp_path / "run" / "weights.safetensors", len(run.labels))
+    with (tmp_path / "run" / "log.csv").open(newline="") as file:
+        assert [row["epoch"] for row in csv.DictReader(file)] == ["0", "1"]
+
+
+def test_ctrl_c_before_anything_is_learned_leaves_no_run(
+    drawn_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fake(self: Fitter) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Fitter, "fit_head", fake)
+    with pytest.raises(KeyboardInterrupt):
+        fit_run(drawn_photos, tmp_path / "run", QUICK)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_exists_is_refused_before_any_photo_is_read_and_left_untouched(trained_run: Path) -> None:
+    before = list_files(trained_run)
+    with pytest.raises(OutputError, match="exists already"):
+        fit_run(Path("no such photos"), trained_run, QUICK)
+    assert list_files(trained_run) == before
+
+
+def test_a_run_can_not_be_made_below_a_file(drawn_photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for name in ("file", "file/run"):
+        with pytest.raises(OutputError, match="file"):
+            fit_run(drawn_photos, tmp_path / name, QUICK)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_too_few_photos_are_refused_and_leave_no_folder(drawn_photos: Path, tmp_path: Path, count: int) -> None:
+    photos = copy_some(drawn_photos, tmp_path / "photos", count)
+    with pytest.raises(RunError, match=rf"pose 'down_dog' has {count} independent photos"):
+        fit_run(photos, tmp_path / "run", QUICK)
+    assert not (tmp_path / "run").exists()
+
+
+def test_bad_weights_are_refused_and_leave_no_folder(drawn_photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no such file"):
+        fit_run(drawn_photos, tmp_path / "run", replace(QUICK, weights="absent.pth"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_smallest_photo_folder_still_trains(drawn_photos: Path, tmp_path: Path) -> None:
+    photos = copy_some(drawn_photos, tmp_path / "photos", 3)
+    fit_run(photos, tmp_path / "run", replace(QUICK, epochs=1))
+    run = load_run(tmp_path / "run")
+    assert [sum(photo.split == split for photo in run.photos) for split in ("train", "validation", "test")] == [4] * 3
+    assert np.isfinite(run.summary["metrics"]["test"]["accuracy"])
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+@pytest.mark.parametrize("name", ["cuda", "cuda:1"])
+def test_a_gpu_that_was_asked_for_and_is_missing_is_an_error(name: str) -> None:
+    with pytest.raises(DeviceError, match=f"--device {name}"):
+        choose_device(name)
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:x", "cpu:many", "", "meta"])
+def test_an_unknown_device_is_refused(name: str) -> None:
+    with pytest.raises(DeviceError, match=f"--device {name}"):
+        choose_device(name)
+
+
+def test_auto_takes_what_is_there() -> None:
+    assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert choose_device("cpu").type == "cpu"

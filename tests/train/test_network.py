@@ -1,0 +1,204 @@
+"""The network: maps that average to the logits, torchvision's names, weights files good and bad."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+from urllib.error import URLError
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from yoga_live.runtime.errors import ModelError
+from yoga_live.train.network import PoseNetwork, build_network, load_network, normalise, save_weights
+
+
+@pytest.fixture(scope="module")
+def network() -> PoseNetwork:
+    torch.manual_seed(0)
+    return PoseNetwork(3).eval()
+
+
+def test_mean_of_the_maps_plus_bias_is_the_logits(network: PoseNetwork) -> None:
+    images = torch.randn(2, 3, 64, 96)
+    with torch.inference_mode():
+        logits, maps = network.classify_features(network.features(images))
+        assert maps.shape == (2, 3, 2, 3)
+        torch.testing.assert_close(maps.mean(dim=(2, 3)) + network.resnet.fc.bias, logits)
+        torch.testing.assert_close(network(images), logits, rtol=1e-4, atol=1e-3)
+
+
+def test_network_is_torchvisions_resnet34(network: PoseNetwork) -> None:
+    theirs = torchvision.models.resnet34(num_classes=3).eval()
+    theirs.load_state_dict(network.resnet.state_dict())
+    images = torch.randn(2, 3, 64, 64)
+    with torch.inference_mode():
+        torch.testing.assert_close(network(images), theirs(images), rtol=1e-4, atol=1e-3)
+
+
+def test_normalise_is_torchvisions_own_on_the_same_pixels() -> None:
+    frames = torch.randint(0, 256, (2, 8, 8, 3), dtype=torch.uint8)
+    rgb = frames.flip(3).permute(0, 3, 1, 2) / 255
+    theirs = torchvision.transforms.functional.normalize(rgb, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+    torch.testing.assert_close(normalise(frames), theirs, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(normalise(frames.float()), normalise(frames), rtol=0, atol=0)
+
+
+def test_training_leaves_the_batch_norm_statistics_where_they_were() -> None:
+    network = PoseNetwork(2).train()
+    before = {name: value.clone() for name, value in network.named_buffers()}
+    network(torch.randn(4, 3, 32, 32)).sum().backward()
+    assert network.training and network.resnet.layer1.training
+    assert all(torch.equal(value, before[name]) for name, value in network.named_buffers())
+    assert not any(module.training for module in network.modules() if isinstance(module, nn.BatchNorm2d))
+
+
+def test_parameter_groups_cover_every_parameter_exactly_once(network: PoseNetwork) -> None:
+    groups = network.parameter_groups(1e-3)
+    grouped = [id(parameter) for group in groups for parameter in group["params"]]  # type: ignore[attr-defined]
+    assert len(grouped) == len(set(grouped))
+    assert set(grouped) == {id(parameter) for parameter in network.parameters()}
+
+
+def test_layers_near_the_pixels_learn_slower_and_the_head_at_the_full_rate(network: PoseNetwork) -> None:
+    groups = network.parameter_groups(1e-3)
+    rates = [float(str(group["lr"])) for group in groups]
+    assert rates == sorted(rates) and rates[-1] == 1e-3 and rates[0] < rates[-1]
+    assert any(parameter is network.resnet.fc.weight for parameter in groups[-1]["params"])  # type: ignore[attr-defined]
+
+
+def test_saved_weights_come_back_with_the_same_answers(network: PoseNetwork, tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    save_weights(network, path)
+    images = torch.randn(1, 3, 64, 64)
+    with torch.inference_mode():
+        torch.testing.assert_close(load_network(path, 3)(images), network(images), rtol=0, atol=0)
+    assert set(load_file(path)) == set(network.resnet.state_dict())
+    assert [entry.name for entry in tmp_path.iterdir()] == ["weights.safetensors"]
+
+
+def test_a_head_of_another_size_is_left_aside_and_the_backbone_taken(start_weights: Path) -> None:
+    network = build_network(3, str(start_weights))
+    stored = load_file(start_weights)
+    assert stored["fc.weight"].shape == (7, 512)
+    assert network.resnet.fc.weight.shape == (3, 512)
+    assert torch.equal(network.resnet.layer4[2].conv2.weight, stored["layer4.2.conv2.weight"])
+    assert torch.equal(network.resnet.bn1.running_mean, stored["bn1.running_mean"])
+
+
+def test_a_head_of_the_same_size_is_taken_too(start_weights: Path) -> None:
+    assert torch.equal(build_network(7, str(start_weights)).resnet.fc.bias, load_file(start_weights)["fc.bias"])
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_pth_of_half_floats_without_a_head_is_read(start_weights: Path, tmp_path: Path, wrapped: bool) -> None:
+    state = {name: value.half() for name, value in load_file(start_weights).items() if not name.startswith("fc.")}
+    torch.save({"state_dict": state} if wrapped else state, tmp_path / "half.pth")
+    network = build_network(2, str(tmp_path / "half.pth"))
+    assert network.resnet.conv1.weight.dtype == torch.float32
+    torch.testing.assert_close(network.resnet.conv1.weight, state["conv1.weight"].float())
+
+
+def refuse(weights: Path) -> str:
+    """The single line that refuses this weights file."""
+    with pytest.raises(ModelError) as caught:
+        build_network(2, str(weights))
+    assert "\n" not in str(caught.value) and str(weights) in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_missing_weights_file_is_refused(tmp_path: Path) -> None:
+    assert "no such file" in refuse(tmp_path / "absent.pth")
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    save_file({"features.0.0.weight": torch.zeros(2)}, tmp_path / "mobilenet.safetensors")
+    assert "not a torchvision resnet34" in refuse(tmp_path / "mobilenet.safetensors")
+
+
+def test_weights_with_right_names_and_wrong_shapes_are_refused(start_weights: Path, tmp_path: Path) -> None:
+    state = load_file(start_weights)
+    torch.save(state | {"layer1.0.conv1.weight": torch.zeros(64, 64, 1, 1)}, tmp_path / "resnet50.pth")
+    assert "resnet34" in refuse(tmp_path / "resnet50.pth")
+
+
+def test_truncated_safetensors_are_refused(start_weights: Path, tmp_path: Path) -> None:
+    for length in (0, 5, 4000):
+        (tmp_path / "cut.safetensors").write_bytes(start_weights.read_bytes()[:length])
+        assert "can't be read" in refuse(tmp_path / "cut.safetensors")
+
+
+def test_damaged_pth_files_are_refused(tmp_path: Path) -> None:
+    torch.save({"conv1.weight": torch.zeros(64, 3, 7, 7)}, tmp_path / "whole.pth")
+    whole = (tmp_path / "whole.pth").read_bytes()
+    for content in (b"", b"no pickle", whole[:1000], whole[:-5000], whole[:-30], pickle.dumps([1, 2]), b"<html>404"):
+        (tmp_path / "bad.pth").write_bytes(content)
+        refuse(tmp_path / "bad.pth")
+
+
+class _Trap:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (str(self.path),)
+
+
+def test_a_malicious_pickle_is_refused_without_running_it(tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+    torch.save({"conv1.weight": _Trap(ran)}, tmp_path / "zip.pth")
+    (tmp_path / "plain.pth").write_bytes(pickle.dumps(_Trap(ran)))
+    for name in ("zip.pth", "plain.pth"):
+        assert "can't be read" in refuse(tmp_path / name)
+    assert not ran.exists()
+    pickle.loads((tmp_path / "plain.pth").read_bytes())
+    assert ran.exists()  # the trap does work
+
+
+def test_imagenet_offline_names_the_file_to_fetch_and_the_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise URLError("Name or service not known")
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(torch.hub, "download_url_to_file", fail)
+    with pytest.raises(ModelError, match=r"--weights FILE") as caught:
+        build_network(2, "imagenet")
+    assert "https://download.pytorch.org/models/resnet34" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_run_without_weights_is_told_so(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="is missing"):
+        load_network(tmp_path / "weights.safetensors", 2)
+
+
+def test_a_runs_weights_never_get_a_random_head(start_weights: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="3 classes"):
+        load_network(start_weights, 3)  # it holds seven
+    state = {name: value for name, value in load_file(start_weights).items() if not name.startswith("fc.")}
+    save_file(state, tmp_path / "weights.safetensors")
+    with pytest.raises(ModelError, match="3 classes"):
+        load_network(tmp_path / "weights.safetensors", 3)
+
+
+def test_a_runs_damaged_weights_are_named_as_a_file_not_as_an_option(start_weights: Path, tmp_path: Path) -> None:
+    (tmp_path / "weights.safetensors").write_bytes(start_weights.read_bytes()[:9000])
+    with pytest.raises(ModelError, match=r"weights\.safetensors can't be read") as caught:
+        load_network(tmp_path / "weights.safetensors", 7)
+    assert "--weights" not in str(caught.value)
+
+
+def test_loaded_networks_are_ready_to_predict(start_weights: Path) -> None:
+    network = load_network(start_weights, 7)
+    assert not network.training
+    images = normalise(torch.from_numpy(np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)))
+    with torch.inference_mode():
+        torch.testing.assert_close(network(images)[:1], network(images[:1]), rtol=1e-4, atol=1e-4)

@@ -1,0 +1,142 @@
+"""Reading a folder per pose: the runtime's own frames, broken files listed, labels in one order."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from yoga_live.runtime.errors import RunError
+from yoga_live.runtime.photos import decode_photo
+from yoga_live.runtime.preprocess import letterbox
+from yoga_live.train.photo_folder import hash_photo, list_poses, read_photos
+
+MESSY = Path(__file__).parents[2].parent / "shared" / "data" / "messy"
+
+
+def make_folders(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).mkdir(parents=True)
+    return folder
+
+
+def save_noise(path: Path, size_wh: tuple[int, int] = (90, 60), seed: int = 0, **options: object) -> Path:
+    width, height = size_wh
+    coarse = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC).save(path, **options)
+    return path
+
+
+def test_training_sees_each_photo_exactly_as_the_live_loop_letterboxes_it(drawn_photos: Path) -> None:
+    photo_set = read_photos(drawn_photos, 96)  # too large for a JPEG to be decoded at a half
+    assert len(photo_set.photos) == len(photo_set.frames) == 64
+    for photo, frame in zip(photo_set.photos, photo_set.frames, strict=True):
+        np.testing.assert_array_equal(frame, letterbox(decode_photo(drawn_photos / photo.path), 96), photo.path)
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK"])
+def test_odd_colour_modes_are_read_as_the_live_loop_reads_them(tmp_path: Path, mode: str) -> None:
+    for pose in ("tree", "plank"):
+        picture = Image.open(save_noise(tmp_path / f"{pose}.png")).convert("RGB").convert(mode)
+        make_folders(tmp_path / "photos", pose)
+        picture.save(tmp_path / "photos" / pose / f"odd.{'tif' if mode == 'CMYK' else 'png'}")
+    photo_set = read_photos(tmp_path / "photos", 64)
+    assert not photo_set.broken
+    for photo, frame in zip(photo_set.photos, photo_set.frames, strict=True):
+        np.testing.assert_array_equal(frame, letterbox(decode_photo(tmp_path / "photos" / photo.path), 64))
+
+
+def test_a_phone_photo_stands_upright(tmp_path: Path) -> None:
+    turned = Image.Exif()
+    turned[0x0112] = 6  # stored lying, to be shown turned by 90 degrees
+    save_noise(tmp_path / "tree" / "phone.jpg", (200, 100), exif=turned)
+    save_noise(tmp_path / "plank" / "flat.jpg", (200, 100))
+    frames = read_photos(tmp_path, 64).frames
+    bars = [bool((frame[:, 0] == 114).all()) for frame in frames]
+    assert bars == [False, True]  # sorted: plank fills the width, tree (upright) the height
+
+
+def test_a_large_jpeg_decoded_at_a_fraction_stays_close_to_the_full_decoding(tmp_path: Path) -> None:
+    save_noise(tmp_path / "tree" / "large.jpg", (2400, 1600), quality=95)
+    save_noise(tmp_path / "plank" / "small.jpg")
+    photo_set = read_photos(tmp_path, 128)
+    full = letterbox(decode_photo(tmp_path / "tree" / "large.jpg"), 128)
+    assert photo_set.photos[1].path == "tree/large.jpg"
+    assert np.abs(photo_set.frames[1].astype(int) - full).max() <= 4
+
+
+def test_labels_are_sorted_with_none_last(tmp_path: Path) -> None:
+    assert list_poses(make_folders(tmp_path, "tree", "none", "zen", "chair")) == ("chair", "tree", "zen", "none")
+
+
+def test_hidden_folders_removed_photos_and_loose_files_are_no_poses(tmp_path: Path) -> None:
+    make_folders(tmp_path, "tree", "chair", "_removed", ".cache")
+    (tmp_path / "manifest.csv").write_text("pose,url\n")
+    assert list_poses(tmp_path) == ("chair", "tree")
+
+
+@pytest.mark.parametrize("names", [(), ("tree",), ("tree", "none"), ("tree", "_removed")])
+def test_fewer_than_two_poses_are_refused_and_none_is_no_pose(tmp_path: Path, names: tuple[str, ...]) -> None:
+    with pytest.raises(RunError, match="at least two poses"):
+        list_poses(make_folders(tmp_path, *names))
+
+
+def test_a_folder_that_is_none_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="nowhere is no folder"):
+        list_poses(tmp_path / "nowhere")
+
+
+def test_broken_files_are_listed_with_their_reason_and_the_rest_is_read(tmp_path: Path) -> None:
+    good = save_noise(tmp_path / "tree" / "good.jpg", (400, 300))
+    save_noise(tmp_path / "plank" / "good.png")
+    (tmp_path / "tree" / "cut.jpg").write_bytes(good.read_bytes()[:1500])
+    (tmp_path / "tree" / "page.jpg").write_text("<!DOCTYPE html><html>404</html>")
+    (tmp_path / "plank" / "empty.png").touch()
+    (tmp_path / "plank" / "notes.txt").write_text("not a picture")
+    (tmp_path / "plank" / ".DS_Store").write_text("hidden, so not even listed")
+    photo_set = read_photos(tmp_path, 64)
+    reasons = dict(photo_set.broken)
+    assert [photo.path for photo in photo_set.photos] == ["plank/good.png", "tree/good.jpg"]
+    assert sorted(reasons) == ["plank/empty.png", "plank/notes.txt", "tree/cut.jpg", "tree/page.jpg"]
+    assert "empty" in reasons["plank/empty.png"] and "HTML" in reasons["tree/page.jpg"]
+    assert "damaged" in reasons["tree/cut.jpg"] and "no picture" in reasons["plank/notes.txt"]
+    np.testing.assert_array_equal(photo_set.frames[1], letterbox(decode_photo(good, min_side=64), 64))
+
+
+def test_a_pose_without_one_readable_photo_is_refused_by_name(tmp_path: Path) -> None:
+    save_noise(tmp_path / "tree" / "good.png")
+    save_noise(tmp_path / "plank" / "good.png", seed=1)
+    make_folders(tmp_path, "goddess")
+    (tmp_path / "goddess" / "broken.jpg").write_text("no picture")
+    with pytest.raises(RunError, match="goddess"):
+        read_photos(tmp_path, 64)
+
+
+def test_photos_in_folders_below_a_pose_belong_to_it(tmp_path: Path) -> None:
+    path = save_noise(tmp_path / "tree" / "home" / "a.png")
+    save_noise(tmp_path / "plank" / "b.png")
+    tree = read_photos(tmp_path, 64).photos[1]
+    assert (tree.path, tree.pose) == ("tree/home/a.png", "tree")
+    assert tree.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_mirror_hash_is_the_hash_of_the_mirrored_photo(drawn_photos: Path) -> None:
+    frame = decode_photo(drawn_photos / "tree" / "00.png")
+    phash, mirror_phash = hash_photo(frame)
+    assert hash_photo(np.ascontiguousarray(frame[:, ::-1])) == (mirror_phash, phash)
+    assert phash != mirror_phash and 0 <= phash < 2**64
+
+
+@pytest.mark.skipif(not MESSY.is_dir(), reason="the untouched originals of ../shared/data/messy are not here")
+def test_real_messy_photos_are_read_or_listed(tmp_path: Path) -> None:
+    make_folders(tmp_path, "plank", "tree")
+    (tmp_path / "plank" / "messy").symlink_to(MESSY)
+    for path in MESSY.iterdir():
+        (tmp_path / "tree" / path.name).write_bytes(path.read_bytes())
+    save_noise(tmp_path / "plank" / "b.png")
+    broken = {name.removeprefix("tree/") for name, _ in read_photos(tmp_path, 64).broken if name.startswith("tree/")}
+    assert {"empty.jpg", "html_named.jpg"} <= broken <= {"empty.jpg", "html_named.jpg", "truncated.jpg"}
