@@ -87,7 +87,7 @@ def _watch(args: argparse.Namespace) -> None:
         info = source.info
         wants_window = _wants_window(args, is_camera)
         print(_describe_source(source, classifier.engine.device), file=sys.stderr)
-        sinks: list[Sink] = [WindowSink(info.size_wh)] if wants_window else []
+        sinks: list[Sink] = [WindowSink(info.size_wh, paced=not (info.is_live or args.save))] if wants_window else []
         if args.save:
             sinks.append(VideoSink(args.save, info, force=args.force))
         mirror = args.mirror if args.mirror is not None else is_camera and wants_window

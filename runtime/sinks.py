@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,24 +37,33 @@ class Sink(Protocol):
 
 
 class WindowSink:
-    """A window; q or Esc quits, f switches full screen."""
+    """A window; q or Esc quits, f switches full screen.  paced: show each frame at its own time (a recorded video)."""
 
-    def __init__(self, size_wh: tuple[int, int]) -> None:
+    def __init__(self, size_wh: tuple[int, int], *, paced: bool = False) -> None:
         check_display()
-        cv2.namedWindow(WINDOW, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
+        cv2.namedWindow(WINDOW, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
+        self._paced, self._zero_s = paced, 0.0
         cv2.resizeWindow(WINDOW, *size_wh)
         self._full = False
 
     def write(self, frame: TimedFrame) -> None:
         """Show one frame.  Raises StopWatching."""
         cv2.imshow(WINDOW, frame.image_bgr)
-        key = cv2.waitKey(1) & 0xFF
+        key = cv2.waitKey(self._wait_ms(frame.time_s)) & 0xFF
         if key in (ord("q"), 27) or cv2.getWindowProperty(WINDOW, cv2.WND_PROP_VISIBLE) < 1:
             raise StopWatching
         if key == ord("f"):
             self._full = not self._full
             mode = cv2.WINDOW_FULLSCREEN if self._full else cv2.WINDOW_NORMAL
             cv2.setWindowProperty(WINDOW, cv2.WND_PROP_FULLSCREEN, mode)
+
+    def _wait_ms(self, time_s: float) -> int:
+        """How long until this frame has been due; at least the millisecond that the window needs."""
+        if not self._paced:
+            return 1
+        now_s = time.monotonic()
+        self._zero_s = max(self._zero_s, now_s - time_s)  # behind: go on from here instead of hurrying after
+        return max(1, round((self._zero_s + time_s - now_s) * 1000))
 
     def close(self) -> None:
         """Close the window."""
