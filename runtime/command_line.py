@@ -34,6 +34,10 @@ def run_command(name: str, run: Callable[[argparse.Namespace], None], args: argp
             file=sys.stderr,
         )
         return 2
+    except OSError as error:  # a full disk, a folder without permission: the machine's doing, not a bug
+        where = f" ({error.filename})" if error.filename else ""
+        print(f"{name}: error: {error.strerror or error}{where}; mend that and run it again", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print(f"\n{name}: stopped", file=sys.stderr)
         return 130

@@ -37,7 +37,7 @@ def decode_photo(source: Path | bytes, *, min_side: int | None = None) -> Frame:
     min_side: a JPEG may be decoded at a half, a quarter or an eighth while both sides stay at least this long
     (fewer bytes to decode; phone photos take a fifth of the time).  Raises PhotoError with the true reason.
     """
-    name = str(source) if isinstance(source, Path) else "these bytes"
+    name = str(source) if isinstance(source, Path) else "the picture"
     try:
         content = source.read_bytes() if isinstance(source, Path) else source
     except OSError as error:
