@@ -324,13 +324,14 @@ def test_display_that_refuses_is_a_device_error_not_the_end_of_the_process(monke
 class FakeWindows:
     """The window calls of OpenCV that `WindowSink` makes; `keys` are pressed one a frame."""
 
-    WINDOW_NORMAL = WINDOW_KEEPRATIO = WND_PROP_VISIBLE = WND_PROP_FULLSCREEN = 0
+    WINDOW_NORMAL = WINDOW_KEEPRATIO = WINDOW_GUI_NORMAL = WND_PROP_VISIBLE = WND_PROP_FULLSCREEN = 0
     WINDOW_FULLSCREEN = 1
 
     def __init__(self, keys: list[int], visible: float = 1.0) -> None:
         self.keys, self.visible = iter(keys), visible
         self.modes: list[int] = []
         self.shown = self.destroyed = 0
+        self.waits_ms: list[int] = []
 
     def namedWindow(self, *_: object) -> None: ...
     def resizeWindow(self, *_: object) -> None: ...
@@ -338,7 +339,8 @@ class FakeWindows:
     def imshow(self, _: str, image: np.ndarray) -> None:
         self.shown += 1
 
-    def waitKey(self, _: int) -> int:
+    def waitKey(self, delay_ms: int) -> int:
+        self.waits_ms.append(delay_ms)
         return next(self.keys, -1)
 
     def getWindowProperty(self, *_: object) -> float:
@@ -380,3 +382,18 @@ def test_f_switches_full_screen_and_back(monkeypatch: pytest.MonkeyPatch) -> Non
     for frame in timed(3, demo_info()):
         sink.write(frame)
     assert windows.modes == [1, 0]
+
+
+@pytest.mark.parametrize("paced", [False, True])
+def test_recorded_video_is_shown_in_its_own_time(monkeypatch: pytest.MonkeyPatch, paced: bool) -> None:
+    windows = FakeWindows([])
+    monkeypatch.setattr(sinks, "cv2", windows)
+    monkeypatch.setattr(sinks, "check_display", lambda: None)
+    window = WindowSink((64, 48), paced=paced)
+    windows.visible = 1.0
+    for number in range(3):
+        window.write(TimedFrame(np.zeros((48, 64, 3), np.uint8), number * 0.5, number))
+    if paced:  # the fake does not wait, so that the third frame comes a whole second early
+        assert windows.waits_ms[0] == 1 and 1 < windows.waits_ms[1] <= 500 < windows.waits_ms[2] <= 1000
+    else:
+        assert windows.waits_ms == [1, 1, 1]
