@@ -1,6 +1,7 @@
 """Time from frame in to label out, stage by stage: `python benchmarks/latency.py [MODEL ...]`.
 
-The models take turns frame by frame, so that a noisy machine is equally noisy to all of them.
+The models take turns, fifteen frames at a time, so that a noisy machine is equally noisy to all of them; the first
+five frames of a turn are not counted, since the other model's threads still spin then.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from yoga_live.runtime.figure import POSES, draw_figure
 from yoga_live.runtime.preprocess import letterbox
 from yoga_live.runtime.smoothing import Smoother
 
-FRAMES = 150
+ROUNDS, FRAMES, WARM_UP = 10, 15, 5
 
 
 def time_frame(classifier: PoseClassifier, smoother: Smoother, frame: np.ndarray, time_s: float) -> dict[str, float]:
@@ -48,13 +49,15 @@ def main() -> int:
     classifiers = {path.name: PoseClassifier(path) for path in args.models}
     smoothers = {name: Smoother(c.labels, c.info.threshold) for name, c in classifiers.items()}
     times: dict[str, dict[str, list[float]]] = {name: defaultdict(list) for name in classifiers}
-    for number in range(FRAMES + 10):
+    for turn in range(ROUNDS):
         for name, classifier in classifiers.items():
-            stages = time_frame(classifier, smoothers[name], frames[number % len(frames)], number / 30)
-            for stage, value in stages.items():
-                if number >= 10:
-                    times[name][stage].append(value)
-    print(f"{FRAMES} frames of {args.size}, milliseconds, p50 / p95")
+            for number in range(WARM_UP + FRAMES):
+                frame = frames[number % len(frames)]
+                stages = time_frame(classifier, smoothers[name], frame, turn * 60 + number / 30)
+                for stage, value in stages.items():
+                    if number >= WARM_UP:
+                        times[name][stage].append(value)
+    print(f"{ROUNDS * FRAMES} frames of {args.size}, milliseconds, p50 / p95")
     print("| model | preprocess | network | smoothing | frame to label | network, ratio to the first |")
     print("|---|---|---|---|---|---|")
     first = np.median(next(iter(times.values()))["network"])
