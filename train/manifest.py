@@ -1,0 +1,190 @@
+"""`photos/manifest.csv`: one row for every URL, what came of it and where the photo lies.
+
+While a download runs, a row is appended for each URL that is finished; a process killed in between loses no row, at
+most a torn last line, which readers drop.  At the end, and before anything else at the next start, the file is
+rewritten in one step: sorted by pose and URL, one row each.  Of two URLs with the same content in one pose the first
+is `ok`, the other a `duplicate`; so the file does not depend on which came first, or on how often the run was killed.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+from ..runtime.errors import OutputError, RunError
+from ..runtime.files import write_then_rename
+
+MANIFEST = "manifest.csv"
+OK, DUPLICATE = "ok", "duplicate"
+REFUSED = "refused"  # no second run would change it: 404, no picture, too large
+FAILED = "failed"  # may pass another time: time-outs, connections, 429, 5xx
+FORBIDDEN = "forbidden"  # a private address: only --allow-private would change it
+SAME_CONTENT = "same content"
+
+
+@dataclass(frozen=True)
+class ManifestRow:
+    """One URL.  Any other status than those above is another command's, and final (such as `removed`).
+
+    reason: what happened, in a few words; after a colon the details of this URL.  path: relative to the folder, with
+    /.  phash, mirror_phash: 16 hexadecimal digits.  width, height: pixels, upright.  group: near-duplicates share it.
+    A photo that moves to another pose leaves a row behind, or its URL would be fetched again.
+    """
+
+    pose: str
+    url: str
+    sha256: str = ""
+    phash: str = ""
+    width: str = ""
+    height: str = ""
+    group: str = ""
+    status: str = ""
+    reason: str = ""
+    path: str = ""
+    mirror_phash: str = ""
+
+    @property
+    def kind(self) -> str:
+        """The reason without its details, to count by."""
+        return self.reason.partition(":")[0]
+
+
+COLUMNS = tuple(field.name for field in fields(ManifestRow))
+
+
+def read_manifest(photos: Path) -> Iterator[ManifestRow]:
+    """Yield the rows of a photo folder, the newest of each URL; nothing if there is no manifest.  Raises RunError."""
+    path = photos / MANIFEST
+    if path.exists():
+        with path.open("rb") as file:
+            newest, first = _index(file, path)
+            yield from _settle(file, newest, first, path)
+
+
+def _index(file: IO[bytes], path: Path) -> tuple[dict[str, int], dict[tuple[str, str], str]]:
+    """Find the newest row of each URL; rows stay on disk until it is their turn.
+
+    Returns offsets by sort key, and the URLs by content of the photos that another command settled (removed ones).
+    """
+    header = file.readline().decode("utf-8-sig", "replace").strip()
+    if header and tuple(header.split(",")) != COLUMNS:
+        raise RunError(f"{path} has the columns {header[:80]!r}; expected {','.join(COLUMNS)}")
+    newest: dict[str, int] = {}
+    settled: dict[str, tuple[str, str]] = {}
+    offset = file.tell()
+    for line in file:
+        if line.endswith(b"\n") and line.strip():
+            row = _parse(line, path)
+            newest[key := f"{row.pose}\0{row.url or row.sha256}"] = offset
+            settled.pop(key, None)
+            if row.sha256 and row.status not in {OK, DUPLICATE}:
+                settled[key] = (row.pose, row.sha256)
+        offset += len(line)
+    return newest, {content: key.partition("\0")[2] for key, content in settled.items()}
+
+
+def _settle(
+    file: IO[bytes], newest: dict[str, int], first: dict[tuple[str, str], str], path: Path
+) -> Iterator[ManifestRow]:
+    """Yield rows in order; of the same content in one pose only the first is `ok`."""
+    for key in sorted(newest):
+        file.seek(newest[key])
+        row = _parse(file.readline(), path)
+        if row.status in {OK, DUPLICATE}:
+            content = (row.pose, row.sha256)
+            if content in first:
+                row = replace(row, status=DUPLICATE, reason=f"{SAME_CONTENT}: {first[content]}")
+            else:
+                first[content] = row.url
+                row = replace(row, status=OK, reason="")
+        yield row
+
+
+def _parse(line: bytes, path: Path) -> ManifestRow:
+    try:
+        cells = next(csv.reader([line.decode("utf-8")]), [])
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise RunError(f"{path} holds a damaged row, {line[:60]!r}: {error}; delete that line") from error
+    if len(cells) != len(COLUMNS):
+        raise RunError(f"{path} holds a row of {len(cells)} cells, {line[:60]!r}; expected {len(COLUMNS)}")
+    return ManifestRow(*cells)
+
+
+def _format(row: ManifestRow) -> str:
+    """One row is one line, so that a torn one can be told: line breaks inside cells become spaces."""
+    text = io.StringIO()
+    cells = (" ".join(str(cell).replace("\0", "").split()) for cell in asdict(row).values())
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue()
+
+
+class Manifest:
+    """The manifest of a photo folder while a command adds to it; only one command at a time may.
+
+    Raises OutputError if another command holds it, RunError if it can't be read.
+    """
+
+    def __init__(self, photos: Path) -> None:
+        self._photos = photos
+
+    def __enter__(self) -> Manifest:
+        try:
+            self._photos.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{self._photos} can't be made a folder: {error.strerror}") from error
+        self._lock = _lock(self._photos)
+        try:
+            for left_over in self._photos.glob(f".{Path(MANIFEST).stem}.part*"):
+                left_over.unlink()
+            self._compact()
+            self._file = (self._photos / MANIFEST).open("a", encoding="utf-8", newline="")
+        except BaseException:
+            self._lock.close()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._file.close()
+        try:
+            self._compact()
+        finally:
+            self._lock.close()
+
+    def _compact(self) -> None:
+        path = self._photos / MANIFEST
+        with write_then_rename(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+            file.write(",".join(COLUMNS) + "\n")
+            file.writelines(map(_format, read_manifest(self._photos)))
+
+    def read(self) -> Iterator[ManifestRow]:
+        """Yield the rows so far."""
+        return read_manifest(self._photos)
+
+    def add(self, row: ManifestRow) -> None:
+        """Append one row; from here on it survives a kill."""
+        self._file.write(_format(row))
+        self._file.flush()
+
+
+def _lock(photos: Path) -> IO[bytes]:
+    """Hold a photo folder for this process; the system lets go of it when the process ends, however it ends."""
+    file = (photos / ".lock").open("ab")
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise OutputError(f"another command is adding photos to {photos}; wait for it to end") from error
+    return file
