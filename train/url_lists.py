@@ -222,12 +222,14 @@ def merge_list(urls: Iterable[str], path: Path) -> Merge:
         if header is not None and not header.is_only_column:
             raise OutputError(f"{path} has more columns than url; import it instead: collect --urls {path} --to OTHER")
         known.update(fingerprint(url) for url in read_list(path))
+    urls = iter(urls)
+    first = next(urls, None)  # read before anything is written: a source that can't be read leaves no trace
     path.parent.mkdir(parents=True, exist_ok=True)
     added = repeated = 0
     with write_then_rename(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
         for line in _read_lines(path) if had_lines else ("url\n",):
             file.write(line if line.endswith("\n") else f"{line}\n")
-        for url in urls:
+        for url in chain([] if first is None else [first], urls):
             if (key := fingerprint(url)) in known:
                 repeated += 1
                 continue
