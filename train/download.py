@@ -1,0 +1,235 @@
+"""From URL lists to photos: many requests at once, every URL accounted for, nothing half-written.
+
+A second run fetches what is missing: URLs without a row, photos whose file is gone, and what failed in a way that may
+pass (status `failed`: time-outs, connections and names, 429, 5xx).  What was `refused` (404 and the like, no picture,
+too large, TLS) is not asked for again; nor what is `forbidden`, unless private addresses are allowed now.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import shutil
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from importlib import metadata
+from pathlib import Path
+
+import aiohttp
+
+from ..runtime.errors import OutputError, PhotoError
+from ..runtime.progress import Progress
+from .address_guard import make_connector
+from .fetch import FetchError, fetch
+from .host_queue import HostQueue, Job
+from .manifest import DUPLICATE, FAILED, FORBIDDEN, OK, REFUSED, SAME_CONTENT, Manifest, ManifestRow
+from .photo_facts import PhotoFacts, identify_photo
+from .url_lists import UrlList, find_lists, fingerprint, read_list
+
+PARTS = ".download"
+MOST_REDIRECTS = 5
+READ_AHEAD = 64  # times the number of requests at once: how far to look for hosts with a free place
+TOTAL_TIMEOUTS = 8  # a whole transfer may take so many time-outs
+DNS_THREADS = 32
+LONGEST_BACKOFF_S = 30.0
+
+
+@dataclass(frozen=True)
+class DownloadConfig:
+    """total, per_host: requests at once; timeout_s: without an answer or a byte; backoff_s: before the first retry."""
+
+    total: int = 64
+    per_host: int = 8
+    timeout_s: float = 10.0
+    allow_private: bool = False
+    max_bytes: int = 25_000_000
+    attempts: int = 3
+    backoff_s: float = 1.0
+
+
+@dataclass
+class DownloadSummary:
+    """What a run did.  outcomes: URLs by (status, kind of reason); refused_lines: lines without a URL, by reason."""
+
+    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    settled_before: int = 0
+    refused_lines: Counter[str] = field(default_factory=Counter)
+
+    def describe(self) -> str:
+        """A few words for the progress line."""
+        others = Counter({kind: count for (status, kind), count in self.outcomes.items() if status != OK})
+        listed = [f"{count} x {kind}" for kind, count in others.most_common(3)]
+        return ", ".join([f"{self.outcomes[OK, '']} photos", *listed])
+
+
+def download(lists: Path, photos: Path, config: DownloadConfig) -> DownloadSummary:
+    """Fetch every URL of the lists that has no final row yet.  Raises YogaLiveError."""
+    summary = DownloadSummary()
+    files = find_lists(lists)
+    with Manifest(photos) as manifest, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="PIL")  # on odd EXIF; set here once, since decoding is in threads
+        settled, contents = _read_settled(manifest, photos, allow_private=config.allow_private)
+        total = sum(1 for _ in _list_jobs(files, settled, summary))
+        jobs = _list_jobs(files, settled, DownloadSummary())
+        parts = photos / PARTS
+        shutil.rmtree(parts, ignore_errors=True)
+        parts.mkdir()
+        try:
+            with Progress("downloading", total, "URLs") as progress:
+                asyncio.run(_Downloader(photos, config, manifest, contents, summary, progress).run(jobs))
+        except OSError as error:
+            raise OutputError(f"{photos} can't be written: {error.strerror or error}") from error
+        finally:
+            shutil.rmtree(parts, ignore_errors=True)
+    return summary
+
+
+def _read_settled(manifest: Manifest, photos: Path, *, allow_private: bool) -> tuple[set[int], set[int]]:
+    """Fingerprints of the URLs that need no fetching, and of the contents that each pose has (or had, if removed)."""
+    settled: set[int] = set()
+    contents: set[int] = set()
+    for row in manifest.read():
+        if row.status == FAILED or (row.status == FORBIDDEN and allow_private):
+            continue
+        if row.status in {OK, DUPLICATE} and not _is_file_with_content(photos / row.path):
+            continue
+        settled.add(fingerprint(row.pose, row.url))
+        if row.sha256:
+            contents.add(fingerprint(row.pose, row.sha256))
+    return settled, contents
+
+
+def _is_file_with_content(path: Path) -> bool:
+    try:
+        return path.stat().st_size > 0
+    except OSError:
+        return False
+
+
+def _list_jobs(files: list[UrlList], settled: set[int], summary: DownloadSummary) -> Iterator[Job]:
+    seen: set[int] = set()
+    for file in files:
+        for url in read_list(file.path, summary.refused_lines):
+            key = fingerprint(file.pose, url)
+            if key in settled:
+                summary.settled_before += 1
+            elif key not in seen:
+                seen.add(key)
+                yield Job(file.pose, url, url)
+
+
+def user_agent() -> str:
+    """How the downloader names itself to servers."""
+    try:
+        version = metadata.version("yoga-live")
+    except metadata.PackageNotFoundError:
+        version = "source"
+    return f"yoga-live/{version} (photo downloader)"
+
+
+class _Downloader:
+    """A fixed number of workers, each with one request and one temporary file at a time."""
+
+    def __init__(
+        self,
+        photos: Path,
+        config: DownloadConfig,
+        manifest: Manifest,
+        contents: set[int],
+        summary: DownloadSummary,
+        progress: Progress,
+    ) -> None:
+        self._photos, self._config, self._manifest = photos, config, manifest
+        self._contents, self._summary, self._progress = contents, summary, progress
+
+    async def run(self, jobs: Iterator[Job]) -> None:
+        """Work until every job has its row."""
+        config = self._config
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(DNS_THREADS, "dns"))
+        timeout = aiohttp.ClientTimeout(
+            total=config.timeout_s * TOTAL_TIMEOUTS, sock_connect=config.timeout_s, sock_read=config.timeout_s
+        )
+        headers = {"User-Agent": user_agent(), "Accept": "image/*,*/*;q=0.5", "Accept-Encoding": "identity"}
+        self._queue = HostQueue(jobs, config.per_host, config.total * READ_AHEAD)
+        connector = make_connector(config.total, allow_private=config.allow_private)
+        with ThreadPoolExecutor(os.cpu_count(), "decode") as self._decoders:
+            async with aiohttp.ClientSession(
+                connector=connector, timeout=timeout, headers=headers, cookie_jar=aiohttp.DummyCookieJar()
+            ) as self._session:
+                parts = [self._photos / PARTS / str(number) for number in range(config.total)]
+                workers = [asyncio.create_task(self._work(part)) for part in parts]
+                try:
+                    await asyncio.gather(*workers)
+                finally:
+                    for worker in workers:
+                        worker.cancel()
+                    await asyncio.gather(*workers, return_exceptions=True)
+
+    async def _work(self, part: Path) -> None:
+        while (job := await self._queue.take()) is not None:
+            try:
+                target = await fetch(self._session, job.target, part, self._config.max_bytes)
+            except FetchError as error:
+                self._retry_or_record(job, error)
+                continue
+            if target is not None:
+                self._follow(job, target)
+                continue
+            self._queue.finish(job)
+            try:
+                facts = await asyncio.get_running_loop().run_in_executor(self._decoders, identify_photo, part)
+            except PhotoError as error:
+                self._record(ManifestRow(job.pose, job.url, status=REFUSED, reason=str(error)))
+                continue
+            self._keep(job, part, facts)
+
+    def _retry_or_record(self, job: Job, error: FetchError) -> None:
+        if error.wait_s:
+            self._queue.pause(job.host, error.wait_s)
+        if error.retry and job.attempt < self._config.attempts:
+            # Full jitter (Brooker 2015): retries of many URLs spread out instead of arriving together.
+            ceiling_s = min(LONGEST_BACKOFF_S, self._config.backoff_s * 2 ** (job.attempt - 1))
+            delay_s = error.wait_s + random.uniform(0.0, ceiling_s)
+            self._queue.finish(job, replace(job, attempt=job.attempt + 1), delay_s)
+            return
+        self._queue.finish(job)
+        self._record(ManifestRow(job.pose, job.url, status=error.status, reason=error.reason))
+
+    def _follow(self, job: Job, target: str) -> None:
+        if job.redirects < MOST_REDIRECTS:
+            self._queue.finish(job, replace(job, target=target, redirects=job.redirects + 1))
+            return
+        self._queue.finish(job)
+        self._record(ManifestRow(job.pose, job.url, status=REFUSED, reason="too many redirects"))
+
+    def _keep(self, job: Job, part: Path, facts: PhotoFacts) -> None:
+        """Give a photo its name, then its row: killed in between, the next run fetches it again and loses nothing."""
+        path = f"{job.pose}/{facts.sha256[:16]}.{facts.extension}"
+        key = fingerprint(job.pose, facts.sha256)
+        is_new = key not in self._contents
+        if is_new:
+            self._contents.add(key)
+            (self._photos / job.pose).mkdir(exist_ok=True)
+            part.replace(self._photos / path)
+        row = ManifestRow(
+            job.pose,
+            job.url,
+            facts.sha256,
+            f"{facts.phash:016x}",
+            str(facts.width),
+            str(facts.height),
+            status=OK if is_new else DUPLICATE,
+            reason="" if is_new else SAME_CONTENT,
+            path=path,
+            mirror_phash=f"{facts.mirror_phash:016x}",
+        )
+        self._record(row)
+
+    def _record(self, row: ManifestRow) -> None:
+        self._manifest.add(row)
+        self._summary.outcomes[row.status, row.kind] += 1
+        self._progress.advance(1, self._summary.describe())

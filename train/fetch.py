@@ -1,0 +1,120 @@
+"""One HTTP request for one photo, streamed to a file; every way in which it can fail has a reason and a remedy."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import time
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+import aiohttp
+from aiohttp.http_exceptions import ContentEncodingError
+from yarl import URL
+
+from .address_guard import ForbiddenAddressError
+from .manifest import FAILED, FORBIDDEN, REFUSED
+from .url_lists import RefusedUrl, clean_url
+
+CHUNK_BYTES = 65_536
+REDIRECTS = {301, 302, 303, 307, 308}
+BUSY = {408, 425, 429}  # and all of 5xx
+LONGEST_WAIT_S = 120.0
+"""A server that asks for a longer wait is asked again in the next run."""
+
+_RESETS = {errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE, errno.ETIMEDOUT}
+
+
+class FetchError(Exception):
+    """A request that brought no photo.
+
+    reason: `kind: details`; status: what the manifest shall say; retry: whether another attempt may help now;
+    wait_s: how long the server asks to be left alone.
+    """
+
+    def __init__(self, reason: str, status: str = REFUSED, *, retry: bool = False, wait_s: float = 0.0) -> None:
+        super().__init__(reason)
+        self.reason, self.status, self.retry, self.wait_s = reason, status, retry, wait_s
+
+
+async def fetch(session: aiohttp.ClientSession, url: str, part: Path, max_bytes: int) -> str | None:
+    """Save the body to `part`, or return where the server redirects to.  Raises FetchError."""
+    try:
+        address = URL(url)
+        async with session.get(address, allow_redirects=False) as response:
+            if response.status in REDIRECTS:
+                return _read_location(response)
+            if response.status != 200:
+                raise _explain_status(response)
+            await _save(response, part, max_bytes)
+            return None
+    except (aiohttp.ClientError, asyncio.TimeoutError, ForbiddenAddressError, ValueError) as error:
+        raise _explain(error) from error
+
+
+async def _save(response: aiohttp.ClientResponse, part: Path, max_bytes: int) -> None:
+    if (response.content_length or 0) > max_bytes:
+        raise FetchError(f"too large: {response.content_length:,} bytes")
+    size = 0
+    with part.open("wb") as file:
+        async for chunk in response.content.iter_chunked(CHUNK_BYTES):
+            size += len(chunk)
+            if size > max_bytes:
+                raise FetchError(f"too large: more than {max_bytes:,} bytes")
+            file.write(chunk)
+
+
+def _read_location(response: aiohttp.ClientResponse) -> str:
+    location = response.headers.get("Location", "")
+    if not location:
+        raise FetchError(f"redirect without a target: HTTP {response.status}")
+    try:
+        return clean_url(str(response.url.join(URL(location))))
+    except (RefusedUrl, ValueError) as error:
+        raise FetchError(f"redirect to no web address: {error}") from error
+
+
+def _explain_status(response: aiohttp.ClientResponse) -> FetchError:
+    reason = f"HTTP {response.status}"
+    if response.status not in BUSY and response.status < 500:
+        return FetchError(reason)
+    wait_s = _read_retry_after(response.headers.get("Retry-After", ""))
+    if wait_s > LONGEST_WAIT_S:
+        return FetchError(f"{reason}: asks to wait {wait_s:.0f} s", FAILED)
+    return FetchError(reason, FAILED, retry=True, wait_s=wait_s)
+
+
+def _read_retry_after(text: str) -> float:
+    """Seconds to wait, from a number or an HTTP date (RFC 9110, 10.2.3); 0 if it says nothing usable."""
+    text = text.strip()
+    if text.isascii() and text.isdigit():
+        return float(text)
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return 0.0
+
+
+def _explain(error: Exception) -> FetchError:
+    """Say what an exception of aiohttp means for the photo."""
+    if isinstance(error, ForbiddenAddressError):
+        return FetchError(f"private address: {error}", FORBIDDEN)
+    if isinstance(error, aiohttp.InvalidURL | ValueError) and not isinstance(error, aiohttp.ClientSSLError):
+        return FetchError("malformed URL")
+    if isinstance(error, asyncio.TimeoutError):
+        return FetchError("timed out", FAILED, retry=True)
+    if isinstance(error, aiohttp.ClientSSLError):
+        return FetchError(f"TLS error: {error.__cause__ or error}")
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return FetchError("name not found", FAILED)
+    if isinstance(error, aiohttp.ClientConnectorError):
+        text = os.strerror(error.errno) if error.errno else str(error.os_error)
+        return FetchError(f"no connection: {text}", FAILED, retry=error.errno in _RESETS)
+    if isinstance(error, aiohttp.ClientPayloadError):
+        if isinstance(error.__cause__, ContentEncodingError):
+            return FetchError("broken content encoding")
+        return FetchError("body cut short", FAILED, retry=True)
+    if isinstance(error, aiohttp.ClientResponseError):
+        return FetchError(f"no proper HTTP: {error.message}")
+    return FetchError("connection lost", FAILED, retry=True)

@@ -1,0 +1,61 @@
+"""What a file really is, decided by decoding it: its kind, size, hashes, or why it is no photo."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from ..runtime.errors import PhotoError
+from ..runtime.photos import MAX_PIXELS, decode_photo
+from .photo_folder import hash_photo
+
+EXTENSIONS = {
+    **{"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "GIF": "gif", "WEBP": "webp", "AVIF": "avif"},
+    **{"BMP": "bmp", "TIFF": "tif", "JPEG2000": "jp2", "PPM": "ppm", "ICO": "ico"},
+}
+"""Kinds of picture that photos come in.  Pillow opens others, some with the help of other programs (EPS): not these."""
+
+
+@dataclass(frozen=True)
+class PhotoFacts:
+    """One readable photo.  width, height: pixels, upright; the two hashes are 64-bit perceptual hashes."""
+
+    sha256: str
+    extension: str
+    width: int
+    height: int
+    phash: int
+    mirror_phash: int
+
+
+def identify_photo(path: Path) -> PhotoFacts:
+    """Decode a whole file and say what it is.  Raises PhotoError; its message is the bare reason, `kind: details`."""
+    extension = _read_extension(path)
+    try:
+        frame = decode_photo(path)
+    except PhotoError as error:
+        raise PhotoError(str(error).removeprefix(f"{path} is ")) from error
+    height, width = frame.shape[:2]
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return PhotoFacts(digest, extension, width, height, *hash_photo(frame))
+
+
+def _read_extension(path: Path) -> str:
+    """Look at the header only.  What can't be recognised is left to the decoder, which says what is wrong with it."""
+    with suppress(OSError, SyntaxError, ValueError, EOFError):
+        try:
+            with Image.open(path) as image:
+                width, height = image.size
+                kind = image.format or "unknown"
+        except Image.DecompressionBombError as error:
+            raise PhotoError(f"too many pixels: {error}") from error
+        if width * height > MAX_PIXELS:
+            raise PhotoError(f"too many pixels: {width} x {height}")
+        if kind not in EXTENSIONS:
+            raise PhotoError(f"no kind of photo: {kind}")
+        return EXTENSIONS[kind]
+    return ""
