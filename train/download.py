@@ -24,7 +24,7 @@ import aiohttp
 from ..runtime.errors import OutputError, PhotoError
 from ..runtime.progress import Progress
 from .address_guard import make_connector
-from .fetch import FetchError, fetch
+from .fetch import Body, FetchError, fetch
 from .host_queue import HostQueue, Job
 from .manifest import DUPLICATE, FAILED, FORBIDDEN, OK, REFUSED, SAME_CONTENT, Manifest, ManifestRow
 from .photo_facts import PhotoFacts, identify_photo
@@ -131,6 +131,11 @@ def user_agent() -> str:
     return f"yoga-live/{version} (photo downloader)"
 
 
+def _save_and_identify(body: Body) -> PhotoFacts:
+    body.save()
+    return identify_photo(body.part)
+
+
 class _Downloader:
     """A fixed number of workers, each with one request and one temporary file at a time."""
 
@@ -172,16 +177,16 @@ class _Downloader:
     async def _work(self, part: Path) -> None:
         while (job := await self._queue.take()) is not None:
             try:
-                target = await fetch(self._session, job.target, part, self._config.max_bytes)
+                answer = await fetch(self._session, job.target, part, self._config.max_bytes)
             except FetchError as error:
                 self._retry_or_record(job, error)
                 continue
-            if target is not None:
-                self._follow(job, target)
+            if isinstance(answer, str):
+                self._follow(job, answer)
                 continue
             self._queue.finish(job)
             try:
-                facts = await asyncio.get_running_loop().run_in_executor(self._decoders, identify_photo, part)
+                facts = await asyncio.get_running_loop().run_in_executor(self._decoders, _save_and_identify, answer)
             except PhotoError as error:
                 self._record(ManifestRow(job.pose, job.url, status=REFUSED, reason=str(error)))
                 continue

@@ -18,6 +18,9 @@ from .manifest import FAILED, FORBIDDEN, REFUSED
 from .url_lists import RefusedUrl, clean_url
 
 CHUNK_BYTES = 65_536
+IN_MEMORY_BYTES = 1_000_000
+"""A larger body goes to the disk while it comes, so that no number of requests at once fills the memory."""
+
 REDIRECTS = {301, 302, 303, 307, 308}
 BUSY = {408, 425, 429}  # and all of 5xx
 LONGEST_WAIT_S = 120.0
@@ -38,8 +41,30 @@ class FetchError(Exception):
         self.reason, self.status, self.retry, self.wait_s = reason, status, retry, wait_s
 
 
-async def fetch(session: aiohttp.ClientSession, url: str, part: Path, max_bytes: int) -> str | None:
-    """Save the body to `part`, or return where the server redirects to.  Raises FetchError."""
+class Body:
+    """What a server sent: in memory as long as it is small, the rest in the file `part`."""
+
+    def __init__(self, part: Path) -> None:
+        self.part = part
+        self._memory = bytearray()
+        self._is_saved = False
+
+    def add(self, chunk: bytes) -> None:
+        """Append one chunk."""
+        self._memory += chunk
+        if len(self._memory) > IN_MEMORY_BYTES:
+            self.save()
+
+    def save(self) -> None:
+        """Bring everything so far to the file; nothing of an earlier body stays in it."""
+        with self.part.open("ab" if self._is_saved else "wb") as file:
+            file.write(self._memory)
+        self._memory.clear()
+        self._is_saved = True
+
+
+async def fetch(session: aiohttp.ClientSession, url: str, part: Path, max_bytes: int) -> str | Body:
+    """Return the body, or where the server redirects to.  Raises FetchError."""
     try:
         address = URL(url)
         async with session.get(address, allow_redirects=False) as response:
@@ -47,22 +72,22 @@ async def fetch(session: aiohttp.ClientSession, url: str, part: Path, max_bytes:
                 return _read_location(response)
             if response.status != 200:
                 raise _explain_status(response)
-            await _save(response, part, max_bytes)
-            return None
+            return await _read_body(response, part, max_bytes)
     except (aiohttp.ClientError, asyncio.TimeoutError, ForbiddenAddressError, ValueError) as error:
         raise _explain(error) from error
 
 
-async def _save(response: aiohttp.ClientResponse, part: Path, max_bytes: int) -> None:
+async def _read_body(response: aiohttp.ClientResponse, part: Path, max_bytes: int) -> Body:
     if (response.content_length or 0) > max_bytes:
         raise FetchError(f"too large: {response.content_length:,} bytes")
+    body = Body(part)
     size = 0
-    with part.open("wb") as file:
-        async for chunk in response.content.iter_chunked(CHUNK_BYTES):
-            size += len(chunk)
-            if size > max_bytes:
-                raise FetchError(f"too large: more than {max_bytes:,} bytes")
-            file.write(chunk)
+    async for chunk in response.content.iter_chunked(CHUNK_BYTES):
+        size += len(chunk)
+        if size > max_bytes:
+            raise FetchError(f"too large: more than {max_bytes:,} bytes")
+        body.add(chunk)
+    return body
 
 
 def _read_location(response: aiohttp.ClientResponse) -> str:

@@ -12,7 +12,7 @@ import csv
 import io
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -119,7 +119,7 @@ def _parse(line: bytes, path: Path) -> ManifestRow:
 def _format(row: ManifestRow) -> str:
     """One row is one line, so that a torn one can be told: line breaks inside cells become spaces."""
     text = io.StringIO()
-    cells = (" ".join(str(cell).replace("\0", "").split()) for cell in asdict(row).values())
+    cells = (" ".join(str(getattr(row, name)).replace("\0", "").split()) for name in COLUMNS)
     csv.writer(text, lineterminator="\n").writerow(cells)
     return text.getvalue()
 
