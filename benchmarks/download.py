@@ -2,7 +2,7 @@
 
 50 ms latency; two in a hundred URLs each are missing, stall, end in the middle, are an HTML page, sit behind
 redirects.  fastai runs with its defaults (8 threads, 4 s time-out) and only downloads; ours also decodes, hashes and
-deduplicates every photo and tries time-outs and cut bodies three times.  They take turns; where fastai isn't
+deduplicates every photo and tries time-outs twice, cut bodies three times.  They take turns; where fastai isn't
 installed, ours runs alone.
 """
 

@@ -47,7 +47,6 @@ class DownloadConfig:
     timeout_s: float = 10.0
     allow_private: bool = False
     max_bytes: int = 25_000_000
-    attempts: int = 3
     backoff_s: float = 1.0
 
 
@@ -195,7 +194,7 @@ class _Downloader:
     def _retry_or_record(self, job: Job, error: FetchError) -> None:
         if error.wait_s:
             self._queue.pause(job.host, error.wait_s)
-        if error.retry and job.attempt < self._config.attempts:
+        if job.attempt < error.attempts:
             # Full jitter (Brooker 2015): retries of many URLs spread out instead of arriving together.
             ceiling_s = min(LONGEST_BACKOFF_S, self._config.backoff_s * 2 ** (job.attempt - 1))
             delay_s = error.wait_s + random.uniform(0.0, ceiling_s)

@@ -23,6 +23,10 @@ IN_MEMORY_BYTES = 1_000_000
 
 REDIRECTS = {301, 302, 303, 307, 308}
 BUSY = {408, 425, 429}  # and all of 5xx
+ATTEMPTS = 3
+ATTEMPTS_AFTER_TIMEOUT = 2
+"""A time-out holds its place longest and seldom passes; the next run tries it again."""
+
 LONGEST_WAIT_S = 120.0
 """A server that asks for a longer wait is asked again in the next run."""
 
@@ -32,13 +36,13 @@ _RESETS = {errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE, errno.ETIMEDOUT}
 class FetchError(Exception):
     """A request that brought no photo.
 
-    reason: `kind: details`; status: what the manifest shall say; retry: whether another attempt may help now;
+    reason: `kind: details`; status: what the manifest shall say; attempts: how many are worth making in all;
     wait_s: how long the server asks to be left alone.
     """
 
-    def __init__(self, reason: str, status: str = REFUSED, *, retry: bool = False, wait_s: float = 0.0) -> None:
+    def __init__(self, reason: str, status: str = REFUSED, *, attempts: int = 1, wait_s: float = 0.0) -> None:
         super().__init__(reason)
-        self.reason, self.status, self.retry, self.wait_s = reason, status, retry, wait_s
+        self.reason, self.status, self.attempts, self.wait_s = reason, status, attempts, wait_s
 
 
 class Body:
@@ -107,7 +111,7 @@ def _explain_status(response: aiohttp.ClientResponse) -> FetchError:
     wait_s = _read_retry_after(response.headers.get("Retry-After", ""))
     if wait_s > LONGEST_WAIT_S:
         return FetchError(f"{reason}: asks to wait {wait_s:.0f} s", FAILED)
-    return FetchError(reason, FAILED, retry=True, wait_s=wait_s)
+    return FetchError(reason, FAILED, attempts=ATTEMPTS, wait_s=wait_s)
 
 
 def _read_retry_after(text: str) -> float:
@@ -128,18 +132,18 @@ def _explain(error: Exception) -> FetchError:
     if isinstance(error, aiohttp.InvalidURL | ValueError) and not isinstance(error, aiohttp.ClientSSLError):
         return FetchError("malformed URL")
     if isinstance(error, asyncio.TimeoutError):
-        return FetchError("timed out", FAILED, retry=True)
+        return FetchError("timed out", FAILED, attempts=ATTEMPTS_AFTER_TIMEOUT)
     if isinstance(error, aiohttp.ClientSSLError):
         return FetchError(f"TLS error: {error.__cause__ or error}")
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return FetchError("name not found", FAILED)
     if isinstance(error, aiohttp.ClientConnectorError):
         text = os.strerror(error.errno) if error.errno else str(error.os_error)
-        return FetchError(f"no connection: {text}", FAILED, retry=error.errno in _RESETS)
+        return FetchError(f"no connection: {text}", FAILED, attempts=ATTEMPTS if error.errno in _RESETS else 1)
     if isinstance(error, aiohttp.ClientPayloadError):
         if isinstance(error.__cause__, ContentEncodingError):
             return FetchError("broken content encoding")
-        return FetchError("body cut short", FAILED, retry=True)
+        return FetchError("body cut short", FAILED, attempts=ATTEMPTS)
     if isinstance(error, aiohttp.ClientResponseError):
         return FetchError(f"no proper HTTP: {error.message}")
-    return FetchError("connection lost", FAILED, retry=True)
+    return FetchError("connection lost", FAILED, attempts=ATTEMPTS)

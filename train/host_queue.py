@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from urllib.parse import urlsplit
 
 
@@ -19,7 +20,7 @@ class Job:
     attempt: int = 1
     redirects: int = 0
 
-    @property
+    @cached_property
     def host(self) -> str:
         """Whose share a request counts towards."""
         return urlsplit(self.target).hostname or ""

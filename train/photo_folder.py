@@ -95,4 +95,5 @@ def _read_one(folder: Path, pose: str, path: Path, size: int) -> tuple[Photo, Fr
 def hash_photo(frame_bgr: Frame) -> tuple[int, int]:
     """64-bit perceptual hash (DCT; Zauner 2010) of a photo and of its mirror image.  frame_bgr: uint8 (H, W, 3)."""
     grey = Image.fromarray(np.ascontiguousarray(frame_bgr[:, :, ::-1])).convert("L")
-    return int(str(imagehash.phash(grey)), 16), int(str(imagehash.phash(ImageOps.mirror(grey))), 16)
+    small = grey.resize((32, 32), Image.Resampling.LANCZOS)  # what imagehash shrinks to; mirrored it stays the same
+    return int(str(imagehash.phash(small)), 16), int(str(imagehash.phash(ImageOps.mirror(small))), 16)
