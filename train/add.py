@@ -1,0 +1,96 @@
+"""Pictures that the user already has, or takes now, into the photo folder, with a row in the manifest for each."""
+
+from __future__ import annotations
+
+import shutil
+import warnings
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from ..runtime.errors import OutputError, PhotoError, RunError
+from ..runtime.files import write_then_rename
+from ..runtime.progress import track
+from .manifest import DUPLICATE, OK, REFUSED, SAME_CONTENT, Manifest, ManifestRow
+from .photo_facts import identify_photo
+from .url_lists import check_pose
+
+LEFT_OUT = ("left out", "taken out of this pose earlier")
+"""The outcome of a photo that another command removed: adding a folder a second time brings no mistake back."""
+
+
+def add_folder(source: Path, pose: str, photos: Path) -> Counter[tuple[str, str]]:
+    """Copy every picture below `source` to `photos/<pose>/`.  Returns files by (status, kind of reason).
+
+    What is no photo gets a row with the reason; what the pose has already is not copied twice.  Raises YogaLiveError.
+    """
+    if not source.exists():
+        raise RunError(f"{source} does not exist; give a folder with pictures, or one picture")
+    inside, outside = photos.resolve(), source.resolve()
+    if inside.is_relative_to(outside) or outside.is_relative_to(inside):
+        raise RunError(f"{source} and {photos} lie inside each other; give a folder that holds only the new pictures")
+    files = _list_files(source) if source.is_dir() else [source]
+    if not files:
+        raise RunError(f"{source} holds no files")
+    named = ((path, path.resolve().as_uri()) for path in files)
+    return add_files(track(named, "adding", len(files), "files"), pose, photos)
+
+
+def _list_files(folder: Path) -> list[Path]:
+    """Every file below a folder, without what is hidden."""
+    paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return [folder / path for path in sorted(paths) if not any(part.startswith(".") for part in path.parts)]
+
+
+def add_files(files: Iterable[tuple[Path, str]], pose: str, photos: Path) -> Counter[tuple[str, str]]:
+    """Copy files to `photos/<pose>/` as they come, a manifest row for each.  files: paths and where they come from."""
+    check_pose(pose)
+    outcomes: Counter[tuple[str, str]] = Counter()
+    with Manifest(photos) as manifest, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="PIL")  # on odd EXIF
+        known: set[str] = set()
+        removed: set[str] = set()
+        for row in manifest.read():
+            if row.pose == pose and row.sha256:
+                (known if row.status in {OK, DUPLICATE} else removed).add(row.sha256)
+        try:
+            (photos / pose).mkdir(exist_ok=True)
+            for path, origin in files:
+                row = _add_one(path, origin, pose, photos, known, removed)
+                if row is None:
+                    outcomes[LEFT_OUT] += 1
+                    continue
+                manifest.add(row)
+                known.add(row.sha256)
+                outcomes[row.status, row.kind] += 1
+        except OSError as error:
+            raise OutputError(f"{photos} can't be added to: {error.strerror or error}") from error
+    return outcomes
+
+
+def _add_one(
+    path: Path, origin: str, pose: str, photos: Path, known: set[str], removed: set[str]
+) -> ManifestRow | None:
+    try:
+        facts = identify_photo(path)
+    except PhotoError as error:
+        return ManifestRow(pose, origin, status=REFUSED, reason=str(error))
+    if facts.sha256 in removed:
+        return None
+    target = f"{pose}/{facts.sha256[:16]}.{facts.extension}"
+    is_new = facts.sha256 not in known or not (photos / target).exists()
+    if is_new:
+        with write_then_rename(photos / target) as temporary:
+            shutil.copyfile(path, temporary)
+    return ManifestRow(
+        pose,
+        origin,
+        facts.sha256,
+        f"{facts.phash:016x}",
+        str(facts.width),
+        str(facts.height),
+        status=OK if is_new else DUPLICATE,
+        reason="" if is_new else SAME_CONTENT,
+        path=target,
+        mirror_phash=f"{facts.mirror_phash:016x}",
+    )
