@@ -110,6 +110,9 @@ def main() -> int:
             print(
                 f"round {number + 1}: killed at {rows} rows: {'DIFFERS: ' + ', '.join(names) if names else 'the same'}"
             )
+            if "manifest.csv" in names:
+                lines = {*expected["manifest.csv"].splitlines()} ^ {*result["manifest.csv"].splitlines()}
+                print("\n".join(sorted(line.decode() for line in lines)))
             shutil.rmtree(photos)
     print(f"{args.rounds} rounds, {len(expected) - 1} photos, undisturbed in {seconds:.1f} s: {differing} differ")
     shutil.rmtree(place)

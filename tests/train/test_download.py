@@ -474,7 +474,7 @@ def test_killed_at_random_moments_and_resumed_the_result_is_the_same() -> None:
         "--rounds",
         "2",
         "--urls",
-        "150",
+        "60",
         "--no-stalls",
     ]
     done = subprocess.run(script, capture_output=True, text=True, timeout=120, check=False)
