@@ -13,6 +13,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from .errors import PhotoError
 from .preprocess import Frame
 
+ORIENTATION = 0x0112  # EXIF tag
 MAX_PIXELS = 120_000_000
 """A larger picture is refused before decoding: no photo needs it, a decompression bomb does."""
 
@@ -66,6 +67,16 @@ def _decode(content: bytes, min_side: int | None) -> Frame:
         upright = image if turn is None else image.transpose(turn)
         rgb = np.asarray(_flatten(upright), dtype=np.uint8)
     return np.ascontiguousarray(rgb[:, :, ::-1])
+
+
+def read_size_wh(content: bytes) -> tuple[int, int]:
+    """Read width and height, upright, from the header of a picture that `decode_photo` takes."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with Image.open(io.BytesIO(content)) as image:
+            width, height = image.size
+            lies_on_its_side = image.getexif().get(ORIENTATION, 1) in {5, 6, 7, 8}
+    return (height, width) if lies_on_its_side else (width, height)
 
 
 def _flatten(image: Image.Image) -> Image.Image:

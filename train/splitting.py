@@ -15,8 +15,8 @@ NEAR_BITS = 8
 """Two photos are near-duplicates when at most this many of the 64 hash bits differ."""
 
 SAME_BITS = 4
-"""And surely the same picture up to here: copies scaled, mirrored or compressed again differ in 0 to 2 bits, and no two
-different photos of the six poses looked at in fewer than 6.  Between the two: keep together, but accuse no label."""
+"""And surely the same picture up to here: copies scaled, mirrored or compressed again differ in 0 to 2 bits, photos of
+two poses (six were looked at) in 6 or more.  Between the two: keep together, but accuse no label."""
 
 HELD_OUT_SHARE = 0.15
 """Share of each pose's photos that go to validation, and again to test."""

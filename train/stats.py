@@ -1,0 +1,157 @@
+"""What a photo folder holds: photos and groups per pose, one picture under two poses, sizes, failures by reason."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ..runtime.errors import PhotoError
+from ..runtime.files import write_text
+from ..runtime.photos import decode_photo
+from ..runtime.preprocess import letterbox
+from .manifest import DUPLICATE, OK, read_manifest
+from .photo_folder import Photo, PhotoList, inspect_photos
+from .splitting import SAME_BITS, group_photos
+
+READ_SIZE = 224  # as `fit` reads them, so that both find the same groups
+THUMBNAIL = 112  # pixels
+SAMPLES = 12  # pictures of each pose on the page
+LISTED = 10  # conflicts in the terminal; the page shows more
+
+
+@dataclass(frozen=True)
+class PoseStats:
+    """One row of the table.  sides: the shorter side in pixels at 5 %, 50 % and 95 %."""
+
+    pose: str
+    photos: int
+    groups: int
+    duplicates: int  # photos whose bytes another photo of the folder has
+    sides: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """One picture that lies under several poses: at least one label is wrong.  members: indices into the photos."""
+
+    poses: tuple[str, ...]
+    members: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class FolderStats:
+    """Everything `yoga-train stats` shows."""
+
+    poses: tuple[PoseStats, ...]
+    groups: int  # a group that crosses poses counts once here
+    conflicts: tuple[Conflict, ...]
+    broken: tuple[tuple[str, str], ...]
+    failures: tuple[tuple[str, int], ...]
+
+
+def measure_folder(folder: Path) -> tuple[PhotoList, FolderStats]:
+    """Read and count a photo folder.  Raises RunError."""
+    photos = inspect_photos(folder, READ_SIZE)
+    return photos, count_photos(photos, count_failures(folder))
+
+
+def count_failures(folder: Path) -> Counter[str]:
+    """Reason -> URLs that did not become photos, from the manifest; empty without one."""
+    return Counter(row.kind or row.status for row in read_manifest(folder) if row.status not in {OK, DUPLICATE})
+
+
+def count_photos(photo_list: PhotoList, failures: Counter[str]) -> FolderStats:
+    """Count photos, groups and conflicts."""
+    photos = photo_list.photos
+    groups = group_photos(photos)
+    contents = Counter(photo.sha256 for photo in photos)
+    members: dict[str, list[int]] = {pose: [] for pose in photo_list.labels}
+    for index, photo in enumerate(photos):
+        members[photo.pose].append(index)
+    rows = []
+    for pose, indices in members.items():
+        sides = [min(photos[i].size_wh) for i in indices]
+        low, middle, high = np.quantile(sides, (0.05, 0.5, 0.95)).astype(int).tolist() if sides else (0, 0, 0)
+        copies = sum(contents[photos[i].sha256] > 1 for i in indices)
+        rows.append(PoseStats(pose, len(indices), len(set(groups[indices].tolist())), copies, (low, middle, high)))
+    conflicts = find_conflicts(photos, group_photos(photos, SAME_BITS).tolist())
+    group_count = len(set(groups.tolist()))
+    return FolderStats(tuple(rows), group_count, conflicts, photo_list.broken, tuple(failures.most_common()))
+
+
+def find_conflicts(photos: tuple[Photo, ...], groups: list[int]) -> tuple[Conflict, ...]:
+    """Groups that cross poses, largest first."""
+    members: dict[int, list[int]] = defaultdict(list)
+    for index, group in enumerate(groups):
+        members[group].append(index)
+    found: list[Conflict] = []
+    for indices in members.values():
+        poses = tuple(sorted({photos[i].pose for i in indices}))
+        if len(poses) > 1:
+            found.append(Conflict(poses, tuple(indices)))
+    return tuple(sorted(found, key=lambda conflict: -len(conflict.members)))
+
+
+def format_table(stats: FolderStats) -> str:
+    """The table for a terminal."""
+    wide = max([12, *(len(row.pose) for row in stats.poses)])
+    lines = [f"{'pose':{wide}} {'photos':>7} {'groups':>7} {'copies':>7}   shorter side at 5 / 50 / 95 %"]
+    lines += [
+        f"{row.pose:{wide}} {row.photos:7d} {row.groups:7d} {row.duplicates:7d}   {' / '.join(map(str, row.sides))} px"
+        for row in stats.poses
+    ]
+    total, copies = sum(row.photos for row in stats.poses), sum(row.duplicates for row in stats.poses)
+    lines.append(f"{'all':{wide}} {total:7d} {stats.groups:7d} {copies:7d}")
+    for conflict in stats.conflicts[:LISTED]:
+        lines.append(f"{len(conflict.members):7d} copies of one picture lie under {', '.join(conflict.poses)}")
+    if stats.conflicts:
+        lines.append(f"{len(stats.conflicts):7d} pictures lie under several poses: at least one label of each is wrong")
+    lines += [f"{len(stats.broken):7d} files are no readable photos"] if stats.broken else []
+    lines += [f"{count:7d} URLs or files failed: {reason}" for reason, count in stats.failures]
+    return "\n".join(lines)
+
+
+def write_page(stats: FolderStats, photo_list: PhotoList, path: Path) -> None:
+    """Write `stats.html`: one file, no outside links, every text escaped."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "pages"), autoescape=True, undefined=StrictUndefined
+    )
+    photos, folder = photo_list.photos, photo_list.folder
+    members: dict[str, list[int]] = {row.pose: [] for row in stats.poses}
+    for index, photo in enumerate(photos):
+        members[photo.pose].append(index)
+    page = environment.get_template("stats.html").render(
+        stats=stats,
+        folder=folder.resolve().name,
+        samples={pose: _spread(indices, SAMPLES) for pose, indices in members.items()},
+        photos=photos,
+        thumbnail=lambda index: encode_thumbnail(folder / photos[index].path),
+        most=max((row.photos for row in stats.poses), default=1) or 1,
+    )
+    write_text(path, page.encode("utf-8", "replace").decode())  # a file name need not be UTF-8
+
+
+def encode_thumbnail(path: Path) -> str:
+    """A data URL, JPEG; empty if the photo went away in the meantime."""
+    try:
+        frame = letterbox(decode_photo(path, min_side=THUMBNAIL), THUMBNAIL)
+    except PhotoError:
+        return ""
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(frame[:, :, ::-1])).save(buffer, "JPEG", quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _spread(indices: list[int], count: int) -> list[int]:
+    """Evenly spaced ones."""
+    if len(indices) <= count:
+        return indices
+    return [indices[i] for i in np.linspace(0, len(indices) - 1, count).astype(int)]
