@@ -1,0 +1,84 @@
+"""The contact sheet shows what the network sees: the same letterbox, the same augmentation, poses in turn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("torch")
+
+import torch
+
+from yoga_live.runtime.errors import RunError
+from yoga_live.train.augmentation import Augmentation, augment_frames
+from yoga_live.train.contact_sheet import CAPTION, COLUMNS, augment_batch, draw_batch, write_contact_sheet
+from yoga_live.train.photo_folder import read_photos
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    for pose, count in (("tree", 9), ("chair", 3), ("none", 2)):
+        (tmp_path / "photos" / pose).mkdir(parents=True)
+        for seed in range(count):
+            coarse = np.random.default_rng([seed, *pose.encode()]).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+            photo = Image.fromarray(coarse).resize((400, 200), Image.Resampling.BICUBIC)
+            photo.save(tmp_path / "photos" / pose / f"{seed}.jpg")
+    return tmp_path / "photos"
+
+
+def test_a_plain_sheet_holds_the_frames_that_training_reads(photos: Path) -> None:
+    frames, labels = draw_batch(photos, 100, 64, seed=0)
+    photo_set = read_photos(photos, 64)
+    known = {frame.tobytes(): photo.pose for frame, photo in zip(photo_set.frames, photo_set.photos, strict=True)}
+    assert [known[frame.tobytes()] for frame in frames] == labels
+    assert len(labels) == 14 and len({frame.tobytes() for frame in frames}) == 14
+
+
+def test_poses_take_turns_until_they_run_out(photos: Path) -> None:
+    labels = draw_batch(photos, 10, 32, seed=0)[1]
+    assert labels == ["chair", "tree", "none", "chair", "tree", "none", "chair", "tree", "tree", "tree"]
+
+
+def test_a_seed_gives_the_same_batch_and_another_seed_another(photos: Path) -> None:
+    first, again, other = (draw_batch(photos, 6, 32, seed)[0] for seed in (0, 0, 1))
+    assert (first == again).all() and not (first == other).all()
+
+
+def test_augmentation_is_that_of_a_training_step(photos: Path) -> None:
+    frames, _ = draw_batch(photos, 8, 64, seed=0)
+    expected = augment_frames(torch.from_numpy(frames), 64, Augmentation(), torch.Generator().manual_seed(3))
+    shown = augment_batch(frames, Augmentation(), seed=3)
+    assert np.abs(shown - expected.numpy()).max() <= 0.5
+    assert shown.dtype == np.uint8 and np.abs(shown.astype(int) - frames).mean() > 5
+
+
+def test_broken_files_are_passed_over_and_a_folder_of_them_is_said(photos: Path, tmp_path: Path) -> None:
+    for path in (photos / "chair").iterdir():
+        path.write_text("broken")
+    assert set(draw_batch(photos, 100, 32, seed=0)[1]) == {"tree", "none"}
+    (tmp_path / "bad" / "tree").mkdir(parents=True)
+    (tmp_path / "bad" / "tree" / "a.jpg").write_text("broken")
+    with pytest.raises(RunError, match="no readable photo"):
+        draw_batch(tmp_path / "bad", 5, 32, seed=0)
+
+
+def test_the_sheet_has_every_picture_in_its_place_and_a_caption_under_it(tmp_path: Path) -> None:
+    frames = np.stack([np.full((64, 64, 3), (20 * number, 0, 200), np.uint8) for number in range(10)])
+    write_contact_sheet(frames, ["down_dog"] * 10, tmp_path / "sheet.png")
+    sheet = np.asarray(Image.open(tmp_path / "sheet.png").convert("RGB"))
+    assert sheet.shape == (2 * (64 + CAPTION), COLUMNS * 64, 3)
+    for number, frame in enumerate(frames):
+        top, left = number // COLUMNS * (64 + CAPTION), number % COLUMNS * 64
+        np.testing.assert_array_equal(sheet[top : top + 64, left : left + 64], frame[:, :, ::-1])
+        caption = sheet[top + 64 : top + 64 + CAPTION, left : left + 64]
+        assert caption.min() < 100 and caption.max() == 255
+
+
+def test_a_long_label_stays_under_its_picture(tmp_path: Path) -> None:
+    frames = np.zeros((2, 64, 64, 3), np.uint8)
+    write_contact_sheet(frames, ["reclined_hand_to_big_toe_pose", "none"], tmp_path / "sheet.png")
+    caption = np.asarray(Image.open(tmp_path / "sheet.png").convert("L"))[64:, 60:66]
+    assert caption.min() == 255
