@@ -23,6 +23,7 @@ WHITE = (255, 255, 255)
 SOFT = (205, 205, 205)
 ACCENT = (150, 205, 120)  # BGR, a calm green
 STRIP_SHARE = 0.19  # of the picture's height
+CAPTION_SHARE = 0.3  # of the picture's shorter side: a countdown is read from across the room
 STRIP_LIGHT = 0.32  # what remains of the picture's light under the strip
 
 
@@ -53,6 +54,19 @@ def draw_overlay(frame_bgr: Frame, hold: Hold, fps: float | None = None, style: 
         _draw_bar(scene, hold.confidence, unit)
     if style.show_fps and fps is not None:
         _draw_text(scene, f"{fps:.0f} FPS", (width - margin, margin), unit * 0.036, WHITE, right=True, shade=True)
+    return scene
+
+
+def draw_caption(frame_bgr: Frame, words: str) -> Frame:
+    """Return a copy of the frame with a few words, large, in the middle.  frame_bgr: uint8 (H, W, 3)."""
+    scene = frame_bgr.copy()
+    height, width = scene.shape[:2]
+    size = min(height, width) * CAPTION_SHARE
+    size *= min(1.0, 0.9 * width / max(_measure_text(words, max(8, round(size))), 1))
+    mask_height, mask_width = _render_text(words, max(8, round(size))).shape
+    at = max(0, (width - mask_width) // 2), max(0, (height - mask_height) // 2)
+    cv2.convertScaleAbs(scene[at[1] : at[1] + mask_height], scene[at[1] : at[1] + mask_height], STRIP_LIGHT, 0)
+    _draw_text(scene, words, at, size, WHITE)
     return scene
 
 

@@ -1,0 +1,97 @@
+"""Photos from one's own camera, with a countdown to get into the pose: they make a model work in one's own room."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..runtime.errors import OutputError, SourceError
+from ..runtime.opencv import cv2
+from ..runtime.overlay import draw_caption
+from ..runtime.sinks import Sink, StopWatching
+from ..runtime.sources import Source, TimedFrame
+from .add import add_files
+
+JPEG_QUALITY = 95
+
+
+@dataclass(frozen=True)
+class CaptureConfig:
+    """countdown_s: to get into the pose; then `count` photos, one every `every_s` seconds."""
+
+    countdown_s: float = 5.0
+    count: int = 20
+    every_s: float = 0.5
+
+
+@dataclass(frozen=True)
+class Captured:
+    """What came of it.  outcomes: photos by (status, kind of reason); trouble: the camera or video gave up early."""
+
+    outcomes: Counter[tuple[str, str]]
+    trouble: SourceError | None = None
+
+
+def pick_frames(
+    frames: Iterator[TimedFrame], config: CaptureConfig, on_frame: Callable[[TimedFrame, str], None]
+) -> Iterator[TimedFrame]:
+    """Yield the frames to keep.  on_frame gets every frame and what to tell the person.  Times are the source's own."""
+    taken, next_s, started_s = 0, config.countdown_s, None
+    for frame in frames:
+        started_s = frame.time_s if started_s is None else started_s
+        elapsed_s = frame.time_s - started_s + 1e-9
+        is_due = elapsed_s >= next_s
+        left_s = config.countdown_s - elapsed_s
+        on_frame(frame, f"{math.ceil(left_s)}" if left_s > 0 else f"{taken + is_due} of {config.count}")
+        if is_due:
+            yield frame
+            taken += 1
+            next_s = max(next_s + config.every_s, elapsed_s)  # after a gap: no burst to catch up
+        if taken >= config.count:
+            return
+
+
+def capture_photos(
+    source: Source,
+    origin: str,
+    pose: str,
+    photos: Path,
+    config: CaptureConfig,
+    on_words: Callable[[str], None] = lambda words: None,
+    window: Sink | None = None,
+) -> Captured:
+    """Take photos and add them under `pose`, each at once.  q in the window or Ctrl-C ends it; what was taken is kept.
+
+    The person sees herself as in a mirror; the photos are as the camera saw them.  origin: where they come from,
+    for the manifest; the time is added.  on_words: gets the countdown and the count.
+    """
+    troubles: list[SourceError] = []
+
+    def show(frame: TimedFrame, words: str) -> None:
+        on_words(words)
+        if window is not None:
+            scene = draw_caption(np.asarray(cv2.flip(frame.image_bgr, 1), np.uint8), words)
+            window.write(TimedFrame(scene, frame.time_s, frame.pts))
+
+    def save(folder: Path) -> Generator[tuple[Path, str], None, None]:
+        try:
+            for frame in pick_frames(source.frames(), config, show):
+                path = folder / "frame.jpg"
+                if not cv2.imwrite(str(path), frame.image_bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]):
+                    raise OutputError(f"{path} can't be written; is the disk full?")
+                yield path, f"{origin}#t={frame.time_s:.3f}"
+        except (StopWatching, KeyboardInterrupt):
+            pass
+        except SourceError as error:
+            troubles.append(error)
+
+    with tempfile.TemporaryDirectory() as folder, closing(save(Path(folder))) as files:
+        outcomes = add_files(files, pose, photos)
+    return Captured(outcomes, troubles[0] if troubles else None)
