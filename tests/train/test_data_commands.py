@@ -1,0 +1,228 @@
+"""The data commands as they are typed: what they print, write and refuse, on one line and with exit code 2."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from yoga_live.runtime.sinks import VideoSink
+from yoga_live.runtime.sources import SourceInfo, TimedFrame
+from yoga_live.train.command import main, parse_args
+from yoga_live.train.manifest import read_manifest
+
+Run = Callable[..., tuple[int, str, str]]
+HEAVY = ("torch", "torchvision", "cv2", "numpy", "PIL", "av", "aiohttp", "ddgs", "jinja2", "lxml")
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """run("stats", folder) -> exit code, stdout, stderr."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        try:
+            code = main([str(argument) for argument in arguments])
+        except SystemExit as error:  # argparse
+            code = int(error.code or 0)
+        return (code, *capsys.readouterr())
+
+    return call
+
+
+def save_photo(path: Path, seed: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    coarse = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    Image.fromarray(coarse).resize((90, 60), Image.Resampling.BICUBIC).save(path)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    for number, pose in enumerate(("tree", "chair")):
+        for seed in range(3):
+            save_photo(tmp_path / "photos" / pose / f"{seed}.png", 10 * number + seed)
+    return tmp_path / "photos"
+
+
+def list_pictures(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.glob("[!.]*/*"))
+
+
+@pytest.mark.parametrize("command", ["", "collect", "download", "add", "capture", "stats", "show"])
+def test_help_answers_without_importing_anything_heavy(command: str) -> None:
+    code = "import sys\nfrom yoga_live.train.command import main\ntry: main([*sys.argv[2:], '--help'])\n"
+    code += "except SystemExit: print(set(sys.argv[1].split(',')) & set(sys.modules), file=sys.stderr)"
+    arguments = [sys.executable, "-c", code, ",".join(HEAVY), *([command] if command else [])]
+    answer = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    assert answer.stderr.strip() == "set()"
+    assert answer.stdout.startswith("usage: ") and "examples:" in answer.stdout
+
+
+def test_add_says_what_came_of_every_file_and_where_a_label_is_wrong(run: Run, photos: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    save_photo(mine / "a.png", 100)
+    (mine / "notes.txt").write_text("no picture")
+    code, out, _ = run("add", mine, "--pose", "tree", "--to", photos)
+    assert code == 0 and "      1 ok\n" in out and "      1 refused" in out
+    assert "1 photos in manifest.csv, 1 when near-duplicates count once" in out and "wrong label" not in out
+    code, out, _ = run("add", mine, "--pose", "chair", "--to", photos)
+    assert code == 0 and f"1 pictures lie under several poses, a wrong label; see: yoga-train stats {photos}" in out
+    groups = {row.group for row in read_manifest(photos) if row.status == "ok"}
+    assert len(groups) == 1 and groups != {""}
+
+
+def test_add_refuses_what_is_not_there(run: Run, tmp_path: Path) -> None:
+    code, out, err = run("add", tmp_path / "nowhere", "--pose", "tree", "--to", tmp_path / "photos")
+    assert code == 2 and not out and err.startswith("yoga-train: error: ") and len(err.splitlines()) == 1
+
+
+def test_stats_prints_a_table_and_writes_its_page_anew(run: Run, photos: Path) -> None:
+    code, out, _ = run("stats", photos)
+    assert code == 0 and "chair" in out and out.splitlines()[-1] == f"page: {photos / 'stats.html'}"
+    first = (photos / "stats.html").read_text()
+    save_photo(photos / "tree" / "more.png", 50)
+    assert run("stats", photos)[0] == 0
+    assert "photos: 6 photos" in first and "photos: 7 photos" in (photos / "stats.html").read_text()
+
+
+def test_stats_replaces_a_page_elsewhere_only_when_told_to(run: Run, photos: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    page.write_text("mine")
+    code, out, err = run("stats", photos, "--html", page)
+    assert code == 2 and "exists already" in err and page.read_text() == "mine" and not out
+    assert run("stats", photos, "--html", page, "--force")[0] == 0
+    assert "<html" in page.read_text() and not (photos / "stats.html").exists()
+
+
+def test_stats_of_no_folder_is_one_line(run: Run, tmp_path: Path) -> None:
+    code, _, err = run("stats", tmp_path / "nowhere")
+    assert code == 2 and "nowhere is no folder" in err and len(err.splitlines()) == 1
+
+
+def test_a_page_that_can_not_be_written_is_one_line(run: Run, photos: Path) -> None:
+    (photos / "stats.html").mkdir()
+    code, _, err = run("stats", photos)
+    assert code == 2 and "stats.html can't be written" in err.splitlines()[-1]
+
+
+def test_show_writes_a_sheet_with_and_without_augmentation(run: Run, photos: Path, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    for name, extra in (("batch.png", []), ("again.png", []), ("plain.jpg", ["--plain"])):
+        code, out, _ = run("show", photos, "--to", tmp_path / name, "--count", 5, "--size", 64, *extra)
+        assert code == 0 and "5 photos of chair, tree" in out
+    assert (tmp_path / "batch.png").read_bytes() == (tmp_path / "again.png").read_bytes()
+    sheets = [np.asarray(Image.open(tmp_path / name).convert("RGB"), int) for name in ("batch.png", "plain.jpg")]
+    assert sheets[0].shape == sheets[1].shape and abs(sheets[0] - sheets[1]).mean() > 10
+    code, _, err = run("show", photos, "--to", tmp_path / "batch.png")
+    assert code == 2 and "exists already" in err
+
+
+def test_show_refuses_what_is_no_picture_s_name(run: Run, photos: Path, tmp_path: Path) -> None:
+    code, _, err = run("show", photos, "--to", tmp_path / "batch.txt")
+    assert code == 2 and "should end in .png or .jpg" in err
+
+
+def record(path: Path, seconds: float) -> Path:
+    """A video of 10 frames a second whose picture changes every half second."""
+    sink = VideoSink(path, SourceInfo("", (96, 64), Fraction(10), Fraction(1, 1000)))
+    for number in range(int(seconds * 10)):
+        coarse = np.random.default_rng(number // 5).integers(0, 256, (4, 6, 3), dtype=np.uint8)
+        sink.write(TimedFrame(np.repeat(np.repeat(coarse, 16, 0), 16, 1), number / 10, number * 100))
+    sink.close()
+    return path
+
+
+def test_capture_takes_a_video_for_a_camera_without_waiting_or_a_display(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    video = record(tmp_path / "practice.mp4", 9)
+    photos = tmp_path / "photos"
+    started_s = time.monotonic()
+    code, out, err = run("capture", "--pose", "tree", "--video", video, "--to", photos, "--countdown", 5, "--count", 4)
+    assert code == 0 and "4 of 4 photos taken" in out and time.monotonic() - started_s < 4
+    assert "window" not in err
+    rows = list(read_manifest(photos))
+    assert [row.url for row in rows] == [f"{video.resolve().as_uri()}#t={s:.3f}" for s in (5, 5.5, 6, 6.5)]
+    assert all(row.group for row in rows) and len(list_pictures(photos)) == 4
+
+
+def test_capture_of_a_short_video_takes_what_there_is(run: Run, tmp_path: Path) -> None:
+    video = record(tmp_path / "short.mp4", 2)
+    code, out, _ = run("capture", "--pose", "tree", "--video", video, "--to", tmp_path / "photos")
+    assert code == 0 and "4 of 20 photos taken" in out
+    code, _, err = run("capture", "--pose", "tree", "--video", video, "--to", tmp_path / "other", "--countdown", 3)
+    assert code == 2 and "give --countdown 0" in err
+
+
+class FakeCapture:
+    """cv2.VideoCapture made of noise."""
+
+    def __init__(self) -> None:
+        self.released = False
+        self._rng = np.random.default_rng(0)
+
+    def read(self) -> tuple[bool, np.ndarray]:
+        time.sleep(0.01)
+        return True, self._rng.integers(0, 256, (48, 64, 3), dtype=np.uint8)
+
+    def get(self, propId: int, /) -> float:
+        return 30.0
+
+    def release(self) -> None:
+        self.released = True
+
+
+def test_capture_counts_down_in_words_where_there_is_no_display(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from yoga_live.runtime import sources
+
+    capture = FakeCapture()
+    monkeypatch.setattr(sources, "open_camera", lambda index: sources.CameraSource(capture, f"camera {index}"))
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.setattr(sys, "platform", "linux")
+    options = ("--countdown", 1.2, "--count", 2, "--every", 0.1)
+    code, out, err = run("capture", "--pose", "tree", "--camera", 3, "--to", tmp_path / "photos", *options)
+    assert code == 0 and "2 of 2 photos taken" in out and capture.released
+    assert err.splitlines() == [
+        "yoga-train: no window can be shown here; the countdown comes as text", "2", "1", "1 of 2", "2 of 2"
+    ]  # fmt: skip
+    assert all(row.url.startswith("camera:3/20") for row in read_manifest(tmp_path / "photos"))
+
+
+def test_a_camera_that_is_not_there_is_one_line(run: Run, tmp_path: Path) -> None:
+    code, _, err = run("capture", "--pose", "tree", "--camera", 9999, "--to", tmp_path / "photos")
+    assert code == 2 and "camera 9999 can't be opened" in err.splitlines()[-1]
+    assert not (tmp_path / "photos").exists()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["collect", "tree", "--max", "0"], ["collect", "tree", "--engine", "altavista"],
+        ["capture", "--count", "0"], ["capture", "--every", "0"], ["capture", "--countdown", "-1"],
+        ["capture", "--camera", "-1"], ["capture", "--camera", "0", "--video", "a.mp4"],
+        ["show", "photos", "--size", "100"], ["show", "photos", "--count", "0"], ["show", "photos", "--seed", "-1"],
+    ],
+)  # fmt: skip
+def test_values_that_can_not_be_are_refused_by_the_option(run: Run, tmp_path: Path, options: list[str]) -> None:
+    pose = [] if options[0] == "show" else ["--pose", "tree"]
+    code, _, err = run(*options, *pose, "--to", tmp_path / "x")
+    assert code == 2 and f"argument {options[-2]}" in err and not (tmp_path / "x").exists()
+
+
+def test_defaults_are_those_of_the_capture_configuration() -> None:
+    from yoga_live.train.capture import CaptureConfig
+
+    args = parse_args(["capture", "--pose", "tree", "--to", "photos"])
+    assert (args.count, args.every) == (CaptureConfig().count, CaptureConfig().every_s)

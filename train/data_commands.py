@@ -1,0 +1,418 @@
+"""The commands of `yoga-train` that gather photos and look at them; imports nothing heavy before one of them runs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..runtime.command_line import HelpFormatter
+from ..runtime.errors import DeviceError, OptionError, OutputError
+from .image_search import ENGINES, SearchError, SearchOutcome
+
+if TYPE_CHECKING:
+    from ..runtime.sinks import Sink
+    from .download import DownloadSummary
+
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+COLLECT_EXAMPLES = """examples:
+  yoga-train collect "down dog pose yoga" "adho mukha svanasana" --pose down_dog --to lists
+  yoga-train collect --urls found.csv --pose tree --to lists
+
+Search engines have terms of use and photographers have rights: what you may do with the photos is yours to find out."""
+
+DOWNLOAD_EXAMPLES = """examples:
+  yoga-train download lists --to photos                 lists/tree.csv, ... -> photos/tree/*, ...; again to go on"""
+
+STATS_EXAMPLES = """examples:
+  yoga-train stats photos                               a table, and photos/stats.html with pictures"""
+
+SHOW_EXAMPLES = """examples:
+  yoga-train show photos --to batch.png                 as the network sees them in training
+  yoga-train show photos --to plain.png --plain         as it sees them in validation and live"""
+
+ADD_EXAMPLES = """examples:
+  yoga-train add ~/Pictures/class --pose tree --to photos"""
+
+CAPTURE_EXAMPLES = """examples:
+  yoga-train capture --pose tree --camera 0 --to photos
+  yoga-train capture --pose none --to photos --count 60 --every 1      yourself at ease, and the empty room
+  yoga-train capture --pose tree --video practice.mp4 --to photos"""
+
+
+def add_data_commands(commands: Commands) -> None:
+    """Define collect, download, add, capture, stats and show."""
+    _add_collect(commands)
+    _add_download(commands)
+    _add_add(commands)
+    _add_capture(commands)
+    _add_stats(commands)
+    _add_show(commands)
+
+
+def _add_collect(commands: Commands) -> None:
+    collect = commands.add_parser(
+        "collect",
+        help="search for photos, or import URLs, into one list per pose",
+        epilog=COLLECT_EXAMPLES,
+        formatter_class=HelpFormatter,
+    )
+    collect.set_defaults(run=_collect)
+    collect.add_argument("queries", nargs="*", metavar="WORDS", help='what to search for, such as "tree pose yoga"')
+    collect.add_argument(
+        "--urls",
+        type=Path,
+        default=argparse.SUPPRESS,
+        metavar="FILE",
+        help="instead of searching: one URL a line, a CSV whose header names a url column, or Yoga-82's name<TAB>url",
+    )
+    collect.add_argument("--pose", required=True, metavar="NAME", help="what the photos show, such as down_dog")
+    collect.add_argument("--to", type=Path, required=True, metavar="LISTS", help="folder of the lists; added to")
+    collect.add_argument("--max", type=_count, default=400, metavar="N", help="addresses of each search at most")
+    collect.add_argument(
+        "--engine",
+        action="append",
+        choices=ENGINES,
+        default=argparse.SUPPRESS,
+        help=f"search engine, may be given twice (default: {' and '.join(ENGINES)})",
+    )
+
+
+def _add_download(commands: Commands) -> None:
+    download = commands.add_parser(
+        "download",
+        help="fetch the photos of URL lists; a second run fetches only what is missing",
+        epilog=DOWNLOAD_EXAMPLES,
+        formatter_class=HelpFormatter,
+    )
+    download.set_defaults(run=_download)
+    download.add_argument("lists", type=Path, help="folder with one list per pose (tree.csv, ...), or one list")
+    download.add_argument("--to", type=Path, required=True, metavar="PHOTOS", help="folder of the photos; added to")
+    download.add_argument("--total", type=_requests, default=64, metavar="N", help="requests at once")
+    download.add_argument("--per-host", type=_requests, default=8, metavar="N", help="requests at once to one host")
+    download.add_argument(
+        "--timeout", type=_seconds, default=10.0, metavar="SECONDS", help="give up after so long without a byte"
+    )
+    download.add_argument(
+        "--allow-private",
+        action="store_true",
+        help="also fetch from this machine and the local network; only for lists that you wrote yourself",
+    )
+
+
+def _add_add(commands: Commands) -> None:
+    add = commands.add_parser(
+        "add", help="copy pictures that you have already", epilog=ADD_EXAMPLES, formatter_class=HelpFormatter
+    )
+    add.set_defaults(run=_add)
+    add.add_argument("folder", type=Path, help="folder with pictures, folders in it too; or one picture")
+    add.add_argument("--pose", required=True, metavar="NAME", help="what they show, such as tree")
+    add.add_argument("--to", type=Path, required=True, metavar="PHOTOS", help="folder of the photos; added to")
+
+
+def _add_capture(commands: Commands) -> None:
+    capture = commands.add_parser(
+        "capture",
+        help="take photos with your camera, after a countdown",
+        epilog=CAPTURE_EXAMPLES,
+        formatter_class=HelpFormatter,
+    )
+    capture.set_defaults(run=_capture)
+    capture.add_argument("--pose", required=True, metavar="NAME", help="what you will hold, such as tree")
+    capture.add_argument("--to", type=Path, required=True, metavar="PHOTOS", help="folder of the photos; added to")
+    source = capture.add_mutually_exclusive_group()
+    source.add_argument(
+        "--camera", type=_index, default=argparse.SUPPRESS, metavar="N", help="camera's number (default: 0)"
+    )
+    source.add_argument(
+        "--video", type=Path, default=argparse.SUPPRESS, metavar="FILE", help="a recorded video as the camera"
+    )
+    capture.add_argument("--count", type=_count, default=20, metavar="N", help="photos to take")
+    capture.add_argument("--every", type=_seconds, default=0.5, metavar="SECONDS", help="time from photo to photo")
+    capture.add_argument(
+        "--countdown",
+        type=_wait,
+        default=argparse.SUPPRESS,
+        metavar="SECONDS",
+        help="time to get into the pose (default: 5; 0 for a video)",
+    )
+
+
+def _add_stats(commands: Commands) -> None:
+    stats = commands.add_parser(
+        "stats",
+        help="count photos, near-duplicates, pictures under two poses, failures",
+        epilog=STATS_EXAMPLES,
+        formatter_class=HelpFormatter,
+    )
+    stats.set_defaults(run=_stats)
+    stats.add_argument("photos", type=Path, help="folder with one folder of photos per pose")
+    stats.add_argument(
+        "--html",
+        type=Path,
+        default=argparse.SUPPRESS,
+        metavar="FILE",
+        help="the page with pictures (default: PHOTOS/stats.html, written anew each time)",
+    )
+    stats.add_argument("--force", action="store_true", help="replace the file that --html names")
+
+
+def _add_show(commands: Commands) -> None:
+    show = commands.add_parser(
+        "show",
+        help="draw a labelled contact sheet of a batch as the network sees it",
+        epilog=SHOW_EXAMPLES,
+        formatter_class=HelpFormatter,
+    )
+    show.set_defaults(run=_show)
+    show.add_argument("photos", type=Path, help="folder with one folder of photos per pose")
+    show.add_argument("--to", type=Path, required=True, metavar="FILE", help="the sheet, .png or .jpg")
+    show.add_argument("--count", type=_sheet_count, default=48, metavar="N", help="photos on the sheet")
+    show.add_argument("--size", type=_side, default=224, metavar="PIXELS", help="side of the network's input")
+    show.add_argument("--seed", type=_index, default=0, help="another seed shows other photos")
+    show.add_argument("--plain", action="store_true", help="without augmentation")
+    show.add_argument("--force", action="store_true", help="replace the sheet if it is there")
+
+
+def _whole(text: str, what: str, least: int, most: int) -> int:
+    if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what}, {least} to {most}")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    return _whole(text, "a number of photos", 1, 1_000_000)
+
+
+def _sheet_count(text: str) -> int:
+    return _whole(text, "a number of photos", 1, 1000)
+
+
+def _index(text: str) -> int:
+    return _whole(text, "a number", 0, 2**31)
+
+
+def _requests(text: str) -> int:
+    return _whole(text, "a number of requests", 1, 1000)
+
+
+def _side(text: str) -> int:
+    side = _whole(text, "a number of pixels", 32, 1024)
+    if side % 32:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a multiple of 32, such as 160, 192 or 224")
+    return side
+
+
+def _seconds(text: str) -> float:
+    if not (seconds := _read_number(text)) > 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0, such as 10")
+    return seconds
+
+
+def _wait(text: str) -> float:
+    if (seconds := _read_number(text)) < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds, 0 or more")
+    return seconds
+
+
+def _read_number(text: str) -> float:
+    """A number up to an hour's seconds, or -1."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        return -1.0
+    return seconds if 0 <= seconds <= 3600 else -1.0
+
+
+def _collect(args: argparse.Namespace) -> None:
+    from .url_lists import check_pose, merge_list, read_list
+
+    path = args.to / f"{check_pose(args.pose)}.csv"
+    if bool(args.queries) == hasattr(args, "urls"):
+        raise OptionError('give either words to search for, such as "tree pose yoga", or --urls FILE')
+    refused: Counter[str] = Counter()
+    if args.queries:
+        _search(args, path, refused)
+    else:
+        merge = merge_list(read_list(args.urls, refused), path)
+        print(f"{path}: {merge.added} URLs added, {merge.known} known already")
+    for reason, count in refused.most_common():
+        print(f"{count:7d} lines left out: {reason}")
+    print(f"next: yoga-train download {args.to} --to photos")
+
+
+def _search(args: argparse.Namespace, path: Path, refused: Counter[str]) -> None:
+    """Search, and merge what each engine found at once: whatever happens next, it is kept."""
+    from ..runtime.progress import Progress
+    from .image_search import DdgsSearcher, ImageSearch
+    from .url_lists import merge_list, parse_list
+
+    engines = tuple(dict.fromkeys(getattr(args, "engine", ENGINES)))
+    searchers = {name: DdgsSearcher(name) for name in engines}
+    outcomes: list[SearchOutcome] = []
+    added = known = 0
+    try:
+        with Progress("searching", None, "addresses") as progress:
+            search = ImageSearch(searchers, args.max, progress.advance)
+            for outcome in search.run(args.queries):
+                outcomes.append(outcome)
+                if outcome.urls:
+                    merge = merge_list(parse_list(outcome.urls, refused), path)
+                    added, known = added + merge.added, known + merge.known
+    finally:
+        for outcome in outcomes:
+            print(_describe_search(outcome))
+        if added or known:
+            print(f"{path}: {added} URLs added, {known} known already")
+    if not any(outcome.pages for outcome in outcomes):
+        raise SearchError(f"nothing could be searched: {outcomes[0].trouble}; {path} is as it was")
+
+
+def _describe_search(outcome: SearchOutcome) -> str:
+    words = f"{len(outcome.urls):7d} found by {outcome.engine}: {outcome.query}"
+    if outcome.trouble:
+        return f"{words} ({outcome.trouble})"
+    return words if outcome.urls else f"{words} (nothing new; try other words)"
+
+
+def _download(args: argparse.Namespace) -> None:
+    from .download import DownloadConfig, download
+
+    config = DownloadConfig(args.total, args.per_host, args.timeout, args.allow_private)
+    summary = download(args.lists, args.to, config)
+    _print_summary(summary, args.to)
+    _group(args.to)
+    failed = sum(count for (status, _), count in summary.outcomes.items() if status == "failed")
+    if failed:
+        print(f"next: the same command again tries the {failed} failed ones once more")
+
+
+def _print_summary(summary: DownloadSummary, photos: Path) -> None:
+    if summary.settled_before:
+        print(f"{summary.settled_before:7d} done in earlier runs")
+    _print_outcomes(summary.outcomes)
+    for reason, count in summary.refused_lines.most_common():
+        print(f"{count:7d} lines left out: {reason}")
+    print(f"photos: {photos}   every URL and what came of it: {photos / 'manifest.csv'}")
+
+
+def _print_outcomes(outcomes: Counter[tuple[str, str]]) -> None:
+    """Say what came of everything: photos first, then the reasons, the most frequent ones first."""
+    for (status, kind), count in sorted(outcomes.items(), key=lambda row: (row[0][0] != "ok", -row[1], row[0])):
+        print(f"{count:7d} {status:10} {kind}".rstrip())
+
+
+def _group(photos: Path) -> None:
+    """Fill the manifest's groups, and say where a label must be wrong."""
+    from .manifest_groups import fill_groups
+
+    summary = fill_groups(photos)
+    print(f"{summary.photos} photos in manifest.csv, {summary.groups} when near-duplicates count once")
+    if summary.conflicts:
+        print(f"{summary.conflicts} pictures lie under several poses, a wrong label; see: yoga-train stats {photos}")
+
+
+def _add(args: argparse.Namespace) -> None:
+    from .add import add_folder
+
+    _print_outcomes(add_folder(args.folder, args.pose, args.to))
+    print(f"photos: {args.to / args.pose}   every file and what came of it: {args.to / 'manifest.csv'}")
+    _group(args.to)
+
+
+def _capture(args: argparse.Namespace) -> None:
+    from contextlib import ExitStack
+    from datetime import datetime
+
+    from ..runtime.sources import VideoSource, open_camera
+    from .capture import CaptureConfig, capture_photos
+    from .url_lists import check_pose
+
+    check_pose(args.pose)
+    is_camera = not hasattr(args, "video")
+    config = CaptureConfig(getattr(args, "countdown", 5.0 if is_camera else 0.0), args.count, args.every)
+    with ExitStack() as stack:
+        if is_camera:
+            number = getattr(args, "camera", 0)
+            source = stack.enter_context(open_camera(number))
+            origin = f"camera:{number}/{datetime.now():%Y-%m-%dT%H:%M:%S}"
+        else:
+            source = stack.enter_context(VideoSource(args.video))
+            origin = args.video.resolve().as_uri()
+        window = _open_window(source.info.size_wh) if is_camera else None
+        if window is not None:
+            stack.callback(window.close)
+        on_words = _Announcer().say if is_camera and window is None else lambda words: None
+        captured = capture_photos(source, origin, args.pose, args.to, config, on_words, window)
+    taken = sum(captured.outcomes.values())
+    _print_outcomes(captured.outcomes)
+    print(f"{taken} of {args.count} photos taken: {args.to / args.pose}")
+    if taken:
+        _group(args.to)
+    if captured.trouble:
+        raise captured.trouble
+    if not taken and not is_camera:
+        raise OptionError(f"{args.video} ends before the countdown of {config.countdown_s:g} s; give --countdown 0")
+
+
+def _open_window(size_wh: tuple[int, int]) -> Sink | None:
+    """A window, where there is a display."""
+    from ..runtime.sinks import WindowSink
+
+    try:
+        return WindowSink(size_wh)
+    except DeviceError:
+        print("yoga-train: no window can be shown here; the countdown comes as text", file=sys.stderr)
+        return None
+
+
+class _Announcer:
+    """Says the countdown on stderr, each number once."""
+
+    def __init__(self) -> None:
+        self._said = ""
+
+    def say(self, words: str) -> None:
+        if words != self._said:
+            self._said = words
+            print(words, file=sys.stderr, flush=True)
+
+
+def _stats(args: argparse.Namespace) -> None:
+    from ..runtime.files import check_output
+    from .stats import format_table, measure_folder, write_page
+
+    page = getattr(args, "html", args.photos / "stats.html")
+    if hasattr(args, "html"):
+        check_output(page, force=args.force)
+    photos, stats = measure_folder(args.photos)
+    print(format_table(stats))
+    try:
+        write_page(stats, photos, page)
+    except OSError as error:
+        raise OutputError(f"{page} can't be written: {error.strerror}; name another place with --html") from error
+    print(f"page: {page}")
+
+
+def _show(args: argparse.Namespace) -> None:
+    from ..runtime.files import check_output
+
+    if args.to.suffix.lower() not in {".png", ".jpg", ".jpeg"}:
+        raise OptionError(f"--to {args.to} should end in .png or .jpg")
+    check_output(args.to, force=args.force)
+    from .augmentation import Augmentation
+    from .contact_sheet import augment_batch, draw_batch, write_contact_sheet
+
+    frames, labels = draw_batch(args.photos, args.count, args.size, args.seed)
+    if not args.plain:
+        frames = augment_batch(frames, Augmentation(), args.seed)
+    write_contact_sheet(frames, labels, args.to)
+    print(f"{args.to}: {len(labels)} photos of {_list(dict.fromkeys(labels))}")
+
+
+def _list(words: Iterable[str]) -> str:
+    return ", ".join(words)
