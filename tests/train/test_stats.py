@@ -17,8 +17,9 @@ pytest.importorskip("jinja2")
 from yoga_live.runtime.errors import RunError
 from yoga_live.runtime.photos import decode_photo, read_size_wh
 from yoga_live.train.manifest import FAILED, OK, REFUSED, Manifest, ManifestRow
-from yoga_live.train.photo_folder import inspect_photos, list_poses
-from yoga_live.train.stats import SAMPLES, count_failures, format_table, measure_folder, write_page
+from yoga_live.train.photo_folder import Photo, PhotoList, inspect_photos, list_poses
+from yoga_live.train.splitting import NEAR_BITS, SAME_BITS
+from yoga_live.train.stats import SAMPLES, count_failures, count_photos, format_table, measure_folder, write_page
 
 MESSY = Path(__file__).parents[2].parent / "shared" / "data" / "messy"
 
@@ -59,6 +60,18 @@ def test_one_picture_under_two_poses_is_a_conflict(photos: Path) -> None:
     [conflict] = stats.conflicts
     assert conflict.poses == ("chair", "tree")
     assert {photo_list.photos[i].path for i in conflict.members} == {"chair/mirrored.jpg", "tree/2.png"}
+
+
+@pytest.mark.parametrize(
+    ("bits", "groups", "conflicts"), [(0, 1, 1), (SAME_BITS, 1, 1), (SAME_BITS + 1, 1, 0), (NEAR_BITS + 1, 2, 0)]
+)
+def test_alike_is_not_yet_the_same_picture(tmp_path: Path, bits: int, groups: int, conflicts: int) -> None:
+    one, other = (
+        Photo("chair/1.jpg", "chair", "a", 0, 2**64 - 1),
+        Photo("tree/1.jpg", "tree", "b", 2**bits - 1, 2**64 - 1),
+    )
+    stats = count_photos(PhotoList(tmp_path, ("chair", "tree"), (one, other), ()), Counter())
+    assert (stats.groups, len(stats.conflicts)) == (groups, conflicts)
 
 
 def test_broken_files_are_listed_with_the_reason(photos: Path) -> None:
