@@ -129,6 +129,14 @@ def _check_run(args: argparse.Namespace, info: ModelInfo, run: Run) -> None:
             f"{args.model} answers {', '.join(info.labels)} at {info.size} px, but the run {args.run} was trained on "
             f"{', '.join(run.labels)} at {run.size} px; give the run that the model was exported from"
         )
+    model_from, finished = info.training.get("finished_at"), run.summary.get("finished_at")
+    if (
+        model_from and model_from != finished
+    ):  # other photos were held out: the model may have been trained on this run's test photos
+        raise ModelError(
+            f"{args.model} comes from a run that was finished at {model_from}, the run {args.run} was finished at "
+            f"{finished}; give the run that the model was exported from"
+        )
 
 
 def _print_report(report: ConfidenceReport) -> None:

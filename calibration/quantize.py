@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,8 +16,6 @@ from ..runtime.model_info import ModelInfo
 from ..runtime.preprocess import Frame
 from .onnx_file import read_model
 from .runs import Run, RunPhoto, load_frames
-
-log = logging.getLogger(__name__)
 
 SAMPLE_PER_CLASS = 24
 

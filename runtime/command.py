@@ -63,7 +63,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--mirror",
         action=argparse.BooleanOptionalAction,
-        help="show the picture as a mirror; by default for a camera's window",
+        help="show the picture as a mirror; by default for a camera's window, unless it is saved too",
     )
     return parser.parse_args(argv)
 
@@ -90,7 +90,7 @@ def _watch(args: argparse.Namespace) -> None:
         sinks: list[Sink] = [WindowSink(info.size_wh, paced=not (info.is_live or args.save))] if wants_window else []
         if args.save:
             sinks.append(VideoSink(args.save, info, force=args.force))
-        mirror = args.mirror if args.mirror is not None else is_camera and wants_window
+        mirror = args.mirror if args.mirror is not None else is_camera and wants_window and not args.save
         style = OverlayStyle(show_fps=wants_window or info.is_live, mirror=mirror)
         with Progress("watching", info.duration_s, "video s" if info.duration_s else "s") as progress:
             seen_s = 0.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import logging
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,6 +13,8 @@ import numpy.typing as npt
 from .errors import DeviceError, MissingPackageError, ModelError
 from .model_info import METADATA_KEY, ModelInfo
 from .preprocess import Frame
+
+log = logging.getLogger(__name__)
 
 DEVICES = ("auto", "cpu", "cuda", "tensorrt")
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
@@ -36,25 +38,28 @@ class Engine(Protocol):
 
 
 class OnnxEngine:
-    """ONNX Runtime; another device than the one asked for by name is an error, never a fall-back."""
+    """ONNX Runtime; another device than the one asked for by name is an error; `auto` says when it takes the CPU."""
 
     def __init__(self, path: Path, device: str = "auto") -> None:
         onnxruntime = import_onnxruntime()
-        self.device = _choose_device(device, onnxruntime.get_available_providers())
+        wanted = _choose_device(device, onnxruntime.get_available_providers())
         if not path.is_file():
             raise ModelError(f"the model {path} does not exist; make one with yoga-export onnx, or leave --model out")
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3  # errors only: a session that starts is no news
+        options.log_severity_level = 4 if device == "auto" else 3  # errors only: a session that starts is no news
         try:
-            session = onnxruntime.InferenceSession(str(path), options, providers=[PROVIDERS[self.device]])
+            session = onnxruntime.InferenceSession(str(path), options, providers=[PROVIDERS[wanted]])
         except Exception as error:  # ONNX Runtime's exceptions share no public base but Exception
             raise ModelError(f"{path} can't be loaded as an ONNX model: {str(error).splitlines()[0]}") from error
-        if PROVIDERS[self.device] not in session.get_providers():
+        if device == "auto" and PROVIDERS[wanted] not in session.get_providers():
+            log.warning("this ONNX Runtime knows CUDA but no GPU could be used; going on with the CPU")
+            wanted = "cpu"
+        if PROVIDERS[wanted] not in session.get_providers():
             raise DeviceError(
-                f"ONNX Runtime was asked for {PROVIDERS[self.device]} but started with {session.get_providers()}; "
+                f"ONNX Runtime was asked for {PROVIDERS[wanted]} but started with {session.get_providers()}; "
                 "check the driver and CUDA libraries, or use --device cpu"
             )
-        self.info = _read_info(session, path)
+        self.device, self.info = wanted, _read_info(session, path)
         self._session: Any = session
 
     def run(self, frames: Frame) -> Floats:
@@ -65,16 +70,6 @@ class OnnxEngine:
         """Logits, float32 (N, C), and class maps, float32 (N, C, h, w)."""
         logits, maps = self._session.run(["logits", "maps"], {"frames": frames})
         return logits, maps
-
-    def measure_latency(self, repeats: int = 100) -> list[float]:
-        """Time the network alone, batch 1, in milliseconds, after ten warm-up runs."""
-        frames = np.random.default_rng(0).integers(0, 256, (1, self.info.size, self.info.size, 3), dtype=np.uint8)
-        times_ms = []
-        for _ in range(repeats + 10):
-            started_s = time.perf_counter()
-            self.run(frames)
-            times_ms.append((time.perf_counter() - started_s) * 1000)
-        return times_ms[10:]
 
 
 def import_onnxruntime() -> Any:

@@ -46,7 +46,7 @@ def letterbox(frame_bgr: npt.NDArray[np.generic], size: int) -> Frame:
 
 
 def letterbox_into(frame_bgr: npt.NDArray[np.generic], out: Frame) -> None:
-    """Letterbox one frame into `out`, uint8 (S, S, 3): no allocation in the live loop."""
+    """Letterbox one frame into `out`, uint8 (S, S, 3), a buffer that the caller keeps."""
     image = as_bgr(frame_bgr)
     size = out.shape[0]
     height, width = image.shape[:2]

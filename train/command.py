@@ -100,7 +100,7 @@ def _seed(text: str) -> int:
 def _batch(text: str) -> int:
     if not text.isdigit() or int(text) < 2:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is not a batch size; at least 2, because batch norm needs two photos"
+            f"{text!r} is not a batch size; at least 2, because batch norm needs two photos where it is trained"
         )
     return int(text)
 

@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageSequence
 
+from ..runtime.classifier import NO_POSE
 from ..runtime.command_line import HelpFormatter, run_command
 from ..runtime.errors import OutputError, RunError
 from ..runtime.figure import POSES, draw_figure, jitter_pose, random_look
 from ..runtime.opencv import cv2
-from .photo_folder import NO_POSE
 
 LISTS = Path(__file__).parent / "default_model"
 DRAWINGS_PER_POSE = 24

@@ -218,7 +218,7 @@ def early_size(size: int) -> int:
 
 
 def _split_batches(rows: Tensor, batch: int) -> list[Tensor]:
-    """Cut into batches; a last batch of one joins its neighbour, since batch norm can't train on a single photo."""
+    """Cut into batches; a last batch of one joins its neighbour, since batch norm (--weights none) needs two."""
     parts = list(torch.split(rows, batch))
     if len(parts) > 1 and len(parts[-1]) == 1:
         parts[-2:] = [torch.cat(parts[-2:])]

@@ -29,7 +29,7 @@ from ..runtime.files import write_json
 from .confusion_plot import plot_confusion
 from .fit import FitConfig, Fitter, SplitFrames
 from .network import ARCH, build_network, load_network
-from .photo_folder import PhotoSet, read_photos
+from .photo_folder import PhotoSet, list_poses, read_photos
 from .splitting import group_photos, split_groups
 
 log = logging.getLogger(__name__)
@@ -40,10 +40,10 @@ def fit_run(photo_folder: Path, folder: Path, config: FitConfig) -> dict[str, ob
     _check_run_folder(folder)
     device = choose_device(config.device)
     torch.manual_seed(config.seed)
+    network = build_network(len(list_poses(photo_folder)), config.weights)  # first: a wrong file shows at once
     photo_set = read_photos(photo_folder, config.size)
     groups = group_photos(photo_set.photos)
     splits = split_groups(photo_set.photos, groups, config.seed, config.train_only)
-    network = build_network(len(photo_set.labels), config.weights)
 
     try:
         (folder / "report").mkdir(parents=True)

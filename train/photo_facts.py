@@ -38,7 +38,7 @@ def identify_photo(path: Path) -> PhotoFacts:
     try:
         frame = decode_photo(path)
     except PhotoError as error:
-        raise PhotoError(str(error).removeprefix(f"{path} is ")) from error
+        raise PhotoError(str(error).removeprefix(f"{path} is ").removeprefix(f"{path} ")) from error
     height, width = frame.shape[:2]
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return PhotoFacts(digest, extension, width, height, *hash_photo(frame))

@@ -12,12 +12,12 @@ import imagehash
 import numpy as np
 from PIL import Image, ImageOps
 
+from ..runtime.classifier import NO_POSE
 from ..runtime.errors import PhotoError, RunError
 from ..runtime.photos import decode_photo, read_size_wh
 from ..runtime.preprocess import Frame, letterbox
 from ..runtime.progress import Progress
 
-NO_POSE = "none"
 AHEAD = 256  # photos decoded before the reader takes them: at 224 pixels 39 MB
 
 

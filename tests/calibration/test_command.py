@@ -120,10 +120,11 @@ def test_photos_that_are_gone_are_refused_and_nothing_is_written(
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_run_with_other_labels_or_another_size_is_not_the_models(
+def test_a_run_that_the_model_was_not_exported_from_is_refused(
     ask, command: str, exported_model: Path, trained_run: Path, tmp_path: Path
 ) -> None:
-    for change in ({"labels": ["tree", "down_dog", "warrior_2", "none"]}, {"config": {"size": 96}}):
+    labels = ["tree", "down_dog", "warrior_2", "none"]
+    for change in ({"labels": labels}, {"config": {"size": 96}}, {"finished_at": "2020-01-01T00:00:00+00:00"}):
         other = tmp_path / "other"
         shutil.copytree(trained_run, other, ignore=shutil.ignore_patterns("*.safetensors"))
         content = json.loads((other / "run.json").read_text())

@@ -202,3 +202,10 @@ def test_loaded_networks_are_ready_to_predict(start_weights: Path) -> None:
     images = normalise(torch.from_numpy(np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)))
     with torch.inference_mode():
         torch.testing.assert_close(network(images)[:1], network(images[:1]), rtol=1e-4, atol=1e-4)
+
+
+def test_random_weights_train_their_batch_norm() -> None:
+    """Frozen at mean 0 and variance 1, nothing would be normalised at all."""
+    network = build_network(2, "none").train()
+    norms = [module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    assert norms and all(norm.training for norm in norms)
