@@ -11,7 +11,7 @@ from pathlib import Path
 from ..runtime.errors import OutputError, PhotoError, RunError
 from ..runtime.files import write_then_rename
 from ..runtime.progress import track
-from .manifest import DUPLICATE, OK, REFUSED, SAME_CONTENT, Manifest, ManifestRow
+from .manifest import DUPLICATE, OK, REFUSED, Manifest, ManifestRow
 from .photo_facts import identify_photo
 from .url_lists import check_pose
 
@@ -77,20 +77,9 @@ def _add_one(
         return ManifestRow(pose, origin, status=REFUSED, reason=str(error))
     if facts.sha256 in removed:
         return None
-    target = f"{pose}/{facts.sha256[:16]}.{facts.extension}"
+    target = facts.path_under(pose)
     is_new = facts.sha256 not in known or not (photos / target).exists()
     if is_new:
         with write_then_rename(photos / target) as temporary:
             shutil.copyfile(path, temporary)
-    return ManifestRow(
-        pose,
-        origin,
-        facts.sha256,
-        f"{facts.phash:016x}",
-        str(facts.width),
-        str(facts.height),
-        status=OK if is_new else DUPLICATE,
-        reason="" if is_new else SAME_CONTENT,
-        path=target,
-        mirror_phash=f"{facts.mirror_phash:016x}",
-    )
+    return facts.to_row(pose, origin, is_new=is_new)

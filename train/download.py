@@ -26,7 +26,7 @@ from ..runtime.progress import Progress
 from .address_guard import make_connector
 from .fetch import Body, FetchError, fetch
 from .host_queue import HostQueue, Job
-from .manifest import DUPLICATE, FAILED, FORBIDDEN, OK, REFUSED, SAME_CONTENT, Manifest, ManifestRow
+from .manifest import DUPLICATE, FAILED, FORBIDDEN, OK, REFUSED, Manifest, ManifestRow
 from .photo_facts import PhotoFacts, identify_photo
 from .url_lists import UrlList, find_lists, fingerprint, read_list
 
@@ -212,26 +212,13 @@ class _Downloader:
 
     def _keep(self, job: Job, part: Path, facts: PhotoFacts) -> None:
         """Give a photo its name, then its row: killed in between, the next run fetches it again and loses nothing."""
-        path = f"{job.pose}/{facts.sha256[:16]}.{facts.extension}"
         key = fingerprint(job.pose, facts.sha256)
         is_new = key not in self._contents
         if is_new:
             self._contents.add(key)
             (self._photos / job.pose).mkdir(exist_ok=True)
-            part.replace(self._photos / path)
-        row = ManifestRow(
-            job.pose,
-            job.url,
-            facts.sha256,
-            f"{facts.phash:016x}",
-            str(facts.width),
-            str(facts.height),
-            status=OK if is_new else DUPLICATE,
-            reason="" if is_new else SAME_CONTENT,
-            path=path,
-            mirror_phash=f"{facts.mirror_phash:016x}",
-        )
-        self._record(row)
+            part.replace(self._photos / facts.path_under(job.pose))
+        self._record(facts.to_row(job.pose, job.url, is_new=is_new))
 
     def _record(self, row: ManifestRow) -> None:
         self._manifest.add(row)

@@ -11,6 +11,7 @@ from PIL import Image
 
 from ..runtime.errors import PhotoError
 from ..runtime.photos import MAX_PIXELS, decode_photo
+from .manifest import DUPLICATE, OK, SAME_CONTENT, ManifestRow
 from .photo_folder import hash_photo
 
 EXTENSIONS = {
@@ -30,6 +31,25 @@ class PhotoFacts:
     height: int
     phash: int
     mirror_phash: int
+
+    def path_under(self, pose: str) -> str:
+        """Where the photo lies, relative to the photo folder, with /."""
+        return f"{pose}/{self.sha256[:16]}.{self.extension}"
+
+    def to_row(self, pose: str, url: str, *, is_new: bool) -> ManifestRow:
+        """Its row in the manifest.  is_new: False where the pose has the same content already."""
+        return ManifestRow(
+            pose,
+            url,
+            self.sha256,
+            f"{self.phash:016x}",
+            str(self.width),
+            str(self.height),
+            status=OK if is_new else DUPLICATE,
+            reason="" if is_new else SAME_CONTENT,
+            path=self.path_under(pose),
+            mirror_phash=f"{self.mirror_phash:016x}",
+        )
 
 
 def identify_photo(path: Path) -> PhotoFacts:
