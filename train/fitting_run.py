@@ -26,10 +26,12 @@ from ..calibration.metrics import (
 from ..calibration.runs import SPLITS, RunPhoto, write_run_photos
 from ..runtime.errors import DeviceError, OutputError, RunError
 from ..runtime.files import write_json
+from ..runtime.probabilities import softmax
 from .confusion_plot import plot_confusion
 from .fit import FitConfig, Fitter, SplitFrames
 from .network import ARCH, build_network, load_network
 from .photo_folder import PhotoSet, list_poses, read_photos
+from .predictions import PREDICTIONS, write_predictions
 from .splitting import group_photos, split_groups
 
 log = logging.getLogger(__name__)
@@ -72,6 +74,7 @@ def fit_run(photo_folder: Path, folder: Path, config: FitConfig) -> dict[str, ob
     fitter.network = load_network(folder / "weights.safetensors", len(photo_set.labels)).to(device)
     test = frames["test"]
     logits = fitter.predict(test.frames, exact=True)
+    _write_predictions(folder, photo_set, splits, fitter, logits)
     metrics = {
         "frozen": _summarise(frozen_logits, test.targets, photo_set.labels) | {"seconds": round(frozen_seconds, 1)},
         "test": _summarise(logits, test.targets, photo_set.labels) | {"seconds": round(total_seconds, 1)},
@@ -140,6 +143,18 @@ def _split_frames(photo_set: PhotoSet, splits: list[str]) -> dict[str, SplitFram
         if not len(split.targets):
             raise RunError(f"no photo is left for {name}; add more photos")
     return frames
+
+
+def _write_predictions(
+    folder: Path, photo_set: PhotoSet, splits: list[str], fitter: Fitter, test_logits: npt.NDArray[np.floating]
+) -> None:
+    """Write what the kept network answers for every photo; test photos exactly as they are reported."""
+    of = np.array(splits)
+    logits = np.empty((len(of), len(photo_set.labels)))
+    logits[of == "test"] = test_logits
+    logits[of != "test"] = fitter.predict(photo_set.frames[of != "test"])
+    paths = [photo.path for photo in photo_set.photos]
+    write_predictions(folder / PREDICTIONS, paths, photo_set.labels, softmax(logits))
 
 
 def _describe(photo_set: PhotoSet, groups: npt.NDArray[np.int64], splits: list[str]) -> str:

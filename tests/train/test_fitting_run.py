@@ -41,7 +41,7 @@ def copy_some(drawn_photos: Path, to: Path, count: int = 4) -> Path:
 
 def test_a_run_holds_weights_labels_splits_log_and_a_picture(trained_run: Path) -> None:
     assert sorted(list_files(trained_run)) == [
-        "log.csv", "photos.csv", "report/confusion.png", "run.json", "weights.safetensors",
+        "log.csv", "photos.csv", "predictions.csv", "report/confusion.png", "run.json", "weights.safetensors",
     ]  # fmt: skip
     content = json.loads((trained_run / "run.json").read_text(encoding="utf-8"))
     assert content["labels"] == ["down_dog", "tree", "warrior_2", "none"]

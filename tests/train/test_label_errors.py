@@ -1,0 +1,43 @@
+"""Confident learning: what the thresholds accuse, whom they spare, and the order."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from yoga_live.train.label_errors import find_label_errors
+
+
+def test_a_photo_that_another_class_claims_with_its_usual_certainty_is_suspect() -> None:
+    probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.2, 0.8], [0.05, 0.95]])
+    targets = np.array([0, 0, 1, 1, 0])  # the last is a 1 under label 0
+    errors = find_label_errors(probabilities, targets)
+    assert errors.suspect.tolist() == [False, False, False, False, True] and errors.count == 1
+    assert errors.order[0] == 4 and errors.suggestion[4] == 1
+    assert errors.certainty[4] == pytest.approx(0.95)
+
+
+def test_a_class_on_which_the_network_is_unsure_throughout_is_spared() -> None:
+    """Label 2 gets 0.4 at best, so 0.45 for class 0 (whose own photos get 0.9) accuses nobody."""
+    sure = [[0.9, 0.05, 0.05], [0.05, 0.9, 0.05]] * 5
+    unsure = [[0.45, 0.2, 0.35], [0.3, 0.3, 0.4]] * 5
+    targets = np.array([0, 1] * 5 + [2, 2] * 5)
+    assert not find_label_errors(np.array(sure + unsure), targets).suspect.any()
+
+
+def test_planted_errors_come_first_and_a_class_without_photos_accuses_nobody() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 4, 400)
+    logits = rng.normal(0, 1, (400, 5))  # the fifth class has no photo
+    logits[np.arange(400), truth] += 4
+    logits[:, 4] -= 2
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    targets = truth.copy()
+    planted = rng.choice(400, 20, replace=False)
+    targets[planted] = (truth[planted] + 1) % 4
+    errors = find_label_errors(probabilities, targets)
+    first = errors.order[:20]
+    assert np.isin(first, planted).mean() >= 0.8
+    assert (errors.suggestion[first] == truth[first]).mean() >= 0.8
+    assert 4 not in errors.suggestion[errors.suspect]
+    assert sorted(errors.order) == list(range(400))

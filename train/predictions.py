@@ -1,0 +1,65 @@
+"""What a run answered for each of its photos, as `report` and `clean` read it: `predictions.csv` and `folds.csv`.
+
+`predictions.csv` holds the kept model's answers; it has seen its training photos, so that it is sure of them even
+where their labels are wrong.  `folds.csv`, written by `yoga-train fit --folds 5`, holds for each photo the answer of a
+network that never saw it or a near-duplicate of it.
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ..calibration.runs import Run
+from ..runtime.errors import RunError
+from ..runtime.files import write_then_rename
+
+PREDICTIONS, FOLDS = "predictions.csv", "folds.csv"
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Probabilities, float (N, C), of a run's photos in the order of `run.photos` and `run.labels`.
+
+    out_of_fold: no network answered for a photo that it was trained on.
+    """
+
+    probabilities: npt.NDArray[np.floating]
+    out_of_fold: bool
+
+
+def write_predictions(
+    path: Path, photo_paths: list[str], labels: tuple[str, ...], probabilities: npt.NDArray[np.floating]
+) -> None:
+    """Write one row a photo: its path, then a probability for each label.  probabilities: float (N, C)."""
+    with write_then_rename(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["path", *labels])
+        for photo_path, row in zip(photo_paths, probabilities, strict=True):
+            writer.writerow([photo_path, *(f"{value:.6g}" for value in row)])
+
+
+def load_predictions(run: Run) -> Predictions:
+    """Read the out-of-fold answers, or the model's own where there are none.  Raises RunError."""
+    folds = run.folder / FOLDS
+    path = folds if folds.exists() else run.folder / PREDICTIONS
+    return Predictions(read_predictions(path, run), folds.exists())
+
+
+def read_predictions(path: Path, run: Run) -> npt.NDArray[np.floating]:
+    """Read one of the two files.  Returns float (N, C) in the order of the run's photos.  Raises RunError."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            header, *rows = csv.reader(file)
+        values = np.array([[float(cell) for cell in row[1:]] for row in rows])
+    except FileNotFoundError as error:
+        raise RunError(f"{path} is missing; {run.folder} was trained by an older version: train it again") from error
+    except (ValueError, UnicodeDecodeError) as error:
+        raise RunError(f"{path} can't be read ({error}); train the run again") from error
+    if tuple(header[1:]) != run.labels or [row[0] for row in rows] != [photo.path for photo in run.photos]:
+        raise RunError(f"{path} does not belong to {run.folder / 'photos.csv'}; train the run again")
+    return values
