@@ -59,15 +59,20 @@ def write_run_photos(path: Path, photos: list[RunPhoto]) -> None:
     write_text(path, buffer.getvalue())
 
 
+def read_run_photos(path: Path) -> tuple[RunPhoto, ...]:
+    """Read `photos.csv`."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return tuple(
+            RunPhoto(row["path"], row["sha256"], row["pose"], int(row["group"]), row["split"])
+            for row in csv.DictReader(file)
+        )
+
+
 def load_run(folder: Path, photo_folder: Path | None = None) -> Run:
     """Read a run.  photo_folder: where the photos are now, if they were moved.  Raises RunError."""
     try:
         summary = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        with (folder / "photos.csv").open(newline="", encoding="utf-8") as file:
-            photos = tuple(
-                RunPhoto(row["path"], row["sha256"], row["pose"], int(row["group"]), row["split"])
-                for row in csv.DictReader(file)
-            )
+        photos = read_run_photos(folder / "photos.csv")
         return Run(
             folder,
             tuple(summary["labels"]),

@@ -37,6 +37,15 @@ def draw_photo(pose: str, seed: int) -> np.ndarray:
     return ((image + blotches).clip(0, 255) * lamp).astype(np.uint8)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cache folder of the tests' own."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder))
+        yield folder
+
+
 @pytest.fixture(scope="session")
 def drawn_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder per pose: three poses and `none`, sixteen drawings each, PNG and JPEG."""
@@ -79,7 +88,7 @@ def start_weights(drawn_photos: Path, tmp_path_factory: pytest.TempPathFactory) 
 @pytest.fixture(scope="session")
 def trained_run(drawn_photos: Path, start_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a tiny run."""
-    from yoga_live.train.fit import FitConfig
+    from yoga_live.train.fit_config import FitConfig
     from yoga_live.train.fitting_run import fit_run
 
     folder = tmp_path_factory.mktemp("runs") / "tiny"

@@ -1,9 +1,13 @@
-"""Augmentation that respects a pose: nobody's down dog is upside down, but people stand left or right, near or far."""
+"""Augmentation that respects a pose: nobody's down dog is upside down, but people stand left or right, near or far.
+
+What is drawn and what is done with it are two steps, so that several processes can draw for a whole batch alike and
+each work on its own share.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -11,10 +15,13 @@ from torch.nn import functional
 
 from ..runtime.preprocess import BAR_GREY
 
+BLUR_REACH = 4  # pixels to each side that the blur's kernel looks at
+CLUTTER = 5  # cells to a side of the blotches that a random background is made of
+
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Ranges to draw from; one draw per photo and epoch."""
+    """Ranges to draw from; one draw per photo and epoch.  Zeros, and a scale of 1, leave a photo as it is."""
 
     mirror: float = 0.5  # probability
     turn_degrees: float = 12.0
@@ -24,16 +31,64 @@ class Augmentation:
     light: float = 0.35  # brightness and contrast, relative
     colour: float = 0.3  # saturation, relative
     erase: float = 0.25  # probability of one grey rectangle
+    blur: float = 0.0  # probability of being out of focus
+    background: float = 0.0  # probability that blotches, not bar grey, surround a photo that was made smaller
 
 
-def augment_frames(frames: Tensor, size: int, ranges: Augmentation, generator: torch.Generator) -> Tensor:
+@dataclass(frozen=True)
+class Draws:
+    """What was drawn for N photos; every tensor's first dimension is N.
+
+    affine: float (N, 2, 3), from output to input in [-1, 1] coordinates.  brightness, contrast, saturation: float
+    factors (N,).  erase: float (N, 4), height, width, top and left of the grey rectangle as shares of the side, a
+    negative height where there is none.  sigma: float (N,), of the blur, in shares of the side, 0 for none.  clutter:
+    float (N, 3, 5, 5), BGR 0 to 255, NaN where the surroundings stay bar grey.
+    """
+
+    affine: Tensor
+    brightness: Tensor
+    contrast: Tensor
+    saturation: Tensor
+    erase: Tensor
+    sigma: Tensor
+    clutter: Tensor
+
+    def take(self, rows: slice) -> Draws:
+        """The draws of some of the photos."""
+        return Draws(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    def to(self, device: torch.device) -> Draws:
+        """The same on another device."""
+        return Draws(*(getattr(self, field.name).to(device) for field in fields(self)))
+
+
+def draw_augmentation(count: int, ranges: Augmentation, generator: torch.Generator) -> Draws:
+    """Draw for `count` photos."""
+
+    def factors(reach: float) -> Tensor:
+        return _uniform(count, 1 - reach, 1 + reach, generator)
+
+    affine = _draw_affine(count, ranges, generator)
+    brightness, contrast, saturation = factors(ranges.light), factors(ranges.light), factors(ranges.colour)
+    erase = torch.rand(count, 4, generator=generator)
+    erase[_uniform(count, 0, 1, generator) >= ranges.erase, 0] = -1
+    sigma = _uniform(count, 0.001, 0.01, generator)
+    sigma[_uniform(count, 0, 1, generator) >= ranges.blur] = 0
+    clutter = torch.rand(count, 3, CLUTTER, CLUTTER, generator=generator) * 255
+    clutter[_uniform(count, 0, 1, generator) >= ranges.background] = math.nan
+    return Draws(affine, brightness, contrast, saturation, erase, sigma, clutter)
+
+
+def augment_frames(frames: Tensor, size: int, draws: Draws) -> Tensor:
     """Augment a batch.  frames: uint8 (N, S, S, 3) BGR.  Returns float (N, size, size, 3) BGR, 0 to 255."""
+    draws = draws.to(frames.device)
     images = frames.permute(0, 3, 1, 2).float() - BAR_GREY  # what comes in from outside is then bar grey
-    grid = functional.affine_grid(_draw_affine(len(frames), ranges, generator), [len(frames), 3, size, size], False)
-    images = functional.grid_sample(images, grid.to(images.device), "bilinear", "zeros", False) + BAR_GREY
-    images = _change_light(images, ranges, generator)
-    images = _erase(images, ranges, generator)
-    return images.clamp(0, 255).permute(0, 2, 3, 1)
+    grid = functional.affine_grid(draws.affine, [len(frames), 3, size, size], False)
+    images = functional.grid_sample(images, grid, "bilinear", "zeros", False) + BAR_GREY
+    images = _surround(images, grid, draws.clutter)
+    images = _blur(images, draws.sigma * size)
+    images = _change_light(images, draws)
+    return _erase(images, draws.erase).clamp(0, 255).permute(0, 2, 3, 1)
 
 
 def _uniform(count: int, low: float, high: float, generator: torch.Generator) -> Tensor:
@@ -41,7 +96,6 @@ def _uniform(count: int, low: float, high: float, generator: torch.Generator) ->
 
 
 def _draw_affine(count: int, ranges: Augmentation, generator: torch.Generator) -> Tensor:
-    """Inverse affine matrices, float (N, 2, 3), from output to input in [-1, 1] coordinates."""
     limit = math.radians(ranges.turn_degrees)
     angle = _uniform(count, -limit, limit, generator)
     zoom = 1 / torch.exp(_uniform(count, math.log(ranges.scale_low), math.log(ranges.scale_high), generator))
@@ -53,21 +107,44 @@ def _draw_affine(count: int, ranges: Augmentation, generator: torch.Generator) -
     return torch.stack(rows, 1)
 
 
-def _change_light(images: Tensor, ranges: Augmentation, generator: torch.Generator) -> Tensor:
-    def draw(reach: float) -> Tensor:
-        return _uniform(len(images), 1 - reach, 1 + reach, generator).view(-1, 1, 1, 1).to(images.device)
+def _surround(images: Tensor, grid: Tensor, clutter: Tensor) -> Tensor:
+    """Put smooth blotches of colour where a photo that was made smaller leaves room: a living room is not grey."""
+    chosen = torch.flatten(torch.nonzero(~clutter[:, 0, 0, 0].isnan()))
+    if len(chosen):
+        outside = (grid[chosen].abs() > 1).any(dim=3).unsqueeze(1)
+        blotches = functional.interpolate(clutter[chosen], images.shape[2:], mode="bilinear", align_corners=True)
+        images[chosen] = torch.where(outside, blotches, images[chosen])
+    return images
 
-    images = images * draw(ranges.light)
+
+def _blur(images: Tensor, sigma: Tensor) -> Tensor:
+    """Gaussian blur of its own strength for each photo.  sigma: float (N,), pixels; 0 leaves a photo as it is."""
+    chosen = torch.flatten(torch.nonzero(sigma > 0))
+    if not len(chosen):
+        return images
+    steps = torch.arange(-BLUR_REACH, BLUR_REACH + 1, device=images.device)
+    kernel = torch.exp(-0.5 * (steps / sigma[chosen].clamp(min=0.05).unsqueeze(1)) ** 2)
+    kernel = (kernel / kernel.sum(dim=1, keepdim=True)).repeat_interleave(3, dim=0)  # (3 n, 9)
+    flat = images[chosen].reshape(1, -1, *images.shape[2:])
+    for shape, padding in (((1, -1), (BLUR_REACH, BLUR_REACH, 0, 0)), ((-1, 1), (0, 0, BLUR_REACH, BLUR_REACH))):
+        padded = functional.pad(flat, padding, "replicate")
+        flat = functional.conv2d(padded, kernel.view(len(kernel), 1, *shape), groups=len(kernel))
+    images[chosen] = flat.view(len(chosen), 3, *images.shape[2:])
+    return images
+
+
+def _change_light(images: Tensor, draws: Draws) -> Tensor:
+    images = images * draws.brightness.view(-1, 1, 1, 1)
     mean = images.mean(dim=(1, 2, 3), keepdim=True)
-    images = (images - mean) * draw(ranges.light) + mean
+    images = (images - mean) * draws.contrast.view(-1, 1, 1, 1) + mean
     grey = images.mean(dim=1, keepdim=True)
-    return (images - grey) * draw(ranges.colour) + grey
+    return (images - grey) * draws.saturation.view(-1, 1, 1, 1) + grey
 
 
-def _erase(images: Tensor, ranges: Augmentation, generator: torch.Generator) -> Tensor:
+def _erase(images: Tensor, rectangles: Tensor) -> Tensor:
     """Random erasing (Zhong et al. 2017): one rectangle up to a third of the side, bar grey."""
     size = images.shape[-1]
-    for index in torch.flatten(torch.nonzero(_uniform(len(images), 0, 1, generator) < ranges.erase)).tolist():
-        height, width, top, left = (_uniform(4, 0, 1, generator) * size).int().tolist()
+    for index in torch.flatten(torch.nonzero(rectangles[:, 0] >= 0)).tolist():
+        height, width, top, left = (rectangles[index] * size).int().tolist()
         images[index, :, top : top + height // 3 + 1, left : left + width // 3 + 1] = BAR_GREY
     return images

@@ -15,7 +15,7 @@ from ..runtime.overlay import FONT
 from ..runtime.photos import decode_photo
 from ..runtime.pose_names import display_name
 from ..runtime.preprocess import Frame, letterbox
-from .augmentation import Augmentation, augment_frames
+from .augmentation import Augmentation, augment_frames, draw_augmentation
 from .photo_folder import list_files, list_poses
 
 CAPTION = 22  # pixels under each picture
@@ -55,7 +55,8 @@ def _take_readable(paths: list[Path], size: int) -> Frame | None:
 
 def augment_batch(frames: Frame, ranges: Augmentation, seed: int) -> Frame:
     """Augment as a training step does.  frames: uint8 (N, S, S, 3) BGR.  Returns the same."""
-    images = augment_frames(torch.from_numpy(frames), frames.shape[1], ranges, torch.Generator().manual_seed(seed))
+    draws = draw_augmentation(len(frames), ranges, torch.Generator().manual_seed(seed))
+    images = augment_frames(torch.from_numpy(frames), frames.shape[1], draws)
     return images.round().to(torch.uint8).numpy()
 
 

@@ -1,215 +1,235 @@
 """Fine-tune: the new head on a frozen backbone first, then everything.
 
-The frozen phase computes each photo's features once and trains the head on them in seconds, as it is the same
-linear classifier in every epoch; only the second phase pays for the whole network.
+The frozen phase computes each photo's features once (see `head.py`); only the second phase pays for the whole network.
+A plain torch loop: what a library of loops would take off it (devices, precision, sums over them) is fifty lines here,
+and every line of what is left is about poses.
 """
 
 from __future__ import annotations
 
-import csv
+import logging
 import math
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ..calibration.metrics import measure_accuracy, measure_nll, measure_recalls
-from ..runtime.progress import Progress, track
-from .augmentation import Augmentation, augment_frames
-from .network import PoseNetwork, normalise, save_weights
+from ..runtime.errors import RunError
+from ..runtime.progress import Progress
+from .augmentation import augment_frames, draw_augmentation
+from .checkpoint import CHECKPOINT, Progression, load_checkpoint, load_notes, save_checkpoint
+from .fit_config import FitConfig, SplitFrames
+from .fit_log import FitLog, Row, describe_epoch
+from .head import CHUNK, Features, compute_both, compute_features, draw_balanced, fit_head, split_batches
+from .network import PoseNetwork, prepare, save_weights
+from .precision import Precision
+from .workers import Workers
 
-
-@dataclass(frozen=True)
-class FitConfig:
-    """What `yoga-train fit` was asked for; saved in run.json."""
-
-    weights: str = "imagenet"  # imagenet, none or a file
-    epochs_frozen: int = 30  # epochs of the head on cached features
-    epochs: int = 12  # epochs of the whole network
-    size: int = 224  # side of the network's input, pixels
-    batch: int = 32
-    rate: float = 1e-3  # top learning rate of the last stage, AdamW
-    weight_decay: float = 0.02
-    label_smoothing: float = 0.05
-    seed: int = 0
-    device: str = "auto"
-    train_only: str = ""  # file name pattern of photos that are never held out
-    augmentation: Augmentation = field(default_factory=Augmentation)
-
-
-@dataclass(frozen=True)
-class SplitFrames:
-    """Frames uint8 (N, S, S, 3) BGR and targets int64 (N,) of one split."""
-
-    frames: npt.NDArray[np.uint8]
-    targets: npt.NDArray[np.int64]
-
-
-class Precision:
-    """Mixed precision where the machine is fast at it: BF16 on recent GPUs and CPUs, FP16 on older GPUs, else FP32."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
-        if device.type == "cuda":
-            self.dtype = torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
-        else:
-            self.dtype = torch.bfloat16 if _cpu_has_bfloat16() else torch.float32
-        self.scaler = torch.amp.GradScaler(enabled=self.dtype == torch.float16)
-
-    def autocast(self) -> torch.autocast:
-        """Context for the forward pass."""
-        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
-
-    @property
-    def name(self) -> str:
-        return str(self.dtype).removeprefix("torch.")
-
-
-def _cpu_has_bfloat16() -> bool:
-    """True where the CPU multiplies BF16 in hardware; emulated, it is slower than FP32."""
-    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(getattr(torch.cpu, name, lambda: False)() for name in checks)
+log = logging.getLogger(__name__)
+WEIGHTS = "weights.safetensors"
 
 
 class Fitter:
-    """One training: holds the network, the splits and the run folder it writes to."""
+    """One training: holds the network, the splits and the folder it writes to.
+
+    Without validation photos, as in the folds, the last epoch is kept.  Several workers come to the same weights: each
+    draws alike and works on its share of every batch.
+    """
 
     def __init__(
         self,
         network: PoseNetwork,
         splits: dict[str, SplitFrames],
         config: FitConfig,
-        device: torch.device,
+        workers: Workers,
         folder: Path,
     ) -> None:
-        self.network = network.to(device)
-        self.splits, self.config, self.device, self.folder = splits, config, device, folder
-        self.precision = Precision(device)
+        self.network = network.to(workers.device)
+        self.splits, self.config, self.workers, self.folder = splits, config, workers, folder
+        self.precision = Precision(workers.device)
         self.best_epoch = 0
+        self.notes: dict[str, Any] = {}  # kept in the checkpoint for whoever runs this
         self._best_nll = math.inf
+        self._done_epochs = 0
         self._generator = torch.Generator().manual_seed(config.seed)
-        self._log: list[dict[str, object]] = []
-        self._criterion = nn.CrossEntropyLoss(label_smoothing=config.label_smoothing)
+        self._log = FitLog(folder if workers.is_first else None)
+        self._criterion: Callable[[Tensor, Tensor], Tensor] = nn.CrossEntropyLoss(
+            label_smoothing=config.label_smoothing, reduction="sum"
+        )
 
-    def fit_head(self) -> npt.NDArray[np.floating]:
-        """Train the head on the frozen backbone.  Returns the test logits, float (N, C)."""
-        features = {name: self._compute_features(split, name) for name, split in self.splits.items()}
-        mirrored = SplitFrames(self.splits["train"].frames[:, :, ::-1], self.splits["train"].targets)
-        x = torch.cat([features["train"], self._compute_features(mirrored, "train, mirrored")])
-        y = torch.from_numpy(self.splits["train"].targets).repeat(2)
-        head = nn.Linear(x.shape[1], self.network.resnet.fc.out_features)
-        optimizer = torch.optim.AdamW(head.parameters(), lr=3e-3, weight_decay=self.config.weight_decay)
-        batches = self.config.epochs_frozen * len(_split_batches(torch.arange(len(y)), 128))
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=3e-3, total_steps=max(batches, 2))
-        with Progress("frozen", self.config.epochs_frozen, "epochs") as progress:
-            for _ in range(self.config.epochs_frozen):
-                loss = torch.zeros(())
-                for rows in _split_batches(self._draw_balanced(y), 128):
-                    loss = self._criterion(head(x[rows]), y[rows])
-                    optimizer.zero_grad()
-                    loss.backward()
-                    optimizer.step()
-                    schedule.step()
-                progress.advance(note=f"loss {loss.item():.3f}")
+    def resume(self) -> bool:
+        """Take up a training that was killed in this folder.  False if it has not come as far as the second phase."""
+        state = load_notes(self.folder / CHECKPOINT)
+        if state is None:
+            return False
+        self._done_epochs, self.best_epoch, self._best_nll = state["epoch"], state["best_epoch"], state["best_nll"]
+        self._log = FitLog(self.folder if self.workers.is_first else None, state["log"])
+        self.notes = state["notes"]
+        return True
+
+    @property
+    def log_rows(self) -> list[Row]:
+        """What log.csv holds so far."""
+        return self._log.rows
+
+    def compute_features(self) -> dict[str, Features]:
+        """Run the frozen backbone once over every split, and over the mirrored training photos."""
+        return {
+            name: compute_both(self.network, split, self.precision, self.workers, f"features of {name}")
+            if name == "train"
+            else Features(
+                compute_features(self.network, split, self.precision, self.workers, f"features of {name}"),
+                torch.empty(0),
+            )
+            for name, split in self.splits.items()
+        }
+
+    def fit_head(self, features: dict[str, Features] | None = None) -> dict[str, npt.NDArray[np.floating]]:
+        """Train the head on the frozen backbone.  Returns the logits of every split, float (N, C)."""
+        features = features or self.compute_features()
+        head = nn.Linear(self.network.resnet.fc.in_features, self.network.resnet.fc.out_features)
+        fit_head(features["train"], self.splits["train"].targets, head, self.config, self._generator)
         self.network.resnet.fc.load_state_dict(head.state_dict())
         with torch.inference_mode():
-            self._keep_if_best(0, head(features["validation"]).numpy(), loss=None, seconds=0.0)
-            return head(features["test"]).numpy()
+            logits = {name: head(table.plain).numpy() for name, table in features.items()}
+        self._end_epoch(0, self.network, logits.get("validation"), None, 0.0, 0.0)
+        return logits
 
     def fit_all(self) -> None:
-        """Fine-tune the whole network; Ctrl-C ends it early and keeps the best epoch so far."""
-        steps = len(_split_batches(torch.arange(len(self.splits["train"].targets)), self.config.batch))
+        """Fine-tune the whole network, from the checkpoint on if there is one."""
+        progression = self._start()
+        path = self.folder / CHECKPOINT
+        if self._done_epochs or path.exists():
+            load_checkpoint(path, progression)
+        elif self.workers.is_first and self.config.epochs:
+            self._save_checkpoint(progression)
+        model: nn.Module = self.network
+        if self.workers.count > 1:
+            model = DistributedDataParallel(model, broadcast_buffers=not self.network.freeze_norm)
+        for epoch in range(self._done_epochs + 1, self.config.epochs + 1):
+            if self._is_stale(epoch - 1):
+                log.info("no better validation loss for %d epochs: stopped early", self.config.patience)
+                break
+            started_s = time.monotonic()
+            loss = self._train_epoch(epoch, model, progression)
+            kept = self.network if progression.average is None else _unwrap(progression.average)
+            logits = self.predict(self.splits["validation"], network=kept) if "validation" in self.splits else None
+            rate = float(progression.schedule.get_last_lr()[-1])
+            self._end_epoch(epoch, kept, logits, loss, rate, time.monotonic() - started_s)
+            if self.workers.is_first and epoch < self.config.epochs:
+                self._save_checkpoint(progression)
+        self._log.close()
+
+    def predict(
+        self, photos: SplitFrames, *, exact: bool = False, network: PoseNetwork | None = None
+    ) -> npt.NDArray[np.floating]:
+        """Logits, float (N, C).  exact: in FP32, as reported numbers are."""
+        network = (network or self.network).eval()
+        own = np.arange(len(photos))[self.workers.share(len(photos))]
+        parts: list[Tensor] = [torch.empty((0, network.resnet.fc.out_features), device=self.workers.device)]
+        with torch.inference_mode():
+            for start in range(0, len(own), CHUNK):
+                frames = torch.from_numpy(photos.take(own[start : start + CHUNK])).to(self.workers.device)
+                with self.precision.autocast(exact=exact):
+                    parts.append(network(prepare(frames)).float())
+        return self.workers.gather(torch.cat(parts), len(photos)).numpy()
+
+    def _start(self) -> Progression:
+        batches = self._split_epoch(torch.arange(len(self.splits["train"])))
         groups = self.network.parameter_groups(self.config.rate)
-        optimizer = torch.optim.AdamW(groups, weight_decay=self.config.weight_decay)
+        optimizer = torch.optim.AdamW(groups, weight_decay=self.config.weight_decay, fused=True)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer,
             [float(str(group["lr"])) for group in groups],
-            total_steps=max(steps * self.config.epochs, 2),
+            total_steps=max(len(batches) * self.config.epochs, 2),
         )
-        for epoch in range(1, self.config.epochs + 1):
-            started_s = time.monotonic()
-            loss = self._train_epoch(epoch, optimizer, schedule)
-            logits = self.predict(self.splits["validation"].frames)
-            self._keep_if_best(epoch, logits, loss, time.monotonic() - started_s)
+        average = None
+        if self.config.averaging:
+            decay = 1 - 1 / max(self.config.averaging * len(batches), 1)
+            trained_norm = not self.network.freeze_norm
+            average = AveragedModel(self.network, None, None, get_ema_multi_avg_fn(decay), use_buffers=trained_norm)
+        return Progression(self.network, average, optimizer, schedule, self.precision.scaler, self._generator)
 
-    def _train_epoch(
-        self, epoch: int, optimizer: torch.optim.Optimizer, schedule: torch.optim.lr_scheduler.LRScheduler
-    ) -> float:
+    def _train_epoch(self, epoch: int, model: nn.Module, progression: Progression) -> float:
         self.network.train()
-        frames, targets = self.splits["train"].frames, torch.from_numpy(self.splits["train"].targets)
-        batches = _split_batches(self._draw_balanced(targets), self.config.batch)
+        split = self.splits["train"]
+        targets = torch.from_numpy(split.targets)
         size = early_size(self.config.size) if epoch <= self.config.epochs // 2 else self.config.size
-        losses: list[float] = []
-        right = seen = 0
+        total = torch.zeros(3, device=self.workers.device)  # loss, right answers, photos
         with Progress(f"epoch {epoch}/{self.config.epochs} at {size} px", len(targets), "photos") as progress:
-            for rows in batches:
-                batch = torch.from_numpy(frames[rows.numpy()]).to(self.device)
-                images = augment_frames(batch, size, self.config.augmentation, self._generator)
-                truth = targets[rows].to(self.device)
+            for step, rows in enumerate(self._split_epoch(draw_balanced(targets, self._generator))):
+                draws = draw_augmentation(len(rows), self.config.augmentation, self._generator)
+                share = self.workers.share(len(rows))
+                own = rows[share]
+                frames = torch.from_numpy(split.take(own.numpy())).to(self.workers.device)
+                images = prepare(augment_frames(frames, size, draws.take(share)))
+                truth = targets[own].to(self.workers.device)
                 with self.precision.autocast():
-                    logits = self.network(normalise(images)).float()
-                    loss = self._criterion(logits, truth)
-                optimizer.zero_grad()
-                self.precision.scaler.scale(loss).backward()
-                self.precision.scaler.step(optimizer)
-                self.precision.scaler.update()
-                schedule.step()
-                losses.append(loss.item())
-                right, seen = right + int((logits.argmax(1) == truth).sum()), seen + len(rows)
-                progress.advance(len(rows), f"loss {np.mean(losses[-20:]):.3f}  accuracy {right / seen:.1%}")
-        return float(np.mean(losses))
+                    logits = model(images).float()
+                loss = self._criterion(logits, truth)
+                self._step(loss * (self.workers.count / len(rows)), progression)
+                right = (logits.argmax(1) == truth).sum()
+                total += torch.stack([loss.detach(), right.float(), right.new_tensor(len(own)).float()])
+                note = _format_note(total, epoch) if step % 10 == 0 else ""
+                progress.advance(len(rows), note)
+        _format_note(total, epoch)
+        loss_sum, _, count = self.workers.sum(total).tolist()
+        return loss_sum / count
 
-    def predict(self, frames: npt.NDArray[np.uint8], *, exact: bool = False) -> npt.NDArray[np.floating]:
-        """Logits float (N, C) of frames uint8 (N, S, S, 3) BGR; exact: in FP32, as reported numbers are."""
-        self.network.eval()
-        parts: list[Tensor] = []
-        with torch.inference_mode():
-            for batch in _iterate_frames(frames, 64):
-                with torch.autocast(self.device.type, enabled=False) if exact else self.precision.autocast():
-                    parts.append(self.network(normalise(batch.to(self.device))).float().cpu())
-        return torch.cat(parts).numpy()
+    def _step(self, loss: Tensor, progression: Progression) -> None:
+        """One step of the optimizer.  loss: this worker's part of the batch's mean, times the number of workers."""
+        progression.optimizer.zero_grad()
+        progression.scaler.scale(loss).backward()
+        progression.scaler.step(progression.optimizer)
+        progression.scaler.update()
+        progression.schedule.step()
+        if isinstance(progression.average, AveragedModel):
+            progression.average.update_parameters(self.network)
 
-    def _compute_features(self, split: SplitFrames, title: str) -> Tensor:
-        self.network.eval()
-        parts: list[Tensor] = []
-        batches = math.ceil(len(split.frames) / 64)
-        with torch.inference_mode():
-            for batch in track(_iterate_frames(split.frames, 64), f"features of {title}", batches, "batches"):
-                with self.precision.autocast():
-                    parts.append(self.network.features(normalise(batch.to(self.device))).mean(dim=(2, 3)).float().cpu())
-        return torch.cat(parts).clone()
+    def _split_epoch(self, rows: Tensor) -> list[Tensor]:
+        return split_batches(rows, self.config.batch, least=2 * self.workers.count)
 
-    def _draw_balanced(self, targets: Tensor) -> Tensor:
-        """Draw an epoch's photos with replacement, rare poses oftener: weight 1 / sqrt(photos of the pose)."""
-        counts = torch.bincount(targets).clamp(min=1).float()
-        return torch.multinomial(counts.rsqrt()[targets], len(targets), True, generator=self._generator)
+    def _is_stale(self, epoch: int) -> bool:
+        """Early stopping.  In the first half the rate is still high and the validation loss says little."""
+        patience = self.config.patience
+        return 0 < patience <= epoch - max(self.best_epoch, self.config.epochs // 2)
 
-    def _keep_if_best(self, epoch: int, logits: npt.NDArray[np.floating], loss: float | None, seconds: float) -> None:
+    def _end_epoch(
+        self,
+        epoch: int,
+        network: PoseNetwork,
+        logits: npt.NDArray[np.floating] | None,
+        loss: float | None,
+        rate: float,
+        seconds: float,
+    ) -> None:
         """Log the epoch and save the weights if validation NLL fell: it sees confidence, where accuracy is coarse."""
-        targets = self.splits["validation"].targets
-        nll = measure_nll(logits, targets)
-        answers = logits.argmax(axis=1)
-        row: dict[str, object] = {
-            "epoch": epoch,
-            "train_loss": "" if loss is None else round(loss, 5),
-            "validation_nll": round(nll, 5),
-            "validation_accuracy": round(measure_accuracy(answers, targets).value, 5),
-            "validation_mean_recall": round(float(np.nanmean(measure_recalls(answers, targets, logits.shape[1]))), 5),
-            "seconds": round(seconds, 2),
-        }
-        if nll < self._best_nll:
+        targets = self.splits["validation"].targets if logits is not None else None
+        row = describe_epoch(epoch, loss, logits, targets, rate, seconds)
+        nll = math.inf if logits is None else float(row["validation_nll"])
+        self._done_epochs = epoch
+        if logits is None or nll < self._best_nll:
             self._best_nll, self.best_epoch = nll, epoch
-            save_weights(self.network, self.folder / "weights.safetensors")
-        self._log.append(row)
-        with (self.folder / "log.csv").open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(row), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(self._log)
+            if self.workers.is_first:
+                save_weights(network, self.folder / WEIGHTS)
+        self._log.add(row)
+
+    def _save_checkpoint(self, progression: Progression) -> None:
+        state = {
+            "epoch": self._done_epochs,
+            "best_epoch": self.best_epoch,
+            "best_nll": self._best_nll,
+            "log": self._log.rows,
+            "notes": self.notes,
+        }
+        save_checkpoint(self.folder / CHECKPOINT, progression, state)
 
 
 def early_size(size: int) -> int:
@@ -217,14 +237,15 @@ def early_size(size: int) -> int:
     return max(32, size * 5 // 7 // 32 * 32)
 
 
-def _split_batches(rows: Tensor, batch: int) -> list[Tensor]:
-    """Cut into batches; a last batch of one joins its neighbour, since batch norm (--weights none) needs two."""
-    parts = list(torch.split(rows, batch))
-    if len(parts) > 1 and len(parts[-1]) == 1:
-        parts[-2:] = [torch.cat(parts[-2:])]
-    return parts
+def _format_note(total: Tensor, epoch: int) -> str:
+    loss, right, count = total.tolist()
+    if not math.isfinite(loss):
+        raise RunError(f"the loss became {loss} in epoch {epoch}; train with a lower --rate (yoga-train lr-find)")
+    return f"loss {loss / count:.3f}  accuracy {right / count:.1%}"
 
 
-def _iterate_frames(frames: npt.NDArray[np.uint8], batch: int) -> Iterator[Tensor]:
-    for start in range(0, len(frames), batch):
-        yield torch.from_numpy(np.ascontiguousarray(frames[start : start + batch]))
+def _unwrap(average: nn.Module) -> PoseNetwork:
+    assert isinstance(average, AveragedModel)
+    network = average.module
+    assert isinstance(network, PoseNetwork)
+    return network

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import json
 import logging
 import platform
 import shutil
@@ -11,6 +11,7 @@ from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,68 +24,125 @@ from ..calibration.metrics import (
     measure_accuracy,
     measure_recalls,
 )
-from ..calibration.runs import SPLITS, RunPhoto, write_run_photos
-from ..runtime.errors import DeviceError, OutputError, RunError
+from ..calibration.runs import SPLITS
+from ..runtime.errors import DeviceError, OptionError
 from ..runtime.files import write_json
 from ..runtime.probabilities import softmax
+from .checkpoint import CHECKPOINT
 from .confusion_plot import plot_confusion
-from .fit import FitConfig, Fitter, SplitFrames
-from .network import ARCH, build_network, load_network
-from .photo_folder import PhotoSet, list_poses, read_photos
-from .predictions import PREDICTIONS, write_predictions
-from .splitting import group_photos, split_groups
+from .fit import WEIGHTS, Fitter
+from .fit_config import FitConfig, SplitFrames
+from .folds import predict_out_of_fold, remove_folds
+from .head import Features, compute_both
+from .network import build_network, load_network
+from .photo_folder import PhotoSet, list_poses
+from .predictions import FOLDS, PREDICTIONS, write_predictions
+from .run_folder import check_run_folder, describe_change, make_run_folder
+from .splitting import assign_folds
+from .training_data import TrainingData, read_training_data, split_frames
+from .workers import join_workers
 
 log = logging.getLogger(__name__)
 
 
-def fit_run(photo_folder: Path, folder: Path, config: FitConfig) -> dict[str, object]:
-    """Train on a folder per pose and write the run.  Returns run.json's content.  Raises YogaLiveError."""
-    _check_run_folder(folder)
-    device = choose_device(config.device)
-    torch.manual_seed(config.seed)
-    network = build_network(len(list_poses(photo_folder)), config.weights)  # first: a wrong file shows at once
-    photo_set = read_photos(photo_folder, config.size)
-    groups = group_photos(photo_set.photos)
-    splits = split_groups(photo_set.photos, groups, config.seed, config.train_only)
+def fit_run(photo_folder: Path, folder: Path, config: FitConfig, *, resume: bool = False) -> dict[str, Any]:
+    """Train on a folder per pose and write the run.  Returns run.json's content.  Raises YogaLiveError.
 
-    try:
-        (folder / "report").mkdir(parents=True)
-    except OSError as error:
-        raise OutputError(f"the run folder {folder} can't be made: {error.strerror}; choose another place") from error
-    _write_photos(folder, photo_set, groups, splits)
-    frames = _split_frames(photo_set, splits)
-    fitter = Fitter(network, frames, config, device, folder)
-    log.info("%s on %s, %s", _describe(photo_set, groups, splits), device, fitter.precision.name)
+    resume: go on where an earlier call with the same photos and configuration was stopped, however that happened.
+    """
+    finished = check_run_folder(folder, config, resume=resume)
+    with join_workers(choose_device(config.device)) as workers:
+        torch.manual_seed(config.seed)
+        classes = len(list_poses(photo_folder))
+        network = build_network(classes, config.weights, config.arch)  # first: a wrong file shows at once
+        data = read_training_data(photo_folder, config, workers)
+        if workers.is_first:
+            make_run_folder(folder, data)
+        workers.wait()
+        fitter = Fitter(network, split_frames(data), config, workers, folder)
+        log.info("%s on %s, %s", data.describe(), workers.device, fitter.precision.name)
+        started_s = time.monotonic()
+        features = _compute_all(fitter, data) if config.folds else None
+        content = finished or _fit(fitter, data, features, started_s)
+        if features is not None and not content["metrics"]["interrupted"]:
+            _answer_out_of_fold(fitter, data, features)
+    return content
 
-    started_s = time.monotonic()
-    try:
-        frozen_logits = fitter.fit_head()
-    except BaseException:
-        shutil.rmtree(folder)  # nothing was learned yet
-        raise
-    frozen_seconds = time.monotonic() - started_s
+
+def _compute_all(fitter: Fitter, data: TrainingData) -> Features:
+    """Features of every photo from the starting weights, for the kept network and all folds."""
+    everything = SplitFrames(data.photo_set.frames, data.targets)
+    return compute_both(fitter.network, everything, fitter.precision, fitter.workers, "features")
+
+
+def _fit(fitter: Fitter, data: TrainingData, features: Features | None, started_s: float) -> dict[str, Any]:
+    """Both phases, then the numbers.  Returns run.json's content."""
+    folder, workers, labels, test = fitter.folder, fitter.workers, data.photo_set.labels, fitter.splits["test"]
+    config = json.loads(json.dumps(asdict(fitter.config)))
+    if not fitter.resume():
+        _fit_frozen(fitter, data, features, started_s)
+        fitter.notes["config"] = config
+    elif fitter.notes["config"] != config:
+        raise OptionError(describe_change(fitter.notes["config"], fitter.config))
+    else:
+        started_s -= fitter.notes["frozen"]["seconds"] + sum(float(row["seconds"]) for row in fitter.log_rows)
     interrupted = False
     try:
         fitter.fit_all()
     except KeyboardInterrupt:
         interrupted = True
-        log.warning("stopped by Ctrl-C; the best epoch so far (%d) is kept", fitter.best_epoch)
-    total_seconds = time.monotonic() - started_s
-
-    fitter.network = load_network(folder / "weights.safetensors", len(photo_set.labels)).to(device)
-    test = frames["test"]
-    logits = fitter.predict(test.frames, exact=True)
-    _write_predictions(folder, photo_set, splits, fitter, logits)
+        log.warning("stopped by Ctrl-C; the best epoch so far (%d) is kept, --resume goes on", fitter.best_epoch)
+    seconds = {"seconds": round(time.monotonic() - started_s, 1)}
+    workers.wait()
+    fitter.network = load_network(folder / WEIGHTS, len(labels)).to(workers.device)
+    logits = _predict_all(fitter, data)
     metrics = {
-        "frozen": _summarise(frozen_logits, test.targets, photo_set.labels) | {"seconds": round(frozen_seconds, 1)},
-        "test": _summarise(logits, test.targets, photo_set.labels) | {"seconds": round(total_seconds, 1)},
+        "frozen": fitter.notes["frozen"],
+        "test": summarise(logits[data.rows("test")], test.targets, labels) | seconds,
         "best_epoch": fitter.best_epoch,
         "interrupted": interrupted,
     }
-    _plot_test(folder, logits, test.targets, photo_set.labels)
-    content = _describe_run(photo_set, config, fitter, metrics)
-    write_json(folder / "run.json", content)
+    content = _describe_run(data.photo_set, fitter, metrics)
+    if workers.is_first:
+        paths = [photo.path for photo in data.photo_set.photos]
+        write_predictions(folder / PREDICTIONS, paths, labels, softmax(logits))
+        _plot_test(folder, logits[data.rows("test")], test.targets, labels)
+        write_json(folder / "run.json", content)
+        if not interrupted:
+            (folder / CHECKPOINT).unlink(missing_ok=True)
     return content
+
+
+def _fit_frozen(fitter: Fitter, data: TrainingData, features: Features | None, started_s: float) -> None:
+    try:
+        logits = fitter.fit_head(features and {name: features.take(data.rows(name)) for name in SPLITS})
+    except BaseException:
+        if fitter.workers.is_first:
+            shutil.rmtree(fitter.folder)  # nothing was learned yet
+        raise
+    frozen = summarise(logits["test"], fitter.splits["test"].targets, data.photo_set.labels)
+    fitter.notes["frozen"] = frozen | {"seconds": round(time.monotonic() - started_s, 1)}
+
+
+def _predict_all(fitter: Fitter, data: TrainingData) -> npt.NDArray[np.floating]:
+    """What the kept network answers for every photo; test photos exactly as they are reported."""
+    logits = np.empty((len(data.targets), len(data.photo_set.labels)))
+    for name, split in fitter.splits.items():
+        logits[data.rows(name)] = fitter.predict(split, exact=name == "test")
+    return logits
+
+
+def _answer_out_of_fold(fitter: Fitter, data: TrainingData, features: Features) -> None:
+    config, photos = fitter.config, data.photo_set.photos
+    if (fitter.folder / FOLDS).exists():
+        return
+    folds = assign_folds(photos, data.groups, config.folds, config.seed)
+    probabilities = predict_out_of_fold(
+        data.photo_set, data.targets, folds, config, fitter.workers, fitter.folder, features
+    )
+    if fitter.workers.is_first:
+        write_predictions(fitter.folder / FOLDS, [p.path for p in photos], data.photo_set.labels, probabilities)
+        remove_folds(fitter.folder)
 
 
 def choose_device(name: str) -> torch.device:
@@ -106,66 +164,10 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def _check_run_folder(folder: Path) -> None:
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise OutputError(f"{folder} exists already; give the run another name with --to")
-
-
-def _write_photos(folder: Path, photo_set: PhotoSet, groups: npt.NDArray[np.int64], splits: list[str]) -> None:
-    rows = [
-        RunPhoto(photo.path, photo.sha256, photo.pose, int(group), split)
-        for photo, group, split in zip(photo_set.photos, groups, splits, strict=True)
-    ]
-    write_run_photos(folder / "photos.csv", rows)
-    if photo_set.broken:
-        with (folder / "skipped.csv").open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerows([("path", "reason"), *photo_set.broken])
-        log.warning(
-            "%d files are no readable photos and were skipped; see %s",
-            len(photo_set.broken),
-            folder / "skipped.csv",
-        )
-    poses_of: dict[int, set[str]] = {}
-    for row in rows:
-        poses_of.setdefault(row.group, set()).add(row.pose)
-    crossing = sum(len(poses) > 1 for poses in poses_of.values())
-    if crossing:
-        log.warning("%d groups of near-duplicates lie under several poses (label errors?); see photos.csv", crossing)
-
-
-def _split_frames(photo_set: PhotoSet, splits: list[str]) -> dict[str, SplitFrames]:
-    index = {label: number for number, label in enumerate(photo_set.labels)}
-    targets = np.array([index[photo.pose] for photo in photo_set.photos], dtype=np.int64)
-    of = np.array(splits)
-    frames = {name: SplitFrames(photo_set.frames[of == name], targets[of == name]) for name in SPLITS}
-    for name, split in frames.items():
-        if not len(split.targets):
-            raise RunError(f"no photo is left for {name}; add more photos")
-    return frames
-
-
-def _write_predictions(
-    folder: Path, photo_set: PhotoSet, splits: list[str], fitter: Fitter, test_logits: npt.NDArray[np.floating]
-) -> None:
-    """Write what the kept network answers for every photo; test photos exactly as they are reported."""
-    of = np.array(splits)
-    logits = np.empty((len(of), len(photo_set.labels)))
-    logits[of == "test"] = test_logits
-    logits[of != "test"] = fitter.predict(photo_set.frames[of != "test"])
-    paths = [photo.path for photo in photo_set.photos]
-    write_predictions(folder / PREDICTIONS, paths, photo_set.labels, softmax(logits))
-
-
-def _describe(photo_set: PhotoSet, groups: npt.NDArray[np.int64], splits: list[str]) -> str:
-    counts = ", ".join(f"{splits.count(name)} {name}" for name in SPLITS)
-    found = f"{len(photo_set.photos)} photos of {len(photo_set.labels)} classes in {len(set(groups.tolist()))} groups"
-    return f"{found}: {counts}"
-
-
-def _summarise(
+def summarise(
     logits: npt.NDArray[np.floating], targets: npt.NDArray[np.int64], labels: tuple[str, ...]
-) -> dict[str, object]:
+) -> dict[str, Any]:
+    """The numbers of run.json.  logits: float (N, C); targets: int (N,)."""
     answers = logits.argmax(axis=1)
     accuracy: Accuracy = measure_accuracy(answers, targets)
     recalls = measure_recalls(answers, targets, len(labels))
@@ -189,16 +191,15 @@ def _plot_test(
     plot_confusion(count_confusions(answers, targets, len(labels)), labels, title, folder / "report" / "confusion.png")
 
 
-def _describe_run(
-    photo_set: PhotoSet, config: FitConfig, fitter: Fitter, metrics: dict[str, object]
-) -> dict[str, object]:
+def _describe_run(photo_set: PhotoSet, fitter: Fitter, metrics: dict[str, Any]) -> dict[str, Any]:
     packages = ("yoga-live", "torch", "torchvision", "numpy")
     return {
-        "arch": ARCH,
+        "arch": fitter.config.arch,
         "labels": list(photo_set.labels),
         "photo_folder": str(photo_set.folder.resolve()),
-        "config": asdict(config),
+        "config": asdict(fitter.config),
         "precision": fitter.precision.name,
+        "devices": fitter.workers.count,
         "metrics": metrics,
         "versions": {name: _version_of(name) for name in packages} | {"python": platform.python_version()},
         "finished_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 import torchvision
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
@@ -19,21 +19,22 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 """RGB mean and standard deviation that torchvision's weights were trained with (He et al. recipe)."""
 
-ARCH = "resnet34"
+ARCHS = ("resnet18", "resnet34", "resnet50")
+ARCH = "resnet34"  # unless another is asked for
 
 
 class PoseNetwork(nn.Module):
-    """ResNet-34 for poses.  State names are torchvision's own, so other tools read the weights too."""
+    """A ResNet for poses.  State names are torchvision's own, so other tools read the weights too."""
 
-    freeze_norm = True
+    freeze_norm, arch = True, ARCH
 
-    def __init__(self, classes: int, *, freeze_norm: bool = True) -> None:
+    def __init__(self, classes: int, *, freeze_norm: bool = True, arch: str = ARCH) -> None:
         super().__init__()
-        self.freeze_norm = freeze_norm
-        self.resnet = torchvision.models.resnet34(weights=None, num_classes=classes)
+        self.freeze_norm, self.arch = freeze_norm, arch
+        self.resnet: torchvision.models.ResNet = getattr(torchvision.models, arch)(weights=None, num_classes=classes)
 
     def features(self, images: Tensor) -> Tensor:
-        """Feature maps, float (N, 512, h, w).  images: normalised RGB float (N, 3, S, S)."""
+        """Feature maps, float (N, 512, h, w), 2048 in a ResNet-50.  images: normalised RGB float (N, 3, S, S)."""
         net = self.resnet
         x = net.maxpool(net.relu(net.bn1(net.conv1(images))))
         return net.layer4(net.layer3(net.layer2(net.layer1(x))))
@@ -74,16 +75,16 @@ class PoseNetwork(nn.Module):
         ]
 
 
-def build_network(classes: int, weights: str) -> PoseNetwork:
+def build_network(classes: int, weights: str, arch: str = ARCH) -> PoseNetwork:
     """Build the network and load its starting weights.
 
     weights: `imagenet` (torchvision's IMAGENET1K_V1, downloaded once), `none` (random), or a .safetensors or .pth
     file with torchvision's names; a head of another size in it is left aside.  Raises ModelError.
     """
-    network = PoseNetwork(classes, freeze_norm=weights != "none")
+    network = PoseNetwork(classes, freeze_norm=weights != "none", arch=arch)
     if weights == "none":
         return network
-    state = _download_imagenet() if weights == "imagenet" else _read_state(Path(weights))
+    state = _download_imagenet(arch) if weights == "imagenet" else _read_state(Path(weights))
     wanted = network.resnet.state_dict()
     state = {
         name: tensor
@@ -93,12 +94,12 @@ def build_network(classes: int, weights: str) -> PoseNetwork:
     try:
         missing, unexpected = network.resnet.load_state_dict(state, strict=False)
     except RuntimeError as error:  # right names, wrong shapes
-        raise ModelError(f"--weights {weights} is not a torchvision {ARCH}: {_last_line(error)}") from error
+        raise ModelError(f"--weights {weights} is not a torchvision {arch}: {_last_line(error)}") from error
     missing = [name for name in missing if not name.startswith("fc.") and "num_batches_tracked" not in name]
     if missing or unexpected:
         odd = (missing + unexpected)[0]
         raise ModelError(
-            f"--weights {weights} is not a torchvision {ARCH}: {len(missing)} tensors missing, "
+            f"--weights {weights} is not a torchvision {arch}: {len(missing)} tensors missing, "
             f"{len(unexpected)} unexpected, such as {odd!r}"
         )
     return network
@@ -125,8 +126,8 @@ def _last_line(error: Exception) -> str:
     return str(error).strip().rpartition("\n")[2].strip()
 
 
-def _download_imagenet() -> dict[str, Tensor]:
-    weights = torchvision.models.ResNet34_Weights.IMAGENET1K_V1
+def _download_imagenet(arch: str) -> dict[str, Tensor]:
+    weights = torchvision.models.get_model_weights(arch)["IMAGENET1K_V1"]
     try:
         return dict(weights.get_state_dict(progress=True, check_hash=True))
     except (OSError, RuntimeError) as error:
@@ -144,19 +145,24 @@ def save_weights(network: PoseNetwork, path: Path) -> None:
 
     state = {name: tensor.detach().float().cpu().contiguous() for name, tensor in network.resnet.state_dict().items()}
     with write_then_rename(path) as temporary:
-        save_file(state, temporary, metadata={"arch": ARCH})
+        save_file(state, temporary, metadata={"arch": network.arch})
 
 
 def load_network(path: Path, classes: int) -> PoseNetwork:
-    """Read a run's weights, head included.  Raises ModelError."""
+    """Read a run's weights, head included, as the network that the file says it is.  Raises ModelError."""
     if not path.is_file():
         raise ModelError(f"{path} is missing; the run has no weights yet")
-    network = PoseNetwork(classes)
+    arch = ARCH
     try:
+        with safe_open(path, "pt") as file:
+            arch = (file.metadata() or {}).get("arch", ARCH)
+        if arch not in ARCHS:
+            raise ModelError(f"{path} holds a {arch!r}; this version knows {', '.join(ARCHS)}")
+        network = PoseNetwork(classes, arch=arch)
         network.resnet.load_state_dict(load_file(path))
     except (SafetensorError, RuntimeError) as error:
         raise ModelError(
-            f"{path} can't be read as a {ARCH} of {classes} classes ({_last_line(error)}); train again"
+            f"{path} can't be read as a {arch} of {classes} classes ({_last_line(error)}); train again"
         ) from error
     return network.eval()
 
@@ -167,3 +173,8 @@ def normalise(frames: Tensor) -> Tensor:
     mean = torch.tensor(IMAGENET_MEAN, device=frames.device).view(1, 3, 1, 1) * 255
     std = torch.tensor(IMAGENET_STD, device=frames.device).view(1, 3, 1, 1) * 255
     return (rgb - mean) / std
+
+
+def prepare(frames: Tensor) -> Tensor:
+    """Normalise for training: channels last in memory, which convolutions on CPUs and tensor cores are faster with."""
+    return normalise(frames).contiguous(memory_format=torch.channels_last)

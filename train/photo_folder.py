@@ -1,8 +1,9 @@
-"""Reading a folder per pose: every photo decoded and letterboxed once, broken ones listed, never fatal."""
+"""Reading a folder per pose: every photo decoded and letterboxed once and for all; broken ones listed, never fatal."""
 
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,7 +18,11 @@ from ..runtime.errors import PhotoError, RunError
 from ..runtime.photos import decode_photo, read_size_wh
 from ..runtime.preprocess import Frame, letterbox
 from ..runtime.progress import Progress
+from .frame_cache import UNREADABLE, Found, FrameCache, drop_unused_caches
 
+log = logging.getLogger(__name__)
+HASH_SIDE = 224
+"""Least side that photos are decoded at to be hashed: at another a bit may flip, and splits would depend on --size."""
 AHEAD = 256  # photos decoded before the reader takes them: at 224 pixels 39 MB
 
 
@@ -38,7 +43,7 @@ class Photo:
 
 @dataclass(frozen=True)
 class PhotoSet:
-    """All photos of a folder, decoded.  frames: uint8 (N, S, S, 3) BGR in the order of `photos`."""
+    """All photos of a folder.  frames: uint8 (N, S, S, 3) BGR in the order of `photos`, on disk if they are cached."""
 
     folder: Path
     labels: tuple[str, ...]
@@ -81,62 +86,106 @@ def list_files(folder: Path, labels: tuple[str, ...]) -> list[tuple[str, Path]]:
     ]
 
 
-def read_photos(folder: Path, size: int) -> PhotoSet:
-    """Decode every file below the pose folders.  Raises RunError if it is no folder per pose, or one is empty."""
+def read_photos(folder: Path, size: int, *, cached: bool = True) -> PhotoSet:
+    """Read every file below the pose folders, decoding only what the cache does not hold yet.
+
+    Raises RunError if it is no folder per pose, or a pose has no readable photo.
+    """
     labels = list_poses(folder)
-    files = list_files(folder, labels)
-    photos: list[Photo] = []
-    broken: list[tuple[str, str]] = []
-    frames = np.empty((len(files), size, size, 3), np.uint8)
-    for path, result in _read_files(folder, files, size):
-        if isinstance(result, PhotoError):
-            broken.append((path, str(result)))
-            continue
-        photo, frames[len(photos)] = result
-        photos.append(photo)
+    files = _name_files(folder, labels)
+    found, frames = _read_through_cache(folder, files, size) if cached else _read_into_memory(files, size)
+    photos, broken = _sort_out(files, found)
     for pose in labels:
         if not any(photo.pose == pose for photo in photos):
             raise RunError(f"{folder / pose} holds no readable photo; add some, or take the folder away")
-    return PhotoSet(folder, labels, tuple(photos), frames[: len(photos)], tuple(broken))
+    return PhotoSet(folder, labels, photos, frames, broken)
+
+
+def _read_through_cache(folder: Path, files: list[tuple[str, Path]], size: int) -> tuple[list[Found], Frame]:
+    drop_unused_caches()
+    cache = FrameCache(folder, size)
+    if not cache.covers(files):
+        results: list[tuple[str, Path, Found, Frame | None]] = []
+        try:
+            for _ in cache.replace(_keep_facts(_read_files(files, size, cache), results)):
+                pass
+        except OSError as error:
+            log.warning("decoded photos can't be kept for the next run: %s", error)
+            return _read_into_memory(files, size)
+        return [found for _, _, found, _ in results], cache.frames
+    known = [cache.find(name, path) for name, path in files]
+    return [item[0] for item in known if item], cache.frames
+
+
+def _keep_facts(
+    items: Iterator[tuple[str, Path, Found, Frame | None]], kept: list[tuple[str, Path, Found, Frame | None]]
+) -> Iterator[tuple[str, Path, Found, Frame | None]]:
+    for name, path, found, frame in items:
+        kept.append((name, path, found, None))
+        yield name, path, found, frame
+
+
+def _read_into_memory(files: list[tuple[str, Path]], size: int) -> tuple[list[Found], Frame]:
+    found: list[Found] = []
+    frames = np.empty((len(files), size, size, 3), np.uint8)
+    count = 0
+    for _, _, facts, frame in _read_files(files, size, None):
+        found.append(facts)
+        if frame is not None:
+            frames[count] = frame
+            count += 1
+    return found, frames[:count]
 
 
 def inspect_photos(folder: Path, size: int) -> PhotoList:
     """Decode every file below the pose folders, and keep what was found out.  Raises RunError."""
     labels = list_poses(folder, least=1)
-    results = list(
-        (path, result if isinstance(result, PhotoError) else result[0])
-        for path, result in _read_files(folder, list_files(folder, labels), size)
+    files = _name_files(folder, labels)
+    return PhotoList(folder, labels, *_sort_out(files, [found for _, _, found, _ in _read_files(files, size, None)]))
+
+
+def _name_files(folder: Path, labels: tuple[str, ...]) -> list[tuple[str, Path]]:
+    """Every file with its path in the folder, which begins with its pose."""
+    return [(path.relative_to(folder).as_posix(), path) for _, path in list_files(folder, labels)]
+
+
+def _sort_out(
+    files: list[tuple[str, Path]], found: list[Found]
+) -> tuple[tuple[Photo, ...], tuple[tuple[str, str], ...]]:
+    """The photos, and the broken files with the reason."""
+    photos = tuple(
+        Photo(name, name.partition("/")[0], facts.sha256, facts.phash, facts.mirror_phash, facts.size_wh)
+        for (name, _), facts in zip(files, found, strict=True)
+        if not facts.error
     )
-    photos = tuple(result for _, result in results if isinstance(result, Photo))
-    broken = tuple((path, str(result)) for path, result in results if isinstance(result, PhotoError))
-    return PhotoList(folder, labels, photos, broken)
+    broken = tuple((name, facts.error) for (name, _), facts in zip(files, found, strict=True) if facts.error)
+    return photos, broken
 
 
 def _read_files(
-    folder: Path, files: list[tuple[str, Path]], size: int
-) -> Iterator[tuple[str, tuple[Photo, Frame] | PhotoError]]:
-    """Decode in threads, a few photos ahead of the reader.  Yields relative paths and what came of them."""
+    files: list[tuple[str, Path]], size: int, cache: FrameCache | None
+) -> Iterator[tuple[str, Path, Found, Frame | None]]:
+    """Decode in threads, a few photos ahead of the reader, what the cache does not know."""
     with ThreadPoolExecutor() as pool, Progress("reading photos", len(files), "photos") as progress:
         for start in range(0, len(files), AHEAD):
             part = files[start : start + AHEAD]
-            results = pool.map(lambda item: _read_one(folder, item[0], item[1], size), part)
-            for (_, path), result in zip(part, results, strict=True):
-                yield path.relative_to(folder).as_posix(), result
+            results = pool.map(lambda item: (cache and cache.find(*item)) or _read_one(item[1], size), part)
+            for (name, path), (found, frame) in zip(part, results, strict=True):
+                yield name, path, found, frame
                 progress.advance()
 
 
-def _read_one(folder: Path, pose: str, path: Path, size: int) -> tuple[Photo, Frame] | PhotoError:
+def _read_one(path: Path, size: int) -> tuple[Found, Frame | None]:
     try:
         content = path.read_bytes()
         frame = decode_photo(content, min_side=size)
     except OSError as error:
-        return PhotoError(f"can't be read: {error.strerror}")
+        return Found(error=f"{UNREADABLE}: {error.strerror}"), None
     except PhotoError as error:
-        return error
-    phash, mirror_phash = hash_photo(frame)
+        return Found(error=str(error)), None
     digest = hashlib.sha256(content).hexdigest()
-    name, size_wh = path.relative_to(folder).as_posix(), read_size_wh(content)
-    return Photo(name, pose, digest, phash, mirror_phash, size_wh), letterbox(frame, size)
+    to_hash = frame if size == HASH_SIDE else decode_photo(content, min_side=HASH_SIDE)
+    return Found(digest, *hash_photo(to_hash), read_size_wh(content)), letterbox(frame, size)
 
 
 def hash_photo(frame_bgr: Frame) -> tuple[int, int]:

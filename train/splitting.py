@@ -100,6 +100,52 @@ def split_groups(
     return [splits[int(group)] for group in groups]
 
 
+def split_as_before(
+    photos: tuple[Photo, ...],
+    groups: npt.NDArray[np.int64],
+    before: dict[str, str],
+    seed: int,
+    train_only: str = "",
+) -> list[str]:
+    """Hold out what an earlier run held out, so that the two can be compared.  before: content hash -> split.
+
+    A group with a photo that was tested on is tested on again; other new photos train, unless their pose is new.
+    """
+    fresh = split_groups(photos, groups, seed, train_only)
+    known_poses = {photo.pose for photo in photos if photo.sha256 in before}
+    found: dict[int, set[str]] = defaultdict(set)
+    for photo, group, split in zip(photos, groups, fresh, strict=True):
+        found[int(group)].add(before.get(photo.sha256, "train" if photo.pose in known_poses else split))
+    order = ("test", "validation", "train")
+    return [min(found[int(group)], key=order.index) for group in groups]
+
+
+def assign_folds(
+    photos: tuple[Photo, ...], groups: npt.NDArray[np.int64], folds: int, seed: int
+) -> npt.NDArray[np.int64]:
+    """Give every photo its fold, int (N,) in 0 to folds - 1: whole groups, each pose spread evenly.
+
+    Raises RunError if a pose has fewer groups than there are folds: one network would never have seen it.
+    """
+    members: dict[int, list[int]] = defaultdict(list)
+    for index, group in enumerate(groups):
+        members[int(group)].append(index)
+    by_pose: dict[str, list[list[int]]] = defaultdict(list)
+    for indices in members.values():
+        by_pose[Counter(photos[i].pose for i in indices).most_common(1)[0][0]].append(indices)
+    rng = np.random.default_rng(seed)
+    result = np.zeros(len(photos), dtype=np.int64)
+    for pose, own in sorted(by_pose.items()):
+        if len(own) < folds:
+            raise RunError(f"pose {pose!r} has {len(own)} independent photos, too few for --folds {folds}; add more")
+        filled = rng.permutation(folds) / folds  # ties are broken at random: small poses don't all fill the first fold
+        for index in sorted(rng.permutation(len(own)), key=lambda i: -len(own[i])):
+            fold = int(filled.argmin())
+            result[own[index]] = fold
+            filled[fold] += len(own[index])
+    return result
+
+
 def _split_one_pose(own: list[int], members: dict[int, list[int]]) -> dict[int, str]:
     """Fill test, then validation, first come first served; the rest, and any huge group, trains.
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from yoga_live.runtime.preprocess import BAR_GREY
-from yoga_live.train.augmentation import Augmentation, augment_frames
+from yoga_live.train.augmentation import Augmentation, augment_frames, draw_augmentation
 
-IDENTITY = Augmentation(0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0)
+IDENTITY = Augmentation(0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 def draw_frames(count: int = 4, size: int = 48) -> torch.Tensor:
@@ -20,7 +20,8 @@ def draw_frames(count: int = 4, size: int = 48) -> torch.Tensor:
 
 
 def augment(frames: torch.Tensor, ranges: Augmentation, seed: int = 0, size: int | None = None) -> torch.Tensor:
-    return augment_frames(frames, size or frames.shape[1], ranges, torch.Generator().manual_seed(seed))
+    draws = draw_augmentation(len(frames), ranges, torch.Generator().manual_seed(seed))
+    return augment_frames(frames, size or frames.shape[1], draws)
 
 
 def test_identity_ranges_give_the_frames_back() -> None:
@@ -105,3 +106,30 @@ def test_each_photo_of_a_batch_gets_its_own_draw_and_the_input_is_left_alone() -
     images = augment(frames, Augmentation())
     assert not torch.equal(images[0], images[1])
     assert torch.equal(frames, before)
+
+
+def test_blur_smooths_a_photo_keeps_its_brightness_and_a_flat_one_as_it_is() -> None:
+    frames = draw_frames(6)
+    blurred = augment(frames, replace(IDENTITY, blur=1.0))
+    assert float(blurred.std()) < 0.95 * float(frames.float().std())
+    torch.testing.assert_close(blurred.mean(dim=(1, 2, 3)), frames.float().mean(dim=(1, 2, 3)), rtol=0.01, atol=1)
+    flat = torch.full((2, 32, 32, 3), 77, dtype=torch.uint8)
+    torch.testing.assert_close(augment(flat, replace(IDENTITY, blur=1.0)), flat.float(), rtol=0, atol=0.01)
+
+
+def test_a_random_background_surrounds_a_shrunk_photo_and_leaves_the_photo_alone() -> None:
+    frames = torch.zeros((2, 64, 64, 3), dtype=torch.uint8)
+    images = augment(frames, replace(IDENTITY, scale_low=0.5, scale_high=0.5, background=1.0))
+    assert float(images[:, 20:44, 20:44].max()) < 0.01
+    assert float(images[:, :12].std()) > 10 and not torch.equal(images[0, :12], images[1, :12])
+    same = augment(draw_frames(), replace(IDENTITY, background=1.0))
+    torch.testing.assert_close(same, draw_frames().float(), rtol=0, atol=0.01)
+
+
+def test_a_share_of_a_batch_is_augmented_as_it_would_be_in_the_whole() -> None:
+    frames = draw_frames(8)
+    everything = Augmentation(blur=0.5, background=0.5, erase=0.5)
+    draws = draw_augmentation(8, everything, torch.Generator().manual_seed(1))
+    whole = augment_frames(frames, 48, draws)
+    shares = [augment_frames(frames[rows], 48, draws.take(rows)) for rows in (slice(0, 3), slice(3, 8))]
+    torch.testing.assert_close(torch.cat(shares), whole)

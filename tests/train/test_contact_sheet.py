@@ -13,7 +13,7 @@ pytest.importorskip("torch")
 import torch
 
 from yoga_live.runtime.errors import RunError
-from yoga_live.train.augmentation import Augmentation, augment_frames
+from yoga_live.train.augmentation import Augmentation, augment_frames, draw_augmentation
 from yoga_live.train.contact_sheet import CAPTION, COLUMNS, augment_batch, draw_batch, write_contact_sheet
 from yoga_live.train.photo_folder import read_photos
 
@@ -49,7 +49,8 @@ def test_a_seed_gives_the_same_batch_and_another_seed_another(photos: Path) -> N
 
 def test_augmentation_is_that_of_a_training_step(photos: Path) -> None:
     frames, _ = draw_batch(photos, 8, 64, seed=0)
-    expected = augment_frames(torch.from_numpy(frames), 64, Augmentation(), torch.Generator().manual_seed(3))
+    draws = draw_augmentation(8, Augmentation(), torch.Generator().manual_seed(3))
+    expected = augment_frames(torch.from_numpy(frames), 64, draws)
     shown = augment_batch(frames, Augmentation(), seed=3)
     assert np.abs(shown - expected.numpy()).max() <= 0.5
     assert shown.dtype == np.uint8 and np.abs(shown.astype(int) - frames).mean() > 5

@@ -14,9 +14,14 @@ from torch import nn
 from torchvision.models.resnet import BasicBlock, ResNet
 
 from yoga_live.calibration.metrics import measure_accuracy, measure_nll
+from yoga_live.runtime.errors import RunError
 from yoga_live.train.augmentation import Augmentation
-from yoga_live.train.fit import FitConfig, Fitter, SplitFrames, early_size
+from yoga_live.train.checkpoint import Progression
+from yoga_live.train.fit import Fitter, early_size
+from yoga_live.train.fit_config import FitConfig, SplitFrames
+from yoga_live.train.head import draw_balanced
 from yoga_live.train.network import PoseNetwork
+from yoga_live.train.workers import Workers
 
 CLASSES, SIZE = 3, 32
 CONFIG = FitConfig("none", epochs_frozen=20, epochs=2, size=SIZE, batch=8, device="cpu")
@@ -38,10 +43,10 @@ class FailingFitter(Fitter):
 
     failing_epoch = 2
 
-    def _train_epoch(self, epoch: int, *args: torch.optim.Optimizer) -> float:  # type: ignore[override]
+    def _train_epoch(self, epoch: int, model: nn.Module, progression: Progression) -> float:
         if epoch == self.failing_epoch:
             raise KeyboardInterrupt
-        return super()._train_epoch(epoch, *args)  # type: ignore[arg-type]
+        return super()._train_epoch(epoch, model, progression)
 
 
 def draw_split(count: int, seed: int) -> SplitFrames:
@@ -59,7 +64,7 @@ SPLIT_FRAMES = {"train": draw_split(36, 0), "validation": draw_split(15, 1), "te
 def make_fitter(folder: Path, config: FitConfig = CONFIG, kind: type[Fitter] = Fitter) -> Fitter:
     torch.manual_seed(config.seed)
     folder.mkdir()
-    return kind(SmallNetwork(CLASSES), SPLIT_FRAMES, config, torch.device("cpu"), folder)
+    return kind(SmallNetwork(CLASSES), SPLIT_FRAMES, config, Workers(), folder)
 
 
 def copy_state(network: nn.Module) -> dict[str, torch.Tensor]:
@@ -74,7 +79,7 @@ def read_log(folder: Path) -> list[dict[str, str]]:
 def test_frozen_phase_moves_the_head_alone_and_beats_chance(tmp_path: Path) -> None:
     fitter = make_fitter(tmp_path / "run", replace(CONFIG, epochs_frozen=200))
     before = copy_state(fitter.network)
-    answers = fitter.fit_head().argmax(axis=1)
+    answers = fitter.fit_head()["test"].argmax(axis=1)
     after = fitter.network.state_dict()
     moved = {name for name, value in after.items() if not torch.equal(value, before[name])}
     assert moved == {"resnet.fc.weight", "resnet.fc.bias"}
@@ -83,8 +88,8 @@ def test_frozen_phase_moves_the_head_alone_and_beats_chance(tmp_path: Path) -> N
 
 def test_frozen_phase_reports_what_the_whole_network_then_answers(tmp_path: Path) -> None:
     fitter = make_fitter(tmp_path / "run")
-    logits = fitter.fit_head()
-    whole = fitter.predict(SPLIT_FRAMES["test"].frames, exact=True)
+    logits = fitter.fit_head()["test"]
+    whole = fitter.predict(SPLIT_FRAMES["test"], exact=True)
     np.testing.assert_allclose(logits, whole, rtol=0.05, atol=0.05)  # the cached features may be BF16
 
 
@@ -134,14 +139,14 @@ def test_weights_on_disk_are_those_of_the_epoch_with_the_least_validation_nll(tm
     assert fitter.best_epoch == int(best["epoch"])
     fitter.network.resnet.load_state_dict(load_file(tmp_path / "run" / "weights.safetensors"))
     validation = SPLIT_FRAMES["validation"]
-    nll = measure_nll(fitter.predict(validation.frames), validation.targets)
+    nll = measure_nll(fitter.predict(validation), validation.targets)
     assert nll == pytest.approx(float(best["validation_nll"]), rel=0.02, abs=0.01)
 
 
 def test_a_worse_epoch_leaves_the_saved_weights_alone(tmp_path: Path) -> None:
     fitter = make_fitter(tmp_path / "run", replace(CONFIG, epochs=1))
     sure = np.where(np.eye(CLASSES)[SPLIT_FRAMES["validation"].targets] > 0, 9.0, 0.0)
-    fitter._keep_if_best(0, sure, loss=None, seconds=0.0)
+    fitter._end_epoch(0, fitter.network, sure, loss=None, rate=0.0, seconds=0.0)
     saved = (tmp_path / "run" / "weights.safetensors").read_bytes()
     fitter.fit_all()
     assert fitter.best_epoch == 0 and len(read_log(tmp_path / "run")) == 2
@@ -173,16 +178,16 @@ def test_any_batch_size_trains_on_as_many_photos_as_there_are(tmp_path: Path, ba
 
 def test_predictions_do_not_depend_on_the_company_in_the_batch(tmp_path: Path) -> None:
     fitter = make_fitter(tmp_path / "run")
-    frames = SPLIT_FRAMES["test"].frames
-    together = fitter.predict(frames, exact=True)
-    alone = np.concatenate([fitter.predict(frames[i : i + 1], exact=True) for i in range(3)])
+    test = SPLIT_FRAMES["test"]
+    together = fitter.predict(test, exact=True)
+    one_each = [replace(test, targets=test.targets[i : i + 1], rows=np.array([i])) for i in range(3)]
+    alone = np.concatenate([fitter.predict(one, exact=True) for one in one_each])
     np.testing.assert_allclose(together[:3], alone, rtol=1e-4, atol=1e-4)
 
 
-def test_rare_poses_are_drawn_oftener_than_their_share(tmp_path: Path) -> None:
-    fitter = make_fitter(tmp_path / "run")
+def test_rare_poses_are_drawn_oftener_than_their_share() -> None:
     targets = torch.tensor([0] * 900 + [1] * 100)
-    drawn = targets[fitter._draw_balanced(targets)]
+    drawn = targets[draw_balanced(targets, torch.Generator().manual_seed(0))]
     assert len(drawn) == 1000
     assert 0.2 < float((drawn == 1).float().mean()) < 0.3  # sqrt weights: 10 of 40
 
@@ -193,3 +198,45 @@ def test_first_half_of_the_epochs_runs_smaller_but_never_under_32_pixels() -> No
 
 def test_the_configuration_carries_its_augmentation() -> None:
     assert FitConfig().augmentation == Augmentation() and FitConfig().train_only == ""
+
+
+def test_averaged_weights_are_kept_and_differ_from_the_last_steps(tmp_path: Path) -> None:
+    states = {}
+    for name, averaging in (("plain", 0.0), ("averaged", 2.0)):
+        fitter = make_fitter(tmp_path / name, replace(CONFIG, averaging=averaging))
+        fitter.splits = {"train": SPLIT_FRAMES["train"]}  # the last epoch is kept
+        fitter.fit_all()
+        states[name] = load_file(tmp_path / name / "weights.safetensors")
+        is_last = torch.equal(states[name]["fc.weight"], fitter.network.resnet.fc.weight)
+        assert is_last == (averaging == 0)
+    assert not torch.equal(states["plain"]["fc.weight"], states["averaged"]["fc.weight"])
+
+
+def test_early_stopping_waits_for_the_second_half_and_its_patience(tmp_path: Path) -> None:
+    config = replace(CONFIG, epochs=20, patience=3)
+    fitter = make_fitter(tmp_path / "run", config)
+    sure = np.where(np.eye(CLASSES)[SPLIT_FRAMES["validation"].targets] > 0, 9.0, 0.0)
+    fitter._end_epoch(0, fitter.network, sure, loss=None, rate=0.0, seconds=0.0)  # nothing will beat this
+    fitter.fit_all()
+    assert [row["epoch"] for row in read_log(tmp_path / "run")] == [str(epoch) for epoch in range(14)]  # 10 + 3
+
+
+def test_a_loss_that_breaks_is_an_error_that_names_the_rate(tmp_path: Path) -> None:
+    fitter = make_fitter(tmp_path / "run", replace(CONFIG, rate=1e18))
+    with pytest.raises(RunError, match=r"lower --rate \(yoga-train lr-find\)"):
+        fitter.fit_all()
+
+
+def test_the_event_file_holds_the_numbers_of_the_log(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    fitter = make_fitter(tmp_path / "run")
+    fitter.fit_head()
+    fitter.fit_all()
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
+    events.Reload()
+    log = read_log(tmp_path / "run")
+    for tag, column in (("train/loss", "train_loss"), ("validation/nll", "validation_nll"), ("rate", "rate")):
+        values = {str(event.step): event.value for event in events.Scalars(tag)}
+        expected = {row["epoch"]: float(row[column]) for row in log if row[column]}
+        assert values == pytest.approx(expected, rel=1e-4)

@@ -209,3 +209,30 @@ def test_random_weights_train_their_batch_norm() -> None:
     network = build_network(2, "none").train()
     norms = [module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
     assert norms and all(norm.training for norm in norms)
+
+
+@pytest.mark.parametrize(("arch", "features"), [("resnet18", 512), ("resnet50", 2048)])
+def test_other_sizes_of_resnet_train_map_and_come_back_as_what_they_are(
+    tmp_path: Path, arch: str, features: int
+) -> None:
+    network = PoseNetwork(3, arch=arch).eval()
+    images = torch.randn(2, 3, 64, 64)
+    with torch.inference_mode():
+        logits, maps = network.classify_features(network.features(images))
+        assert maps.shape == (2, 3, 2, 2) and network.resnet.fc.in_features == features
+        torch.testing.assert_close(logits, network(images))
+        save_weights(network, tmp_path / "weights.safetensors")
+        again = load_network(tmp_path / "weights.safetensors", 3)
+        assert again.arch == arch
+        torch.testing.assert_close(again(images), network(images), rtol=0, atol=0)
+
+
+def test_weights_of_another_size_of_resnet_are_refused_by_name(start_weights: Path) -> None:
+    with pytest.raises(ModelError, match="not a torchvision resnet50"):
+        build_network(2, str(start_weights), "resnet50")
+
+
+def test_a_runs_weights_of_an_unknown_network_are_refused(start_weights: Path, tmp_path: Path) -> None:
+    save_file(load_file(start_weights), tmp_path / "weights.safetensors", metadata={"arch": "resnet99"})
+    with pytest.raises(ModelError, match="resnet99"):
+        load_network(tmp_path / "weights.safetensors", 7)

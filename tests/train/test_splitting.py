@@ -11,7 +11,14 @@ from PIL import Image, ImageOps
 
 from yoga_live.runtime.errors import RunError
 from yoga_live.train.photo_folder import Photo, read_photos
-from yoga_live.train.splitting import HELD_OUT_SHARE, NEAR_BITS, group_photos, split_groups
+from yoga_live.train.splitting import (
+    HELD_OUT_SHARE,
+    NEAR_BITS,
+    assign_folds,
+    group_photos,
+    split_as_before,
+    split_groups,
+)
 
 SPLITS = {"train", "validation", "test"}
 
@@ -148,3 +155,34 @@ def test_photos_that_only_train_do_not_count_as_photos_to_hold_out() -> None:
     drawn = tuple(make_photo(p.pose, name="drawn__1.png") if p.pose == "tree" else p for p in photos)
     with pytest.raises(RunError, match="'tree' has 0 independent photos"):
         split_groups(drawn, groups, 0, "drawn__*")
+
+
+def test_folds_keep_groups_whole_and_spread_each_pose_evenly() -> None:
+    photos, groups = make_groups({"tree": [1] * 40 + [6, 4], "plank": [2] * 10, "none": [1] * 25})
+    folds = assign_folds(photos, groups, 5, seed=1)
+    for group in set(groups.tolist()):
+        assert len(set(folds[groups == group].tolist())) == 1
+    for pose in ("tree", "plank", "none"):
+        of_pose = [fold for photo, fold in zip(photos, folds.tolist(), strict=True) if photo.pose == pose]
+        counts = np.bincount(of_pose, minlength=5)
+        assert counts.min() > 0 and counts.max() - counts.min() <= 2, (pose, counts)
+    assert (assign_folds(photos, groups, 5, seed=1) == folds).all()
+    assert (assign_folds(photos, groups, 5, seed=2) != folds).any()
+
+
+def test_a_pose_with_fewer_groups_than_folds_is_refused_by_name() -> None:
+    photos, groups = make_groups({"tree": [1] * 10, "plank": [5, 1, 1]})
+    with pytest.raises(RunError, match=r"pose 'plank' has 3 independent photos, too few for --folds 5"):
+        assign_folds(photos, groups, 5, seed=0)
+
+
+def test_what_was_held_out_is_held_out_again_with_its_new_near_duplicates() -> None:
+    photos, groups = make_groups({"tree": [2] + [1] * 9, "plank": [1] * 10, "chair": [1] * 10})
+    photos = tuple(Photo(p.path, p.pose, f"content {i}", 0, 0) for i, p in enumerate(photos))
+    before = {photo.sha256: "train" for photo in photos if photo.pose != "chair"}
+    before |= {"content 1": "test", "content 3": "validation", "content 12": "test"}
+    del before["content 0"]  # new, and a near-duplicate of one that was tested on
+    splits = split_as_before(photos, groups, before, seed=0)
+    assert splits[0] == splits[1] == splits[12] == "test" and splits[3] == "validation"
+    assert {splits[i] for i in range(21) if i not in (0, 1, 3, 12)} == {"train"}
+    assert set(splits[21:]) == SPLITS  # a pose that the earlier run did not have is split as any

@@ -1,0 +1,66 @@
+"""The range test: what is suggested from a curve, and the command that draws it."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from yoga_live.train.command import main
+from yoga_live.train.lr_find import find_longest_fall, suggest_rate
+
+RATES = np.geomspace(1e-6, 1, 100)
+
+
+def test_the_suggestion_lies_on_the_fall_and_below_the_climb() -> None:
+    """Flat to 1e-4, falling to 1e-2, climbing after: as such curves are."""
+    logs = np.log10(RATES)
+    losses = np.interp(logs, [-6, -4, -2, 0], [1.5, 1.5, 0.3, 4.0])
+    test = suggest_rate(RATES, losses)
+    assert 1e-4 < test.suggestion < 1e-2
+    assert test.suggestion < test.limit == pytest.approx(1e-2, rel=0.2)
+
+
+def test_noise_does_not_move_the_suggestion_far() -> None:
+    logs = np.log10(RATES)
+    clean = np.interp(logs, [-6, -4, -2, 0], [1.5, 1.5, 0.3, 4.0])
+    for seed in range(5):
+        noisy = clean + np.random.default_rng(seed).normal(0, 0.02, 100)
+        assert 3e-5 < suggest_rate(RATES, noisy).suggestion < 1e-2
+
+
+def test_a_loss_that_never_falls_gets_a_tenth_of_the_rate_where_it_is_lowest() -> None:
+    test = suggest_rate(RATES, np.linspace(1, 3, 100))
+    assert test.suggestion == pytest.approx(1e-7) and test.limit == pytest.approx(1e-6)
+
+
+def test_the_longest_fall_may_skip_what_is_higher() -> None:
+    assert find_longest_fall(np.array([9.0, 10, 8, 8.5, 7, 1, 20])) == (0, 5)
+    assert find_longest_fall(np.array([1.0, 2, 3])) == (0, 0)
+
+
+def test_the_command_draws_a_plot_writes_its_numbers_and_names_the_option(
+    ask, drawn_photos: Path, start_weights: Path, tmp_path: Path
+) -> None:
+    arguments = [
+        *("lr-find", drawn_photos, "--to", tmp_path / "lr.png", "--weights", start_weights, "--epochs-frozen", 5),
+        *("--size", 32, "--batch", 8, "--steps", 30, "--device", "cpu"),
+    ]
+    answer = ask(main, *arguments)
+    assert answer.code == 0, answer.err
+    assert "suggested: --rate" in answer.out and "next: yoga-train fit" in answer.out
+    with Image.open(tmp_path / "lr.png") as picture:
+        assert picture.width > 400
+    with (tmp_path / "lr.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert 10 <= len(rows) <= 30 and float(rows[0]["rate"]) == pytest.approx(1e-6)
+    assert "exists already" in ask(main, *arguments).refusal()
+    assert ask(main, *arguments, "--force").code == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lr.csv", "lr.png"]
+
+
+def test_a_plot_of_an_unknown_kind_is_refused(ask, drawn_photos: Path, tmp_path: Path) -> None:
+    assert "a plot is .png" in ask(main, "lr-find", drawn_photos, "--to", tmp_path / "lr.txt").refusal()

@@ -1,0 +1,185 @@
+"""A training that is killed and goes on ends with the weights of one that was left alone."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from yoga_live.calibration.runs import load_run
+from yoga_live.runtime.errors import OptionError, OutputError, RunError
+from yoga_live.train.checkpoint import CHECKPOINT, load_notes
+from yoga_live.train.fit import Fitter
+from yoga_live.train.fit_config import FitConfig
+from yoga_live.train.fitting_run import fit_run
+from yoga_live.train.predictions import FOLDS, load_predictions
+
+CONFIG = FitConfig("none", epochs_frozen=2, epochs=3, size=32, batch=16, device="cpu", arch="resnet18")
+
+
+@pytest.fixture(scope="module")
+def photos(drawn_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("few") / "photos"
+    for pose in drawn_photos.iterdir():
+        (folder / pose.name).mkdir(parents=True)
+        for path in sorted(pose.iterdir())[:6]:
+            shutil.copy2(path, folder / pose.name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    fit_run(photos, folder, CONFIG)
+    return folder
+
+
+def assert_same_training(folder: Path, other: Path) -> None:
+    first, second = (load_file(run / "weights.safetensors") for run in (folder, other))
+    assert first.keys() == second.keys()
+    assert all(torch.equal(value, second[name]) for name, value in first.items())
+    logs = [[row.rsplit(",", 1)[0] for row in (run / "log.csv").read_text().splitlines()] for run in (folder, other)]
+    assert logs[0] == logs[1]  # but for the seconds
+    assert (folder / "predictions.csv").read_bytes() == (other / "predictions.csv").read_bytes()
+    assert not (folder / CHECKPOINT).exists() and load_run(folder).labels
+
+
+class CrashError(Exception):
+    """Stands for anything that ends a process."""
+
+
+@pytest.mark.parametrize("epoch", [1, 2, 3])
+def test_a_crash_in_any_epoch_is_made_good(
+    photos: Path, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epoch: int
+) -> None:
+    train = Fitter._train_epoch
+
+    def crash(self: Fitter, number: int, *args: object) -> float:
+        loss = train(self, number, *args)  # type: ignore[arg-type]
+        if number == epoch:
+            raise CrashError
+        return loss
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Fitter, "_train_epoch", crash)
+        with pytest.raises(CrashError):
+            fit_run(photos, tmp_path / "run", CONFIG)
+    assert not (tmp_path / "run" / "run.json").exists()
+    fit_run(photos, tmp_path / "run", CONFIG, resume=True)
+    assert_same_training(tmp_path / "run", undisturbed)
+
+
+@pytest.mark.slow
+def test_kill_9_at_any_moment_is_made_good(photos: Path, undisturbed: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    command = [
+        *(sys.executable, "-m", "yoga_live.train", "fit", str(photos), "--to", str(folder), "--resume"),
+        *("--weights", "none", "--epochs-frozen", "2", "--epochs", "3", "--size", "32", "--batch", "16"),
+        *("--device", "cpu", "--arch", "resnet18"),
+    ]
+    waits_for = [folder / "photos.csv", folder / CHECKPOINT, None]
+    for path in waits_for:
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        if path is not None:
+            while not path.exists() and process.poll() is None:
+                time.sleep(0.01)
+            process.send_signal(signal.SIGKILL)
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == (0 if path is None else -signal.SIGKILL), errors
+    assert_same_training(folder, undisturbed)
+
+
+def test_ctrl_c_keeps_the_checkpoint_and_the_run_can_go_on(
+    photos: Path, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = Fitter._train_epoch
+
+    def stop(self: Fitter, number: int, *args: object) -> float:
+        if number == 2:
+            raise KeyboardInterrupt
+        return train(self, number, *args)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Fitter, "_train_epoch", stop)
+        assert fit_run(photos, tmp_path / "run", CONFIG)["metrics"]["interrupted"]
+    notes = load_notes(tmp_path / "run" / CHECKPOINT)
+    assert notes is not None and notes["epoch"] == 1
+    assert not fit_run(photos, tmp_path / "run", CONFIG, resume=True)["metrics"]["interrupted"]
+    assert_same_training(tmp_path / "run", undisturbed)
+
+
+def test_resume_begins_where_nothing_is_there_and_refuses_what_it_can_not_go_on_with(
+    photos: Path, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(OutputError, match="finished already"):
+        fit_run(photos, undisturbed, CONFIG, resume=True)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "diary.txt").touch()
+    with pytest.raises(OutputError, match=r"no photos\.csv"):
+        fit_run(photos, tmp_path / "other", CONFIG, resume=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(Fitter, "_train_epoch", lambda *_: (_ for _ in ()).throw(CrashError))
+        with pytest.raises(CrashError):
+            fit_run(photos, tmp_path / "run", CONFIG, resume=True)
+    with pytest.raises(OptionError, match="begun with epochs 3, not 4"):
+        fit_run(photos, tmp_path / "run", replace(CONFIG, epochs=4), resume=True)
+    moved = Path(shutil.copytree(photos, tmp_path / "photos"))
+    next(moved.glob("tree/*")).unlink()
+    with pytest.raises(RunError, match="photos are not those"):
+        fit_run(moved, tmp_path / "run", CONFIG, resume=True)
+    checkpoint = tmp_path / "run" / CHECKPOINT
+    checkpoint.write_bytes(checkpoint.read_bytes()[:5000])
+    with pytest.raises(RunError, match="can't be read"):
+        fit_run(photos, tmp_path / "run", CONFIG, resume=True)
+
+
+def test_folds_answer_for_every_photo_and_go_on_after_a_crash(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(CONFIG, epochs=1, folds=2)
+    fit_run(photos, tmp_path / "whole", config)
+    run = load_run(tmp_path / "whole")
+    predictions = load_predictions(run)
+    assert predictions.out_of_fold and predictions.probabilities.shape == (24, 4)
+    assert not (tmp_path / "whole" / "folds").exists()
+
+    trained: list[Path] = []
+    train = Fitter._train_epoch
+
+    def crash_in_the_second_fold(self: Fitter, number: int, *args: object) -> float:
+        trained.append(self.folder)
+        if self.folder.name == "2" and trained.count(self.folder) == 1:
+            raise CrashError
+        return train(self, number, *args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Fitter, "_train_epoch", crash_in_the_second_fold)
+    with pytest.raises(CrashError):
+        fit_run(photos, tmp_path / "run", config)
+    assert (tmp_path / "run" / "run.json").exists()  # the kept network is whole already
+    fit_run(photos, tmp_path / "run", config, resume=True)
+    assert [path.name for path in trained] == ["run", "1", "2", "2"]
+    assert (tmp_path / "run" / FOLDS).read_bytes() == (tmp_path / "whole" / FOLDS).read_bytes()
+
+
+def test_too_few_photos_for_the_folds_are_refused_before_any_work(photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"too few for --folds 9"):
+        fit_run(photos, tmp_path / "run", replace(CONFIG, folds=9))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_later_run_can_hold_out_the_same_photos(photos: Path, undisturbed: Path, tmp_path: Path) -> None:
+    cleaned = Path(shutil.copytree(photos, tmp_path / "photos"))
+    before = {photo.sha256: photo.split for photo in load_run(undisturbed).photos}
+    train_only = next(photo for photo in load_run(undisturbed).photos if photo.split == "train")
+    (cleaned / train_only.path).unlink()
+    fit_run(cleaned, tmp_path / "run", replace(CONFIG, epochs=0, seed=3, split_of=str(undisturbed)))
+    after = {photo.sha256: photo.split for photo in load_run(tmp_path / "run").photos}
+    assert after == {sha256: split for sha256, split in before.items() if sha256 != train_only.sha256}

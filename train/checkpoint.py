@@ -1,0 +1,100 @@
+"""Where a training stands, in one file written in one step, so that `--resume` goes on after a kill at any point.
+
+Plain tensors and JSON (safetensors): no pickle, so a checkpoint that somebody sends can't run code.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from ..runtime.errors import RunError
+from ..runtime.files import write_then_rename
+
+CHECKPOINT = "checkpoint.safetensors"
+MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # what AdamW remembers of each parameter
+
+
+@dataclass(frozen=True)
+class Progression:
+    """Everything that changes while a network is trained."""
+
+    network: nn.Module
+    average: nn.Module | None
+    optimizer: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
+    scaler: torch.amp.GradScaler
+    generator: torch.Generator
+
+
+def save_checkpoint(path: Path, progression: Progression, notes: dict[str, Any]) -> None:
+    """Write a checkpoint.  notes: JSON-able, given back by `load_notes`."""
+    tensors = {f"network.{name}": value for name, value in progression.network.state_dict().items()}
+    if progression.average is not None:
+        tensors |= {f"average.{name}": value for name, value in progression.average.state_dict().items()}
+    state = progression.optimizer.state_dict()
+    for index, moments in state["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": moments[name] for name in MOMENTS}
+    tensors["generator"] = progression.generator.get_state()
+    content = {
+        "notes": notes,
+        "groups": state["param_groups"],
+        "schedule": progression.schedule.state_dict(),
+        "scaler": progression.scaler.state_dict(),
+    }
+    tensors = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
+    with write_then_rename(path) as temporary:
+        save_file(tensors, temporary, metadata={"state": json.dumps(content)})
+
+
+def load_notes(path: Path) -> dict[str, Any] | None:
+    """Read a checkpoint's notes; None where there is no checkpoint.  Raises RunError."""
+    if not path.exists():
+        return None
+    return _read_state(path)["notes"]
+
+
+def load_checkpoint(path: Path, progression: Progression) -> None:
+    """Bring everything back to where it was.  Raises RunError."""
+    content = _read_state(path)
+    try:
+        with safe_open(path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        progression.network.load_state_dict(_strip(tensors, "network."))
+        if progression.average is not None:
+            progression.average.load_state_dict(_strip(tensors, "average."))
+        progression.optimizer.load_state_dict(_gather_optimizer(tensors, content["groups"]))
+        progression.schedule.load_state_dict(content["schedule"])
+        progression.scaler.load_state_dict(content["scaler"])
+        progression.generator.set_state(tensors["generator"])
+    except (SafetensorError, RuntimeError, KeyError, ValueError) as error:
+        raise RunError(f"{path} does not fit this training ({error!r}); start again under another --to") from error
+
+
+def _gather_optimizer(tensors: dict[str, Tensor], groups: list[dict[str, Any]]) -> dict[str, Any]:
+    moments: dict[int, dict[str, Tensor]] = {}
+    for name, value in _strip(tensors, "optimizer.").items():
+        index, _, kind = name.partition(".")
+        moments.setdefault(int(index), {})[kind] = value
+    for group in groups:
+        group["betas"] = tuple(group["betas"])
+    return {"state": moments, "param_groups": groups}
+
+
+def _strip(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _read_state(path: Path) -> dict[str, Any]:
+    try:
+        with safe_open(path, "pt") as file:
+            return json.loads((file.metadata() or {})["state"])
+    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        raise RunError(f"{path} can't be read ({error!r}); start again under another --to") from error

@@ -1,0 +1,234 @@
+"""`yoga-train fit` and `yoga-train lr-find`: their options; imports nothing heavy before one of them runs."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..runtime.command_line import HelpFormatter
+from ..runtime.errors import OptionError
+
+if TYPE_CHECKING:
+    from .fit_config import FitConfig
+
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+FIT_EXAMPLES = """examples:
+  yoga-train fit photos --to runs/first                 photos/tree/*.jpg, photos/down_dog/*.jpg, ...
+  yoga-train fit photos --to runs/first --resume        go on where it was killed
+  yoga-train fit photos --to runs/look --epochs 0       the frozen phase alone: a first look in a minute
+  yoga-train fit photos --to runs/check --folds 5 --size 160 --epochs 8     to clean the labels with
+  yoga-train fit cleaned --to runs/second --split-of runs/first             the same photos held out as in the first
+  yoga-train fit photos --to runs/deep --arch resnet50 --epochs 20 --devices 4
+  torchrun --nproc-per-node 4 -m yoga_live.train fit photos --to runs/deep  the same, started by torchrun
+  tensorboard --logdir runs                             curves of all runs while they train
+
+A folder named `none` may hold what is no pose: people standing about, empty rooms, pets."""
+
+LR_FIND_EXAMPLES = """examples:
+  yoga-train lr-find photos --to lr.png                 writes lr.png and lr.csv, prints a suggestion
+  yoga-train fit photos --to runs/first --rate 2e-3     and uses it"""
+
+ARCHS = ("resnet18", "resnet34", "resnet50")
+
+
+def add_fit_commands(commands: Commands) -> None:
+    """Define fit and lr-find."""
+    _add_fit(commands)
+    _add_lr_find(commands)
+
+
+def _add_fit(commands: Commands) -> None:
+    fit = commands.add_parser(
+        "fit", help="fine-tune a network on a folder per pose", epilog=FIT_EXAMPLES, formatter_class=HelpFormatter
+    )
+    fit.set_defaults(run=_fit)
+    fit.add_argument("photos", type=Path, help="folder with one folder of photos per pose")
+    fit.add_argument("--to", type=Path, required=True, metavar="RUN", help="new folder for the run, such as runs/first")
+    _add_network(fit)
+    fit.add_argument(
+        "--epochs", type=_count, default=12, metavar="N",
+        help="epochs of the whole network; 0 stops after the frozen phase",
+    )  # fmt: skip
+    fit.add_argument("--rate", type=_rate, default=1e-3, help="top learning rate; yoga-train lr-find suggests one")
+    fit.add_argument(
+        "--patience", type=_count, default=0, metavar="N",
+        help="stop after N epochs of the second half without a better validation loss; 0 never",
+    )  # fmt: skip
+    fit.add_argument(
+        "--folds", type=_folds, default=0, metavar="K",
+        help="also train K networks that answer for photos they have not seen, for report and clean; K times the work",
+    )  # fmt: skip
+    fit.add_argument("--resume", action="store_true", help="go on with a run that was stopped or killed")
+    fit.add_argument(
+        "--devices", type=_devices, default=1, metavar="N", help="GPUs of this machine (or CPU processes) to train on"
+    )
+    fit.add_argument(
+        "--train-only", default="", metavar="PATTERN",
+        help="files whose name fits, such as 'drawn__*', are never held out for validation or test",
+    )  # fmt: skip
+    fit.add_argument(
+        "--split-of", type=Path, default=argparse.SUPPRESS, metavar="RUN",
+        help="hold out the photos that this run held out, so that the two can be compared",
+    )  # fmt: skip
+
+
+def _add_lr_find(commands: Commands) -> None:
+    find = commands.add_parser(
+        "lr-find",
+        help="find a learning rate: raise it step by step until the loss climbs",
+        epilog=LR_FIND_EXAMPLES,
+        formatter_class=HelpFormatter,
+    )
+    find.set_defaults(run=_find_rate)
+    find.add_argument("photos", type=Path, help="folder with one folder of photos per pose")
+    find.add_argument("--to", type=Path, default=Path("lr.png"), metavar="FILE", help="the plot; a .csv beside it")
+    find.add_argument("--force", action="store_true", help="replace an earlier plot")
+    find.add_argument("--steps", type=_steps, default=100, metavar="N", help="rates to try, one batch each")
+    _add_network(find)
+
+
+def _add_network(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--arch", choices=ARCHS, default="resnet34", help="the network")
+    parser.add_argument(
+        "--weights", default="imagenet", metavar="imagenet|none|FILE",
+        help="starting weights; imagenet is downloaded once by torchvision",
+    )  # fmt: skip
+    parser.add_argument(
+        "--epochs-frozen", type=_count, default=30, metavar="N",
+        help="epochs of the new head alone, on features computed once",
+    )  # fmt: skip
+    parser.add_argument(
+        "--size", type=_size, default=224, metavar="PIXELS", help="side of the network's input, a multiple of 32"
+    )
+    parser.add_argument("--batch", type=_batch, default=32, metavar="N", help="photos per step, over all devices")
+    parser.add_argument("--seed", type=_seed, default=0, help="same seed, same photos, same machine: same run")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:1")
+
+
+def _count(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of epochs, 0 or more")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a seed, a whole number of 0 or more")
+    return int(text)
+
+
+def _batch(text: str) -> int:
+    if not text.isdigit() or int(text) < 2:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a batch size; at least 2, because batch norm needs two photos where it is trained"
+        )
+    return int(text)
+
+
+def _size(text: str) -> int:
+    if not text.isdigit() or int(text) < 32 or int(text) % 32:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a multiple of 32, such as 160, 192 or 224")
+    return int(text)
+
+
+def _rate(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a learning rate, above 0 and at most 1, such as 1e-3")
+    return value
+
+
+def _folds(text: str) -> int:
+    if not text.isdigit() or int(text) == 1 or int(text) > 20:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of folds: 2 to 20, better 5; or 0 for none")
+    return int(text)
+
+
+def _devices(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of devices, 1 or more")
+    return int(text)
+
+
+def _steps(text: str) -> int:
+    if not text.isdigit() or int(text) < 20:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of steps; at least 20, or the curve says little")
+    return int(text)
+
+
+def _fit(args: argparse.Namespace) -> None:
+    from .launcher import is_worker, launch_workers
+
+    if args.devices > 1:
+        if is_worker():
+            raise OptionError("--devices starts processes itself; under torchrun leave it out")
+        launch_workers(_fit_here, args)
+    elif is_worker():
+        from .launcher import run_worker
+
+        run_worker(_fit_here, args)
+    else:
+        _fit_here(args)
+
+
+def _fit_here(args: argparse.Namespace) -> None:
+    from .fitting_run import fit_run
+
+    content = fit_run(args.photos, args.to, _configure(args), resume=args.resume)
+    metrics = content["metrics"]
+    for phase, title in (("frozen", "frozen"), ("test", f"kept epoch {metrics['best_epoch']}")):
+        row = metrics[phase]
+        low, high = row["interval"]
+        print(
+            f"{title:>14}: test accuracy {row['accuracy']:.1%} ({row['photos']} photos, "
+            f"95 % interval {low:.1%} to {high:.1%}), mean recall {row['mean_recall']:.1%}, "
+            f"after {row['seconds']:.0f} s"
+        )
+    for truth, answer, count in metrics["test"]["confusions"]:
+        print(f"{'':>16}{truth} taken for {answer}: {count}")
+    print(f"run: {args.to}   confusion matrix: {args.to / 'report' / 'confusion.png'}")
+    print(f"next: yoga-export onnx {args.to} --to yoga.onnx")
+
+
+def _configure(args: argparse.Namespace) -> FitConfig:
+    from .fit_config import FitConfig
+
+    return FitConfig(
+        args.weights,
+        args.epochs_frozen,
+        args.epochs,
+        args.size,
+        args.batch,
+        rate=args.rate,
+        patience=args.patience,
+        arch=args.arch,
+        seed=args.seed,
+        device=args.device,
+        train_only=args.train_only,
+        split_of=str(getattr(args, "split_of", "")),
+        folds=args.folds,
+    )
+
+
+def _find_rate(args: argparse.Namespace) -> None:
+    from ..runtime.files import check_output
+    from .fit_config import FitConfig
+    from .lr_find import find_rate, plot_rates
+
+    if args.to.suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise OptionError(f"--to {args.to}: a plot is .png, .svg or .pdf")
+    check_output(args.to, force=args.force)
+    config = FitConfig(
+        args.weights, args.epochs_frozen, size=args.size, batch=args.batch, arch=args.arch, seed=args.seed,
+        device=args.device,
+    )  # fmt: skip
+    test = find_rate(args.photos, config, args.steps)
+    plot_rates(test, args.to)
+    print(f"suggested: --rate {test.suggestion:.1e}   (the loss climbs from {test.limit:.1e} on)")
+    print(f"plot: {args.to}   numbers: {args.to.with_suffix('.csv')}")
+    print(f"next: yoga-train fit {args.photos} --to runs/first --rate {test.suggestion:.1e}")

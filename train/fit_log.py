@@ -1,0 +1,83 @@
+"""What happened in each epoch: `log.csv` for people and `yoga-train report`, and TensorBoard's event file."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from ..calibration.metrics import measure_accuracy, measure_nll, measure_recalls
+from ..runtime.files import write_then_rename
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard.writer import SummaryWriter
+
+Row = dict[str, float | str]
+
+
+class FitLog:
+    """Collects one row an epoch and writes all of them each time, so that the file is whole at any moment.
+
+    rows: those of a training that goes on.  Nothing is written where `folder` is None.
+    """
+
+    def __init__(self, folder: Path | None, rows: list[Row] | None = None) -> None:
+        self.rows: list[Row] = rows or []
+        self._folder = folder
+        self._board: SummaryWriter | None = None
+
+    def add(self, row: Row) -> None:
+        """Append an epoch."""
+        self.rows.append(row)
+        if self._folder is None:
+            return
+        with write_then_rename(self._folder / "log.csv") as temporary, temporary.open("w", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(self.rows[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(self.rows)
+        self._write_board(row)
+
+    def _write_board(self, row: Row) -> None:
+        if self._board is None and self._folder is not None:
+            from torch.utils.tensorboard.writer import SummaryWriter
+
+            self._board = SummaryWriter(str(self._folder / "tensorboard"))
+        if self._board is not None:
+            for name, value in row.items():
+                if name != "epoch" and value != "":
+                    self._board.add_scalar(name.replace("_", "/", 1), float(value), int(row["epoch"]))
+            self._board.flush()
+
+    def close(self) -> None:
+        """Close the event file."""
+        if self._board is not None:
+            self._board.close()
+            self._board = None
+
+
+def describe_epoch(
+    epoch: int,
+    loss: float | None,
+    logits: npt.NDArray[np.floating] | None,
+    targets: npt.NDArray[np.int64] | None,
+    rate: float,
+    seconds: float,
+) -> Row:
+    """One row of the log.  logits: float (N, C) of the validation photos, None where there are none."""
+    row: Row = {
+        "epoch": epoch,
+        "train_loss": "" if loss is None else round(loss, 5),
+        "validation_nll": "",
+        "validation_accuracy": "",
+        "validation_mean_recall": "",
+    }
+    if logits is not None and targets is not None:
+        answers = logits.argmax(axis=1)
+        recalls = measure_recalls(answers, targets, logits.shape[1])
+        row["validation_nll"] = round(measure_nll(logits, targets), 5)
+        row["validation_accuracy"] = round(measure_accuracy(answers, targets).value, 5)
+        row["validation_mean_recall"] = round(float(np.nanmean(recalls)), 5)
+    return row | {"rate": float(f"{rate:.3g}"), "seconds": round(seconds, 2)}

@@ -1,0 +1,146 @@
+"""Decoded photos kept on disk, so that no later run, no resumed one and no epoch waits for a JPEG.
+
+One cache for each photo folder and input size, in the user's cache folder: `frames-*.bin` holds letterboxed frames one
+after the other, `index.csv` says which photo each is and what was found out about it.  The index is written last and
+names its frames file, so a kill leaves the old cache or the new one.  A photo whose size or time of change differs is
+decoded again.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..runtime.files import write_then_rename
+from ..runtime.preprocess import Frame
+
+VERSION = "1"  # to be raised when decoding, letterboxing or hashing changes
+UNUSED_DAYS = 30  # after which a cache is thrown away
+UNREADABLE = "can't be read"  # how the reason of a file that could not even be opened begins
+COLUMNS = ("path", "bytes", "changed_ns", "sha256", "phash", "mirror_phash", "width", "height", "error")
+LEFT_OVER_S = 86400  # age of frames that no index names: a killed writer's, not another's who is at work
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found out about one file.  error: why it is no readable photo; then the rest is empty."""
+
+    sha256: str = ""
+    phash: int = 0
+    mirror_phash: int = 0
+    size_wh: tuple[int, int] = (0, 0)
+    error: str = ""
+
+
+class FrameCache:
+    """Frames, uint8 (S, S, 3) BGR, and facts of a folder's photos as the last reader left them."""
+
+    def __init__(self, folder: Path, size: int) -> None:
+        name = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:16]
+        self._place = find_cache_folder() / f"{name}-{size}"
+        self._size, self._frames_name = size, ""
+        self._known: dict[tuple[str, int, int], tuple[Found, int]] = {}
+        self.frames: Frame = np.empty((0, size, size, 3), np.uint8)
+        try:
+            self._read()
+        except (OSError, ValueError, IndexError, StopIteration):  # none yet, or a damaged one: decode again
+            self._known.clear()
+
+    def _read(self) -> None:
+        with (self._place / "index.csv").open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+            rows = csv.reader(file)
+            version, frames_name = next(rows)
+            if version != VERSION or "/" in frames_name or next(rows) != list(COLUMNS):
+                return
+            count = 0
+            for path, length, changed, sha256, phash, mirror, width, height, error in rows:
+                size_wh = int(width), int(height)
+                found = Found(sha256, int(phash, 16), int(mirror, 16), size_wh, error)
+                self._known[path, int(length), int(changed)] = found, -1 if error else count
+                count += not error
+        frames = self._place / frames_name
+        if frames.stat().st_size != count * self._size**2 * 3:
+            raise ValueError(f"{frames} has another length")
+        self._frames_name = frames_name
+        if count:
+            self.frames = np.memmap(frames, np.uint8, "r", shape=(count, self._size, self._size, 3))
+        os.utime(self._place)
+
+    def covers(self, files: list[tuple[str, Path]]) -> bool:
+        """True if the cache holds just these files, (path in the folder, path), as they are now and in this order."""
+        return [name for name, _, _ in self._known] == [name for name, _ in files] and all(
+            self.find(name, path) for name, path in files
+        )
+
+    def find(self, name: str, path: Path) -> tuple[Found, Frame | None] | None:
+        """What is known of a file as it is now; None if it is new or has changed since."""
+        try:
+            status = path.stat()
+        except OSError:
+            return None
+        known = self._known.get((name, status.st_size, status.st_mtime_ns))
+        if known is None:
+            return None
+        found, row = known
+        return found, None if row < 0 else self.frames[row]
+
+    def replace(self, items: Iterable[tuple[str, Path, Found, Frame | None]]) -> Iterator[None]:
+        """Write everything anew while it is read: (path in the folder, path, facts, frame).  Raises OSError.
+
+        Yields after each item; afterwards `frames` are the new ones, in the order of the readable photos.
+        """
+        self._place.mkdir(parents=True, exist_ok=True)
+        old = self._frames_name
+        frames_path = self._place / f"frames-{secrets.token_hex(4)}.bin"
+        try:
+            with (
+                write_then_rename(self._place / "index.csv") as temporary,
+                frames_path.open("wb") as frames_file,
+                temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as index_file,
+            ):
+                index = csv.writer(index_file, lineterminator="\n")
+                index.writerows([(VERSION, frames_path.name), COLUMNS])
+                for name, path, found, frame in items:
+                    if frame is not None:
+                        frames_file.write(frame.tobytes())
+                    index.writerow(_format(name, path, found))
+                    yield
+        except BaseException:
+            frames_path.unlink(missing_ok=True)
+            raise
+        self._known.clear()
+        self._read()
+        for other in self._place.glob("frames-*.bin"):
+            is_left_over = other.stat().st_mtime < time.time() - LEFT_OVER_S
+            if other != frames_path and (other.name == old or is_left_over):
+                other.unlink(missing_ok=True)
+
+
+def _format(name: str, path: Path, found: Found) -> tuple[object, ...]:
+    status = None if found.error.startswith(UNREADABLE) else path.stat()  # permissions may change: look again
+    length, changed_ns = (status.st_size, status.st_mtime_ns) if status else (0, 0)
+    hashes = found.sha256, f"{found.phash:x}", f"{found.mirror_phash:x}"
+    return (name, length, changed_ns, *hashes, *found.size_wh, found.error)
+
+
+def find_cache_folder() -> Path:
+    """`$XDG_CACHE_HOME/yoga-live/frames`, by default below ~/.cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "yoga-live" / "frames"
+
+
+def drop_unused_caches() -> None:
+    """Throw away the caches that no run has used for a month."""
+    oldest_s = time.time() - UNUSED_DAYS * 86400
+    folder = find_cache_folder()
+    for place in folder.iterdir() if folder.is_dir() else ():
+        if place.is_dir() and place.stat().st_mtime < oldest_s:
+            shutil.rmtree(place, ignore_errors=True)

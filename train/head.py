@@ -1,0 +1,102 @@
+"""The frozen phase: each photo's features are computed once, then the head is trained on them in seconds.
+
+On a frozen backbone the head is the same linear classifier in every epoch, so no epoch has to run the network again;
+fastai runs it in each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from ..runtime.progress import Progress
+from .fit_config import FitConfig, SplitFrames
+from .network import PoseNetwork, prepare
+from .precision import Precision
+from .workers import Workers
+
+CHUNK = 64  # photos of one forward pass
+RATE = 3e-3  # top learning rate of the head, AdamW
+BATCH = 128
+
+
+@dataclass(frozen=True)
+class Features:
+    """Mean features, float (M, F), of photos and of their mirror images."""
+
+    plain: Tensor
+    mirrored: Tensor
+
+    def take(self, rows: npt.NDArray[np.integer]) -> Features:
+        """The features of some of the photos."""
+        return Features(self.plain[torch.from_numpy(rows)], self.mirrored[torch.from_numpy(rows)])
+
+
+def compute_features(
+    network: PoseNetwork, photos: SplitFrames, precision: Precision, workers: Workers, title: str
+) -> Tensor:
+    """Mean features of frames, float (N, F), on the CPU."""
+    return _compute(network, photos, precision, workers, title, mirror=False)
+
+
+def compute_both(
+    network: PoseNetwork, photos: SplitFrames, precision: Precision, workers: Workers, title: str
+) -> Features:
+    """Features of photos and of their mirror images."""
+    plain, mirrored = (_compute(network, photos, precision, workers, title, mirror=m) for m in (False, True))
+    return Features(plain, mirrored)
+
+
+def _compute(
+    network: PoseNetwork, photos: SplitFrames, precision: Precision, workers: Workers, title: str, *, mirror: bool
+) -> Tensor:
+    network.eval()
+    own = np.arange(len(photos))[workers.share(len(photos))]
+    parts: list[Tensor] = [torch.empty((0, network.resnet.fc.in_features))]
+    with torch.inference_mode(), Progress(title, len(own), "photos") as progress:
+        for start in range(0, len(own), CHUNK):
+            frames = torch.from_numpy(photos.take(own[start : start + CHUNK])).to(workers.device)
+            with precision.autocast():
+                images = prepare(frames.flip(2) if mirror else frames)
+                parts.append(network.features(images).mean(dim=(2, 3)).float().cpu())
+            progress.advance(len(frames))
+    return workers.gather(torch.cat(parts), len(photos)).clone()
+
+
+def fit_head(
+    features: Features, targets: npt.NDArray[np.int64], head: nn.Linear, config: FitConfig, generator: torch.Generator
+) -> None:
+    """Train the head, on the CPU and in place.  targets: int (M,)."""
+    x, y = torch.cat([features.plain, features.mirrored]), torch.from_numpy(targets).repeat(2)
+    optimizer = torch.optim.AdamW(head.parameters(), lr=RATE, weight_decay=config.weight_decay)
+    steps = config.epochs_frozen * len(split_batches(torch.arange(len(y)), BATCH))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=RATE, total_steps=max(steps, 2))
+    criterion = nn.CrossEntropyLoss(label_smoothing=config.label_smoothing)
+    with Progress("frozen", config.epochs_frozen, "epochs") as progress:
+        for _ in range(config.epochs_frozen):
+            loss = torch.zeros(())
+            for rows in split_batches(draw_balanced(y, generator), BATCH):
+                loss = criterion(head(x[rows]), y[rows])
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                schedule.step()
+            progress.advance(note=f"loss {loss.item():.3f}")
+
+
+def split_batches(rows: Tensor, batch: int, least: int = 2) -> list[Tensor]:
+    """Cut into batches; a last one of less than `least` joins its neighbour: trained batch norm needs two a device."""
+    parts = list(torch.split(rows, batch))
+    if len(parts) > 1 and len(parts[-1]) < least:
+        parts[-2:] = [torch.cat(parts[-2:])]
+    return parts
+
+
+def draw_balanced(targets: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw an epoch's photos with replacement, rare poses oftener: weight 1 / sqrt(photos of the pose)."""
+    counts = torch.bincount(targets).clamp(min=1).float()
+    return torch.multinomial(counts.rsqrt()[targets], len(targets), True, generator=generator)

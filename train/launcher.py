@@ -1,0 +1,69 @@
+"""`--devices N`: start N processes with torchrun's own launcher, each a worker of one training."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from ..runtime.errors import DeviceError, RunError
+
+
+def is_worker() -> bool:
+    """True in a process that torchrun started."""
+    return "RANK" in os.environ and "WORLD_SIZE" in os.environ
+
+
+def check_devices(name: str, count: int) -> None:
+    """Refuse more devices than there are.  Raises DeviceError."""
+    import torch
+
+    from .fitting_run import choose_device
+
+    device = choose_device(name)
+    if device.type == "cuda" and (device.index is not None or count > torch.cuda.device_count()):
+        raise DeviceError(
+            f"--devices {count}: torch sees {torch.cuda.device_count()} GPUs; give at most that many, and --device cuda"
+        )
+    cores = os.cpu_count() or 1
+    if device.type == "cpu" and count > cores:
+        raise DeviceError(f"--devices {count}: this machine has {cores} CPU cores; give at most that many")
+
+
+def launch_workers(run: Callable[[argparse.Namespace], None], args: argparse.Namespace) -> None:
+    """Run a command's body in `args.devices` processes on this machine.  Raises YogaLiveError if one of them fails."""
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    check_devices(args.device, args.devices)
+    for name in ("torch.distributed.elastic", "torch.distributed.launcher"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what failed is said below
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // args.devices)))
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=args.devices,
+        run_id=f"yoga-train-{os.getpid()}",
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        max_restarts=0,
+    )
+    try:
+        elastic_launch(config, run_worker)(run, args)
+    except ChildFailedError as error:
+        rank, failure = error.get_first_failure()
+        said = failure.error_file_data.get("message", failure.message)
+        text = str(said.get("message", said)) if isinstance(said, dict) else str(said)
+        raise RunError(f"worker {rank} of --devices {args.devices} failed: {' '.join(text.split())}") from error
+
+
+def run_worker(run: Callable[[argparse.Namespace], None], args: argparse.Namespace) -> None:
+    """One worker: the first shows progress, the others are silent."""
+    logging.basicConfig(level=logging.INFO, format="yoga-train: %(message)s", stream=sys.stderr, force=True)
+    if os.environ.get("RANK") != "0":
+        sys.stdout = sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
+        logging.disable(logging.INFO)
+    run(args)

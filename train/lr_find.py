@@ -1,0 +1,148 @@
+"""The learning-rate range test (Smith 2017, Cyclical Learning Rates, section 3.3) on the whole network.
+
+The head is trained on frozen features first, as `fit` does it, or the first gradients would be those of noise.  Then
+the top rate rises by the same factor at each batch, and the other stages' with it.  Suggested is the middle of the
+long fall before the loss turns up: a rate at which it still falls, a good way below where it breaks.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from ..runtime.errors import RunError
+from ..runtime.files import write_then_rename
+from ..runtime.progress import Progress
+from .augmentation import augment_frames, draw_augmentation
+from .fit import Fitter
+from .fit_config import FitConfig
+from .fitting_run import choose_device
+from .head import draw_balanced
+from .network import build_network, prepare
+from .photo_folder import list_poses
+from .training_data import read_training_data, split_frames
+from .workers import Workers
+
+LOWEST, HIGHEST = 1e-6, 1.0  # top rates tried
+SMOOTHING = 0.9  # of the running mean of the losses
+BROKEN = 3.0  # times the lowest loss: the test ends
+
+
+@dataclass(frozen=True)
+class RangeTest:
+    """rates and losses (smoothed), float (N,); suggestion; limit: the rate from which on the loss climbs."""
+
+    rates: npt.NDArray[np.floating]
+    losses: npt.NDArray[np.floating]
+    suggestion: float
+    limit: float
+
+
+def find_rate(photos: Path, config: FitConfig, steps: int) -> RangeTest:
+    """Run the test on the training photos of a folder per pose.  Nothing is kept of it.  Raises YogaLiveError."""
+    workers = Workers(device=choose_device(config.device))
+    torch.manual_seed(config.seed)
+    network = build_network(len(list_poses(photos)), config.weights, config.arch)
+    data = read_training_data(photos, config, workers)
+    with tempfile.TemporaryDirectory(prefix="yoga-lr-find-") as folder:
+        splits = split_frames(data)
+        fitter = Fitter(network, {"train": splits["train"]}, config, workers, Path(folder))
+        fitter.fit_head()
+        rates = np.geomspace(LOWEST, HIGHEST, steps)
+        losses = _climb(fitter, rates)
+    if len(losses) < 10:
+        raise RunError(f"the loss broke down after {len(losses)} steps at a rate of {rates[len(losses)]:.1e}")
+    return suggest_rate(rates[: len(losses)], losses)
+
+
+def _climb(fitter: Fitter, rates: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    """Train a batch at each rate until the loss breaks.  Returns the smoothed losses, as far as it came."""
+    config, network, split = fitter.config, fitter.network.train(), fitter.splits["train"]
+    generator, device = torch.Generator().manual_seed(config.seed), fitter.workers.device
+    targets = torch.from_numpy(split.targets)
+    optimizer = torch.optim.AdamW(network.parameter_groups(1.0), weight_decay=config.weight_decay)
+    shares = [group["lr"] for group in optimizer.param_groups]
+    criterion = nn.CrossEntropyLoss(label_smoothing=config.label_smoothing)
+    mean, smoothed, waiting = 0.0, [], torch.empty(0, dtype=torch.int64)
+    with Progress("learning rates", len(rates), "batches") as progress:
+        for step, rate in enumerate(rates):
+            for group, share in zip(optimizer.param_groups, shares, strict=True):
+                group["lr"] = share * rate
+            while len(waiting) < config.batch:
+                waiting = torch.cat([waiting, draw_balanced(targets, generator)])
+            rows, waiting = waiting[: config.batch], waiting[config.batch :]
+            draws = draw_augmentation(len(rows), config.augmentation, generator)
+            frames = torch.from_numpy(split.take(rows.numpy())).to(device)
+            images = prepare(augment_frames(frames, config.size, draws))
+            with fitter.precision.autocast():
+                logits = network(images).float()
+            loss = criterion(logits, targets[rows].to(device))
+            if not math.isfinite(loss.item()):
+                break
+            optimizer.zero_grad()
+            fitter.precision.scaler.scale(loss).backward()
+            fitter.precision.scaler.step(optimizer)
+            fitter.precision.scaler.update()
+            mean = SMOOTHING * mean + (1 - SMOOTHING) * loss.item()
+            smoothed.append(mean / (1 - SMOOTHING ** (step + 1)))
+            progress.advance(note=f"rate {rate:.1e}  loss {smoothed[-1]:.3f}")
+            if smoothed[-1] > BROKEN * min(smoothed):
+                break
+    return np.array(smoothed)
+
+
+def suggest_rate(rates: npt.NDArray[np.floating], losses: npt.NDArray[np.floating]) -> RangeTest:
+    """Suggest the rate two thirds along, in logarithms, the longest fall of the loss (as fastai's valley does).
+
+    rates, losses: float (N,), smoothed.  Where the loss never falls, a tenth of the rate at which it is lowest.
+    """
+    lowest = int(losses.argmin())
+    start, end = find_longest_fall(losses)
+    if end - start < 2:
+        return RangeTest(rates, losses, float(rates[lowest] / 10), float(rates[lowest]))
+    suggestion = float(rates[start + (end - start) * 2 // 3])
+    return RangeTest(rates, losses, suggestion, float(rates[max(lowest, end)]))
+
+
+def find_longest_fall(values: npt.NDArray[np.floating]) -> tuple[int, int]:
+    """First and last index of the longest falling subsequence (patience sorting would be faster; N is a hundred)."""
+    length, before = np.ones(len(values), int), np.full(len(values), -1)
+    for i in range(1, len(values)):
+        higher = np.flatnonzero(values[:i] > values[i])
+        if len(higher):
+            best = higher[length[higher].argmax()]
+            length[i], before[i] = length[best] + 1, best
+    end = start = int(length.argmax())
+    while before[start] >= 0:
+        start = int(before[start])
+    return start, end
+
+
+def plot_rates(test: RangeTest, path: Path) -> None:
+    """Write the plot, and its numbers as CSV beside it."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(test.rates[: len(test.losses)], test.losses, color="#3f6f50")
+    height = float(np.interp(math.log(test.suggestion), np.log(test.rates), test.losses))
+    axes.plot([test.suggestion], [height], "o", color="#c9743a", markersize=9)
+    axes.annotate(f"--rate {test.suggestion:.1e}", (test.suggestion, height), (8, 8), textcoords="offset points")
+    axes.set_xscale("log")
+    axes.set_xlabel("top learning rate")
+    axes.set_ylabel("training loss, smoothed")
+    axes.grid(alpha=0.25)
+    with write_then_rename(path) as temporary:
+        figure.savefig(temporary, dpi=110)
+    with write_then_rename(path.with_suffix(".csv")) as temporary, temporary.open("w", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows(
+            [("rate", "loss"), *((f"{r:.6g}", f"{v:.6g}") for r, v in zip(test.rates, test.losses, strict=True))]
+        )

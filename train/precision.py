@@ -1,0 +1,31 @@
+"""Mixed precision where the machine is fast at it."""
+
+from __future__ import annotations
+
+import torch
+
+
+class Precision:
+    """BF16 on recent GPUs and CPUs, FP16 with a scaled loss on older GPUs, else FP32."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        if device.type == "cuda":
+            self.dtype = torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+        else:
+            self.dtype = torch.bfloat16 if _cpu_has_bfloat16() else torch.float32
+        self.scaler = torch.amp.GradScaler(enabled=self.dtype == torch.float16)
+
+    def autocast(self, *, exact: bool = False) -> torch.autocast:
+        """Context for the forward pass; exact: FP32, as reported numbers are."""
+        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32 and not exact)
+
+    @property
+    def name(self) -> str:
+        return str(self.dtype).removeprefix("torch.")
+
+
+def _cpu_has_bfloat16() -> bool:
+    """True where the CPU multiplies BF16 in hardware; emulated, it is slower than FP32."""
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, name, lambda: False)() for name in checks)

@@ -1,0 +1,74 @@
+"""The folder of a run that is begun, or that goes on with `--resume`."""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ..calibration.runs import load_run, read_run_photos, write_run_photos
+from ..runtime.errors import OptionError, OutputError, RunError
+from .fit_config import FitConfig
+from .predictions import FOLDS
+from .training_data import TrainingData
+
+log = logging.getLogger(__name__)
+
+
+def check_run_folder(folder: Path, config: FitConfig, *, resume: bool) -> dict[str, Any] | None:
+    """Refuse a folder that holds something, or with `resume` one that holds something else.
+
+    Returns run.json's content where only the folds are left to do.
+    """
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return None
+    if not resume:
+        raise OutputError(f"{folder} exists already; give the run another name with --to, or go on with --resume")
+    if not (folder / "photos.csv").is_file():
+        raise OutputError(f"{folder} is no run that could go on: it has no photos.csv; give another name with --to")
+    if not (folder / "run.json").exists():
+        return None
+    content = load_run(folder).summary
+    if content["metrics"]["interrupted"]:
+        return None
+    if not config.folds or (folder / FOLDS).exists():
+        raise OutputError(f"{folder} is finished already; there is nothing to resume")
+    asked = json.loads(json.dumps(asdict(config)))
+    if content["config"] != asked:
+        raise OptionError(describe_change(content["config"], config))
+    return content
+
+
+def describe_change(before: dict[str, Any], config: FitConfig) -> str:
+    """Name the option that differs from those that a run was begun with."""
+    asked = json.loads(json.dumps(asdict(config)))
+    name = next((name for name in asked if asked[name] != before.get(name)), "config")
+    return f"--resume: this run was begun with {name} {before.get(name)!r}, not {asked.get(name)!r}; give it again"
+
+
+def make_run_folder(folder: Path, data: TrainingData) -> None:
+    """Make the run's folder and say which photos it is about; a run that goes on must be about the same."""
+    rows = data.run_photos()
+    if (folder / "photos.csv").exists():
+        if read_run_photos(folder / "photos.csv") != tuple(rows):
+            raise RunError(f"the photos are not those that {folder} was begun with; start again with another --to")
+        return
+    try:
+        (folder / "report").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"the run folder {folder} can't be made: {error.strerror}; choose another place") from error
+    write_run_photos(folder / "photos.csv", rows)
+    broken = data.photo_set.broken
+    if broken:
+        with (folder / "skipped.csv").open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file, lineterminator="\n").writerows([("path", "reason"), *broken])
+        log.warning("%d files are no readable photos and were skipped; see %s", len(broken), folder / "skipped.csv")
+    poses_of: dict[int, set[str]] = {}
+    for row in rows:
+        poses_of.setdefault(row.group, set()).add(row.pose)
+    crossing = sum(len(poses) > 1 for poses in poses_of.values())
+    if crossing:
+        log.warning("%d groups of near-duplicates lie under several poses (label errors?); see photos.csv", crossing)

@@ -1,0 +1,74 @@
+"""What a training is given: a folder per pose, read, grouped and split once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ..calibration.runs import SPLITS, RunPhoto, load_run
+from ..runtime.errors import RunError
+from .fit_config import FitConfig, SplitFrames
+from .photo_folder import PhotoSet, read_photos
+from .splitting import assign_folds, group_photos, split_as_before, split_groups
+from .workers import Workers
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Photos, what they show (targets, int (N,)), near-duplicates (groups, int (N,)) and what each is used for."""
+
+    photo_set: PhotoSet
+    targets: npt.NDArray[np.int64]
+    groups: npt.NDArray[np.int64]
+    splits: list[str]
+
+    def describe(self) -> str:
+        """One line for the log."""
+        counts = ", ".join(f"{self.splits.count(name)} {name}" for name in SPLITS)
+        photos, labels = len(self.targets), len(self.photo_set.labels)
+        return f"{photos} photos of {labels} classes in {len(set(self.groups.tolist()))} groups: {counts}"
+
+    def rows(self, split: str) -> npt.NDArray[np.int64]:
+        """Numbers of the photos of one split, int (n,)."""
+        return np.flatnonzero(np.array(self.splits) == split)
+
+    def run_photos(self) -> list[RunPhoto]:
+        """The rows of `photos.csv`."""
+        return [
+            RunPhoto(photo.path, photo.sha256, photo.pose, int(group), split)
+            for photo, group, split in zip(self.photo_set.photos, self.groups, self.splits, strict=True)
+        ]
+
+
+def read_training_data(photo_folder: Path, config: FitConfig, workers: Workers) -> TrainingData:
+    """Read the photos; the first worker decodes them, the others find them in the cache."""
+    if not workers.is_first:
+        workers.wait()
+    photo_set = read_photos(photo_folder, config.size)
+    if workers.is_first:
+        workers.wait()
+    groups = group_photos(photo_set.photos)
+    if config.split_of:
+        before = {photo.sha256: photo.split for photo in load_run(Path(config.split_of)).photos}
+        splits = split_as_before(photo_set.photos, groups, before, config.seed, config.train_only)
+    else:
+        splits = split_groups(photo_set.photos, groups, config.seed, config.train_only)
+    index = {label: number for number, label in enumerate(photo_set.labels)}
+    targets = np.array([index[photo.pose] for photo in photo_set.photos], dtype=np.int64)
+    if config.folds:
+        assign_folds(photo_set.photos, groups, config.folds, config.seed)  # too few photos show before hours of work
+    return TrainingData(photo_set, targets, groups, splits)
+
+
+def split_frames(data: TrainingData) -> dict[str, SplitFrames]:
+    """The frames of train, validation and test.  Raises RunError if one of them is empty."""
+    frames = {}
+    for name in SPLITS:
+        rows = data.rows(name)
+        if not len(rows):
+            raise RunError(f"no photo is left for {name}; add more photos")
+        frames[name] = SplitFrames(data.photo_set.frames, data.targets[rows], rows)
+    return frames
