@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..runtime.command_line import HelpFormatter, run_command
 from .data_commands import add_data_commands
+from .report_command import add_report
 
 EXAMPLES = """examples:
   yoga-train collect "tree pose yoga" --pose tree --to lists
@@ -19,6 +20,7 @@ EXAMPLES = """examples:
   yoga-train fit photos --to runs/first                 photos/tree/*.jpg, photos/down_dog/*.jpg, ...
   yoga-train fit photos --to runs/deep --epochs 20      train longer
   yoga-train fit photos --to runs/offline --weights resnet34.safetensors
+  yoga-train report runs/deep --against runs/first      one page: confusions, class maps, likely label errors
 
 A folder named `none` may hold what is no pose: people standing about, empty rooms, pets."""
 
@@ -34,6 +36,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add_data_commands(commands)
     _add_fit(commands)
+    add_report(commands)
     return parser.parse_args(argv)
 
 
@@ -145,6 +148,7 @@ def _fit(args: argparse.Namespace) -> None:
     for truth, answer, count in metrics["test"]["confusions"]:
         print(f"{'':>16}{truth} taken for {answer}: {count}")
     print(f"run: {args.to}   confusion matrix: {args.to / 'report' / 'confusion.png'}")
+    print(f"look: yoga-train report {args.to}")
     print(f"next: yoga-export onnx {args.to} --to yoga.onnx")
 
 
