@@ -17,6 +17,7 @@ HEAT_SHARE = 0.62  # of the picture at the strongest place; the body under it mu
 FULL_HEAT = 0.8  # strength from which on only the colour changes, no longer how much of it there is
 FADE = 1.5  # power by which heat fades below that: weak evidence would veil the whole photo
 EDGE = 0.5  # strength at which the outline is drawn
+MARGIN = 4  # pixels by which an outline goes on outside the picture
 HEAT = np.array([[60, 190, 250], [40, 120, 245], [40, 40, 215]], dtype=float)
 """BGR from weak to strong: amber, orange, red; told apart in print and by most eyes."""
 
@@ -46,10 +47,16 @@ def draw_class_map(picture_bgr: Frame, class_map: Floats) -> Frame:
     heat = np.stack([np.interp(strength, steps, HEAT[:, channel]) for channel in range(3)], axis=2)
     alpha = HEAT_SHARE * (np.minimum(1.0, strength / FULL_HEAT) ** FADE)[:, :, None]
     drawn = np.ascontiguousarray((ground * (1 - alpha) + heat * alpha).round().astype(np.uint8))
-    outlines, _ = cv2.findContours((strength > EDGE).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-    for colour, width in (((60, 60, 60), 3), ((255, 255, 255), 1)):  # seen on light and on dark photos
-        cv2.drawContours(drawn, outlines, -1, colour, width, cv2.LINE_AA)
+    _draw_outline(drawn, strength > EDGE)
     return drawn
+
+
+def _draw_outline(scene: Frame, inside: npt.NDArray[np.bool_]) -> None:
+    """Draw the edge of an area, bool (H, W); where it is the picture's own edge, nothing."""
+    beyond = cv2.copyMakeBorder(inside.astype(np.uint8), MARGIN, MARGIN, MARGIN, MARGIN, cv2.BORDER_REPLICATE)
+    outlines, _ = cv2.findContours(beyond, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE, offset=(-MARGIN, -MARGIN))
+    for colour, width in (((60, 60, 60), 3), ((255, 255, 255), 1)):  # seen on light and on dark photos
+        cv2.drawContours(scene, outlines, -1, colour, width, cv2.LINE_AA)
 
 
 def _crop_to_picture(class_map: Floats, height: int, width: int) -> Floats:

@@ -24,7 +24,18 @@ from .predictions import PREDICTIONS, load_predictions, read_predictions
 from .run_comparison import Comparison, compare_runs
 from .training_log import Epoch, read_log
 
-CELL_PHOTOS = 24  # pictures behind one cell of a confusion matrix
+CELL_PHOTOS = (
+    24,
+    16,
+    12,
+    8,
+    6,
+    4,
+    3,
+    2,
+    1,
+)  # pictures behind one cell of a confusion matrix: as many as VIEW_PHOTOS allow
+VIEW_PHOTOS = 800  # pictures behind a whole matrix; about 4 KB each
 SUSPECTS = 60  # likely label errors with a picture
 DUELS = 60  # photos won, and lost, with a picture
 PAIRS = 10  # most confused pairs
@@ -56,11 +67,12 @@ class PhotoView:
     """One set of photos (`test`, `validation` or `folds`): its confusion matrix and its greatest losses.
 
     Of near-duplicates one has its loss shown.  The losses of `folds` are of its training photos: the others have
-    theirs under `test` and `validation`.
+    theirs under `test` and `validation`.  cell_photos: so many of a cell's photos are shown at most.
     """
 
     key: str
     accuracy: Accuracy
+    cell_photos: int
     matrix: tuple[tuple[Cell, ...], ...]
     losses: tuple[PhotoAnswer, ...]
 
@@ -164,8 +176,9 @@ def view_photos(answers: RunAnswers, key: str, photos: npt.NDArray[np.int64], to
     members: list[list[list[PhotoAnswer]]] = [[[] for _ in range(classes)] for _ in range(classes)]
     for row in ranked:
         members[row.truth][row.answer].append(row)
+    most = _choose_cell_photos([len(cell) for cells in members for cell in cells])
     matrix = tuple(
-        tuple(Cell(len(cell), len(cell) / max(sum(map(len, cells)), 1), tuple(cell[:CELL_PHOTOS])) for cell in cells)
+        tuple(Cell(len(cell), len(cell) / max(sum(map(len, cells)), 1), tuple(cell[:most])) for cell in cells)
         for cells in members
     )
     right = sum(row.is_right for row in ranked)
@@ -173,7 +186,13 @@ def view_photos(answers: RunAnswers, key: str, photos: npt.NDArray[np.int64], to
     for row in ranked:
         if key != ALL or answers.splits[row.photo] == "train":
             losses.setdefault(int(answers.groups[row.photo]), row)
-    return PhotoView(key, Accuracy(right, len(ranked)), matrix, tuple(losses.values())[:top])
+    return PhotoView(key, Accuracy(right, len(ranked)), most, matrix, tuple(losses.values())[:top])
+
+
+def _choose_cell_photos(counts: list[int]) -> int:
+    """How many photos of a cell are shown, so that the page of eighty poses is not eighty times as large."""
+    fitting = (most for most in CELL_PHOTOS if sum(min(count, most) for count in counts) <= VIEW_PHOTOS)
+    return next(fitting, CELL_PHOTOS[-1])
 
 
 def find_suspects(answers: RunAnswers, *, out_of_fold: bool) -> Suspects:

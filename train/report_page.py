@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from ..calibration.runs import Run
 from ..runtime.files import write_text
 from .curves import draw_curves
 from .photo_answers import PhotoAnswer
-from .report import ALL, CELL_PHOTOS, DUELS, Report
+from .report import ALL, DUELS, Report
 from .run_comparison import describe_settings
 from .run_pictures import RunPictures
 
@@ -41,7 +42,7 @@ def render_report(report: Report, pictures: RunPictures) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": format_percent, "interval": format_interval}
+    environment.filters |= {"percent": format_percent, "interval": format_interval, "quote": quote_path}
     run = report.run
     return environment.get_template("report.html").render(
         report=report,
@@ -57,7 +58,6 @@ def render_report(report: Report, pictures: RunPictures) -> str:
         titles=VIEW_TITLES,
         loss_titles=LOSS_TITLES,
         notes=VIEW_NOTES,
-        cell_photos=CELL_PHOTOS,
         duel_photos=DUELS,
         describe=lambda row: describe_answer(run, row),
     )
@@ -76,7 +76,12 @@ def format_percent(share: float) -> str:
 def format_interval(accuracy: Accuracy) -> str:
     """The 95 % interval in percent, without the sign."""
     low, high = accuracy.interval
-    return f"{low * 100:.1f} to {high * 100:.1f}" if accuracy.total else "no photos"
+    return f"{max(low, 0.0) * 100:.1f} to {high * 100:.1f}" if accuracy.total else "none"  # rounding may give -0.0
+
+
+def quote_path(path: Path) -> str:
+    """A path as a shell takes it."""
+    return shlex.quote(str(path))
 
 
 def describe_answer(run: Run, row: PhotoAnswer) -> str:

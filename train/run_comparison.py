@@ -151,7 +151,7 @@ def describe_settings(run: Run) -> dict[str, str]:
     splits = Counter(photo.split for photo in run.photos)
     settings = {
         "photos": ", ".join(f"{splits[split]} {split}" for split in SPLITS),
-        "photo folder": str(run.photo_folder),
+        "photo folder": str(run.summary.get("photo_folder", run.photo_folder)),  # then, wherever --photos finds them
         "labels": ", ".join(run.labels),
         "arch": run.arch,
         **_flatten("", run.summary["config"]),

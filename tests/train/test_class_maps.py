@@ -56,6 +56,11 @@ def test_no_evidence_leaves_the_picture_grey(value: float) -> None:
     np.testing.assert_array_equal(drawn, GREY)
 
 
+def test_evidence_everywhere_has_no_outline_along_the_picture_s_edge() -> None:
+    drawn = draw_class_map(GREY, np.ones((6, 6), np.float32))
+    assert (drawn == drawn[0, 0]).all() and colourfulness(drawn).min() > 20
+
+
 @pytest.mark.parametrize("size_hw", [(1, 1), (1, 40), (40, 1), (33, 57)])
 def test_pictures_of_any_shape_are_drawn_on(size_hw: tuple[int, int]) -> None:
     picture = np.full((*size_hw, 3), 90, np.uint8)

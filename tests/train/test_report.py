@@ -6,12 +6,13 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from yoga_live.calibration.metrics import Accuracy
 from yoga_live.calibration.runs import Run
 from yoga_live.runtime.errors import RunError
-from yoga_live.train.report import CELL_PHOTOS, measure_report
+from yoga_live.train.report import CELL_PHOTOS, VIEW_PHOTOS, measure_report
 
 CHAIR, PLANK, TREE = [0.8, 0.1, 0.1], [0.1, 0.7, 0.2], [0.05, 0.05, 0.9]
 ROWS = [
@@ -56,8 +57,8 @@ def test_a_cell_knows_its_photos_and_its_share_of_the_row(write_run: WriteRun) -
 def test_a_full_cell_keeps_the_greatest_losses(write_run: WriteRun) -> None:
     rows = [(f"{n}", "tree", "test", [0.0, 1 - n / 100, n / 100]) for n in range(40)]
     cell = measure_report(write_run("run", rows)).views[0].matrix[2][1]
-    assert cell.count == 40 and len(cell.answers) == CELL_PHOTOS
-    assert [row.truth_probability for row in cell.answers] == pytest.approx([n / 100 for n in range(CELL_PHOTOS)])
+    assert cell.count == 40 and len(cell.answers) == CELL_PHOTOS[0] == 24
+    assert [row.truth_probability for row in cell.answers] == pytest.approx([n / 100 for n in range(24)])
 
 
 def test_losses_are_the_logarithm_of_the_label_s_probability_greatest_first(write_run: WriteRun) -> None:
@@ -119,3 +120,12 @@ def test_near_duplicates_take_one_place_among_the_losses(write_run: WriteRun) ->
     report = measure_report(replace(run, photos=photos))
     assert [row.photo for row in report.views[0].losses] == [0, 2]
     assert report.test.total == 3  # they count all the same
+
+
+def test_many_poses_share_the_room_for_pictures(write_run: WriteRun) -> None:
+    labels = tuple(f"pose_{n:02d}" for n in range(82))
+    rows = [(f"{n}-{m}", labels[n], "test", np.eye(82)[n].tolist()) for n in range(82) for m in range(20)]
+    report = measure_report(write_run("run", rows, labels=labels))
+    view = report.views[0]
+    assert view.cell_photos == 8 and view.matrix[0][0].count == 20
+    assert len(set(report.list_pictured())) <= VIEW_PHOTOS

@@ -12,7 +12,12 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("jinja2")
 
+from yoga_live.calibration.runs import load_run
 from yoga_live.train.command import main, parse_args
+from yoga_live.train.network import load_network
+from yoga_live.train.report import measure_report
+from yoga_live.train.report_page import write_report
+from yoga_live.train.run_pictures import make_pictures
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -25,16 +30,19 @@ def run(trained_run: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def reported(trained_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page of a copy of the tiny run, beside another copy that answered otherwise."""
+    """The page of the tiny run, beside a copy that answered otherwise."""
     folder = tmp_path_factory.mktemp("reported")
-    for name in ("first", "earlier"):
-        shutil.copytree(trained_run, folder / name)
+    shutil.copytree(trained_run, folder / "earlier")
     answers = folder / "earlier" / "predictions.csv"
     header, *rows = answers.read_text().splitlines()
     backwards = [",".join([row.split(",")[0], *row.split(",")[:0:-1]]) for row in rows]
     answers.write_text("\n".join([header, *backwards]) + "\n")
-    assert main(["report", str(folder / "first"), "--against", str(folder / "earlier"), "--top", "5"]) == 0
-    return folder / "first" / "report" / "report.html"
+    run = load_run(trained_run)
+    report = measure_report(run, load_run(folder / "earlier"), top=5)
+    network = load_network(trained_run / "weights.safetensors", len(run.labels))
+    pictures = make_pictures(run, network, report.list_pictured(), report.list_mapped())
+    write_report(report, pictures, folder / "report.html")
+    return folder / "report.html"
 
 
 def test_report_writes_its_page_and_says_the_headline(ask, run: Path) -> None:
@@ -145,6 +153,20 @@ def test_cells_are_chosen_by_keyboard_too(browser_page: tuple[Page, list[str]]) 
     assert chosen.evaluate("cell => cell === document.activeElement")
     assert page.locator("#panel-validation figure").count() == min(24, int(chosen.inner_text()))
     assert complaints == []
+
+
+def test_every_cell_is_reached_with_arrows_and_tab_leaves_the_matrix(browser_page: tuple[Page, list[str]]) -> None:
+    page, complaints = browser_page
+    page.locator("input[name=view][value=test]").check()
+    cells = page.locator("#matrix-test .matrix button")
+    cells.first.focus()
+    reached = set()
+    for _ in range(2 * cells.count()):
+        reached.add(page.evaluate("document.activeElement.dataset.cell"))
+        page.keyboard.press("ArrowRight")
+    assert reached >= {cells.nth(i).get_attribute("data-cell") for i in range(cells.count())}
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('.matrix')") is None and complaints == []
 
 
 def test_a_class_map_is_taken_off_one_photo_or_off_all(browser_page: tuple[Page, list[str]]) -> None:

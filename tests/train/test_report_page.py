@@ -13,9 +13,10 @@ import pytest
 pytest.importorskip("jinja2")
 pytest.importorskip("torch")
 
+from yoga_live.calibration.metrics import Accuracy
 from yoga_live.calibration.runs import Run
 from yoga_live.train.report import measure_report
-from yoga_live.train.report_page import render_report, write_report
+from yoga_live.train.report_page import format_interval, render_report, write_report
 from yoga_live.train.run_pictures import RunPictures
 
 VOID = {"meta", "link", "input", "br", "img", "hr"}
@@ -91,9 +92,9 @@ def test_every_number_is_on_the_page(write_run: WriteRun) -> None:
 
 
 def test_without_folds_the_page_says_so_and_how_to_get_them(write_run: WriteRun) -> None:
-    run = write_run("new", ROWS)
+    run = replace(write_run("new", ROWS), photo_folder=Path("my photos"))
     text = read_page(render_report(measure_report(run), show_all())).text
-    assert f"yoga-train fit {run.photo_folder} --to RUN --folds 5" in text and "seen by the network" in text
+    assert "yoga-train fit 'my photos' --to RUN --folds 5" in text and "seen by the network" in text
     text = read_page(render_report(measure_report(write_run("folds", ROWS, folds=[TREE] * 3)), show_all())).text
     assert "--folds" not in text and "Every photo was judged by a network that never saw it" in text
 
@@ -111,6 +112,13 @@ def test_names_are_escaped_wherever_they_stand(write_run: WriteRun, tmp_path: Pa
     assert reader.tags.count("script") == 1 and not {"blink", "dir"} & set(reader.tags)
     assert "<script>alert" not in page and "tree/caf?<dir>.jpg" in reader.text
     assert f"tree{EVIL}" in reader.text
+
+
+@pytest.mark.parametrize(
+    ("right", "total", "words"), [(0, 9, "0.0 to 29.9"), (9, 9, "70.1 to 100.0"), (0, 0, "none"), (1, 2, "9.5 to 90.5")]
+)
+def test_intervals_are_written_for_people(right: int, total: int, words: str) -> None:
+    assert format_interval(Accuracy(right, total)) == words
 
 
 def test_photos_that_are_gone_are_grey_and_counted(write_run: WriteRun) -> None:

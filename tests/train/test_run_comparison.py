@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -97,6 +99,11 @@ def test_settings_that_differ_are_listed(write_run: WriteRun) -> None:
     run = write_run("new", rows, epochs=12, augmentation={"mirror": 0.5, "shift": 0.1})
     other = write_run("old", rows, epochs=1, augmentation={"mirror": 0.0, "shift": 0.1})
     assert compare(run, other).settings == (("epochs", "12", "1"), ("augmentation.mirror", "0.5", "0.0"))
+
+
+def test_photos_that_moved_are_no_other_photos(write_run: WriteRun, tmp_path: Path) -> None:
+    run, other = (write_run(name, [("a", "tree", "test", TREE)]) for name in ("new", "old"))
+    assert compare(replace(run, photo_folder=tmp_path / "moved"), other).settings == ()
 
 
 def test_an_older_run_without_answers_is_an_error(write_run: WriteRun) -> None:
