@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,3 +97,14 @@ def simulate_perfect_ece(confidences: Floats, draws: int = 1000, seed: int = 0) 
 def top_confidences(logits: Floats, temperature: float) -> Floats:
     """Calibrated probability of the top answer, float (N,)."""
     return softmax(logits / temperature).max(axis=1)
+
+
+def measure_mcnemar(won: int, lost: int) -> float:
+    """Probability that chance alone splits the photos on which two models disagree this unevenly, or more so.
+
+    McNemar's test (1947) in its exact, two-sided binomial form: under no difference each disagreement falls either
+    way like a coin.  won, lost: photos that only the one, or only the other, model answers right.
+    """
+    total = won + lost
+    tail = sum(math.comb(total, k) for k in range(min(won, lost) + 1))
+    return min(1.0, 2 * tail / 2**total)

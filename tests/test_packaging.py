@@ -20,7 +20,7 @@ FLOORS = {
     "export": {"runtime", "calibration", "train"},
 }
 COMMANDS = {
-    "train": ["", "fit"],
+    "train": ["", "fit", "report"],
     "export": ["", "onnx"],
     "calibration": ["", "confidence", "int8"],
     "runtime": [""],

@@ -8,6 +8,7 @@ import sys
 from ..runtime.command_line import HelpFormatter, run_command
 from .data_commands import add_data_commands
 from .fit_command import add_fit_commands
+from .report_command import add_report
 
 EXAMPLES = """examples:
   yoga-train collect "tree pose yoga" --pose tree --to lists
@@ -19,6 +20,7 @@ EXAMPLES = """examples:
   yoga-train fit photos --to runs/first                 photos/tree/*.jpg, photos/down_dog/*.jpg, ...
   yoga-train fit photos --to runs/offline --weights resnet34.safetensors
   yoga-train lr-find photos --to lr.png                 how fast it may learn
+  yoga-train report runs/deep --against runs/first      one page: confusions, class maps, likely label errors
 
 A folder named `none` may hold what is no pose: people standing about, empty rooms, pets."""
 
@@ -34,6 +36,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add_data_commands(commands)
     add_fit_commands(commands)
+    add_report(commands)
     return parser.parse_args(argv)
 
 

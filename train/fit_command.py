@@ -192,6 +192,7 @@ def _fit_here(args: argparse.Namespace) -> None:
     for truth, answer, count in metrics["test"]["confusions"]:
         print(f"{'':>16}{truth} taken for {answer}: {count}")
     print(f"run: {args.to}   confusion matrix: {args.to / 'report' / 'confusion.png'}")
+    print(f"look: yoga-train report {args.to}")
     print(f"next: yoga-export onnx {args.to} --to yoga.onnx")
 
 

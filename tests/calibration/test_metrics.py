@@ -13,6 +13,7 @@ from yoga_live.calibration.metrics import (
     list_confusions,
     measure_accuracy,
     measure_ece,
+    measure_mcnemar,
     measure_nll,
     measure_recalls,
     simulate_perfect_ece,
@@ -103,3 +104,16 @@ def test_top_confidence_is_the_largest_probability_at_that_temperature() -> None
     logits = np.log([[0.7, 0.2, 0.1], [0.3, 0.3, 0.4]])
     np.testing.assert_allclose(top_confidences(logits, 1.0), [0.7, 0.4])
     assert (top_confidences(logits, 2.0) < top_confidences(logits, 1.0)).all()
+
+
+@pytest.mark.parametrize(
+    ("won", "lost", "probability"),
+    [(0, 0, 1.0), (1, 1, 1.0), (5, 0, 2 / 32), (0, 5, 2 / 32), (10, 2, 2 * (1 + 12 + 66) / 4096)],
+)
+def test_mcnemar_is_how_unevenly_coins_would_fall(won: int, lost: int, probability: float) -> None:
+    assert measure_mcnemar(won, lost) == pytest.approx(probability)
+
+
+def test_mcnemar_counts_thousands_of_disagreements() -> None:
+    assert measure_mcnemar(2000, 2000) == 1.0
+    assert measure_mcnemar(1900, 2100) == pytest.approx(0.0016, abs=2e-4)  # near the normal approximation

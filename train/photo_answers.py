@@ -1,0 +1,82 @@
+"""What a network answered for each photo of a run, as numbers and as lines that a page shows."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ..calibration.runs import Run
+from ..runtime.errors import RunError
+
+LEAST_PROBABILITY = 1e-12
+"""A loss stays finite: a CSV of six digits may say 0."""
+
+
+@dataclass(frozen=True)
+class PhotoAnswer:
+    """One photo beside one answer.  photo: number in `run.photos`; answer: number in `run.labels`.
+
+    probability: of the answer; truth_probability: of the pose that the photo is filed under.
+    """
+
+    photo: int
+    truth: int
+    answer: int
+    probability: float
+    truth_probability: float
+
+    @property
+    def is_right(self) -> bool:
+        return self.truth == self.answer
+
+    @property
+    def loss(self) -> float:
+        """Negative log-likelihood of the pose that the photo is filed under, nats."""
+        return -math.log(max(self.truth_probability, LEAST_PROBABILITY))
+
+
+@dataclass(frozen=True)
+class RunAnswers:
+    """Every photo of a run: probabilities float (N, C), targets int (N,), splits str (N,), groups int (N,)."""
+
+    labels: tuple[str, ...]
+    probabilities: npt.NDArray[np.floating]
+    targets: npt.NDArray[np.int64]
+    splits: npt.NDArray[np.str_]
+    groups: npt.NDArray[np.int64]
+
+    @property
+    def answers(self) -> npt.NDArray[np.int64]:
+        """The likeliest pose of each photo, int (N,)."""
+        return self.probabilities.argmax(axis=1)
+
+    def numbers_of(self, *splits: str) -> npt.NDArray[np.int64]:
+        """Numbers of the photos in these splits, int (M,)."""
+        return np.flatnonzero(np.isin(self.splits, splits))
+
+    def describe(self, photo: int, answer: int | None = None) -> PhotoAnswer:
+        """One photo beside the likeliest answer, or beside the one given."""
+        row, truth = self.probabilities[photo], int(self.targets[photo])
+        answer = int(row.argmax()) if answer is None else answer
+        return PhotoAnswer(int(photo), truth, answer, float(row[answer]), float(row[truth]))
+
+    def sort_by_loss(self, photos: npt.NDArray[np.integer]) -> list[PhotoAnswer]:
+        """Describe these photos, the greatest loss first."""
+        return sorted((self.describe(int(photo)) for photo in photos), key=lambda answer: -answer.loss)
+
+
+def join_answers(run: Run, probabilities: npt.NDArray[np.floating]) -> RunAnswers:
+    """Put a run's photos beside their probabilities, float (N, C).  Raises RunError for a pose without a label."""
+    index = {label: number for number, label in enumerate(run.labels)}
+    strange = {photo.pose for photo in run.photos} - set(index)
+    if strange:
+        raise RunError(
+            f"{run.folder / 'photos.csv'} names the pose {min(strange)!r}, which run.json does not; train the run again"
+        )
+    targets = np.array([index[photo.pose] for photo in run.photos], dtype=np.int64)
+    splits = np.array([photo.split for photo in run.photos], dtype=str)
+    groups = np.array([photo.group for photo in run.photos], dtype=np.int64)
+    return RunAnswers(run.labels, probabilities, targets, splits, groups)

@@ -1,0 +1,214 @@
+"""Everything that `yoga-train report` shows of a run, measured; no pictures and no HTML here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ..calibration.metrics import (
+    Accuracy,
+    count_confusions,
+    list_confusions,
+    measure_accuracy,
+    measure_ece,
+    measure_recalls,
+    simulate_perfect_ece,
+)
+from ..calibration.runs import SPLITS, Run
+from .label_errors import find_label_errors
+from .photo_answers import PhotoAnswer, RunAnswers, join_answers
+from .predictions import PREDICTIONS, load_predictions, read_predictions
+from .run_comparison import Comparison, compare_runs
+from .training_log import Epoch, read_log
+
+CELL_PHOTOS = (
+    24,
+    16,
+    12,
+    8,
+    6,
+    4,
+    3,
+    2,
+    1,
+)  # pictures behind one cell of a confusion matrix: as many as VIEW_PHOTOS allow
+VIEW_PHOTOS = 800  # pictures behind a whole matrix; about 4 KB each
+SUSPECTS = 60  # likely label errors with a picture
+DUELS = 60  # photos won, and lost, with a picture
+PAIRS = 10  # most confused pairs
+ALL = "folds"  # the view of all photos, each answered by a network that never saw it
+
+
+@dataclass(frozen=True)
+class PoseRow:
+    """One pose on the test photos.  photos: how many are in training, validation and test."""
+
+    pose: str
+    photos: tuple[int, ...]
+    precision: Accuracy
+    recall: Accuracy
+    confusions: tuple[tuple[str, int], ...]  # wrong answers for it, commonest first
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a confusion matrix.  share: of its row; answers: some of its photos, the greatest loss first."""
+
+    count: int
+    share: float
+    answers: tuple[PhotoAnswer, ...]
+
+
+@dataclass(frozen=True)
+class PhotoView:
+    """One set of photos (`test`, `validation` or `folds`): its confusion matrix and its greatest losses.
+
+    Of near-duplicates one has its loss shown.  The losses of `folds` are of its training photos: the others have
+    theirs under `test` and `validation`.  cell_photos: so many of a cell's photos are shown at most.
+    """
+
+    key: str
+    accuracy: Accuracy
+    cell_photos: int
+    matrix: tuple[tuple[Cell, ...], ...]
+    losses: tuple[PhotoAnswer, ...]
+
+
+@dataclass(frozen=True)
+class Suspects:
+    """Likely label errors.  rows: the likeliest ones beside the pose that they rather are; judged: photos looked at."""
+
+    count: int
+    judged: int
+    out_of_fold: bool
+    rows: tuple[PhotoAnswer, ...]
+
+
+@dataclass(frozen=True)
+class CalibrationLook:
+    """Calibration error on test before any temperature, beside what a perfect model shows on as many photos."""
+
+    ece: float
+    perfect_mean: float
+    perfect_high: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the page shows.  frozen: the head alone, on the same test photos; None where the run does not say."""
+
+    run: Run
+    test: Accuracy
+    mean_recall: float
+    frozen: Accuracy | None
+    calibration: CalibrationLook
+    poses: tuple[PoseRow, ...]
+    pairs: tuple[tuple[str, str, int], ...]
+    views: tuple[PhotoView, ...]
+    suspects: Suspects
+    epochs: tuple[Epoch, ...]
+    comparison: Comparison | None
+
+    def list_mapped(self) -> Iterator[tuple[int, int]]:
+        """Photos and answers that the page shows with a class map."""
+        for view in self.views:
+            yield from ((row.photo, row.answer) for row in view.losses)
+
+    def list_pictured(self) -> Iterator[int]:
+        """Photos that the page shows, some of them several times."""
+        yield from (row.photo for row in self.suspects.rows)
+        for duels in (self.comparison.won, self.comparison.lost) if self.comparison else ():
+            yield from (duel.ours.photo for duel in duels[:DUELS])
+        for view in self.views:
+            yield from (row.photo for cells in view.matrix for cell in cells for row in cell.answers)
+
+
+def measure_report(run: Run, against: Run | None = None, top: int = 24) -> Report:
+    """Measure a run on its held-out photos, beside another run if one is given.
+
+    top: how many of the greatest losses.  Raises RunError.
+    """
+    kept = join_answers(run, read_predictions(run.folder / PREDICTIONS, run))
+    predictions = load_predictions(run)
+    unseen = join_answers(run, predictions.probabilities) if predictions.out_of_fold else None
+    test = kept.numbers_of("test")
+    answers, targets = kept.answers[test], kept.targets[test]
+    matrix = count_confusions(answers, targets, len(run.labels))
+    views = [view_photos(kept, split, kept.numbers_of(split), top) for split in ("test", "validation")]
+    if unseen:
+        views.append(view_photos(unseen, ALL, unseen.numbers_of(*SPLITS), top))
+    return Report(
+        run,
+        measure_accuracy(answers, targets),
+        float(np.nanmean(measure_recalls(answers, targets, len(run.labels)))),
+        _read_frozen(run),
+        _look_at_calibration(kept.probabilities[test], answers == targets),
+        describe_poses(kept, matrix),
+        tuple(list_confusions(matrix, run.labels, PAIRS)),
+        tuple(views),
+        find_suspects(unseen or kept, out_of_fold=unseen is not None),
+        read_log(run.folder / "log.csv"),
+        compare_runs(run, kept, against) if against else None,
+    )
+
+
+def describe_poses(kept: RunAnswers, matrix: npt.NDArray[np.int64]) -> tuple[PoseRow, ...]:
+    """Precision and recall of each pose from the confusion matrix, int (C, C), of the test photos."""
+    rows: list[PoseRow] = []
+    for number, pose in enumerate(kept.labels):
+        counts = tuple(int((kept.targets[kept.numbers_of(split)] == number).sum()) for split in SPLITS)
+        right = int(matrix[number, number])
+        wrong = matrix[number].copy()
+        wrong[number] = 0
+        confusions = tuple((kept.labels[i], int(wrong[i])) for i in np.argsort(-wrong, kind="stable")[:2] if wrong[i])
+        answered, there = int(matrix[:, number].sum()), int(matrix[number].sum())
+        rows.append(PoseRow(pose, counts, Accuracy(right, answered), Accuracy(right, there), confusions))
+    return tuple(rows)
+
+
+def view_photos(answers: RunAnswers, key: str, photos: npt.NDArray[np.int64], top: int) -> PhotoView:
+    """Sort some photos into a confusion matrix and by loss."""
+    classes = len(answers.labels)
+    ranked = answers.sort_by_loss(photos)
+    members: list[list[list[PhotoAnswer]]] = [[[] for _ in range(classes)] for _ in range(classes)]
+    for row in ranked:
+        members[row.truth][row.answer].append(row)
+    most = _choose_cell_photos([len(cell) for cells in members for cell in cells])
+    matrix = tuple(
+        tuple(Cell(len(cell), len(cell) / max(sum(map(len, cells)), 1), tuple(cell[:most])) for cell in cells)
+        for cells in members
+    )
+    right = sum(row.is_right for row in ranked)
+    losses: dict[int, PhotoAnswer] = {}
+    for row in ranked:
+        if key != ALL or answers.splits[row.photo] == "train":
+            losses.setdefault(int(answers.groups[row.photo]), row)
+    return PhotoView(key, Accuracy(right, len(ranked)), most, matrix, tuple(losses.values())[:top])
+
+
+def _choose_cell_photos(counts: list[int]) -> int:
+    """How many photos of a cell are shown, so that the page of eighty poses is not eighty times as large."""
+    fitting = (most for most in CELL_PHOTOS if sum(min(count, most) for count in counts) <= VIEW_PHOTOS)
+    return next(fitting, CELL_PHOTOS[-1])
+
+
+def find_suspects(answers: RunAnswers, *, out_of_fold: bool) -> Suspects:
+    """Find likely label errors: among all photos where no network saw its own, else among the held-out ones."""
+    photos = answers.numbers_of(*(SPLITS if out_of_fold else SPLITS[1:]))
+    errors = find_label_errors(answers.probabilities[photos], answers.targets[photos])
+    likeliest = errors.order[: min(errors.count, SUSPECTS)]
+    rows = tuple(answers.describe(int(photos[i]), int(errors.suggestion[i])) for i in likeliest)
+    return Suspects(errors.count, len(photos), out_of_fold, rows)
+
+
+def _look_at_calibration(probabilities: npt.NDArray[np.floating], right: npt.NDArray[np.bool_]) -> CalibrationLook:
+    confidences = probabilities.max(axis=1)
+    return CalibrationLook(measure_ece(confidences, right), *simulate_perfect_ece(confidences))
+
+
+def _read_frozen(run: Run) -> Accuracy | None:
+    row = run.summary.get("metrics", {}).get("frozen")
+    return Accuracy(round(row["accuracy"] * row["photos"]), row["photos"]) if row else None

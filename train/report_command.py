@@ -1,0 +1,118 @@
+"""`yoga-train report`: one page about a run; imports nothing heavy before it runs."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..runtime.command_line import HelpFormatter
+from ..runtime.errors import OptionError, OutputError
+
+if TYPE_CHECKING:
+    from .report import Report
+    from .run_comparison import Comparison
+
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+EXAMPLES = """examples:
+  yoga-train report runs/first                          runs/first/report/report.html; written anew each time
+  yoga-train report runs/deep --against runs/first      and which photos were won and lost
+  yoga-train report runs/first --photos /new/place      the photo folder moved since
+
+Open the page in any browser: it is one file, and asks nothing of a server or the internet."""
+
+
+def add_report(commands: Commands) -> None:
+    """Define report."""
+    report = commands.add_parser(
+        "report",
+        help="one page about a run: accuracy, confusions, class maps, likely label errors",
+        epilog=EXAMPLES,
+        formatter_class=HelpFormatter,
+    )
+    report.set_defaults(run=_report)
+    report.add_argument("folder", type=Path, metavar="RUN", help="a finished run, such as runs/first")
+    report.add_argument(
+        "--against", type=Path, default=argparse.SUPPRESS, metavar="RUN", help="an earlier run to compare with"
+    )
+    report.add_argument(
+        "--photos",
+        type=Path,
+        default=argparse.SUPPRESS,
+        metavar="FOLDER",
+        help="where the photos are now (default: where the run found them)",
+    )
+    report.add_argument(
+        "--top", type=_top, default=24, metavar="N", help="photos with the greatest loss, of each set of photos"
+    )
+
+
+def _top(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= 500):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of photos, 0 to 500")
+    return int(text)
+
+
+def _report(args: argparse.Namespace) -> None:
+    from ..calibration.runs import load_run
+    from .network import load_network
+    from .report import measure_report
+    from .report_page import write_report
+    from .run_pictures import make_pictures
+
+    photos = getattr(args, "photos", None)
+    if photos is not None and not photos.is_dir():
+        raise OptionError(f"--photos {photos} is no folder; name the one that holds the run's photos now")
+    run = load_run(args.folder, photos)
+    against = getattr(args, "against", None)
+    if against is not None and against.resolve() == args.folder.resolve():
+        raise OptionError(f"--against {against} is the run itself; name another one")
+    other = load_run(against) if against is not None else None
+    network = load_network(run.folder / "weights.safetensors", len(run.labels))
+    report = measure_report(run, other, args.top)
+    page = run.folder / "report" / "report.html"
+    pictures = make_pictures(run, network, report.list_pictured(), report.list_mapped())
+    try:
+        page.parent.mkdir(exist_ok=True)
+        write_report(report, pictures, page)
+    except OSError as error:
+        raise OutputError(f"{page} can't be written: {error.strerror}; mend that and run it again") from error
+    _print_report(report)
+    if pictures.missing:
+        print(f"{pictures.missing} photos to be shown were not found below {run.photo_folder}; see --photos")
+    print(f"page: {page} ({page.stat().st_size / 1e6:.1f} MB)")
+
+
+def _print_report(report: Report) -> None:
+    print(f"test accuracy {report.test}, mean recall {report.mean_recall:.1%}")
+    if report.frozen:
+        print(f"frozen        {report.frozen}")
+    for truth, answer, count in report.pairs[:5]:
+        print(f"{'':>14}{truth} taken for {answer}: {count}")
+    suspects = report.suspects
+    kind = "photos, out of fold" if suspects.out_of_fold else "held-out photos"
+    print(f"likely label errors: {suspects.count} of {suspects.judged} {kind}")
+    if report.comparison:
+        _print_comparison(report, report.comparison)
+
+
+def _print_comparison(report: Report, both: Comparison) -> None:
+    names = [report.run.folder.resolve().name, both.other.folder.resolve().name]
+    rows = [("own test photos", report.test, both.test)]
+    if both.shared:
+        rows.append((f"{both.shared} shared test photos", both.ours, both.theirs))
+        rows += [(f"  {row.pose} ({row.ours.total})", row.ours, row.theirs) for row in both.recalls if row.ours.total]
+    wide = max(len(row[0]) for row in rows)
+    columns = [max(8, len(name)) for name in names]
+    print(f"\n{'answered right':{wide}}  {names[0]:>{columns[0]}}  {names[1]:>{columns[1]}}")
+    for title, ours, theirs in rows:
+        print(f"{title:{wide}}  {ours.value:>{columns[0]}.1%}  {theirs.value:>{columns[1]}.1%}")
+    if both.shared:
+        verdict = f"McNemar's exact p = {both.p_value:.3g}"
+        print(f"{len(both.won)} photos won, {len(both.lost)} lost; {verdict}")
+    else:
+        print("the two share no test photo, so they can't be compared photo by photo")
+    if both.left_out.trained_by_other:
+        print(f"{both.left_out.trained_by_other} test photos left out, which {names[1]} saw in training or validation")
+    print()
