@@ -20,7 +20,7 @@ FLOORS = {
     "export": {"runtime", "calibration", "train"},
 }
 COMMANDS = {
-    "train": ["", "fit"],
+    "train": ["", "fit", "clean"],
     "export": ["", "onnx"],
     "calibration": ["", "confidence", "int8"],
     "runtime": [""],

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from ..runtime.command_line import HelpFormatter, run_command
+from .clean_command import add_clean
 from .data_commands import add_data_commands
 
 EXAMPLES = """examples:
@@ -19,6 +20,7 @@ EXAMPLES = """examples:
   yoga-train fit photos --to runs/first                 photos/tree/*.jpg, photos/down_dog/*.jpg, ...
   yoga-train fit photos --to runs/deep --epochs 20      train longer
   yoga-train fit photos --to runs/offline --weights resnet34.safetensors
+  yoga-train clean photos runs/first                    look through the photos that are likely wrong
 
 A folder named `none` may hold what is no pose: people standing about, empty rooms, pets."""
 
@@ -34,6 +36,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add_data_commands(commands)
     _add_fit(commands)
+    add_clean(commands)
     return parser.parse_args(argv)
 
 
