@@ -70,6 +70,7 @@ class Cleaner:
             raise RunError(f"{journal.path} does not fit together: {error}; mend it, or move it away") from error
         self._complete_marks()
         self.photos = self._list_photos(contents)
+        self._marked = {id(photo): photo for photo in self.photos if photo.marks or photo.is_removed}
         self._copies: dict[str, list[TrackedPhoto]] = defaultdict(list)
         for photo in self.photos:
             if photo.sha256:
@@ -255,6 +256,7 @@ class Cleaner:
     def _record(self, mark: Mark, photo: TrackedPhoto) -> None:
         self._journal.append(mark)
         self._history.record(mark, photo)
+        self._marked[id(photo)] = photo
 
     def _move(self, path: str, to_path: str) -> None:
         if path != to_path and (self.folder / path).exists():
@@ -268,6 +270,10 @@ class Cleaner:
     def count_marks(self, since: int = 0) -> Counter[str]:
         """Decisions that count, by action.  since: only marks after this number."""
         return Counter(mark.action for mark, _ in self._history.done if mark.number > since)
+
+    def count_removed(self) -> int:
+        """Files that lie among the removed ones now."""
+        return sum(photo.is_removed for photo in self._marked.values())
 
     @property
     def last_number(self) -> int:

@@ -56,6 +56,7 @@ class CleaningList:
         self.errors: LabelErrors = find_label_errors(predictions.probabilities, targets)
         self.poses = _merge_poses(run.labels, list_poses(cleaner.folder, least=1))
         self.entries = self._match()
+        self._numbers = {id(entry.photo): number for number, entry in enumerate(self.entries)}
         self.missing = len(run.photos) - sum(entry.index >= 0 for entry in self.entries)
         self._orders: dict[str, list[int]] = {
             "likely": self._rank(),
@@ -146,6 +147,8 @@ class CleaningList:
             numbers = [n for n in self._orders["all"] if self._belongs(self.entries[n].photo, view)]
         else:
             numbers = self._orders.get(view, [])
+        if not pose and not split:
+            return numbers
         return [number for number in numbers if self._fits(self.entries[number], pose, split)]
 
     def _belongs(self, photo: TrackedPhoto, view: str) -> bool:
@@ -153,6 +156,10 @@ class CleaningList:
 
     def _fits(self, entry: Entry, pose: str, split: str) -> bool:
         return (not pose or pose in (entry.pose, entry.photo.pose)) and (not split or entry.split == split)
+
+    def find_number(self, photo: TrackedPhoto) -> int | None:
+        """The number of a photo's entry; None for a file that was gone when the list was made."""
+        return self._numbers.get(id(photo))
 
     def find_group(self, number: int, view: str) -> int:
         """What joins an entry with its neighbours: the same picture among conflicts, else near-duplicates; or -1."""

@@ -163,10 +163,13 @@ class CleaningServer:
         )
 
     def _select(self, query: Any) -> list[int]:
+        return self._list.select(*self._check_query(query))
+
+    def _check_query(self, query: Any) -> tuple[str, str, str]:
         view, pose, split = (str(query.get(name, "")) for name in ("view", "pose", "split"))
         if view not in VIEWS or (pose and pose not in self._list.poses) or (split and split not in (*SPLITS, NO_SPLIT)):
             raise OptionError(f"there are no photos for view {view!r}, pose {pose!r}, split {split!r}")
-        return self._list.select(view, pose, split)
+        return view, pose, split
 
     def _describe(self, number: int, view: str = "") -> dict[str, Any]:
         entry = self._list.entries[number]
@@ -188,7 +191,7 @@ class CleaningServer:
 
     def _summarise(self) -> dict[str, Any]:
         counts = self._cleaner.count_marks()
-        return {**counts, "removed": len(self._list.select("removed")), "undo": self._cleaner.can_undo()}
+        return {**counts, "removed": self._cleaner.count_removed(), "undo": self._cleaner.can_undo()}
 
     async def _answer_mark(self, request: web.Request) -> web.StreamResponse:
         content = await _read_json(request)
@@ -201,10 +204,11 @@ class CleaningServer:
 
     async def _answer_undo(self, request: web.Request) -> web.StreamResponse:
         """Take back the newest mark.  Answers its photo and where it stands in the view that was asked with."""
-        numbers_before = self._select(content := await _read_json(request))
+        content = await _read_json(request)
+        self._check_query(content)
         photo = self._cleaner.undo()
-        number = next((n for n, entry in enumerate(self._list.entries) if entry.photo is photo), None)
-        numbers = self._select(content) or numbers_before
+        number = self._list.find_number(photo) if photo else None
+        numbers = self._select(content)
         described = None if number is None else self._describe(number)
         position = numbers.index(number) if number in numbers else None
         return web.json_response({"photo": described, "position": position, "summary": self._summarise()})
