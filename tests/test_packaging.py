@@ -20,7 +20,7 @@ FLOORS = {
     "export": {"runtime", "calibration", "train"},
 }
 COMMANDS = {
-    "train": ["", "fit", "report"],
+    "train": ["", "fit", "lr-find", "report", "clean"],
     "export": ["", "onnx"],
     "calibration": ["", "confidence", "int8"],
     "runtime": [""],

@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from ..runtime.command_line import HelpFormatter, run_command
+from .clean_command import add_clean
 from .data_commands import add_data_commands
 from .fit_command import add_fit_commands
 from .report_command import add_report
@@ -21,6 +22,7 @@ EXAMPLES = """examples:
   yoga-train fit photos --to runs/offline --weights resnet34.safetensors
   yoga-train lr-find photos --to lr.png                 how fast it may learn
   yoga-train report runs/deep --against runs/first      one page: confusions, class maps, likely label errors
+  yoga-train clean photos runs/first                    look through the photos that are likely wrong
 
 A folder named `none` may hold what is no pose: people standing about, empty rooms, pets."""
 
@@ -37,6 +39,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     add_data_commands(commands)
     add_fit_commands(commands)
     add_report(commands)
+    add_clean(commands)
     return parser.parse_args(argv)
 
 

@@ -25,12 +25,15 @@ OK, DUPLICATE = "ok", "duplicate"
 REFUSED = "refused"  # no second run would change it: 404, no picture, too large
 FAILED = "failed"  # may pass another time: time-outs, connections, 429, 5xx
 FORBIDDEN = "forbidden"  # a private address: only --allow-private would change it
+REMOVED = "removed"  # taken out while cleaning; the file lies in `_removed/`
+MOVED = "moved"  # given another pose while cleaning; the photo has a row there
+WITHDRAWN = "withdrawn"  # no row at all: what an undo leaves of a row that its mark had made
 SAME_CONTENT = "same content"
 
 
 @dataclass(frozen=True)
 class ManifestRow:
-    """One URL.  Any other status than those above is another command's, and final (such as `removed`).
+    """One URL.  Any other status than ok, duplicate, failed and forbidden is final.
 
     reason: what happened, in a few words; after a colon the details of this URL.  path: relative to the folder, with
     /.  phash, mirror_phash: 16 hexadecimal digits.  width, height: pixels, upright.  group: near-duplicates share it.
@@ -83,7 +86,9 @@ def _index(file: IO[bytes], path: Path) -> tuple[dict[str, int], dict[tuple[str,
             row = _parse(line, path)
             newest[key := f"{row.pose}\0{row.url or row.sha256}"] = offset
             settled.pop(key, None)
-            if row.sha256 and row.status not in {OK, DUPLICATE}:
+            if row.status == WITHDRAWN:
+                del newest[key]
+            elif row.sha256 and row.status not in {OK, DUPLICATE}:
                 settled[key] = (row.pose, row.sha256)
         offset += len(line)
     return newest, {content: key.partition("\0")[2] for key, content in settled.items()}
@@ -186,5 +191,5 @@ def _lock(photos: Path) -> IO[bytes]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         file.close()
-        raise OutputError(f"another command is adding photos to {photos}; wait for it to end") from error
+        raise OutputError(f"another command is changing {photos}; wait for it to end, or end it") from error
     return file

@@ -15,7 +15,7 @@ from ..runtime.errors import PhotoError
 from ..runtime.files import write_text
 from ..runtime.photos import decode_photo
 from ..runtime.preprocess import letterbox
-from .manifest import DUPLICATE, OK, read_manifest
+from .manifest import DUPLICATE, MOVED, OK, REMOVED, read_manifest
 from .photo_folder import Photo, PhotoList, inspect_photos
 from .splitting import SAME_BITS, group_photos
 
@@ -62,8 +62,9 @@ def measure_folder(folder: Path) -> tuple[PhotoList, FolderStats]:
 
 
 def count_failures(folder: Path) -> Counter[str]:
-    """Reason -> URLs that did not become photos, from the manifest; empty without one."""
-    return Counter(row.kind or row.status for row in read_manifest(folder) if row.status not in {OK, DUPLICATE})
+    """Reason -> URLs that did not become photos, from the manifest; empty without one.  What was cleaned did."""
+    photos = {OK, DUPLICATE, REMOVED, MOVED}
+    return Counter(row.kind or row.status for row in read_manifest(folder) if row.status not in photos)
 
 
 def count_photos(photo_list: PhotoList, failures: Counter[str]) -> FolderStats:

@@ -18,6 +18,8 @@ from yoga_live.train.manifest import (
     MANIFEST,
     OK,
     REFUSED,
+    REMOVED,
+    WITHDRAWN,
     Manifest,
     ManifestRow,
     read_manifest,
@@ -47,6 +49,13 @@ def test_the_newest_row_of_a_url_counts_and_rows_are_sorted(tmp_path: Path) -> N
     rows = write(tmp_path, failed("http://b/"), failed("http://a/"), replace(failed("http://b/"), reason="HTTP 500"))
     assert [(row.url, row.reason) for row in rows] == [("http://a/", "timed out"), ("http://b/", "HTTP 500")]
     assert len((tmp_path / MANIFEST).read_text().splitlines()) == 3
+
+
+def test_a_withdrawn_row_is_gone_and_settles_nothing(tmp_path: Path) -> None:
+    copy = replace(PHOTO, url="http://z/")
+    assert write(tmp_path, PHOTO, copy, replace(copy, status=REMOVED), replace(copy, status=WITHDRAWN)) == [PHOTO]
+    assert len((tmp_path / MANIFEST).read_text().splitlines()) == 2
+    assert [row.url for row in write(tmp_path, copy)] == [PHOTO.url, copy.url]  # and may come again
 
 
 @steady

@@ -1,0 +1,134 @@
+"""`yoga-train clean`: its options, --auto, --undo, and a server that ends as it should, or is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from yoga_live.train.command import main
+from yoga_live.train.predictions import FOLDS
+
+
+def read_tree(folder: Path) -> dict[str, bytes]:
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name not in {".lock", "cleaning.jsonl"}]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def test_auto_marks_the_surest_says_what_it_did_and_can_be_taken_back(ask, messy, in_folder) -> None:
+    before = in_folder(messy.photos)
+    answer = ask(main, "clean", messy.photos, messy.run, "--auto")
+    assert answer.code == 0, answer.err
+    (first, one), (second, two), _, (third, _), _ = messy.wrong
+    for line in (
+        "5 of 64 labels are likely wrong", f"1 tree: relabelled to {one}", f"1 warrior_2: relabelled to {two}",
+        "1 none: removed", "3 photos marked", "at least 95.0% sure", "1 more are test photos, left alone",
+        "--undo 3", f"next: yoga-train fit {messy.photos} --to runs/next",
+    ):  # fmt: skip
+        assert line in answer.out
+    after = in_folder(messy.photos)
+    assert f"_removed/{third}" in after and not {first, second, third} & after and len(after) == len(before)
+    answer = ask(main, "clean", messy.photos, messy.run, "--undo", 3)
+    assert answer.code == 0 and "3 marks taken back" in answer.out and f"{first}: as before" in answer.out
+    assert in_folder(messy.photos) == before
+    assert "0 marks taken back" in ask(main, "clean", messy.photos, messy.run, "--undo", 3).out
+
+
+def test_a_dry_run_marks_nothing(ask, messy) -> None:
+    before = read_tree(messy.photos)
+    answer = ask(main, "clean", messy.photos, messy.run, "--auto", "0.98", "--dry-run")
+    assert "3 photos would be marked" in answer.out and "tree: would be relabelled to none" in answer.out
+    assert "next:" not in answer.out and not (messy.photos / "cleaning.jsonl").read_bytes()
+    assert {name: content for name, content in read_tree(messy.photos).items() if name != "manifest.csv"} == before
+
+
+def test_a_network_that_saw_the_photos_is_named_so(ask, messy) -> None:
+    (messy.run / FOLDS).unlink()
+    answer = ask(main, "clean", messy.photos, messy.run, "--auto")
+    assert (
+        answer.code == 0 and "has seen its training photos" in answer.out and "yoga-train fit --folds 5" in answer.out
+    )
+
+
+def test_a_pose_that_has_lost_all_its_photos_is_named(ask, messy) -> None:
+    for path in (messy.photos / "none").iterdir():
+        if path.name != Path(messy.wrong[3][0]).name:
+            path.unlink()
+    (messy.photos / messy.wrong[0][0]).unlink()  # it would become `none`
+    answer = ask(main, "clean", messy.photos, messy.run, "--auto")
+    assert "16 photos of the run are no longer in" in answer.out and "1 none: removed" in answer.out
+    assert "none has no photo left" in answer.out
+
+
+def test_bad_input_is_refused_on_one_line_and_leaves_no_trace(ask, messy, tmp_path: Path) -> None:
+    before = read_tree(messy.photos)
+    assert "no folder" in ask(main, "clean", tmp_path / "nowhere", messy.run, "--auto").refusal()
+    assert "no finished run" in ask(main, "clean", messy.photos, tmp_path / "nowhere", "--auto").refusal()
+    assert "--dry-run goes with --auto" in ask(main, "clean", messy.photos, messy.run, "--dry-run").refusal()
+    for value in ("0.5", "1", "95", "x", "nan"):
+        assert "certainty" in ask(main, "clean", messy.photos, messy.run, "--auto", value).refusal()
+    for option, value in (("--port", "70000"), ("--port", "-1"), ("--undo", "0"), ("--undo", "all")):
+        assert option in ask(main, "clean", messy.photos, messy.run, option, value).refusal()
+    assert "not allowed with" in ask(main, "clean", messy.photos, messy.run, "--undo", 1, "--auto").refusal()
+    assert read_tree(messy.photos) == before and not (tmp_path / "nowhere").exists()
+    (messy.photos / "cleaning.jsonl").write_text("nonsense\n")
+    assert "line 1, is no mark" in ask(main, "clean", messy.photos, messy.run, "--auto").refusal()
+
+
+def start_page(photos: Path, run: Path) -> tuple[subprocess.Popen[str], str]:
+    """Start the command in a process of its own.  Returns it and the page's address."""
+    command = [sys.executable, "-m", "yoga_live.train", "clean", str(photos), str(run), "--no-browser"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    output: IO[str] = process.stdout  # type: ignore[assignment]
+    said = ""
+    for line in output:
+        said += line
+        if found := re.search(r"http://127\.0\.0\.1:\d+/\S{20,}/", line):
+            return process, found.group()
+    raise AssertionError(said)
+
+
+def post(address: str, path: str, **content: object) -> dict:
+    request = urllib.request.Request(address + path, json.dumps(content).encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.load(answer)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_a_killed_server_loses_nothing_and_a_stopped_one_says_what_was_done(messy, ask) -> None:
+    process, address = start_page(messy.photos, messy.run)
+    with urllib.request.urlopen(address + "api/photos?view=likely", timeout=10) as answer:
+        first, second = (photo["number"] for photo in json.load(answer)["photos"][:2])
+    post(address, "api/mark", photo=first, action="remove")
+    post(address, "api/mark", photo=second, action="relabel", pose="tree")
+    busy = ask(main, "clean", messy.photos, messy.run, "--auto").refusal()
+    assert "another command is changing" in busy
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert (messy.photos / "_removed" / messy.wrong[0][0]).exists()
+
+    process, address = start_page(messy.photos, messy.run)
+    with urllib.request.urlopen(address + "api/photos?view=likely&open=1", timeout=10) as answer:
+        page = json.load(answer)
+    assert [photo["mark"] for photo in page["photos"][:3]] == ["remove", "relabel", ""] and page["focus"] == 2
+    post(address, "api/mark", photo=page["photos"][2]["number"], action="keep")
+    process.send_signal(signal.SIGTERM)
+    said, _ = process.communicate(timeout=10)
+    assert process.returncode == 0, said
+    assert "1 kept, 0 removed, 0 relabelled" in said and f"next: yoga-train fit {messy.photos}" in said
+    assert "Traceback" not in said and (messy.photos / "manifest.csv").read_text().count("cleaned: ") == 2
+
+
+def test_the_folder_can_be_moved_between_two_sessions(messy, ask, tmp_path: Path) -> None:
+    ask(main, "clean", messy.photos, messy.run, "--auto")
+    elsewhere = Path(shutil.move(messy.photos, tmp_path / "elsewhere"))
+    assert "3 marks taken back" in ask(main, "clean", elsewhere, messy.run, "--undo", 3).out

@@ -1,0 +1,144 @@
+"""Which photos are shown: likely wrong first, in places that hold while one marks."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import pytest
+
+from yoga_live.runtime.errors import RunError
+from yoga_live.train.add import add_folder
+from yoga_live.train.automatic_cleaning import plan_marks
+from yoga_live.train.cleaning_list import CleaningList
+
+
+def list_paths(photos: CleaningList, *query: str) -> list[str]:
+    return [photos.entries[number].photo.path for number in photos.select(*query)]
+
+
+def find(photos: CleaningList, path: str) -> int:
+    return next(n for n, entry in enumerate(photos.entries) if entry.photo.path == path)
+
+
+def test_likely_wrong_photos_come_first_with_what_the_network_says(messy) -> None:
+    with messy.open() as photos:
+        numbers = photos.select("likely")
+        assert list_paths(photos, "likely")[:5] == [path for path, _ in messy.wrong]
+        assert [photos.is_suspect(number) for number in numbers] == [True] * 5 + [False] * (len(numbers) - 5)
+        assert [photos.list_guesses(number)[0][0] for number in numbers[:5]] == [pose for _, pose in messy.wrong]
+        assert photos.read_probability(numbers[0], "tree") == pytest.approx(0.001)
+        assert photos.read_probability(numbers[0], "cobra") is None
+        assert len(numbers) == len(photos.run.photos) == 64 and photos.missing == 0
+
+
+def test_a_marked_photo_keeps_its_place_and_fits_both_its_poses(messy) -> None:
+    with messy.open() as photos:
+        before, tree = photos.select("likely"), photos.select("likely", "tree")
+        photos.cleaner.mark(photos.entries[before[0]].photo, "relabel", "none")
+        photos.cleaner.mark(photos.entries[before[1]].photo, "remove")
+        assert photos.select("likely") == before and photos.select("likely", "tree") == tree
+        assert before[0] in photos.select("all", "none")
+        assert photos.select("marked") == sorted(before[:2], key=photos.select("all").index)
+        assert photos.select("removed") == [before[1]]
+
+
+def test_filters_by_pose_and_split_combine(messy) -> None:
+    with messy.open() as photos:
+        run = photos.run
+        both = {photo.path for photo in run.photos if (photo.pose, photo.split) == ("tree", "test")}
+        assert set(list_paths(photos, "all", "tree", "test")) == both and both
+        assert len(photos.select("all", "", "train")) == sum(photo.split == "train" for photo in run.photos)
+
+
+def test_a_folder_that_was_cleaned_since_the_run_still_fits_it(messy) -> None:
+    with messy.open() as photos:
+        first, second, third = photos.select("likely")[:3]
+        photos.cleaner.mark(photos.entries[first].photo, "relabel", "none")
+        photos.cleaner.mark(photos.entries[second].photo, "remove")
+        moved = photos.entries[third].photo.path
+    (messy.photos / moved).rename(messy.photos / "down_dog" / "by hand.jpg")  # only its content tells which it is
+    (messy.photos / messy.wrong[4][0]).unlink()
+    with messy.open() as photos:
+        paths = list_paths(photos, "likely")
+        assert paths[0].startswith("none/") and paths[1].startswith("_removed/")
+        assert photos.entries[photos.select("likely")[0]].photo.action == "relabel"
+        assert photos.missing == 2  # one was deleted; one has another name, which no hash is known for
+        assert "down_dog/by hand.jpg" in list_paths(photos, "all")
+
+
+def test_photos_that_came_after_the_run_are_listed_without_a_guess(messy) -> None:
+    shutil.copy(messy.photos / "tree/00.png", messy.photos / "tree/later.png")
+    with messy.open() as photos:
+        number = find(photos, "tree/later.png")
+        assert number in photos.select("all", "tree", "new") and number not in photos.select("likely")
+        assert photos.list_guesses(number) == [] and not photos.is_suspect(number)
+        assert photos.read_probability(number, "tree") is None
+
+
+def test_the_run_of_another_folder_is_refused(messy, tmp_path: Path) -> None:
+    (tmp_path / "other/tree").mkdir(parents=True)
+    (tmp_path / "other/tree/x.jpg").write_text("x")
+    with pytest.raises(RunError, match="none of the 64 photos"), replace(messy, photos=tmp_path / "other").open():
+        pass
+
+
+def put_copies(messy) -> set[str]:
+    """One picture under two poses, smaller the second time, in one group of the run; and a near-duplicate."""
+    tree, plank = "tree/00.png", "warrior_2/00.png"
+    picture = cv2.imread(str(messy.photos / tree))
+    assert picture is not None and cv2.imwrite(str(messy.photos / plank), picture[::2, ::2])
+    rows = (messy.run / "photos.csv").read_text().splitlines()
+    number = {row.split(",")[0]: index for index, row in enumerate(rows)}
+    group = rows[number[tree]].split(",")[3]
+    for path in (plank, "tree/01.jpg"):
+        cells = rows[number[path]].split(",")
+        digest = hashlib.sha256((messy.photos / path).read_bytes()).hexdigest()
+        rows[number[path]] = ",".join([path, digest, cells[2], group, cells[4]])
+    (messy.run / "photos.csv").write_text("\n".join(rows) + "\n")
+    return {tree, plank}
+
+
+@pytest.mark.parametrize("with_manifest", [False, True])
+def test_one_picture_under_two_poses_is_a_conflict_and_near_duplicates_are_listed(
+    messy, tmp_path, with_manifest
+) -> None:
+    pair = put_copies(messy)
+    if with_manifest:
+        shutil.copytree(messy.photos, tmp_path / "source")
+        for pose in ("tree", "warrior_2"):
+            add_folder(tmp_path / "source" / pose, pose, messy.photos)
+    with messy.open() as photos:
+        assert not photos.knows("conflicts") and photos.select("conflicts") == []
+        photos.find_conflicts()
+        assert photos.knows("conflicts") and set(list_paths(photos, "conflicts")) == pair
+        assert len({photos.find_group(number, "conflicts") for number in photos.select("conflicts")}) == 1
+        assert set(list_paths(photos, "duplicates")) == {*pair, "tree/01.jpg"}
+        photos.cleaner.mark(photos.entries[photos.select("conflicts")[0]].photo, "remove")
+        assert len(photos.select("conflicts")) == 2
+    with messy.open() as photos:
+        photos.find_conflicts()
+        assert photos.select("conflicts") == []  # one of the two is gone: solved
+
+
+def test_only_the_surest_are_marked_and_no_test_photo(messy) -> None:
+    with messy.open() as photos:
+        plan = plan_marks(photos, 0.95)
+        planned = [(mark.photo.path, mark.action, mark.to_pose) for mark in plan.marks]
+        (first, one), (second, two), _, (third, _), _ = messy.wrong
+        assert planned == [(first, "relabel", one), (second, "relabel", two), (third, "remove", "")]
+        assert plan.left_test == 1
+        photos.cleaner.mark(photos.entries[photos.select("likely")[0]].photo, "keep")
+        assert len(plan_marks(photos, 0.95).marks) == 2  # what a person kept stays
+        assert plan_marks(photos, 0.999).marks == ()
+
+
+def test_the_journal_names_the_run(messy) -> None:
+    with messy.open() as photos:
+        photos.cleaner.mark(photos.entries[0].photo, "keep")
+    [line] = (messy.photos / "cleaning.jsonl").read_text().splitlines()
+    assert json.loads(line)["run"] == "messy"

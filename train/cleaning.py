@@ -1,0 +1,281 @@
+"""Marks on a photo folder: keep, remove, relabel, undo.  Journal first, then the file, then the manifest."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+
+from ..runtime.errors import OptionError, PhotoError, RunError
+from .cleaning_journal import (
+    KEEP,
+    RELABEL,
+    REMOVE,
+    REMOVED_FOLDER,
+    UNDO,
+    Journal,
+    Mark,
+    RowChange,
+    TrackedPhoto,
+    is_inside,
+    trace_photos,
+)
+from .cleaning_rows import PhotoRows, plan_arriving, plan_copy_leaving, plan_leaving
+from .manifest import Manifest
+from .photo_folder import list_files, list_poses
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def open_cleaner(
+    folder: Path, contents: Mapping[str, str] | None = None, run_name: str = "", by: str = "hand"
+) -> Iterator[Cleaner]:
+    """Hold a photo folder for cleaning; what a killed command had begun is completed first.  Raises YogaLiveError.
+
+    contents: path -> SHA-256, as far as the caller knows them.  run_name, by: who decides, for the journal.
+    """
+    list_poses(folder, least=1)
+    with Manifest(folder) as manifest, Journal(folder) as journal:
+        yield Cleaner(folder, manifest, journal, contents or {}, run_name, by)
+
+
+class Cleaner:
+    """The photos of a folder as they lie now, and the only one who moves them.
+
+    photos: every file, also the removed ones that the journal knows.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        manifest: Manifest,
+        journal: Journal,
+        contents: Mapping[str, str],
+        run_name: str = "",
+        by: str = "hand",
+    ) -> None:
+        self.folder, self.run_name, self._by = folder, run_name, by
+        self._root = folder.resolve()
+        self._journal = journal
+        self.rows = PhotoRows(manifest)
+        try:
+            self._history = trace_photos(journal.marks)
+        except ValueError as error:
+            raise RunError(f"{journal.path} does not fit together: {error}; mend it, or move it away") from error
+        self._complete_marks()
+        self.photos = self._list_photos(contents)
+        self._marked = {id(photo): photo for photo in self.photos if photo.marks or photo.is_removed}
+        self._copies: dict[str, list[TrackedPhoto]] = defaultdict(list)
+        for photo in self.photos:
+            if photo.sha256:
+                self._copies[photo.sha256].append(photo)
+
+    def _list_photos(self, contents: Mapping[str, str]) -> list[TrackedPhoto]:
+        known = {photo.path for photo in self._history.photos}
+        contents = {**contents, **{row.path: row.sha256 for row in self.rows.list_photos()}}
+        photos = [photo for photo in self._history.photos if (self.folder / photo.path).is_file()]
+        for pose, file in list_files(self.folder, list_poses(self.folder, least=1)):
+            path = file.relative_to(self.folder).as_posix()
+            if path not in known and is_inside(path):
+                photos.append(TrackedPhoto(path, pose, contents.get(path, "")))
+        return photos
+
+    def _complete_marks(self) -> None:
+        """Replay the journal: what it says and what is not so yet, files first."""
+        for photo in self._history.photos:
+            if (self.folder / photo.path).exists():
+                continue
+            for place in reversed(photo.places):
+                if self._holds(place, photo.sha256):
+                    log.info("completing a mark that was cut off: %s to %s", place, photo.path)
+                    self._move(place, photo.path)
+                    break
+        newest = {(row.pose, row.url or mark.sha256): (row, mark) for mark in self._journal.marks for row in mark.rows}
+        for change, mark in newest.values():
+            current = self.rows.get(change.pose, change.url, mark.sha256)
+            is_there = current is not None and (self.folder / current.path).is_file()
+            self.rows.restore(change, mark.sha256, is_there=is_there)
+
+    def _holds(self, path: str, sha256: str) -> bool:
+        try:
+            return self._read_sha256(path) == sha256
+        except PhotoError:
+            return False
+
+    def locate(self, photo: TrackedPhoto) -> Path:
+        """Where a photo may be read.  Raises PhotoError if it is gone, or a link that leads out of the folder."""
+        return self._locate(photo.path)
+
+    def _locate(self, path: str) -> Path:
+        place = self.folder / path
+        if not place.is_file():
+            raise PhotoError(f"{path} is gone")
+        if not place.resolve().is_relative_to(self._root):
+            raise PhotoError(f"{path} is a link that leads out of the folder; it is left alone")
+        return place
+
+    def _read_sha256(self, path: str) -> str:
+        try:
+            return hashlib.sha256(self._locate(path).read_bytes()).hexdigest()
+        except OSError as error:
+            raise PhotoError(f"{path} can't be read: {error.strerror}") from error
+
+    def mark(self, photo: TrackedPhoto, action: str, pose: str = "") -> Mark:
+        """Decide on one photo; when this returns, the decision is saved.  pose: the new one, to relabel.
+
+        To keep a removed photo puts it back.  Raises PhotoError if the photo can't be had, OSError for a full disk.
+        """
+        if action not in (KEEP, REMOVE, RELABEL):
+            raise OptionError(f"{action!r} is no mark; use keep, remove or relabel")
+        if (action == RELABEL) != bool(pose):
+            raise OptionError("a pose is needed to relabel, and for nothing else")
+        if pose == photo.pose:
+            action = KEEP
+        if (self.folder / photo.path).is_symlink():
+            raise PhotoError(f"{photo.path} is a link; put a copy of the photo in its place to clean it")
+        sha256, to_pose = self._read_sha256(photo.path), pose or photo.pose
+        if sha256 != photo.sha256:
+            self._copies[sha256].append(photo)
+            photo.sha256 = sha256
+        to_path, rows = self._plan(photo, action, to_pose)
+        mark = Mark(
+            number=self._history.last_number + 1,
+            action=action,
+            sha256=sha256,
+            pose=photo.pose,
+            to_pose=to_pose,
+            path=photo.path,
+            to_path=to_path,
+            rows=tuple(rows),
+            run=self.run_name,
+            by=self._by,
+            time=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        )
+        self._carry_out(mark, photo)
+        return mark
+
+    def _plan(self, photo: TrackedPhoto, action: str, pose: str) -> tuple[str, list[RowChange]]:
+        """Where the photo goes, and what that does to the manifest."""
+        stays = photo.path, []
+        if action == REMOVE:
+            if photo.is_removed:
+                return stays
+            to_path = self._find_free(f"{REMOVED_FOLDER}/{photo.path}")
+            return to_path, self._plan_leaving(photo, to_path)
+        if action == KEEP and not photo.is_removed:
+            return stays
+        inner = photo.path.removeprefix(f"{REMOVED_FOLDER}/").partition("/")[2]
+        if self._find_copy(photo, pose) or self._holds(f"{pose}/{inner}", photo.sha256):
+            if action == KEEP:
+                return stays
+            # The new pose has this picture already: one file of it is enough.
+            to_path = photo.path if photo.is_removed else self._find_free(f"{REMOVED_FOLDER}/{photo.path}")
+            return to_path, self._plan_leaving(photo, to_path, pose)
+        to_path = self._find_free(f"{pose}/{inner}")
+        leaving = self._plan_leaving(photo, to_path, pose) if pose != photo.pose else []
+        return to_path, [*leaving, *plan_arriving(self.rows, photo.sha256, pose, to_path, photo.pose)]
+
+    def _plan_leaving(self, photo: TrackedPhoto, to_path: str, to_pose: str = "") -> list[RowChange]:
+        other = self._find_copy(photo, photo.pose)
+        if other:
+            return plan_copy_leaving(self.rows, photo.sha256, photo.pose, photo.path, other.path)
+        return plan_leaving(self.rows, photo.sha256, photo.pose, to_path, to_pose)
+
+    def _find_copy(self, photo: TrackedPhoto, pose: str) -> TrackedPhoto | None:
+        """Another file of the same content that lies in a pose."""
+        copies = self._copies.get(photo.sha256, [])
+        return next((c for c in copies if self._is_copy(c, photo, pose)), None)
+
+    @staticmethod
+    def _is_copy(other: TrackedPhoto, photo: TrackedPhoto, pose: str) -> bool:
+        same = other is not photo and other.sha256 == photo.sha256
+        return same and other.pose == pose and not other.is_removed
+
+    def _find_free(self, path: str) -> str:
+        """This path, or with a number if another file has it."""
+        stem, dot, suffix = path.rpartition(".")
+        candidate, number = path, 1
+        while (self.folder / candidate).exists() or (self.folder / candidate).is_symlink():
+            number += 1
+            candidate = f"{stem}-{number}.{suffix}" if dot and "/" not in suffix else f"{path}-{number}"
+        return candidate
+
+    def undo(self) -> TrackedPhoto | None:
+        """Take back the newest mark, of an earlier session too.  Returns its photo, or None if there is none.
+
+        A file that somebody deleted meanwhile does not come back, but `download` may fetch it again.
+        """
+        if not self._history.done:
+            return None
+        mark, photo = self._history.done[-1]
+        if (self.folder / photo.path).exists() and self._read_sha256(photo.path) != mark.sha256:
+            raise PhotoError(f"{photo.path} was changed since it was marked; put the old file back, then undo")
+        to_path = photo.path if mark.path == mark.to_path else self._find_free(mark.path)
+        again = replace(mark, number=self._history.last_number + 2)
+        self._carry_out(self._reverse(mark, photo, to_path), photo, again)
+        return photo
+
+    def _reverse(self, mark: Mark, photo: TrackedPhoto, to_path: str) -> Mark:
+        """The mark that takes one back.  to_path: where the photo goes, since its old name may be another's now."""
+        rows = [row.reverse() for row in mark.rows]
+        rows = [
+            replace(row, after=replace(row.after, path=to_path)) if row.after and row.after.path == mark.path else row
+            for row in rows
+        ]
+        return replace(
+            mark,
+            number=self._history.last_number + 1,
+            action=UNDO,
+            pose=photo.pose,
+            to_pose=mark.pose,
+            path=photo.path,
+            to_path=to_path,
+            rows=tuple(reversed(rows)),
+            undoes=mark.number,
+            by=self._by,
+            time=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        )
+
+    def _carry_out(self, mark: Mark, photo: TrackedPhoto, otherwise: Mark | None = None) -> None:
+        """Journal, file, manifest.  otherwise: the mark that holds if the file can't be moved; else the undone mark."""
+        self._record(mark, photo)
+        try:
+            self._move(mark.path, mark.to_path)
+        except OSError:
+            self._record(otherwise or self._reverse(mark, photo, mark.path), photo)
+            raise
+        for change in mark.rows:
+            self.rows.change(change, mark.sha256)
+
+    def _record(self, mark: Mark, photo: TrackedPhoto) -> None:
+        self._journal.append(mark)
+        self._history.record(mark, photo)
+        self._marked[id(photo)] = photo
+
+    def _move(self, path: str, to_path: str) -> None:
+        if path != to_path and (self.folder / path).exists():
+            (self.folder / to_path).parent.mkdir(parents=True, exist_ok=True)
+            (self.folder / path).rename(self.folder / to_path)
+
+    def can_undo(self) -> bool:
+        """Whether there is a mark to take back."""
+        return bool(self._history.done)
+
+    def count_marks(self, since: int = 0) -> Counter[str]:
+        """Decisions that count, by action.  since: only marks after this number."""
+        return Counter(mark.action for mark, _ in self._history.done if mark.number > since)
+
+    def count_removed(self) -> int:
+        """Files that lie among the removed ones now."""
+        return sum(photo.is_removed for photo in self._marked.values())
+
+    @property
+    def last_number(self) -> int:
+        """The number of the newest mark."""
+        return self._history.last_number

@@ -1,0 +1,194 @@
+"""Which photos the cleaning page shows, and in which order: likely wrong first, conflicts, near-duplicates, all."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..calibration.runs import Run, RunPhoto
+from ..runtime.classifier import NO_POSE
+from ..runtime.errors import PhotoError, RunError
+from ..runtime.photos import decode_photo
+from .cleaning import Cleaner
+from .cleaning_journal import TrackedPhoto
+from .label_errors import LabelErrors, find_label_errors
+from .photo_folder import hash_photo, list_poses
+from .predictions import Predictions
+from .splitting import SAME_BITS, group_hashes
+
+VIEWS = ("likely", "conflicts", "duplicates", "all", "removed", "marked")
+NO_SPLIT = "new"  # a photo that came after the run
+GUESSES = 3  # answers of the network shown with a photo
+
+SEEN_TRAINING = (
+    "This network has seen its training photos, so that it is sure of them even where their label is wrong. "
+    "yoga-train fit --folds 5 finds more."
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One photo of the list.  index: its row in the run, or -1.  pose: the one it had when the list was made.
+
+    group: of near-duplicates, as the run found them, or -1.
+    """
+
+    photo: TrackedPhoto
+    index: int
+    pose: str
+    split: str
+    group: int
+
+
+class CleaningList:
+    """The photos of a cleaner in the light of a run.  An entry keeps its number and its place while it lasts.
+
+    So a photo that was marked stays where it was, and nobody loses the place.  Raises RunError if the run is another
+    folder's.
+    """
+
+    def __init__(self, cleaner: Cleaner, run: Run, predictions: Predictions) -> None:
+        self.cleaner, self.run, self.predictions = cleaner, run, predictions
+        targets = np.array([run.labels.index(photo.pose) for photo in run.photos], np.int64)
+        self.errors: LabelErrors = find_label_errors(predictions.probabilities, targets)
+        self.poses = _merge_poses(run.labels, list_poses(cleaner.folder, least=1))
+        self.entries = self._match()
+        self._numbers = {id(entry.photo): number for number, entry in enumerate(self.entries)}
+        self.missing = len(run.photos) - sum(entry.index >= 0 for entry in self.entries)
+        self._orders: dict[str, list[int]] = {
+            "likely": self._rank(),
+            "duplicates": _flatten([group for group in self._group_entries() if len(group) > 1]),
+            "all": sorted(range(len(self.entries)), key=lambda number: self.entries[number].photo.path),
+        }
+        self._pictures: dict[int, int] = {}
+        crossing = [number for group in self._group_entries() if self._crosses(group) for number in group]
+        self._hashes = {number: self._look_up_hashes(self.entries[number].photo) for number in crossing}
+
+    def _match(self) -> list[Entry]:
+        """Find each photo of the run where it lies now: by the journal, by its path, else by its content."""
+        indices: dict[int, int] = {}
+        by_place: dict[tuple[str, str], TrackedPhoto] = {}
+        by_path: dict[str, TrackedPhoto] = {}
+        by_content: dict[str, TrackedPhoto] = {}
+        for photo in self.cleaner.photos:
+            by_place.update({(place, photo.sha256): photo for place in photo.places})
+            by_path[photo.path] = photo
+            by_content.setdefault(photo.sha256, photo)
+        for index, row in enumerate(self.run.photos):
+            found = by_place.get((row.path, row.sha256)) or by_path.get(row.path) or by_content.get(row.sha256)
+            if found:
+                indices.setdefault(id(found), index)
+        if not indices:
+            raise RunError(
+                f"none of the {len(self.run.photos)} photos of {self.run.folder} lies in {self.cleaner.folder}; "
+                "name the folder that the run was trained with"
+            )
+        return [self._make_entry(photo, indices.get(id(photo), -1)) for photo in self.cleaner.photos]
+
+    def _make_entry(self, photo: TrackedPhoto, index: int) -> Entry:
+        row: RunPhoto | None = self.run.photos[index] if index >= 0 else None
+        return Entry(photo, index, photo.pose, row.split if row else NO_SPLIT, row.group if row else -1)
+
+    def _rank(self) -> list[int]:
+        number_of = {entry.index: number for number, entry in enumerate(self.entries)}
+        return [number_of[index] for index in self.errors.order.tolist() if index in number_of]
+
+    def _group_entries(self) -> list[list[int]]:
+        """Groups of near-duplicates, of photos that are there."""
+        members: dict[int, list[int]] = defaultdict(list)
+        for number, entry in enumerate(self.entries):
+            if entry.group >= 0 and not entry.photo.is_removed:
+                members[entry.group].append(number)
+        return list(members.values())
+
+    def find_conflicts(self) -> None:
+        """Find pictures that lie under several poses.  Decodes the photos of suspected ones that have no hashes yet.
+
+        Copies of a picture are near-duplicates too: only groups that cross poses need looking at.
+        """
+        if self.knows("conflicts"):
+            return
+        missing = [number for number, pair in self._hashes.items() if pair is None]
+        with ThreadPoolExecutor() as pool:
+            made = dict(zip(missing, pool.map(lambda n: self._hash(self.entries[n].photo), missing), strict=True))
+        known = {number: pair for number, pair in {**self._hashes, **made}.items() if pair}
+        pairs = np.array(list(known.values()), np.uint64).reshape(-1, 2)
+        pictures: dict[int, list[int]] = defaultdict(list)
+        for number, picture in zip(known, group_hashes(pairs[:, 0], pairs[:, 1], SAME_BITS).tolist(), strict=True):
+            pictures[picture].append(number)
+            self._pictures[number] = picture
+        self._orders["conflicts"] = _flatten([group for group in pictures.values() if self._crosses(group)])
+
+    def knows(self, view: str) -> bool:
+        """Whether a view can be shown at once."""
+        return view != "conflicts" or view in self._orders
+
+    def _crosses(self, group: list[int]) -> bool:
+        return len({self.entries[number].pose for number in group}) > 1
+
+    def _look_up_hashes(self, photo: TrackedPhoto) -> tuple[int, int] | None:
+        """Both hashes from the manifest, if it has them."""
+        row = next((row for row in self.cleaner.rows.find(photo.pose, photo.sha256) if row.phash), None)
+        return (int(row.phash, 16), int(row.mirror_phash or row.phash, 16)) if row else None
+
+    def _hash(self, photo: TrackedPhoto) -> tuple[int, int] | None:
+        """Both hashes as `fit` makes them."""
+        try:
+            return hash_photo(decode_photo(self.cleaner.locate(photo), min_side=self.run.size))
+        except PhotoError:
+            return None
+
+    def select(self, view: str, pose: str = "", split: str = "") -> list[int]:
+        """The numbers of a view's entries, in its order.  A pose fits by what it is now and by what it was at first."""
+        if view in ("removed", "marked"):
+            numbers = [n for n in self._orders["all"] if self._belongs(self.entries[n].photo, view)]
+        else:
+            numbers = self._orders.get(view, [])
+        if not pose and not split:
+            return numbers
+        return [number for number in numbers if self._fits(self.entries[number], pose, split)]
+
+    def _belongs(self, photo: TrackedPhoto, view: str) -> bool:
+        return photo.is_removed if view == "removed" else bool(photo.marks)
+
+    def _fits(self, entry: Entry, pose: str, split: str) -> bool:
+        return (not pose or pose in (entry.pose, entry.photo.pose)) and (not split or entry.split == split)
+
+    def find_number(self, photo: TrackedPhoto) -> int | None:
+        """The number of a photo's entry; None for a file that was gone when the list was made."""
+        return self._numbers.get(id(photo))
+
+    def find_group(self, number: int, view: str) -> int:
+        """What joins an entry with its neighbours: the same picture among conflicts, else near-duplicates; or -1."""
+        return self._pictures.get(number, -1) if view == "conflicts" else self.entries[number].group
+
+    def is_suspect(self, number: int) -> bool:
+        """Whether the run holds a label for likely wrong."""
+        index = self.entries[number].index
+        return index >= 0 and bool(self.errors.suspect[index])
+
+    def list_guesses(self, number: int) -> list[tuple[str, float]]:
+        """What the network answers, likeliest first; empty for a photo that it was not asked about."""
+        index = self.entries[number].index
+        if index < 0:
+            return []
+        row = self.predictions.probabilities[index]
+        return [(self.run.labels[i], float(row[i])) for i in np.argsort(-row)[:GUESSES]]
+
+    def read_probability(self, number: int, pose: str) -> float | None:
+        """What the network gives a pose for this photo; None if it was not asked."""
+        index = self.entries[number].index
+        if index < 0 or pose not in self.run.labels:
+            return None
+        return float(self.predictions.probabilities[index, self.run.labels.index(pose)])
+
+
+def _merge_poses(labels: tuple[str, ...], folders: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted({*labels, *folders}, key=lambda name: (name == NO_POSE, name)))
+
+
+def _flatten(groups: list[list[int]]) -> list[int]:
+    return [number for group in sorted(groups, key=len, reverse=True) for number in group]

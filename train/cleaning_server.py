@@ -1,0 +1,265 @@
+"""The cleaning page on 127.0.0.1, for one browser: photos by number, marks by POST, nothing without the token."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from ..calibration.runs import SPLITS
+from ..runtime.errors import OptionError, PhotoError, YogaLiveError
+from .cleaning_journal import RELABEL
+from .cleaning_list import NO_SPLIT, SEEN_TRAINING, VIEWS, CleaningList
+from .photo_previews import PICTURE, THUMBNAIL, Previews
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+HOST = "127.0.0.1"
+PAGES = Path(__file__).parent / "pages"
+PAGE_FILES = {"": ("clean.html", "text/html"), "clean.js": ("clean.js", "text/javascript")}
+PAGE_FILES["clean.css"] = ("clean.css", "text/css")
+MOST_PHOTOS = 200  # on one page of the list
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; img-src 'self' data:; script-src 'self'; style-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+log = logging.getLogger(__name__)
+
+
+class CleaningServer:
+    """Serves one cleaning list.  Marks are made one after another, on the event loop: what is answered is saved."""
+
+    def __init__(self, photos: CleaningList) -> None:
+        self.token = secrets.token_urlsafe(24)
+        self._list, self._cleaner = photos, photos.cleaner
+        self._previews = Previews()
+        self._conflicts: asyncio.Lock = asyncio.Lock()
+        self._hosts: frozenset[str] = frozenset()
+
+    @asynccontextmanager
+    async def serve(self, port: int = 0) -> AsyncIterator[str]:
+        """Listen while the block lasts.  Yields the page's address, token included.  Raises OptionError."""
+        runner = web.AppRunner(self._make_app(), access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        try:
+            await _listen(runner, port)
+            bound = runner.addresses[0][1]
+            self._hosts = frozenset({f"{HOST}:{bound}", f"localhost:{bound}"})
+            with ThreadPoolExecutor(thread_name_prefix="preview") as self._pool:
+                yield f"http://{HOST}:{bound}/{self.token}/"
+        finally:
+            await runner.cleanup()
+
+    def _make_app(self) -> web.Application:
+        app = web.Application(middlewares=[self._guard], client_max_size=64_000)
+        app.add_routes(
+            [
+                web.get("/{token}/api/session", self._answer_session),
+                web.get("/{token}/api/photos", self._answer_photos),
+                web.post("/{token}/api/mark", self._answer_mark),
+                web.post("/{token}/api/undo", self._answer_undo),
+                web.get("/{token}/thumbnail/{number}", self._answer_preview),
+                web.get("/{token}/picture/{number}", self._answer_preview),
+                web.get("/{token}/{name:[a-z.]*}", self._answer_page),
+            ]
+        )
+        return app
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Refuse other hosts (DNS rebinding), other origins and wrong tokens; say errors as JSON."""
+        try:
+            self._check(request)
+            answer = await handler(request)
+        except web.HTTPException as error:
+            answer = web.json_response({"error": error.reason}, status=error.status)
+        except (YogaLiveError, OSError) as error:
+            status = 404 if isinstance(error, PhotoError) else 400 if isinstance(error, OptionError) else 500
+            answer = web.json_response({"error": str(error)}, status=status)
+        answer.headers.update(HEADERS)
+        answer.headers.setdefault("Cache-Control", "no-store")
+        return answer
+
+    def _check(self, request: web.Request) -> None:
+        if request.headers.get("Host", "") not in self._hosts:
+            raise web.HTTPForbidden(reason="this page answers to 127.0.0.1 only")
+        origin = request.headers.get("Origin")
+        if origin is not None and origin not in {f"http://{host}" for host in self._hosts}:
+            raise web.HTTPForbidden(reason="another page may not ask here")
+        token = request.path.removeprefix("/").partition("/")[0]
+        if not secrets.compare_digest(token.encode(), self.token.encode()):
+            raise web.HTTPForbidden(reason="the address lacks its token; take it from the terminal")
+
+    async def _answer_page(self, request: web.Request) -> web.StreamResponse:
+        found = PAGE_FILES.get(request.match_info["name"])
+        if found is None:
+            raise web.HTTPNotFound(reason="there is no such page")
+        return web.Response(body=(PAGES / found[0]).read_bytes(), content_type=found[1], charset="utf-8")
+
+    async def _answer_session(self, request: web.Request) -> web.StreamResponse:
+        """What the page shows around the photos.  conflicts: wait until these are counted too."""
+        if request.query.get("conflicts"):
+            await self._find_conflicts()
+        photos = self._list
+        return web.json_response(
+            {
+                "folder": self._cleaner.folder.resolve().name,
+                "run": photos.run.folder.name,
+                "poses": photos.poses,
+                "splits": [*SPLITS, NO_SPLIT],
+                "views": {view: len(photos.select(view)) for view in VIEWS if photos.knows(view)},
+                "suspects": sum(map(photos.is_suspect, photos.select("likely"))),
+                "missing": photos.missing,
+                "note": "" if photos.predictions.out_of_fold else SEEN_TRAINING,
+                "summary": self._summarise(),
+            }
+        )
+
+    async def _find_conflicts(self) -> None:
+        """May take a while where no manifest holds the hashes; meanwhile marks are served."""
+        async with self._conflicts:
+            await asyncio.to_thread(self._list.find_conflicts)
+
+    async def _answer_photos(self, request: web.Request) -> web.StreamResponse:
+        """One page of a view.  from: a position; open: go on from there to the first photo without a mark."""
+        if request.query.get("view") == "conflicts":
+            await self._find_conflicts()
+        numbers = self._select(request.query)
+        start, count = _read_whole(request.query, "from", 0), _read_whole(request.query, "count", 60)
+        if not 1 <= count <= MOST_PHOTOS:
+            raise OptionError(f"count {count} is not from 1 to {MOST_PHOTOS}")
+        focus = max(0, min(start, len(numbers) - 1))
+        marked = [bool(self._list.entries[number].photo.marks) for number in numbers]
+        if request.query.get("open"):
+            focus = next((i for i in range(focus, len(numbers)) if not marked[i]), focus)
+        first = focus - focus % count
+        suspects = [done for number, done in zip(numbers, marked, strict=True) if self._list.is_suspect(number)]
+        return web.json_response(
+            {
+                "total": len(numbers),
+                "done": sum(marked),
+                "suspects": len(suspects),
+                "suspects_done": sum(suspects),
+                "first": first,
+                "focus": focus,
+                "photos": [self._describe(number, request.query["view"]) for number in numbers[first : first + count]],
+                "summary": self._summarise(),
+            }
+        )
+
+    def _select(self, query: Any) -> list[int]:
+        return self._list.select(*self._check_query(query))
+
+    def _check_query(self, query: Any) -> tuple[str, str, str]:
+        view, pose, split = (str(query.get(name, "")) for name in ("view", "pose", "split"))
+        if view not in VIEWS or (pose and pose not in self._list.poses) or (split and split not in (*SPLITS, NO_SPLIT)):
+            raise OptionError(f"there are no photos for view {view!r}, pose {pose!r}, split {split!r}")
+        return view, pose, split
+
+    def _describe(self, number: int, view: str = "") -> dict[str, Any]:
+        entry = self._list.entries[number]
+        photo = entry.photo
+        return {
+            "number": number,
+            "path": photo.path,
+            "pose": photo.pose,
+            "first_pose": photo.marks[0].pose if photo.marks else photo.pose,
+            "split": entry.split,
+            "group": self._list.find_group(number, view),
+            "mark": photo.action,
+            "by": photo.marks[-1].by if photo.marks else "",
+            "removed": photo.is_removed,
+            "suspect": self._list.is_suspect(number),
+            "guesses": self._list.list_guesses(number),
+            "probability": self._list.read_probability(number, photo.pose),
+        }
+
+    def _summarise(self) -> dict[str, Any]:
+        counts = self._cleaner.count_marks()
+        return {**counts, "removed": self._cleaner.count_removed(), "undo": self._cleaner.can_undo()}
+
+    async def _answer_mark(self, request: web.Request) -> web.StreamResponse:
+        content = await _read_json(request)
+        entry = self._list.entries[self._read_number(content.get("photo"))]
+        action, pose = content.get("action"), content.get("pose", "")
+        if action == RELABEL and pose not in self._list.poses:
+            raise OptionError(f"{pose!r} is no pose of this folder")
+        self._cleaner.mark(entry.photo, str(action), str(pose))
+        return web.json_response({"photo": self._describe(content["photo"]), "summary": self._summarise()})
+
+    async def _answer_undo(self, request: web.Request) -> web.StreamResponse:
+        """Take back the newest mark.  Answers its photo and where it stands in the view that was asked with."""
+        content = await _read_json(request)
+        self._check_query(content)
+        photo = self._cleaner.undo()
+        number = self._list.find_number(photo) if photo else None
+        numbers = self._select(content)
+        described = None if number is None else self._describe(number)
+        position = numbers.index(number) if number in numbers else None
+        return web.json_response({"photo": described, "position": position, "summary": self._summarise()})
+
+    async def _answer_preview(self, request: web.Request) -> web.StreamResponse:
+        number = self._read_number(request.match_info["number"])
+        side = THUMBNAIL if "/thumbnail/" in request.path else PICTURE
+        content = await self._read_preview(number, side)
+        headers = {"Cache-Control": "private, max-age=3600"}
+        return web.Response(body=content, content_type="image/jpeg", headers=headers)
+
+    async def _read_preview(self, number: int, side: int) -> bytes:
+        photo, loop = self._list.entries[number].photo, asyncio.get_running_loop()
+        path = self._cleaner.locate(photo)
+        try:
+            return await loop.run_in_executor(self._pool, self._previews.read, number, path, side)
+        except PhotoError:
+            if (now := self._cleaner.locate(photo)) == path:
+                raise
+            return await loop.run_in_executor(self._pool, self._previews.read, number, now, side)  # a mark moved it
+
+    def _read_number(self, value: object) -> int:
+        with suppress(ValueError):
+            number = int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
+            if type(number) is int and 0 <= number < len(self._list.entries):
+                return number
+        raise PhotoError(f"there is no photo {str(value)[:40]!r}")
+
+
+async def _listen(runner: web.AppRunner, port: int) -> None:
+    try:
+        await web.TCPSite(runner, HOST, port).start()
+    except (OSError, OverflowError) as error:
+        raise OptionError(f"--port {port} can't be had: {error}; leave it out for a free one") from error
+
+
+def _read_whole(query: Any, name: str, default: int) -> int:
+    text = str(query.get(name, default))
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
+        raise OptionError(f"{name} {text[:40]!r} is no whole number")
+    return int(text)
+
+
+async def _read_json(request: web.Request) -> dict[str, Any]:
+    """The body, if it is an object and comes as JSON: a form of another page can't send that."""
+    if request.content_type != "application/json":
+        raise web.HTTPUnsupportedMediaType(reason="send application/json")
+    try:
+        content = await request.json()
+    except ValueError as error:
+        raise OptionError("the body is no JSON") from error
+    if not isinstance(content, dict):
+        raise OptionError("the body is no JSON object")
+    return content

@@ -1,0 +1,59 @@
+"""Photos made small enough for a page: any kind decoded, upright, as JPEG; the newest ones kept in memory."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from pathlib import Path
+
+import cv2
+
+from ..runtime.errors import PhotoError
+from ..runtime.photos import decode_photo
+
+THUMBNAIL, PICTURE = 240, 1600  # pixels, the longer side
+QUALITY = 82
+MOST_BYTES = 64_000_000  # in memory; a thumbnail takes 5,000 to 15,000
+
+
+class Previews:
+    """Makes each preview once, while it is remembered.  May be asked from several threads."""
+
+    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+        self._most_bytes = most_bytes
+        self._made: OrderedDict[tuple[int, int], bytes] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def read(self, number: int, path: Path, side: int) -> bytes:
+        """The preview of a photo as JPEG.  number: the photo's, wherever it lies by now.  Raises PhotoError."""
+        key = (number, side)
+        with self._lock:
+            if key in self._made:
+                self._made.move_to_end(key)
+                return self._made[key]
+        content = encode_preview(path, side)
+        with self._lock:
+            if key not in self._made:
+                self._made[key] = content
+                self._bytes += len(content)
+            while self._bytes > self._most_bytes and len(self._made) > 1:
+                self._bytes -= len(self._made.popitem(last=False)[1])
+        return content
+
+
+def encode_preview(path: Path, side: int) -> bytes:
+    """Decode a photo and encode it again, no side longer than `side` pixels.  Raises PhotoError.
+
+    Never the file's own bytes: what a scraped file holds besides the picture does not reach the browser.
+    """
+    frame = decode_photo(path, min_side=side)
+    height, width = frame.shape[:2]
+    scale = side / max(height, width)
+    if scale < 1:
+        size_wh = max(1, round(width * scale)), max(1, round(height * scale))
+        frame = cv2.resize(frame, size_wh, interpolation=cv2.INTER_AREA)
+    done, content = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+    if not done:
+        raise PhotoError(f"{path} can't be shown")
+    return content.tobytes()
