@@ -84,10 +84,10 @@ def list_variants(config: FitConfig) -> dict[str, tuple[FitConfig, type[Fitter]]
     """Name -> configuration; each differs from the default in one thing."""
     base = config.augmentation
     augmented = {
-        "blur 0.25": replace(base, blur=0.25),
-        "background 0.5": replace(base, background=0.5),
-        "scale 0.4 to 1.2": replace(base, scale_low=0.4),
-        "background 0.5, scale 0.4, blur 0.25": replace(base, background=0.5, scale_low=0.4, blur=0.25),
+        "no blur": replace(base, blur=0.0),
+        "no background": replace(base, background=0.0),
+        "scale from 0.55": replace(base, scale_low=0.55),
+        "none of the three": replace(base, blur=0.0, background=0.0, scale_low=0.55),
         "no erasing": replace(base, erase=0.0),
     }
     plain = {

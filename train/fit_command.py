@@ -48,6 +48,10 @@ def _add_fit(commands: Commands) -> None:
     fit.add_argument("--to", type=Path, required=True, metavar="RUN", help="new folder for the run, such as runs/first")
     _add_network(fit)
     fit.add_argument(
+        "--epochs-frozen", type=_count, default=30, metavar="N",
+        help="epochs of the new head alone, on features computed once",
+    )  # fmt: skip
+    fit.add_argument(
         "--epochs", type=_count, default=12, metavar="N",
         help="epochs of the whole network; 0 stops after the frozen phase",
     )  # fmt: skip
@@ -94,10 +98,6 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights", default="imagenet", metavar="imagenet|none|FILE",
         help="starting weights; imagenet is downloaded once by torchvision",
-    )  # fmt: skip
-    parser.add_argument(
-        "--epochs-frozen", type=_count, default=30, metavar="N",
-        help="epochs of the new head alone, on features computed once",
     )  # fmt: skip
     parser.add_argument(
         "--size", type=_size, default=224, metavar="PIXELS", help="side of the network's input, a multiple of 32"
@@ -225,11 +225,10 @@ def _find_rate(args: argparse.Namespace) -> None:
         raise OptionError(f"--to {args.to}: a plot is .png, .svg or .pdf")
     check_output(args.to, force=args.force)
     config = FitConfig(
-        args.weights, args.epochs_frozen, size=args.size, batch=args.batch, arch=args.arch, seed=args.seed,
-        device=args.device,
-    )  # fmt: skip
+        args.weights, size=args.size, batch=args.batch, arch=args.arch, seed=args.seed, device=args.device
+    )
     test = find_rate(args.photos, config, args.steps)
     plot_rates(test, args.to)
-    print(f"suggested: --rate {test.suggestion:.1e}   (the loss climbs from {test.limit:.1e} on)")
+    print(f"suggested: --rate {test.suggestion:.1e}   (too high from {test.limit:.1e} on)")
     print(f"plot: {args.to}   numbers: {args.to.with_suffix('.csv')}")
     print(f"next: yoga-train fit {args.photos} --to runs/first --rate {test.suggestion:.1e}")

@@ -1,8 +1,8 @@
 """The learning-rate range test (Smith 2017, Cyclical Learning Rates, section 3.3) on the whole network.
 
-The head is trained on frozen features first, as `fit` does it, or the first gradients would be those of noise.  Then
-the top rate rises by the same factor at each batch, and the other stages' with it.  Suggested is the middle of the
-long fall before the loss turns up: a rate at which it still falls, a good way below where it breaks.
+From a new head on the starting weights, the top rate rises by the same factor at each batch, and the other stages'
+with it.  (After the frozen phase there is hardly a fall left to see: tried, the curve was flat, then it broke.)
+Suggested is the rate at which the loss was lowest: `fit` reaches its top rate for a moment only, after a warm-up.
 """
 
 from __future__ import annotations
@@ -33,12 +33,16 @@ from .workers import Workers
 
 LOWEST, HIGHEST = 1e-6, 1.0  # top rates tried
 SMOOTHING = 0.9  # of the running mean of the losses
-BROKEN = 3.0  # times the lowest loss: the test ends
+CLIMB = 1.5  # times the lowest loss: from here on the rate is too high
+BROKEN = 3.0  # and here the test ends
 
 
 @dataclass(frozen=True)
 class RangeTest:
-    """rates and losses (smoothed), float (N,); suggestion; limit: the rate from which on the loss climbs."""
+    """rates and losses (smoothed), float (N,); suggestion; limit: from here on the loss is half as high again.
+
+    The limit is infinite where the loss never got there.
+    """
 
     rates: npt.NDArray[np.floating]
     losses: npt.NDArray[np.floating]
@@ -55,7 +59,6 @@ def find_rate(photos: Path, config: FitConfig, steps: int) -> RangeTest:
     with tempfile.TemporaryDirectory(prefix="yoga-lr-find-") as folder:
         splits = split_frames(data)
         fitter = Fitter(network, {"train": splits["train"]}, config, workers, Path(folder))
-        fitter.fit_head()
         rates = np.geomspace(LOWEST, HIGHEST, steps)
         losses = _climb(fitter, rates)
     if len(losses) < 10:
@@ -100,30 +103,19 @@ def _climb(fitter: Fitter, rates: npt.NDArray[np.floating]) -> npt.NDArray[np.fl
 
 
 def suggest_rate(rates: npt.NDArray[np.floating], losses: npt.NDArray[np.floating]) -> RangeTest:
-    """Suggest the rate two thirds along, in logarithms, the longest fall of the loss (as fastai's valley does).
+    """Suggest the rate of the lowest loss.  rates, losses: float (N,), smoothed.
 
-    rates, losses: float (N,), smoothed.  Where the loss never falls, a tenth of the rate at which it is lowest.
+    Raises RunError if the loss was lowest at the start: such a network does not learn at any rate.
     """
     lowest = int(losses.argmin())
-    start, end = find_longest_fall(losses)
-    if end - start < 2:
-        return RangeTest(rates, losses, float(rates[lowest] / 10), float(rates[lowest]))
-    suggestion = float(rates[start + (end - start) * 2 // 3])
-    return RangeTest(rates, losses, suggestion, float(rates[max(lowest, end)]))
-
-
-def find_longest_fall(values: npt.NDArray[np.floating]) -> tuple[int, int]:
-    """First and last index of the longest falling subsequence (patience sorting would be faster; N is a hundred)."""
-    length, before = np.ones(len(values), int), np.full(len(values), -1)
-    for i in range(1, len(values)):
-        higher = np.flatnonzero(values[:i] > values[i])
-        if len(higher):
-            best = higher[length[higher].argmax()]
-            length[i], before[i] = length[best] + 1, best
-    end = start = int(length.argmax())
-    while before[start] >= 0:
-        start = int(before[start])
-    return start, end
+    if lowest < len(losses) // 10:
+        raise RunError(
+            f"the loss never fell: it was lowest, {losses[lowest]:.3f}, at a rate of {rates[lowest]:.1e}; "
+            "give more --steps or a larger --batch, and look at the photos with yoga-train show"
+        )
+    high = np.flatnonzero(losses[lowest:] > CLIMB * losses[lowest])
+    limit = float(rates[lowest + high[0]]) if len(high) else math.inf
+    return RangeTest(rates, losses, float(rates[lowest]), limit)
 
 
 def plot_rates(test: RangeTest, path: Path) -> None:
@@ -132,7 +124,7 @@ def plot_rates(test: RangeTest, path: Path) -> None:
 
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
-    axes.plot(test.rates[: len(test.losses)], test.losses, color="#3f6f50")
+    axes.plot(test.rates, test.losses, color="#3f6f50")
     height = float(np.interp(math.log(test.suggestion), np.log(test.rates), test.losses))
     axes.plot([test.suggestion], [height], "o", color="#c9743a", markersize=9)
     axes.annotate(f"--rate {test.suggestion:.1e}", (test.suggestion, height), (8, 8), textcoords="offset points")
