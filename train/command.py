@@ -7,9 +7,10 @@ import sys
 
 from ..runtime.command_line import HelpFormatter, run_command
 from .clean_command import add_clean
-from .data_commands import add_data_commands
 from .fit_command import add_fit_commands
+from .gather_commands import add_gather_commands
 from .report_command import add_report
+from .view_commands import add_view_commands
 
 EXAMPLES = """examples:
   yoga-train collect "tree pose yoga" --pose tree --to lists
@@ -36,7 +37,8 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         formatter_class=HelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    add_data_commands(commands)
+    add_gather_commands(commands)
+    add_view_commands(commands)
     add_fit_commands(commands)
     add_report(commands)
     add_clean(commands)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..runtime.command_line import HelpFormatter
 from ..runtime.errors import OptionError
+from .option_types import read_side
 
 if TYPE_CHECKING:
     from .fit_config import FitConfig
@@ -100,7 +101,7 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
         help="starting weights; imagenet is downloaded once by torchvision",
     )  # fmt: skip
     parser.add_argument(
-        "--size", type=_size, default=224, metavar="PIXELS", help="side of the network's input, a multiple of 32"
+        "--size", type=read_side, default=224, metavar="PIXELS", help="side of the network's input, a multiple of 32"
     )
     parser.add_argument("--batch", type=_batch, default=32, metavar="N", help="photos per step, over all devices")
     parser.add_argument("--seed", type=_seed, default=0, help="same seed, same photos, same machine: same run")
@@ -124,12 +125,6 @@ def _batch(text: str) -> int:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not a batch size; at least 2, because batch norm needs two photos where it is trained"
         )
-    return int(text)
-
-
-def _size(text: str) -> int:
-    if not text.isdigit() or int(text) < 32 or int(text) % 32:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a multiple of 32, such as 160, 192 or 224")
     return int(text)
 
 

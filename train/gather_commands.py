@@ -1,17 +1,17 @@
-"""The commands of `yoga-train` that gather photos and look at them; imports nothing heavy before one of them runs."""
+"""`yoga-train collect`, `download`, `add`, `capture`: photos come in; imports nothing heavy before one of them runs."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..runtime.command_line import HelpFormatter
-from ..runtime.errors import DeviceError, OptionError, OutputError
+from ..runtime.errors import DeviceError, OptionError
 from .image_search import ENGINES, SearchError, SearchOutcome
+from .option_types import read_count, read_index, read_requests, read_seconds, read_wait
 
 if TYPE_CHECKING:
     from ..runtime.sinks import Sink
@@ -28,13 +28,6 @@ Search engines have terms of use and photographers have rights: what you may do 
 DOWNLOAD_EXAMPLES = """examples:
   yoga-train download lists --to photos                 lists/tree.csv, ... -> photos/tree/*, ...; again to go on"""
 
-STATS_EXAMPLES = """examples:
-  yoga-train stats photos                               a table, and photos/stats.html with pictures"""
-
-SHOW_EXAMPLES = """examples:
-  yoga-train show photos --to batch.png                 as the network sees them in training
-  yoga-train show photos --to plain.png --plain         as it sees them in validation and live"""
-
 ADD_EXAMPLES = """examples:
   yoga-train add ~/Pictures/class --pose tree --to photos"""
 
@@ -44,14 +37,12 @@ CAPTURE_EXAMPLES = """examples:
   yoga-train capture --pose tree --video practice.mp4 --to photos"""
 
 
-def add_data_commands(commands: Commands) -> None:
-    """Define collect, download, add, capture, stats and show."""
+def add_gather_commands(commands: Commands) -> None:
+    """Define collect, download, add and capture."""
     _add_collect(commands)
     _add_download(commands)
     _add_add(commands)
     _add_capture(commands)
-    _add_stats(commands)
-    _add_show(commands)
 
 
 def _add_collect(commands: Commands) -> None:
@@ -72,7 +63,7 @@ def _add_collect(commands: Commands) -> None:
     )
     collect.add_argument("--pose", required=True, metavar="NAME", help="what the photos show, such as down_dog")
     collect.add_argument("--to", type=Path, required=True, metavar="LISTS", help="folder of the lists; added to")
-    collect.add_argument("--max", type=_count, default=400, metavar="N", help="addresses of each search at most")
+    collect.add_argument("--max", type=read_count, default=400, metavar="N", help="addresses of each search at most")
     collect.add_argument(
         "--engine",
         action="append",
@@ -92,10 +83,10 @@ def _add_download(commands: Commands) -> None:
     download.set_defaults(run=_download)
     download.add_argument("lists", type=Path, help="folder with one list per pose (tree.csv, ...), or one list")
     download.add_argument("--to", type=Path, required=True, metavar="PHOTOS", help="folder of the photos; added to")
-    download.add_argument("--total", type=_requests, default=64, metavar="N", help="requests at once")
-    download.add_argument("--per-host", type=_requests, default=8, metavar="N", help="requests at once to one host")
+    download.add_argument("--total", type=read_requests, default=64, metavar="N", help="requests at once")
+    download.add_argument("--per-host", type=read_requests, default=8, metavar="N", help="requests at once to one host")
     download.add_argument(
-        "--timeout", type=_seconds, default=10.0, metavar="SECONDS", help="give up after so long without a byte"
+        "--timeout", type=read_seconds, default=10.0, metavar="SECONDS", help="give up after so long without a byte"
     )
     download.add_argument(
         "--allow-private",
@@ -126,106 +117,20 @@ def _add_capture(commands: Commands) -> None:
     capture.add_argument("--to", type=Path, required=True, metavar="PHOTOS", help="folder of the photos; added to")
     source = capture.add_mutually_exclusive_group()
     source.add_argument(
-        "--camera", type=_index, default=argparse.SUPPRESS, metavar="N", help="camera's number (default: 0)"
+        "--camera", type=read_index, default=argparse.SUPPRESS, metavar="N", help="camera's number (default: 0)"
     )
     source.add_argument(
         "--video", type=Path, default=argparse.SUPPRESS, metavar="FILE", help="a recorded video as the camera"
     )
-    capture.add_argument("--count", type=_count, default=20, metavar="N", help="photos to take")
-    capture.add_argument("--every", type=_seconds, default=0.5, metavar="SECONDS", help="time from photo to photo")
+    capture.add_argument("--count", type=read_count, default=20, metavar="N", help="photos to take")
+    capture.add_argument("--every", type=read_seconds, default=0.5, metavar="SECONDS", help="time from photo to photo")
     capture.add_argument(
         "--countdown",
-        type=_wait,
+        type=read_wait,
         default=argparse.SUPPRESS,
         metavar="SECONDS",
         help="time to get into the pose (default: 5; 0 for a video)",
     )
-
-
-def _add_stats(commands: Commands) -> None:
-    stats = commands.add_parser(
-        "stats",
-        help="count photos, near-duplicates, pictures under two poses, failures",
-        epilog=STATS_EXAMPLES,
-        formatter_class=HelpFormatter,
-    )
-    stats.set_defaults(run=_stats)
-    stats.add_argument("photos", type=Path, help="folder with one folder of photos per pose")
-    stats.add_argument(
-        "--html",
-        type=Path,
-        default=argparse.SUPPRESS,
-        metavar="FILE",
-        help="the page with pictures (default: PHOTOS/stats.html, written anew each time)",
-    )
-    stats.add_argument("--force", action="store_true", help="replace the file that --html names")
-
-
-def _add_show(commands: Commands) -> None:
-    show = commands.add_parser(
-        "show",
-        help="draw a labelled contact sheet of a batch as the network sees it",
-        epilog=SHOW_EXAMPLES,
-        formatter_class=HelpFormatter,
-    )
-    show.set_defaults(run=_show)
-    show.add_argument("photos", type=Path, help="folder with one folder of photos per pose")
-    show.add_argument("--to", type=Path, required=True, metavar="FILE", help="the sheet, .png or .jpg")
-    show.add_argument("--count", type=_sheet_count, default=48, metavar="N", help="photos on the sheet")
-    show.add_argument("--size", type=_side, default=224, metavar="PIXELS", help="side of the network's input")
-    show.add_argument("--seed", type=_index, default=0, help="another seed shows other photos")
-    show.add_argument("--plain", action="store_true", help="without augmentation")
-    show.add_argument("--force", action="store_true", help="replace the sheet if it is there")
-
-
-def _whole(text: str, what: str, least: int, most: int) -> int:
-    if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
-        raise argparse.ArgumentTypeError(f"{text!r} is not {what}, {least} to {most}")
-    return int(text)
-
-
-def _count(text: str) -> int:
-    return _whole(text, "a number of photos", 1, 1_000_000)
-
-
-def _sheet_count(text: str) -> int:
-    return _whole(text, "a number of photos", 1, 1000)
-
-
-def _index(text: str) -> int:
-    return _whole(text, "a number", 0, 2**31)
-
-
-def _requests(text: str) -> int:
-    return _whole(text, "a number of requests", 1, 1000)
-
-
-def _side(text: str) -> int:
-    side = _whole(text, "a number of pixels", 32, 1024)
-    if side % 32:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a multiple of 32, such as 160, 192 or 224")
-    return side
-
-
-def _seconds(text: str) -> float:
-    if not (seconds := _read_number(text)) > 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0, such as 10")
-    return seconds
-
-
-def _wait(text: str) -> float:
-    if (seconds := _read_number(text)) < 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds, 0 or more")
-    return seconds
-
-
-def _read_number(text: str) -> float:
-    """A number up to an hour's seconds, or -1."""
-    try:
-        seconds = float(text)
-    except ValueError:
-        return -1.0
-    return seconds if 0 <= seconds <= 3600 else -1.0
 
 
 def _collect(args: argparse.Namespace) -> None:
@@ -380,39 +285,3 @@ class _Announcer:
         if words != self._said:
             self._said = words
             print(words, file=sys.stderr, flush=True)
-
-
-def _stats(args: argparse.Namespace) -> None:
-    from ..runtime.files import check_output
-    from .stats import format_table, measure_folder, write_page
-
-    page = getattr(args, "html", args.photos / "stats.html")
-    if hasattr(args, "html"):
-        check_output(page, force=args.force)
-    photos, stats = measure_folder(args.photos)
-    print(format_table(stats))
-    try:
-        write_page(stats, photos, page)
-    except OSError as error:
-        raise OutputError(f"{page} can't be written: {error.strerror}; name another place with --html") from error
-    print(f"page: {page}")
-
-
-def _show(args: argparse.Namespace) -> None:
-    from ..runtime.files import check_output
-
-    if args.to.suffix.lower() not in {".png", ".jpg", ".jpeg"}:
-        raise OptionError(f"--to {args.to} should end in .png or .jpg")
-    check_output(args.to, force=args.force)
-    from .augmentation import Augmentation
-    from .contact_sheet import augment_batch, draw_batch, write_contact_sheet
-
-    frames, labels = draw_batch(args.photos, args.count, args.size, args.seed)
-    if not args.plain:
-        frames = augment_batch(frames, Augmentation(), args.seed)
-    write_contact_sheet(frames, labels, args.to)
-    print(f"{args.to}: {len(labels)} photos of {_list(dict.fromkeys(labels))}")
-
-
-def _list(words: Iterable[str]) -> str:
-    return ", ".join(words)

@@ -1,0 +1,95 @@
+"""`yoga-train stats` and `show`: what a photo folder holds; imports nothing heavy before one of them runs."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..runtime.command_line import HelpFormatter
+from ..runtime.errors import OptionError, OutputError
+from .option_types import read_index, read_sheet_count, read_side
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+STATS_EXAMPLES = """examples:
+  yoga-train stats photos                               a table, and photos/stats.html with pictures"""
+
+SHOW_EXAMPLES = """examples:
+  yoga-train show photos --to batch.png                 as the network sees them in training
+  yoga-train show photos --to plain.png --plain         as it sees them in validation and live"""
+
+
+def add_view_commands(commands: Commands) -> None:
+    """Define stats and show."""
+    _add_stats(commands)
+    _add_show(commands)
+
+
+def _add_stats(commands: Commands) -> None:
+    stats = commands.add_parser(
+        "stats",
+        help="count photos, near-duplicates, pictures under two poses, failures",
+        epilog=STATS_EXAMPLES,
+        formatter_class=HelpFormatter,
+    )
+    stats.set_defaults(run=_stats)
+    stats.add_argument("photos", type=Path, help="folder with one folder of photos per pose")
+    stats.add_argument(
+        "--html",
+        type=Path,
+        default=argparse.SUPPRESS,
+        metavar="FILE",
+        help="the page with pictures (default: PHOTOS/stats.html, written anew each time)",
+    )
+    stats.add_argument("--force", action="store_true", help="replace the file that --html names")
+
+
+def _add_show(commands: Commands) -> None:
+    show = commands.add_parser(
+        "show",
+        help="draw a labelled contact sheet of a batch as the network sees it",
+        epilog=SHOW_EXAMPLES,
+        formatter_class=HelpFormatter,
+    )
+    show.set_defaults(run=_show)
+    show.add_argument("photos", type=Path, help="folder with one folder of photos per pose")
+    show.add_argument("--to", type=Path, required=True, metavar="FILE", help="the sheet, .png or .jpg")
+    show.add_argument("--count", type=read_sheet_count, default=48, metavar="N", help="photos on the sheet")
+    show.add_argument("--size", type=read_side, default=224, metavar="PIXELS", help="side of the network's input")
+    show.add_argument("--seed", type=read_index, default=0, help="another seed shows other photos")
+    show.add_argument("--plain", action="store_true", help="without augmentation")
+    show.add_argument("--force", action="store_true", help="replace the sheet if it is there")
+
+
+def _stats(args: argparse.Namespace) -> None:
+    from ..runtime.files import check_output
+    from .stats import format_table, measure_folder, write_page
+
+    page = getattr(args, "html", args.photos / "stats.html")
+    if hasattr(args, "html"):
+        check_output(page, force=args.force)
+    photos, stats = measure_folder(args.photos)
+    print(format_table(stats))
+    try:
+        write_page(stats, photos, page)
+    except OSError as error:
+        raise OutputError(f"{page} can't be written: {error.strerror}; name another place with --html") from error
+    print(f"page: {page}")
+
+
+def _show(args: argparse.Namespace) -> None:
+    from ..runtime.files import check_output
+
+    if args.to.suffix.lower() not in {".png", ".jpg", ".jpeg"}:
+        raise OptionError(f"--to {args.to} should end in .png or .jpg")
+    check_output(args.to, force=args.force)
+    from .augmentation import Augmentation
+    from .contact_sheet import augment_batch, draw_batch, write_contact_sheet
+
+    frames, labels = draw_batch(args.photos, args.count, args.size, args.seed)
+    if not args.plain:
+        frames = augment_batch(frames, Augmentation(), args.seed)
+    write_contact_sheet(frames, labels, args.to)
+    print(f"{args.to}: {len(labels)} photos of {', '.join(dict.fromkeys(labels))}")
