@@ -56,6 +56,7 @@ class Fitter:
         self.precision = Precision(workers.device)
         self.best_epoch = 0
         self.notes: dict[str, Any] = {}  # kept in the checkpoint for whoever runs this
+        self.head_logits: dict[str, npt.NDArray[np.floating]] = {}  # of the frozen phase, if it ran here
         self._best_nll = math.inf
         self._done_epochs = 0
         self._generator = torch.Generator().manual_seed(config.seed)
@@ -99,6 +100,7 @@ class Fitter:
         self.network.resnet.fc.load_state_dict(head.state_dict())
         with torch.inference_mode():
             logits = {name: head(table.plain).numpy() for name, table in features.items()}
+        self.head_logits = logits
         self._end_epoch(0, self.network, logits.get("validation"), None, 0.0, 0.0)
         return logits
 

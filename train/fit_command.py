@@ -188,6 +188,8 @@ def _fit_here(args: argparse.Namespace) -> None:
         print(f"{'':>16}{truth} taken for {answer}: {count}")
     print(f"run: {args.to}   confusion matrix: {args.to / 'report' / 'confusion.png'}")
     print(f"look: yoga-train report {args.to}")
+    if args.folds:
+        print(f"clean: yoga-train clean {args.photos} {args.to}")
     print(f"next: yoga-export onnx {args.to} --to yoga.onnx")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..calibration.metrics import measure_accuracy, measure_nll, measure_recalls
-from ..runtime.files import write_then_rename
+from ..runtime.files import write_text
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard.writer import SummaryWriter
@@ -34,10 +35,11 @@ class FitLog:
         self.rows.append(row)
         if self._folder is None:
             return
-        with write_then_rename(self._folder / "log.csv") as temporary, temporary.open("w", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(self.rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(self.rows)
+        table = io.StringIO()
+        writer = csv.DictWriter(table, list(self.rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        write_text(self._folder / "log.csv", table.getvalue())
         self._write_board(row)
 
     def _write_board(self, row: Row) -> None:

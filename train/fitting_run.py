@@ -127,8 +127,10 @@ def _fit_frozen(fitter: Fitter, data: TrainingData, features: Features | None, s
 def _predict_all(fitter: Fitter, data: TrainingData) -> npt.NDArray[np.floating]:
     """What the kept network answers for every photo; test photos exactly as they are reported."""
     logits = np.empty((len(data.targets), len(data.photo_set.labels)))
+    known = fitter.head_logits if fitter.best_epoch == 0 else {}
     for name, split in fitter.splits.items():
-        logits[data.rows(name)] = fitter.predict(split, exact=name == "test")
+        is_known = name in known and name != "test"
+        logits[data.rows(name)] = known[name] if is_known else fitter.predict(split, exact=name == "test")
     return logits
 
 

@@ -8,8 +8,8 @@ Suggested is the rate at which the loss was lowest: `fit` reaches its top rate f
 from __future__ import annotations
 
 import csv
+import io
 import math
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from ..runtime.errors import RunError
-from ..runtime.files import write_then_rename
+from ..runtime.files import write_text, write_then_rename
 from ..runtime.progress import Progress
 from .augmentation import augment_frames, draw_augmentation
 from .fit import Fitter
@@ -56,11 +56,9 @@ def find_rate(photos: Path, config: FitConfig, steps: int) -> RangeTest:
     torch.manual_seed(config.seed)
     network = build_network(len(list_poses(photos)), config.weights, config.arch)
     data = read_training_data(photos, config, workers)
-    with tempfile.TemporaryDirectory(prefix="yoga-lr-find-") as folder:
-        splits = split_frames(data)
-        fitter = Fitter(network, {"train": splits["train"]}, config, workers, Path(folder))
-        rates = np.geomspace(LOWEST, HIGHEST, steps)
-        losses = _climb(fitter, rates)
+    fitter = Fitter(network, {"train": split_frames(data)["train"]}, config, workers, Path())  # it writes nothing here
+    rates = np.geomspace(LOWEST, HIGHEST, steps)
+    losses = _climb(fitter, rates)
     if len(losses) < 10:
         raise RunError(f"the loss broke down after {len(losses)} steps at a rate of {rates[len(losses)]:.1e}")
     return suggest_rate(rates[: len(losses)], losses)
@@ -134,7 +132,7 @@ def plot_rates(test: RangeTest, path: Path) -> None:
     axes.grid(alpha=0.25)
     with write_then_rename(path) as temporary:
         figure.savefig(temporary, dpi=110)
-    with write_then_rename(path.with_suffix(".csv")) as temporary, temporary.open("w", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows(
-            [("rate", "loss"), *((f"{r:.6g}", f"{v:.6g}") for r, v in zip(test.rates, test.losses, strict=True))]
-        )
+    table = io.StringIO()
+    rows = ((f"{rate:.6g}", f"{loss:.6g}") for rate, loss in zip(test.rates, test.losses, strict=True))
+    csv.writer(table, lineterminator="\n").writerows([("rate", "loss"), *rows])
+    write_text(path.with_suffix(".csv"), table.getvalue())

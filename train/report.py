@@ -24,17 +24,8 @@ from .predictions import PREDICTIONS, load_predictions, read_predictions
 from .run_comparison import Comparison, compare_runs
 from .training_log import Epoch, read_log
 
-CELL_PHOTOS = (
-    24,
-    16,
-    12,
-    8,
-    6,
-    4,
-    3,
-    2,
-    1,
-)  # pictures behind one cell of a confusion matrix: as many as VIEW_PHOTOS allow
+CELL_PHOTOS = (24, 16, 12, 8, 6, 4, 3, 2, 1)
+"""Pictures behind one cell of a confusion matrix: as many as VIEW_PHOTOS allow."""
 VIEW_PHOTOS = 800  # pictures behind a whole matrix; about 4 KB each
 SUSPECTS = 60  # likely label errors with a picture
 DUELS = 60  # photos won, and lost, with a picture
