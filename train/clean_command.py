@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..runtime.command_line import HelpFormatter
-from ..runtime.errors import OptionError, PhotoError
+from ..runtime.errors import OptionError, PhotoError, RunError
 
 if TYPE_CHECKING:
     from .cleaning import Cleaner
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 CERTAINTY = 0.95
+LEAST_ACCURACY = 0.75  # of the run's answers; below, `--auto` would mostly act on the network's mistakes
 
 CLEAN_EXAMPLES = """examples:
   yoga-train clean photos runs/first                    a page in your browser, likely wrong photos first
@@ -105,6 +106,7 @@ def _clean(args: argparse.Namespace) -> None:
         photos = CleaningList(cleaner, run, predictions)
         _introduce(photos)
         if hasattr(args, "auto"):
+            _check_accuracy(photos)
             _mark_automatically(photos, args)
         else:
             _serve(photos, args)
@@ -118,6 +120,22 @@ def _introduce(photos: CleaningList) -> None:
         print(f"{photos.missing} photos of the run are no longer in {photos.cleaner.folder}")
     if not photos.predictions.out_of_fold:
         print(SEEN_TRAINING)
+
+
+def _check_accuracy(photos: CleaningList) -> None:
+    """Refuse marks by a network that is wrong more often than labels are.  Raises RunError."""
+    import numpy as np
+
+    from ..calibration.metrics import measure_accuracy
+
+    labels = [photos.run.labels.index(photo.pose) for photo in photos.run.photos]
+    answers = photos.predictions.probabilities.argmax(axis=1)
+    accuracy = measure_accuracy(answers, np.array(labels))
+    if accuracy.value < LEAST_ACCURACY:
+        raise RunError(
+            f"{photos.run.folder} agrees with only {accuracy.value:.0%} of the labels, too few for --auto; train it "
+            "longer or at a larger --size, or look at the photos on the page (without --auto)"
+        )
 
 
 def _serve(photos: CleaningList, args: argparse.Namespace) -> None:

@@ -13,10 +13,12 @@ import urllib.request
 from pathlib import Path
 from typing import IO
 
+import numpy as np
 import pytest
 
+from yoga_live.calibration.runs import load_run
 from yoga_live.train.command import main
-from yoga_live.train.predictions import FOLDS
+from yoga_live.train.predictions import FOLDS, write_predictions
 
 
 def read_tree(folder: Path) -> dict[str, bytes]:
@@ -41,6 +43,17 @@ def test_auto_marks_the_surest_says_what_it_did_and_can_be_taken_back(ask, messy
     assert answer.code == 0 and "3 marks taken back" in answer.out and f"{first}: as before" in answer.out
     assert in_folder(messy.photos) == before
     assert "0 marks taken back" in ask(main, "clean", messy.photos, messy.run, "--undo", 3).out
+
+
+def test_a_network_that_is_mostly_wrong_may_not_mark_by_itself(ask, messy, in_folder) -> None:
+    run = load_run(messy.run, messy.photos)
+    paths = [photo.path for photo in run.photos]
+    probabilities = np.tile([0.97, 0.01, 0.01, 0.01], (len(paths), 1))  # it takes everything for one pose
+    write_predictions(messy.run / FOLDS, paths, run.labels, probabilities)
+    before = in_folder(messy.photos)
+    line = ask(main, "clean", messy.photos, messy.run, "--auto").refusal()
+    assert "agrees with only 25% of the labels" in line and "without --auto" in line
+    assert in_folder(messy.photos) == before
 
 
 def test_a_dry_run_marks_nothing(ask, messy) -> None:
