@@ -35,6 +35,7 @@ def check_devices(name: str, count: int) -> None:
 
 def launch_workers(run: Callable[[argparse.Namespace], None], args: argparse.Namespace) -> None:
     """Run a command's body in `args.devices` processes on this machine.  Raises YogaLiveError if one of them fails."""
+    from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
@@ -53,6 +54,8 @@ def launch_workers(run: Callable[[argparse.Namespace], None], args: argparse.Nam
     )
     try:
         elastic_launch(config, run_worker)(run, args)
+    except SignalException as error:  # Ctrl-C or SIGTERM; the last checkpoint is there for --resume
+        raise KeyboardInterrupt from error
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
         said = failure.error_file_data.get("message", failure.message)

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..calibration.runs import load_run, read_run_photos, write_run_photos
 from ..runtime.errors import OptionError, OutputError, RunError
+from .checkpoint import CHECKPOINT
 from .fit_config import FitConfig
 from .predictions import FOLDS
 from .training_data import TrainingData
@@ -33,6 +34,8 @@ def check_run_folder(folder: Path, config: FitConfig, *, resume: bool) -> dict[s
         return None
     content = load_run(folder).summary
     if content["metrics"]["interrupted"]:
+        if not (folder / CHECKPOINT).exists():  # beginning anew would replace weights that somebody may use
+            raise OutputError(f"{folder} can't go on: its {CHECKPOINT} is gone; train again under another --to")
         return None
     if not config.folds or (folder / FOLDS).exists():
         raise OutputError(f"{folder} is finished already; there is nothing to resume")

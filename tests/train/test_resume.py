@@ -110,6 +110,11 @@ def test_ctrl_c_keeps_the_checkpoint_and_the_run_can_go_on(
     with monkeypatch.context() as patch:
         patch.setattr(Fitter, "_train_epoch", stop)
         assert fit_run(photos, tmp_path / "run", CONFIG)["metrics"]["interrupted"]
+    checkpoint = (tmp_path / "run" / CHECKPOINT).read_bytes()
+    (tmp_path / "run" / CHECKPOINT).unlink()
+    with pytest.raises(OutputError, match="is gone"):  # the weights of the best epoch are not begun anew
+        fit_run(photos, tmp_path / "run", CONFIG, resume=True)
+    (tmp_path / "run" / CHECKPOINT).write_bytes(checkpoint)
     notes = load_notes(tmp_path / "run" / CHECKPOINT)
     assert notes is not None and notes["epoch"] == 1
     assert not fit_run(photos, tmp_path / "run", CONFIG, resume=True)["metrics"]["interrupted"]
