@@ -88,14 +88,17 @@ class Cleaner:
 
     def _complete_marks(self) -> None:
         """Replay the journal: what it says and what is not so yet, files first."""
+        completed = 0
         for photo in self._history.photos:
             if (self.folder / photo.path).exists():
                 continue
             for place in reversed(photo.places):
                 if self._holds(place, photo.sha256):
-                    log.info("completing a mark that was cut off: %s to %s", place, photo.path)
                     self._move(place, photo.path)
+                    completed += 1
                     break
+        if completed:
+            log.info("%d marks of the journal were not carried out yet; they are now", completed)
         newest = {(row.pose, row.url or mark.sha256): (row, mark) for mark in self._journal.marks for row in mark.rows}
         for change, mark in newest.values():
             current = self.rows.get(change.pose, change.url, mark.sha256)

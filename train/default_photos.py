@@ -1,61 +1,68 @@
 """Gather the default model's photos: `python -m yoga_live.train.default_photos SOURCES --to photos`.
 
-`default_model/sources.csv` says which source folder shows which pose; `default_model/excluded.csv` lists, by hash and
-path, the photos that a careful eye found plainly wrong.  Drawings of the package's own figure join the photos, as
-other drawings do.  The photos themselves are not in this repository.
+`default_model/sources.csv` says which source folder shows which pose, and which kind of `none`; `frames.csv` names
+frames of animations; `cleaning.jsonl` is the journal of what was found wrong in them by eye and by the cleaner (other
+poses under a pose's name, several poses in one picture), and is replayed.  Drawings of the package's own figure join
+the photos, as other drawings do.  The photos themselves are not in this repository.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-import hashlib
+import shutil
 import sys
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageSequence
+from PIL import Image
 
 from ..runtime.classifier import NO_POSE
 from ..runtime.command_line import HelpFormatter, run_command
 from ..runtime.errors import OutputError, RunError
 from ..runtime.figure import POSES, draw_figure, jitter_pose, random_look
 from ..runtime.opencv import cv2
+from .cleaning import open_cleaner
+from .cleaning_journal import JOURNAL
+from .photo_folder import list_files, list_poses
 
 LISTS = Path(__file__).parent / "default_model"
+ANIMATIONS = Path("video", "sun_salutation")
 DRAWINGS_PER_POSE = 24
-LAST_FRAMES = {"low_lunge": ("4-equestrianL", "9-equestrianR"), NO_POSE: ("1-mountain", "2-raised", "3-forward")}
-"""Movements into a pose (`video/sun_salutation/*.gif`), of which only the last frame shows it."""
 
 
 def gather_photos(
     sources: Path, to: Path, poses: frozenset[str] | None = None, *, drawings: bool = True
 ) -> Counter[str]:
-    """Copy the photos of `poses` (all of them if None) to `to/<pose>/`.  Returns photos per pose.
+    """Copy the photos of `poses` (all of them if None) to `to/<pose>/`, cleaned.  Returns photos per pose.
 
     A copy is named after its source, so that results can be told apart by source.  Raises YogaLiveError.
     """
     if to.exists():
         raise OutputError(f"{to} exists already; gather into a new folder")
-    excluded = {(row["path"], row["sha256"]) for row in _read_rows("excluded.csv")}
-    counts: Counter[str] = Counter()
-    rows = _read_rows("sources.csv")
-    unknown = sorted((poses or set()) - {row["pose"] for row in rows})
-    if unknown:
+    rows, frames = _read_rows("sources.csv"), _read_rows("frames.csv")
+    known = {row["pose"] for row in rows}
+    if unknown := sorted((poses or set()) - known):
         raise RunError(f"{LISTS / 'sources.csv'} names no source of {', '.join(unknown)}")
-    for row in rows:
-        if poses is not None and row["pose"] not in poses:
-            continue
-        folder = sources / row["folder"]
-        if not folder.is_dir():
-            raise RunError(f"{folder} is missing; {LISTS / 'sources.csv'} says which folders SOURCES must hold")
-        counts[row["pose"]] += _copy_folder(folder, sources, to / row["pose"], excluded, row["most"])
-    for pose in counts:
-        counts[pose] += _copy_last_frames(sources, to / pose, LAST_FRAMES.get(pose, ()))
-        if drawings:
-            counts[pose] += _draw_photos(pose, to / pose)
-    return counts
+    # The journal moves photos from pose to pose: everything is gathered, then cleaned, then what is not wanted goes.
+    part = to.with_name(f"{to.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        for row in rows:
+            _copy_folder(sources, row["folder"], part / row["pose"] / row["kind"])
+        for row in frames:
+            _copy_frame(sources, row["animation"], int(row["frame"]), part / row["pose"] / row["kind"])
+        _replay_journal(part)
+        for pose in sorted(known):
+            if poses is not None and pose not in poses:
+                shutil.rmtree(part / pose)
+            elif drawings:
+                _draw_photos(pose, part / pose / ("standing" if pose == NO_POSE else ""))
+        part.rename(to)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return Counter(pose for pose, _ in list_files(to, list_poses(to, least=1)))
 
 
 def _read_rows(name: str) -> list[dict[str, str]]:
@@ -63,34 +70,34 @@ def _read_rows(name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def _copy_folder(folder: Path, sources: Path, to: Path, excluded: set[tuple[str, str]], most: str) -> int:
+def _copy_folder(sources: Path, folder: str, to: Path) -> None:
+    if not (sources / folder).is_dir():
+        raise RunError(f"{sources / folder} is missing; {LISTS / 'sources.csv'} says which folders SOURCES must hold")
     to.mkdir(parents=True, exist_ok=True)
-    files = []
-    for path in sorted(folder.iterdir()):
-        content = path.read_bytes()
-        digest = hashlib.sha256(content).hexdigest()
-        if (path.relative_to(sources).as_posix(), digest[:16]) not in excluded:
-            files.append((digest, path, content))
-    if most:  # an even sample that any machine repeats: the smallest hashes
-        files = sorted(files)[: int(most)]
-    for _, path, content in files:
-        (to / path.relative_to(sources).as_posix().replace("/", "__")).write_bytes(content)
-    return len(files)
+    for path in sorted((sources / folder).iterdir()):
+        shutil.copyfile(path, to / path.relative_to(sources).as_posix().replace("/", "__"))
 
 
-def _copy_last_frames(sources: Path, to: Path, names: tuple[str, ...]) -> int:
-    for name in names:
-        path = sources / "video" / "sun_salutation" / f"{name}.gif"
-        if not path.is_file():
-            raise RunError(f"{path} is missing; its last frame shows {to.name}")
-        with Image.open(path) as animation:
-            last = [frame.convert("RGB") for frame in ImageSequence.Iterator(animation)][-1]
-        last.save(to / f"sun_salutation__{name}.png")
-    return len(names)
+def _copy_frame(sources: Path, animation: str, number: int, to: Path) -> None:
+    path = sources / ANIMATIONS / f"{animation}.gif"
+    if not path.is_file():
+        raise RunError(f"{path} is missing; {LISTS / 'frames.csv'} names frames of it")
+    to.mkdir(parents=True, exist_ok=True)
+    with Image.open(path) as pictures:
+        pictures.seek(number)
+        pictures.convert("RGB").save(to / f"sun_salutation__{animation}__{number:02d}.png")
+
+
+def _replay_journal(photos: Path) -> None:
+    """Remove and relabel what the journal says; opening the cleaner completes every mark that is not so yet."""
+    shutil.copyfile(LISTS / JOURNAL, photos / JOURNAL)
+    with open_cleaner(photos):
+        pass
 
 
 def _draw_photos(pose: str, to: Path) -> int:
     """Draw the package's figure in this pose (standing for `none`), in rooms and clothes of many colours."""
+    to.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(sorted([*POSES, NO_POSE]).index(pose))
     for number in range(DRAWINGS_PER_POSE):
         figure = POSES["standing" if pose == NO_POSE else pose]

@@ -23,6 +23,8 @@ from .frame_cache import UNREADABLE, Found, FrameCache, drop_unused_caches
 log = logging.getLogger(__name__)
 HASH_SIDE = 224
 """Least side that photos are decoded at to be hashed: at another a bit may flip, and splits would depend on --size."""
+PLACES = "backgrounds"
+"""Kind of `none` that shows places and things without people: training puts them behind the people of other photos."""
 AHEAD = 256  # photos decoded before the reader takes them: at 224 pixels 39 MB
 
 
@@ -39,6 +41,11 @@ class Photo:
     phash: int
     mirror_phash: int
     size_wh: tuple[int, int] = (0, 0)
+
+    @property
+    def kind(self) -> str:
+        """The folder inside the pose's, such as `standing` for `none/standing/1.jpg`; empty if there is none."""
+        return self.path.partition("/")[2].rpartition("/")[0]
 
 
 @dataclass(frozen=True)

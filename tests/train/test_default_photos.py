@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
-import hashlib
+import json
+from collections import Counter
+from dataclasses import asdict
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +16,9 @@ from PIL import Image
 from yoga_live.runtime.errors import OutputError, RunError
 from yoga_live.runtime.figure import POSES
 from yoga_live.train import default_photos
-from yoga_live.train.default_photos import DRAWINGS_PER_POSE, LAST_FRAMES, LISTS, gather_photos, main
+from yoga_live.train.cleaning_journal import JOURNAL, RELABEL, REMOVE, Mark, read_journal
+from yoga_live.train.default_photos import ANIMATIONS, DRAWINGS_PER_POSE, LISTS, gather_photos, main
+from yoga_live.train.photo_folder import PLACES
 
 TEN = {name for name in POSES if name != "standing"}
 
@@ -25,42 +30,45 @@ def read_list(name: str) -> list[dict[str, str]]:
 
 @pytest.fixture
 def sources(tmp_path: Path) -> Path:
-    """Every source folder with three small pictures, and the GIFs."""
+    """Every source folder with three small pictures, and the animations."""
     folder = tmp_path / "sources"
     for number, row in enumerate(read_list("sources.csv")):
         (folder / row["folder"]).mkdir(parents=True, exist_ok=True)
         for i in range(3):
             Image.new("RGB", (8, 8), (number, i, 0)).save(folder / row["folder"] / f"{i}.png")
-    for name in (name for names in LAST_FRAMES.values() for name in names):
-        (folder / "video" / "sun_salutation").mkdir(parents=True, exist_ok=True)
-        frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "green", "blue")]
-        path = folder / "video" / "sun_salutation" / f"{name}.gif"
-        frames[0].save(path, save_all=True, append_images=frames[1:])
+    (folder / ANIMATIONS).mkdir(parents=True)
+    for name in {row["animation"] for row in read_list("frames.csv")}:
+        frames = [Image.new("RGB", (8, 8), (5 * number, 0, 0)) for number in range(50)]
+        frames[0].save(folder / ANIMATIONS / f"{name}.gif", save_all=True, append_images=frames[1:])
     return folder
 
 
-def test_lists_name_the_ten_poses_and_none_and_only_known_reasons_exclude() -> None:
-    rows = read_list("sources.csv")
+def test_lists_name_the_ten_poses_and_none_and_the_journal_names_photos_of_theirs() -> None:
+    rows, frames = read_list("sources.csv"), read_list("frames.csv")
     assert {row["pose"] for row in rows} == TEN | {"none"}
-    assert len({(row["pose"], row["folder"]) for row in rows}) == len(rows)
-    assert all(row["most"] == "" or int(row["most"]) > 0 for row in rows)
-    folders = {row["folder"] for row in rows}
-    for row in read_list("excluded.csv"):
-        assert len(row["sha256"]) == 16 and int(row["sha256"], 16) >= 0
-        assert row["path"].rpartition("/")[0] in folders and row["reason"]
+    assert len({row["folder"] for row in rows}) == len(rows)
+    assert all(bool(row["kind"]) == (row["pose"] == "none") for row in rows + frames)
+    starts = {f"{row['pose']}/{row['kind']}".rstrip("/") + "/" + row["folder"].replace("/", "__") for row in rows}
+    marks = read_journal(LISTS / JOURNAL)
+    assert len(marks) > 500 and len({mark.path for mark in marks}) == len(marks)
+    for mark in marks:
+        assert mark.path.rpartition("__")[0] in starts and len(mark.sha256) == 64
+        assert mark.action == REMOVE or mark.to_pose in TEN | {"none"}
 
 
-def test_every_pose_gets_its_sources_last_frames_and_drawings(sources: Path, tmp_path: Path) -> None:
+def test_every_pose_gets_its_sources_frames_and_drawings(sources: Path, tmp_path: Path) -> None:
     counts = gather_photos(sources, tmp_path / "photos")
     assert set(counts) == TEN | {"none"}
+    frames = Counter(row["pose"] for row in read_list("frames.csv"))
     for pose, count in counts.items():
-        files = sorted(path.name for path in (tmp_path / "photos" / pose).iterdir())
-        assert len(files) == count
-        assert sum(name.startswith("drawn__") for name in files) == DRAWINGS_PER_POSE
-        assert sum(name.startswith("sun_salutation__") for name in files) == len(LAST_FRAMES.get(pose, ()))
+        names = [path.name for path in (tmp_path / "photos" / pose).rglob("*.png")]
+        assert len(names) == count
+        assert sum(name.startswith("drawn__") for name in names) == DRAWINGS_PER_POSE
+        assert sum(name.startswith("sun_salutation__") for name in names) == frames[pose]
     assert (tmp_path / "photos" / "tree" / "five__tree__0.png").is_file()
-    with Image.open(tmp_path / "photos" / "low_lunge" / f"sun_salutation__{LAST_FRAMES['low_lunge'][0]}.png") as last:
-        assert last.getpixel((4, 4))[2] > 200  # type: ignore[index]  # blue, the last one
+    assert (tmp_path / "photos" / "none" / PLACES / "everyday__0.png").is_file()
+    with Image.open(tmp_path / "photos" / "low_lunge" / "sun_salutation__4-equestrianL__22.png") as picture:
+        assert abs(picture.getpixel((4, 4))[0] - 110) < 4  # type: ignore[index]
 
 
 def test_drawings_are_the_same_every_time_and_can_be_left_out(sources: Path, tmp_path: Path) -> None:
@@ -70,24 +78,30 @@ def test_drawings_are_the_same_every_time_and_can_be_left_out(sources: Path, tmp
     assert first == second
     gather_photos(sources, tmp_path / "c", frozenset({"tree"}), drawings=False)
     assert not list((tmp_path / "c").rglob("drawn__*"))
-    assert [path.name for path in (tmp_path / "c").iterdir()] == ["tree"]
+    assert [path.name for path in (tmp_path / "c").iterdir() if path.is_dir()] == ["tree"]
 
 
-def test_excluded_photos_are_passed_over_by_hash_and_path(
+def test_the_journal_removes_and_relabels_by_content(
     sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lists = tmp_path / "lists"
     lists.mkdir()
-    digest = hashlib.sha256((sources / "five" / "tree" / "1.png").read_bytes()).hexdigest()[:16]
-    (lists / "sources.csv").write_text("pose,folder,most\ntree,five/tree,\ntree,mixed/tree,2\n")
-    (lists / "excluded.csv").write_text(
-        f"sha256,path,reason\n{digest},five/tree/1.png,wrong\n{'0' * 16},five/tree/2.png,another photo now\n"
-    )
+    (lists / "sources.csv").write_text("pose,kind,folder\ntree,,five/tree\nnone,people,people\n")
+    (lists / "frames.csv").write_text("pose,kind,animation,frame\n")
+    names = [f"five__tree__{number}.png" for number in range(3)]
+    digests = [sha256((sources / "five" / "tree" / f"{number}.png").read_bytes()).hexdigest() for number in range(2)]
+    marks = [
+        Mark(1, REMOVE, digests[0], "tree", "tree", f"tree/{names[0]}", f"_removed/tree/{names[0]}"),
+        Mark(2, RELABEL, digests[1], "tree", "none", f"tree/{names[1]}", f"none/{names[1]}"),
+        Mark(3, REMOVE, "0" * 64, "tree", "tree", f"tree/{names[2]}", f"_removed/tree/{names[2]}"),  # another photo now
+    ]
+    (lists / JOURNAL).write_text("".join(json.dumps(asdict(mark)) + "\n" for mark in marks))
     monkeypatch.setattr(default_photos, "LISTS", lists)
     counts = gather_photos(sources, tmp_path / "photos", drawings=False)
-    names = sorted(path.name for path in (tmp_path / "photos" / "tree").iterdir())
-    assert names[:2] == ["five__tree__0.png", "five__tree__2.png"]
-    assert counts == {"tree": 4} and len([name for name in names if name.startswith("mixed")]) == 2
+    assert counts == {"tree": 1, "none": 4}
+    assert (tmp_path / "photos" / "tree" / names[2]).is_file()
+    assert (tmp_path / "photos" / "none" / names[1]).is_file()
+    assert (tmp_path / "photos" / "_removed" / "tree" / names[0]).is_file()
 
 
 def test_photos_keep_their_bytes(sources: Path, tmp_path: Path) -> None:
@@ -107,9 +121,10 @@ def test_a_missing_source_an_existing_output_or_an_unknown_pose_is_refused(sourc
 
 
 def test_missing_animations_are_refused_like_missing_folders(sources: Path, tmp_path: Path) -> None:
-    (sources / "video" / "sun_salutation" / f"{LAST_FRAMES['none'][0]}.gif").unlink()
+    (sources / ANIMATIONS / "5-plank.gif").unlink()
     with pytest.raises(RunError, match="is missing"):
         gather_photos(sources, tmp_path / "photos")
+    assert not list(tmp_path.glob("photos*"))
 
 
 def test_the_command_counts_what_it_gathered_and_refuses_on_one_line(ask, sources: Path, tmp_path: Path) -> None:
