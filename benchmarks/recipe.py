@@ -24,8 +24,9 @@ from yoga_live.runtime.photos import decode_photo
 from yoga_live.runtime.preprocess import Frame, letterbox
 from yoga_live.train.checkpoint import Progression
 from yoga_live.train.fit import WEIGHTS, Fitter
-from yoga_live.train.fit_config import FitConfig, SplitFrames
+from yoga_live.train.fit_config import FitConfig
 from yoga_live.train.network import build_network, load_network
+from yoga_live.train.split_frames import SplitFrames
 from yoga_live.train.training_data import TrainingData, read_training_data, split_frames
 from yoga_live.train.workers import Workers
 

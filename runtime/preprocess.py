@@ -50,16 +50,22 @@ def letterbox_into(frame_bgr: npt.NDArray[np.generic], out: Frame) -> None:
     image = as_bgr(frame_bgr)
     size = out.shape[0]
     height, width = image.shape[:2]
-    scale = size / max(height, width)
-    new_w, new_h = max(1, round(width * scale)), max(1, round(height * scale))
-    left, top = (size - new_w) // 2, (size - new_h) // 2
+    left, top, new_w, new_h = fit_inside((width, height), size)
     out[:top] = out[top + new_h :] = BAR_GREY
     out[top : top + new_h, :left] = out[top : top + new_h, left + new_w :] = BAR_GREY
     inner = out[top : top + new_h, left : left + new_w]
-    if scale >= 1:
+    if size >= max(height, width):
         inner[...] = cv2.resize(image, (new_w, new_h), interpolation=cv2.INTER_LINEAR)
     else:
         inner[...] = cv2.resize(_halve(image, new_w, new_h), (new_w, new_h), interpolation=cv2.INTER_AREA)
+
+
+def fit_inside(size_wh: tuple[int, int], size: int) -> tuple[int, int, int, int]:
+    """Where a picture of this width and height lies in its letterbox of `size`: left, top, width, height, pixels."""
+    width, height = size_wh
+    scale = size / max(width, height)
+    new_w, new_h = max(1, round(width * scale)), max(1, round(height * scale))
+    return (size - new_w) // 2, (size - new_h) // 2, new_w, new_h
 
 
 def _halve(image: Frame, new_w: int, new_h: int) -> Frame:

@@ -36,7 +36,9 @@ class Augmentation:
     colour: float = 0.3  # saturation, relative
     erase: float = 0.25  # probability of one grey rectangle
     blur: float = 0.25  # probability of being out of focus
-    background: float = 0.5  # probability that blotches, not bar grey, surround a photo that was made smaller
+    background: float = 0.5  # probability that a place or blotches of colour, not bar grey, surround the photo
+    scene: float = 0.8  # of these: that it is a place, if there are photos of places
+    cut: float = 0.75  # of these: that a plain backdrop goes too
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,9 @@ class Draws:
     affine: float (N, 2, 3), from output to input in [-1, 1] coordinates.  brightness, contrast, saturation: float
     factors (N,).  erase: float (N, 4), height, width, top and left of the grey rectangle as shares of the side, a
     negative height where there is none.  sigma: float (N,), of the blur, in shares of the side, 0 for none.  clutter:
-    float (N, 3, 5, 5), BGR 0 to 255, NaN where the surroundings stay bar grey.
+    float (N, 3, 5, 5), BGR 0 to 255, NaN where the surroundings stay bar grey.  scene: int64 (N,), which place comes
+    instead of clutter, negative for none.  crop: float (N, 4), of that place: side of the square and its left and top,
+    as shares of what there is, and 1 or -1 to mirror it.  cut: bool (N,), whether a plain backdrop goes.
     """
 
     affine: Tensor
@@ -56,6 +60,9 @@ class Draws:
     erase: Tensor
     sigma: Tensor
     clutter: Tensor
+    scene: Tensor
+    crop: Tensor
+    cut: Tensor
 
     def take(self, rows: slice) -> Draws:
         """The draws of some of the photos."""
@@ -66,8 +73,26 @@ class Draws:
         return Draws(*(getattr(self, field.name).to(device) for field in fields(self)))
 
 
-def draw_augmentation(count: int, ranges: Augmentation, generator: torch.Generator) -> Draws:
-    """Draw for `count` photos."""
+@dataclass(frozen=True)
+class Scenery:
+    """What surrounds N photos.
+
+    keep: float (N, 1, S, S), 1 where the photo stays and 0 where something else comes.  places: uint8 (N, S, S, 3)
+    BGR, of no meaning where no place was drawn; areas: float (N, 4), left, top, width and height of the places inside
+    their bars, as shares of the side.
+    """
+
+    keep: Tensor
+    places: Tensor
+    areas: Tensor
+
+    def to(self, device: torch.device) -> Scenery:
+        """The same on another device."""
+        return Scenery(*(getattr(self, field.name).to(device) for field in fields(self)))
+
+
+def draw_augmentation(count: int, ranges: Augmentation, generator: torch.Generator, scenes: int = 0) -> Draws:
+    """Draw for `count` photos.  scenes: how many photos of places there are to draw from."""
 
     def factors(reach: float) -> Tensor:
         return _uniform(count, 1 - reach, 1 + reach, generator)
@@ -80,16 +105,25 @@ def draw_augmentation(count: int, ranges: Augmentation, generator: torch.Generat
     sigma[_uniform(count, 0, 1, generator) >= ranges.blur] = 0
     clutter = torch.rand(count, 3, CLUTTER, CLUTTER, generator=generator) * 255
     clutter[_uniform(count, 0, 1, generator) >= ranges.background] = math.nan
-    return Draws(affine, brightness, contrast, saturation, erase, sigma, clutter)
+    scene = torch.randint(max(scenes, 1), (count,), generator=generator)
+    scene[(_uniform(count, 0, 1, generator) >= ranges.scene) | clutter[:, 0, 0, 0].isnan() | (scenes == 0)] = -1
+    crop = torch.rand(count, 4, generator=generator)
+    crop[:, 0] = 0.5 + crop[:, 0] / 2
+    crop[:, 3] = (crop[:, 3] - 0.5).sign()
+    cut = _uniform(count, 0, 1, generator) < ranges.cut
+    return Draws(affine, brightness, contrast, saturation, erase, sigma, clutter, scene, crop, cut)
 
 
-def augment_frames(frames: Tensor, size: int, draws: Draws) -> Tensor:
-    """Augment a batch.  frames: uint8 (N, S, S, 3) BGR.  Returns float (N, size, size, 3) BGR, 0 to 255."""
+def augment_frames(frames: Tensor, size: int, draws: Draws, scenery: Scenery | None = None) -> Tensor:
+    """Augment a batch.  frames: uint8 (N, S, S, 3) BGR.  Returns float (N, size, size, 3) BGR, 0 to 255.
+
+    scenery: what stays of the photos and the places that were drawn; without it all of a photo stays, bars included.
+    """
     draws = draws.to(frames.device)
     images = frames.permute(0, 3, 1, 2).float() - BAR_GREY  # what comes in from outside is then bar grey
     grid = functional.affine_grid(draws.affine, [len(frames), 3, size, size], False)
     images = functional.grid_sample(images, grid, "bilinear", "zeros", False) + BAR_GREY
-    images = _surround(images, grid, draws.clutter)
+    images = _surround(images, grid, draws, scenery and scenery.to(frames.device))
     images = _blur(images, draws.sigma * size)
     images = _change_light(images, draws)
     return _erase(images, draws.erase).clamp(0, 255).permute(0, 2, 3, 1)
@@ -111,14 +145,36 @@ def _draw_affine(count: int, ranges: Augmentation, generator: torch.Generator) -
     return torch.stack(rows, 1)
 
 
-def _surround(images: Tensor, grid: Tensor, clutter: Tensor) -> Tensor:
-    """Put smooth blotches of colour where a photo that was made smaller leaves room: a living room is not grey."""
-    chosen = torch.flatten(torch.nonzero(~clutter[:, 0, 0, 0].isnan()))
-    if len(chosen):
-        outside = (grid[chosen].abs() > 1).any(dim=3).unsqueeze(1)
-        blotches = functional.interpolate(clutter[chosen], images.shape[2:], mode="bilinear", align_corners=True)
-        images[chosen] = torch.where(outside, blotches, images[chosen])
+def _surround(images: Tensor, grid: Tensor, draws: Draws, scenery: Scenery | None) -> Tensor:
+    """Put a place, or smooth blotches of colour, where the photo leaves room: a living room is not grey."""
+    chosen = torch.flatten(torch.nonzero(~draws.clutter[:, 0, 0, 0].isnan()))
+    if not len(chosen):
+        return images
+    behind = functional.interpolate(draws.clutter[chosen], images.shape[2:], mode="bilinear", align_corners=True)
+    if scenery is None:
+        keep = (grid[chosen].abs() <= 1).all(dim=3).unsqueeze(1).float()
+    else:
+        keep = functional.grid_sample(scenery.keep[chosen], grid[chosen], "bilinear", "zeros", False)
+        placed = torch.flatten(torch.nonzero(draws.scene[chosen] >= 0))
+        if len(placed):
+            behind[placed] = _crop_places(scenery, draws, chosen[placed], images.shape[-1])
+    images[chosen] = images[chosen] * keep + behind * (1 - keep)
     return images
+
+
+def _crop_places(scenery: Scenery, draws: Draws, rows: Tensor, size: int) -> Tensor:
+    """The drawn squares of the places, float (n, 3, size, size)."""
+    left, top, width, height = scenery.areas[rows].unbind(1)
+    share, across, down, mirror = draws.crop[rows].unbind(1)
+    side = torch.minimum(width, height) * share
+    centre_x = left + (width - side) * across + side / 2
+    centre_y = top + (height - side) * down + side / 2
+    zero = torch.zeros_like(side)
+    affine = torch.stack(
+        [torch.stack([side * mirror, zero, 2 * centre_x - 1], 1), torch.stack([zero, side, 2 * centre_y - 1], 1)], 1
+    )
+    grid = functional.affine_grid(affine, [len(rows), 3, size, size], False)
+    return functional.grid_sample(scenery.places[rows].permute(0, 3, 1, 2).float(), grid, "bilinear", "border", False)
 
 
 def _blur(images: Tensor, sigma: Tensor) -> Tensor:

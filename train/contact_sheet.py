@@ -9,21 +9,27 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
+from ..runtime.classifier import NO_POSE
 from ..runtime.errors import PhotoError, RunError
 from ..runtime.files import write_then_rename
 from ..runtime.overlay import FONT
 from ..runtime.photos import decode_photo
 from ..runtime.pose_names import display_name
 from ..runtime.preprocess import Frame, letterbox
-from .augmentation import Augmentation, augment_frames, draw_augmentation
-from .photo_folder import list_files, list_poses
+from .augmentation import Augmentation, draw_augmentation
+from .backdrops import find_surroundings
+from .photo_folder import PLACES, list_files, list_poses
+from .split_frames import SplitFrames
 
 CAPTION = 22  # pixels under each picture
 COLUMNS = 8
+MOST_PLACES = 8  # photos of places that a sheet draws from
 
 
-def draw_batch(folder: Path, count: int, size: int, seed: int) -> tuple[Frame, list[str]]:
-    """Draw readable photos at random, the poses in turn.  Returns uint8 (N, S, S, 3) BGR and their labels.
+def draw_batch(folder: Path, count: int, size: int, seed: int) -> tuple[SplitFrames, list[str]]:
+    """Draw readable photos at random, the poses in turn.  Returns them and their labels.
+
+    Up to eight photos of places follow them, without a label, for the augmentation.
 
     Raises RunError if the folder is no folder per pose or holds no readable photo.
     """
@@ -32,31 +38,38 @@ def draw_batch(folder: Path, count: int, size: int, seed: int) -> tuple[Frame, l
         by_pose.setdefault(pose, []).append(path)
     rng = np.random.default_rng(seed)
     waiting = {pose: [paths[i] for i in rng.permutation(len(paths))] for pose, paths in by_pose.items()}
-    frames: list[Frame] = []
+    drawn: list[tuple[Frame, tuple[int, int]]] = []
     labels: list[str] = []
-    while len(frames) < count and any(waiting.values()):
+    while len(drawn) < count and any(waiting.values()):
         for pose, paths in waiting.items():
-            frame = _take_readable(paths, size) if len(frames) < count else None
-            if frame is not None:
-                frames.append(frame)
+            photo = _take_readable(paths, size) if len(drawn) < count else None
+            if photo is not None:
+                drawn.append(photo)
                 labels.append(pose)
-    if not frames:
+    if not drawn:
         raise RunError(f"{folder} holds no readable photo; yoga-train stats says what is wrong with its files")
-    return np.stack(frames), labels
+    places = [path for path in by_pose.get(NO_POSE, []) if path.parent == folder / NO_POSE / PLACES]
+    shown = [places[i] for i in rng.permutation(len(places))]
+    drawn += [photo for _ in range(MOST_PLACES) if (photo := _take_readable(shown, size))]
+    frames, sizes_wh = np.stack([frame for frame, _ in drawn]), np.array([size_wh for _, size_wh in drawn])
+    scenes = np.arange(len(labels), len(drawn))
+    return SplitFrames(frames, np.zeros(len(drawn), np.int64), None, sizes_wh, scenes), labels
 
 
-def _take_readable(paths: list[Path], size: int) -> Frame | None:
-    """Decode the next readable photo as `fit` does; broken ones are passed over."""
+def _take_readable(paths: list[Path], size: int) -> tuple[Frame, tuple[int, int]] | None:
+    """Decode the next readable photo as `fit` does; broken ones are passed over.  Returns width and height too."""
     while paths:
         with suppress(PhotoError):
-            return letterbox(decode_photo(paths.pop(), min_side=size), size)
+            photo = decode_photo(paths.pop(), min_side=size)
+            return letterbox(photo, size), (photo.shape[1], photo.shape[0])
     return None
 
 
-def augment_batch(frames: Frame, ranges: Augmentation, seed: int) -> Frame:
-    """Augment as a training step does.  frames: uint8 (N, S, S, 3) BGR.  Returns the same."""
-    draws = draw_augmentation(len(frames), ranges, torch.Generator().manual_seed(seed))
-    images = augment_frames(torch.from_numpy(frames), frames.shape[1], draws)
+def augment_batch(photos: SplitFrames, count: int, ranges: Augmentation, seed: int) -> Frame:
+    """Augment the first `count` photos as a training step does.  Returns uint8 (count, S, S, 3) BGR."""
+    surroundings = find_surroundings(photos, ranges)
+    draws = draw_augmentation(count, ranges, torch.Generator().manual_seed(seed), len(surroundings.scenes))
+    images = surroundings.augment(np.arange(count), photos.frames.shape[1], draws, torch.device("cpu"))
     return images.round().to(torch.uint8).numpy()
 
 

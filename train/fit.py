@@ -11,6 +11,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,15 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..runtime.errors import RunError
 from ..runtime.progress import Progress
-from .augmentation import augment_frames, draw_augmentation
+from .augmentation import draw_augmentation
+from .backdrops import Surroundings, find_surroundings
 from .checkpoint import CHECKPOINT, Progression, load_checkpoint, load_notes, save_checkpoint
-from .fit_config import FitConfig, SplitFrames
+from .fit_config import FitConfig
 from .fit_log import FitLog, Row, describe_epoch
 from .head import CHUNK, Features, compute_both, compute_features, draw_balanced, fit_head, split_batches
 from .network import PoseNetwork, prepare, save_weights
 from .precision import Precision
+from .split_frames import SplitFrames
 from .workers import Workers
 
 log = logging.getLogger(__name__)
@@ -74,6 +77,11 @@ class Fitter:
         self._log = FitLog(self.folder if self.workers.is_first else None, state["log"])
         self.notes = state["notes"]
         return True
+
+    @cached_property
+    def surroundings(self) -> Surroundings:
+        """What may be replaced around the people of the training photos."""
+        return find_surroundings(self.splits["train"], self.config.augmentation)
 
     @property
     def log_rows(self) -> list[Row]:
@@ -164,15 +172,15 @@ class Fitter:
         split = self.splits["train"]
         targets = torch.from_numpy(split.targets)
         size = early_size(self.config.size) if epoch <= self.config.epochs // 2 else self.config.size
-        total = torch.zeros(3, device=self.workers.device)  # loss, right answers, photos
+        places, device = len(self.surroundings.scenes), self.workers.device
+        total = torch.zeros(3, device=device)  # loss, right answers, photos
         with Progress(f"epoch {epoch}/{self.config.epochs} at {size} px", len(targets), "photos") as progress:
             for step, rows in enumerate(self._split_epoch(draw_balanced(targets, self._generator))):
-                draws = draw_augmentation(len(rows), self.config.augmentation, self._generator)
+                draws = draw_augmentation(len(rows), self.config.augmentation, self._generator, places)
                 share = self.workers.share(len(rows))
                 own = rows[share]
-                frames = torch.from_numpy(split.take(own.numpy())).to(self.workers.device)
-                images = prepare(augment_frames(frames, size, draws.take(share)))
-                truth = targets[own].to(self.workers.device)
+                images = prepare(self.surroundings.augment(own.numpy(), size, draws.take(share), device))
+                truth = targets[own].to(device)
                 with self.precision.autocast():
                     logits = model(images).float()
                 loss = self._criterion(logits, truth)

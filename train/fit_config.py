@@ -1,11 +1,8 @@
-"""What a training was asked for, and what it is given."""
+"""What a training was asked for."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-
-import numpy as np
-import numpy.typing as npt
 
 from .augmentation import Augmentation
 from .network import ARCH
@@ -32,23 +29,3 @@ class FitConfig:
     split_of: str = ""  # run whose held-out photos are held out again
     folds: int = 0  # networks trained to answer for photos that they have not seen
     augmentation: Augmentation = field(default_factory=Augmentation)
-
-
-@dataclass(frozen=True)
-class SplitFrames:
-    """Some of a folder's photos.
-
-    frames: uint8 (M, S, S, 3) BGR, may be a file on disk; targets: int64 (N,); rows: int (N,), which of the frames
-    they are, all of them in order if None.
-    """
-
-    frames: npt.NDArray[np.uint8]
-    targets: npt.NDArray[np.int64]
-    rows: npt.NDArray[np.int64] | None = None
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    def take(self, indices: npt.NDArray[np.integer] | slice) -> npt.NDArray[np.uint8]:
-        """Frames uint8 (n, S, S, 3) BGR of some of these photos, in memory."""
-        return np.array(self.frames[indices if self.rows is None else self.rows[indices]])

@@ -31,13 +31,14 @@ from ..runtime.probabilities import softmax
 from .checkpoint import CHECKPOINT
 from .confusion_plot import plot_confusion
 from .fit import WEIGHTS, Fitter
-from .fit_config import FitConfig, SplitFrames
+from .fit_config import FitConfig
 from .folds import predict_out_of_fold, remove_folds
 from .head import Features, compute_both
 from .network import build_network, load_network
 from .photo_folder import PhotoSet, list_poses
 from .predictions import FOLDS, PREDICTIONS, write_predictions
 from .run_folder import check_run_folder, describe_change, make_run_folder
+from .split_frames import SplitFrames
 from .splitting import assign_folds
 from .training_data import TrainingData, read_training_data, split_frames
 from .workers import join_workers
@@ -139,9 +140,7 @@ def _answer_out_of_fold(fitter: Fitter, data: TrainingData, features: Features) 
     if (fitter.folder / FOLDS).exists():
         return
     folds = assign_folds(photos, data.groups, config.folds, config.seed)
-    probabilities = predict_out_of_fold(
-        data.photo_set, data.targets, folds, config, fitter.workers, fitter.folder, features
-    )
+    probabilities = predict_out_of_fold(data, folds, config, fitter.workers, fitter.folder, features)
     if fitter.workers.is_first:
         write_predictions(fitter.folder / FOLDS, [p.path for p in photos], data.photo_set.labels, probabilities)
         remove_folds(fitter.folder)

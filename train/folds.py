@@ -18,10 +18,10 @@ import torch
 from ..calibration.metrics import measure_accuracy
 from ..runtime.probabilities import softmax
 from .fit import WEIGHTS, Fitter
-from .fit_config import FitConfig, SplitFrames
+from .fit_config import FitConfig
 from .head import Features
 from .network import build_network, load_network
-from .photo_folder import PhotoSet
+from .training_data import TrainingData
 from .workers import Workers
 
 log = logging.getLogger(__name__)
@@ -29,8 +29,7 @@ FOLDS_FOLDER = "folds"  # where the folds are while they are trained
 
 
 def predict_out_of_fold(
-    photo_set: PhotoSet,
-    targets: npt.NDArray[np.int64],
+    data: TrainingData,
     folds: npt.NDArray[np.int64],
     config: FitConfig,
     workers: Workers,
@@ -42,7 +41,7 @@ def predict_out_of_fold(
     folds: int (N,).  features: of all photos from the starting weights, the same in every fold.  What is finished in
     `folder` is not done again.
     """
-    probabilities = np.empty((len(targets), len(photo_set.labels)))
+    probabilities = np.empty((len(data.targets), len(data.photo_set.labels)))
     for fold in range(config.folds):
         held_out = np.flatnonzero(folds == fold)
         place = folder / FOLDS_FOLDER / str(fold + 1)
@@ -51,22 +50,21 @@ def predict_out_of_fold(
         if not finished.exists():
             log.info("fold %d of %d: %d photos held out", fold + 1, config.folds, len(held_out))
             rows = np.flatnonzero(folds != fold)
-            logits = _fit_fold(photo_set, targets, rows, held_out, replace(config, seed=config.seed + fold), workers,
-                               place, features)  # fmt: skip
+            own_config = replace(config, seed=config.seed + fold)
+            logits = _fit_fold(data, rows, held_out, own_config, workers, place, features)
             if workers.is_first:
                 with finished.with_suffix(".part").open("wb") as file:
                     np.save(file, logits, allow_pickle=False)
                 finished.with_suffix(".part").replace(finished)
             workers.wait()
         probabilities[held_out] = softmax(np.load(finished, allow_pickle=False))
-    accuracy = measure_accuracy(probabilities.argmax(axis=1), targets)
+    accuracy = measure_accuracy(probabilities.argmax(axis=1), data.targets)
     log.info("out of fold: accuracy %s", accuracy)
     return probabilities
 
 
 def _fit_fold(
-    photo_set: PhotoSet,
-    targets: npt.NDArray[np.int64],
+    data: TrainingData,
     rows: npt.NDArray[np.int64],
     held_out: npt.NDArray[np.int64],
     config: FitConfig,
@@ -77,16 +75,15 @@ def _fit_fold(
     if workers.is_first:
         place.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
-    network = build_network(len(photo_set.labels), config.weights, config.arch)
-    test = SplitFrames(photo_set.frames, targets[held_out], held_out)
-    splits = {"train": SplitFrames(photo_set.frames, targets[rows], rows)}
-    fitter = Fitter(network, splits, config, workers, place)
+    classes = len(data.photo_set.labels)
+    network = build_network(classes, config.weights, config.arch)
+    fitter = Fitter(network, {"train": data.select(rows)}, config, workers, place)
     if not fitter.resume():
         fitter.fit_head({"train": features.take(rows)})
     fitter.fit_all()
     workers.wait()
-    fitter.network = load_network(place / WEIGHTS, len(photo_set.labels)).to(workers.device)
-    return fitter.predict(test)
+    fitter.network = load_network(place / WEIGHTS, classes).to(workers.device)
+    return fitter.predict(data.select(held_out))
 
 
 def remove_folds(folder: Path) -> None:

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from ..runtime.progress import Progress
-from .fit_config import FitConfig, SplitFrames
+from .fit_config import FitConfig
 from .network import PoseNetwork, prepare
 from .precision import Precision
+from .split_frames import SplitFrames
 from .workers import Workers
 
 CHUNK = 64  # photos of one forward pass

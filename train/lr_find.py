@@ -21,7 +21,7 @@ from torch import nn
 from ..runtime.errors import RunError
 from ..runtime.files import write_text, write_then_rename
 from ..runtime.progress import Progress
-from .augmentation import augment_frames, draw_augmentation
+from .augmentation import draw_augmentation
 from .fit import Fitter
 from .fit_config import FitConfig
 from .fitting_run import choose_device
@@ -72,6 +72,7 @@ def _climb(fitter: Fitter, rates: npt.NDArray[np.floating]) -> npt.NDArray[np.fl
     optimizer = torch.optim.AdamW(network.parameter_groups(1.0), weight_decay=config.weight_decay)
     shares = [group["lr"] for group in optimizer.param_groups]
     criterion = nn.CrossEntropyLoss(label_smoothing=config.label_smoothing)
+    surroundings = fitter.surroundings
     mean, smoothed, waiting = 0.0, [], torch.empty(0, dtype=torch.int64)
     with Progress("learning rates", len(rates), "batches") as progress:
         for step, rate in enumerate(rates):
@@ -80,9 +81,8 @@ def _climb(fitter: Fitter, rates: npt.NDArray[np.floating]) -> npt.NDArray[np.fl
             while len(waiting) < config.batch:
                 waiting = torch.cat([waiting, draw_balanced(targets, generator)])
             rows, waiting = waiting[: config.batch], waiting[config.batch :]
-            draws = draw_augmentation(len(rows), config.augmentation, generator)
-            frames = torch.from_numpy(split.take(rows.numpy())).to(device)
-            images = prepare(augment_frames(frames, config.size, draws))
+            draws = draw_augmentation(len(rows), config.augmentation, generator, len(surroundings.scenes))
+            images = prepare(surroundings.augment(rows.numpy(), config.size, draws, device))
             with fitter.precision.autocast():
                 logits = network(images).float()
             loss = criterion(logits, targets[rows].to(device))

@@ -9,9 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..calibration.runs import SPLITS, RunPhoto, load_run
+from ..runtime.classifier import NO_POSE
 from ..runtime.errors import RunError
-from .fit_config import FitConfig, SplitFrames
-from .photo_folder import PhotoSet, read_photos
+from .fit_config import FitConfig
+from .photo_folder import PLACES, PhotoSet, read_photos
+from .split_frames import SplitFrames
 from .splitting import assign_folds, group_photos, split_as_before, split_groups
 from .workers import Workers
 
@@ -30,6 +32,13 @@ class TrainingData:
         counts = ", ".join(f"{self.splits.count(name)} {name}" for name in SPLITS)
         photos, labels = len(self.targets), len(self.photo_set.labels)
         return f"{photos} photos of {labels} classes in {len(set(self.groups.tolist()))} groups: {counts}"
+
+    def select(self, rows: npt.NDArray[np.int64]) -> SplitFrames:
+        """Some of the photos, as a training is given them."""
+        photos = [self.photo_set.photos[row] for row in rows]
+        sizes_wh = np.array([photo.size_wh for photo in photos], dtype=np.int64).reshape(-1, 2)
+        scenes = np.flatnonzero([photo.pose == NO_POSE and photo.kind == PLACES for photo in photos])
+        return SplitFrames(self.photo_set.frames, self.targets[rows], rows, sizes_wh, scenes)
 
     def rows(self, split: str) -> npt.NDArray[np.int64]:
         """Numbers of the photos of one split, int (n,)."""
@@ -70,5 +79,5 @@ def split_frames(data: TrainingData) -> dict[str, SplitFrames]:
         rows = data.rows(name)
         if not len(rows):
             raise RunError(f"no photo is left for {name}; add more photos")
-        frames[name] = SplitFrames(data.photo_set.frames, data.targets[rows], rows)
+        frames[name] = data.select(rows)
     return frames

@@ -88,8 +88,9 @@ def _show(args: argparse.Namespace) -> None:
     from .augmentation import Augmentation
     from .contact_sheet import augment_batch, draw_batch, write_contact_sheet
 
-    frames, labels = draw_batch(args.photos, args.count, args.size, args.seed)
+    batch, labels = draw_batch(args.photos, args.count, args.size, args.seed)
+    frames = batch.frames[: len(labels)]
     if not args.plain:
-        frames = augment_batch(frames, Augmentation(), args.seed)
+        frames = augment_batch(batch, len(labels), Augmentation(), args.seed)
     write_contact_sheet(frames, labels, args.to)
     print(f"{args.to}: {len(labels)} photos of {', '.join(dict.fromkeys(labels))}")

@@ -13,7 +13,8 @@ pytest.importorskip("torch")
 import torch
 
 from yoga_live.runtime.errors import RunError
-from yoga_live.train.augmentation import Augmentation, augment_frames, draw_augmentation
+from yoga_live.train.augmentation import Augmentation, draw_augmentation
+from yoga_live.train.backdrops import find_surroundings
 from yoga_live.train.contact_sheet import CAPTION, COLUMNS, augment_batch, draw_batch, write_contact_sheet
 from yoga_live.train.photo_folder import read_photos
 
@@ -30,7 +31,8 @@ def photos(tmp_path: Path) -> Path:
 
 
 def test_a_plain_sheet_holds_the_frames_that_training_reads(photos: Path) -> None:
-    frames, labels = draw_batch(photos, 100, 64, seed=0)
+    batch, labels = draw_batch(photos, 100, 64, seed=0)
+    frames = batch.frames
     photo_set = read_photos(photos, 64)
     known = {frame.tobytes(): photo.pose for frame, photo in zip(photo_set.frames, photo_set.photos, strict=True)}
     assert [known[frame.tobytes()] for frame in frames] == labels
@@ -43,17 +45,22 @@ def test_poses_take_turns_until_they_run_out(photos: Path) -> None:
 
 
 def test_a_seed_gives_the_same_batch_and_another_seed_another(photos: Path) -> None:
-    first, again, other = (draw_batch(photos, 6, 32, seed)[0] for seed in (0, 0, 1))
+    first, again, other = (draw_batch(photos, 6, 32, seed)[0].frames for seed in (0, 0, 1))
     assert (first == again).all() and not (first == other).all()
 
 
 def test_augmentation_is_that_of_a_training_step(photos: Path) -> None:
-    frames, _ = draw_batch(photos, 8, 64, seed=0)
-    draws = draw_augmentation(8, Augmentation(), torch.Generator().manual_seed(3))
-    expected = augment_frames(torch.from_numpy(frames), 64, draws)
-    shown = augment_batch(frames, Augmentation(), seed=3)
+    places = photos / "none" / "backgrounds"
+    places.mkdir()
+    Image.new("RGB", (80, 60), "purple").save(places / "room.png")
+    batch, labels = draw_batch(photos, 8, 64, seed=0)
+    assert len(labels) == 8 and len(batch) == 9
+    surroundings = find_surroundings(batch, Augmentation())
+    draws = draw_augmentation(8, Augmentation(), torch.Generator().manual_seed(3), 1)
+    expected = surroundings.augment(np.arange(8), 64, draws, torch.device("cpu"))
+    shown = augment_batch(batch, 8, Augmentation(), seed=3)
     assert np.abs(shown - expected.numpy()).max() <= 0.5
-    assert shown.dtype == np.uint8 and np.abs(shown.astype(int) - frames).mean() > 5
+    assert shown.dtype == np.uint8 and np.abs(shown.astype(int) - batch.frames[:8]).mean() > 5
 
 
 def test_broken_files_are_passed_over_and_a_folder_of_them_is_said(photos: Path, tmp_path: Path) -> None:

@@ -18,9 +18,10 @@ from yoga_live.runtime.errors import RunError
 from yoga_live.train.augmentation import Augmentation
 from yoga_live.train.checkpoint import Progression
 from yoga_live.train.fit import Fitter, early_size
-from yoga_live.train.fit_config import FitConfig, SplitFrames
+from yoga_live.train.fit_config import FitConfig
 from yoga_live.train.head import draw_balanced
 from yoga_live.train.network import PoseNetwork
+from yoga_live.train.split_frames import SplitFrames
 from yoga_live.train.workers import Workers
 
 CLASSES, SIZE = 3, 32
