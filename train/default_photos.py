@@ -23,6 +23,7 @@ from ..runtime.command_line import HelpFormatter, run_command
 from ..runtime.errors import OutputError, RunError
 from ..runtime.figure import POSES, draw_figure, jitter_pose, random_look
 from ..runtime.opencv import cv2
+from ..runtime.overlay import draw_caption
 from .cleaning import open_cleaner
 from .cleaning_journal import JOURNAL
 from .photo_folder import list_files, list_poses
@@ -30,6 +31,7 @@ from .photo_folder import list_files, list_poses
 LISTS = Path(__file__).parent / "default_model"
 ANIMATIONS = Path("video", "sun_salutation")
 DRAWINGS_PER_POSE = 24
+TITLES = ("Yoga", "Welcome", "Sun Salutation", "1 minute", "Namaste", "Next: Tree Pose")
 
 
 def gather_photos(
@@ -59,6 +61,8 @@ def gather_photos(
                 shutil.rmtree(part / pose)
             elif drawings:
                 _draw_photos(pose, part / pose / ("standing" if pose == NO_POSE else ""))
+        if drawings and (poses is None or NO_POSE in poses):
+            _draw_blanks(part / NO_POSE / "blank")
         part.rename(to)
     finally:
         shutil.rmtree(part, ignore_errors=True)
@@ -105,6 +109,22 @@ def _draw_photos(pose: str, to: Path) -> int:
         image = draw_figure(jitter_pose(figure, rng), size_wh, random_look(rng))
         cv2.imwrite(str(to / f"drawn__{number:02d}.png"), image[:, :: -1 if rng.random() < 0.5 else 1])
     return DRAWINGS_PER_POSE
+
+
+def _draw_blanks(to: Path) -> None:
+    """Draw what a video shows between scenes: black, plain and dark noisy frames, and title cards."""
+    to.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(0)
+    for number in range(DRAWINGS_PER_POSE):
+        colour = rng.integers(0, 256, 3) if number % 4 else rng.integers(0, 12, 3)
+        image = np.empty((270, 480, 3), np.uint8)
+        image[...] = colour
+        if number % 4 == 1:
+            noise = rng.normal(0, rng.uniform(3, 25), image.shape)
+            image = (image * rng.uniform(0, 0.3) + noise).clip(0, 255).astype(np.uint8)
+        elif number % 4 == 2:
+            image = draw_caption(image, TITLES[number // 4 % len(TITLES)])
+        cv2.imwrite(str(to / f"drawn__{number:02d}.png"), image)
 
 
 def main(argv: list[str] | None = None) -> int:

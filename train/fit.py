@@ -29,10 +29,10 @@ from .backdrops import Surroundings, find_surroundings
 from .checkpoint import CHECKPOINT, Progression, load_checkpoint, load_notes, save_checkpoint
 from .fit_config import FitConfig
 from .fit_log import FitLog, Row, describe_epoch
-from .head import CHUNK, Features, compute_both, compute_features, draw_balanced, fit_head, split_batches
-from .network import PoseNetwork, prepare, save_weights
+from .head import CHUNK, Features, compute_both, compute_features, fit_head, split_batches
+from .network import KindNetwork, PoseNetwork, prepare, save_weights
 from .precision import Precision
-from .split_frames import SplitFrames
+from .split_frames import SplitFrames, balance
 from .workers import Workers
 
 log = logging.getLogger(__name__)
@@ -64,8 +64,9 @@ class Fitter:
         self._done_epochs = 0
         self._generator = torch.Generator().manual_seed(config.seed)
         self._log = FitLog(folder if workers.is_first else None)
+        self._trained = KindNetwork(self.network, splits["train"].kind_count if config.kinds else 0).to(workers.device)
         self._criterion: Callable[[Tensor, Tensor], Tensor] = nn.CrossEntropyLoss(
-            label_smoothing=config.label_smoothing, reduction="sum"
+            ignore_index=-1, label_smoothing=config.label_smoothing, reduction="sum"
         )
 
     def resume(self) -> bool:
@@ -104,13 +105,24 @@ class Fitter:
         """Train the head on the frozen backbone.  Returns the logits of every split, float (N, C)."""
         features = features or self.compute_features()
         head = nn.Linear(self.network.resnet.fc.in_features, self.network.resnet.fc.out_features)
-        fit_head(features["train"], self.splits["train"].targets, head, self.config, self._generator)
+        train = self.splits["train"]
+        fit_head(features["train"], train.targets, train.draw_weights, head, self.config, self._generator)
         self.network.resnet.fc.load_state_dict(head.state_dict())
+        self._fit_kinds(features["train"])
         with torch.inference_mode():
             logits = {name: head(table.plain).numpy() for name, table in features.items()}
         self.head_logits = logits
         self._end_epoch(0, self.network, logits.get("validation"), None, 0.0, 0.0)
         return logits
+
+    def _fit_kinds(self, features: Features) -> None:
+        """Train the second head on the frozen backbone, where kinds are known."""
+        kinds, config = self.splits["train"].kinds, self.config
+        if self._trained.kinds is not None and kinds is not None and config.epochs:
+            known = np.flatnonzero(kinds >= 0)
+            head = nn.Linear(self._trained.kinds.in_features, self._trained.kinds.out_features)
+            fit_head(features.take(known), kinds[known], balance(kinds[known]), head, config, self._generator)
+            self._trained.kinds.load_state_dict(head.state_dict())
 
     def fit_all(self) -> None:
         """Fine-tune the whole network, from the checkpoint on if there is one."""
@@ -120,7 +132,7 @@ class Fitter:
             load_checkpoint(path, progression)
         elif self.workers.is_first and self.config.epochs:
             self._save_checkpoint(progression)
-        model: nn.Module = self.network
+        model: nn.Module = self._trained
         if self.workers.count > 1:
             model = DistributedDataParallel(model, broadcast_buffers=not self.network.freeze_norm)
         for epoch in range(self._done_epochs + 1, self.config.epochs + 1):
@@ -154,6 +166,8 @@ class Fitter:
     def _start(self) -> Progression:
         batches = self._split_epoch(torch.arange(len(self.splits["train"])))
         groups = self.network.parameter_groups(self.config.rate)
+        if self._trained.kinds is not None:
+            groups.append({"params": list(self._trained.kinds.parameters()), "lr": self.config.rate})
         optimizer = torch.optim.AdamW(groups, weight_decay=self.config.weight_decay, fused=True)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer,
@@ -165,28 +179,33 @@ class Fitter:
             decay = 1 - 1 / max(self.config.averaging * len(batches), 1)
             trained_norm = not self.network.freeze_norm
             average = AveragedModel(self.network, None, None, get_ema_multi_avg_fn(decay), use_buffers=trained_norm)
-        return Progression(self.network, average, optimizer, schedule, self.precision.scaler, self._generator)
+        return Progression(self._trained, average, optimizer, schedule, self.precision.scaler, self._generator)
 
     def _train_epoch(self, epoch: int, model: nn.Module, progression: Progression) -> float:
         self.network.train()
         split = self.splits["train"]
         targets = torch.from_numpy(split.targets)
+        kinds = None if split.kinds is None else torch.from_numpy(split.kinds)
         size = early_size(self.config.size) if epoch <= self.config.epochs // 2 else self.config.size
         places, device = len(self.surroundings.scenes), self.workers.device
         total = torch.zeros(3, device=device)  # loss, right answers, photos
         with Progress(f"epoch {epoch}/{self.config.epochs} at {size} px", len(targets), "photos") as progress:
-            for step, rows in enumerate(self._split_epoch(draw_balanced(targets, self._generator))):
+            for step, rows in enumerate(self._split_epoch(split.draw(self._generator))):
                 draws = draw_augmentation(len(rows), self.config.augmentation, self._generator, places)
                 share = self.workers.share(len(rows))
                 own = rows[share]
                 images = prepare(self.surroundings.augment(own.numpy(), size, draws.take(share), device))
                 truth = targets[own].to(device)
                 with self.precision.autocast():
-                    logits = model(images).float()
-                loss = self._criterion(logits, truth)
+                    logits, kind_logits = model(images)
+                logits = logits.float()
+                loss = pose_loss = self._criterion(logits, truth)
+                if kind_logits is not None and kinds is not None:
+                    kind_loss = self._criterion(kind_logits.float(), kinds[own].to(device))
+                    loss = pose_loss + self.config.kinds * kind_loss
                 self._step(loss * (self.workers.count / len(rows)), progression)
                 right = (logits.argmax(1) == truth).sum()
-                total += torch.stack([loss.detach(), right.float(), right.new_tensor(len(own)).float()])
+                total += torch.stack([pose_loss.detach(), right.float(), right.new_tensor(len(own)).float()])
                 note = _format_note(total, epoch) if step % 10 == 0 else ""
                 progress.advance(len(rows), note)
         _format_note(total, epoch)

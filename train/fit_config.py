@@ -21,6 +21,7 @@ class FitConfig:
     weight_decay: float = 0.02
     label_smoothing: float = 0.05
     averaging: float = 0.5  # epochs that the running average of the weights looks back; 0 takes them as they are
+    kinds: float = 0.5  # weight of telling apart the folders inside a pose's folder, if there are any
     patience: int = 0  # epochs without a better validation loss, in the second half, that end it; 0: never
     arch: str = ARCH
     seed: int = 0

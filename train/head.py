@@ -71,10 +71,16 @@ def _compute(
 
 
 def fit_head(
-    features: Features, targets: npt.NDArray[np.int64], head: nn.Linear, config: FitConfig, generator: torch.Generator
+    features: Features,
+    targets: npt.NDArray[np.int64],
+    weights: npt.NDArray[np.floating],
+    head: nn.Linear,
+    config: FitConfig,
+    generator: torch.Generator,
 ) -> None:
-    """Train the head, on the CPU and in place.  targets: int (M,)."""
+    """Train a head, on the CPU and in place.  targets: int (M,); weights: float (M,), how often each is drawn."""
     x, y = torch.cat([features.plain, features.mirrored]), torch.from_numpy(targets).repeat(2)
+    draw = torch.from_numpy(weights).repeat(2)
     optimizer = torch.optim.AdamW(head.parameters(), lr=RATE, weight_decay=config.weight_decay)
     steps = config.epochs_frozen * len(split_batches(torch.arange(len(y)), BATCH))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=RATE, total_steps=max(steps, 2))
@@ -82,7 +88,7 @@ def fit_head(
     with Progress("frozen", config.epochs_frozen, "epochs") as progress:
         for _ in range(config.epochs_frozen):
             loss = torch.zeros(())
-            for rows in split_batches(draw_balanced(y, generator), BATCH):
+            for rows in split_batches(torch.multinomial(draw, len(y), True, generator=generator), BATCH):
                 loss = criterion(head(x[rows]), y[rows])
                 optimizer.zero_grad()
                 loss.backward()
@@ -97,9 +103,3 @@ def split_batches(rows: Tensor, batch: int, least: int = 2) -> list[Tensor]:
     if len(parts) > 1 and len(parts[-1]) < least:
         parts[-2:] = [torch.cat(parts[-2:])]
     return parts
-
-
-def draw_balanced(targets: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw an epoch's photos with replacement, rare poses oftener: weight 1 / sqrt(photos of the pose)."""
-    counts = torch.bincount(targets).clamp(min=1).float()
-    return torch.multinomial(counts.rsqrt()[targets], len(targets), True, generator=generator)

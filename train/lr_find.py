@@ -25,7 +25,6 @@ from .augmentation import draw_augmentation
 from .fit import Fitter
 from .fit_config import FitConfig
 from .fitting_run import choose_device
-from .head import draw_balanced
 from .network import build_network, prepare
 from .photo_folder import list_poses
 from .training_data import read_training_data, split_frames
@@ -79,7 +78,7 @@ def _climb(fitter: Fitter, rates: npt.NDArray[np.floating]) -> npt.NDArray[np.fl
             for group, share in zip(optimizer.param_groups, shares, strict=True):
                 group["lr"] = share * rate
             while len(waiting) < config.batch:
-                waiting = torch.cat([waiting, draw_balanced(targets, generator)])
+                waiting = torch.cat([waiting, split.draw(generator)])
             rows, waiting = waiting[: config.batch], waiting[config.batch :]
             draws = draw_augmentation(len(rows), config.augmentation, generator, len(surroundings.scenes))
             images = prepare(surroundings.augment(rows.numpy(), config.size, draws, device))

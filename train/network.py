@@ -75,6 +75,23 @@ class PoseNetwork(nn.Module):
         ]
 
 
+class KindNetwork(nn.Module):
+    """A pose network while it is trained: a second head tells the kinds apart that a pose or `none` is made of.
+
+    What balancing on one foot has in common with a tree and what not is then learned, although the answer is `none`.
+    """
+
+    def __init__(self, poses: PoseNetwork, kinds: int) -> None:
+        super().__init__()
+        self.poses = poses
+        self.kinds = nn.Linear(poses.resnet.fc.in_features, kinds) if kinds else None
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Logits of the poses, float (N, C), and of the kinds, float (N, K), None without kinds."""
+        features = self.poses.features(images).mean(dim=(2, 3))
+        return self.poses.resnet.fc(features), self.kinds(features) if self.kinds else None
+
+
 def build_network(classes: int, weights: str, arch: str = ARCH) -> PoseNetwork:
     """Build the network and load its starting weights.
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
 Numbers = npt.NDArray[np.int64]
 
@@ -16,7 +18,9 @@ class SplitFrames:
 
     frames: uint8 (M, S, S, 3) BGR, may be a file on disk; targets: int64 (N,); rows: int (N,), which of the frames
     they are, all of them in order if None; sizes_wh: int64 (N, 2), width and height of the photos as they came, zeros
-    or None if not known; scenes: int64 (K,), which of the N show a place without a pose, to be put behind people.
+    or None if not known; scenes: int64 (K,), which of the N show a place without a pose, to be put behind people;
+    kinds: int64 (N,), number of the kind inside the pose, -1 where it is not known, None if there are no kinds;
+    weights: float (N,), how often each is drawn, relatively, None for rare poses oftener (`balance`).
     """
 
     frames: npt.NDArray[np.uint8]
@@ -24,10 +28,44 @@ class SplitFrames:
     rows: Numbers | None = None
     sizes_wh: Numbers | None = None
     scenes: Numbers | None = None
+    kinds: Numbers | None = None
+    weights: npt.NDArray[np.floating] | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
 
+    @property
+    def kind_count(self) -> int:
+        """How many kinds to tell apart; 0 if there are none."""
+        return 0 if self.kinds is None else int(self.kinds.max(initial=-1)) + 1
+
     def take(self, indices: npt.NDArray[np.integer] | slice) -> npt.NDArray[np.uint8]:
         """Frames uint8 (n, S, S, 3) BGR of some of these photos, in memory."""
         return np.array(self.frames[indices if self.rows is None else self.rows[indices]])
+
+    @property
+    def draw_weights(self) -> npt.NDArray[np.floating]:
+        """How often each is drawn, relatively, float (N,)."""
+        return balance(self.targets) if self.weights is None else self.weights
+
+    def draw(self, generator: torch.Generator) -> Tensor:
+        """Draw an epoch's photos, int64 (N,), with replacement."""
+        return torch.multinomial(torch.from_numpy(self.draw_weights), len(self), True, generator=generator)
+
+
+def balance(targets: Numbers, parts: Numbers | None = None) -> npt.NDArray[np.floating]:
+    """How often to draw each photo, float (N,): a pose as the square root of its photos.
+
+    parts: int64 (N,), which part of its pose a photo is.  Inside a pose the parts share as the square roots of theirs,
+    so that thousands of other asanas do not drown a few people standing.
+    """
+    counts = np.bincount(targets).astype(float)
+    if parts is None:
+        return 1 / np.sqrt(counts[targets])
+    weights = np.zeros(len(targets))
+    for pose in np.unique(targets):
+        rows = np.flatnonzero(targets == pose)
+        _, own, sizes = np.unique(parts[rows], return_inverse=True, return_counts=True)
+        roots = np.sqrt(sizes)
+        weights[rows] = np.sqrt(len(rows)) * (roots / roots.sum() / sizes)[own.reshape(-1)]
+    return weights

@@ -12,20 +12,24 @@ from ..calibration.runs import SPLITS, RunPhoto, load_run
 from ..runtime.classifier import NO_POSE
 from ..runtime.errors import RunError
 from .fit_config import FitConfig
-from .photo_folder import PLACES, PhotoSet, read_photos
-from .split_frames import SplitFrames
+from .photo_folder import PLACES, Photo, PhotoSet, read_photos
+from .split_frames import SplitFrames, balance
 from .splitting import assign_folds, group_photos, split_as_before, split_groups
 from .workers import Workers
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Photos, what they show (targets, int (N,)), near-duplicates (groups, int (N,)) and what each is used for."""
+    """Photos, what they show (targets, int (N,)), near-duplicates (groups, int (N,)) and what each is used for.
+
+    kinds: int (N,), see `number_kinds`.
+    """
 
     photo_set: PhotoSet
     targets: npt.NDArray[np.int64]
     groups: npt.NDArray[np.int64]
     splits: list[str]
+    kinds: npt.NDArray[np.int64] | None = None
 
     def describe(self) -> str:
         """One line for the log."""
@@ -38,7 +42,10 @@ class TrainingData:
         photos = [self.photo_set.photos[row] for row in rows]
         sizes_wh = np.array([photo.size_wh for photo in photos], dtype=np.int64).reshape(-1, 2)
         scenes = np.flatnonzero([photo.pose == NO_POSE and photo.kind == PLACES for photo in photos])
-        return SplitFrames(self.photo_set.frames, self.targets[rows], rows, sizes_wh, scenes)
+        kinds = None if self.kinds is None else self.kinds[rows]
+        _, parts = np.unique([photo.kind.partition("/")[0] for photo in photos], return_inverse=True)
+        weights = balance(self.targets[rows], parts.reshape(-1))
+        return SplitFrames(self.photo_set.frames, self.targets[rows], rows, sizes_wh, scenes, kinds, weights)
 
     def rows(self, split: str) -> npt.NDArray[np.int64]:
         """Numbers of the photos of one split, int (n,)."""
@@ -69,7 +76,21 @@ def read_training_data(photo_folder: Path, config: FitConfig, workers: Workers) 
     targets = np.array([index[photo.pose] for photo in photo_set.photos], dtype=np.int64)
     if config.folds:
         assign_folds(photo_set.photos, groups, config.folds, config.seed)  # too few photos show before hours of work
-    return TrainingData(photo_set, targets, groups, splits)
+    return TrainingData(photo_set, targets, groups, splits, number_kinds(photo_set.photos))
+
+
+def number_kinds(photos: tuple[Photo, ...]) -> npt.NDArray[np.int64] | None:
+    """Number the folders that photos lie in, int (N,): a pose without folders inside is one kind.
+
+    -1 where a pose has folders inside but the photo lies beside them; None if no pose has any.
+    """
+    divided = {photo.pose for photo in photos if photo.kind}
+    if not divided:
+        return None
+    names = [f"{photo.pose}/{photo.kind}" for photo in photos]
+    known = sorted({n for n, photo in zip(names, photos, strict=True) if photo.kind or photo.pose not in divided})
+    numbers = {name: number for number, name in enumerate(known)}
+    return np.array([numbers.get(name, -1) for name in names], dtype=np.int64)
 
 
 def split_frames(data: TrainingData) -> dict[str, SplitFrames]:

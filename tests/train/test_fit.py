@@ -19,7 +19,6 @@ from yoga_live.train.augmentation import Augmentation
 from yoga_live.train.checkpoint import Progression
 from yoga_live.train.fit import Fitter, early_size
 from yoga_live.train.fit_config import FitConfig
-from yoga_live.train.head import draw_balanced
 from yoga_live.train.network import PoseNetwork
 from yoga_live.train.split_frames import SplitFrames
 from yoga_live.train.workers import Workers
@@ -186,11 +185,21 @@ def test_predictions_do_not_depend_on_the_company_in_the_batch(tmp_path: Path) -
     np.testing.assert_allclose(together[:3], alone, rtol=1e-4, atol=1e-4)
 
 
-def test_rare_poses_are_drawn_oftener_than_their_share() -> None:
-    targets = torch.tensor([0] * 900 + [1] * 100)
-    drawn = targets[draw_balanced(targets, torch.Generator().manual_seed(0))]
-    assert len(drawn) == 1000
-    assert 0.2 < float((drawn == 1).float().mean()) < 0.3  # sqrt weights: 10 of 40
+def test_kinds_are_told_apart_by_a_head_of_their_own_and_one_not_known_counts_for_nothing(tmp_path: Path) -> None:
+    train = SPLIT_FRAMES["train"]
+    kinds = np.where(np.arange(len(train)) % 5 == 4, -1, np.arange(len(train)) % 2 + 2 * (train.targets == 1))
+    config = replace(CONFIG, epochs=3)
+    for name, folder_kinds in (("with", kinds), ("without", None), ("unknown", np.full(len(train), -1))):
+        splits = SPLIT_FRAMES | {"train": replace(train, kinds=folder_kinds)}
+        torch.manual_seed(0)
+        (tmp_path / name).mkdir()
+        fitter = Fitter(SmallNetwork(CLASSES), splits, config, Workers(), tmp_path / name)
+        fitter.fit_head()
+        fitter.fit_all()
+    weights = {name: load_file(tmp_path / name / "weights.safetensors") for name in ("with", "without", "unknown")}
+    assert set(weights["with"]) == set(weights["without"])  # the second head is not kept
+    assert not torch.equal(weights["with"]["layer4.0.conv1.weight"], weights["without"]["layer4.0.conv1.weight"])
+    assert torch.equal(weights["unknown"]["layer4.0.conv1.weight"], weights["without"]["layer4.0.conv1.weight"])
 
 
 def test_first_half_of_the_epochs_runs_smaller_but_never_under_32_pixels() -> None:
