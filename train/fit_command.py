@@ -71,7 +71,11 @@ def _add_fit(commands: Commands) -> None:
     )
     fit.add_argument(
         "--train-only", default="", metavar="PATTERN",
-        help="files whose name fits, such as 'drawn__*', are never held out for validation or test",
+        help="files whose name fits, such as 'drawn__*', are never held out for validation or test; more with commas",
+    )  # fmt: skip
+    fit.add_argument(
+        "--held-out", type=_share, default=0.15, metavar="SHARE",
+        help="of each pose's photos for validation, and again for test",
     )  # fmt: skip
     fit.add_argument(
         "--split-of", type=Path, default=argparse.SUPPRESS, metavar="RUN",
@@ -112,6 +116,16 @@ def _count(text: str) -> int:
     if not text.isdigit():
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of epochs, 0 or more")
     return int(text)
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = 0.0
+    if not 0 < share <= 0.3:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share of the photos; 0.01 to 0.3, such as 0.15")
+    return share
 
 
 def _seed(text: str) -> int:
@@ -208,6 +222,7 @@ def _configure(args: argparse.Namespace) -> FitConfig:
         seed=args.seed,
         device=args.device,
         train_only=args.train_only,
+        held_out=args.held_out,
         split_of=str(getattr(args, "split_of", "")),
         folds=args.folds,
     )

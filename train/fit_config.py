@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from .augmentation import Augmentation
 from .network import ARCH
+from .splitting import HELD_OUT_SHARE
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class FitConfig:
     arch: str = ARCH
     seed: int = 0
     device: str = "auto"
-    train_only: str = ""  # file name pattern of photos that are never held out
+    train_only: str = ""  # file name patterns, separated by commas, of photos that are never held out
+    held_out: float = HELD_OUT_SHARE  # share of each pose's photos for validation, and again for test
     split_of: str = ""  # run whose held-out photos are held out again
     folds: int = 0  # networks trained to answer for photos that they have not seen
     augmentation: Augmentation = field(default_factory=Augmentation)

@@ -71,11 +71,16 @@ def _add_bits(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint8]:
 
 
 def split_groups(
-    photos: tuple[Photo, ...], groups: npt.NDArray[np.int64], seed: int, train_only: str = ""
+    photos: tuple[Photo, ...],
+    groups: npt.NDArray[np.int64],
+    seed: int,
+    train_only: str = "",
+    share: float = HELD_OUT_SHARE,
 ) -> list[str]:
     """Give every photo its split: test, validation or train, whole groups at a time, each pose in its proportion.
 
-    train_only: a pattern such as `drawn__*`; photos whose file name fits it, and their groups, are never held out.
+    train_only: patterns such as `drawn__*`, separated by commas; photos whose file name fits one, and their groups,
+    are never held out.  share: of each pose's photos, goes to validation, and again to test.
     Raises RunError if a pose has fewer than three groups, since then one of the splits would lack it.
     """
     members: dict[int, list[int]] = defaultdict(list)
@@ -84,7 +89,7 @@ def split_groups(
     by_pose: dict[str, list[int]] = defaultdict(list)
     splits: dict[int, str] = {}
     for group, indices in members.items():
-        if train_only and any(fnmatch(photos[i].path.rsplit("/", 1)[-1], train_only) for i in indices):
+        if any(_fits(photos[i].path.rsplit("/", 1)[-1], train_only) for i in indices):
             splits[group] = "train"
             continue
         by_pose[Counter(photos[i].pose for i in indices).most_common(1)[0][0]].append(group)
@@ -96,7 +101,7 @@ def split_groups(
                 f"pose {pose!r} has {len(own)} independent photos (near-duplicates count once); "
                 "add more: at least 3, better 50"
             )
-        splits.update(_split_one_pose([own[i] for i in rng.permutation(len(own))], members))
+        splits.update(_split_one_pose([own[i] for i in rng.permutation(len(own))], members, share))
     return [splits[int(group)] for group in groups]
 
 
@@ -106,12 +111,13 @@ def split_as_before(
     before: dict[str, str],
     seed: int,
     train_only: str = "",
+    share: float = HELD_OUT_SHARE,
 ) -> list[str]:
     """Hold out what an earlier run held out, so that the two can be compared.  before: content hash -> split.
 
     A group with a photo that was tested on is tested on again; other new photos train, unless their pose is new.
     """
-    fresh = split_groups(photos, groups, seed, train_only)
+    fresh = split_groups(photos, groups, seed, train_only, share)
     known_poses = {photo.pose for photo in photos if photo.sha256 in before}
     found: dict[int, set[str]] = defaultdict(set)
     for photo, group, split in zip(photos, groups, fresh, strict=True):
@@ -146,13 +152,17 @@ def assign_folds(
     return result
 
 
-def _split_one_pose(own: list[int], members: dict[int, list[int]]) -> dict[int, str]:
+def _fits(name: str, patterns: str) -> bool:
+    return any(fnmatch(name, pattern) for pattern in patterns.split(","))
+
+
+def _split_one_pose(own: list[int], members: dict[int, list[int]], share: float) -> dict[int, str]:
     """Fill test, then validation, first come first served; the rest, and any huge group, trains.
 
     `kept` groups are left alone each time, so that a pose of one huge group and a few photos still trains.
     """
     total = sum(len(members[group]) for group in own)
-    wanted = max(1, round(total * HELD_OUT_SHARE))
+    wanted = max(1, round(total * share))
     splits, left = dict.fromkeys(own, "train"), len(own)
     for split, kept in (("test", 2), ("validation", 1)):
         filled = 0

@@ -69,9 +69,9 @@ def read_training_data(photo_folder: Path, config: FitConfig, workers: Workers) 
     groups = group_photos(photo_set.photos)
     if config.split_of:
         before = {photo.sha256: photo.split for photo in load_run(Path(config.split_of)).photos}
-        splits = split_as_before(photo_set.photos, groups, before, config.seed, config.train_only)
+        splits = split_as_before(photo_set.photos, groups, before, config.seed, config.train_only, config.held_out)
     else:
-        splits = split_groups(photo_set.photos, groups, config.seed, config.train_only)
+        splits = split_groups(photo_set.photos, groups, config.seed, config.train_only, config.held_out)
     index = {label: number for number, label in enumerate(photo_set.labels)}
     targets = np.array([index[photo.pose] for photo in photo_set.photos], dtype=np.int64)
     if config.folds:

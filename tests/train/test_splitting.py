@@ -186,3 +186,16 @@ def test_what_was_held_out_is_held_out_again_with_its_new_near_duplicates() -> N
     assert splits[0] == splits[1] == splits[12] == "test" and splits[3] == "validation"
     assert {splits[i] for i in range(21) if i not in (0, 1, 3, 12)} == {"train"}
     assert set(splits[21:]) == SPLITS  # a pose that the earlier run did not have is split as any
+
+
+def test_a_smaller_share_holds_out_less() -> None:
+    photos, groups = make_groups({"tree": [1] * 200, "plank": [1] * 100})
+    for own in splits_by_pose(photos, split_groups(photos, groups, 0, share=0.05)).values():
+        assert own.count("test") == own.count("validation") == round(len(own) * 0.05)
+
+
+def test_several_patterns_may_name_photos_that_only_train() -> None:
+    photos, groups = make_groups({"tree": [1] * 30})
+    named = tuple(make_photo(p.pose, name=f"{'abc'[i % 3]}__{i}.png") for i, p in enumerate(photos))
+    splits = split_groups(named, groups, 0, "a__*,b__*")
+    assert all(split == "train" for split, photo in zip(splits, named, strict=True) if "c__" not in photo.path)
