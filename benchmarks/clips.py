@@ -2,8 +2,14 @@
 
 FOLDER holds videos and `truth.csv` (video,start_s,end_s,pose; `none` = no pose, `transition` = not scored).  Every half
 second of a labelled stretch is one question.  `shown` is what the overlay said at that moment (causal, so late by the
-smoother's own delay); `timeline` is what the finished timeline says of it.  A wrong switch is a change of the shown
-answer, within a labelled stretch, to something else than the truth.
+smoother's own delay); `timeline` is what the finished timeline says of it; `frames` is the share of single frames that
+are named rightly before any smoothing.  A wrong switch is a change of the shown answer, within a labelled stretch, to
+something else than the truth.
+
+    python benchmarks/clips.py FOLDER --distort all --clutter EVERYDAY_PHOTOS
+
+scores the clips again shrunk into a corner of a cluttered picture, dark, mirrored, turned, and at 360p and 5 FPS; one
+row each.  `--every 3` classifies every third frame only: a third of the time, nearly the same numbers.
 """
 
 from __future__ import annotations
@@ -12,14 +18,18 @@ import argparse
 import csv
 import sys
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
-from yoga_live.runtime.classifier import PoseClassifier
+from distortions import DISTORTIONS, DistortedSource
+
+from yoga_live.runtime.classifier import Floats, PoseClassifier, choose_answer
 from yoga_live.runtime.live import watch
+from yoga_live.runtime.preprocess import Frame
 from yoga_live.runtime.session import Hold, Segment
-from yoga_live.runtime.sources import TimedFrame, VideoSource
+from yoga_live.runtime.sources import Source, TimedFrame, VideoSource
 
 STEP_S = 0.5
 
@@ -40,17 +50,17 @@ class Score:
     questions: int = 0
     shown_right: int = 0
     timeline_right: int = 0
+    frames: int = 0
+    frames_right: int = 0
     wrong_switches: int = 0
     labelled_s: float = 0.0
     wrong: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
 
     def add(self, other: Score) -> None:
         """Sum up."""
-        self.questions += other.questions
-        self.shown_right += other.shown_right
-        self.timeline_right += other.timeline_right
-        self.wrong_switches += other.wrong_switches
-        self.labelled_s += other.labelled_s
+        for name, value in vars(other).items():
+            if name != "wrong":
+                setattr(self, name, getattr(self, name) + value)
         for pair, count in other.wrong.items():
             self.wrong[pair] += count
 
@@ -62,8 +72,39 @@ class Score:
         )
         return (
             f"| {name} | {self.labelled_s:.0f} | {self.shown_right / self.questions:.1%} | "
-            f"{self.timeline_right / self.questions:.1%} | {per_minute:.1f} | {wrong or '-'} |"
+            f"{self.timeline_right / self.questions:.1%} | {self.frames_right / max(self.frames, 1):.1%} | "
+            f"{per_minute:.1f} | {wrong or '-'} |"
         )
+
+
+class NotingClassifier(PoseClassifier):
+    """A classifier that keeps its last answer, before any smoothing."""
+
+    answer = ""
+
+    def probabilities(self, frame_bgr: Frame) -> Floats:
+        """Classify and note."""
+        probabilities = super().probabilities(frame_bgr)
+        self.answer = choose_answer(probabilities, self.labels, self.info.threshold)[0]
+        return probabilities
+
+
+class SparseSource:
+    """Every nth frame of a source."""
+
+    def __init__(self, source: Source, every: int) -> None:
+        self._source, self._every, self.info = source, every, source.info
+
+    def __enter__(self) -> SparseSource:
+        self._source.__enter__()
+        return self
+
+    def __exit__(self, *exit_info: object) -> None:
+        self._source.__exit__(*exit_info)
+
+    def frames(self) -> Iterator[TimedFrame]:
+        """Every nth frame."""
+        return islice(self._source.frames(), None, None, self._every)
 
 
 def read_truth(path: Path) -> dict[str, list[Stretch]]:
@@ -76,20 +117,27 @@ def read_truth(path: Path) -> dict[str, list[Stretch]]:
     return truth
 
 
-def score_clip(path: Path, stretches: list[Stretch], classifier: PoseClassifier) -> Score:
+def score_clip(source: Source, stretches: list[Stretch], classifier: NotingClassifier) -> Score:
     """Watch one clip and compare."""
     shown: list[tuple[float, str]] = []
+    single: list[tuple[float, str]] = []
 
     def note(frame: TimedFrame, hold: Hold) -> None:
         shown.append((frame.time_s, hold.pose))
+        single.append((frame.time_s, classifier.answer))
 
-    with VideoSource(path) as source:
+    with source:
         watched = watch(source, classifier, [], on_frame=note)
+    if watched.trouble:
+        raise watched.trouble
     score = Score()
     for stretch in stretches:
         score.labelled_s += stretch.end_s - stretch.start_s
         inside = [pose for time_s, pose in shown if stretch.start_s <= time_s <= stretch.end_s]
         score.wrong_switches += sum(b not in (a, stretch.pose) for a, b in pairwise(inside))
+        answers = [pose for time_s, pose in single if stretch.start_s <= time_s < stretch.end_s]
+        score.frames += len(answers)
+        score.frames_right += answers.count(stretch.pose)
         for number in range(int((stretch.end_s - stretch.start_s) / STEP_S)):
             time_s = stretch.start_s + (number + 0.5) * STEP_S
             answer = max((item for item in shown if item[0] <= time_s), default=(0.0, "none"))[1]
@@ -106,21 +154,46 @@ def pose_at(segments: tuple[Segment, ...], time_s: float) -> str:
     return next((s.pose for s in segments if s.start_s <= time_s < s.end_s), "none")
 
 
-def main() -> int:
-    """Print the table."""
+def read_distortions(text: str) -> list[str]:
+    """Names, comma-separated, or `all`."""
+    names = list(DISTORTIONS) if text == "all" else text.split(",")
+    unknown = [name for name in names if name not in DISTORTIONS]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(DISTORTIONS)}, all")
+    return names
+
+
+def parse_args() -> argparse.Namespace:
+    """Define the options."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="folder with videos and truth.csv")
     parser.add_argument("--model", type=Path, help="pose model instead of the shipped one")
+    parser.add_argument("--distort", type=read_distortions, default=["none"], help=f"{', '.join(DISTORTIONS)} or all")
+    parser.add_argument("--clutter", type=Path, help="folder of everyday photos, for the corner's background")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="classify every Nth frame only")
     args = parser.parse_args()
-    classifier = PoseClassifier(args.model)
-    total = Score()
-    print("| clip | labelled s | shown right | timeline right | wrong switches / min | shown wrong |")
-    print("|---|---|---|---|---|---|")
-    for name, stretches in read_truth(args.folder / "truth.csv").items():
-        score = score_clip(args.folder / name, stretches, classifier)
-        total.add(score)
-        print(score.row(name))
-    print(total.row("all"))
+    if "corner" in args.distort and not args.clutter:
+        parser.error("--distort corner needs --clutter, a folder of everyday photos")
+    return args
+
+
+def main() -> int:
+    """Print the table."""
+    args = parse_args()
+    clutter = sorted(path for path in args.clutter.rglob("*") if path.is_file()) if args.clutter else []
+    classifier = NotingClassifier(args.model)
+    print("| clip | labelled s | shown right | timeline right | frames right | wrong switches / min | shown wrong |")
+    print("|---|---|---|---|---|---|---|")
+    for distortion in args.distort:
+        total = Score()
+        for name, stretches in read_truth(args.folder / "truth.csv").items():
+            # 5 FPS are counted on all frames: --every thins the others alone
+            video = SparseSource(VideoSource(args.folder / name), 1 if distortion == "low" else args.every)
+            score = score_clip(DistortedSource(video, distortion, clutter), stretches, classifier)
+            total.add(score)
+            if len(args.distort) == 1:
+                print(score.row(name), flush=True)
+        print(total.row("all" if len(args.distort) == 1 else distortion), flush=True)
     return 0
 
 

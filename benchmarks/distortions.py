@@ -1,0 +1,104 @@
+"""What a living room does to a clip, made on the fly: a source around a source."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from yoga_live.runtime.photos import decode_photo
+from yoga_live.runtime.preprocess import Frame
+from yoga_live.runtime.sources import Source, TimedFrame
+
+DISTORTIONS = ("none", "corner", "dark", "mirror", "turn5", "low")
+CORNER_SHARE = 0.45
+"""Sides of the shrunk clip, of the frame's."""
+DARK_LIGHT = 0.35
+LOW_SIDE, LOW_FPS = 360, 5
+
+
+class DistortedSource:
+    """Give each frame of a source distorted; `low` also drops frames."""
+
+    def __init__(self, source: Source, name: str, clutter: list[Path]) -> None:
+        self._source, self._low = source, name == "low"
+        self._change = choose_change(name, source.info.name, source.info.size_wh, clutter)
+        self.info = source.info
+        if self._low:
+            self.info = replace(source.info, size_wh=low_size(source.info.size_wh), rate=Fraction(LOW_FPS))
+
+    def __enter__(self) -> DistortedSource:
+        self._source.__enter__()
+        return self
+
+    def __exit__(self, *exit_info: object) -> None:
+        self._source.__exit__(*exit_info)
+
+    def frames(self) -> Iterator[TimedFrame]:
+        """Every frame, or five a second."""
+        due_s = 0.0
+        for frame in self._source.frames():
+            if frame.time_s < due_s - 1e-6:
+                continue
+            if self._low:
+                due_s = max(due_s + 1 / LOW_FPS, frame.time_s)
+            yield TimedFrame(self._change(frame.image_bgr), frame.time_s, frame.pts)
+
+
+def choose_change(name: str, clip: str, size_wh: tuple[int, int], clutter: list[Path]) -> Callable[[Frame], Frame]:
+    """The change of one frame.  Which photo and which corner a clip gets depends on its name alone."""
+    if name == "corner":
+        number = zlib.crc32(clip.encode())
+        return Corner(decode_photo(clutter[number % len(clutter)]), size_wh, number % 4)
+    if name == "turn5":
+        return turn
+    changes: dict[str, Callable[[Frame], Frame]] = {
+        "none": lambda frame: frame,
+        "dark": lambda frame: np.asarray(cv2.convertScaleAbs(frame, alpha=DARK_LIGHT), np.uint8),
+        "mirror": lambda frame: np.ascontiguousarray(frame[:, ::-1]),
+        "low": lambda frame: resize(frame, low_size((frame.shape[1], frame.shape[0]))),
+    }
+    return changes[name]
+
+
+class Corner:
+    """The clip shrunk into a corner of a photo that fills the frame; corner: 0 to 3, row by row."""
+
+    def __init__(self, photo: Frame, size_wh: tuple[int, int], corner: int) -> None:
+        width, height = size_wh
+        scale = max(width / photo.shape[1], height / photo.shape[0])
+        filled = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+        top, left = max(0, filled.shape[0] - height) // 2, max(0, filled.shape[1] - width) // 2
+        self._ground = resize(np.asarray(filled[top : top + height, left : left + width], np.uint8), size_wh)
+        self._inner_wh = round(width * CORNER_SHARE), round(height * CORNER_SHARE)
+        self._left = (corner % 2) * (width - self._inner_wh[0])
+        self._top = (corner // 2) * (height - self._inner_wh[1])
+
+    def __call__(self, frame: Frame) -> Frame:
+        scene = self._ground.copy()
+        width, height = self._inner_wh
+        scene[self._top : self._top + height, self._left : self._left + width] = resize(frame, self._inner_wh)
+        return scene
+
+
+def turn(frame: Frame) -> Frame:
+    """Turn by five degrees, edges continued."""
+    height, width = frame.shape[:2]
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), 5, 1)
+    return np.asarray(cv2.warpAffine(frame, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE), np.uint8)
+
+
+def low_size(size_wh: tuple[int, int]) -> tuple[int, int]:
+    """360p of a size."""
+    scale = LOW_SIDE / min(size_wh)
+    return round(size_wh[0] * scale), round(size_wh[1] * scale)
+
+
+def resize(frame: Frame, size_wh: tuple[int, int]) -> Frame:
+    """Resize without aliasing."""
+    return np.asarray(cv2.resize(frame, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
