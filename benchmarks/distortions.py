@@ -15,7 +15,7 @@ from yoga_live.runtime.photos import decode_photo
 from yoga_live.runtime.preprocess import Frame
 from yoga_live.runtime.sources import Source, TimedFrame
 
-DISTORTIONS = ("none", "corner", "dark", "mirror", "turn5", "low")
+DISTORTIONS: tuple[str, ...] = ("none", "corner", "dark", "mirror", "turn5", "low")
 CORNER_SHARE = 0.45
 """Sides of the shrunk clip, of the frame's."""
 DARK_LIGHT = 0.35

@@ -12,6 +12,7 @@ from .engine import Engine, OnnxEngine
 from .model_info import ModelInfo
 from .preprocess import letterbox_into
 from .probabilities import softmax
+from .regions import Region
 
 NO_POSE = "none"
 DEFAULT_MODEL = Path(__file__).parent / "models" / "default.onnx"
@@ -63,14 +64,17 @@ class PoseClassifier:
         """Labels in the order of the probabilities."""
         return self.engine.info.labels
 
-    def probabilities(self, frame_bgr: npt.NDArray[np.generic]) -> Floats:
-        """Calibrated probabilities, float64 (C,).  frame_bgr: uint8 (H, W, 3) BGR; grey and BGRA are taken too."""
-        letterbox_into(frame_bgr, self._batch[0])
+    def probabilities(self, frame_bgr: npt.NDArray[np.generic], region: Region | None = None) -> Floats:
+        """Calibrated probabilities, float64 (C,).  frame_bgr: uint8 (H, W, 3) BGR; grey and BGRA are taken too.
+
+        region: look at this part alone.
+        """
+        letterbox_into(region.cut(frame_bgr) if region else frame_bgr, self._batch[0])
         return softmax(self.engine.run(self._batch)[0] / self.info.temperature)
 
-    def classify(self, frame_bgr: npt.NDArray[np.generic]) -> Prediction:
-        """Classify one frame.  Raises ValueError if it is no uint8 image."""
-        probabilities = self.probabilities(frame_bgr)
+    def classify(self, frame_bgr: npt.NDArray[np.generic], region: Region | None = None) -> Prediction:
+        """Classify one frame, or a part of it.  Raises ValueError if it is no uint8 image."""
+        probabilities = self.probabilities(frame_bgr, region)
         pose, confidence = choose_answer(probabilities, self.labels, self.info.threshold)
         return Prediction(pose, confidence, dict(zip(self.labels, probabilities.tolist(), strict=True)))
 

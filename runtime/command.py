@@ -12,7 +12,9 @@ from .errors import DeviceError, OptionError
 
 if TYPE_CHECKING:
     from .live import Watched
+    from .regions import Roi
     from .sources import Source, TimedFrame
+    from .views import View
 
 EXAMPLES = """examples:
   yoga-live --demo --save demo.mp4                     see it work: no camera, display or network needed
@@ -51,6 +53,17 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         "--device", default="auto", help="auto, cpu, cuda or tensorrt; one asked for by name is never replaced"
     )
     parser.add_argument(
+        "--zoom",
+        choices=("auto", "off"),
+        default="off",
+        help="auto: for a person far away, classify a steady crop around what moves",
+    )
+    parser.add_argument(
+        "--roi",
+        metavar="X,Y,W,H",
+        help="classify this part of the (unmirrored) picture alone: pixels, or shares; 0.5,0,0.5,1 is the right half",
+    )
+    parser.add_argument(
         "--save", type=Path, metavar="FILE.mp4", help="write the annotated video, with the source's sound"
     )
     parser.add_argument("--timeline", type=Path, metavar="FILE", help="write who held what when: .csv, .json or .vtt")
@@ -80,11 +93,13 @@ def _watch(args: argparse.Namespace) -> None:
     from .progress import Progress
     from .sinks import Sink, VideoSink, WindowSink
 
+    roi = _read_roi(args)
     _check_outputs(args)
     is_camera = hasattr(args, "camera")
     classifier = PoseClassifier(args.model, args.device)
     with _open_source(args) as source:
         info = source.info
+        view = _choose_view(args, roi, info.size_wh)
         wants_window = _wants_window(args, is_camera)
         print(_describe_source(source, classifier.engine.device), file=sys.stderr)
         sinks: list[Sink] = [WindowSink(info.size_wh, paced=not (info.is_live or args.save))] if wants_window else []
@@ -100,8 +115,29 @@ def _watch(args: argparse.Namespace) -> None:
                 progress.advance(frame.time_s - seen_s, hold.pose)
                 seen_s = frame.time_s
 
-            watched = watch(source, classifier, sinks, style, show)
+            watched = watch(source, classifier, sinks, style, show, view)
     _report(args, watched)
+
+
+def _read_roi(args: argparse.Namespace) -> Roi | None:
+    """Read `--roi` before any work is done."""
+    from .regions import parse_roi
+
+    if args.roi is None:
+        return None
+    if args.zoom == "auto":
+        raise OptionError("--roi and --zoom auto both choose the part to look at; give one of them")
+    return parse_roi(args.roi)
+
+
+def _choose_view(args: argparse.Namespace, roi: Roi | None, size_wh: tuple[int, int]) -> View:
+    """Where to look; a region that does not fit in the picture is refused here."""
+    from .views import FixedView, WholeView, ZoomView
+
+    if roi:
+        roi.to_region(size_wh)
+        return FixedView(roi)
+    return ZoomView() if args.zoom == "auto" else WholeView()
 
 
 def _check_outputs(args: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""The live loop: source -> preprocess -> engine -> smoother -> session -> overlay -> sinks."""
+"""The live loop: source -> view -> preprocess -> engine -> smoother -> session -> overlay -> sinks."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from .session import Hold, Segment, Session
 from .sinks import Sink, StopWatching
 from .smoothing import Smoother
 from .sources import Source, TimedFrame
+from .views import View, WholeView
 
 
 @dataclass(frozen=True)
@@ -49,13 +50,15 @@ def watch(
     sinks: Iterable[Sink],
     style: OverlayStyle | None = None,
     on_frame: Callable[[TimedFrame, Hold], None] | None = None,
+    view: View | None = None,
 ) -> Watched:
     """Classify every frame, annotate it, hand it to the sinks; sinks are closed however it ends.
 
     Ends with the source, with `q` in a window, or with Ctrl-C.  A source that breaks in the middle, or a full
-    disk, ends it too: what was seen until then is kept and the reason is in `trouble`.
+    disk, ends it too: what was seen until then is kept and the reason is in `trouble`.  view: which part of each
+    frame is classified, the whole of it if None.
     """
-    sinks = list(sinks)
+    sinks, view = list(sinks), view or WholeView()
     smoother = Smoother(classifier.labels, classifier.info.threshold)
     session, meter = Session(), RateMeter()
     frames, trouble, started_s = 0, None, time.monotonic()
@@ -64,11 +67,12 @@ def watch(
             for sink in sinks:
                 closing.callback(sink.close)
             for frame in source.frames():
-                smoothed = smoother.update(frame.time_s, classifier.probabilities(frame.image_bgr))
+                region = view.look(frame.time_s, frame.image_bgr)
+                smoothed = smoother.update(frame.time_s, classifier.probabilities(frame.image_bgr, region))
                 hold = session.update(frame.time_s, smoothed)
                 fps = meter.tick(time.monotonic())
                 if sinks:
-                    scene = draw_overlay(frame.image_bgr, hold, fps, style)
+                    scene = draw_overlay(frame.image_bgr, hold, fps, style, region)
                     for sink in sinks:
                         sink.write(TimedFrame(scene, frame.time_s, frame.pts))
                 frames += 1

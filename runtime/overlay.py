@@ -14,6 +14,7 @@ from .opencv import cv2
 from .pose_names import SANSKRIT, display_name
 from .preprocess import Frame
 from .progress import format_duration
+from .regions import Region
 from .session import Hold
 
 FONT = Path(__file__).parent / "fonts" / "DejaVuSans.ttf"
@@ -35,10 +36,23 @@ class OverlayStyle:
     mirror: bool = False
 
 
-def draw_overlay(frame_bgr: Frame, hold: Hold, fps: float | None = None, style: OverlayStyle | None = None) -> Frame:
-    """Return a copy of the frame with pose, confidence, hold time and FPS.  frame_bgr: uint8 (H, W, 3)."""
+def draw_overlay(
+    frame_bgr: Frame,
+    hold: Hold,
+    fps: float | None = None,
+    style: OverlayStyle | None = None,
+    region: Region | None = None,
+) -> Frame:
+    """Return a copy of the frame with pose, confidence, hold time and FPS.  frame_bgr: uint8 (H, W, 3).
+
+    region: the part that was classified; its corners are marked.
+    """
     style = style or OverlayStyle()
-    scene = np.asarray(cv2.flip(frame_bgr, 1), dtype=np.uint8) if style.mirror else frame_bgr.copy()
+    scene = frame_bgr.copy()
+    if region:
+        _draw_corners(scene, region)
+    if style.mirror:
+        scene = np.asarray(cv2.flip(scene, 1), dtype=np.uint8)
     height, width = scene.shape[:2]
     unit = min(height, width * 0.75)  # a tall phone video is narrow: text must still fit
     strip = round(unit * STRIP_SHARE)
@@ -68,6 +82,19 @@ def draw_caption(frame_bgr: Frame, words: str) -> Frame:
     cv2.convertScaleAbs(scene[at[1] : at[1] + mask_height], scene[at[1] : at[1] + mask_height], STRIP_LIGHT, 0)
     _draw_text(scene, words, at, size, WHITE)
     return scene
+
+
+def _draw_corners(scene: Frame, region: Region) -> None:
+    """Mark a region by four thin angles."""
+    thickness = max(1, round(min(scene.shape[:2]) * 0.003))
+    arm = max(1, min(region.width, region.height) // 10)
+    right, bottom = region.left + region.width, region.top + region.height
+    for top in (region.top, max(region.top, bottom - thickness)):
+        for left in (region.left, max(region.left, right - arm)):
+            scene[top : min(top + thickness, bottom), left : min(left + arm, right)] = SOFT
+    for left in (region.left, max(region.left, right - thickness)):
+        for top in (region.top, max(region.top, bottom - arm)):
+            scene[top : min(top + arm, bottom), left : min(left + thickness, right)] = SOFT
 
 
 def _draw_names(scene: Frame, hold: Hold, top: int, margin: int, unit: float) -> None:

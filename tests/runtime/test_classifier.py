@@ -15,6 +15,7 @@ from yoga_live.runtime.errors import ModelError
 from yoga_live.runtime.figure import POSES, draw_figure
 from yoga_live.runtime.model_info import ModelInfo
 from yoga_live.runtime.preprocess import letterbox
+from yoga_live.runtime.regions import Region
 
 BLUE, GREEN, RED, GREY = (255, 0, 0), (0, 255, 0), (0, 0, 255), (128, 128, 128)
 ELEVEN = {"down_dog", "up_dog", "tree", "warrior_2", "low_lunge", "plank", "goddess", "chair", "triangle", "half_moon"}
@@ -39,6 +40,14 @@ def test_engine_sees_exactly_the_letterboxed_frame(classifier: PoseClassifier, e
     frame_bgr = draw_figure(POSES["tree"], (200, 120))
     classifier.classify(frame_bgr)
     np.testing.assert_array_equal(engine.batches[-1], letterbox(frame_bgr, 32)[None])
+
+
+def test_region_is_all_that_the_engine_sees(classifier: PoseClassifier, engine: Any) -> None:
+    frame_bgr = plain(GREEN)
+    frame_bgr[10:40, 30:60] = BLUE
+    assert classifier.classify(frame_bgr).pose != "tree"
+    assert classifier.classify(frame_bgr, Region(30, 10, 30, 30)).pose == "tree"
+    np.testing.assert_array_equal(engine.batches[-1], letterbox(frame_bgr[10:40, 30:60], 32)[None])
 
 
 def test_temperature_divides_the_logits(classifier: PoseClassifier, engine: Any) -> None:

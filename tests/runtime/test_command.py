@@ -109,6 +109,37 @@ def test_file_that_is_no_video_is_one_line(live: Callable[..., Any], tmp_path: P
     assert_refused(live("--video", tmp_path / "notes.mp4", "--save", tmp_path / "a.mp4"), "can't be opened as a video")
 
 
+@pytest.mark.parametrize(
+    ("roi", "reason"),
+    [
+        ("1,2,3", "not four numbers"),
+        ("0,0,0,20", "is empty"),
+        ("-3,0,20,20", "begins outside"),
+        ("50,0,20,20", "64 x 48"),
+        ("0,0,0.1,0.1", "6 x 5 pixels"),
+    ],
+)
+def test_bad_roi_is_one_line(live: Callable[..., Any], clip: Path, tmp_path: Path, roi: str, reason: str) -> None:
+    code, out, err = live("--video", clip, "--save", tmp_path / "a.mp4", f"--roi={roi}")
+    assert_refused((code, out, err), "--roi", reason)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_roi_and_zoom_together_are_refused(live: Callable[..., Any], clip: Path, tmp_path: Path) -> None:
+    answer = live("--video", clip, "--timeline", tmp_path / "a.csv", "--roi", "0,0,1,1", "--zoom", "auto")
+    assert_refused(answer, "--roi", "--zoom")
+
+
+@pytest.mark.parametrize(
+    "where", [("--zoom", "auto"), ("--zoom", "off"), ("--roi", "0,0,0.5,1"), ("--roi", "8,8,40,40")]
+)
+def test_class_is_seen_in_every_view(live: Callable[..., Any], clip: Path, tmp_path: Path, where: Any) -> None:
+    timeline = tmp_path / "class.csv"
+    assert live("--video", clip, "--timeline", timeline, *where)[0] == 0
+    with timeline.open() as file:
+        assert [row["pose"] for row in csv.DictReader(file)] == ["none", "tree", "none", "warrior_2"]
+
+
 @pytest.mark.parametrize("content", [None, b"", b"<html>404</html>", b"\x08\x0a\x12" * 99])
 def test_unreadable_model_is_one_line(
     live: Callable[..., Any], clip: Path, tmp_path: Path, content: bytes | None

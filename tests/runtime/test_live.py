@@ -10,8 +10,11 @@ import pytest
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.errors import OutputError, SourceError
 from yoga_live.runtime.live import RateMeter, watch
+from yoga_live.runtime.overlay import SOFT
+from yoga_live.runtime.regions import parse_roi
 from yoga_live.runtime.sinks import StopWatching, VideoSink
 from yoga_live.runtime.sources import SourceInfo, TimedFrame, VideoSource
+from yoga_live.runtime.views import FixedView
 
 BLUE, GREEN, RED = (255, 0, 0), (0, 255, 0), (0, 0, 255)  # tree, warrior_2, none
 INFO = SourceInfo("a list", (96, 64), Fraction(10), Fraction(1, 10))
@@ -136,6 +139,24 @@ def test_sink_that_fails_to_close_leaves_no_other_open(classifier: PoseClassifie
 def test_sound_that_turns_out_damaged_while_closing_costs_no_timeline(classifier: PoseClassifier) -> None:
     watched = watch(ListSource([BLUE] * 20), classifier, [ListSink(breaks_closing=SourceError)])
     assert watched.trouble is not None and watched.segments[-1].pose == "tree"
+
+
+def test_view_chooses_what_is_classified_and_sinks_see_the_whole_frame_with_its_corners_marked(
+    classifier: PoseClassifier,
+) -> None:
+    class HalfSource(ListSource):
+        def frames(self) -> Iterator[TimedFrame]:
+            for frame in super().frames():
+                frame.image_bgr[:, 48:] = GREEN
+                yield frame
+
+    sink = ListSink()
+    watched = watch(HalfSource([BLUE] * 20), classifier, [sink], view=FixedView(parse_roi("0.5,0,0.5,1")))
+    assert watched.segments[-1].pose == "warrior_2"
+    plain = watch(HalfSource([BLUE] * 20), classifier, [ListSink()], view=FixedView(parse_roi("0,0,0.5,1")))
+    assert plain.segments[-1].pose == "tree"
+    image = sink.frames[-1].image_bgr
+    assert image.shape == (64, 96, 3) and (image[0, 48] == SOFT).all() and (image[0, :48] == BLUE).all()
 
 
 def test_empty_source_gives_nothing_and_closes(classifier: PoseClassifier) -> None:

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from yoga_live.runtime.overlay import OverlayStyle, draw_overlay
+from yoga_live.runtime.overlay import SOFT, OverlayStyle, draw_overlay
+from yoga_live.runtime.regions import WHOLE, Region
 from yoga_live.runtime.session import Hold
 
 TREE, REST = Hold("tree", 0.93, 12.0), Hold("none", 0.9, 3.0)
@@ -96,3 +97,19 @@ def test_known_pose_has_its_sanskrit_name_below() -> None:
     below = np.s_[-26:-8, :300]
     assert draw_overlay(grey((640, 360), 0), Hold("down_dog", 0.9, 0))[below].max() > 150
     assert draw_overlay(grey((640, 360), 0), Hold("my_own_pose", 0.9, 0))[below].max() == 0
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+def test_region_is_marked_at_its_four_corners_only(mirror: bool) -> None:
+    scene = draw_overlay(grey((640, 360)), TREE, None, OverlayStyle(mirror=mirror), Region(100, 40, 300, 200))
+    scene = scene[:, ::-1] if mirror else scene
+    for x in (100, 399):
+        for y in (40, 239):
+            assert (scene[y, x] == SOFT).all()
+    assert (scene[40, 250] == 128).all() and (scene[140, 100] == 128).all() and (scene[39, 99] == 128).all()
+    assert (scene[:280] != 128).any(axis=2).sum() < 600
+
+
+@pytest.mark.parametrize("size_wh", SIZES_WH)
+def test_region_fits_every_size(size_wh: tuple[int, int]) -> None:
+    assert draw_overlay(grey(size_wh), REST, region=WHOLE.to_region(size_wh)).shape == grey(size_wh).shape

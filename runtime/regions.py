@@ -1,0 +1,98 @@
+"""A part of the frame: given by hand (`--roi`), or found by the zoom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import OptionError
+
+SMALLEST_PX = 16
+ROI_FORM = "X,Y,W,H in pixels (100,50,640,480) or in shares of the frame (0.5,0,0.5,0.5)"
+
+
+@dataclass(frozen=True)
+class Region:
+    """A rectangle in pixels that lies within a frame."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+    def cut(self, frame_bgr: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+        """The frame's pixels within, not copied.  frame_bgr: (H, W, ...)."""
+        return frame_bgr[self.top : self.top + self.height, self.left : self.left + self.width]
+
+    def is_whole(self, frame_bgr: npt.NDArray[np.generic]) -> bool:
+        """Whether it is the whole frame."""
+        return (self.height, self.width) == frame_bgr.shape[:2]
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle in shares of the frame, 0 to 1, edges from the left and the top."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def to_region(self, size_wh: tuple[int, int]) -> Region:
+        """Whole pixels, outwards, within the frame and at least one."""
+        width, height = size_wh
+        left, top = min(int(self.left * width), width - 1), min(int(self.top * height), height - 1)
+        right, bottom = min(_ceil(self.right * width), width), min(_ceil(self.bottom * height), height)
+        return Region(left, top, max(1, right - left), max(1, bottom - top))
+
+
+WHOLE = Box(0.0, 0.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Roi:
+    """What `--roi` asked for.  Shares of the frame where all four numbers are at most 1, else pixels."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+    def to_region(self, size_wh: tuple[int, int]) -> Region:
+        """Pixels in a frame of this size.  Raises OptionError where they don't fit in."""
+        is_share = max(self.left, self.top, self.width, self.height) <= 1
+        unit_w, unit_h = size_wh if is_share else (1, 1)
+        left, top = round(self.left * unit_w), round(self.top * unit_h)
+        right, bottom = round((self.left + self.width) * unit_w), round((self.top + self.height) * unit_h)
+        if right > size_wh[0] or bottom > size_wh[1]:
+            raise OptionError(
+                f"--roi {self} reaches out of the picture, which is {size_wh[0]} x {size_wh[1]}; make it smaller"
+            )
+        if min(right - left, bottom - top) < SMALLEST_PX:
+            raise OptionError(
+                f"--roi {self} is {right - left} x {bottom - top} pixels here; "
+                f"give at least {SMALLEST_PX} x {SMALLEST_PX}"
+            )
+        return Region(left, top, right - left, bottom - top)
+
+    def __str__(self) -> str:
+        return ",".join(f"{number:g}" for number in (self.left, self.top, self.width, self.height))
+
+
+def parse_roi(text: str) -> Roi:
+    """Read X,Y,W,H.  Raises OptionError."""
+    try:
+        left, top, width, height = (float(part) for part in text.split(","))
+    except ValueError:
+        raise OptionError(f"--roi {text!r} is not four numbers; give {ROI_FORM}") from None
+    if not (0 <= left < float("inf") and 0 <= top < float("inf")):
+        raise OptionError(f"--roi {text!r} begins outside of the picture; give {ROI_FORM}")
+    if not (0 < width < float("inf") and 0 < height < float("inf")):
+        raise OptionError(f"--roi {text!r} is empty; give {ROI_FORM}")
+    return Roi(left, top, width, height)
+
+
+def _ceil(number: float) -> int:
+    return -int(-number // 1)

@@ -1,0 +1,47 @@
+"""Where in the frame to look: everywhere, where a hand said, or where the zoom finds the person."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from .preprocess import Frame
+from .regions import Region, Roi
+from .zoom import Zoom
+
+
+class View(Protocol):
+    """Gives the part of each frame that is classified, None for the whole of it."""
+
+    def look(self, time_s: float, frame_bgr: Frame) -> Region | None:
+        """Take the frame of `time_s`, seconds, never going back; uint8 (H, W, 3) BGR."""
+        ...
+
+
+class WholeView:
+    """The whole frame."""
+
+    def look(self, time_s: float, frame_bgr: Frame) -> None:
+        """Nothing is left out."""
+
+
+class FixedView:
+    """The same part of every frame."""
+
+    def __init__(self, roi: Roi) -> None:
+        self._roi = roi
+
+    def look(self, time_s: float, frame_bgr: Frame) -> Region:
+        """Raises OptionError where it does not fit in the frame."""
+        return self._roi.to_region((frame_bgr.shape[1], frame_bgr.shape[0]))
+
+
+class ZoomView:
+    """A steady crop around the person; the whole frame while nobody is found."""
+
+    def __init__(self, zoom: Zoom | None = None) -> None:
+        self._zoom = zoom or Zoom()
+
+    def look(self, time_s: float, frame_bgr: Frame) -> Region | None:
+        """Follow what moves."""
+        region = self._zoom.update(time_s, frame_bgr)
+        return None if region.is_whole(frame_bgr) else region

@@ -1,0 +1,160 @@
+"""A steady crop around what moves: a person far away fills the network's input.  Times are in seconds, never frames."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .opencv import cv2
+from .preprocess import Frame, as_bgr
+from .regions import WHOLE, Box, Region
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class ZoomConfig:
+    """How the person is found and how calmly the crop follows.  No value depends on a model."""
+
+    side: int = 160  # motion is looked for in a grey picture this wide: averaging takes the camera's noise away
+    background_s: float = 3.0  # time constant of the picture that motion is the difference to
+    level: float = 8.0  # grey levels by which a pixel must differ, and
+    noise_ratio: float = 6.0  # times the median difference, so that drifting light and noise are no motion
+    least_share: float = 0.001  # less than this share of pixels is nobody
+    most_share: float = 0.4  # more is a cut or a moved camera
+    memory_s: float = 5.0  # the old place fades like this while as much moves elsewhere; a still person does not fade
+    margin: float = 0.15  # of the longer side, on every side: arms may be stretched within it
+    least_side: float = 0.3  # of the frame's shorter side; a smaller crop has too few pixels to read
+    most_side: float = 0.75  # a crop whose longer side has more of the frame's gains too little: the whole frame
+    grow_s: float = 0.25  # time constant outwards: nothing is cut off for long
+    shrink_s: float = 2.0  # and inwards: calm
+    slack: float = 0.1  # of the crop, less than the margin: a target that moves by less is not followed
+
+
+class Motion:
+    """Remember where something moved: the place of a person who now holds still is not forgotten."""
+
+    def __init__(self, config: ZoomConfig) -> None:
+        self._config = config
+        self._background: Floats | None = None
+        self._heat: Floats | None = None
+        self._time_s = 0.0
+
+    def update(self, time_s: float, frame_bgr: Frame) -> Box | None:
+        """Take the frame of `time_s`.  Returns the box around what moved, None when nothing or everything does."""
+        config = self._config
+        small = self._shrink(frame_bgr)
+        elapsed_s, self._time_s = max(time_s - self._time_s, 0.0), time_s
+        if self._background is None or self._heat is None or self._background.shape != small.shape:
+            self._background, self._heat = small, np.zeros_like(small)
+            return None
+        difference = small - self._background
+        difference = np.abs(difference - np.median(difference))  # light that changes everywhere is no motion
+        if (difference > config.level).mean() > config.most_share:
+            self._background, self._heat = small, np.zeros_like(small)
+            return None
+        moving = difference > max(config.level, config.noise_ratio * float(np.median(difference)))
+        moving_share = float(moving.mean())
+        self._background += (1 - math.exp(-elapsed_s / config.background_s)) * (small - self._background)
+        if moving_share >= config.least_share:
+            hot_share = max(float((self._heat > 0.5).mean()), 1e-6)
+            fading = min(1.0, moving_share / hot_share) * elapsed_s / config.memory_s
+            self._heat *= math.exp(-fading)
+            self._heat[moving] = 1.0
+        return self._bound(self._heat > 0.3)
+
+    def _shrink(self, frame_bgr: Frame) -> Floats:
+        height, width = frame_bgr.shape[:2]
+        scale = min(1.0, self._config.side / width)
+        size_wh = max(1, round(width * scale)), max(1, round(height * scale))
+        small = cv2.resize(as_bgr(frame_bgr), size_wh, interpolation=cv2.INTER_AREA)
+        return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.float32)
+
+    def _bound(self, hot: npt.NDArray[np.bool_]) -> Box | None:
+        """The box that leaves out a hundredth of the hot pixels at each edge: lone specks don't stretch it."""
+        total = int(hot.sum())
+        if total < self._config.least_share * hot.size:
+            return None
+        left, right = _trim(hot.sum(axis=0), total)
+        top, bottom = _trim(hot.sum(axis=1), total)
+        return Box(left, top, right, bottom)
+
+
+class Zoom:
+    """The part of the frame to classify: calm, never narrower than what moves, the whole frame when unsure."""
+
+    def __init__(self, config: ZoomConfig | None = None) -> None:
+        self._config = config or ZoomConfig()
+        self._motion = Motion(self._config)
+        self._target = self._box = WHOLE
+        self._time_s = 0.0
+
+    def update(self, time_s: float, frame_bgr: Frame) -> Region:
+        """Take the frame of `time_s` (seconds, never going back), uint8 (H, W, 3).  Returns the crop for it."""
+        height, width = frame_bgr.shape[:2]
+        found = self._motion.update(time_s, frame_bgr)
+        target = self._frame_person(found, (width, height)) if found else WHOLE
+        elapsed_s, self._time_s = max(time_s - self._time_s, 0.0), time_s
+        if _distance(target, self._target) > self._config.slack * min(_sides(target)):
+            self._target = target
+        self._box = self._follow(self._box, self._target, elapsed_s)
+        return self._box.to_region((width, height))
+
+    def _frame_person(self, found: Box, size_wh: tuple[int, int]) -> Box:
+        """A square in pixels around the box, with margin, moved (and where it must be, cut) to lie in the frame."""
+        config, (width, height) = self._config, size_wh
+        wide, high = (found.right - found.left) * width, (found.bottom - found.top) * height
+        side = max(max(wide, high) * (1 + 2 * config.margin), config.least_side * min(size_wh))
+        crop_w, crop_h = min(side, width), min(side, height)
+        if max(crop_w, crop_h) > config.most_side * max(size_wh):
+            return WHOLE
+        left, right = _place((found.left + found.right) / 2, crop_w / width)
+        top, bottom = _place((found.top + found.bottom) / 2, crop_h / height)
+        return Box(left, top, right, bottom)
+
+    def _follow(self, box: Box, target: Box, elapsed_s: float) -> Box:
+        grow = 1 - math.exp(-elapsed_s / self._config.grow_s)
+        shrink = 1 - math.exp(-elapsed_s / self._config.shrink_s)
+        return Box(
+            _move(box.left, target.left, grow, shrink),
+            _move(box.top, target.top, grow, shrink),
+            1 - _move(1 - box.right, 1 - target.right, grow, shrink),
+            1 - _move(1 - box.bottom, 1 - target.bottom, grow, shrink),
+        )
+
+
+def _move(inset: float, target: float, grow: float, shrink: float) -> float:
+    """Move one edge's distance to the frame's edge by a share of the way: `grow` outwards, `shrink` inwards."""
+    moved = inset + (grow if target < inset else shrink) * (target - inset)
+    return target if abs(moved - target) < 1e-3 else moved
+
+
+def _place(centre: float, side: float) -> tuple[float, float]:
+    """An interval of this length around the centre, moved into 0 to 1."""
+    start = min(max(centre - side / 2, 0.0), max(1 - side, 0.0))
+    return start, min(start + side, 1.0)
+
+
+def _trim(counts: npt.NDArray[np.integer], total: int) -> tuple[float, float]:
+    """Where the sums along one axis begin and end, as shares of the axis, a hundredth left out at each end."""
+    running = np.cumsum(counts)
+    first = int(np.searchsorted(running, 0.01 * total, side="right"))
+    last = int(np.searchsorted(running, 0.99 * total, side="left"))
+    return first / len(counts), (last + 1) / len(counts)
+
+
+def _sides(box: Box) -> tuple[float, float]:
+    return box.right - box.left, box.bottom - box.top
+
+
+def _distance(one: Box, other: Box) -> float:
+    """The largest move of an edge, as a share of the frame."""
+    return max(
+        abs(one.left - other.left),
+        abs(one.top - other.top),
+        abs(one.right - other.right),
+        abs(one.bottom - other.bottom),
+    )
