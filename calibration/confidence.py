@@ -116,7 +116,7 @@ def choose_threshold(split: SplitLogits, labels: tuple[str, ...], temperature: f
     return float(candidates[int(np.argmax(kept + rejected))])
 
 
-def _answers_at(split: SplitLogits, labels: tuple[str, ...], temperature: float) -> tuple[Ints, Floats]:
+def answer_poses(split: SplitLogits, labels: tuple[str, ...], temperature: float) -> tuple[Ints, Floats]:
     """Best pose (index) where no other class beats it, else -1; and its probability."""
     probabilities = softmax(split.logits / temperature)
     best = np.array([best_pose(row, labels) for row in probabilities])
@@ -128,7 +128,7 @@ def _shares(
     split: SplitLogits, labels: tuple[str, ...], temperature: float, candidates: Floats
 ) -> tuple[Floats, Floats | None]:
     """For each threshold: share of pose photos answered rightly, share of `none` photos answered `none`."""
-    best, sure = _answers_at(split, labels, temperature)
+    best, sure = answer_poses(split, labels, temperature)
     is_none = split.targets == labels.index(NO_POSE) if NO_POSE in labels else np.zeros(len(best), bool)
     right = (best == split.targets) & ~is_none
     kept = np.array([(right & (sure >= bar)).sum() / max((~is_none).sum(), 1) for bar in candidates])
