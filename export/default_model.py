@@ -1,0 +1,62 @@
+"""Rebuild the shipped model: `python -m yoga_live.export.default_model SOURCES --weights FILE --work FOLDER`.
+
+Gathers and cleans the photos, trains, exports and quantises, with the commands that a user has; what is finished in
+FOLDER is not done again, and a killed training goes on.  `runtime/models/README.md` says what SOURCES holds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from ..calibration.command import main as calibrate
+from ..runtime.command_line import HelpFormatter
+from ..train.command import main as train
+from .command import main as export
+
+TRAIN_ONLY = "drawn__*,sun_salutation__*"  # drawings and one woman's movements say nothing of other people
+HELD_OUT = "0.08"  # thin poses need their photos for training
+EPOCHS = "8"  # at 224 pixels an hour on two cores
+
+
+def list_steps(sources: Path, work: Path, weights: str, options: list[str]) -> list[tuple[Path, Callable[[], int]]]:
+    """Each step's output and how to make it.  options: further ones of `yoga-train fit`."""
+    from ..train.default_photos import main as gather
+
+    photos, run = work / "photos", work / "run"
+    full, small = work / "default.fp32.onnx", work / "default.onnx"
+
+    def fit() -> int:
+        arguments = ["fit", str(photos), "--to", str(run), "--weights", weights, "--epochs", EPOCHS]
+        arguments += ["--train-only", TRAIN_ONLY, "--held-out", HELD_OUT, *options]
+        return train([*arguments, "--resume"] if run.exists() else arguments)
+
+    return [
+        (photos, lambda: gather([str(sources), "--to", str(photos)])),
+        (run / "run.json", fit),
+        (full, lambda: export(["onnx", str(run), "--to", str(full)])),
+        (small, lambda: calibrate(["int8", str(full), "--run", str(run), "--to", str(small)])),
+    ]
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the steps that are not done.  Returns the exit code of the first that fails, or 0."""
+    parser = argparse.ArgumentParser("default_model", description=__doc__, formatter_class=HelpFormatter)
+    parser.add_argument(
+        "sources", type=Path, help="folder that holds asanas/, five/, mixed/, everyday/, people/, video/"
+    )
+    parser.add_argument("--weights", required=True, help="starting weights, as `yoga-train fit` takes them")
+    parser.add_argument("--work", type=Path, required=True, metavar="FOLDER", help="photos, run and models go here")
+    args, options = parser.parse_known_args(argv)
+    args.work.mkdir(parents=True, exist_ok=True)
+    for output, step in list_steps(args.sources, args.work, args.weights, options):
+        code = 0 if output.exists() else step()
+        if code:
+            return code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,45 @@
+"""Rebuilding the shipped model: every step once, a second call does nothing, a failure ends it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from yoga_live.calibration.onnx_file import read_model
+from yoga_live.export.default_model import list_steps, main
+
+SMALL = ("--size", "64", "--epochs", "0", "--epochs-frozen", "3", "--device", "cpu")
+
+
+def test_photos_become_the_model_and_a_second_call_does_nothing(
+    drawn_photos: Path, start_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    work = tmp_path / "work"
+    shutil.copytree(drawn_photos, work / "photos")  # gathered already
+    arguments = [str(tmp_path / "sources"), "--weights", str(start_weights), "--work", str(work), *SMALL]
+    assert main(arguments) == 0, capsys.readouterr().err
+    assert {"default.fp32.onnx", "default.onnx", "photos", "run"} <= {path.name for path in work.iterdir()}
+    assert read_model(work / "default.onnx")[1].precision == "int8"
+    times = [path.stat().st_mtime_ns for path in sorted(work.rglob("*"))]
+    assert main(arguments) == 0
+    assert [path.stat().st_mtime_ns for path in sorted(work.rglob("*"))] == times
+
+
+def test_missing_sources_end_it_on_one_line_before_anything_is_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    work = tmp_path / "work"
+    assert main([str(tmp_path / "nowhere"), "--weights", "none", "--work", str(work)]) == 2
+    assert "is missing" in capsys.readouterr().err and not list(work.iterdir())
+
+
+def test_a_run_that_was_begun_is_resumed_with_its_own_configuration(
+    trained_run: Path, drawn_photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(trained_run, tmp_path / "run")  # trained with other options
+    shutil.copytree(drawn_photos, tmp_path / "photos")
+    steps = dict(list_steps(tmp_path, tmp_path, "none", list(SMALL)))
+    assert steps[tmp_path / "run" / "run.json"]() == 2
+    assert "resume" in capsys.readouterr().err
