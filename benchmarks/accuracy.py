@@ -7,6 +7,7 @@ source.  Drawings and frames of animations always train and are never tested on.
 fit` without validation photos: the last epoch is kept.  Near-duplicates never straddle:
 - folds: families of near-duplicates are held out whole (clips of `people` too); drawings that share one stay away;
 - a source left out: its photos with a near-duplicate in another source are not scored, and that source's trains on;
+- `--run RUN` trains nothing and scores a finished run on its test photos;
 - `--unseen K`: the other asanas are held out a whole asana at a time, which asks whether one never seen is rejected.
 
 Each training's answers are in FOLDER before the next begins, and a killed one goes on from its last epoch: the same
@@ -23,6 +24,7 @@ import logging
 import re
 import shutil
 import sys
+import tempfile
 from collections import defaultdict
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -31,8 +33,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from accuracy_tables import UNSORTED, Answers, print_cross_validation, print_left_out, print_rejection
+from accuracy_tables import UNSORTED, Answers, print_answers, print_left_out, print_rejection
 
+from yoga_live.calibration.runs import Run, load_run
 from yoga_live.runtime.classifier import NO_POSE
 from yoga_live.runtime.command_line import HelpFormatter, run_command
 from yoga_live.runtime.errors import OptionError, RunError
@@ -230,6 +233,21 @@ class Trainings:
         return Features(*features)
 
 
+def answer_run(data: TrainingData, run: Run, workers: Workers) -> Answers:
+    """What a finished run answers to its test photos.  Raises RunError if they are not those of PHOTOS."""
+    held_out = {photo.sha256 for photo in run.photos if photo.split == "test"}
+    photos = data.photo_set.photos
+    test = np.array([row for row, photo in enumerate(photos) if photo.sha256 in held_out], dtype=np.int64)
+    if run.labels != data.photo_set.labels or len({photos[row].sha256 for row in test}) < len(held_out):
+        raise RunError(f"{run.folder} was not trained with these photos")
+    network = load_network(run.folder / WEIGHTS, len(run.labels))
+    frames, targets = data.photo_set.frames, data.targets[test]
+    with tempfile.TemporaryDirectory() as folder:
+        plain, mirrored = SplitFrames(frames, targets, test), MirroredFrames(frames, targets, test)
+        fitter = Fitter(network, {"train": plain}, FitConfig(size=run.size), workers, Path(folder))
+        return describe_answers(data, test, fitter.predict(plain, exact=True), fitter.predict(mirrored, exact=True))
+
+
 def describe_answers(
     data: TrainingData, rows: Rows, plain: npt.NDArray[np.floating], mirrored: npt.NDArray[np.floating]
 ) -> Answers:
@@ -247,6 +265,10 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("accuracy.py", description=__doc__, formatter_class=HelpFormatter)
     parser.add_argument("photos", type=Path)
     parser.add_argument("--work", type=Path, required=True, metavar="FOLDER", help="where answers and plots are kept")
+    parser.add_argument(
+        "--run", type=Path, dest="run_folder", default=argparse.SUPPRESS, metavar="RUN",
+        help="train nothing: score a finished run on its test photos",
+    )  # fmt: skip
     parser.add_argument("--weights", default=defaults.weights, help="imagenet, none, or a file")
     parser.add_argument("--folds", type=int, default=5, help="of cross-validation; 0: none")
     parser.add_argument("--leave-out", default="asanas,five,mixed", metavar="A,B", help="sources; '' for none")
@@ -265,17 +287,24 @@ def run(args: argparse.Namespace) -> None:
     config = FitConfig(args.weights, epochs=args.epochs, size=args.size, seed=args.seed, device=args.device)
     if args.check:
         config = replace(config, weights="none", size=32, epochs=1, epochs_frozen=1)
+    if hasattr(args, "run_folder"):
+        finished = load_run(args.run_folder)
+        data, _ = read_data(args.photos, finished.size, ())
+        args.work.mkdir(parents=True, exist_ok=True)
+        answers = answer_run(data, finished, Workers(device=choose_device(args.device)))
+        print_answers(answers, "Test photos of the run", finished.size, args.work)
+        return
     data, rows = read_data(args.photos, config.size, tuple(filter(None, args.poses.split(","))))
     trials = list_trials(data, rows, args)
     args.work.mkdir(parents=True, exist_ok=True)
     trainings = Trainings(data, config, args.work, Workers(device=choose_device(config.device)))
-    answers = {trial.name: trainings.answer(trial) for trial in trials}
-    folds = [found for name, found in answers.items() if name.startswith("fold_")]
-    unseen = [found for name, found in answers.items() if name.startswith("unseen_")]
+    found = {trial.name: trainings.answer(trial) for trial in trials}
+    folds = [own for name, own in found.items() if name.startswith("fold_")]
+    unseen = [own for name, own in found.items() if name.startswith("unseen_")]
     whole = Answers.join(folds) if folds else None
     if whole:
-        print_cross_validation(whole, config.size, args.work)
-    left_out = {name.removeprefix("without_"): found for name, found in answers.items() if name.startswith("without_")}
+        print_answers(whole, "Cross-validation", config.size, args.work)
+    left_out = {name.removeprefix("without_"): own for name, own in found.items() if name.startswith("without_")}
     if left_out:
         print_left_out(left_out, whole)
     if unseen:

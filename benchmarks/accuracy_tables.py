@@ -84,14 +84,14 @@ def print_table(title: str, heads: list[str], rows: list[list[str]]) -> None:
         print("| " + " | ".join(row) + " |")
 
 
-def print_cross_validation(answers: Answers, size: int, folder: Path) -> None:
-    """Everything that is known from out-of-fold answers; plots go to the folder."""
-    _print_accuracy(answers)
+def print_answers(answers: Answers, title: str, size: int, folder: Path) -> None:
+    """Everything that is known from answers to held-out photos; plots go to the folder."""
+    _print_accuracy(answers, title)
     _print_poses(answers)
     rows = [[name, *_score(answers.take(answers.sources == name))] for name in sorted(set(answers.sources.tolist()))]
     print_table("By source", ["source", *SCORE_HEADS], rows)
     _print_calibration(answers, size, folder)
-    print_rejection(answers, "No pose, in cross-validation")
+    print_rejection(answers, "No pose")
     if NO_POSE in answers.labels:
         _print_kinds(answers)
         _print_thresholds(answers)
@@ -118,7 +118,7 @@ def _format_gain(gain: Estimate) -> str:
     return f"{100 * gain.value:+.2f} ({100 * gain.low:+.2f} to {100 * gain.high:+.2f})"
 
 
-def _print_accuracy(answers: Answers) -> None:
+def _print_accuracy(answers: Answers, title: str) -> None:
     poses = tuple(label for label in answers.labels if label != NO_POSE)
     rows = [["all", *_score(answers)]]
     if NO_POSE in answers.labels:
@@ -128,7 +128,7 @@ def _print_accuracy(answers: Answers) -> None:
         five = answers.take(answers.is_of(ARTICLE))
         rows.append(["the article's five", *_score(five)])
         rows.append(["the article's five, nothing else answered", *_score(five, ARTICLE)])
-    title = f"Cross-validation, {len(answers.labels)} answers (95 % intervals by cluster bootstrap)"
+    title = f"{title}, {len(answers.labels)} answers (95 % intervals by cluster bootstrap)"
     print_table(title, ["photos of", *SCORE_HEADS], rows)
 
 
