@@ -23,8 +23,7 @@ CLUTTER = 5  # cells to a side of the blotches that a random background is made 
 class Augmentation:
     """Ranges to draw from; one draw per photo and epoch.  Zeros, and a scale of 1, leave a photo as it is.
 
-    The defaults were chosen with benchmarks/recipe.py: backgrounds, blur and the smaller scale raise the accuracy on
-    people who are small in a cluttered picture from 74.3 to 76.1 %, and leave that on photos as it was.
+    EXPERIMENTS.md says what the defaults rest on; places behind people are by far what matters most.
     """
 
     mirror: float = 0.5  # probability
