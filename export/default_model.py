@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..calibration.command import main as calibrate
-from ..runtime.command_line import HelpFormatter
+from ..runtime.command_line import HelpFormatter, run_command
 from ..train.command import main as train
 from .command import main as export
 
@@ -50,7 +50,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--weights", required=True, help="starting weights, as `yoga-train fit` takes them")
     parser.add_argument("--work", type=Path, required=True, metavar="FOLDER", help="photos, run and models go here")
     args, options = parser.parse_known_args(argv)
-    args.work.mkdir(parents=True, exist_ok=True)
+    code = run_command("yoga-export", lambda args: args.work.mkdir(parents=True, exist_ok=True), args)
+    if code:
+        return code
     for output, step in list_steps(args.sources, args.work, args.weights, options):
         code = 0 if output.exists() else step()
         if code:

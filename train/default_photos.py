@@ -87,9 +87,12 @@ def _copy_frame(sources: Path, animation: str, number: int, to: Path) -> None:
     if not path.is_file():
         raise RunError(f"{path} is missing; {LISTS / 'frames.csv'} names frames of it")
     to.mkdir(parents=True, exist_ok=True)
-    with Image.open(path) as pictures:
-        pictures.seek(number)
-        pictures.convert("RGB").save(to / f"sun_salutation__{animation}__{number:02d}.png")
+    try:
+        with Image.open(path) as pictures:
+            pictures.seek(number)
+            pictures.convert("RGB").save(to / f"sun_salutation__{animation}__{number:02d}.png")
+    except EOFError as error:
+        raise RunError(f"{path} has no frame {number}, which {LISTS / 'frames.csv'} names") from error
 
 
 def _replay_journal(photos: Path) -> None:

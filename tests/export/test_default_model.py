@@ -35,6 +35,14 @@ def test_missing_sources_end_it_on_one_line_before_anything_is_made(
     assert "is missing" in capsys.readouterr().err and not list(work.iterdir())
 
 
+def test_a_work_folder_that_is_a_file_is_refused_on_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "work").write_text("mine")
+    assert main([str(tmp_path), "--weights", "none", "--work", str(tmp_path / "work")]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1 and (tmp_path / "work").read_text() == "mine"
+
+
 def test_a_run_that_was_begun_is_resumed_with_its_own_configuration(
     trained_run: Path, drawn_photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

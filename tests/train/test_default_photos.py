@@ -121,6 +121,9 @@ def test_a_missing_source_an_existing_output_or_an_unknown_pose_is_refused(sourc
 
 
 def test_missing_animations_are_refused_like_missing_folders(sources: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(sources / ANIMATIONS / "5-plank.gif")
+    with pytest.raises(RunError, match="has no frame 2"):
+        gather_photos(sources, tmp_path / "photos")
     (sources / ANIMATIONS / "5-plank.gif").unlink()
     with pytest.raises(RunError, match="is missing"):
         gather_photos(sources, tmp_path / "photos")
