@@ -86,7 +86,7 @@ def choose_rows(data: TrainingData, rows: Rows, left_out: list[str]) -> tuple[Ro
     places = np.array([row for row in rows if photos[row].kind == PLACES])
     clutter = np.array(sorted(places, key=lambda row: photos[row].sha256)[::2])
     train = rows[~np.isin(sources[rows], left_out) & ~np.isin(groups[rows], groups[clutter])]
-    poses = {data.targets[row] for row in train if sources[row] not in ALWAYS_TRAINED and row not in places}
+    poses = {int(data.targets[row]) for row in train if sources[row] not in ALWAYS_TRAINED and row not in places}
     poses.discard(len(data.photo_set.labels) - 1)  # `none`, the last label, is for accuracy.py
     test = rows[np.isin(sources[rows], left_out) & np.isin(data.targets[rows], list(poses))]
     return train, test[~np.isin(groups[test], groups[train])], clutter
@@ -178,7 +178,7 @@ def run(args: argparse.Namespace) -> None:
         if not path.exists():
             found = answer(data, train, views, variant, kind)
             with write_then_rename(path) as temporary, temporary.open("wb") as file:
-                np.savez(file, **found)
+                np.savez(file, plain=found["plain"], hard=found["hard"], seconds=found["seconds"])
         with np.load(path, allow_pickle=False) as kept:
             right = {view: kept[view].argmax(axis=1) == targets for view in views}
             seconds = float(kept["seconds"])
