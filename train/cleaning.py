@@ -173,7 +173,9 @@ class Cleaner:
             return to_path, self._plan_leaving(photo, to_path)
         if action == KEEP and not photo.is_removed:
             return stays
-        inner = photo.path.removeprefix(f"{REMOVED_FOLDER}/").partition("/")[2]
+        # Folders inside a pose are kinds of that pose; they mean nothing to another.
+        parts = photo.path.removeprefix(f"{REMOVED_FOLDER}/").split("/")
+        inner = "/".join(parts[1:]) if pose == photo.pose else parts[-1]
         if self._find_copy(photo, pose) or self._holds(f"{pose}/{inner}", photo.sha256):
             if action == KEEP:
                 return stays

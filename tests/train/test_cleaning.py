@@ -119,9 +119,20 @@ def test_a_folder_without_a_manifest_gets_rows_by_content_for_what_was_marked(fo
         cleaner.mark(find(cleaner, "none/gg"), "remove")
     assert {(row.pose, row.url, row.status, row.path) for row in read_manifest(folder)} == {
         ("none", "", REMOVED, "_removed/none/gg"),
-        ("none", "", OK, "none/own/cc.jpg"),
+        ("none", "", OK, "none/cc.jpg"),  # `own` is a kind of tree, not of none
         ("tree", "", MOVED, ""),
     }
+
+
+def test_a_folder_inside_a_pose_stays_with_the_pose_alone(folder: Path) -> None:
+    with open_cleaner(folder) as cleaner:
+        cleaner.mark(photo := find(cleaner, "tree/own/cc.jpg"), "remove")
+        cleaner.mark(photo, "keep")
+        assert photo.path == "tree/own/cc.jpg"
+        cleaner.mark(photo, "relabel", "plank")
+        assert photo.path == "plank/cc.jpg"
+        cleaner.undo()
+        assert photo.path == "tree/own/cc.jpg"
 
 
 def test_to_keep_what_was_removed_puts_it_back_and_relabelling_it_too(folder: Path) -> None:
