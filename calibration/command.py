@@ -51,7 +51,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _confidence(args: argparse.Namespace) -> None:
-    from ..runtime.engine import OnnxEngine
+    from ..runtime.onnx_engine import OnnxEngine
     from .confidence import calibrate, load_logits, plot_reliability
     from .onnx_file import read_model, write_model
     from .runs import load_run
@@ -73,7 +73,7 @@ def _int8(args: argparse.Namespace) -> None:
     import tempfile
     from dataclasses import replace
 
-    from ..runtime.engine import OnnxEngine
+    from ..runtime.onnx_engine import OnnxEngine
     from .confidence import calibrate, load_logits, plot_reliability
     from .metrics import measure_accuracy
     from .onnx_file import write_model

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from ..calibration.metrics import Accuracy
 from ..calibration.onnx_file import write_model
 from ..calibration.runs import Run, load_frames
-from ..runtime.engine import OnnxEngine
 from ..runtime.errors import ModelError
 from ..runtime.files import write_then_rename
 from ..runtime.model_info import ModelInfo
+from ..runtime.onnx_engine import OnnxEngine
 from ..train.network import PoseNetwork, load_network, normalise
 
 OPSET = 18

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from .engine import Engine, OnnxEngine
+from .engine import Engine, open_engine
 from .model_info import ModelInfo
 from .preprocess import letterbox_into
 from .probabilities import softmax
@@ -41,7 +41,7 @@ class PoseClassifier:
 
         Raises ModelError, DeviceError or MissingPackageError, each with what to do.
         """
-        self._use(OnnxEngine(Path(model) if model is not None else DEFAULT_MODEL, device))
+        self._use(open_engine(Path(model) if model is not None else DEFAULT_MODEL, device))
 
     @classmethod
     def from_engine(cls, engine: Engine) -> PoseClassifier:

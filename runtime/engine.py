@@ -1,23 +1,15 @@
-"""Running a pose model.  An engine takes letterboxed frames and gives logits and class maps."""
+"""What every engine is: letterboxed frames in, logits and class maps out; the file's name says which one opens it."""
 
 from __future__ import annotations
 
-import logging
-from importlib import metadata
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from .errors import DeviceError, MissingPackageError, ModelError
-from .model_info import METADATA_KEY, ModelInfo
+from .model_info import ModelInfo
 from .preprocess import Frame
-
-log = logging.getLogger(__name__)
-
-DEVICES = ("auto", "cpu", "cuda", "tensorrt")
-PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
 
 Floats = npt.NDArray[np.float32]
 
@@ -37,85 +29,8 @@ class Engine(Protocol):
         ...
 
 
-class OnnxEngine:
-    """ONNX Runtime; another device than the one asked for by name is an error; `auto` says when it takes the CPU."""
+def open_engine(path: Path, device: str = "auto") -> Engine:
+    """Open a pose model with the engine that its file and the device ask for.  Raises YogaLiveError."""
+    from .onnx_engine import OnnxEngine
 
-    def __init__(self, path: Path, device: str = "auto") -> None:
-        onnxruntime = import_onnxruntime()
-        wanted = _choose_device(device, onnxruntime.get_available_providers())
-        if not path.is_file():
-            raise ModelError(f"the model {path} does not exist; make one with yoga-export onnx, or leave --model out")
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4 if device == "auto" else 3  # errors only: a session that starts is no news
-        try:
-            session = onnxruntime.InferenceSession(str(path), options, providers=[PROVIDERS[wanted]])
-        except Exception as error:  # ONNX Runtime's exceptions share no public base but Exception
-            raise ModelError(f"{path} can't be loaded as an ONNX model: {str(error).splitlines()[0]}") from error
-        if device == "auto" and PROVIDERS[wanted] not in session.get_providers():
-            log.warning("this ONNX Runtime knows CUDA but no GPU could be used; going on with the CPU")
-            wanted = "cpu"
-        if PROVIDERS[wanted] not in session.get_providers():
-            raise DeviceError(
-                f"ONNX Runtime was asked for {PROVIDERS[wanted]} but started with {session.get_providers()}; "
-                "check the driver and CUDA libraries, or use --device cpu"
-            )
-        self.device, self.info = wanted, _read_info(session, path)
-        self._session: Any = session
-
-    def run(self, frames: Frame) -> Floats:
-        """Logits, float32 (N, C)."""
-        return self._session.run(["logits"], {"frames": frames})[0]
-
-    def run_maps(self, frames: Frame) -> tuple[Floats, Floats]:
-        """Logits, float32 (N, C), and class maps, float32 (N, C, h, w)."""
-        logits, maps = self._session.run(["logits", "maps"], {"frames": frames})
-        return logits, maps
-
-
-def import_onnxruntime() -> Any:
-    """Import ONNX Runtime.  Raises MissingPackageError where it is absent, or its two wheels hide each other."""
-    installed = {dist.metadata["Name"] for dist in metadata.distributions(name="onnxruntime")}
-    both = installed and any(metadata.distributions(name="onnxruntime-gpu"))
-    if both:
-        raise MissingPackageError(
-            "onnxruntime and onnxruntime-gpu are both installed, which gives the CPU only; run: "
-            "pip uninstall -y onnxruntime onnxruntime-gpu, then pip install the one you want"
-        )
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise MissingPackageError(
-            f"no engine is installed ({error}); run: pip install onnxruntime (with an NVIDIA GPU: onnxruntime-gpu)"
-        ) from error
-    return onnxruntime
-
-
-def _choose_device(device: str, available: list[str]) -> str:
-    if device not in DEVICES:
-        raise DeviceError(f"the device {device!r} is not known; choose one of {', '.join(DEVICES)}")
-    if device == "auto":
-        return "cuda" if PROVIDERS["cuda"] in available else "cpu"
-    if PROVIDERS[device] not in available:
-        raise DeviceError(
-            f"--device {device} needs {PROVIDERS[device]}, but this ONNX Runtime has {', '.join(available)}; "
-            "run: pip uninstall -y onnxruntime, then pip install onnxruntime-gpu; or use --device cpu"
-        )
-    return device
-
-
-def _read_info(session: Any, path: Path) -> ModelInfo:
-    document = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
-    if document is None:
-        raise ModelError(f"{path} is an ONNX file but no pose model of yoga-live; export one with yoga-export onnx")
-    info = ModelInfo.from_json(document)
-    inputs = {item.name: (item.type, item.shape[1:]) for item in session.get_inputs()}
-    outputs = {item.name: item.shape for item in session.get_outputs()}
-    expected = ("tensor(uint8)", [info.size, info.size, 3])
-    if inputs.get("frames") != expected or "maps" not in outputs or "logits" not in outputs:
-        raise ModelError(
-            f"{path} should take `frames` (N, {info.size}, {info.size}, 3), uint8, and give `logits` and `maps`; "
-            f"it takes {inputs} and gives {list(outputs)}"
-        )
-    if outputs["logits"][-1] != len(info.labels):
-        raise ModelError(f"{path} gives {outputs['logits'][-1]} logits but names {len(info.labels)} labels")
-    return info
+    return OnnxEngine(path, device)

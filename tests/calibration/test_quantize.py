@@ -14,8 +14,8 @@ from onnx import numpy_helper
 from yoga_live.calibration.onnx_file import read_model
 from yoga_live.calibration.quantize import draw_sample, quantize_model
 from yoga_live.calibration.runs import Run, RunPhoto, load_frames, load_run
-from yoga_live.runtime.engine import OnnxEngine
 from yoga_live.runtime.errors import ModelError
+from yoga_live.runtime.onnx_engine import OnnxEngine
 
 
 class Graph:

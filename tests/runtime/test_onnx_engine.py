@@ -9,10 +9,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from yoga_live.runtime import engine as engine_module
-from yoga_live.runtime.engine import DEVICES, PROVIDERS, OnnxEngine, import_onnxruntime
+from yoga_live.runtime import onnx_engine as engine_module
 from yoga_live.runtime.errors import DeviceError, MissingPackageError, ModelError
 from yoga_live.runtime.model_info import ModelInfo
+from yoga_live.runtime.onnx_engine import DEVICES, PROVIDERS, OnnxEngine, import_onnxruntime
 
 pytest.importorskip("onnxruntime")
 
