@@ -8,6 +8,8 @@ fit` without validation photos: the last epoch is kept.  Near-duplicates never s
 - folds: families of near-duplicates are held out whole (clips of `people` too); drawings that share one stay away;
 - a source left out: its photos with a near-duplicate in another source are not scored, and that source's trains on;
 - `--run RUN` trains nothing and scores a finished run on its test photos;
+- `audited.csv` holds the labels that an eye gave to one photo of each family in the poses' folders, whatever folder
+  (and whatever label the cleaner's journal gives) it lies in now; the photos on it are a row of their own;
 - `--unseen K`: the other asanas are held out a whole asana at a time, which asks whether one never seen is rejected.
 
 Each training's answers are in FOLDER before the next begins, and a killed one goes on from its last epoch: the same
@@ -18,6 +20,7 @@ pixels, one epoch.  Clips are scored by `benchmarks/clips.py`.
 from __future__ import annotations
 
 import argparse
+import csv
 import hashlib
 import json
 import logging
@@ -256,7 +259,17 @@ def describe_answers(
     parts = [photo.kind.partition("/")[0] or UNSORTED if photo.pose == NO_POSE else "" for photo in photos]
     sources = np.array([source_of(photo) for photo in photos], dtype=str)
     kinds = np.array(parts, dtype=str)
-    return Answers(data.photo_set.labels, rows, plain, mirrored, data.targets[rows], data.groups[rows], sources, kinds)
+    index = {label: number for number, label in enumerate(data.photo_set.labels)}
+    seen = read_audited()
+    audited = np.array([index.get(seen.get(photo.sha256[:16], ""), -1) for photo in photos], dtype=np.int64)
+    targets, groups = data.targets[rows], data.groups[rows]
+    return Answers(data.photo_set.labels, rows, plain, mirrored, targets, groups, sources, kinds, audited)
+
+
+def read_audited() -> dict[str, str]:
+    """First 16 digits of a photo's SHA-256 -> the label that a careful eye gave it; "" where it can't be told."""
+    with (Path(__file__).parent / "audited.csv").open(newline="", encoding="utf-8") as file:
+        return {row["sha256"]: row["pose"] for row in csv.DictReader(file)}
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:

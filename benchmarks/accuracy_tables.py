@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +41,7 @@ class Answers:
     """Logits of held-out photos, float (N, C), plain and in a mirror, and what is known of each photo.
 
     rows: int (N,), its number in the folder; targets, groups: int (N,); sources: str (N,); kinds: str (N,), part of
-    `none` that it lies in, empty for a pose.
+    `none` that it lies in, empty for a pose; audited: int (N,), the label that `audited.csv` gives, -1 for none.
     """
 
     labels: tuple[str, ...]
@@ -52,6 +52,7 @@ class Answers:
     groups: Ints
     sources: Texts
     kinds: Texts
+    audited: Ints
 
     @staticmethod
     def join(parts: list[Answers]) -> Answers:
@@ -128,6 +129,9 @@ def _print_accuracy(answers: Answers, title: str) -> None:
         five = answers.take(answers.is_of(ARTICLE))
         rows.append(["the article's five", *_score(five)])
         rows.append(["the article's five, nothing else answered", *_score(five, ARTICLE)])
+    looked_at = answers.take(answers.audited >= 0)
+    if len(looked_at.targets):
+        rows.append(["the audited list", *_score(replace(looked_at, targets=looked_at.audited))])
     title = f"{title}, {len(answers.labels)} answers (95 % intervals by cluster bootstrap)"
     print_table(title, ["photos of", *SCORE_HEADS], rows)
 

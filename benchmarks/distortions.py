@@ -15,11 +15,23 @@ from yoga_live.runtime.photos import decode_photo
 from yoga_live.runtime.preprocess import Frame
 from yoga_live.runtime.sources import Source, TimedFrame
 
-DISTORTIONS: tuple[str, ...] = ("none", "corner", "dark", "mirror", "turn5", "low")
+DISTORTIONS: tuple[str, ...] = (
+    "none",
+    "corner",
+    "dark",
+    "mirror",
+    "turn5",
+    "low",
+    "screen",
+    "corner_screen",
+)
 CORNER_SHARE = 0.45
 """Sides of the shrunk clip, of the frame's."""
 DARK_LIGHT = 0.35
 LOW_SIDE, LOW_FPS = 360, 5
+SCREEN_SHARE = 0.18
+"""Sides of a television in the room, of the frame's: it never stops moving."""
+Change = Callable[[Frame, float], Frame]
 
 
 class DistortedSource:
@@ -47,23 +59,47 @@ class DistortedSource:
                 continue
             if self._low:
                 due_s = max(due_s + 1 / LOW_FPS, frame.time_s)
-            yield TimedFrame(self._change(frame.image_bgr), frame.time_s, frame.pts)
+            yield TimedFrame(self._change(frame.image_bgr, frame.time_s), frame.time_s, frame.pts)
 
 
-def choose_change(name: str, clip: str, size_wh: tuple[int, int], clutter: list[Path]) -> Callable[[Frame], Frame]:
-    """The change of one frame.  Which photo and which corner a clip gets depends on its name alone."""
-    if name == "corner":
-        number = zlib.crc32(clip.encode())
-        return Corner(decode_photo(clutter[number % len(clutter)]), size_wh, number % 4)
-    if name == "turn5":
-        return turn
+def choose_change(name: str, clip: str, size_wh: tuple[int, int], clutter: list[Path]) -> Change:
+    """The change of one frame at a time in seconds.  Which photos and which corner depends on the clip's name alone."""
+    number = zlib.crc32(clip.encode())
+    if "corner" in name:
+        corner = Corner(decode_photo(clutter[number % len(clutter)]), size_wh, number % 4)
+        if name == "corner":
+            return lambda frame, _: corner(frame)
+        screen = Screen(decode_photo(clutter[(number + 1) % len(clutter)]), size_wh, 3 - number % 4)
+        return lambda frame, time_s: screen(corner(frame), time_s)
+    if name == "screen":
+        return Screen(decode_photo(clutter[(number + 1) % len(clutter)]), size_wh, number % 4)
     changes: dict[str, Callable[[Frame], Frame]] = {
         "none": lambda frame: frame,
         "dark": lambda frame: np.asarray(cv2.convertScaleAbs(frame, alpha=DARK_LIGHT), np.uint8),
         "mirror": lambda frame: np.ascontiguousarray(frame[:, ::-1]),
         "low": lambda frame: resize(frame, low_size((frame.shape[1], frame.shape[0]))),
+        "turn5": turn,
     }
-    return changes[name]
+    return lambda frame, _: changes[name](frame)
+
+
+class Screen:
+    """A television in a corner of the frame: a photo that wanders through it, another part of it every two seconds."""
+
+    def __init__(self, photo: Frame, size_wh: tuple[int, int], corner: int) -> None:
+        width, height = size_wh
+        self._inner_wh = round(width * SCREEN_SHARE), round(height * SCREEN_SHARE)
+        self._picture = resize(photo, (2 * self._inner_wh[0], 2 * self._inner_wh[1]))
+        self._left = (corner % 2) * (width - self._inner_wh[0])
+        self._top = (corner // 2) * (height - self._inner_wh[1])
+
+    def __call__(self, frame: Frame, time_s: float) -> Frame:
+        width, height = self._inner_wh
+        shift = round((time_s % 2) * 0.3 * width + (time_s // 2) * 0.7 * width)
+        part = np.roll(self._picture, shift, axis=1)[:height, :width]
+        scene = frame.copy()
+        scene[self._top : self._top + height, self._left : self._left + width] = part
+        return scene
 
 
 class Corner:
