@@ -8,10 +8,10 @@ something else than the truth.
 
     python benchmarks/clips.py FOLDER --distort all --clutter EVERYDAY_PHOTOS --unseen-by RUN
 
-scores the clips again shrunk into a corner of a cluttered picture, dark, mirrored, turned, at 360p and 5 FPS, and with
-a television in the room, which never stops moving; one row each.  Training puts photos of places behind people:
-`--unseen-by` leaves only clutter that the run did not train on.  `--zoom` scores each with `--zoom auto` too.
-`--every 3` takes every third frame only, in less time.
+scores the clips again shrunk into a corner of a cluttered picture, dark, mirrored, turned, at 360p and 5 FPS, with a
+television in the room, which never stops moving, and as if a hand held the camera; one row each.  Training puts photos
+of places behind people: `--unseen-by` leaves only clutter that the run did not train on.  `--zoom` scores each with
+`--zoom auto` too.  `--every 3` takes every third frame only, in less time.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -24,6 +25,7 @@ DISTORTIONS: tuple[str, ...] = (
     "low",
     "screen",
     "corner_screen",
+    "handheld",
 )
 CORNER_SHARE = 0.45
 """Sides of the shrunk clip, of the frame's."""
@@ -73,6 +75,8 @@ def choose_change(name: str, clip: str, size_wh: tuple[int, int], clutter: list[
         return lambda frame, time_s: screen(corner(frame), time_s)
     if name == "screen":
         return Screen(decode_photo(clutter[(number + 1) % len(clutter)]), size_wh, number % 4)
+    if name == "handheld":
+        return shake
     changes: dict[str, Callable[[Frame], Frame]] = {
         "none": lambda frame: frame,
         "dark": lambda frame: np.asarray(cv2.convertScaleAbs(frame, alpha=DARK_LIGHT), np.uint8),
@@ -120,6 +124,16 @@ class Corner:
         width, height = self._inner_wh
         scene[self._top : self._top + height, self._left : self._left + width] = resize(frame, self._inner_wh)
         return scene
+
+
+def shake(frame: Frame, time_s: float) -> Frame:
+    """A phone held in a hand: 1 % of the width in slow sway, 0.2 % in tremor (2 and 9 a second), a degree of roll."""
+    height, width = frame.shape[:2]
+    sway, tremor = 0.01 * width, 0.002 * width
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), math.sin(1.1 * time_s), 1.03)
+    matrix[0, 2] += sway * math.sin(0.9 * time_s) + tremor * math.sin(2 * math.pi * 9 * time_s)
+    matrix[1, 2] += sway * math.sin(1.7 * time_s) + tremor * math.sin(2 * math.pi * 2 * time_s)
+    return np.asarray(cv2.warpAffine(frame, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE), np.uint8)
 
 
 def turn(frame: Frame) -> Frame:

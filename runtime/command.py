@@ -55,8 +55,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--zoom",
         choices=("auto", "off"),
-        default="off",
-        help="auto: for a person far away, classify a steady crop around what moves",
+        help="auto, the default: for a person far away, classify a steady crop around what moves; off: the whole frame",
     )
     parser.add_argument(
         "--roi",
@@ -137,7 +136,7 @@ def _choose_view(args: argparse.Namespace, roi: Roi | None, size_wh: tuple[int, 
     if roi:
         roi.to_region(size_wh)
         return FixedView(roi)
-    return ZoomView() if args.zoom == "auto" else WholeView()
+    return WholeView() if args.zoom == "off" else ZoomView()
 
 
 def _check_outputs(args: argparse.Namespace) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .opencv import cv2
-from .preprocess import Frame, as_bgr
+from .preprocess import Frame, as_bgr, halve
 from .regions import WHOLE, Box, Region
 
 Floats = npt.NDArray[np.float32]
@@ -70,7 +70,7 @@ class Motion:
         height, width = frame_bgr.shape[:2]
         scale = min(1.0, self._config.side / width)
         size_wh = max(1, round(width * scale)), max(1, round(height * scale))
-        small = cv2.resize(as_bgr(frame_bgr), size_wh, interpolation=cv2.INTER_AREA)
+        small = cv2.resize(halve(as_bgr(frame_bgr), *size_wh), size_wh, interpolation=cv2.INTER_AREA)
         return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.float32)
 
     def _bound(self, hot: npt.NDArray[np.bool_]) -> Box | None:
