@@ -1,7 +1,7 @@
 """How far a network's activations reach: histograms of their magnitudes, and the range that each method takes.
 
 One pass over the sample serves every method.  ONNX Runtime's own histogram calibrators keep every activation of every
-photo until the end, which for 264 photos of 224 px is 8 GB; here a tensor is 2,048 counts, however many photos.
+photo until the end, over 5 GB for 264 photos of 224 px; here a tensor is 2,048 counts, however many photos.
 """
 
 from __future__ import annotations
