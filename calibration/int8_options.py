@@ -1,16 +1,28 @@
-"""What may be asked of INT8 and what is taken otherwise, each as it was measured; imports nothing heavy."""
+"""What may be asked of INT8 and what is taken otherwise, each as it was measured; imports nothing heavy.
+
+The numbers below are those of `python benchmarks/quantisation.py yoga.onnx --run runs/default` on the shipped model's
+run: 582 validation photos, divergence (KL) of the probabilities from FP32's in thousandths of a nat, times side by side
+on two cores with AVX-512 VNNI that were not idle, as ratios to FP32's, good to 5 % or so.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 METHOD_CHOICES = ("auto", "minmax", "percentile", "entropy")
+"""auto tries all.  Divergence and equal answers: minmax 2.67, 578; percentile 99.999 1.16, 580; 99.99 1.68, 577;
+entropy 7.89, 573 (it cuts the first convolution's output at a fifth of its range).
+"""
 
 SAMPLE_PER_CLASS = 24
-"""Training photos of each class that the activations' ranges are taken from."""
+"""Training photos of each class that the activations' ranges are taken from.
+
+Few would do: the best method's divergence is 0.99 with 11 photos in all, 0.89 with 44, 1.16 with 264.  A poor sample
+of a few costs more than decoding many.
+"""
 
 LEAST_SAMPLE = 8
-"""Photos under which ranges are chance."""
+"""Training photos in all, under which no range is taken: 11 are the fewest that were measured, see above."""
 
 LEAST_AGREEMENT = 98.5
 """Per cent of the test photos on which INT8 is to give FP32's answer."""
@@ -18,7 +30,14 @@ LEAST_AGREEMENT = 98.5
 
 @dataclass(frozen=True)
 class Treatment:
-    """Which parts are INT8 beside the convolutions of the blocks."""
+    """Which parts are INT8 beside the convolutions of the blocks.
+
+    Divergence, equal answers and time with percentile 99.999: as it stands 1.16, 580, 0.33; with the head too 1.27,
+    579, 0.32; with the first convolution float 0.82, 578, 0.37; with float additions 1.18, 580, 0.33.  So the first
+    convolution is worth its INT8: a ninth of the time, for a difference that changes no more answers than chance.
+    Additions cost nothing.  The head is a thousandth of the work, its rounding goes straight into the logits and the
+    class maps, and leaving it float is never worse.
+    """
 
     first: bool = True
     head: bool = False
