@@ -117,14 +117,15 @@ def format_scores(scores: Sequence[FileScore]) -> str:
         "agreement",
         "worst logit",
     )
-    rows: list[tuple[str, ...]] = [(*head, "MB", "p50 / p95 ms", "time")]
+    rows: list[tuple[str, ...]] = [(*head, "MB", "p50 / p95 ms", "time / first")]
+    names = [score.path.name for score in scores]
     for score in scores:
         low, high = score.accuracy.interval
         honest = "within" if score.is_honest else "ABOVE"
         agreement = score.fidelity.agreement
         rows.append(
             (
-                score.path.name,
+                score.path.name if names.count(score.path.name) == 1 else str(score.path),
                 score.precision,
                 f"{score.accuracy.value:.1%} ({low:.1%} to {high:.1%})",
                 f"{score.ece:.1%} ({score.perfect_mean:.1%}, {score.perfect_high:.1%}) {honest}",

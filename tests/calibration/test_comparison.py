@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -102,3 +103,8 @@ def test_a_table_of_another_kind_is_refused() -> None:
     check_table_name(Path("a.csv"))
     with pytest.raises(OptionError, match=r"named \.csv or \.json"):
         check_table_name(Path("a.txt"))
+
+
+def test_files_of_one_name_are_told_apart_by_their_folders(scores: list[FileScore]) -> None:
+    twins = [replace(scores[0], path=Path(folder, "a.onnx")) for folder in ("new", "old")]
+    assert [line.split()[0] for line in format_scores(twins).splitlines()] == ["file", "new/a.onnx", "old/a.onnx"]

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import numpy_helper
 
 from yoga_live.calibration.activation_ranges import METHODS
-from yoga_live.calibration.onnx_file import read_model
+from yoga_live.calibration.int8_options import Treatment
+from yoga_live.calibration.onnx_file import read_model, write_model
 from yoga_live.calibration.quantize import draft_quantisation, draw_sample
 from yoga_live.calibration.runs import Run, RunPhoto, load_frames, load_run
 from yoga_live.runtime.errors import ModelError
@@ -47,6 +49,48 @@ def test_activations_are_uint8_with_zero_point_128_everywhere(graph: Graph) -> N
     for node in quantizers:
         zero_point = graph.constants[node.input[2]]
         assert zero_point.dtype == np.uint8 and zero_point.shape == () and zero_point == 128, node.name
+
+
+def test_a_relu_has_one_scale_on_both_sides(graph: Graph) -> None:
+    after = {node.input[0]: node.input[1] for node in graph.of_type("QuantizeLinear")}
+    relus = graph.of_type("Relu")
+    assert len(relus) == 33  # ResNet-34
+    for relu in relus:
+        before = graph.producers[relu.input[0]]
+        assert before.op_type == "DequantizeLinear"
+        assert graph.constants[before.input[1]] == graph.constants[after[relu.output[0]]], relu.name
+
+
+@pytest.mark.parametrize(
+    ("treatment", "quantised"),
+    [
+        (Treatment(), {"first_convolution", "second_convolution", "add"}),
+        (Treatment(head=True), {"first_convolution", "second_convolution", "add", "head_convolution"}),
+        (Treatment(first=False), {"second_convolution", "add"}),
+        (Treatment(adds=False), {"first_convolution", "second_convolution"}),
+    ],
+)
+def test_a_treatment_says_what_is_quantised(
+    colour_model: Path, colour_run: Path, tmp_path: Path, treatment: Treatment, quantised: set[str]
+) -> None:
+    draft = draft_quantisation(colour_model, draw_sample(load_run(colour_run)), treatment)
+    write_model(draft.choose_ranges(METHODS["minmax"]), draft.info, tmp_path / "a.onnx")
+    graph = Graph(tmp_path / "a.onnx")
+    found = {node.name for node in graph.of_type("Conv") if graph.feeders(node) == ["DequantizeLinear"] * 2}
+    rounded = {node.input[0] for node in graph.of_type("QuantizeLinear")}
+    found |= {node.name for node in graph.of_type("Add") if node.output[0] in rounded}
+    assert found == quantised
+
+
+def test_the_largest_activation_is_the_largest_code(colour_model: Path, colour_run: Path, tmp_path: Path) -> None:
+    sample = draw_sample(load_run(colour_run))
+    draft = draft_quantisation(colour_model, sample)
+    model = draft.choose_ranges(METHODS["minmax"])
+    codes = {node.input[0]: node.output[0] for node in model.graph.node if node.op_type == "QuantizeLinear"}
+    model.graph.output.append(onnx.ValueInfoProto(name=codes["scaled"]))
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    (seen,) = session.run([codes["scaled"]], {"frames": sample.frames})
+    assert seen.dtype == np.uint8 and np.abs(seen.astype(int) - 128).max() == 127
 
 
 def test_weights_are_int8_per_channel_with_zero_point_0(graph: Graph) -> None:
