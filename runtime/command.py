@@ -36,7 +36,10 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     )
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument(
-        "--camera", type=int, metavar="N", help="watch a camera, 0 is the first", default=argparse.SUPPRESS
+        "--camera",
+        metavar="ADDRESS",
+        help="watch a camera: 0 is the first, /dev/video2, csi://0 (a Jetson's own), rtsp://..., http://... (MJPEG)",
+        default=argparse.SUPPRESS,
     )
     source.add_argument(
         "--video",
@@ -48,6 +51,10 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     source.add_argument(
         "--demo", action="store_true", help="a short clip that the package draws itself", default=argparse.SUPPRESS
     )
+    parser.add_argument(
+        "--camera-size", type=_read_size, default=(1280, 720), metavar="WxH", help="asked of a camera of this machine"
+    )
+    parser.add_argument("--camera-rate", type=int, default=30, metavar="FPS", help="asked of a camera of this machine")
     parser.add_argument("--model", type=Path, metavar="FILE", help="pose model (.onnx) instead of the shipped one")
     parser.add_argument(
         "--device", default="auto", help="auto, cpu, cuda or tensorrt; one asked for by name is never replaced"
@@ -118,6 +125,13 @@ def _watch(args: argparse.Namespace) -> None:
     _report(args, watched)
 
 
+def _read_size(text: str) -> tuple[int, int]:
+    width, _, height = text.partition("x")
+    if not (width.isdigit() and height.isdigit() and int(width) > 0 and int(height) > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is no size; give WIDTHxHEIGHT, such as 1280x720")
+    return int(width), int(height)
+
+
 def _read_roi(args: argparse.Namespace) -> Roi | None:
     """Read `--roi` before any work is done."""
     from .regions import parse_roi
@@ -173,9 +187,9 @@ def _wants_window(args: argparse.Namespace, is_camera: bool) -> bool:
 
 def _open_source(args: argparse.Namespace) -> Source:
     if hasattr(args, "camera"):
-        from .sources import open_camera
+        from .captures import CameraWishes, open_camera
 
-        return open_camera(args.camera)
+        return open_camera(args.camera, CameraWishes(args.camera_size, args.camera_rate))
     if hasattr(args, "video"):
         from .sources import VideoSource
 

@@ -1,4 +1,4 @@
-"""The live loop: source -> view -> preprocess -> engine -> smoother -> session -> overlay -> sinks."""
+"""The live loop: source -> tracker (view, preprocess, engine, smoother, session) -> overlay -> sinks."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from .classifier import PoseClassifier
 from .errors import OutputError, SourceError, YogaLiveError
 from .overlay import OverlayStyle, draw_overlay
-from .session import Hold, Segment, Session
+from .session import Hold, Segment
 from .sinks import Sink, StopWatching
-from .smoothing import Smoother
 from .sources import Source, TimedFrame
-from .views import View, WholeView
+from .tracking import BackgroundTracker, PoseTracker
+from .views import View
 
 
 @dataclass(frozen=True)
@@ -52,34 +52,38 @@ def watch(
     on_frame: Callable[[TimedFrame, Hold], None] | None = None,
     view: View | None = None,
 ) -> Watched:
-    """Classify every frame, annotate it, hand it to the sinks; sinks are closed however it ends.
+    """Classify, annotate, hand it to the sinks; sinks are closed however it ends.
+
+    Every frame of a file is classified; a live source is shown as it comes, beside the network, which takes the newest.
 
     Ends with the source, with `q` in a window, or with Ctrl-C.  A source that breaks in the middle, or a full
     disk, ends it too: what was seen until then is kept and the reason is in `trouble`.  view: which part of each
     frame is classified, the whole of it if None.
     """
-    sinks, view = list(sinks), view or WholeView()
-    smoother = Smoother(classifier.labels, classifier.info.threshold)
-    session, meter = Session(), RateMeter()
+    sinks, meter = list(sinks), RateMeter()
+    tracker = PoseTracker(classifier, view)
     frames, trouble, started_s = 0, None, time.monotonic()
     try:
         with ExitStack() as closing:
             for sink in sinks:
                 closing.callback(sink.close)
+            update = tracker.update
+            if source.info.is_live:
+                behind = BackgroundTracker(tracker)
+                closing.callback(behind.close)
+                update = behind.update
             for frame in source.frames():
-                region = view.look(frame.time_s, frame.image_bgr)
-                smoothed = smoother.update(frame.time_s, classifier.probabilities(frame.image_bgr, region))
-                hold = session.update(frame.time_s, smoothed)
+                tracked = update(frame)
                 fps = meter.tick(time.monotonic())
                 if sinks:
-                    scene = draw_overlay(frame.image_bgr, hold, fps, style, region)
+                    scene = draw_overlay(frame.image_bgr, tracked.hold, fps, style, tracked.region)
                     for sink in sinks:
                         sink.write(TimedFrame(scene, frame.time_s, frame.pts))
                 frames += 1
                 if on_frame:
-                    on_frame(frame, hold)
+                    on_frame(frame, tracked.hold)
     except (StopWatching, KeyboardInterrupt):
         pass
     except (SourceError, OutputError) as error:
         trouble = error
-    return Watched(session.segments(), frames, time.monotonic() - started_s, trouble)
+    return Watched(tracker.segments(), frames, time.monotonic() - started_s, trouble)

@@ -62,10 +62,15 @@ def letterbox_into(frame_bgr: npt.NDArray[np.generic], out: Frame) -> None:
 
 def fit_inside(size_wh: tuple[int, int], size: int) -> tuple[int, int, int, int]:
     """Where a picture of this width and height lies in its letterbox of `size`: left, top, width, height, pixels."""
+    return fit_inside_wh(size_wh, (size, size))
+
+
+def fit_inside_wh(size_wh: tuple[int, int], into_wh: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Where a picture lies, whole, in a frame of another width and height: left, top, width, height, pixels."""
     width, height = size_wh
-    scale = size / max(width, height)
+    scale = min(into_wh[0] / width, into_wh[1] / height)
     new_w, new_h = max(1, round(width * scale)), max(1, round(height * scale))
-    return (size - new_w) // 2, (size - new_h) // 2, new_w, new_h
+    return (into_wh[0] - new_w) // 2, (into_wh[1] - new_h) // 2, new_w, new_h
 
 
 def halve(image: Frame, new_w: int, new_h: int) -> Frame:

@@ -1,24 +1,19 @@
-"""Where frames come from: a camera, a video file, the drawn demo.  Each gives frames with their own time."""
+"""What a source of frames is, and the one that reads video files; cameras are in live_sources.py."""
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from .errors import SourceError
-from .opencv import cv2
 from .preprocess import Frame
 
 LIVE_TIME_BASE = Fraction(1, 90_000)
-STALL_S = 5.0
-"""A camera that gives no frame for this long is taken as gone."""
 
 
 @dataclass(frozen=True)
@@ -128,86 +123,3 @@ def _turn_upright(image: Frame, degrees: int) -> Frame:
     """Apply a phone's rotation flag, in degrees counter-clockwise (as FFmpeg's display matrix has it)."""
     quarter_turns = round(degrees / 90) % 4
     return np.ascontiguousarray(np.rot90(image, quarter_turns)) if quarter_turns else image
-
-
-class Capture(Protocol):
-    """The three calls that `CameraSource` makes of cv2.VideoCapture; a list in a jacket does for tests."""
-
-    def read(self) -> tuple[bool, Any]: ...
-    def get(self, propId: int, /) -> float: ...
-    def release(self) -> None: ...
-
-
-class CameraSource:
-    """A camera.  A thread keeps the newest frame only, so that a slow network never makes the picture old."""
-
-    def __init__(self, capture: Capture, name: str) -> None:
-        self._capture, self._name = capture, name
-        self._newest: tuple[Frame, float] | None = None
-        self._changed = threading.Condition()
-        self._stopping = False
-        ok, image = capture.read()
-        if not ok:
-            capture.release()
-            raise SourceError(f"{name} opened but gives no picture; is another program using it?")
-        height, width = image.shape[:2]
-        rate = capture.get(cv2.CAP_PROP_FPS)
-        rate = Fraction(rate).limit_denominator(1001) if 1 <= rate <= 1000 else Fraction(30)
-        self.info = SourceInfo(name, (width, height), rate, LIVE_TIME_BASE, is_live=True)
-        self._started_s = time.monotonic()
-        self._thread = threading.Thread(target=self._grab, name="camera", daemon=True)
-
-    def __enter__(self) -> CameraSource:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopping = True
-        if self._thread.is_alive():
-            self._thread.join(timeout=2 * STALL_S)
-        self._capture.release()
-
-    def _grab(self) -> None:
-        while not self._stopping:
-            ok, image = self._capture.read()
-            with self._changed:
-                if not ok:
-                    self._stopping = True
-                else:
-                    self._newest = (image, time.monotonic() - self._started_s)
-                self._changed.notify()
-
-    def frames(self) -> Iterator[TimedFrame]:
-        """The newest frame each time one is asked for.  Raises SourceError when the camera is gone."""
-        while True:
-            with self._changed:
-                if not self._changed.wait_for(lambda: self._newest is not None or self._stopping, timeout=STALL_S):
-                    raise SourceError(f"{self._name} has given no picture for {STALL_S:.0f} s; is it still plugged in?")
-                if self._newest is None:
-                    raise SourceError(f"{self._name} stopped giving pictures; is it still plugged in?")
-                (image, time_s), self._newest = self._newest, None
-            yield TimedFrame(image, time_s, round(time_s / LIVE_TIME_BASE))
-
-
-def open_camera(index: int, size_wh: tuple[int, int] = (1280, 720), rate: int = 30) -> CameraSource:
-    """Open a camera by index; size and rate are wishes, what it really gives is in `info`.  Raises SourceError."""
-    name = f"camera {index}"
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # its lines about a missing camera, beside ours
-    capture = cv2.VideoCapture(index)
-    if not capture.isOpened():
-        capture.release()
-        raise SourceError(f"{name} can't be opened; is it plugged in and allowed?{_list_cameras()}")
-    # Without MJPG many webcams send raw pictures at 5 FPS; the order matters to some drivers: format, size, rate.
-    capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
-    capture.set(cv2.CAP_PROP_FRAME_WIDTH, size_wh[0])
-    capture.set(cv2.CAP_PROP_FRAME_HEIGHT, size_wh[1])
-    capture.set(cv2.CAP_PROP_FPS, rate)
-    return CameraSource(capture, name)
-
-
-def _list_cameras() -> str:
-    folder = Path("/dev")
-    if not folder.is_dir():
-        return ""
-    found = sorted(path.name.removeprefix("video") for path in folder.glob("video[0-9]*"))
-    return f" (this machine has: {', '.join(found) or 'no camera'})"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ..runtime.command_line import HelpFormatter
 from ..runtime.errors import DeviceError, OptionError
 from .image_search import ENGINES, SearchError, SearchOutcome
-from .option_types import read_count, read_index, read_requests, read_seconds, read_wait
+from .option_types import read_count, read_requests, read_seconds, read_wait
 
 if TYPE_CHECKING:
     from ..runtime.sinks import Sink
@@ -117,7 +117,10 @@ def _add_capture(commands: Commands) -> None:
     capture.add_argument("--to", type=Path, required=True, metavar="PHOTOS", help="folder of the photos; added to")
     source = capture.add_mutually_exclusive_group()
     source.add_argument(
-        "--camera", type=read_index, default=argparse.SUPPRESS, metavar="N", help="camera's number (default: 0)"
+        "--camera",
+        default=argparse.SUPPRESS,
+        metavar="ADDRESS",
+        help="camera's number, csi://0, rtsp://... as yoga-live takes it (default: 0)",
     )
     source.add_argument(
         "--video", type=Path, default=argparse.SUPPRESS, metavar="FILE", help="a recorded video as the camera"
@@ -233,7 +236,8 @@ def _capture(args: argparse.Namespace) -> None:
     from contextlib import ExitStack
     from datetime import datetime
 
-    from ..runtime.sources import VideoSource, open_camera
+    from ..runtime.captures import hide_credentials, open_camera
+    from ..runtime.sources import VideoSource
     from .capture import CaptureConfig, capture_photos
     from .url_lists import check_pose
 
@@ -242,9 +246,9 @@ def _capture(args: argparse.Namespace) -> None:
     config = CaptureConfig(getattr(args, "countdown", 5.0 if is_camera else 0.0), args.count, args.every)
     with ExitStack() as stack:
         if is_camera:
-            number = getattr(args, "camera", 0)
-            source = stack.enter_context(open_camera(number))
-            origin = f"camera:{number}/{datetime.now():%Y-%m-%dT%H:%M:%S}"
+            address = getattr(args, "camera", "0")
+            source = stack.enter_context(open_camera(address))
+            origin = f"camera:{hide_credentials(address)}/{datetime.now():%Y-%m-%dT%H:%M:%S}"
         else:
             source = stack.enter_context(VideoSource(args.video))
             origin = args.video.resolve().as_uri()

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from yoga_live.runtime import command
-from yoga_live.runtime.sources import CameraSource, VideoSource
+from yoga_live.runtime.live_sources import LiveSource, Patience
+from yoga_live.runtime.sources import VideoSource
 
 BLUE, GREEN, RED = (255, 0, 0), (0, 255, 0), (0, 0, 255)  # tree, warrior_2, none
 PROGRAMME = [RED] * 20 + [BLUE] * 40 + [RED] * 30 + [GREEN] * 30
@@ -217,17 +218,16 @@ def test_damaged_video_is_reported_after_the_outputs_are_written(
 class DyingCapture:
     """A camera that gives two seconds of blue and is unplugged."""
 
+    rate = Fraction(50)
+
     def __init__(self) -> None:
         self.left = 100
         self.released = False
 
-    def read(self) -> tuple[bool, Any]:
+    def read(self) -> Any:
         time.sleep(0.02)
         self.left -= 1
-        return self.left >= 0, np.full((48, 64, 3), BLUE, np.uint8)
-
-    def get(self, propId: int, /) -> float:
-        return 50.0
+        return np.full((48, 64, 3), BLUE, np.uint8) if self.left >= 0 else None
 
     def release(self) -> None:
         self.released = True
@@ -237,7 +237,9 @@ def test_camera_unplugged_keeps_video_and_timeline(
     live: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     capture = DyingCapture()
-    monkeypatch.setattr("yoga_live.runtime.sources.open_camera", lambda index: CameraSource(capture, "camera 0"))
+    patience = Patience(first_wait_s=0.05, give_up_s=0.1)
+    source = LiveSource(lambda: capture, "camera 0", patience)
+    monkeypatch.setattr("yoga_live.runtime.captures.open_camera", lambda address, wishes: source)
     saved, timeline = tmp_path / "a.mp4", tmp_path / "a.json"
     code, _, err = live("--camera", 0, "--save", saved, "--timeline", timeline)
     assert code == 2 and "camera 0 stopped giving pictures" in err.splitlines()[-1]
@@ -288,7 +290,8 @@ def test_module_runs_as_the_command() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["--camera", "0", "--demo"], ["--camera", "front"], ["--video"], ["--demo", "--speed", "2"]]
+    "arguments",
+    [[], ["--camera", "0", "--demo"], ["--camera-size", "big", "--demo"], ["--video"], ["--demo", "--speed", "2"]],
 )
 def test_wrong_options_end_with_code_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:

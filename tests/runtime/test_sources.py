@@ -1,12 +1,9 @@
-"""Frames with their own times: files of every kind, cameras that lag, hang and die."""
+"""Frames with their own times: files of every kind."""
 
 import shutil
 import subprocess
-import threading
-import time
 from collections.abc import Callable
 from fractions import Fraction
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +11,8 @@ import av
 import numpy as np
 import pytest
 
-from yoga_live.runtime import sources
 from yoga_live.runtime.errors import SourceError
-from yoga_live.runtime.sources import CameraSource, TimedFrame, VideoSource, open_camera
+from yoga_live.runtime.sources import TimedFrame, VideoSource
 
 BLUE, GREEN, RED, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 WriteClip = Callable[..., Path]
@@ -229,120 +225,3 @@ def test_black_and_white_are_read_as_black_and_white(tmp_path: Path, full_range:
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
     assert np.abs(read(path)[0].image_bgr.astype(int) - ramp).max() <= 6
-
-
-class ListCapture:
-    """A list in a jacket is a camera; it dies when the list ends.  `pace_s`: between pictures."""
-
-    def __init__(self, pictures: list[np.ndarray], pace_s: float = 0.005, rate: float = 30.0) -> None:
-        self.pictures, self.pace_s, self.rate = iter(pictures), pace_s, rate
-        self.released = 0
-        self.go = threading.Event()
-        self.go.set()
-
-    def read(self) -> tuple[bool, Any]:
-        self.go.wait(20)
-        time.sleep(self.pace_s)
-        picture = next(self.pictures, None)
-        return picture is not None, picture
-
-    def get(self, propId: int, /) -> float:
-        return self.rate
-
-    def release(self) -> None:
-        self.released += 1
-
-
-def numbered(count: int) -> list[np.ndarray]:
-    return [np.full((6, 8, 3), i, np.uint8) for i in range(count)]
-
-
-def test_slow_consumer_gets_the_newest_frame_not_the_oldest() -> None:
-    capture = ListCapture(numbered(200), pace_s=0.005)
-    seen = []
-    with CameraSource(capture, "camera 0") as source:
-        for frame in source.frames():
-            seen.append((int(frame.image_bgr[0, 0, 0]), frame.time_s))
-            time.sleep(0.08)
-            if len(seen) == 6:
-                break
-    shown, times_s = zip(*seen, strict=True)
-    assert all(later - earlier >= 3 for earlier, later in pairwise(shown))
-    assert all(later > earlier for earlier, later in pairwise(times_s))
-
-
-def test_no_frame_is_given_twice_to_a_fast_consumer() -> None:
-    capture = ListCapture(numbered(12), pace_s=0.01)
-    shown = []
-    with CameraSource(capture, "camera 0") as source, pytest.raises(SourceError):
-        shown.extend(int(frame.image_bgr[0, 0, 0]) for frame in source.frames())
-    assert shown == sorted(set(shown)) and shown[-1] == 11
-
-
-def test_camera_that_dies_gives_its_last_frame_then_a_source_error() -> None:
-    capture = ListCapture(numbered(3))
-    with (
-        pytest.raises(SourceError, match="camera 7 stopped giving pictures"),
-        CameraSource(capture, "camera 7") as source,
-    ):
-        for _ in source.frames():
-            pass
-    assert capture.released == 1
-
-
-def test_camera_that_hangs_is_taken_as_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "STALL_S", 0.2)
-    capture = ListCapture(numbered(9))
-    with CameraSource(capture, "camera 0") as source:
-        frames = source.frames()
-        next(frames)
-        capture.go.clear()
-        with pytest.raises(SourceError, match="has given no picture for"):
-            for _ in frames:
-                pass
-        capture.go.set()
-    assert capture.released == 1
-
-
-def test_camera_is_released_when_the_loop_breaks() -> None:
-    capture = ListCapture(numbered(100))
-    with pytest.raises(KeyboardInterrupt), CameraSource(capture, "camera 0") as source:
-        next(source.frames())
-        raise KeyboardInterrupt
-    assert capture.released == 1
-    assert not any(thread.name == "camera" for thread in threading.enumerate())
-
-
-def test_camera_without_a_first_picture_is_refused_and_released() -> None:
-    capture = ListCapture([])
-    with pytest.raises(SourceError, match="camera 0 opened but gives no picture"):
-        CameraSource(capture, "camera 0")
-    assert capture.released == 1
-
-
-@pytest.mark.parametrize(
-    ("told", "rate"),
-    [
-        (30.0, Fraction(30)),
-        (29.97002997, Fraction(30000, 1001)),
-        (0.0, Fraction(30)),
-        (float("nan"), Fraction(30)),
-        (-1.0, 30),
-    ],
-)
-def test_rate_of_a_camera_is_exact_or_a_sane_guess(told: float, rate: Fraction) -> None:
-    source = CameraSource(ListCapture(numbered(1), rate=told), "camera 0")
-    assert source.info.rate == rate
-    assert source.info.is_live and source.info.size_wh == (8, 6) and source.info.duration_s is None
-
-
-def test_time_of_a_camera_frame_and_its_pts_agree() -> None:
-    with CameraSource(ListCapture(numbered(50)), "camera 0") as source:
-        frame = next(source.frames())
-    assert float(frame.pts * source.info.time_base) == pytest.approx(frame.time_s, abs=1e-4)
-
-
-def test_camera_that_is_not_there_is_refused_in_silence(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SourceError, match="camera 97 can't be opened; is it plugged in"):
-        open_camera(97)
-    assert capfd.readouterr().err == ""

@@ -164,18 +164,17 @@ def test_capture_of_a_short_video_takes_what_there_is(run: Run, tmp_path: Path) 
 
 
 class FakeCapture:
-    """cv2.VideoCapture made of noise."""
+    """A camera made of noise."""
+
+    rate = Fraction(30)
 
     def __init__(self) -> None:
         self.released = False
         self._rng = np.random.default_rng(0)
 
-    def read(self) -> tuple[bool, np.ndarray]:
+    def read(self) -> np.ndarray:
         time.sleep(0.01)
-        return True, self._rng.integers(0, 256, (48, 64, 3), dtype=np.uint8)
-
-    def get(self, propId: int, /) -> float:
-        return 30.0
+        return self._rng.integers(0, 256, (48, 64, 3), dtype=np.uint8)
 
     def release(self) -> None:
         self.released = True
@@ -184,10 +183,11 @@ class FakeCapture:
 def test_capture_counts_down_in_words_where_there_is_no_display(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from yoga_live.runtime import sources
+    from yoga_live.runtime import captures
+    from yoga_live.runtime.live_sources import LiveSource
 
     capture = FakeCapture()
-    monkeypatch.setattr(sources, "open_camera", lambda index: sources.CameraSource(capture, f"camera {index}"))
+    monkeypatch.setattr(captures, "open_camera", lambda address: LiveSource(lambda: capture, f"camera {address}"))
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     monkeypatch.setattr(sys, "platform", "linux")
@@ -211,7 +211,7 @@ def test_a_camera_that_is_not_there_is_one_line(run: Run, tmp_path: Path) -> Non
     [
         ["collect", "tree", "--max", "0"], ["collect", "tree", "--engine", "altavista"],
         ["capture", "--count", "0"], ["capture", "--every", "0"], ["capture", "--countdown", "-1"],
-        ["capture", "--camera", "-1"], ["capture", "--camera", "0", "--video", "a.mp4"],
+        ["capture", "--camera", "0", "--video", "a.mp4"],
         ["show", "photos", "--size", "100"], ["show", "photos", "--count", "0"], ["show", "photos", "--seed", "-1"],
     ],
 )  # fmt: skip

@@ -1,0 +1,177 @@
+"""Connections to cameras and streams: what `--camera` names, opened.
+
+A number or /dev/videoN is a camera of this machine (OpenCV); csi://N a Jetson's own camera (OpenCV's GStreamer);
+rtsp://, rtsps://, http:// and https:// are network streams (FFmpeg).  Credentials are never in a name or a message.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from .errors import OptionError, SourceError
+from .live_sources import Capture, LiveSource, Patience
+from .opencv import cv2
+from .preprocess import Frame
+
+STREAMS = ("rtsp", "rtsps", "http", "https")
+OPEN_S, READ_S = 10.0, 5.0
+"""Seconds until FFmpeg gives up connecting, and waiting for a packet."""
+
+DEVICE_PATIENCE = Patience(give_up_s=60.0)
+"""A camera that was pulled out is waited for this long; a network stream for ever."""
+
+
+@dataclass(frozen=True)
+class CameraWishes:
+    """What is asked of a camera; what it really gives is in the source's info."""
+
+    size_wh: tuple[int, int] = (1280, 720)
+    rate: int = 30
+
+
+def open_camera(text: str, wishes: CameraWishes | None = None) -> LiveSource:
+    """Open what `--camera` names.  Raises OptionError for what is no camera, SourceError for one that can't be had."""
+    wishes = wishes or CameraWishes()
+    if text.isdigit() or re.fullmatch(r"/dev/video\d+", text):
+        number = int(text.removeprefix("/dev/video"))
+        name = f"camera {number}"
+        return LiveSource(lambda: DeviceCapture(number, name, wishes), name, DEVICE_PATIENCE)
+    scheme, separator, rest = text.partition("://")
+    if separator and scheme == "csi" and rest.isdigit():
+        return LiveSource(lambda: CsiCapture(int(rest), text, wishes), text, DEVICE_PATIENCE)
+    if separator and scheme in STREAMS and urlsplit(text).hostname:
+        name = hide_credentials(text)
+        return LiveSource(lambda: StreamCapture(text, name), name)
+    raise OptionError(
+        f"--camera {hide_credentials(text)} is no camera; use a number, /dev/video2, csi://0, rtsp://HOST/PATH or "
+        "http://HOST/PATH (a file is --video)"
+    )
+
+
+def hide_credentials(text: str) -> str:
+    """An address without user, password, query and fragment: any of them may hold a secret."""
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        return text
+    host, slash, path = re.split(r"[?#]", rest, maxsplit=1)[0].rpartition("@")[2].partition("/")
+    return f"{scheme}://{host}{slash}{path}"
+
+
+class DeviceCapture:
+    """A camera of this machine."""
+
+    def __init__(self, number: int, name: str, wishes: CameraWishes) -> None:
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # its lines beside ours
+        self._capture = cv2.VideoCapture(number)
+        if not self._capture.isOpened():
+            self._capture.release()
+            raise SourceError(f"{name} can't be opened; is it plugged in and allowed?{_list_cameras()}")
+        # Without MJPG many webcams send raw pictures at 5 FPS; the order matters to some drivers: format, size, rate.
+        self._capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
+        self._capture.set(cv2.CAP_PROP_FRAME_WIDTH, wishes.size_wh[0])
+        self._capture.set(cv2.CAP_PROP_FRAME_HEIGHT, wishes.size_wh[1])
+        self._capture.set(cv2.CAP_PROP_FPS, wishes.rate)
+        self.rate = sane_rate(self._capture.get(cv2.CAP_PROP_FPS))
+
+    def read(self) -> Frame | None:
+        """The next picture."""
+        ok, image = self._capture.read()
+        return np.asarray(image, np.uint8) if ok else None
+
+    def release(self) -> None:
+        """Free the device."""
+        self._capture.release()
+
+
+class CsiCapture(DeviceCapture):
+    """A camera on a Jetson's own connector, through NVIDIA's nvarguscamerasrc."""
+
+    def __init__(self, sensor: int, name: str, wishes: CameraWishes) -> None:
+        check_gstreamer(name)
+        self._capture = cv2.VideoCapture(describe_pipeline(sensor, wishes), cv2.CAP_GSTREAMER)
+        if not self._capture.isOpened():
+            self._capture.release()
+            raise SourceError(
+                f"{name} can't be opened: nvarguscamerasrc gave no picture; is the ribbon in, and does "
+                f"`gst-launch-1.0 nvarguscamerasrc sensor-id={sensor} num-buffers=1 ! fakesink` work?"
+            )
+        self.rate = sane_rate(self._capture.get(cv2.CAP_PROP_FPS))
+
+
+def describe_pipeline(sensor: int, wishes: CameraWishes) -> str:
+    """GStreamer's pipeline for a CSI camera: NV12 in NVIDIA's memory to BGR, old frames dropped."""
+    width, height = wishes.size_wh
+    return (
+        f"nvarguscamerasrc sensor-id={sensor} ! "
+        f"video/x-raw(memory:NVMM), width={width}, height={height}, framerate={wishes.rate}/1, format=NV12 ! "
+        "nvvidconv ! video/x-raw, format=BGRx ! videoconvert ! video/x-raw, format=BGR ! "
+        "appsink drop=true max-buffers=1 sync=false"
+    )
+
+
+def check_gstreamer(name: str, build: Callable[[], str] = cv2.getBuildInformation) -> None:
+    """Raise SourceError where this OpenCV can't speak GStreamer, as pip's can't."""
+    found = re.search(r"GStreamer:\s*(\S+)", build())
+    if not found or found[1] != "YES":
+        raise SourceError(
+            f"{name} needs an OpenCV with GStreamer, and this one ({cv2.__version__}) has none, as pip's never has; on "
+            "a Jetson use the system's: pip uninstall opencv-python, in a venv made with --system-site-packages"
+        )
+
+
+class StreamCapture:
+    """A network stream, through FFmpeg: RTSP over TCP, MJPEG or anything else over HTTP."""
+
+    def __init__(self, url: str, name: str) -> None:
+        import av
+        import av.error
+
+        options = {"rtsp_transport": "tcp", "fflags": "nobuffer", "flags": "low_delay"}
+        self._errors: Any = (av.error.FFmpegError, OSError)
+        try:
+            self._container: Any = av.open(url, options=options, timeout=(OPEN_S, READ_S))
+        except self._errors as error:
+            raise SourceError(f"{name} can't be opened: {error.strerror or 'no answer'}") from None  # names the URL
+        if not self._container.streams.video:
+            self._container.close()
+            raise SourceError(f"{name} holds no video")
+        stream = self._container.streams.video[0]
+        stream.thread_type = "SLICE"  # frame threads would hold back as many frames as there are threads
+        self._frames = self._container.decode(stream)
+        self.rate = sane_rate(float(stream.average_rate or stream.guessed_rate or 0))
+
+    def read(self) -> Frame | None:
+        """The next picture; damaged ones are left out by FFmpeg."""
+        try:
+            frame = next(self._frames, None)
+        except self._errors:
+            return None
+        return None if frame is None else np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
+
+    def release(self) -> None:
+        """Hang up."""
+        self._container.close()
+
+
+def sane_rate(told: float) -> Fraction:
+    """A device's own word on its frames per second, 30 where that can't be."""
+    return Fraction(told).limit_denominator(1001) if 1 <= told <= 1000 else Fraction(30)
+
+
+def _list_cameras() -> str:
+    folder = Path("/dev")
+    if not folder.is_dir():
+        return ""
+    found = sorted(path.name.removeprefix("video") for path in folder.glob("video[0-9]*"))
+    return f" (this machine has: {', '.join(found) or 'no camera'})"
+
+
+__all__ = ["CameraWishes", "Capture", "open_camera"]

@@ -1,0 +1,201 @@
+"""Sources that don't wait: cameras and network streams.  The newest frame only; a stall or a loss is mended."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Protocol
+
+import numpy as np
+
+from .errors import SourceError
+from .opencv import cv2
+from .preprocess import Frame, as_bgr, fit_inside_wh
+from .sources import LIVE_TIME_BASE, SourceInfo, TimedFrame
+
+log = logging.getLogger(__name__)
+
+MOST_HANGING = 2
+"""Threads that may still hang in a read that never returns, before no further connection is tried."""
+
+
+class Capture(Protocol):
+    """A connection to a camera or stream; a list in a jacket does for tests."""
+
+    rate: Fraction
+
+    def read(self) -> Frame | None:
+        """The next picture, uint8 (H, W, 3) BGR; None when there will be no more."""
+        ...
+
+    def release(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Seconds.  stall_s: without a picture for so long, the connection is taken as lost.
+
+    Between tries the wait doubles from first_wait_s to longest_wait_s; give_up_s without a picture ends the source,
+    None: never.
+    """
+
+    stall_s: float = 5.0
+    first_wait_s: float = 0.5
+    longest_wait_s: float = 15.0
+    give_up_s: float | None = None
+
+
+class LiveSource:
+    """A camera or stream.  A thread keeps the newest frame only, so that a slow network never makes the picture old.
+
+    When no picture comes, or the connection breaks, it connects again, with growing waits.  A stream that returns in
+    another size is fitted, whole, into the size it had, so that a recording goes on.
+    """
+
+    def __init__(self, connect: Callable[[], Capture], name: str, patience: Patience | None = None) -> None:
+        """connect: opens the device or stream; raises SourceError.  name: without credentials."""
+        self._connect, self._name, self._patience = connect, name, patience or Patience()
+        self._newest: tuple[Frame, float] | None = None
+        self._changed = threading.Condition()
+        self._stopped = threading.Event()
+        self._grabbers: list[threading.Thread] = []
+        self._generation = 0
+        self._trouble: Exception | None = None
+        self.reconnected = 0
+        capture, image = self._open()
+        self.info = SourceInfo(name, (image.shape[1], image.shape[0]), capture.rate, LIVE_TIME_BASE, is_live=True)
+        self._first: Capture | None = capture
+        self._started_s = time.monotonic()
+        self._due_s = self._started_s + self._patience.stall_s
+
+    def _open(self) -> tuple[Capture, Frame]:
+        capture = self._connect()
+        image = capture.read()
+        if image is None:
+            capture.release()
+            raise SourceError(f"{self._name} opened but gives no picture; is another program using it?")
+        return capture, image
+
+    def __enter__(self) -> LiveSource:
+        self._start(self._first)
+        self._first = None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        if self._first is not None:
+            self._first.release()
+        for grabber in self._grabbers:
+            grabber.join(timeout=2 * self._patience.stall_s)
+
+    def frames(self) -> Iterator[TimedFrame]:
+        """The newest frame each time one is asked for.  Raises SourceError when the source is given up."""
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._newest is not None or self._trouble, self._patience.stall_s)
+                newest, self._newest = self._newest, None
+            if newest is not None:
+                image, time_s = newest
+                yield TimedFrame(self._fit(image), time_s, round(time_s / LIVE_TIME_BASE))
+            elif self._trouble:
+                raise self._trouble
+            else:
+                self._mend_stall()
+
+    def _start(self, capture: Capture | None) -> None:
+        self._generation += 1
+        grabber = threading.Thread(
+            target=self._grab, args=(capture, self._generation), name=f"grab {self._name}", daemon=True
+        )
+        self._grabbers = [*(thread for thread in self._grabbers if thread.is_alive()), grabber]
+        grabber.start()
+
+    def _mend_stall(self) -> None:
+        """Leave a thread that hangs in a read to itself, and let another connect."""
+        hanging = sum(thread.is_alive() for thread in self._grabbers)
+        if time.monotonic() < self._due_s or hanging > MOST_HANGING:
+            return
+        log.warning("%s has given no picture for %.0f s; connecting again", self._name, self._patience.stall_s)
+        self._expect_life(self._patience.first_wait_s)
+        self._start(None)
+
+    def _expect_life(self, wait_s: float = 0.0) -> None:
+        """When the watchdog bites: a stall after now, or after a wait and the time that connecting may take."""
+        self._due_s = time.monotonic() + wait_s + self._patience.stall_s * (3 if wait_s else 1)
+
+    def _grab(self, capture: Capture | None, generation: int) -> None:
+        """Read until the source stops or another thread has taken over; connect again where reading ends."""
+        try:
+            while not self._is_over(generation):
+                capture = capture or self._connect_again(generation)
+                if capture is None:
+                    return
+                image = capture.read()
+                if image is None:
+                    capture.release()
+                    capture = None
+                elif not self._is_over(generation):
+                    self._put(image)
+        except SourceError as error:
+            self._give_up(error, generation)
+        finally:
+            if capture is not None:
+                capture.release()
+
+    def _is_over(self, generation: int) -> bool:
+        return self._stopped.is_set() or generation != self._generation
+
+    def _put(self, image: Frame) -> None:
+        self._expect_life()
+        with self._changed:
+            self._newest = image, time.monotonic() - self._started_s
+            self._changed.notify()
+
+    def _give_up(self, error: Exception, generation: int) -> None:
+        if not self._is_over(generation):
+            with self._changed:
+                self._trouble = error
+                self._changed.notify()
+
+    def _connect_again(self, generation: int) -> Capture | None:
+        """Try until it succeeds, with growing waits.  Returns None when the source is over.  Raises SourceError."""
+        lost_s, wait_s = time.monotonic(), self._patience.first_wait_s
+        self._expect_life(wait_s)
+        while not self._stopped.wait(wait_s) and generation == self._generation:
+            try:
+                capture, image = self._open()
+            except SourceError as error:
+                self._check_patience(error, time.monotonic() - lost_s)
+                wait_s = min(2 * wait_s, self._patience.longest_wait_s)
+                log.warning("%s is lost (%s); trying again in %.0f s", self._name, error, wait_s)
+                self._expect_life(wait_s)
+                continue
+            self.reconnected += 1
+            log.warning("%s is back after %.1f s", self._name, time.monotonic() - lost_s)
+            self._put(image)
+            return capture
+        return None
+
+    def _check_patience(self, error: SourceError, lost_for_s: float) -> None:
+        give_up_s = self._patience.give_up_s
+        if give_up_s is not None and lost_for_s >= give_up_s:
+            raise SourceError(
+                f"{self._name} stopped giving pictures and could not be had again in {give_up_s:.0f} s ({error}); "
+                "is it still plugged in?"
+            ) from error
+
+    def _fit(self, image: Frame) -> Frame:
+        """The picture in the source's own size, whole, on black."""
+        width, height = self.info.size_wh
+        if image.shape[:2] == (height, width):
+            return image
+        left, top, new_w, new_h = fit_inside_wh((image.shape[1], image.shape[0]), (width, height))
+        fitted = np.zeros((height, width, 3), np.uint8)
+        shrinks = new_w < image.shape[1]
+        inner = cv2.resize(as_bgr(image), (new_w, new_h), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+        fitted[top : top + new_h, left : left + new_w] = inner
+        return fitted

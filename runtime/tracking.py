@@ -1,0 +1,96 @@
+"""The pose over time: each frame classified, smoothed and held; beside the picture where the source doesn't wait."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, replace
+
+from .classifier import PoseClassifier
+from .regions import Region
+from .session import Hold, Segment, Session
+from .smoothing import Smoother
+from .sources import TimedFrame
+from .views import View, WholeView
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """What is known at a moment: what is held, and the part of the frame that was looked at (None: all of it)."""
+
+    hold: Hold
+    region: Region | None
+
+
+class PoseTracker:
+    """View, classifier, smoother and session in a row."""
+
+    def __init__(self, classifier: PoseClassifier, view: View | None = None) -> None:
+        self._classifier, self._view = classifier, view or WholeView()
+        self._smoother = Smoother(classifier.labels, classifier.info.threshold)
+        self._session = Session()
+
+    def update(self, frame: TimedFrame) -> Tracked:
+        """Take the next frame; its time never goes back."""
+        region = self._view.look(frame.time_s, frame.image_bgr)
+        probabilities = self._classifier.probabilities(frame.image_bgr, region)
+        smoothed = self._smoother.update(frame.time_s, probabilities)
+        return Tracked(self._session.update(frame.time_s, smoothed), region)
+
+    def segments(self) -> tuple[Segment, ...]:
+        """The timeline so far, the running segment included."""
+        return self._session.segments()
+
+
+class BackgroundTracker:
+    """A tracker in a thread of its own, on the newest frame: the picture stays fluent however slow the network is."""
+
+    def __init__(self, tracker: PoseTracker) -> None:
+        self._tracker = tracker
+        self._changed = threading.Condition()
+        self._pending: TimedFrame | None = None
+        self._known: tuple[float, Tracked] | None = None
+        self._error: BaseException | None = None
+        self._closed = False
+        self._thread = threading.Thread(target=self._work, name="network", daemon=True)
+        self._thread.start()
+
+    def update(self, frame: TimedFrame) -> Tracked:
+        """Hand over a frame, get what is known by now, its hold grown up to this frame's time; the first one waits.
+
+        Raises what the network raised.
+        """
+        with self._changed:
+            self._pending = frame
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._known is not None or self._error is not None)
+            if self._error is not None:
+                raise self._error
+            assert self._known is not None
+            known_s, tracked = self._known
+        passed_s = max(frame.time_s - known_s, 0.0)
+        return replace(tracked, hold=replace(tracked.hold, hold_s=tracked.hold.hold_s + passed_s))
+
+    def close(self) -> None:
+        """Finish the frame that is being looked at, and end the thread."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        self._thread.join()
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._pending is not None or self._closed)
+                if self._closed or self._pending is None:
+                    return
+                frame, self._pending = self._pending, None
+            try:
+                tracked = self._tracker.update(frame)
+            except BaseException as error:  # noqa: BLE001 - handed to the thread that asks
+                with self._changed:
+                    self._error = error
+                    self._changed.notify_all()
+                return
+            with self._changed:
+                self._known = frame.time_s, tracked
+                self._changed.notify_all()

@@ -1,0 +1,164 @@
+"""What `--camera` names: found, refused in one line, never with a credential in it; a real MJPEG stream."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from fractions import Fraction
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import cv2
+import numpy as np
+import pytest
+
+from yoga_live.runtime import captures
+from yoga_live.runtime.captures import (
+    CameraWishes,
+    check_gstreamer,
+    describe_pipeline,
+    hide_credentials,
+    open_camera,
+    sane_rate,
+)
+from yoga_live.runtime.errors import OptionError, SourceError
+
+
+def test_a_camera_that_is_not_there_is_refused_in_silence(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SourceError, match="camera 97 can't be opened; is it plugged in"):
+        open_camera("97")
+    with pytest.raises(SourceError, match="camera 98 can't be opened"):
+        open_camera("/dev/video98")
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("text", ["front", "class.mp4", "-1", "csi://", "csi://a", "rtsp://", "ftp://host/a", ""])
+def test_what_names_no_camera_is_refused_with_the_choices(text: str) -> None:
+    with pytest.raises(OptionError, match="use a number, /dev/video2, csi://0, rtsp://"):
+        open_camera(text)
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("rtsp://anna:geheim@10.0.0.4:554/cam?token=geheim#geheim", "rtsp://10.0.0.4:554/cam"),
+        ("rtsp://anna:ge@heim@host/cam", "rtsp://host/cam"),
+        ("http://host:81/stream", "http://host:81/stream"),
+        ("rtsp://host", "rtsp://host"),
+        ("http://host?key=geheim", "http://host"),
+        ("0", "0"),
+    ],
+)
+def test_credentials_are_in_no_name(address: str, shown: str) -> None:
+    assert hide_credentials(address) == shown
+
+
+@pytest.mark.parametrize("address", ["rtsp://anna:geheim@127.0.0.1:9/cam", "http://127.0.0.1:9/cam?key=geheim"])
+def test_an_unreachable_stream_is_one_line_without_credentials(address: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SourceError, match=r"127.0.0.1:9/cam can't be opened: Connection refused") as caught:
+        open_camera(address)
+    assert "geheim" not in str(caught.value) + capfd.readouterr().err
+    assert caught.value.__cause__ is None
+
+
+def test_csi_without_gstreamer_says_why() -> None:
+    with pytest.raises(SourceError, match=r"csi://0 needs an OpenCV with GStreamer.*on a Jetson use the system's"):
+        check_gstreamer("csi://0", lambda: "  Video I/O:\n    GStreamer:                   NO\n")
+    with pytest.raises(SourceError, match="needs an OpenCV with GStreamer"):
+        check_gstreamer("csi://0", lambda: "no word of it")
+    check_gstreamer("csi://0", lambda: "    GStreamer:                   YES (1.20.3)\n")
+
+
+def test_the_pipeline_asks_for_what_was_wished_and_drops_old_frames() -> None:
+    pipeline = describe_pipeline(1, CameraWishes((1920, 1080), 60))
+    assert "sensor-id=1" in pipeline and "width=1920, height=1080, framerate=60/1" in pipeline
+    assert pipeline.endswith("appsink drop=true max-buffers=1 sync=false")
+
+
+@pytest.mark.parametrize(
+    ("told", "rate"),
+    [
+        (30.0, Fraction(30)),
+        (29.97002997, Fraction(30000, 1001)),
+        (0.0, Fraction(30)),
+        (float("nan"), Fraction(30)),
+        (-1.0, 30),
+    ],
+)
+def test_rate_of_a_camera_is_exact_or_a_sane_guess(told: float, rate: Fraction) -> None:
+    assert sane_rate(told) == rate
+
+
+class MjpegHandler(BaseHTTPRequestHandler):
+    """What an IP camera sends; hangs up after as many pictures as the server has for one visit."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+        self.end_headers()
+        with suppress(OSError):
+            for number in range(self.server.pictures):  # pyright: ignore[reportAttributeAccessIssue]
+                picture = np.full((48, 64, 3), 40 + number % 100, np.uint8)
+                jpeg = cv2.imencode(".jpg", picture)[1].tobytes()
+                head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+                self.wfile.write(head.encode() + jpeg + b"\r\n")
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def mjpeg_address() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), MjpegHandler)
+    server.pictures = 400  # pyright: ignore[reportAttributeAccessIssue]
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}/stream?token=geheim"
+    server.shutdown()
+    server.server_close()
+
+
+def test_an_mjpeg_stream_is_read_and_read_again_when_it_hangs_up(
+    mjpeg_address: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with open_camera(mjpeg_address) as source:
+        assert source.info.size_wh == (64, 48) and source.info.is_live
+        assert source.info.name.startswith("http://127.0.0.1:") and "geheim" not in source.info.name
+        for frame in source.frames():
+            assert frame.image_bgr.shape == (48, 64, 3)
+            if source.reconnected == 2:
+                break
+    assert "geheim" not in caplog.text
+
+
+def test_a_device_is_asked_for_mjpg_first_then_size_and_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    wishes = []
+
+    class Device:
+        def __init__(self, number: int) -> None:
+            self.number = number
+
+        def isOpened(self) -> bool:
+            return True
+
+        def set(self, prop: int, value: float) -> bool:
+            wishes.append((prop, value))
+            return True
+
+        def get(self, prop: int) -> float:
+            return 25.0
+
+        def read(self) -> tuple[bool, np.ndarray]:
+            return True, np.zeros((480, 640, 3), np.uint8)
+
+        def release(self) -> None:
+            pass
+
+    monkeypatch.setattr(captures.cv2, "VideoCapture", Device)
+    with open_camera("0", CameraWishes((1920, 1080), 60)) as source:
+        next(source.frames())
+    mjpg = cv2.VideoWriter.fourcc(*"MJPG")
+    assert wishes == [
+        (cv2.CAP_PROP_FOURCC, mjpg), (cv2.CAP_PROP_FRAME_WIDTH, 1920), (cv2.CAP_PROP_FRAME_HEIGHT, 1080),
+        (cv2.CAP_PROP_FPS, 60),
+    ]  # fmt: skip
+    assert source.info.size_wh == (640, 480) and source.info.rate == 25
