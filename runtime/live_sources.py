@@ -171,7 +171,8 @@ class LiveSource:
             except SourceError as error:
                 self._check_patience(error, time.monotonic() - lost_s)
                 wait_s = min(2 * wait_s, self._patience.longest_wait_s)
-                log.warning("%s is lost (%s); trying again in %.0f s", self._name, error, wait_s)
+                reason = str(error).removeprefix(f"{self._name} ")
+                log.warning("%s is lost (%s); trying again in %.0f s", self._name, reason, wait_s)
                 self._expect_life(wait_s)
                 continue
             self.reconnected += 1
