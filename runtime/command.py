@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,7 +98,9 @@ def _watch(args: argparse.Namespace) -> None:
     from .live import watch
     from .overlay import OverlayStyle
     from .progress import Progress
+    from .recorded import LOOKS_PER_S, annotate
     from .sinks import Sink, VideoSink, WindowSink
+    from .sources import VideoSource
 
     roi = _read_roi(args)
     _check_outputs(args)
@@ -121,7 +124,11 @@ def _watch(args: argparse.Namespace) -> None:
                 progress.advance(frame.time_s - seen_s, hold.pose)
                 seen_s = frame.time_s
 
-            watched = watch(source, classifier, sinks, style, show, view)
+            if hasattr(args, "video"):
+                again = partial(VideoSource, args.video, LOOKS_PER_S)
+                watched = annotate(source, again, classifier, sinks, style, show, view)
+            else:
+                watched = watch(source, classifier, sinks, style, show, view)
     _report(args, watched)
 
 

@@ -51,7 +51,8 @@ class Source(Protocol):
 class VideoSource:
     """A video file or animated GIF, every frame with its own timestamp, upright as a player shows it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, at_most_per_s: float | None = None) -> None:
+        """at_most_per_s: leave out frames that come sooner after another; all are decoded, few are converted."""
         import av.error
 
         if not path.is_file():
@@ -66,6 +67,7 @@ class VideoSource:
             raise SourceError(f"{path} holds no video, only {kinds}")
         self._stream = self._container.streams.video[0]
         self._stream.thread_type = "AUTO"
+        self._interval_s = 1 / at_most_per_s if at_most_per_s else 0.0
         self._frames = self._decode(path)
         try:
             self._first = next(self._frames, None)
@@ -107,13 +109,16 @@ class VideoSource:
         time_base = Fraction(self._stream.time_base or LIVE_TIME_BASE)
         rate = Fraction(self._stream.average_rate or 25)
         origin = round(Fraction(self._container.start_time or 0, 1_000_000) / time_base)
-        last = -1
+        last, due_s = -1, 0.0
         try:
             for index, frame in enumerate(self._container.decode(self._stream)):
                 pts = frame.pts - origin if frame.pts is not None else round(index / rate / time_base)
                 last = pts = max(pts, last + 1)
+                if (time_s := float(pts * time_base)) < due_s - 1e-6:
+                    continue
+                due_s = max(due_s + self._interval_s, time_s)
                 image = _turn_upright(np.asarray(frame.to_ndarray(format="bgr24"), np.uint8), frame.rotation)
-                yield TimedFrame(image, float(pts * time_base), pts)
+                yield TimedFrame(image, time_s, pts)
         except av.error.FFmpegError as error:
             where = f"after {float(last * time_base):.1f} s" if last >= 0 else "at its first frame"
             raise SourceError(f"{path} is damaged {where}: {error.strerror}; what came before it was kept") from error

@@ -1,0 +1,128 @@
+"""Smoothing that sees the future, for recorded videos: forward-backward over a hidden Markov model.
+
+States are the poses and `none`.  A class changes its state as a renewal process does: at `change_rate` a second the
+next state is drawn anew, `none` half of the time.  Then P(dt) = exp(-rate dt) I + (1 - exp(-rate dt)) 1 pi', exactly
+for any interval, and a pass costs O(C) a frame.  Evidence is weighted by the time that a frame stands for, so that 60
+frames a second are not surer than 10.  Forward-backward: Rabiner 1989, section III.B; probabilities divided by priors
+as likelihoods: Bourlard and Morgan 1990.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .classifier import NO_POSE
+from .session import Segment
+
+Floats = npt.NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class HindsightConfig:
+    """What is known of a class before it is seen."""
+
+    change_rate: float = 1 / 15  # renewals a second
+    evidence_rate: float = 3.0  # independent looks that a second of frames is worth
+    longest_look_s: float = 0.25  # a frame stands for no more than this: nothing is known of a gap
+    least_probability: float = 0.02  # no single look rules a state out
+
+
+class Hindsight:
+    """Collect the probabilities of a whole video, then say what was held when."""
+
+    def __init__(
+        self,
+        labels: tuple[str, ...],
+        threshold: float,
+        priors: Floats | None = None,
+        config: HindsightConfig | None = None,
+    ) -> None:
+        """priors: how often each label is met where the model was calibrated, float (C,), equal if None."""
+        self._labels, self._threshold = labels, threshold
+        self._config = config or HindsightConfig()
+        self._priors = np.full(len(labels), 1 / len(labels)) if priors is None else priors
+        self._poses = [number for number, label in enumerate(labels) if label != NO_POSE]
+        self._times_s: list[float] = []
+        self._rows: list[Floats] = []
+
+    def update(self, time_s: float, probabilities: Floats) -> None:
+        """Take the calibrated probabilities, float (C,), of the frame at `time_s` (seconds, never going back)."""
+        self._times_s.append(time_s)
+        self._rows.append(np.asarray(probabilities, np.float32))
+
+    def smooth(self, first: int = 0) -> Floats:
+        """Posterior of each frame from `first` on, float64 (N, P + 1): the poses in label order, then `none`."""
+        rows, times_s = np.array(self._rows[first:], np.float64), np.array(self._times_s[first:])
+        if not len(rows):
+            return np.zeros((0, len(self._poses) + 1))
+        steps_s = np.diff(times_s)
+        weights = self._config.evidence_rate * self._stand_for(steps_s)
+        evidence = np.exp(weights[:, None] * np.log(self._likelihoods(rows)))
+        stay = np.exp(-self._config.change_rate * np.maximum(steps_s, 0))
+        start = np.full(evidence.shape[1], 0.5 / len(self._poses))
+        start[-1] = 0.5
+        forward, backward = np.empty_like(evidence), np.empty_like(evidence)
+        forward[0] = _normalise(start * evidence[0])
+        for n in range(1, len(evidence)):
+            forward[n] = _normalise((stay[n - 1] * forward[n - 1] + (1 - stay[n - 1]) * start) * evidence[n])
+        backward[-1] = 1
+        for n in range(len(evidence) - 2, -1, -1):
+            seen = evidence[n + 1] * backward[n + 1]
+            backward[n] = _normalise(stay[n] * seen + (1 - stay[n]) * float(start @ seen))
+        posterior = forward * backward
+        return posterior / posterior.sum(axis=1, keepdims=True)
+
+    def segments(self, since_s: float = -np.inf, end_s: float | None = None) -> tuple[Segment, ...]:
+        """What was held when, without gaps; a segment begins half-way between the frames that disagree.
+
+        since_s: leave out what was before, as if the video began there; end_s: of the last segment, the last frame's
+        time if None.  confidence: mean calibrated probability of the pose (for `none`: that no single pose is shown).
+        """
+        first = bisect_left(self._times_s, since_s)
+        states, times_s = self.smooth(first).argmax(axis=1), np.array(self._times_s[first:])
+        if not len(states):
+            return ()
+        rows = np.array(self._rows[first:])
+        starts = [0, *(np.flatnonzero(np.diff(states)) + 1).tolist()]
+        last_s = times_s[-1] if end_s is None else max(end_s, times_s[-1])
+        edges_s = [times_s[0], *((times_s[n - 1] + times_s[n]) / 2 for n in starts[1:]), last_s]
+        ends = [*starts[1:], len(states)]
+        return tuple(
+            Segment(float(edges_s[n]), float(edges_s[n + 1]), *self._describe(int(states[start]), rows[start:end]))
+            for n, (start, end) in enumerate(zip(starts, ends, strict=True))
+        )
+
+    def _describe(self, state: int, rows: Floats) -> tuple[str, float]:
+        """A segment's pose and confidence.  rows: its probabilities, float (N, C)."""
+        if state == len(self._poses):
+            return NO_POSE, float((1 - rows[:, self._poses].max(axis=1)).mean())
+        pose = self._poses[state]
+        return self._labels[pose], float(rows[:, pose].mean())
+
+    def _stand_for(self, steps_s: Floats) -> Floats:
+        """Seconds that each frame stands for: half-way to its neighbours, float (N,)."""
+        half = np.minimum(np.maximum(steps_s, 0) / 2, self._config.longest_look_s / 2)
+        return np.append(half, half[-1:] if len(half) else 0.1) + np.append(half[:1] if len(half) else 0.1, half)
+
+    def _likelihoods(self, rows: Floats) -> Floats:
+        """Of each frame under each state, up to a factor, float (N, P + 1).
+
+        `none` is at least as likely as a pose whose probability is the threshold: its odds are measured against the
+        threshold's.
+        """
+        scaled = rows / self._priors * self._priors.mean()
+        poses = scaled[:, self._poses]
+        best = rows[:, self._poses].max(axis=1)
+        threshold = min(max(self._threshold, 1e-3), 1 - 1e-3)
+        none = poses.max(axis=1) * threshold / (1 - threshold) * (1 - best) / np.maximum(best, 1e-6)
+        if NO_POSE in self._labels:
+            none = np.maximum(none, scaled[:, self._labels.index(NO_POSE)])
+        return np.maximum(np.column_stack([poses, none]), self._config.least_probability)
+
+
+def _normalise(row: Floats) -> Floats:
+    return row / row.sum()

@@ -1,0 +1,117 @@
+"""Recordings: what is drawn knows the future, and agrees with the timeline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from yoga_live.runtime.classifier import PoseClassifier
+from yoga_live.runtime.errors import OutputError
+from yoga_live.runtime.recorded import AHEAD_S, LOOKS_PER_S, annotate
+from yoga_live.runtime.session import Hold
+from yoga_live.runtime.sinks import StopWatching
+from yoga_live.runtime.sources import TimedFrame, VideoSource
+
+from .conftest import ColourEngine
+
+BLUE, GREEN, RED = (255, 0, 0), (0, 255, 0), (0, 0, 255)  # tree, warrior_2, none
+FPS = 20
+PROGRAMME = [RED] * 40 + [BLUE] * 120 + [RED] * 40 + [GREEN] * 100 + [RED] * 20
+TRUTH = [("none", 0, 2), ("tree", 2, 8), ("none", 8, 10), ("warrior_2", 10, 15), ("none", 15, 16)]
+
+
+class ListSink:
+    """Keeps the times of what it was given; stops or breaks at a frame if it is told to."""
+
+    def __init__(self, raises: Exception | None = None, at: int = 0) -> None:
+        self.times_s: list[float] = []
+        self.raises, self.at, self.closed = raises, at, False
+
+    def write(self, frame: TimedFrame) -> None:
+        if self.raises and len(self.times_s) == self.at:
+            raise self.raises
+        self.times_s.append(frame.time_s)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture(scope="module")
+def recording(write_clip: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clip(tmp_path_factory.mktemp("recording") / "class.mp4", PROGRAMME, rate=Fraction(FPS))
+
+
+def run(path: Path, engine: ColourEngine, *sinks: ListSink):
+    shown: list[tuple[float, Hold]] = []
+    with VideoSource(path) as source:
+        watched = annotate(
+            source,
+            partial(VideoSource, path, LOOKS_PER_S),
+            PoseClassifier.from_engine(engine),
+            sinks,
+            on_frame=lambda frame, hold: shown.append((frame.time_s, hold)),
+        )
+    return watched, shown
+
+
+def test_every_frame_is_drawn_with_the_pose_it_shows(recording: Path, engine: ColourEngine) -> None:
+    sink = ListSink()
+    watched, shown = run(recording, engine, sink)
+    assert len(sink.times_s) == len(shown) == watched.frames == len(PROGRAMME) and sink.closed
+    edges_s = [start_s for _, start_s, _ in TRUTH]
+    for time_s, hold in shown:
+        if min(abs(time_s - edge_s) for edge_s in edges_s) > 1 / LOOKS_PER_S:
+            pose, start_s, _ = next(row for row in TRUTH if row[1] <= time_s < row[2])
+            assert hold.pose == pose, time_s
+            assert hold.hold_s == pytest.approx(time_s - start_s, abs=1 / LOOKS_PER_S)
+
+
+def test_what_is_drawn_is_what_the_timeline_says(recording: Path, engine: ColourEngine) -> None:
+    watched, shown = run(recording, engine, ListSink())
+    assert [s.pose for s in watched.segments] == [pose for pose, *_ in TRUTH]
+    for time_s, hold in shown:
+        assert hold.pose == next((s.pose for s in watched.segments if time_s < s.end_s), watched.segments[-1].pose)
+    assert watched.segments[-1].end_s == pytest.approx(shown[-1][0])
+
+
+def test_few_frames_are_looked_at(recording: Path, engine: ColourEngine) -> None:
+    run(recording, engine, ListSink())
+    assert len(engine.batches) == pytest.approx(len(PROGRAMME) / FPS * LOOKS_PER_S, abs=40)
+    assert len(engine.batches) < len(PROGRAMME) / 2
+
+
+def test_without_pictures_the_timeline_is_the_same(recording: Path) -> None:
+    drawn, _ = run(recording, ColourEngine(), ListSink())
+    read, shown = run(recording, ColourEngine())
+    assert [s.pose for s in read.segments] == [s.pose for s in drawn.segments]
+    ends_s = np.array([[s.end_s for s in watched.segments] for watched in (read, drawn)])
+    assert np.abs(ends_s[0] - ends_s[1]).max() <= 1 / LOOKS_PER_S
+    assert shown[-1][0] == pytest.approx(len(PROGRAMME) / FPS, abs=2 / LOOKS_PER_S)
+
+
+@pytest.mark.parametrize("error", [StopWatching(), KeyboardInterrupt(), OutputError("the disk is full")])
+def test_what_was_seen_is_kept_however_it_ends(recording: Path, engine: ColourEngine, error: Exception) -> None:
+    sink = ListSink(error, at=100)
+    watched, _ = run(recording, engine, sink)
+    assert sink.closed and len(sink.times_s) == watched.frames == 100
+    assert [s.pose for s in watched.segments][:2] == ["none", "tree"]
+    assert watched.segments[-1].end_s <= 100 / FPS + AHEAD_S + 2 / LOOKS_PER_S
+    assert isinstance(watched.trouble, OutputError) == isinstance(error, OutputError)
+
+
+def test_a_damaged_recording_is_drawn_up_to_the_damage(
+    write_clip: Callable[..., Path], tmp_path: Path, engine: ColourEngine
+) -> None:
+    path = write_clip(tmp_path / "a.mp4", PROGRAMME, rate=Fraction(FPS), options={"movflags": "+faststart"})
+    content = bytearray(path.read_bytes())
+    content[len(content) * 3 // 4 :] = np.random.default_rng(1).bytes(len(content) - len(content) * 3 // 4)
+    path.write_bytes(content)
+    sink = ListSink()
+    watched, _ = run(path, engine, sink)
+    assert watched.trouble is not None and "is damaged after" in str(watched.trouble)
+    assert len(sink.times_s) > 100 and "tree" in {s.pose for s in watched.segments}
