@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,11 @@ class AudioTrack:
         self._from = self._input.streams.audio[0]
         self._path, self._error = path, av.error.FFmpegError
         self._origin_s = Fraction(self._input.start_time or 0, 1_000_000)
-        self._copies = self._from.codec_context.name in COPIED
-        if self._copies:
+        if self._from.codec_context.name in COPIED:
             self._to = container.add_stream_from_template(self._from)
             self._packets = self._copy()
+            if self._from.codec_context.name == "aac" and not self._from.codec_context.extradata:
+                self._packets = self._unwrap(self._packets)
         else:
             rates = av.Codec("aac", "w").audio_rates or [48_000]
             self._to = container.add_stream("aac", rate=min(rates, key=lambda rate: abs(rate - self._from.rate)))
@@ -61,6 +63,29 @@ class AudioTrack:
                 packet.pts -= origin
                 packet.dts -= origin
                 yield packet
+
+    def _unwrap(self, packets: Iterator[Any]) -> Iterator[Any]:
+        """AAC as MPEG-TS has it, an ADTS header on each packet, to AAC as MP4 has it: described once, in front.
+
+        ISO/IEC 14496-3, tables 1.A.5 and 1.15.  FFmpeg's own filter for it does not work with fragments.
+        """
+        import av
+
+        first = next(packets, None)
+        for packet in () if first is None else chain([first], packets):
+            content = bytes(packet)
+            if packet is first:
+                kind, rate = (content[2] >> 6) + 1, content[2] >> 2 & 15
+                channels = (content[2] & 1) << 2 | content[3] >> 6
+                self._to.codec_context.extradata = bytes([kind << 3 | rate >> 1, (rate & 1) << 7 | channels << 3])
+            bare = av.Packet(content[7 if content[1] & 1 else 9 :])
+            bare.pts, bare.dts, bare.time_base, bare.duration = (
+                packet.pts,
+                packet.dts,
+                packet.time_base,
+                packet.duration,
+            )
+            yield bare
 
     def _transcode(self) -> Iterator[Any]:
         for frame in self._input.decode(self._from):

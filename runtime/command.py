@@ -99,8 +99,9 @@ def _watch(args: argparse.Namespace) -> None:
     from .overlay import OverlayStyle
     from .progress import Progress
     from .recorded import LOOKS_PER_S, annotate
-    from .sinks import Sink, VideoSink, WindowSink
+    from .sinks import Sink, WindowSink
     from .sources import VideoSource
+    from .video_sink import VideoSink
 
     roi = _read_roi(args)
     _check_outputs(args)
@@ -163,8 +164,8 @@ def _choose_view(args: argparse.Namespace, roi: Roi | None, size_wh: tuple[int, 
 def _check_outputs(args: argparse.Namespace) -> None:
     """Refuse what can't be written before any work is done."""
     from .files import check_output
-    from .sinks import check_video_output
     from .timeline import check_format
+    from .video_sink import check_video_output
 
     if args.save:
         check_video_output(args.save, force=args.force)

@@ -1,4 +1,4 @@
-"""Where annotated frames go: a window, an MP4 file."""
+"""Where annotated frames go: what a sink is, and the window; files are in video_sink.py."""
 
 from __future__ import annotations
 
@@ -6,23 +6,13 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-import numpy as np
-
-from .audio import AudioTrack
-from .errors import DeviceError, OutputError
-from .files import check_output
+from .errors import DeviceError
 from .opencv import cv2
-from .preprocess import Frame
-from .sources import SourceInfo, TimedFrame
+from .sources import TimedFrame
 
 WINDOW = "yoga-live"
-BT709 = 1
-"""Number of BT.709 in H.273's tables of primaries, transfer and matrix; the range's 1 is `limited`."""
 
 
 class StopWatching(Exception):
@@ -85,96 +75,3 @@ def check_display() -> None:
             f"this machine can't show a window ({lines[-1].strip()[:160]}); "
             "add --save FILE.mp4 or --timeline FILE.csv, or replace opencv-python-headless by opencv-python"
         )
-
-
-class VideoSink:
-    """H.264 in MP4 that every browser plays: yuv420p, BT.709, index first, the source's times and sound."""
-
-    def __init__(self, path: Path, info: SourceInfo, *, force: bool = False) -> None:
-        import av.error
-
-        check_video_output(path, force=force)
-        self._path, self._info = path, info
-        self._temporary = path.with_name(f".{path.stem}.part{os.getpid()}{path.suffix}")
-        self._av: Any = av
-        self._end_s: float | None = None  # time of the last frame
-        try:
-            self._container = av.open(str(self._temporary), "w", format="mp4", options={"movflags": "+faststart"})
-            self._stream = self._add_stream(info)
-            self._audio = AudioTrack(info.audio_from, self._container) if info.audio_from else None
-        except (av.error.FFmpegError, OSError) as error:
-            self._temporary.unlink(missing_ok=True)
-            raise OutputError(f"{path} can't be written: {error}") from error
-
-    def _add_stream(self, info: SourceInfo) -> Any:
-        width, height = info.size_wh
-        stream: Any = self._container.add_stream("libx264", rate=info.rate, options={"preset": "veryfast", "crf": "20"})
-        stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
-        stream.time_base = stream.codec_context.time_base = info.time_base
-        context = stream.codec_context
-        context.colorspace = context.color_primaries = context.color_trc = BT709
-        context.color_range = 1
-        return stream
-
-    def write(self, frame: TimedFrame) -> None:
-        """Encode one frame at its own time, stretched if of another size.  Raises OutputError, say on a full disk."""
-        picture = self._av.VideoFrame.from_ndarray(_make_even(frame.image_bgr), format="bgr24")
-        picture = picture.reformat(self._stream.width, self._stream.height, "yuv420p", dst_colorspace=BT709)
-        picture.pts, picture.time_base = frame.pts, self._info.time_base
-        self._end_s = frame.time_s
-        self._encode(picture)
-        self._add_sound(frame.time_s)
-
-    def _encode(self, picture: Any) -> None:
-        with self._naming_the_file():
-            self._container.mux(self._stream.encode(picture))
-
-    def _add_sound(self, until_s: float) -> None:
-        for packet in self._audio.read_until(until_s) if self._audio else ():
-            with self._naming_the_file():
-                self._container.mux(packet)
-
-    @contextmanager
-    def _naming_the_file(self) -> Iterator[None]:
-        try:
-            yield
-        except (self._av.error.FFmpegError, OSError) as error:
-            raise OutputError(f"{self._path} can't be written further: {error}") from error
-
-    def close(self) -> None:
-        """Finish the file and give it its name: what was annotated so far is playable, however the loop ended.
-
-        Without a single frame there is no file.
-        """
-        try:
-            if self._end_s is not None:
-                self._encode(None)
-                self._add_sound(self._end_s + float(1 / self._info.rate))
-        finally:
-            self._give_name()
-
-    def _give_name(self) -> None:
-        try:
-            with self._naming_the_file():
-                if self._audio:
-                    self._audio.close()
-                self._container.close()
-                if self._end_s is not None:
-                    self._temporary.replace(self._path)
-        finally:
-            self._temporary.unlink(missing_ok=True)
-
-
-def check_video_output(path: Path, *, force: bool = False) -> None:
-    """Refuse a path that is no MP4 or is taken.  Raises OutputError."""
-    if path.suffix.lower() != ".mp4":
-        raise OutputError(f"{path} should end in .mp4: that is what browsers and phones play")
-    check_output(path, force=force)
-
-
-def _make_even(image: Frame) -> Frame:
-    """Repeat the last row or column where a side is odd: 4:2:0 needs even sides."""
-    height, width = image.shape[:2]
-    if height % 2 or width % 2:
-        image = np.asarray(cv2.copyMakeBorder(image, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE), np.uint8)
-    return image

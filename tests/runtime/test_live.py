@@ -12,8 +12,9 @@ from yoga_live.runtime.errors import OutputError, SourceError
 from yoga_live.runtime.live import RateMeter, watch
 from yoga_live.runtime.overlay import SOFT
 from yoga_live.runtime.regions import parse_roi
-from yoga_live.runtime.sinks import StopWatching, VideoSink
+from yoga_live.runtime.sinks import StopWatching
 from yoga_live.runtime.sources import SourceInfo, TimedFrame, VideoSource
+from yoga_live.runtime.video_sink import VideoSink
 from yoga_live.runtime.views import FixedView
 
 BLUE, GREEN, RED = (255, 0, 0), (0, 255, 0), (0, 0, 255)  # tree, warrior_2, none

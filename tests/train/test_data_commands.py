@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from yoga_live.runtime.sinks import VideoSink
 from yoga_live.runtime.sources import SourceInfo, TimedFrame
+from yoga_live.runtime.video_sink import VideoSink
 from yoga_live.train.command import main, parse_args
 from yoga_live.train.manifest import read_manifest
 

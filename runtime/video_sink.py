@@ -1,0 +1,145 @@
+"""The annotated video: playable at every moment while it is written, a plain MP4 once it is closed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .audio import AudioTrack
+from .errors import OutputError
+from .files import check_output, write_then_rename
+from .opencv import cv2
+from .preprocess import Frame
+from .sources import SourceInfo, TimedFrame
+
+log = logging.getLogger(__name__)
+
+BT709 = 1
+"""Number of BT.709 in H.273's tables of primaries, transfer and matrix; the range's 1 is `limited`."""
+FRAGMENT_US = 1_000_000
+"""A fragment a second: what a power cut costs."""
+
+
+def name_part(path: Path) -> Path:
+    """Where a video is written to until it is closed; what a power cut leaves there, plays."""
+    return path.with_name(f"{path.stem}.part{path.suffix}")
+
+
+class VideoSink:
+    """H.264 in MP4 that every browser plays: yuv420p, BT.709, index first, the source's times and sound."""
+
+    def __init__(self, path: Path, info: SourceInfo, *, force: bool = False) -> None:
+        import av.error
+
+        check_video_output(path, force=force)
+        self._path, self._info, self._part = path, info, name_part(path)
+        self._av: Any = av
+        self._end_s: float | None = None  # time of the last frame
+        try:
+            # delay_moov: copied sound says what it is only with its first packet.
+            options = {"movflags": "delay_moov+default_base_moof", "frag_duration": str(FRAGMENT_US)}
+            options["flush_packets"] = "1"  # a fragment in a buffer is lost with the power
+            self._container = av.open(str(self._part), "w", format="mp4", options=options)
+            self._stream = self._add_stream(info)
+            self._audio = AudioTrack(info.audio_from, self._container) if info.audio_from else None
+        except (av.error.FFmpegError, OSError) as error:
+            self._part.unlink(missing_ok=True)
+            raise OutputError(f"{path} can't be written: {error}") from error
+
+    def _add_stream(self, info: SourceInfo) -> Any:
+        width, height = info.size_wh
+        stream: Any = self._container.add_stream("libx264", rate=info.rate, options={"preset": "veryfast", "crf": "20"})
+        stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
+        stream.time_base = stream.codec_context.time_base = info.time_base
+        context = stream.codec_context
+        context.colorspace = context.color_primaries = context.color_trc = BT709
+        context.color_range = 1
+        return stream
+
+    def write(self, frame: TimedFrame) -> None:
+        """Encode one frame at its own time, stretched if of another size.  Raises OutputError, say on a full disk."""
+        picture = self._av.VideoFrame.from_ndarray(_make_even(frame.image_bgr), format="bgr24")
+        picture = picture.reformat(self._stream.width, self._stream.height, "yuv420p", dst_colorspace=BT709)
+        picture.pts, picture.time_base = frame.pts, self._info.time_base
+        self._end_s = frame.time_s
+        self._encode(picture)
+        self._add_sound(frame.time_s)
+
+    def _encode(self, picture: Any) -> None:
+        with self._naming_the_file():
+            self._container.mux(self._stream.encode(picture))
+
+    def _add_sound(self, until_s: float) -> None:
+        for packet in self._audio.read_until(until_s) if self._audio else ():
+            with self._naming_the_file():
+                self._container.mux(packet)
+
+    @contextmanager
+    def _naming_the_file(self) -> Iterator[None]:
+        try:
+            yield
+        except (self._av.error.FFmpegError, OSError) as error:
+            raise OutputError(f"{self._path} can't be written further: {error}") from error
+
+    def close(self) -> None:
+        """Finish the file, make it a plain MP4 and give it its name: what was annotated so far is kept and plays.
+
+        Without a single frame there is no file.  Raises OutputError; on a full disk the fragments keep their name.
+        """
+        try:
+            if self._end_s is not None:
+                self._encode(None)
+                self._add_sound(self._end_s + float(1 / self._info.rate))
+        finally:
+            self._finish()
+
+    def _finish(self) -> None:
+        with self._naming_the_file():
+            if self._audio:
+                self._audio.close()
+            self._container.close()
+        if self._end_s is None:
+            self._part.unlink(missing_ok=True)
+            return
+        try:
+            with write_then_rename(self._path) as temporary:
+                join_fragments(self._part, temporary)
+        except (self._av.error.FFmpegError, OSError) as error:
+            raise OutputError(f"{self._path} can't be made ({error}); {self._part} plays as it is") from error
+        self._part.unlink(missing_ok=True)
+
+
+def join_fragments(path: Path, to: Path) -> None:
+    """Copy the packets of a fragmented MP4 into a plain one whose index comes first, as browsers seek in it best."""
+    import av
+
+    with av.open(str(path)) as source, av.open(str(to), "w", format="mp4", options={"movflags": "+faststart"}) as plain:
+        streams: dict[int, Any] = {}
+        for stream in source.streams:
+            streams[stream.index] = plain.add_stream_from_template(stream)  # pyright: ignore[reportArgumentType]
+        for packet in source.demux():
+            if packet.dts is not None:
+                packet.stream = streams[packet.stream.index]
+                plain.mux(packet)
+
+
+def check_video_output(path: Path, *, force: bool = False) -> None:
+    """Refuse a path that is no MP4 or is taken.  Raises OutputError."""
+    if path.suffix.lower() != ".mp4":
+        raise OutputError(f"{path} should end in .mp4: that is what browsers and phones play")
+    check_output(path, force=force)
+    if (part := name_part(path)).exists() and not force:
+        raise OutputError(f"{part} is what an interrupted recording left; move it away, or --force to replace it")
+
+
+def _make_even(image: Frame) -> Frame:
+    """Repeat the last row or column where a side is odd: 4:2:0 needs even sides."""
+    height, width = image.shape[:2]
+    if height % 2 or width % 2:
+        image = np.asarray(cv2.copyMakeBorder(image, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE), np.uint8)
+    return image
