@@ -101,10 +101,12 @@ def _watch(args: argparse.Namespace) -> None:
     from .recorded import LOOKS_PER_S, annotate
     from .sinks import Sink, WindowSink
     from .sources import VideoSource
+    from .timeline import TimelineFile
     from .video_sink import VideoSink
 
     roi = _read_roi(args)
     _check_outputs(args)
+    timeline = TimelineFile(args.timeline) if args.timeline else None
     is_camera = hasattr(args, "camera")
     classifier = PoseClassifier(args.model, args.device)
     with _open_source(args) as source:
@@ -127,9 +129,9 @@ def _watch(args: argparse.Namespace) -> None:
 
             if hasattr(args, "video"):
                 again = partial(VideoSource, args.video, LOOKS_PER_S)
-                watched = annotate(source, again, classifier, sinks, style, show, view)
+                watched = annotate(source, again, classifier, sinks, style, show, view, timeline)
             else:
-                watched = watch(source, classifier, sinks, style, show, view)
+                watched = watch(source, classifier, sinks, style, show, view, timeline)
     _report(args, watched)
 
 
@@ -163,7 +165,7 @@ def _choose_view(args: argparse.Namespace, roi: Roi | None, size_wh: tuple[int, 
 
 def _check_outputs(args: argparse.Namespace) -> None:
     """Refuse what can't be written before any work is done."""
-    from .files import check_output
+    from .files import check_growing_output
     from .timeline import check_format
     from .video_sink import check_video_output
 
@@ -173,7 +175,7 @@ def _check_outputs(args: argparse.Namespace) -> None:
             raise OptionError(f"--save {args.save} is the video itself; give another name")
     if args.timeline:
         check_format(args.timeline)
-        check_output(args.timeline, force=args.force)
+        check_growing_output(args.timeline, force=args.force)
 
 
 def _wants_window(args: argparse.Namespace, is_camera: bool) -> bool:
@@ -217,10 +219,7 @@ def _report(args: argparse.Namespace, watched: Watched) -> None:
     from .classifier import NO_POSE
     from .pose_names import display_name
     from .progress import format_duration
-    from .timeline import write_timeline
 
-    if args.timeline:
-        write_timeline(args.timeline, watched.segments)
     poses = [segment for segment in watched.segments if segment.pose != NO_POSE]
     print("  from    to      pose             held   confidence" if poses else "no pose was seen")
     for segment in poses:

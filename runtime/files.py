@@ -24,6 +24,18 @@ def check_output(path: Path, *, force: bool = False) -> None:
         raise OutputError(f"the folder {path.parent} can't be written to; choose another place")
 
 
+def name_part(path: Path) -> Path:
+    """Where an output is kept while it grows; what a power cut leaves there can be read."""
+    return path.with_name(f"{path.stem}.part{path.suffix}")
+
+
+def check_growing_output(path: Path, *, force: bool = False) -> None:
+    """Refuse early an output that exists, or what an interrupted run left of one.  Raises OutputError."""
+    check_output(path, force=force)
+    if (part := name_part(path)).exists() and not force:
+        raise OutputError(f"{part} is what an interrupted run left; move it away, or --force to replace it")
+
+
 @contextmanager
 def write_then_rename(path: Path) -> Iterator[Path]:
     """Yield a temporary name beside `path`; it takes the real name when the block ends without an error.

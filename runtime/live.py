@@ -13,6 +13,7 @@ from .overlay import OverlayStyle, draw_overlay
 from .session import Hold, Segment
 from .sinks import Sink, StopWatching
 from .sources import Source, TimedFrame
+from .timeline import TimelineFile
 from .tracking import BackgroundTracker, PoseTracker
 from .views import View
 
@@ -51,6 +52,7 @@ def watch(
     style: OverlayStyle | None = None,
     on_frame: Callable[[TimedFrame, Hold], None] | None = None,
     view: View | None = None,
+    timeline: TimelineFile | None = None,
 ) -> Watched:
     """Classify, annotate, hand it to the sinks; sinks are closed however it ends.
 
@@ -58,13 +60,15 @@ def watch(
 
     Ends with the source, with `q` in a window, or with Ctrl-C.  A source that breaks in the middle, or a full
     disk, ends it too: what was seen until then is kept and the reason is in `trouble`.  view: which part of each
-    frame is classified, the whole of it if None.
+    frame is classified, the whole of it if None.  timeline: is kept while it grows, and finished.
     """
     sinks, meter = list(sinks), RateMeter()
     tracker = PoseTracker(classifier, view)
     frames, trouble, started_s = 0, None, time.monotonic()
     try:
         with ExitStack() as closing:
+            if timeline:
+                closing.callback(lambda: timeline.finish(tracker.segments()))
             for sink in sinks:
                 closing.callback(sink.close)
             update = tracker.update
@@ -80,6 +84,8 @@ def watch(
                     for sink in sinks:
                         sink.write(TimedFrame(scene, frame.time_s, frame.pts))
                 frames += 1
+                if timeline:
+                    timeline.keep(tracker.segments)
                 if on_frame:
                     on_frame(frame, tracked.hold)
     except (StopWatching, KeyboardInterrupt):

@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
+from functools import partial
 
 from .classifier import NO_POSE, PoseClassifier
 from .errors import OutputError, SourceError
@@ -16,6 +17,7 @@ from .regions import Region
 from .session import Hold, Segment
 from .sinks import Sink, StopWatching
 from .sources import Source, TimedFrame
+from .timeline import TimelineFile
 from .tracking import Tracked
 from .views import View, WholeView
 
@@ -69,16 +71,19 @@ def annotate(
     style: OverlayStyle | None = None,
     on_frame: Callable[[TimedFrame, Hold], None] | None = None,
     view: View | None = None,
+    timeline: TimelineFile | None = None,
 ) -> Watched:
     """Look at a recording, draw what is held on every frame, hand it to the sinks; they are closed however it ends.
 
     source: is drawn; open_again: opens the same recording once more, to look ahead in.  Without sinks nothing is drawn,
-    and `source` is left alone.  Ends as `watch` does.
+    and `source` is left alone.  Ends as `watch` does.  timeline: is kept while it grows, and finished.
     """
     sinks, foresight = list(sinks), Foresight(classifier, view)
     frames, end_s, trouble, started_s = 0, 0.0, None, time.monotonic()
     try:
         with ExitStack() as closing:
+            if timeline:
+                closing.callback(lambda: timeline.finish(foresight.segments(end_s)))
             for sink in sinks:
                 closing.callback(sink.close)
             looks = _pick_looks(closing.enter_context(open_again()).frames())
@@ -93,6 +98,8 @@ def annotate(
                 for sink in sinks:
                     sink.write(TimedFrame(scene, frame.time_s, frame.pts))
                 frames, end_s = frames + 1, frame.time_s
+                if timeline:
+                    timeline.keep(partial(foresight.segments, end_s))
                 if on_frame:
                     on_frame(frame, tracked.hold)
     except (StopWatching, KeyboardInterrupt):

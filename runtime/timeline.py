@@ -5,14 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import json
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from .classifier import NO_POSE
 from .errors import OutputError
-from .files import write_text
+from .files import name_part, write_text
 from .pose_names import display_name
 from .session import Segment
 
+EVERY_S = 5.0
+"""What a power cut may cost of a timeline, in seconds."""
 FORMATS = (".csv", ".json", ".vtt")
 
 
@@ -26,6 +30,26 @@ def write_timeline(path: Path, segments: tuple[Segment, ...]) -> None:
     """Write the segments; `none` is in CSV and JSON, WebVTT (chapters in a player) names the poses only."""
     writers = {".csv": format_csv, ".json": format_json, ".vtt": format_vtt}
     write_text(path, writers[path.suffix.lower()](segments))
+
+
+class TimelineFile:
+    """A timeline while it grows: written every few seconds under a name of its own, or a power cut would cost it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._part, self._due_s = path, name_part(path), time.monotonic() + EVERY_S
+
+    def keep(self, segments: Callable[[], tuple[Segment, ...]]) -> None:
+        """Write what is known by now, if it is time; it then takes a hundredth of the time at most."""
+        started_s = time.monotonic()
+        if started_s >= self._due_s:
+            write_timeline(self._part, segments())
+            now_s = time.monotonic()
+            self._due_s = now_s + max(EVERY_S, 100 * (now_s - started_s))
+
+    def finish(self, segments: tuple[Segment, ...]) -> None:
+        """Write all of it under its own name."""
+        write_timeline(self._path, segments)
+        self._part.unlink(missing_ok=True)
 
 
 def format_csv(segments: tuple[Segment, ...]) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 
 from .audio import AudioTrack
 from .errors import OutputError
-from .files import check_output, write_then_rename
+from .files import check_growing_output, name_part, write_then_rename
 from .opencv import cv2
 from .preprocess import Frame
 from .sources import SourceInfo, TimedFrame
@@ -23,11 +23,6 @@ BT709 = 1
 """Number of BT.709 in H.273's tables of primaries, transfer and matrix; the range's 1 is `limited`."""
 FRAGMENT_US = 1_000_000
 """A fragment a second: what a power cut costs."""
-
-
-def name_part(path: Path) -> Path:
-    """Where a video is written to until it is closed; what a power cut leaves there, plays."""
-    return path.with_name(f"{path.stem}.part{path.suffix}")
 
 
 class VideoSink:
@@ -132,9 +127,7 @@ def check_video_output(path: Path, *, force: bool = False) -> None:
     """Refuse a path that is no MP4 or is taken.  Raises OutputError."""
     if path.suffix.lower() != ".mp4":
         raise OutputError(f"{path} should end in .mp4: that is what browsers and phones play")
-    check_output(path, force=force)
-    if (part := name_part(path)).exists() and not force:
-        raise OutputError(f"{part} is what an interrupted recording left; move it away, or --force to replace it")
+    check_growing_output(path, force=force)
 
 
 def _make_even(image: Frame) -> Frame:

@@ -262,7 +262,7 @@ def test_stopping_the_program_keeps_a_playable_video(model_path: Path, tmp_path:
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
     deadline_s = time.monotonic() + 60
-    while not any(p.stat().st_size for p in tmp_path.glob(".demo*")) and time.monotonic() < deadline_s:
+    while not any(p.stat().st_size for p in tmp_path.glob("demo.part.mp4")) and time.monotonic() < deadline_s:
         time.sleep(0.05)
     process.send_signal(getattr(signal, name))
     out, err = process.communicate(timeout=60)
@@ -271,6 +271,28 @@ def test_stopping_the_program_keeps_a_playable_video(model_path: Path, tmp_path:
     with VideoSource(saved) as video:
         assert 5 <= len(list(video.frames())) < 900
     assert sorted(p.name for p in tmp_path.iterdir()) == ["demo.json", "demo.mp4"]
+
+
+def test_kill_9_leaves_a_playable_video_and_a_timeline(model_path: Path, tmp_path: Path) -> None:
+    saved, timeline = tmp_path / "demo.mp4", tmp_path / "demo.csv"
+    arguments = ["--demo", "--model", str(model_path), "--save", str(saved), "--timeline", str(timeline)]
+    code = (
+        "import sys\nfrom yoga_live.runtime import timeline\nfrom yoga_live.runtime.command import main\n"
+        "timeline.EVERY_S = 0.1\nmain(sys.argv[1:])"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    parts = tmp_path / "demo.part.mp4", tmp_path / "demo.part.csv"
+    deadline_s = time.monotonic() + 60
+    while not all(p.exists() and p.stat().st_size > 50 for p in parts) and time.monotonic() < deadline_s:
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    with VideoSource(parts[0]) as video:
+        assert len(list(video.frames())) >= 5
+    assert parts[1].read_text().startswith("start_s,end_s,pose,confidence\n0.000,")
+    assert not saved.exists() and not timeline.exists()
 
 
 def test_help_answers_at_once_and_loads_nothing_heavy() -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from yoga_live.runtime import timeline as timeline_module
 from yoga_live.runtime.errors import OutputError
 from yoga_live.runtime.session import Segment
-from yoga_live.runtime.timeline import check_format, format_vtt, write_timeline
+from yoga_live.runtime.timeline import TimelineFile, check_format, format_csv, format_vtt, write_timeline
 
 SEGMENTS = (
     Segment(0.0, 1.25, "none", 0.9),
@@ -77,3 +78,25 @@ def test_nothing_seen_still_gives_a_valid_file(tmp_path: Path) -> None:
 def test_unknown_suffix_is_refused_with_the_choices(name: str) -> None:
     with pytest.raises(OutputError, match=r"\.csv, \.json, \.vtt"):
         check_format(Path(name))
+
+
+def test_a_growing_timeline_is_kept_and_takes_its_name_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timeline_module, "EVERY_S", 0.0)
+    growing = TimelineFile(tmp_path / "class.csv")
+    segments = (Segment(0, 4, "tree", 0.9),)
+    growing.keep(lambda: segments)
+    part = tmp_path / "class.part.csv"
+    assert part.read_text() == format_csv(segments)
+    growing.finish((*segments, Segment(4, 6, "none", 0.8)))
+    assert [path.name for path in tmp_path.iterdir()] == ["class.csv"]
+    assert "none" in (tmp_path / "class.csv").read_text()
+
+
+def test_a_growing_timeline_is_not_written_all_the_time(tmp_path: Path) -> None:
+    asked: list[int] = []
+    growing = TimelineFile(tmp_path / "class.json")
+    for _ in range(100):
+        growing.keep(lambda: asked.append(1) or ())
+    assert asked == [] and list(tmp_path.iterdir()) == []

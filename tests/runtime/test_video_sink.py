@@ -325,7 +325,7 @@ def test_an_unfinished_file_plays_up_to_its_last_second(write_clip: WriteClip, t
 
 def test_what_an_interrupted_recording_left_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "a.part.mp4").write_bytes(b"an hour of class")
-    with pytest.raises(OutputError, match=r"a\.part\.mp4 is what an interrupted recording left"):
+    with pytest.raises(OutputError, match=r"a\.part\.mp4 is what an interrupted run left"):
         VideoSink(tmp_path / "a.mp4", demo_info())
     assert (tmp_path / "a.part.mp4").read_bytes() == b"an hour of class"
     save_over = VideoSink(tmp_path / "a.mp4", demo_info(), force=True)
