@@ -2,9 +2,9 @@
 
 FOLDER holds videos and `truth.csv` (video,start_s,end_s,pose; `none` = no pose, `transition` = not scored).  Every half
 second of a labelled stretch is one question.  `shown` is what the overlay said at that moment (causal, so late by the
-smoother's own delay); `timeline` is what the finished timeline says of it; `frames` is the share of single frames that
-are named rightly before any smoothing.  A wrong switch is a change of the shown answer, within a labelled stretch, to
-something else than the truth.
+smoother's own delay); `timeline` is what the timeline of a recording says of it; `frames` is the share of single
+frames that are named rightly before any smoothing.  A wrong switch is a change of the shown answer, within a labelled
+stretch, to something else than the truth.
 
     python benchmarks/clips.py FOLDER --distort all --clutter EVERYDAY_PHOTOS --unseen-by RUN
 
@@ -32,6 +32,7 @@ from distortions import DISTORTIONS, DistortedSource
 
 from yoga_live.calibration.runs import load_run
 from yoga_live.runtime.classifier import Floats, PoseClassifier, choose_answer
+from yoga_live.runtime.hindsight import Hindsight
 from yoga_live.runtime.live import watch
 from yoga_live.runtime.regions import Region
 from yoga_live.runtime.session import Hold, Segment
@@ -88,10 +89,12 @@ class NotingClassifier(PoseClassifier):
     """A classifier that keeps its last answer, before any smoothing."""
 
     answer = ""
+    last: Floats
 
     def probabilities(self, frame_bgr: npt.NDArray[np.generic], region: Region | None = None) -> Floats:
         """Classify and note."""
         probabilities = super().probabilities(frame_bgr, region)
+        self.last = probabilities
         self.answer = choose_answer(probabilities, self.labels, self.info.threshold)[0]
         return probabilities
 
@@ -128,16 +131,18 @@ def score_clip(source: Source, stretches: list[Stretch], classifier: NotingClass
     """Watch one clip and compare."""
     shown: list[tuple[float, str]] = []
     single: list[tuple[float, str]] = []
+    hindsight = Hindsight(classifier.labels, classifier.info.threshold)
 
     def note(frame: TimedFrame, hold: Hold) -> None:
         shown.append((frame.time_s, hold.pose))
         single.append((frame.time_s, classifier.answer))
+        hindsight.update(frame.time_s, classifier.last)
 
     with source:
         watched = watch(source, classifier, [], on_frame=note, view=view)
     if watched.trouble:
         raise watched.trouble
-    score = Score()
+    score, segments = Score(), hindsight.segments()
     for stretch in stretches:
         score.labelled_s += stretch.end_s - stretch.start_s
         inside = [pose for time_s, pose in shown if stretch.start_s <= time_s <= stretch.end_s]
@@ -150,7 +155,7 @@ def score_clip(source: Source, stretches: list[Stretch], classifier: NotingClass
             answer = max((item for item in shown if item[0] <= time_s), default=(0.0, "none"))[1]
             score.questions += 1
             score.shown_right += answer == stretch.pose
-            score.timeline_right += pose_at(watched.segments, time_s) == stretch.pose
+            score.timeline_right += pose_at(segments, time_s) == stretch.pose
             if answer != stretch.pose:
                 score.wrong[(stretch.pose, answer)] += 1
     return score
