@@ -21,6 +21,7 @@ EXAMPLES = """examples:
   yoga-live --demo --save demo.mp4                     see it work: no camera, display or network needed
   yoga-live --camera 0                                 a window with the overlay; q quits, f is full screen
   yoga-live --video class.mp4 --save annotated.mp4 --timeline class.csv
+  yoga-live --video class.mp4 --summary class.png      the class at a glance: what was held when, how often, how long
   yoga-live --video class.mp4 --timeline class.vtt     chapters for a video player (also .csv, .json)
   yoga-live --camera 0 --model my-poses.onnx           your own poses
 
@@ -74,6 +75,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         "--save", type=Path, metavar="FILE.mp4", help="write the annotated video, with the source's sound"
     )
     parser.add_argument("--timeline", type=Path, metavar="FILE", help="write who held what when: .csv, .json or .vtt")
+    parser.add_argument("--summary", type=Path, metavar="FILE.png", help="draw the class at a glance when it ends")
     parser.add_argument("--force", action="store_true", help="replace outputs that exist")
     parser.add_argument(
         "--window",
@@ -132,7 +134,7 @@ def _watch(args: argparse.Namespace) -> None:
                 watched = annotate(source, again, classifier, sinks, style, show, view, timeline)
             else:
                 watched = watch(source, classifier, sinks, style, show, view, timeline)
-    _report(args, watched)
+    _report(args, watched, info.name)
 
 
 def _read_size(text: str) -> tuple[int, int]:
@@ -166,6 +168,7 @@ def _choose_view(args: argparse.Namespace, roi: Roi | None, size_wh: tuple[int, 
 def _check_outputs(args: argparse.Namespace) -> None:
     """Refuse what can't be written before any work is done."""
     from .files import check_growing_output
+    from .summary import check_summary_output
     from .timeline import check_format
     from .video_sink import check_video_output
 
@@ -173,6 +176,8 @@ def _check_outputs(args: argparse.Namespace) -> None:
         check_video_output(args.save, force=args.force)
         if hasattr(args, "video") and args.video.exists() and args.save.exists() and args.save.samefile(args.video):
             raise OptionError(f"--save {args.save} is the video itself; give another name")
+    if args.summary:
+        check_summary_output(args.summary, force=args.force)
     if args.timeline:
         check_format(args.timeline)
         check_growing_output(args.timeline, force=args.force)
@@ -182,7 +187,7 @@ def _wants_window(args: argparse.Namespace, is_camera: bool) -> bool:
     """Decide on the window; where none was asked for and a file is written, a missing display is no error."""
     from .sinks import check_display
 
-    writes = bool(args.save or args.timeline)
+    writes = bool(args.save or args.timeline or args.summary)
     if args.window is False or (args.window is None and writes and not is_camera):
         return False
     try:
@@ -214,11 +219,12 @@ def _describe_source(source: Source, device: str) -> str:
     return f"yoga-live: {source.info.name}, {width} x {height} at {float(source.info.rate):.4g} FPS, engine on {device}"
 
 
-def _report(args: argparse.Namespace, watched: Watched) -> None:
-    """Write the timeline, then say what was seen when and where everything lies."""
+def _report(args: argparse.Namespace, watched: Watched, name: str) -> None:
+    """Say what was seen when, draw the summary, say where everything lies."""
     from .classifier import NO_POSE
     from .pose_names import display_name
     from .progress import format_duration
+    from .summary import add_up, write_summary
 
     poses = [segment for segment in watched.segments if segment.pose != NO_POSE]
     print("  from    to      pose             held   confidence" if poses else "no pose was seen")
@@ -227,9 +233,14 @@ def _report(args: argparse.Namespace, watched: Watched) -> None:
             f"  {format_duration(segment.start_s):7} {format_duration(segment.end_s):7} "
             f"{display_name(segment.pose):16} {segment.duration_s:4.1f} s  {segment.confidence:.0%}"
         )
+    for total in add_up(watched.segments):
+        times = "once" if total.holds == 1 else f"{total.holds} times"
+        print(f"{display_name(total.pose)}: {times}, {total.total_s:.1f} s, at best {total.best_s:.1f} s")
+    if args.summary:
+        write_summary(args.summary, watched.segments, name)
     rate = watched.frames / max(watched.wall_s, 1e-9)
     print(f"{watched.frames} frames in {watched.wall_s:.1f} s ({rate:.0f} a second)")
-    for path in (args.save if watched.frames else None, args.timeline):
+    for path in (args.save if watched.frames else None, args.timeline, args.summary):
         if path and path.exists():
             print(f"written: {path}")
     if watched.trouble:

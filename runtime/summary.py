@@ -1,0 +1,127 @@
+"""A class at a glance: a coloured strip with minutes, and what was held how often, how long, how long at best."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from .classifier import NO_POSE
+from .errors import OutputError
+from .files import check_output, write_then_rename
+from .overlay import FONT
+from .pose_names import display_name
+from .progress import format_duration
+from .session import Segment
+
+WIDTH, MARGIN, STRIP, ROW = 1600, 60, 120, 56
+INK, QUIET, PAPER, RESTING = "#22272e", "#6a737d", "#ffffff", "#e3e6ea"
+PALETTE = (
+    "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#b5a300", "#7b5ea7", "#4d4d4d", "#8c510a",
+    "#1b7837", "#c51b7d",
+)  # fmt: skip
+"""Okabe and Ito's colours, which colour-blind people tell apart, and more of that kind."""
+TICKS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
+
+
+@dataclass(frozen=True)
+class PoseTotal:
+    """How often a pose was held, for how many seconds altogether and at best."""
+
+    pose: str
+    holds: int
+    total_s: float
+    best_s: float
+
+
+def add_up(segments: tuple[Segment, ...]) -> tuple[PoseTotal, ...]:
+    """Totals of the poses, the longest first."""
+    held: dict[str, list[float]] = {}
+    for segment in segments:
+        if segment.pose != NO_POSE:
+            held.setdefault(segment.pose, []).append(segment.duration_s)
+    totals = [PoseTotal(pose, len(times_s), sum(times_s), max(times_s)) for pose, times_s in held.items()]
+    return tuple(sorted(totals, key=lambda total: -total.total_s))
+
+
+def check_summary_output(path: Path, *, force: bool = False) -> None:
+    """Refuse a path that is no PNG or is taken.  Raises OutputError."""
+    if path.suffix.lower() != ".png":
+        raise OutputError(f"{path} should end in .png: the summary is a picture")
+    check_output(path, force=force)
+
+
+def write_summary(path: Path, segments: tuple[Segment, ...], title: str) -> None:
+    """Draw the summary and write it as a PNG in one step."""
+    picture = draw_summary(segments, title)
+    with write_then_rename(path) as temporary:
+        picture.save(temporary, format="PNG")
+
+
+def draw_summary(segments: tuple[Segment, ...], title: str) -> Image.Image:
+    """Draw a class: title, strip, minutes, a row for each pose.  Returns an RGB picture."""
+    totals = add_up(segments)
+    colours = {total.pose: PALETTE[number % len(PALETTE)] for number, total in enumerate(totals)}
+    top = 130
+    picture = Image.new("RGB", (WIDTH, top + STRIP + 80 + ROW * max(len(totals), 1) + MARGIN), PAPER)
+    pen = ImageDraw.Draw(picture)
+    start_s, end_s = (segments[0].start_s, segments[-1].end_s) if segments else (0.0, 0.0)
+    _write(pen, (MARGIN, 38), _shorten(title, 40, WIDTH * 0.6), 40)
+    held_s = sum(total.total_s for total in totals)
+    words = f"{format_duration(end_s - start_s)}, in poses {format_duration(held_s)}"
+    _write(pen, (WIDTH - MARGIN, 46), words, 30, QUIET, anchor="ra")
+    _draw_strip(pen, segments, colours, top)
+    for number, total in enumerate(totals):
+        _draw_row(pen, total, colours[total.pose], totals[0].total_s, top + STRIP + 80 + number * ROW)
+    if not totals:
+        _write(pen, (MARGIN, top + STRIP + 80), "no pose was held", 28, QUIET)
+    return picture
+
+
+def _draw_strip(pen: ImageDraw.ImageDraw, segments: tuple[Segment, ...], colours: dict[str, str], top: int) -> None:
+    """The class from left to right, ticks in whole seconds or minutes under it."""
+    start_s, end_s = (segments[0].start_s, segments[-1].end_s) if segments else (0.0, 1.0)
+    scale = (WIDTH - 2 * MARGIN) / max(end_s - start_s, 1e-6)
+    pen.rectangle((MARGIN, top, WIDTH - MARGIN, top + STRIP), fill=RESTING)
+    for segment in segments:
+        if segment.pose in colours:
+            left = MARGIN + (segment.start_s - start_s) * scale
+            right = max(left + 1, MARGIN + (segment.end_s - start_s) * scale)  # a short hold is seen in a long class
+            pen.rectangle((left, top, right, top + STRIP), fill=colours[segment.pose])
+    step_s = next((tick for tick in TICKS_S if tick * scale >= 110), TICKS_S[-1])
+    for number in range(int((end_s - start_s) / step_s + 1e-6) + 1):
+        x = MARGIN + number * step_s * scale
+        pen.line((x, top + STRIP, x, top + STRIP + 10), fill=QUIET, width=2)
+        _write(pen, (round(x), top + STRIP + 16), format_duration(start_s + number * step_s), 22, QUIET, anchor="ma")
+
+
+def _draw_row(pen: ImageDraw.ImageDraw, total: PoseTotal, colour: str, longest_s: float, y: int) -> None:
+    """Colour, name, a bar of the total, and the numbers."""
+    pen.rounded_rectangle((MARGIN, y + 4, MARGIN + 32, y + 36), 6, fill=colour)
+    _write(pen, (MARGIN + 52, y), _shorten(display_name(total.pose), 30, 330), 30)
+    left, room = 470, 560
+    share = total.total_s / max(longest_s, 1e-6)
+    pen.rounded_rectangle((left, y + 10, left + max(6, room * share), y + 30), 5, fill=colour)
+    times = "once" if total.holds == 1 else f"{total.holds} times"
+    words = f"{format_duration(total.total_s)}   {times}, at best {format_duration(total.best_s)}"
+    _write(pen, (WIDTH - MARGIN, y + 2), words, 27, QUIET, anchor="ra")
+
+
+def _write(
+    pen: ImageDraw.ImageDraw, at: tuple[int, int], text: str, size: int, colour: str = INK, anchor: str = "la"
+) -> None:
+    pen.text(at, text, fill=colour, font=_font(size), anchor=anchor)
+
+
+def _shorten(text: str, size: int, room: float) -> str:
+    """The text, or as much of its beginning as fits."""
+    if _font(size).getlength(text) <= room:
+        return text
+    while text and _font(size).getlength(text + "…") > room:
+        text = text[:-1]
+    return text + "…"
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(str(FONT), size)

@@ -1,0 +1,69 @@
+"""The class at a glance: sums are right, colours stand where the time was spent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageColor
+
+from yoga_live.runtime.errors import OutputError
+from yoga_live.runtime.session import Segment
+from yoga_live.runtime.summary import (
+    MARGIN,
+    PALETTE,
+    RESTING,
+    WIDTH,
+    PoseTotal,
+    add_up,
+    check_summary_output,
+    draw_summary,
+    write_summary,
+)
+
+CLASS = (
+    Segment(0, 100, "none", 0.9),
+    Segment(100, 160, "tree", 0.9),
+    Segment(160, 200, "none", 0.9),
+    Segment(200, 290, "tree", 0.8),
+    Segment(290, 400, "warrior_2", 0.9),
+)
+
+
+def test_totals_are_counts_sums_and_best_holds_longest_first() -> None:
+    assert add_up(CLASS) == (PoseTotal("tree", 2, 150, 90), PoseTotal("warrior_2", 1, 110, 110))
+    assert add_up(()) == add_up((Segment(0, 9, "none", 1.0),)) == ()
+
+
+@pytest.mark.parametrize(
+    ("time_s", "colour"),
+    [(50, RESTING), (130, PALETTE[0]), (180, RESTING), (250, PALETTE[0]), (350, PALETTE[1])],
+)
+def test_the_strip_has_each_moment_in_its_pose_s_colour(time_s: float, colour: str) -> None:
+    picture = draw_summary(CLASS, "class.mp4")
+    x = MARGIN + time_s / 400 * (WIDTH - 2 * MARGIN)
+    assert picture.getpixel((round(x), 180)) == ImageColor.getrgb(colour)
+
+
+def test_a_short_hold_is_seen_in_a_long_class() -> None:
+    segments = (Segment(0, 3600, "none", 1), Segment(3600, 3601, "tree", 1), Segment(3601, 7200, "none", 1))
+    strip = np.asarray(draw_summary(segments, "class"))[180]
+    assert (strip == ImageColor.getrgb(PALETTE[0])).all(axis=1).any()
+
+
+@pytest.mark.parametrize("segments", [(), (Segment(0, 0, "none", 1),), (Segment(5, 5, "tree", 1),), CLASS])
+def test_any_class_can_be_drawn_with_any_title(segments: tuple[Segment, ...], tmp_path: Path) -> None:
+    write_summary(tmp_path / "a.png", segments, "Śvānāsana am Morgen, eine sehr lange Stunde im Park " * 3)
+    with Image.open(tmp_path / "a.png") as picture:
+        assert picture.size[0] == WIDTH
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_other_suffixes_and_taken_names_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"should end in \.png"):
+        check_summary_output(tmp_path / "a.jpg")
+    (tmp_path / "a.png").write_bytes(b"mine")
+    with pytest.raises(OutputError, match="exists already"):
+        check_summary_output(tmp_path / "a.png")
+    check_summary_output(tmp_path / "a.png", force=True)
