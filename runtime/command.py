@@ -76,6 +76,12 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--timeline", type=Path, metavar="FILE", help="write who held what when: .csv, .json or .vtt")
     parser.add_argument("--summary", type=Path, metavar="FILE.png", help="draw the class at a glance when it ends")
+    parser.add_argument(
+        "--events", action="store_true", help="tell other programs what begins and ends: JSON lines on stdout"
+    )
+    parser.add_argument(
+        "--goal", action="append", default=[], metavar="POSE=SECONDS", help="count down, such as tree=30; repeatable"
+    )
     parser.add_argument("--force", action="store_true", help="replace outputs that exist")
     parser.add_argument(
         "--window",
@@ -97,6 +103,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _watch(args: argparse.Namespace) -> None:
     from .classifier import PoseClassifier
+    from .events import Events, parse_goals
     from .live import watch
     from .overlay import OverlayStyle
     from .progress import Progress
@@ -111,6 +118,8 @@ def _watch(args: argparse.Namespace) -> None:
     timeline = TimelineFile(args.timeline) if args.timeline else None
     is_camera = hasattr(args, "camera")
     classifier = PoseClassifier(args.model, args.device)
+    goals_s = parse_goals(args.goal, classifier.labels)
+    events = Events(partial(print, flush=True), goals_s) if args.events else None
     with _open_source(args) as source:
         info = source.info
         view = _choose_view(args, roi, info.size_wh)
@@ -120,7 +129,7 @@ def _watch(args: argparse.Namespace) -> None:
         if args.save:
             sinks.append(VideoSink(args.save, info, force=args.force))
         mirror = args.mirror if args.mirror is not None else is_camera and wants_window and not args.save
-        style = OverlayStyle(show_fps=wants_window or info.is_live, mirror=mirror)
+        style = OverlayStyle(show_fps=wants_window or info.is_live, mirror=mirror, goals_s=goals_s)
         with Progress("watching", info.duration_s, "video s" if info.duration_s else "s") as progress:
             seen_s = 0.0
 
@@ -128,12 +137,16 @@ def _watch(args: argparse.Namespace) -> None:
                 nonlocal seen_s
                 progress.advance(frame.time_s - seen_s, hold.pose)
                 seen_s = frame.time_s
+                if events:
+                    events.update(frame.time_s, hold)
 
             if hasattr(args, "video"):
                 again = partial(VideoSource, args.video, LOOKS_PER_S)
                 watched = annotate(source, again, classifier, sinks, style, show, view, timeline)
             else:
                 watched = watch(source, classifier, sinks, style, show, view, timeline)
+        if events:
+            events.close(seen_s)
     _report(args, watched, info.name)
 
 
@@ -187,7 +200,7 @@ def _wants_window(args: argparse.Namespace, is_camera: bool) -> bool:
     """Decide on the window; where none was asked for and a file is written, a missing display is no error."""
     from .sinks import check_display
 
-    writes = bool(args.save or args.timeline or args.summary)
+    writes = bool(args.save or args.timeline or args.summary or args.events)
     if args.window is False or (args.window is None and writes and not is_camera):
         return False
     try:
@@ -226,23 +239,24 @@ def _report(args: argparse.Namespace, watched: Watched, name: str) -> None:
     from .progress import format_duration
     from .summary import add_up, write_summary
 
+    say = partial(print, file=sys.stderr if args.events else sys.stdout)
     poses = [segment for segment in watched.segments if segment.pose != NO_POSE]
-    print("  from    to      pose             held   confidence" if poses else "no pose was seen")
+    say("  from    to      pose             held   confidence" if poses else "no pose was seen")
     for segment in poses:
-        print(
+        say(
             f"  {format_duration(segment.start_s):7} {format_duration(segment.end_s):7} "
             f"{display_name(segment.pose):16} {segment.duration_s:4.1f} s  {segment.confidence:.0%}"
         )
     for total in add_up(watched.segments):
         times = "once" if total.holds == 1 else f"{total.holds} times"
-        print(f"{display_name(total.pose)}: {times}, {total.total_s:.1f} s, at best {total.best_s:.1f} s")
+        say(f"{display_name(total.pose)}: {times}, {total.total_s:.1f} s, at best {total.best_s:.1f} s")
     if args.summary:
         write_summary(args.summary, watched.segments, name)
     rate = watched.frames / max(watched.wall_s, 1e-9)
-    print(f"{watched.frames} frames in {watched.wall_s:.1f} s ({rate:.0f} a second)")
+    say(f"{watched.frames} frames in {watched.wall_s:.1f} s ({rate:.0f} a second)")
     for path in (args.save if watched.frames else None, args.timeline, args.summary):
         if path and path.exists():
-            print(f"written: {path}")
+            say(f"written: {path}")
     if watched.trouble:
         raise watched.trouble
 

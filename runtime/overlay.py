@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -30,10 +32,14 @@ STRIP_LIGHT = 0.32  # what remains of the picture's light under the strip
 
 @dataclass(frozen=True)
 class OverlayStyle:
-    """show_fps: the loop's speed in the corner; mirror: flip the picture (a camera as a mirror), never the text."""
+    """show_fps: the loop's speed in the corner; mirror: flip the picture (a camera as a mirror), never the text.
+
+    goals_s: label -> seconds that it is to be held; the clock counts down to it.
+    """
 
     show_fps: bool = True
     mirror: bool = False
+    goals_s: Mapping[str, float] = field(default_factory=dict)
 
 
 def draw_overlay(
@@ -61,11 +67,18 @@ def draw_overlay(
     cv2.convertScaleAbs(area, area, STRIP_LIGHT, 0)
     _draw_names(scene, hold, top, margin, unit)
     if not hold.is_resting:
-        clock = format_duration(hold.hold_s)
-        _draw_text(scene, clock, (width - margin, top + round(unit * 0.02)), unit * 0.085, WHITE, right=True)
+        goal_s = style.goals_s.get(hold.pose)
+        _draw_text(
+            scene,
+            _read_clock(hold.hold_s, goal_s),
+            (width - margin, top + round(unit * 0.02)),
+            unit * 0.085,
+            WHITE,
+            right=True,
+        )
         percent = f"{hold.confidence:.0%}"
         _draw_text(scene, percent, (width - margin, top + round(unit * 0.125)), unit * 0.04, SOFT, right=True)
-        _draw_bar(scene, hold.confidence, unit)
+        _draw_bar(scene, hold.hold_s / goal_s if goal_s else hold.confidence, unit)
     if style.show_fps and fps is not None:
         _draw_text(scene, f"{fps:.0f} FPS", (width - margin, margin), unit * 0.036, WHITE, right=True, shade=True)
     return scene
@@ -112,11 +125,18 @@ def _draw_names(scene: Frame, hold: Hold, top: int, margin: int, unit: float) ->
         _draw_text(scene, subtitle, (margin, top + round(unit * 0.125)), unit * 0.04, SOFT)
 
 
-def _draw_bar(scene: Frame, confidence: float, unit: float) -> None:
-    """Confidence as a thin line along the lower edge."""
+def _read_clock(hold_s: float, goal_s: float | None) -> str:
+    """How long it has been held; with a goal how long it still is, then a tick and how long it has been."""
+    if goal_s is None:
+        return format_duration(hold_s)
+    return f"−{format_duration(math.ceil(goal_s - hold_s))}" if hold_s < goal_s else f"✓ {format_duration(hold_s)}"
+
+
+def _draw_bar(scene: Frame, share: float, unit: float) -> None:
+    """Confidence, or how much of a goal is reached, as a thin line along the lower edge."""
     height, width = scene.shape[:2]
     thickness = max(2, round(unit * 0.012))
-    scene[height - thickness :, : round(width * min(max(confidence, 0.0), 1.0))] = ACCENT
+    scene[height - thickness :, : round(width * min(max(share, 0.0), 1.0))] = ACCENT
 
 
 def _draw_text(

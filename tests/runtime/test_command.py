@@ -273,6 +273,27 @@ def test_stopping_the_program_keeps_a_playable_video(model_path: Path, tmp_path:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["demo.json", "demo.mp4"]
 
 
+def test_events_are_json_lines_and_nothing_else_on_stdout(live: Callable[..., Any], clip: Path) -> None:
+    code, out, err = live("--video", clip, "--events", "--goal", "tree=2")
+    assert code == 0 and "Tree" in err
+    events = [json.loads(line) for line in out.splitlines()]
+    assert [(event["event"], event["pose"]) for event in events] == [
+        ("begin", "tree"), ("goal", "tree"), ("end", "tree"), ("begin", "warrior_2"), ("end", "warrior_2"),
+    ]  # fmt: skip
+    assert events[1]["time_s"] == pytest.approx(events[0]["time_s"] + 2)
+
+
+def test_a_goal_for_an_unknown_pose_is_one_line(live: Callable[..., Any], clip: Path, tmp_path: Path) -> None:
+    assert_refused(live("--video", clip, "--save", tmp_path / "a.mp4", "--goal", "crow=9"), "--goal crow=9", "tree")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_summary_is_a_picture(live: Callable[..., Any], clip: Path, tmp_path: Path) -> None:
+    code, out, _ = live("--video", clip, "--summary", tmp_path / "class.png")
+    assert code == 0 and f"written: {tmp_path / 'class.png'}" in out and "Tree: once" in out
+    assert (tmp_path / "class.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_kill_9_leaves_a_playable_video_and_a_timeline(model_path: Path, tmp_path: Path) -> None:
     saved, timeline = tmp_path / "demo.mp4", tmp_path / "demo.csv"
     arguments = ["--demo", "--model", str(model_path), "--save", str(saved), "--timeline", str(timeline)]

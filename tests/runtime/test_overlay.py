@@ -57,6 +57,20 @@ def test_confidence_bar_is_as_long_as_the_confidence() -> None:
         assert (row.max(axis=1) > 100).sum() == pytest.approx(1000 * min(max(confidence, 0), 1), abs=1)
 
 
+def test_a_goal_is_counted_down_then_ticked_off() -> None:
+    style = OverlayStyle(goals_s={"tree": 30})
+    shown = {}
+    for hold_s in (10.0, 20.0, 31.0):
+        scene = draw_overlay(grey((1000, 360), 0), Hold("tree", 0.9, hold_s), style=style)
+        assert (scene[-1].max(axis=1) > 100).sum() == pytest.approx(1000 * min(hold_s / 30, 1), abs=1)
+        shown[hold_s] = scene[-60:-20, 700:]
+    assert not np.array_equal(shown[10.0], shown[20.0])
+    plain = draw_overlay(grey((1000, 360), 0), Hold("tree", 0.9, 20.0))
+    assert not np.array_equal(shown[20.0], plain[-60:-20, 700:])
+    other = draw_overlay(grey((1000, 360), 0), Hold("plank", 0.9, 20.0), style=style)
+    assert (other[-1].max(axis=1) > 100).sum() == 900
+
+
 def test_resting_shows_neither_clock_nor_bar() -> None:
     scene = draw_overlay(grey((640, 360), 0), REST)
     assert scene[:, 320:].max() == 0 and scene[-1].max() == 0 and scene.max() > 150

@@ -1,0 +1,68 @@
+"""What happens in a class as JSON lines, for other programs: poses that begin and end, goals that are reached."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+
+from .classifier import NO_POSE
+from .errors import OptionError
+from .session import Hold
+
+
+class Events:
+    """Tell what changes from hold to hold, one JSON object a line.
+
+    {"event": "begin", "time_s": 12.4, "pose": "tree", "confidence": 0.93}: time_s is where the evidence for it began;
+    {"event": "goal", "time_s": 42.4, "pose": "tree", "hold_s": 30.0}, once a hold; and
+    {"event": "end", "time_s": 61.0, "pose": "tree", "hold_s": 48.6}.  Resting (`none`) is not told.
+    """
+
+    def __init__(self, tell: Callable[[str], None], goals_s: Mapping[str, float] | None = None) -> None:
+        self._tell, self._goals_s = tell, dict(goals_s or {})
+        self._held: Hold | None = None
+        self._since_s = 0.0
+        self._reached = False
+
+    def update(self, time_s: float, hold: Hold) -> None:
+        """Take what is held at `time_s`, seconds, never going back."""
+        since_s = time_s - hold.hold_s
+        if self._held is None or hold.pose != self._held.pose:
+            self._end(since_s)
+            self._held, self._since_s, self._reached = hold, since_s, False
+            if not hold.is_resting:
+                self._say("begin", since_s, hold.pose, confidence=round(hold.confidence, 3))
+        goal_s = self._goals_s.get(hold.pose)
+        if goal_s is not None and not self._reached and hold.hold_s >= goal_s:
+            self._reached = True
+            self._say("goal", self._since_s + goal_s, hold.pose, hold_s=goal_s)
+
+    def close(self, time_s: float) -> None:
+        """End what is held when the class ends."""
+        self._end(time_s)
+        self._held = None
+
+    def _end(self, time_s: float) -> None:
+        if self._held is not None and self._held.pose != NO_POSE:
+            self._say("end", time_s, self._held.pose, hold_s=round(max(time_s - self._since_s, 0.0), 3))
+
+    def _say(self, event: str, time_s: float, pose: str, **more: float) -> None:
+        self._tell(json.dumps({"event": event, "time_s": round(time_s, 3), "pose": pose, **more}, ensure_ascii=False))
+
+
+def parse_goals(texts: list[str], labels: tuple[str, ...]) -> dict[str, float]:
+    """Read `tree=30`, several with commas.  Returns label -> seconds.  Raises OptionError."""
+    goals: dict[str, float] = {}
+    for text in filter(None, (part.strip() for whole in texts for part in whole.split(","))):
+        pose, equals, seconds = text.partition("=")
+        try:
+            goal_s = float(seconds)
+        except ValueError:
+            goal_s = 0.0
+        if not equals or not 0 < goal_s < 86_400:
+            raise OptionError(f"--goal {text} is no goal; give a pose and seconds, such as tree=30")
+        if pose not in labels or pose == NO_POSE:
+            poses = ", ".join(label for label in labels if label != NO_POSE)
+            raise OptionError(f"--goal {text}: this model knows no {pose!r}; it knows {poses}")
+        goals[pose] = goal_s
+    return goals

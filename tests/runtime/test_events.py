@@ -1,0 +1,69 @@
+"""JSON lines that say what begins, ends and is reached; goals that can't be are refused."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from yoga_live.runtime.errors import OptionError
+from yoga_live.runtime.events import Events, parse_goals
+from yoga_live.runtime.session import Hold
+
+LABELS = ("tree", "warrior_2", "none")
+
+
+def play(holds: list[tuple[float, str, float]], goals_s: dict[str, float] | None = None) -> list[dict[str, object]]:
+    lines: list[str] = []
+    events = Events(lines.append, goals_s)
+    for time_s, pose, hold_s in holds:
+        events.update(time_s, Hold(pose, 0.9, hold_s))
+    events.close(holds[-1][0])
+    assert all("\n" not in line for line in lines)
+    return [json.loads(line) for line in lines]
+
+
+def test_a_hold_begins_where_its_evidence_did_and_ends_where_the_next_begins() -> None:
+    told = play([(0, "none", 0), (5.5, "tree", 0.5), (30, "tree", 25), (31.2, "none", 1.2), (32, "none", 2)])
+    assert told == [
+        {"event": "begin", "time_s": 5, "pose": "tree", "confidence": 0.9},
+        {"event": "end", "time_s": 30, "pose": "tree", "hold_s": 25},
+    ]
+
+
+def test_what_is_held_when_the_class_ends_ends_too() -> None:
+    assert play([(1, "tree", 1), (9, "tree", 9)])[-1] == {"event": "end", "time_s": 9, "pose": "tree", "hold_s": 9}
+
+
+def test_a_goal_is_told_once_a_hold_at_its_own_moment() -> None:
+    holds = [(n / 2, "tree", n / 2) for n in range(80)]
+    again = [(45 + n / 2, "tree", n / 2) for n in range(80)]
+    told = play([*holds, (41, "none", 1), *again], {"tree": 30, "warrior_2": 5})
+    assert [(line["event"], line["time_s"]) for line in told] == [
+        ("begin", 0), ("goal", 30), ("end", 40), ("begin", 45), ("goal", 75), ("end", 84.5),
+    ]  # fmt: skip
+
+
+def test_a_pose_that_follows_a_pose_ends_the_first() -> None:
+    told = play([(1, "tree", 1), (8, "warrior_2", 0.4)])
+    assert [(line["event"], line["pose"]) for line in told] == [
+        ("begin", "tree"), ("end", "tree"), ("begin", "warrior_2"), ("end", "warrior_2"),
+    ]  # fmt: skip
+
+
+def test_goals_are_read_one_by_one_or_with_commas() -> None:
+    assert parse_goals(["tree=30,warrior_2=12.5"], LABELS) == {"tree": 30, "warrior_2": 12.5}
+    assert parse_goals(["tree=30", "tree=40"], LABELS) == {"tree": 40}
+    assert parse_goals([], LABELS) == {}
+
+
+@pytest.mark.parametrize("text", ["tree", "tree=", "tree=soon", "tree=0", "tree=-3", "tree=nan", "tree=inf"])
+def test_what_is_no_goal_is_refused(text: str) -> None:
+    with pytest.raises(OptionError, match="give a pose and seconds, such as tree=30"):
+        parse_goals([text], LABELS)
+
+
+@pytest.mark.parametrize("text", ["none=30", "crow=30", "=30"])
+def test_a_pose_that_the_model_does_not_know_is_refused_with_those_it_does(text: str) -> None:
+    with pytest.raises(OptionError, match="it knows tree, warrior_2"):
+        parse_goals([text], LABELS)
