@@ -17,6 +17,8 @@ def run_int8(args: argparse.Namespace) -> None:
     """Quantise with every method asked for, keep the nearest to FP32, calibrate it, and write it if it agrees."""
     from dataclasses import replace
 
+    import numpy as np
+
     from ..runtime.onnx_engine import OnnxEngine
     from .confidence import SplitLogits, calibrate, compute_logits, plot_reliability
     from .fidelity import choose_candidate, run_model, score_methods
@@ -32,9 +34,11 @@ def run_int8(args: argparse.Namespace) -> None:
     sample = draw_sample(run, args.per_class)
     counts = ", ".join(f"{label} {count}" for label, count in sample.counts.items())
     print(f"calibration sample: {len(sample.frames)} training photos: {counts}")
-    draft = draft_quantisation(args.model, sample)
     frames, targets, _ = load_frames(run, "validation")
     reference = SplitLogits(compute_logits(full, frames, "validation, fp32"), targets)
+    if not np.isfinite(reference.logits).all():
+        raise ModelError(f"{args.model} gives logits that are not finite on the validation photos; train it again")
+    draft = draft_quantisation(args.model, sample)
     methods = _list_methods(args.method)
     candidates = list(score_methods(draft, methods, frames, reference, full.info.temperature))
     best = choose_candidate(candidates)
