@@ -79,8 +79,9 @@ class QuantisationDraft:
         constants = {tensor.name: tensor for tensor in model.graph.initializer}
         ranges = {name: method(histogram) for name, histogram in self._seen.items()}
         for scale, tensor in self._sources.items():
-            value = np.array(ranges[tensor] / 127 or 1.0, np.float32)  # a tensor that is always zero has any scale
-            constants[scale].CopyFrom(numpy_helper.from_array(value, scale))
+            step = np.float32(ranges[tensor] / 127)
+            step = step if step >= np.finfo(np.float32).tiny else np.float32(1)  # always zero: any scale will do
+            constants[scale].CopyFrom(numpy_helper.from_array(np.array(step), scale))
         return model
 
 

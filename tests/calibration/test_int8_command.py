@@ -114,9 +114,7 @@ def test_an_option_that_means_nothing_is_refused(
     assert answer.code == 2 and repr(value) in answer.err
 
 
-def test_a_model_whose_logits_are_not_finite_is_refused(
-    ask, colour_model: Path, colour_run: Path, tmp_path: Path
-) -> None:
+def test_a_model_without_finite_logits_is_refused(ask, colour_model: Path, colour_run: Path, tmp_path: Path) -> None:
     model, info = read_model(colour_model)
     for tensor in model.graph.initializer:
         if tensor.name == "first":
