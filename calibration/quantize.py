@@ -10,14 +10,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
+from onnx import numpy_helper
 
-from ..runtime.errors import ModelError
+from ..runtime.errors import ModelError, RunError
 from ..runtime.model_info import ModelInfo
 from ..runtime.preprocess import Frame
+from .activation_ranges import MagnitudeHistogram, RangeMethod, collect_histograms
+from .int8_options import LEAST_SAMPLE, SAMPLE_PER_CLASS, Treatment
 from .onnx_file import read_model
 from .runs import Run, RunPhoto, load_frames
 
-SAMPLE_PER_CLASS = 24
+DEFAULT_TREATMENT = Treatment()
+
+OUTPUT_SUFFIX = "_QuantizeLinear_Input"
+"""What ONNX Runtime's tools add to the name of an output of the graph that they quantise."""
 
 
 @dataclass(frozen=True)
@@ -29,50 +35,134 @@ class CalibrationSample:
 
 
 def draw_sample(run: Run, per_class: int = SAMPLE_PER_CLASS) -> CalibrationSample:
-    """Take up to `per_class` training photos of each class, spread over its groups; only those are decoded."""
+    """Take up to `per_class` training photos of each class, spread over its groups; only those are decoded.
+
+    Raises RunError where a class has none, or where all classes together have fewer than 8.
+    """
     chosen: list[RunPhoto] = []
     for label in run.labels:
         rows = [photo for photo in run.photos if photo.split == "train" and photo.pose == label]
         one_a_group = list({photo.group: photo for photo in rows}.values())
         rows = one_a_group if len(one_a_group) >= per_class else rows
-        chosen += [rows[int(i)] for i in np.unique(np.linspace(0, len(rows) - 1, per_class).astype(int))]
+        chosen += [rows[i] for i in _spread(len(rows), per_class)]
     counts = {label: sum(photo.pose == label for photo in chosen) for label in run.labels}
+    absent = [label for label, count in counts.items() if not count]
+    if absent:
+        raise RunError(f"{run.folder} has no training photo of {', '.join(absent)}; INT8 needs some of every class")
+    if len(chosen) < LEAST_SAMPLE:
+        raise RunError(
+            f"INT8 needs at least {LEAST_SAMPLE} training photos to see how far activations reach; got {len(chosen)} "
+            f"(of {sum(photo.split == 'train' for photo in run.photos)} in {run.folder}): give --per-class more"
+        )
     frames, _, _ = load_frames(replace(run, photos=tuple(chosen)), "train")
     return CalibrationSample(frames, counts)
 
 
-def quantize_model(path: Path, sample: CalibrationSample) -> tuple[onnx.ModelProto, ModelInfo]:
-    """Quantise a pose model with Q/DQ nodes: per-channel int8 weights, symmetric uint8 activations (zero point 128).
+def _spread(total: int, most: int) -> list[int]:
+    """Indices of up to `most` of `total` things, evenly spread."""
+    return np.unique(np.linspace(0, total - 1, min(total, most)).astype(int)).tolist() if total else []
+
+
+class QuantisationDraft:
+    """A pose model with its Q/DQ nodes in place, its weights INT8 and its activations' ranges seen but not chosen."""
+
+    def __init__(
+        self, model: onnx.ModelProto, info: ModelInfo, sources: dict[str, str], seen: dict[str, MagnitudeHistogram]
+    ) -> None:
+        self.info = replace(info, precision="int8", temperature=1.0)
+        self._model, self._sources, self._seen = model, sources, seen
+
+    def choose_ranges(self, method: RangeMethod) -> onnx.ModelProto:
+        """Set each activation's scale, so that the range which the method takes is 127 steps of it."""
+        model = onnx.ModelProto()
+        model.CopyFrom(self._model)
+        constants = {tensor.name: tensor for tensor in model.graph.initializer}
+        ranges = {name: method(histogram) for name, histogram in self._seen.items()}
+        for scale, tensor in self._sources.items():
+            step = np.float32(ranges[tensor] / 127)
+            step = step if step >= np.finfo(np.float32).tiny else np.float32(1)  # always zero: any scale will do
+            constants[scale].CopyFrom(numpy_helper.from_array(np.array(step), scale))
+        return model
+
+
+def draft_quantisation(
+    path: Path, sample: CalibrationSample, treatment: Treatment = DEFAULT_TREATMENT
+) -> QuantisationDraft:
+    """Place Q/DQ nodes in a pose model: per-channel int8 weights, symmetric uint8 activations (zero point 128).
 
     uint8 because int8 activations take three times as long on x86; symmetric so that an engine for TensorRT can
-    retype them to int8 with zero point 0, the same numbers.  The head stays in floating point: it is a thousandth of
-    the work and its rounding would go straight into the logits.  Raises ModelError.
+    retype them to int8 with zero point 0, the same numbers.  Biases stay float.  Raises ModelError.
     """
+    _, info = read_model(path)
+    if info.precision != "fp32":
+        raise ModelError(
+            f"{path} is {info.precision.upper()} already; give the FP32 model that yoga-export onnx made it from"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        prepared = Path(folder) / "prepared.onnx"
+        quantised = _insert_quantisers(path, prepared, sample.frames[:1], treatment)
+        sources = _find_scale_sources(quantised, onnx.load(prepared))
+        tensors = sorted(set(sources.values()))
+        _expose(prepared, tensors)
+        try:
+            seen = collect_histograms(prepared, tensors, sample.frames)
+        except ValueError as error:
+            raise ModelError(f"{path} can't be quantised: {error}; train it again") from error
+    return QuantisationDraft(quantised, info, sources, seen)
+
+
+def _insert_quantisers(path: Path, prepared: Path, frames: Frame, treatment: Treatment) -> onnx.ModelProto:
+    """Write the folded float graph to `prepared` and return it with Q/DQ nodes, whose scales are still of one photo."""
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    _, info = read_model(path)
-    if info.precision == "int8":
-        raise ModelError(f"{path} is INT8 already; give the FP32 model that it was made from")
-    reader: Any = _Reader(sample.frames)  # not derived from ONNX Runtime's class, which is imported only here
-    with tempfile.TemporaryDirectory() as folder:
-        prepared, quantised = Path(folder) / "prepared.onnx", Path(folder) / "int8.onnx"
-        quant_pre_process(str(path), str(prepared), skip_symbolic_shape=True)
-        quantize_static(
-            str(prepared),
-            str(quantised),
-            reader,
-            quant_format=QuantFormat.QDQ,
-            per_channel=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-            calibrate_method=CalibrationMethod.MinMax,
-            nodes_to_exclude=_head_nodes(onnx.load(prepared)),
-            extra_options={"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False},
-        )
-        model = onnx.load(quantised)
+    reader: Any = _Reader(frames)  # not derived from ONNX Runtime's class, which is imported only here
+    quant_pre_process(str(path), str(prepared), skip_symbolic_shape=True)
+    quantised = prepared.with_name("quantised.onnx")
+    quantize_static(
+        str(prepared),
+        str(quantised),
+        reader,
+        quant_format=QuantFormat.QDQ,
+        per_channel=True,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+        calibrate_method=CalibrationMethod.MinMax,
+        nodes_to_exclude=_float_nodes(onnx.load(prepared), treatment),
+        extra_options={"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False},
+    )
+    model = onnx.load(quantised)
     _drop_unused_domains(model)
-    return model, replace(info, precision="int8", temperature=1.0)
+    return model
+
+
+def _find_scale_sources(quantised: onnx.ModelProto, full: onnx.ModelProto) -> dict[str, str]:
+    """Name, for the scale of each activation, the float tensor whose range it is to cover.
+
+    What only a ReLU reads takes the range after the ReLU: values below are cut to zero a moment later, and with one
+    scale on both sides the second rounding changes nothing.
+    """
+    readers: dict[str, list[onnx.NodeProto]] = {}
+    for node in full.graph.node:
+        for name in node.input:
+            readers.setdefault(name, []).append(node)
+    sources: dict[str, str] = {}
+    for node in quantised.graph.node:
+        if node.op_type == "QuantizeLinear":
+            tensor = node.input[0].removesuffix(OUTPUT_SUFFIX)
+            users = readers.get(tensor, [])
+            if [user.op_type for user in users] == ["Relu"]:
+                tensor = users[0].output[0]
+            sources.setdefault(node.input[1], tensor)  # a pool shares the scale of what it reads
+    return sources
+
+
+def _expose(path: Path, tensors: list[str]) -> None:
+    """Make tensors outputs of the graph in the file."""
+    model = onnx.load(path)
+    outputs = {output.name for output in model.graph.output}
+    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in tensors if name not in outputs)
+    onnx.save(model, path)
 
 
 def _drop_unused_domains(model: onnx.ModelProto) -> None:
@@ -83,8 +173,18 @@ def _drop_unused_domains(model: onnx.ModelProto) -> None:
     model.opset_import.extend(kept)
 
 
-def _head_nodes(model: onnx.ModelProto) -> list[str]:
-    """Names of the nodes from the feature maps to the logits: all that `maps` or `logits` alone need."""
+def _float_nodes(model: onnx.ModelProto, treatment: Treatment) -> list[str]:
+    """Names of the nodes that stay in floating point."""
+    head, convolution = _head_nodes(model)
+    first = next(node.name for node in model.graph.node if node.op_type == "Conv")
+    names = head - {convolution} if treatment.head else head
+    names |= set() if treatment.first else {first}
+    names |= set() if treatment.adds else {node.name for node in model.graph.node if node.op_type == "Add"}
+    return sorted(names)
+
+
+def _head_nodes(model: onnx.ModelProto) -> tuple[set[str], str]:
+    """Names of the nodes from the feature maps to the logits, and of the convolution among them."""
     producers = {output: node for node in model.graph.node for output in node.output}
     maps = producers["maps"]
     names = {maps.name}
@@ -94,7 +194,7 @@ def _head_nodes(model: onnx.ModelProto) -> list[str]:
         if node is not None and node.name not in names:
             names.add(node.name)
             wanted += [name for name in node.input if name != "maps"]
-    return sorted(names)
+    return names, maps.name
 
 
 class _Reader:

@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..runtime.errors import RunError
+from ..runtime.errors import ModelError, RunError
 from ..runtime.files import write_text
+from ..runtime.model_info import ModelInfo
 from ..runtime.photos import decode_photo
 from ..runtime.preprocess import Frame, letterbox
 from ..runtime.progress import track
@@ -89,6 +90,26 @@ def load_run(folder: Path, photo_folder: Path | None = None) -> Run:
         ) from error
     except (KeyError, ValueError, TypeError) as error:
         raise RunError(f"{folder} can't be read as a run ({error!r}); train it again with this version") from error
+
+
+def check_model_run(path: Path, info: ModelInfo, run: Run) -> None:
+    """Refuse a run that the model was not exported from: its photos would be held against other labels.
+
+    Raises ModelError.
+    """
+    if (info.labels, info.size) != (run.labels, run.size):
+        raise ModelError(
+            f"{path} answers {', '.join(info.labels)} at {info.size} px, but the run {run.folder} was trained on "
+            f"{', '.join(run.labels)} at {run.size} px; give the run that the model was exported from"
+        )
+    model_from, finished = info.training.get("finished_at"), run.summary.get("finished_at")
+    if (
+        model_from and model_from != finished
+    ):  # other photos were held out: the model may have been trained on this run's test photos
+        raise ModelError(
+            f"{path} comes from a run that was finished at {model_from}, the run {run.folder} was finished at "
+            f"{finished}; give the run that the model was exported from"
+        )
 
 
 def load_frames(run: Run, split: str) -> tuple[Frame, npt.NDArray[np.int64], list[RunPhoto]]:

@@ -11,8 +11,9 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
+from yoga_live.calibration.activation_ranges import METHODS
 from yoga_live.calibration.onnx_file import read_model
-from yoga_live.calibration.quantize import draw_sample, quantize_model
+from yoga_live.calibration.quantize import draft_quantisation, draw_sample
 from yoga_live.calibration.runs import Run, RunPhoto, load_frames, load_run
 from yoga_live.runtime.errors import ModelError
 from yoga_live.runtime.onnx_engine import OnnxEngine
@@ -131,7 +132,7 @@ def test_labels_and_size_are_kept_and_the_precision_is_named(int8_model: Path, e
 
 def test_an_int8_model_is_not_quantised_again(int8_model: Path, trained_run: Path) -> None:
     with pytest.raises(ModelError, match="INT8 already"):
-        quantize_model(int8_model, draw_sample(load_run(trained_run), 1))
+        draft_quantisation(int8_model, draw_sample(load_run(trained_run), 2))
 
 
 def with_photos(run: Run, photos: list[RunPhoto]) -> Run:
@@ -168,5 +169,6 @@ def test_sample_prefers_independent_photos_to_copies(trained_run: Path) -> None:
 
 
 def test_quantising_is_repeatable(exported_model: Path, trained_run: Path, int8_model: Path) -> None:
-    model, _ = quantize_model(exported_model, draw_sample(load_run(trained_run)))
-    assert model.graph == onnx.load(int8_model).graph
+    draft = draft_quantisation(exported_model, draw_sample(load_run(trained_run)))
+    method = METHODS[read_model(int8_model)[1].calibration["method"]]
+    assert draft.choose_ranges(method).graph == onnx.load(int8_model).graph

@@ -1,0 +1,157 @@
+"""Several files of one model side by side: right, honest, alike, small, fast?"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..runtime.engine import Engine
+from ..runtime.errors import OptionError
+from ..runtime.files import write_json, write_text
+from ..runtime.preprocess import Frame
+from .confidence import SplitLogits, compute_logits
+from .fidelity import Fidelity, measure_fidelity
+from .latency import time_engines
+from .metrics import Accuracy, Floats, Ints, measure_accuracy, measure_ece, simulate_perfect_ece, top_confidences
+
+
+@dataclass(frozen=True)
+class FileScore:
+    """One file on the run's test photos.
+
+    ece: at the file's own temperature, beside what a perfectly calibrated model shows with as many photos (mean and
+    97.5 % quantile).  fidelity: beside the first file.  p50_ms, p95_ms: of the network, batch 1.
+    """
+
+    path: Path
+    precision: str
+    device: str
+    accuracy: Accuracy
+    temperature: float
+    ece: float
+    perfect_mean: float
+    perfect_high: float
+    fidelity: Fidelity
+    megabytes: float
+    p50_ms: float
+    p95_ms: float
+
+    @property
+    def is_honest(self) -> bool:
+        """Whether the ECE is one that a perfectly calibrated model shows 97.5 % of the time."""
+        return self.ece <= self.perfect_high
+
+    def row(self) -> dict[str, Any]:
+        """Flat numbers for a table in a file."""
+        low, high = self.accuracy.interval
+        values = {
+            "file": str(self.path),
+            "precision": self.precision,
+            "device": self.device,
+            "photos": self.accuracy.total,
+            "accuracy": self.accuracy.value,
+            "accuracy_low": low,
+            "accuracy_high": high,
+            "temperature": self.temperature,
+            "nll": self.fidelity.nll,
+            "ece": self.ece,
+            "ece_perfect_mean": self.perfect_mean,
+            "ece_perfect_high": self.perfect_high,
+            "ece_within": self.is_honest,
+            "agreement": self.fidelity.agreement.value,
+            "divergence": self.fidelity.divergence,
+            "worst_logit_difference": self.fidelity.worst_difference,
+            "megabytes": self.megabytes,
+            "p50_ms": self.p50_ms,
+            "p95_ms": self.p95_ms,
+        }
+        return {name: round(value, 6) if isinstance(value, float) else value for name, value in values.items()}
+
+
+def compare_files(paths: Sequence[Path], engines: Sequence[Engine], frames: Frame, targets: Ints) -> list[FileScore]:
+    """Score opened files on test photos, frames uint8 (N, S, S, 3) BGR and targets int (N,); latency side by side."""
+    splits = [
+        SplitLogits(compute_logits(engine, frames, path.name), targets)
+        for path, engine in zip(paths, engines, strict=True)
+    ]
+    times = time_engines(engines, frames[:32])
+    return [
+        _score_file(path, engine, split, splits[0], times_ms)
+        for path, engine, split, times_ms in zip(paths, engines, splits, times, strict=True)
+    ]
+
+
+def _score_file(path: Path, engine: Engine, split: SplitLogits, first: SplitLogits, times_ms: Floats) -> FileScore:
+    temperature = engine.info.temperature
+    answers, confidences = split.logits.argmax(axis=1), top_confidences(split.logits, temperature)
+    perfect_mean, perfect_high = simulate_perfect_ece(confidences)
+    return FileScore(
+        path,
+        engine.info.precision,
+        engine.device,
+        measure_accuracy(answers, split.targets),
+        temperature,
+        measure_ece(confidences, answers == split.targets),
+        perfect_mean,
+        perfect_high,
+        measure_fidelity(first.logits, split, temperature),
+        path.stat().st_size / 1e6,
+        float(np.median(times_ms)),
+        float(np.quantile(times_ms, 0.95)),
+    )
+
+
+def format_scores(scores: Sequence[FileScore]) -> str:
+    """Lay the scores out as a table for a terminal."""
+    head: tuple[str, ...] = (
+        "file",
+        "precision",
+        "accuracy (95 % interval)",
+        "ECE (perfect: mean, up to)",
+        "agreement",
+        "worst logit",
+    )
+    rows: list[tuple[str, ...]] = [(*head, "MB", "p50 / p95 ms", "time")]
+    for score in scores:
+        low, high = score.accuracy.interval
+        honest = "within" if score.is_honest else "ABOVE"
+        agreement = score.fidelity.agreement
+        rows.append(
+            (
+                score.path.name,
+                score.precision,
+                f"{score.accuracy.value:.1%} ({low:.1%} to {high:.1%})",
+                f"{score.ece:.1%} ({score.perfect_mean:.1%}, {score.perfect_high:.1%}) {honest}",
+                f"{agreement.value:.1%} ({agreement.right}/{agreement.total})",
+                f"{score.fidelity.worst_difference:.3g}",
+                f"{score.megabytes:.1f}",
+                f"{score.p50_ms:.1f} / {score.p95_ms:.1f}",
+                f"{score.p50_ms / scores[0].p50_ms:.2f}",
+            )
+        )
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+
+
+def check_table_name(path: Path) -> None:
+    """Refuse a table that is neither CSV nor JSON.  Raises OptionError."""
+    if path.suffix not in (".csv", ".json"):
+        raise OptionError(f"the table {path} should be named .csv or .json")
+
+
+def write_scores(scores: Sequence[FileScore], path: Path) -> None:
+    """Write the scores as CSV or JSON, by the file's name."""
+    rows = [score.row() for score in scores]
+    if path.suffix == ".json":
+        return write_json(path, rows)
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return write_text(path, buffer.getvalue())

@@ -1,0 +1,58 @@
+"""`yoga-calibrate confidence`, and what the commands share: what they refuse and how they report confidence."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..runtime.errors import ModelError
+from ..runtime.files import check_output
+
+if TYPE_CHECKING:
+    from .confidence import ConfidenceReport
+
+
+def run_confidence(args: argparse.Namespace) -> None:
+    """Fit temperature and threshold of one file."""
+    from ..runtime.onnx_engine import OnnxEngine
+    from .confidence import calibrate, load_logits, plot_reliability
+    from .onnx_file import read_model, write_model
+    from .runs import check_model_run, load_run
+
+    plot = check_outputs(args)
+    model, info = read_model(args.model)
+    run = load_run(args.run, args.photos)
+    check_model_run(args.model, info, run)
+    engine = OnnxEngine(args.model, "cpu")
+    test = load_logits(engine, run, "test")
+    info, report = calibrate(info, load_logits(engine, run, "validation"), test)
+    write_model(model, info, args.to)
+    plot_reliability(test, report, plot)
+    print_report(report)
+    print(f"written: {args.to}   reliability diagram: {plot}")
+
+
+def check_outputs(args: argparse.Namespace) -> Path:
+    """Refuse what can't be written before any work is done.  Returns the diagram's path."""
+    check_output(args.to, force=args.force)
+    plot = args.to.with_suffix(".reliability.png")
+    check_output(plot, force=args.force)
+    if args.to.exists() and args.model.exists() and args.to.samefile(args.model):
+        raise ModelError(f"--to {args.to} is the input itself; give another name")
+    return plot
+
+
+def print_report(report: ConfidenceReport) -> None:
+    """Say how right and how honest the answers on the test photos are."""
+    print(f"test accuracy: {report.accuracy}")
+    print(f"temperature {report.temperature:.3f}, NLL {report.nll_before:.4f} -> {report.nll_after:.4f}")
+    verdict = "within" if report.ece_after <= report.ece_perfect_high else "ABOVE"
+    print(
+        f"ECE {report.ece_before:.1%} -> {report.ece_after:.1%} (a perfectly calibrated model shows "
+        f"{report.ece_perfect_mean:.1%} on average, up to {report.ece_perfect_high:.1%}, with as many photos: "
+        f"{verdict})"
+    )
+    print(f"threshold {report.threshold:.2f}: poses answered rightly {report.poses_kept}")
+    if report.none_rejected:
+        print(f"{'':16}`none` answered as none {report.none_rejected}")
