@@ -1,4 +1,4 @@
-"""FP16: the same network in half of the bytes, for GPUs.  uint8 in and float32 out, float16 between, Casts nowhere else."""
+"""FP16: the same network in half of the bytes, for GPUs.  uint8 in, float32 out, float16 between, no other Casts."""
 
 from __future__ import annotations
 

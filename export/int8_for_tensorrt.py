@@ -81,7 +81,7 @@ def _refit_weights(tensors: dict[str, TensorProto], node: onnx.NodeProto) -> Non
             f"the constant `{node.input[0]}` is {values.dtype} along axis {axis} with zero points up to {zero.max()}, "
             "not int8 along axis 0 with zero point 0; quantise with yoga-calibrate int8"
         )
-    if not (0 < scale.min() and scale.max() * 128 <= LARGEST):
+    if not (scale.min() > 0 and scale.max() * 128 <= LARGEST):
         raise ModelError(
             f"the scales of `{node.input[0]}`, {scale.min():.3g} to {scale.max():.3g}, don't fit FP16; stay with FP32"
         )
@@ -91,7 +91,7 @@ def _refit_weights(tensors: dict[str, TensorProto], node: onnx.NodeProto) -> Non
 
 
 def _check_scale(tensors: dict[str, TensorProto], node: onnx.NodeProto) -> None:
-    """Refuse an activation whose scale FP16 can't say: its integers come from the network, nothing can make up for it."""
+    """Refuse an activation whose scale FP16 can't say: its integers come from the network, none can be refitted."""
     if node.input[1] not in tensors:
         raise ModelError(f"the scale `{node.input[1]}` is computed, not constant; quantise with yoga-calibrate int8")
     scale = float(numpy_helper.to_array(tensors[node.input[1]]).reshape(-1)[0])

@@ -1,4 +1,4 @@
-"""Networks of a few nodes, made by hand in no time: in floating point, and in INT8 with numbers that FP16 holds exactly."""
+"""Networks of a few nodes, made by hand: in floating point, and in INT8 with numbers that FP16 holds exactly."""
 
 from __future__ import annotations
 
