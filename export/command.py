@@ -1,4 +1,4 @@
-"""`yoga-export`: a run to the file that every device reads."""
+"""`yoga-export`: a run to the file that every device reads, and that file to a GPU's engine."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import sys
 from pathlib import Path
 
 from ..runtime.command_line import HelpFormatter, run_command
+from .engine_command import add_engine_options, run_engine
 
 EXAMPLES = """examples:
   yoga-export onnx runs/first --to yoga.onnx
   yoga-live --camera 0 --model yoga.onnx
+  yoga-export engine yoga.fp16.onnx --to yoga.engine    (TensorRT, for the GPU of this machine alone)
 
 Then make its confidence honest and the file small:
   yoga-calibrate int8 yoga.onnx --run runs/first --to yoga.int8.onnx"""
@@ -32,12 +34,20 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     command.add_argument("--to", type=Path, required=True, metavar="FILE.onnx", help="the new model")
     command.add_argument("--photos", type=Path, help="where the run's photos are now, if they were moved")
     command.add_argument("--force", action="store_true", help="replace an output that exists")
+    engine = commands.add_parser(
+        "engine",
+        help="build a TensorRT engine for this machine's GPU",
+        epilog=EXAMPLES,
+        formatter_class=HelpFormatter,
+    )
+    add_engine_options(engine)
     return parser.parse_args(argv)
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run `yoga-export`.  Returns the exit code."""
-    return run_command("yoga-export", _onnx, parse_args(argv))
+    args = parse_args(argv)
+    return run_command("yoga-export", {"onnx": _onnx, "engine": run_engine}[args.command], args)
 
 
 def _onnx(args: argparse.Namespace) -> None:

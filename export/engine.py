@@ -71,8 +71,8 @@ def export_engine(source: Path, path: Path, options: EngineOptions, bindings: Bi
         log.warning("%s is FP32, which a GPU runs slowly; halve it first: %s", source, _fp16_command(source))
     check_free_memory(gpu, options.workspace_mb, len(model))
     plan = build_plan(_prepare(model, info), info, options, bindings, record.gpu, source)
-    with TensorRTEngine.from_plan(plan, info, bindings) as engine:
-        check_engine(engine, source)
+    with TensorRTEngine.from_plan(plan, info, bindings) as opened:
+        check_engine(opened, source)
     record = replace(record, engine_sha256=hashlib.sha256(plan).hexdigest())
     with write_then_rename(path) as temporary:
         temporary.write_bytes(plan)

@@ -28,7 +28,7 @@ def import_bindings() -> Bindings:
             "pip install tensorrt"
         ) from error
     try:
-        from cuda.bindings import runtime as cudart  # pyright: ignore[reportMissingImports]
+        from cuda.bindings import runtime as cudart  # pyright: ignore[reportMissingImports, reportAttributeAccessIssue]
     except ImportError as error:
         raise MissingPackageError(
             f"CUDA's Python bindings can't be imported ({error}); run: pip install cuda-bindings "

@@ -47,9 +47,9 @@ class TensorRTEngine:
     @classmethod
     def from_plan(cls, plan: bytes, info: ModelInfo, bindings: Bindings) -> TensorRTEngine:
         """Run an engine that was just built, before it has a name.  Raises ModelError, DeviceError."""
-        engine = cls.__new__(cls)
-        engine._open(plan, info, bindings, CudaDevice(bindings.cudart), "the engine that was built")
-        return engine
+        opened = cls.__new__(cls)
+        opened._open(plan, info, bindings, CudaDevice(bindings.cudart), "the engine that was built")
+        return opened
 
     def run(self, frames: Frame) -> Floats:
         """Logits, float32 (N, C)."""

@@ -21,7 +21,7 @@ FLOORS = {
 }
 COMMANDS = {
     "train": ["", "fit", "lr-find", "report", "clean"],
-    "export": ["", "onnx"],
+    "export": ["", "onnx", "engine"],
     "calibration": ["", "confidence", "int8"],
     "runtime": [""],
 }

@@ -68,7 +68,7 @@ def test_a_driver_library_that_is_missing_is_no_traceback(gpu: Any) -> None:
         raise RuntimeError("Failed to dlopen libcuda.so.1")  # as cuda-python 12.6.2 does
 
     gpu.cudart.cudaGetDeviceCount = fail
-    with pytest.raises(DeviceError, match="no NVIDIA driver could be loaded .*libcuda"):
+    with pytest.raises(DeviceError, match=r"no NVIDIA driver could be loaded .*libcuda"):
         CudaDevice(gpu.cudart)
 
 
@@ -76,5 +76,5 @@ def test_other_errors_name_their_code_and_no_memory(gpu: Any) -> None:
     device = CudaDevice(gpu.cudart)
     illegal = gpu.cudart.cudaError_t.cudaErrorIllegalAddress
     gpu.cudart.cudaMemGetInfo = lambda: (illegal, None, None)
-    with pytest.raises(DeviceError, match="CUDA failed: cudaErrorIllegalAddress .*dmesg"):
+    with pytest.raises(DeviceError, match=r"CUDA failed: cudaErrorIllegalAddress .*dmesg"):
         device.free_bytes()

@@ -132,7 +132,7 @@ def test_everything_is_given_back_when_closed_or_forgotten(gpu: Any, engine_path
 
 def test_a_gpu_without_room_is_refused_and_keeps_nothing(gpu: Any, engine_path: Path) -> None:
     gpu.free = 90  # outputs fit, frames don't: 24,576 bytes
-    with pytest.raises(DeviceError, match="cudaErrorMemoryAllocation.*close other programs"):
+    with pytest.raises(DeviceError, match=r"cudaErrorMemoryAllocation.*close other programs"):
         TensorRTEngine(engine_path, bindings=gpu.bindings)
     assert not gpu.live and not gpu.streams
 
