@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -193,7 +194,8 @@ def open_camera(index: int, size_wh: tuple[int, int] = (1280, 720), rate: int = 
     """Open a camera by index; size and rate are wishes, what it really gives is in `info`.  Raises SourceError."""
     name = f"camera {index}"
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # its lines about a missing camera, beside ours
-    capture = cv2.VideoCapture(index)
+    # Through GStreamer, which OpenCV on a Jetson would try first, the wishes below are not heard.
+    capture = cv2.VideoCapture(index, cv2.CAP_V4L2 if sys.platform == "linux" else cv2.CAP_ANY)
     if not capture.isOpened():
         capture.release()
         raise SourceError(f"{name} can't be opened; is it plugged in and allowed?{_list_cameras()}")

@@ -346,3 +346,28 @@ def test_camera_that_is_not_there_is_refused_in_silence(capfd: pytest.CaptureFix
     with pytest.raises(SourceError, match="camera 97 can't be opened; is it plugged in"):
         open_camera(97)
     assert capfd.readouterr().err == ""
+
+
+def test_camera_is_asked_through_v4l2_which_hears_size_and_format(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    import cv2
+
+    asked = []
+
+    class Absent:
+        def __init__(self, index: int, backend: int) -> None:
+            asked.append((index, backend))
+
+        def isOpened(self) -> bool:
+            return False
+
+        def release(self) -> None:
+            pass
+
+    monkeypatch.setattr(cv2, "VideoCapture", Absent)
+    for platform, backend in (("linux", cv2.CAP_V4L2), ("darwin", cv2.CAP_ANY)):
+        monkeypatch.setattr(sys, "platform", platform)
+        with pytest.raises(SourceError):
+            open_camera(2)
+        assert asked[-1] == (2, backend)
