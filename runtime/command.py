@@ -48,7 +48,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     source.add_argument(
         "--demo", action="store_true", help="a short clip that the package draws itself", default=argparse.SUPPRESS
     )
-    parser.add_argument("--model", type=Path, metavar="FILE", help="pose model (.onnx) instead of the shipped one")
+    parser.add_argument("--model", type=Path, metavar="FILE", help="pose model (.onnx, .engine), not the shipped one")
     parser.add_argument(
         "--device", default="auto", help="auto, cpu, cuda or tensorrt; one asked for by name is never replaced"
     )

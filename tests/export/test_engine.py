@@ -236,6 +236,13 @@ def test_an_engine_with_other_answers_is_refused(source: Path, offset: float, me
     engine_check.check_engine(WrongEngine(source, 0.1), source)  # type: ignore[arg-type]
 
 
+def test_a_wrong_kernel_is_found_before_anything_is_written(gpu: Any, source: Path) -> None:
+    gpu.kernel_error = 100.0
+    with pytest.raises(ModelError, match=r"differ from those of .*not written"):
+        export_engine(source, source.with_name("a.engine"), OPTIONS, gpu.bindings)
+    assert list_files(source.parent) == [source.name] and not gpu.live
+
+
 def test_without_onnx_runtime_the_missing_comparison_is_told(
     source: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
