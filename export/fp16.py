@@ -32,17 +32,7 @@ def convert_to_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
                 raise ModelError(
                     f"the weights `{tensor.name}` hold {largest:.4g}, beyond FP16's {LARGEST:.0f}; stay with FP32"
                 )
-    half = convert_float_to_float16(model, keep_io_types=True, op_block_list=[])
-    drop_notes(half)
-    return half
-
-
-def drop_notes(model: onnx.ModelProto) -> None:
-    """Drop what tools noted on nodes and tensors: where in whose files a line of Python was, not what is computed."""
-    graph = model.graph
-    for part in (graph, *graph.node, *graph.input, *graph.output, *graph.initializer, *graph.value_info):
-        part.ClearField("doc_string")
-        part.ClearField("metadata_props")
+    return convert_float_to_float16(model, keep_io_types=True, op_block_list=[])
 
 
 def weigh_subnormals(model: onnx.ModelProto) -> float:

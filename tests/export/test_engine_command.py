@@ -38,6 +38,8 @@ def test_a_file_becomes_an_engine_that_yoga_live_runs(
     assert f"next: yoga-live --camera 0 --model {path}" in answer.out
     assert "on 12 drawn figures the engine gives 12 of ONNX Runtime's answers" in answer.err
     assert "building [########################] 100%" in answer.err
+    said = ask(main, "info", path)
+    assert said.code == 0 and "Fake GPU" in said.out and "yoga.fp16.onnx" in said.out, said.err
     timeline = path.with_name("demo.csv")
     monkeypatch.setattr("yoga_live.runtime.demo.PROGRAMME", ())  # the first rest alone
     answer = ask(watch, "--demo", "--model", path, "--timeline", timeline, "--no-window")
