@@ -10,10 +10,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+from ..runtime.engine_record import record_path
 from ..runtime.errors import ModelError
-
-SIDE_CAR = ".json"
-"""What is added to an engine's name; an engine itself says nothing."""
 
 INDENT, NAMES = 2, 24
 
@@ -55,7 +53,7 @@ def _read_onnx(path: Path) -> dict[str, Any]:
 def _read_engine(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ModelError(f"the engine {path} does not exist; build one with yoga-export engine")
-    beside = path.with_name(path.name + SIDE_CAR)
+    beside = record_path(path)  # an engine itself says nothing
     try:
         content = json.loads(beside.read_text(encoding="utf-8"))
         model = content.pop("model")

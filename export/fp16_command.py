@@ -71,6 +71,7 @@ def run_fp16(args: argparse.Namespace) -> None:
     print_report(report)
     sizes = [path.stat().st_size / 1e6 for path in (args.model, args.to)]
     print(f"written: {args.to}, {sizes[1]:.1f} MB ({args.model.name}: {sizes[0]:.1f} MB)   reliability diagram: {plot}")
+    print(f"next, where the GPU is: yoga-export engine {args.to} --to {args.to.with_suffix('.engine')}")
 
 
 def describe_fidelity(fidelity: Fidelity, reference: Floats) -> str:

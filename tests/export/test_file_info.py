@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -16,6 +15,7 @@ from yoga_live.calibration.onnx_file import write_model
 from yoga_live.export.checksums import hash_network
 from yoga_live.export.file_info import format_info, read_file_info
 from yoga_live.export.fp16 import convert_to_fp16
+from yoga_live.runtime.engine_record import EngineRecord, Gpu, record_path
 from yoga_live.runtime.errors import ModelError
 from yoga_live.runtime.model_info import ModelInfo
 
@@ -73,17 +73,12 @@ def test_lines_for_people_hold_every_value(half_file: Path) -> None:
     ]
 
 
-def write_engine(folder: Path, **changes: Any) -> Path:
+def write_engine(folder: Path, engine_sha256: str | None = None) -> Path:
     path = folder / "a.engine"
     path.write_bytes(np.arange(200, dtype=np.uint8).tobytes())
-    content = {
-        "format": 1,
-        "model": json.loads(INFO.to_json()),
-        "gpu": {"name": "Orin", "compute_capability": "8.7"},
-        "tensorrt": "10.3.0",
-        "engine_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-    }
-    (folder / "a.engine.json").write_text(json.dumps(content | changes))
+    checksum = engine_sha256 or hashlib.sha256(path.read_bytes()).hexdigest()
+    record = EngineRecord(INFO, Gpu("Orin", "8.7", 8), "10.3.0", "a.onnx", "f" * 64, checksum, {"workspace_mb": 512})
+    record_path(path).write_text(record.to_json())
     return path
 
 
@@ -91,7 +86,7 @@ def test_an_engine_tells_what_lies_beside_it(tmp_path: Path) -> None:
     document = read_file_info(write_engine(tmp_path))
     assert document["model"]["labels"] == ["tree", "warrior_2", "none"] and document["calibration"] == CALIBRATION
     assert document["engine"]["tensorrt"] == "10.3.0" and "model" not in document["engine"]
-    assert "  gpu                      name Orin, compute_capability 8.7" in format_info(document)
+    assert "  gpu                      name Orin, compute_capability 8.7, multiprocessors 8" in format_info(document)
 
 
 def test_an_engine_beside_which_nothing_fitting_lies_is_refused(tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ def test_the_file_answers_as_fp32_does_with_a_confidence_of_its_own(
     for how in ("FP16, rounding as a GPU does: ", "the file in ONNX Runtime on the CPU: "):
         assert how + "same answer as FP32 on 100.0% (8 of 8" in answer.out
     assert "ECE" in answer.out and "written: " in answer.out
+    assert f"yoga-export engine {tmp_path / 'a.onnx'} --to {tmp_path / 'a.engine'}" in answer.out
     assert names(tmp_path) == ["a.onnx", "a.reliability.png"] and exported_model.read_bytes() == before
     (full, _), (half, info) = read_model(exported_model), read_model(tmp_path / "a.onnx")
     assert half.graph.initializer[0].data_type == onnx.TensorProto.FLOAT16
