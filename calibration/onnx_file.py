@@ -27,10 +27,19 @@ def read_model(path: Path) -> tuple[onnx.ModelProto, ModelInfo]:
 
 
 def write_model(model: onnx.ModelProto, info: ModelInfo, path: Path) -> None:
-    """Write a pose model with its metadata, in one step."""
+    """Write a pose model with its metadata, in one step; notes of the tools that made it are dropped."""
+    drop_notes(model)
     kept = [entry for entry in model.metadata_props if entry.key != METADATA_KEY]
     del model.metadata_props[:]
     model.metadata_props.extend(kept)
     model.metadata_props.add(key=METADATA_KEY, value=info.to_json())
     with write_then_rename(path) as temporary:
         onnx.save(model, temporary)
+
+
+def drop_notes(model: onnx.ModelProto) -> None:
+    """Drop what tools noted on nodes and tensors: where in whose files a line of Python was, not what is computed."""
+    graph = model.graph
+    for part in (graph, *graph.node, *graph.input, *graph.output, *graph.initializer, *graph.value_info):
+        part.ClearField("doc_string")
+        part.ClearField("metadata_props")

@@ -7,6 +7,7 @@ rtsp://, rtsps://, http:// and https:// are network streams (FFmpeg).  Credentia
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -70,7 +71,8 @@ class DeviceCapture:
 
     def __init__(self, number: int, name: str, wishes: CameraWishes) -> None:
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # its lines beside ours
-        self._capture = cv2.VideoCapture(number)
+        # Through GStreamer, which OpenCV on a Jetson would try first, the wishes below are not heard.
+        self._capture = cv2.VideoCapture(number, cv2.CAP_V4L2 if sys.platform == "linux" else cv2.CAP_ANY)
         if not self._capture.isOpened():
             self._capture.release()
             raise SourceError(f"{name} can't be opened; is it plugged in and allowed?{_list_cameras()}")

@@ -57,7 +57,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         "--camera-size", type=_read_size, default=(1280, 720), metavar="WxH", help="asked of a camera of this machine"
     )
     parser.add_argument("--camera-rate", type=int, default=30, metavar="FPS", help="asked of a camera of this machine")
-    parser.add_argument("--model", type=Path, metavar="FILE", help="pose model (.onnx) instead of the shipped one")
+    parser.add_argument("--model", type=Path, metavar="FILE", help="pose model (.onnx, .engine), not the shipped one")
     parser.add_argument(
         "--device", default="auto", help="auto, cpu, cuda or tensorrt; one asked for by name is never replaced"
     )

@@ -31,6 +31,10 @@ class Engine(Protocol):
 
 def open_engine(path: Path, device: str = "auto") -> Engine:
     """Open a pose model with the engine that its file and the device ask for.  Raises YogaLiveError."""
+    if path.suffix == ".engine":
+        from .tensorrt_engine import TensorRTEngine
+
+        return TensorRTEngine(path, device)
     from .onnx_engine import OnnxEngine
 
     return OnnxEngine(path, device)

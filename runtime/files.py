@@ -59,3 +59,8 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, content: Any) -> None:
     """Write JSON for people: indented, Unicode as it is."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def find_cache_folder(kind: str) -> Path:
+    """`$XDG_CACHE_HOME/yoga-live/<kind>`, by default below ~/.cache; it may not exist yet."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "yoga-live" / kind

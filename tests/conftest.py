@@ -5,11 +5,13 @@ Session-wide folders are read only: a test that changes a file copies it first.
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -115,6 +117,17 @@ def int8_model(exported_model: Path, trained_run: Path) -> Path:
     path = exported_model.with_name("tiny.int8.onnx")
     assert main(["int8", str(exported_model), "--run", str(trained_run), "--to", str(path)]) == 0
     return path
+
+
+@pytest.fixture
+def gpu() -> Any:
+    """A GPU with TensorRT, played by this machine (tests/fake_tensorrt.py)."""
+    pytest.importorskip("onnxruntime")
+    spec = importlib.util.spec_from_file_location("fake_tensorrt", Path(__file__).with_name("fake_tensorrt.py"))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.FakeGpu()
 
 
 @dataclass(frozen=True)

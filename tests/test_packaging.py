@@ -21,8 +21,8 @@ FLOORS = {
 }
 COMMANDS = {
     "train": ["", "fit", "lr-find", "report", "clean"],
-    "export": ["", "onnx"],
-    "calibration": ["", "confidence", "int8"],
+    "export": ["", "onnx", "fp16", "engine", "info"],
+    "calibration": ["", "confidence", "int8", "check"],
     "runtime": [""],
 }
 HEAVY = ("torch", "torchvision", "onnx", "onnxruntime", "onnxscript", "cv2", "numpy", "PIL", "av", "matplotlib")

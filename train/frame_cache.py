@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..runtime.files import write_then_rename
+from ..runtime.files import find_cache_folder, write_then_rename
 from ..runtime.preprocess import Frame
 
 VERSION = "1"  # to be raised when decoding, letterboxing or hashing changes
@@ -46,7 +46,7 @@ class FrameCache:
 
     def __init__(self, folder: Path, size: int) -> None:
         name = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:16]
-        self._place = find_cache_folder() / f"{name}-{size}"
+        self._place = find_cache_folder("frames") / f"{name}-{size}"
         self._size, self._frames_name = size, ""
         self._known: dict[tuple[str, int, int], tuple[Found, int]] = {}
         self.frames: Frame = np.empty((0, size, size, 3), np.uint8)
@@ -132,15 +132,10 @@ def _format(name: str, path: Path, found: Found) -> tuple[object, ...]:
     return (name, length, changed_ns, *hashes, *found.size_wh, found.error)
 
 
-def find_cache_folder() -> Path:
-    """`$XDG_CACHE_HOME/yoga-live/frames`, by default below ~/.cache."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "yoga-live" / "frames"
-
-
 def drop_unused_caches() -> None:
     """Throw away the caches that no run has used for a month."""
     oldest_s = time.time() - UNUSED_DAYS * 86400
-    folder = find_cache_folder()
+    folder = find_cache_folder("frames")
     for place in folder.iterdir() if folder.is_dir() else ():
         if place.is_dir() and place.stat().st_mtime < oldest_s:
             shutil.rmtree(place, ignore_errors=True)

@@ -43,6 +43,16 @@ def test_writing_again_replaces_our_metadata_and_keeps_the_rest(tmp_path: Path) 
     assert read_model(tmp_path / "b.onnx")[1].threshold == 0.7 and read_model(tmp_path / "a.onnx")[1].threshold == 0.4
 
 
+def test_whose_files_the_network_was_traced_from_stays_out_of_the_file(tmp_path: Path) -> None:
+    model = make_model()
+    for part in (model.graph, model.graph.node[0], model.graph.input[0], model.graph.output[0]):
+        part.metadata_props.add(key="stack_trace", value='File "/home/somebody/train.py", line 3')
+        part.doc_string = "/home/somebody"
+    write_model(model, INFO, tmp_path / "a.onnx")
+    assert b"/home" not in (tmp_path / "a.onnx").read_bytes()
+    assert read_model(tmp_path / "a.onnx")[0].graph == make_model().graph
+
+
 def test_a_failed_write_keeps_the_old_file_and_leaves_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

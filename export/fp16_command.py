@@ -1,0 +1,93 @@
+"""`yoga-export fp16`: the file for GPUs, once its numbers fit FP16 and its answers are those of FP32."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from ..calibration.confidence_command import check_outputs, print_report
+from ..runtime.errors import ModelError
+
+if TYPE_CHECKING:
+    from ..calibration.fidelity import Fidelity
+    from ..calibration.metrics import Floats
+
+LEAST_AGREEMENT = 0.99
+"""Of the upper end of the 95 % interval: a photo between two poses may tip."""
+
+WORST_DIFFERENCE = 0.01
+"""Of any logit, relative to the largest.  FP16 rounds by 0.0005; the shipped model's logits move by 0.0011."""
+
+
+def run_fp16(args: argparse.Namespace) -> None:
+    """Convert to FP16, check overflow and answers on the run's photos, calibrate its confidence, and write it."""
+    from dataclasses import replace
+
+    import numpy as np
+
+    from ..calibration.confidence import SplitLogits, calibrate, compute_logits, plot_reliability
+    from ..calibration.fidelity import measure_fidelity, run_model
+    from ..calibration.metrics import measure_accuracy
+    from ..calibration.onnx_file import read_model, write_model
+    from ..calibration.runs import check_model_run, load_frames, load_run
+    from ..runtime.files import write_then_rename
+    from ..runtime.onnx_engine import OnnxEngine
+    from .fp16 import convert_to_fp16, weigh_subnormals
+    from .fp16_check import check_headroom, measure_magnitudes, round_activations
+
+    plot = check_outputs(args)
+    model, info = read_model(args.model)
+    if info.precision != "fp32":
+        raise ModelError(f"{args.model} is {info.precision.upper()} already; give the FP32 model that it was made from")
+    run = load_run(args.run, args.photos)
+    check_model_run(args.model, info, run)
+    half = convert_to_fp16(model)
+    splits = [load_frames(run, split)[:2] for split in ("validation", "test")]
+    frames, targets = (np.concatenate(parts) for parts in zip(*splits, strict=True))
+    tests = slice(len(splits[0][1]), None)
+    measured = measure_magnitudes(model, frames)
+    nearest = check_headroom(measured)
+    print(
+        f"largest number on {len(frames)} photos: {nearest.largest:,.1f} ({nearest.node}), {nearest.headroom:,.0f} "
+        f"times under the end of FP16; {weigh_subnormals(model):.1%} of the weights are too small for all of its digits"
+    )
+    rounded = run_model(round_activations(half), info, frames, "rounded to fp16")
+    validation = SplitLogits(rounded[: tests.start], targets[: tests.start])
+    test, reference = SplitLogits(rounded[tests], targets[tests]), measured.logits[tests]
+    print(f"FP32 test accuracy: {measure_accuracy(reference.argmax(axis=1), test.targets)}")
+    fidelity = measure_fidelity(reference, test)
+    print(f"FP16, rounding as a GPU does: {describe_fidelity(fidelity, reference)}")
+    check_fidelity(fidelity, reference)
+    info, report = calibrate(replace(info, precision="fp16"), validation, test)
+    details = {"agreement_with_fp32": round(fidelity.agreement.value, 4), "headroom": round(nearest.headroom, 1)}
+    info = replace(info, calibration={**info.calibration, **details})
+    with write_then_rename(args.to) as temporary:
+        write_model(half, info, temporary)
+        logits = compute_logits(OnnxEngine(temporary, "cpu"), frames[tests], "test, fp16")
+        on_cpu = measure_fidelity(reference, SplitLogits(logits, test.targets))
+        print(f"the file in ONNX Runtime on the CPU: {describe_fidelity(on_cpu, reference)}")
+        check_fidelity(on_cpu, reference)
+    plot_reliability(test, report, plot)
+    print_report(report)
+    sizes = [path.stat().st_size / 1e6 for path in (args.model, args.to)]
+    print(f"written: {args.to}, {sizes[1]:.1f} MB ({args.model.name}: {sizes[0]:.1f} MB)   reliability diagram: {plot}")
+    print(f"next, where the GPU is: yoga-export engine {args.to} --to {args.to.with_suffix('.engine')}")
+
+
+def describe_fidelity(fidelity: Fidelity, reference: Floats) -> str:
+    """Say how near FP16 stays.  reference: logits of FP32, float (N, C)."""
+    share = fidelity.worst_difference / float(abs(reference).max())
+    return (
+        f"same answer as FP32 on {fidelity.agreement}; worst logit {fidelity.worst_difference:.4f} off, "
+        f"{share:.1e} of the largest"
+    )
+
+
+def check_fidelity(fidelity: Fidelity, reference: Floats) -> None:
+    """Refuse FP16 that answers otherwise than FP32; what is not finite too.  Raises ModelError."""
+    near = fidelity.worst_difference <= WORST_DIFFERENCE * float(abs(reference).max())
+    if not near or fidelity.agreement.interval[1] < LEAST_AGREEMENT:
+        raise ModelError(
+            f"FP16 is too coarse for this model: {describe_fidelity(fidelity, reference)} (limits: "
+            f"{LEAST_AGREEMENT:.0%}, {WORST_DIFFERENCE:g}); not written. Stay with FP32"
+        )

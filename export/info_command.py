@@ -1,0 +1,20 @@
+"""`yoga-export info`: what a file says of itself."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+
+def run_info(args: argparse.Namespace) -> None:
+    """Print what a pose model or an engine says of itself, for people or as JSON."""
+    from .file_info import format_info, read_file_info
+
+    document = read_file_info(args.model)
+    if args.json:
+        print(json.dumps(document, indent=2, ensure_ascii=False))
+        return
+    for line in format_info(document):
+        print(line)
+    if not document["calibration"]:
+        print(f"its confidence was never fitted; run: yoga-calibrate confidence {args.model} --run RUN --to FILE.onnx")

@@ -1,0 +1,117 @@
+"""INT8 as a strongly typed TensorRT network wants it: int8 with zero point 0, and FP16 wherever it is not INT8.
+
+The files for x86 hold uint8 activations with zero point 128, three times as fast there as int8.  Both are the same
+numbers, 128 apart.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, numpy_helper, version_converter
+
+from ..runtime.errors import ModelError
+from .fp16 import LARGEST, SMALLEST_NORMAL, convert_to_fp16
+
+OPSET = 19
+"""The first whose QuantizeLinear and DequantizeLinear take scales in FP16; TensorRT 10.3 reads up to 20."""
+
+WORST_SCALE_ERROR = 1e-3
+"""Of an activation's scale by FP16, relative; twice what rounding a normal number costs at most."""
+
+
+def retype_int8(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Retype an INT8 pose model for TensorRT; the model given stays as it is.
+
+    Activations: uint8 with zero point 128 become int8 with zero point 0.  Weights: int8 per channel, as they were but
+    where their scale is too small for FP16's normal numbers (`fit_scale`).  Scales, biases and what is between are
+    FP16, because a DequantizeLinear gives the type of its scale.  Outputs stay float32.
+    Raises ModelError where that would not be the same network.
+    """
+    nodes = [node for node in model.graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear")]
+    if not nodes:
+        raise ModelError("the model holds nothing quantised; make an INT8 file with yoga-calibrate int8")
+    retyped = version_converter.convert_version(model, max(OPSET, _read_opset(model)))
+    tensors = {tensor.name: tensor for tensor in retyped.graph.initializer}
+    done: set[str] = set()
+    for node in retyped.graph.node:
+        if node.op_type in ("QuantizeLinear", "DequantizeLinear") and node.input[1] not in done:
+            done.add(node.input[1])
+            if node.input[0] in tensors:
+                _refit_weights(tensors, node)
+            else:
+                _check_scale(tensors, node)
+    for node in nodes:
+        if node.input[0] not in tensors:
+            _shift_zero_point(tensors, node)
+    del retyped.graph.value_info[:]  # it names uint8 where int8 is now
+    half = convert_to_fp16(retyped)
+    onnx.checker.check_model(half, full_check=True)
+    return half
+
+
+def fit_scale(
+    values: npt.NDArray[np.int8], scale: npt.NDArray[np.float32]
+) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
+    """Round scales to FP16 and the integers with them.  values: int8 (C, ...); scale: float32 (C,) or (1,).
+
+    A normal FP16 number is off by 1/2048 at most, which moves no integer.  Below 6.1e-5, where a sixth of the shipped
+    model's weight scales lie, it may be off by any factor: there the scale is rounded up, so that no integer leaves
+    its range, and the integers are rounded again for the scale that it became.
+    """
+    rounded = scale.astype(np.float16)
+    low = (rounded < scale) & (scale < SMALLEST_NORMAL)
+    rounded = np.where(low, np.nextafter(rounded, np.float16(np.inf)), rounded).astype(np.float32)
+    ratio = (scale.astype(np.float64) / rounded).reshape(-1, *[1] * (values.ndim - 1))
+    return np.rint(values * ratio).clip(-128, 127).astype(np.int8), rounded
+
+
+def _read_opset(model: onnx.ModelProto) -> int:
+    return next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+
+
+def _refit_weights(tensors: dict[str, TensorProto], node: onnx.NodeProto) -> None:
+    """Give a constant's DequantizeLinear a scale that FP16 holds."""
+    values, scale = (numpy_helper.to_array(tensors[name]) for name in node.input[:2])
+    axis = next((attribute.i for attribute in node.attribute if attribute.name == "axis"), 1)
+    zero = numpy_helper.to_array(tensors[node.input[2]]) if len(node.input) > 2 else np.zeros(1)
+    if values.dtype != np.int8 or zero.any() or (scale.size > 1 and axis != 0):
+        raise ModelError(
+            f"the constant `{node.input[0]}` is {values.dtype} along axis {axis} with zero points up to {zero.max()}, "
+            "not int8 along axis 0 with zero point 0; quantise with yoga-calibrate int8"
+        )
+    if not (scale.min() > 0 and scale.max() * 128 <= LARGEST):
+        raise ModelError(
+            f"the scales of `{node.input[0]}`, {scale.min():.3g} to {scale.max():.3g}, don't fit FP16; stay with FP32"
+        )
+    values, rounded = fit_scale(values, scale.reshape(-1))
+    tensors[node.input[0]].CopyFrom(numpy_helper.from_array(values, node.input[0]))
+    tensors[node.input[1]].CopyFrom(numpy_helper.from_array(rounded.reshape(scale.shape), node.input[1]))
+
+
+def _check_scale(tensors: dict[str, TensorProto], node: onnx.NodeProto) -> None:
+    """Refuse an activation whose scale FP16 can't say: its integers come from the network, none can be refitted."""
+    if node.input[1] not in tensors:
+        raise ModelError(f"the scale `{node.input[1]}` is computed, not constant; quantise with yoga-calibrate int8")
+    scale = float(numpy_helper.to_array(tensors[node.input[1]]).reshape(-1)[0])
+    error = abs(float(np.float16(scale)) / scale - 1) if 0 < scale * 128 <= LARGEST else float("inf")
+    if error > WORST_SCALE_ERROR:
+        raise ModelError(
+            f"the activation `{node.input[0]}` has the scale {scale:.3g}, which FP16 can't hold; stay with FP32, or "
+            "quantise with photos that show the poses"
+        )
+
+
+def _shift_zero_point(tensors: dict[str, TensorProto], node: onnx.NodeProto) -> None:
+    """Make uint8 with zero point 128 int8 with zero point 0: 128 less on both sides of the same subtraction."""
+    name = node.input[2] if len(node.input) > 2 else ""
+    zero = numpy_helper.to_array(tensors[name]) if name in tensors else np.zeros(1, np.uint8)
+    if zero.dtype == np.int8 and not zero.any():
+        return  # TensorRT's already, or shifted for another node
+    if zero.dtype != np.uint8 or (zero != 128).any():
+        raise ModelError(
+            f"the activation `{node.input[0]}` is {zero.dtype} with zero point {int(zero.reshape(-1)[0])}; TensorRT "
+            "takes symmetric ones alone; quantise with yoga-calibrate int8"
+        )
+    tensors[name].CopyFrom(numpy_helper.from_array(np.zeros(zero.shape, np.int8), name))

@@ -1,0 +1,21 @@
+"""`yoga-export onnx`: a run becomes one file, once ONNX Runtime gives torch's answers."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def run_onnx(args: argparse.Namespace) -> None:
+    """Export a run and say how equal torch and ONNX Runtime are."""
+    from ..calibration.runs import load_run
+    from ..runtime.files import check_output
+    from .onnx_export import export_run
+
+    check_output(args.to, force=args.force)
+    parity = export_run(load_run(args.run, args.photos), args.to)
+    print(
+        f"torch and ONNX Runtime agree on {parity.agreement}; worst difference {parity.worst_difference:.1e} of the "
+        f"largest logit, {parity.map_difference:.1e} of the largest map value"
+    )
+    print(f"written: {args.to}, {args.to.stat().st_size / 1e6:.1f} MB")
+    print(f"next: yoga-calibrate int8 {args.to} --run {args.run} --to {args.to.with_suffix('.int8.onnx')}")

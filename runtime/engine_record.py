@@ -1,0 +1,133 @@
+"""What lies beside a TensorRT engine: what it answers, what it was built from and on, as `<name>.engine.json`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .cuda_device import CudaDevice
+from .errors import ModelError
+from .model_info import ModelInfo
+from .onnx_bytes import hash_network, read_bytes, read_info
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """The GPU that an engine is for: it runs well, or at all, on no other kind."""
+
+    name: str
+    compute_capability: str
+    multiprocessors: int
+
+    @classmethod
+    def of(cls, device: CudaDevice) -> Gpu:
+        return cls(device.name, device.compute_capability, device.multiprocessors)
+
+    def __str__(self) -> str:
+        return f"{self.name} (compute capability {self.compute_capability}, {self.multiprocessors} multiprocessors)"
+
+
+@dataclass(frozen=True)
+class EngineRecord:
+    """model: what the ONNX file said of itself.  source: its name.  network_sha256: of its graph and weights.
+
+    tensorrt: the version that built the engine.  built_with: the builder's options.
+    """
+
+    model: ModelInfo
+    gpu: Gpu
+    tensorrt: str
+    source: str
+    network_sha256: str
+    engine_sha256: str
+    built_with: dict[str, Any]
+
+    def to_json(self) -> str:
+        content = {"format": FORMAT, **self.__dict__}
+        content["model"], content["gpu"] = json.loads(self.model.to_json()), self.gpu.__dict__
+        return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> EngineRecord:
+        """Read what `to_json` wrote.  Raises ValueError, KeyError, TypeError or ModelError for anything else."""
+        content = json.loads(text)
+        version = content.pop("format")
+        if version != FORMAT:
+            raise ValueError(f"it has format {version}, this yoga-live reads {FORMAT}")
+        content["model"] = ModelInfo.from_json(json.dumps(content["model"]))
+        content["gpu"] = Gpu(**content["gpu"])
+        return cls(**content)
+
+
+def record_path(engine: Path) -> Path:
+    """Where an engine's record lies."""
+    return engine.with_name(f"{engine.name}.json")
+
+
+def read_record(engine: Path) -> EngineRecord:
+    """Read the record beside an engine.  Raises ModelError."""
+    path = record_path(engine)
+    if not engine.is_file():
+        raise ModelError(f"the engine {engine} does not exist; build it here: {rebuild_command(engine)}")
+    if not path.is_file():
+        raise ModelError(f"{path} is missing, and {engine.name} says nothing of itself; {_build_again(engine)}")
+    try:
+        return EngineRecord.from_json(path.read_text(encoding="utf-8"))
+    except (ValueError, KeyError, TypeError, AttributeError, ModelError) as error:
+        raise ModelError(f"{path} can't be read ({error}); {_build_again(engine)}") from error
+
+
+def rebuild_command(engine: Path, record: EngineRecord | None = None) -> str:
+    """The command that builds an engine anew."""
+    source = record.source if record else "FILE.onnx"
+    if record and engine.with_name(source).is_file():
+        source = str(engine.with_name(source))
+    words = ["yoga-export", "engine", source, "--to", str(engine), *(["--force"] if engine.exists() else [])]
+    if record and "workspace_mb" in record.built_with:
+        words += ["--workspace-mb", str(record.built_with["workspace_mb"])]
+    return shlex.join(words)
+
+
+def check_record(engine: Path, record: EngineRecord, engine_sha256: str, gpu: Gpu, tensorrt: str) -> None:
+    """Refuse an engine that is not what was recorded, or was built for something else than this.  Raises ModelError."""
+    reasons = {
+        "its bytes are not those that were recorded": engine_sha256 != record.engine_sha256,
+        f"it was built by TensorRT {record.tensorrt}, here is {tensorrt}": tensorrt != record.tensorrt,
+        f"it was built for {record.gpu}, here is {gpu}": gpu != record.gpu,
+    }
+    for reason, is_so in reasons.items():
+        if is_so:
+            raise ModelError(f"the engine {engine} can't be used: {reason}; {_build_again(engine, record)}")
+
+
+def check_source(engine: Path, record: EngineRecord) -> None:
+    """Where the ONNX file still lies beside its engine: refuse an engine of another network, tell of other metadata.
+
+    Raises ModelError.
+    """
+    source = engine.with_name(record.source)
+    if not source.is_file():
+        return
+    model = read_bytes(source)
+    if hash_network(model, source) != record.network_sha256:
+        raise ModelError(
+            f"the engine {engine} was built from another network than {source} holds now; "
+            f"{_build_again(engine, record)}"
+        )
+    if read_info(model, source) != record.model:
+        log.warning(
+            "%s has another calibration than %s, which goes on with its own; to take it over (nothing is built): %s",
+            *(source, engine, rebuild_command(engine, record)),
+        )
+
+
+def _build_again(engine: Path, record: EngineRecord | None = None) -> str:
+    return f"build it again: {rebuild_command(engine, record)}"

@@ -1,0 +1,136 @@
+"""What an ONNX file says, read from its bytes alone: its network's checksum and what the model says of itself.
+
+Where an engine is built or run the `onnx` package may be missing; an ONNX file is a protocol buffer, and these are
+its fields: https://protobuf.dev/programming-guides/encoding and onnx/onnx.proto.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from .errors import ModelError
+from .model_info import METADATA_KEY, ModelInfo
+
+DROP = None
+"""In a schema: the field is left out of the checksum; a nested schema: looked into; not named: taken as it is."""
+
+Schema = dict[int, Any]
+
+_TENSOR: Schema = {12: DROP, 16: DROP}  # doc_string, metadata_props
+_VALUE: Schema = {3: DROP, 4: DROP}  # doc_string, metadata_props
+_ATTRIBUTE: Schema = {13: DROP}  # doc_string; g and graphs follow below
+_NODE: Schema = {5: _ATTRIBUTE, 6: DROP, 9: DROP}  # attribute, doc_string, metadata_props
+_GRAPH: Schema = {
+    **{1: _NODE, 5: _TENSOR, 11: _VALUE, 12: _VALUE},  # node, initializer, input, output
+    **dict.fromkeys((2, 10, 13, 16), DROP),  # name, doc_string, value_info, metadata_props
+}
+_ATTRIBUTE.update({6: _GRAPH, 11: _GRAPH})  # g, graphs: the bodies of loops and branches
+_FUNCTION: Schema = {7: _NODE, 11: _ATTRIBUTE, **dict.fromkeys((8, 12, 14), DROP)}  # doc_string, value_info, ...
+_MODEL: Schema = {7: _GRAPH, 25: _FUNCTION}
+_MODEL_KEPT = (1, 7, 8, 25)  # ir_version, graph, opset_import, functions
+_METADATA_PROPS = 14
+
+
+def hash_network_file(path: Path) -> str:
+    """Sha256 of the graph and weights of an ONNX file, as `hash_network` has it.  Raises ModelError."""
+    return hash_network(read_bytes(path), path)
+
+
+def hash_network(model: bytes, name: object = "this model") -> str:
+    """Sha256, hex, of the graph and weights alone of an ONNX file's bytes; `name` is for messages.
+
+    Metadata, producer, notes and recorded shapes are left out, so that a new temperature needs no new engine; names
+    of tensors count, because an engine is asked by them.  Raises ModelError.
+    """
+    try:
+        fields = [(number, parts) for number, parts in _strip(memoryview(model), _MODEL) if number in _MODEL_KEPT]
+    except ValueError as error:
+        raise _refuse(name, error) from error
+    if all(number != 7 for number, _ in fields):
+        raise _refuse(name, "it holds no graph")
+    digest = hashlib.sha256()
+    for _, parts in sorted(fields, key=lambda field: (field[0], b"".join(field[1]) if field[0] == 8 else b"")):
+        for part in parts:
+            digest.update(part)
+    return digest.hexdigest()
+
+
+def read_info(model: bytes, name: object = "this model") -> ModelInfo:
+    """Read what a pose model says of itself from an ONNX file's bytes; `name` is for messages.  Raises ModelError."""
+    try:
+        entries = [value for number, _, value in _read_fields(memoryview(model)) if number == _METADATA_PROPS]
+        properties = [{key: bytes(text) for key, _, text in _read_fields(entry)} for entry in entries]
+    except ValueError as error:
+        raise _refuse(name, error) from error
+    for entry in properties:
+        if entry.get(1) == METADATA_KEY.encode():
+            return ModelInfo.from_json(entry.get(2, b"").decode(errors="replace"))
+    raise ModelError(f"{name} is an ONNX file but no pose model of yoga-live; export one with yoga-export onnx")
+
+
+def _refuse(name: object, reason: object) -> ModelError:
+    return ModelError(f"{name} can't be read as an ONNX model: {reason}; export it again with yoga-export")
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a whole model file.  Raises ModelError where there is none."""
+    if not path.is_file():
+        raise ModelError(f"the model {path} does not exist; make one with yoga-export onnx")
+    return path.read_bytes()
+
+
+def _strip(message: memoryview, schema: Schema) -> list[tuple[int, list[Any]]]:
+    """The fields of a message that count, (number, parts of bytes), in the order of their numbers."""
+    kept: list[tuple[int, list[Any]]] = []
+    for number, whole, value in _read_fields(message):
+        if number not in schema:
+            kept.append((number, [whole]))
+        elif schema[number] is not DROP:
+            parts = [part for _, inner in _strip(value, schema[number]) for part in inner]
+            length = sum(len(part) for part in parts)
+            kept.append((number, [_encode_varint(number << 3 | 2) + _encode_varint(length), *parts]))
+    return sorted(kept, key=lambda field: field[0])
+
+
+def _read_fields(message: memoryview) -> Iterator[tuple[int, memoryview, memoryview]]:
+    """Each field of a message: its number, all its bytes, the bytes of its value (without their length)."""
+    position = 0
+    while position < len(message):
+        start = position
+        tag, position = _decode_varint(message, position)
+        value = position
+        wire_type = tag & 7
+        if wire_type == 0:
+            _, position = _decode_varint(message, position)
+        elif wire_type == 2:
+            length, value = _decode_varint(message, position)
+            position = value + length
+        elif wire_type in (1, 5):
+            position += 8 if wire_type == 1 else 4
+        else:
+            position = len(message) + 1
+        if position > len(message) or tag < 8:
+            raise ValueError(f"a field that can't be right at byte {start}")
+        yield tag >> 3, message[start:position], message[value:position]
+
+
+def _decode_varint(data: memoryview, position: int) -> tuple[int, int]:
+    """Read a number of seven bits a byte, lowest first.  Returns it and where it ends."""
+    number = shift = 0
+    while position < len(data) and shift < 70:
+        number |= (data[position] & 0x7F) << shift
+        position, shift = position + 1, shift + 7
+        if data[position - 1] < 0x80:
+            return number, position
+    raise ValueError("a number without an end")
+
+
+def _encode_varint(number: int) -> bytes:
+    encoded = bytearray()
+    while number > 0x7F:
+        encoded.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*encoded, number])

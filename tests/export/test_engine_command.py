@@ -1,0 +1,88 @@
+"""`yoga-export engine` and `yoga-live --model FILE.engine`: what they say, and what they refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+
+from yoga_live.calibration.onnx_file import write_model
+from yoga_live.export.command import main
+from yoga_live.export.fp16 import convert_to_fp16
+from yoga_live.runtime.command import main as watch
+from yoga_live.runtime.model_info import ModelInfo
+
+
+@pytest.fixture
+def source(
+    gpu: Any, make_network: Callable[..., onnx.ModelProto], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """An FP16 pose model, and TensorRT installed."""
+    for module in ("tensorrt_bindings", "tensorrt_engine"):
+        monkeypatch.setattr(f"yoga_live.runtime.{module}.import_bindings", lambda: gpu.bindings)
+    path = tmp_path / "yoga.fp16.onnx"
+    write_model(convert_to_fp16(make_network()), ModelInfo(("tree", "warrior_2", "none"), 32, "fp16"), path)
+    return path
+
+
+def test_a_file_becomes_an_engine_that_yoga_live_runs(
+    ask, gpu: Any, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = source.with_name("yoga.engine")
+    answer = ask(main, "engine", source, "--to", path, "--workspace-mb", 64)
+    assert answer.code == 0, answer.err
+    assert "built for Fake GPU (compute capability 8.7, 16 multiprocessors) by TensorRT 10.3.0" in answer.out
+    assert f"next: yoga-live --camera 0 --model {path}" in answer.out
+    assert "on 12 drawn figures the engine gives 12 of ONNX Runtime's answers" in answer.err
+    assert "building [########################] 100%" in answer.err
+    said = ask(main, "info", path)
+    assert said.code == 0 and "Fake GPU" in said.out and "yoga.fp16.onnx" in said.out, said.err
+    timeline = path.with_name("demo.csv")
+    monkeypatch.setattr("yoga_live.runtime.demo.PROGRAMME", ())  # the first rest alone
+    answer = ask(watch, "--demo", "--model", path, "--timeline", timeline, "--no-window")
+    assert answer.code == 0, answer.err
+    assert "engine on tensorrt" in answer.err and timeline.exists()
+
+
+def test_the_same_network_again_is_kept_and_said(ask, gpu: Any, source: Path) -> None:
+    path = source.with_name("yoga.engine")
+    for _ in range(2):
+        answer = ask(main, "engine", source, "--to", path, "--force")
+        assert answer.code == 0, answer.err
+    assert gpu.builds == 1 and f"kept: {path} is of the same network" in answer.out and f"rm {path}" in answer.out
+
+
+def test_an_existing_engine_or_record_is_refused_without_force(ask, gpu: Any, source: Path) -> None:
+    for name in ("yoga.engine", "yoga.engine.json"):
+        source.with_name(name).write_text("mine")
+        answer = ask(main, "engine", source, "--to", source.with_name("yoga.engine"))
+        assert f"{name} exists already" in answer.refusal() and len(answer.err.splitlines()) == 1
+        assert source.with_name(name).read_text() == "mine" and gpu.builds == 0
+        source.with_name(name).unlink()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--to", "a.onnx"], "must end in .engine"),
+        (["--to", "a.engine", "--workspace-mb", "0"], "--workspace-mb must be at least 1; got 0"),
+        (["--to", "nowhere/a.engine"], "mkdir -p nowhere"),
+        (["--to", "a.engine", "--timing-cache", "nowhere/a.timing"], "mkdir -p nowhere"),
+    ],
+)
+def test_options_that_can_not_be_honoured_are_refused_first(
+    ask, source: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], message: str
+) -> None:
+    monkeypatch.chdir(source.parent)
+    answer = ask(main, "engine", source, *options)
+    assert message in answer.refusal() and len(answer.err.splitlines()) == 1
+    assert [path.name for path in source.parent.iterdir()] == [source.name]
+
+
+def test_without_tensorrt_the_packages_are_named(ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "tensorrt", None)
+    answer = ask(main, "engine", tmp_path / "a.onnx", "--to", tmp_path / "a.engine")
+    assert "TensorRT can't be imported" in answer.refusal() and len(answer.err.splitlines()) == 1
