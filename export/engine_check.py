@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 FIGURES = ("standing", "tree", "warrior_2", "down_dog", "chair", "goddess")
 
 GROSS_DIFFERENCE = 0.25
-"""Of the largest logit: rounding to FP16 or INT8 never makes it, a kernel that is wrong does."""
+"""Of the largest logit: a kernel that is wrong; the shipped INT8 file, retyped and rounded to FP16, is off by 0.016."""
 
 
 def check_engine(engine: Engine, source: Path) -> None:
