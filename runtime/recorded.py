@@ -95,8 +95,8 @@ def annotate(
                 tracked = foresight.tell(frame.time_s)
                 if sinks:
                     scene = draw_overlay(frame.image_bgr, tracked.hold, None, style, tracked.region)
-                for sink in sinks:
-                    sink.write(TimedFrame(scene, frame.time_s, frame.pts))
+                    for sink in sinks:
+                        sink.write(TimedFrame(scene, frame.time_s, frame.pts))
                 frames, end_s = frames + 1, frame.time_s
                 if timeline:
                     timeline.keep(partial(foresight.segments, end_s))
