@@ -50,7 +50,9 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--model", type=Path, metavar="FILE", help="pose model (.onnx) instead of the shipped one")
     parser.add_argument(
-        "--device", default="auto", help="auto, cpu, cuda or tensorrt; one asked for by name is never replaced"
+        "--device",
+        default="auto",
+        help="auto, cpu, cuda, tensorrt or openvino; one asked for by name is never replaced",
     )
     parser.add_argument(
         "--zoom",

@@ -7,14 +7,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from .engine import Floats
+from .engine import DEVICES, Floats
 from .errors import DeviceError, MissingPackageError, ModelError
-from .model_info import METADATA_KEY, ModelInfo
+from .model_info import METADATA_KEY, ModelInfo, read_pose_model
 from .preprocess import Frame
 
 log = logging.getLogger(__name__)
 
-DEVICES = ("auto", "cpu", "cuda", "tensorrt")
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
 
 
@@ -72,7 +71,7 @@ def import_onnxruntime() -> Any:
 
 
 def _choose_device(device: str, available: list[str]) -> str:
-    if device not in DEVICES:
+    if device != "auto" and device not in PROVIDERS:
         raise DeviceError(f"the device {device!r} is not known; choose one of {', '.join(DEVICES)}")
     if device == "auto":
         return "cuda" if PROVIDERS["cuda"] in available else "cpu"
@@ -86,17 +85,7 @@ def _choose_device(device: str, available: list[str]) -> str:
 
 def _read_info(session: Any, path: Path) -> ModelInfo:
     document = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
-    if document is None:
-        raise ModelError(f"{path} is an ONNX file but no pose model of yoga-live; export one with yoga-export onnx")
-    info = ModelInfo.from_json(document)
-    inputs = {item.name: (item.type, item.shape[1:]) for item in session.get_inputs()}
-    outputs = {item.name: item.shape for item in session.get_outputs()}
-    expected = ("tensor(uint8)", [info.size, info.size, 3])
-    if inputs.get("frames") != expected or "maps" not in outputs or "logits" not in outputs:
-        raise ModelError(
-            f"{path} should take `frames` (N, {info.size}, {info.size}, 3), uint8, and give `logits` and `maps`; "
-            f"it takes {inputs} and gives {list(outputs)}"
-        )
-    if outputs["logits"][-1] != len(info.labels):
-        raise ModelError(f"{path} gives {outputs['logits'][-1]} logits but names {len(info.labels)} labels")
-    return info
+    inputs = {
+        item.name: (item.type.removeprefix("tensor(").removesuffix(")"), item.shape) for item in session.get_inputs()
+    }
+    return read_pose_model(path, document, inputs, {item.name: item.shape for item in session.get_outputs()})
