@@ -47,3 +47,8 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, content: Any) -> None:
     """Write JSON for people: indented, Unicode as it is."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def find_user_cache(name: str) -> Path:
+    """The user's folder for what can be made again: `$XDG_CACHE_HOME/yoga-live/NAME`, by default below ~/.cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "yoga-live" / name

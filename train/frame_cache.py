@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..runtime.files import write_then_rename
+from ..runtime.files import find_user_cache, write_then_rename
 from ..runtime.preprocess import Frame
 
 VERSION = "1"  # to be raised when decoding, letterboxing or hashing changes
@@ -134,7 +134,7 @@ def _format(name: str, path: Path, found: Found) -> tuple[object, ...]:
 
 def find_cache_folder() -> Path:
     """`$XDG_CACHE_HOME/yoga-live/frames`, by default below ~/.cache."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "yoga-live" / "frames"
+    return find_user_cache("frames")
 
 
 def drop_unused_caches() -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from yoga_live.runtime.engine import DEVICES, open_engine
 from yoga_live.runtime.errors import DeviceError
-from yoga_live.runtime.onnx_engine import PROVIDERS, OnnxEngine
+from yoga_live.runtime.onnx_engine import OnnxEngine
+from yoga_live.runtime.providers import PROVIDERS
 
 
 def test_every_device_is_one_of_onnx_runtimes_or_an_engine_of_its_own() -> None:
