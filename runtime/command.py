@@ -22,8 +22,12 @@ EXAMPLES = """examples:
   yoga-live --video class.mp4 --save annotated.mp4 --timeline class.csv
   yoga-live --video class.mp4 --timeline class.vtt     chapters for a video player (also .csv, .json)
   yoga-live --camera 0 --model my-poses.onnx           your own poses
+  yoga-live --benchmark                                milliseconds of every stage on this machine
 
 One person in view is assumed."""
+
+
+BENCHMARK_FRAMES = 300
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -34,7 +38,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         epilog=EXAMPLES,
         formatter_class=HelpFormatter,
     )
-    source = parser.add_mutually_exclusive_group(required=True)
+    source = parser.add_mutually_exclusive_group()
     source.add_argument(
         "--camera", type=int, metavar="N", help="watch a camera, 0 is the first", default=argparse.SUPPRESS
     )
@@ -47,6 +51,14 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     )
     source.add_argument(
         "--demo", action="store_true", help="a short clip that the package draws itself", default=argparse.SUPPRESS
+    )
+    parser.add_argument(
+        "--benchmark",
+        action="store_true",
+        help="measure every stage, on a drawn 720p clip or on --video",
+    )
+    parser.add_argument(
+        "--frames", type=int, metavar="N", help="how many --benchmark counts (300)", default=argparse.SUPPRESS
     )
     parser.add_argument("--model", type=Path, metavar="FILE", help="pose model (.onnx) instead of the shipped one")
     parser.add_argument(
@@ -80,12 +92,16 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         action=argparse.BooleanOptionalAction,
         help="show the picture as a mirror; by default for a camera's window, unless it is saved too",
     )
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if not (args.benchmark or any(hasattr(args, name) for name in ("camera", "video", "demo"))):
+        parser.error("one of the arguments --camera --video --demo --benchmark is required")
+    return args
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run `yoga-live`.  Returns the exit code."""
-    return run_command("yoga-live", _watch, parse_args(argv))
+    args = parse_args(argv)
+    return run_command("yoga-live", _benchmark if args.benchmark else _watch, args)
 
 
 def _watch(args: argparse.Namespace) -> None:
@@ -95,6 +111,8 @@ def _watch(args: argparse.Namespace) -> None:
     from .progress import Progress
     from .sinks import Sink, VideoSink, WindowSink
 
+    if hasattr(args, "frames"):
+        raise OptionError("--frames belongs to --benchmark; leave it out")
     roi = _read_roi(args)
     _check_outputs(args)
     is_camera = hasattr(args, "camera")
@@ -119,6 +137,51 @@ def _watch(args: argparse.Namespace) -> None:
 
             watched = watch(source, classifier, sinks, style, show, view)
     _report(args, watched)
+
+
+def _benchmark(args: argparse.Namespace) -> None:
+    from .benchmark import DEMO_SIZE_WH, WARM_UP, format_benchmark, run_benchmark
+    from .classifier import DEFAULT_MODEL, PoseClassifier
+    from .sources import VideoSource
+
+    count = _check_benchmark(args)
+    roi = _read_roi(args)
+    _check_outputs(args)
+    video = getattr(args, "video", None)
+    size_wh = DEMO_SIZE_WH
+    if video:
+        with VideoSource(video) as source:
+            size_wh = source.info.size_wh
+    view = _choose_view(args, roi, size_wh)
+    classifier = PoseClassifier(args.model, args.device)
+    result = run_benchmark(classifier, video, count, args.save, view, force=args.force)
+    width, height = size_wh
+    print(
+        f"{(args.model or DEFAULT_MODEL).name} ({classifier.info.precision}, {classifier.info.size} px) on "
+        f"{classifier.engine.device}; {result.frames} frames of {width} x {height} after {WARM_UP} to warm up; "
+        "milliseconds"
+    )
+    print(*format_benchmark(result), sep="\n")
+    if args.save:
+        print(f"written: {args.save}")
+
+
+def _check_benchmark(args: argparse.Namespace) -> int:
+    """Refuse what `--benchmark` has no use for.  Returns how many frames count."""
+    unused = {
+        "--camera": hasattr(args, "camera"),  # it sets the pace
+        "--demo": hasattr(args, "demo"),
+        "--timeline": args.timeline,
+        "--window": args.window,
+        "--mirror": args.mirror,
+    }
+    given = [name for name, value in unused.items() if value]
+    if given:
+        raise OptionError(f"--benchmark measures a video file or its own clip; leave {', '.join(given)} out")
+    count = getattr(args, "frames", BENCHMARK_FRAMES)
+    if count < 1:
+        raise OptionError(f"--frames must be at least 1; got {count}")
+    return count
 
 
 def _read_roi(args: argparse.Namespace) -> Roi | None:

@@ -51,14 +51,15 @@ def watch(
     style: OverlayStyle | None = None,
     on_frame: Callable[[TimedFrame, Hold], None] | None = None,
     view: View | None = None,
+    mark: Callable[[str], None] | None = None,
 ) -> Watched:
     """Classify every frame, annotate it, hand it to the sinks; sinks are closed however it ends.
 
     Ends with the source, with `q` in a window, or with Ctrl-C.  A source that breaks in the middle, or a full
     disk, ends it too: what was seen until then is kept and the reason is in `trouble`.  view: which part of each
-    frame is classified, the whole of it if None.
+    frame is classified, the whole of it if None.  mark: is told the name of each stage when it ends.
     """
-    sinks, view = list(sinks), view or WholeView()
+    sinks, view, mark = list(sinks), view or WholeView(), mark or (lambda stage: None)
     smoother = Smoother(classifier.labels, classifier.info.threshold)
     session, meter = Session(), RateMeter()
     frames, trouble, started_s = 0, None, time.monotonic()
@@ -67,14 +68,19 @@ def watch(
             for sink in sinks:
                 closing.callback(sink.close)
             for frame in source.frames():
+                mark("decode")
                 region = view.look(frame.time_s, frame.image_bgr)
+                mark("view")
                 smoothed = smoother.update(frame.time_s, classifier.probabilities(frame.image_bgr, region))
                 hold = session.update(frame.time_s, smoothed)
                 fps = meter.tick(time.monotonic())
+                mark("smoothing")
                 if sinks:
                     scene = draw_overlay(frame.image_bgr, hold, fps, style, region)
+                    mark("overlay")
                     for sink in sinks:
                         sink.write(TimedFrame(scene, frame.time_s, frame.pts))
+                    mark("encode")
                 frames += 1
                 if on_frame:
                     on_frame(frame, hold)
