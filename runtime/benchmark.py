@@ -43,6 +43,10 @@ class StageTimes:
         self._clock, self._last_s = clock, clock()
         self._stages: dict[str, list[float]] = defaultdict(list)
 
+    def clear(self) -> None:
+        """Forget what was measured."""
+        self._stages.clear()
+
     def mark(self, stage: str) -> None:
         """End a stage."""
         now_s = self._clock()
