@@ -37,7 +37,8 @@ class PoseClassifier:
     """Classify single frames.  One person in view is assumed."""
 
     def __init__(self, model: str | Path | None = None, device: str = "auto") -> None:
-        """Load a pose model (.onnx or .engine; the shipped one if None).  device: auto, cpu, cuda or tensorrt.
+        """Load a pose model (.onnx or .engine; the shipped one if None).  device: auto, cpu, cuda,
+        tensorrt or openvino.
 
         Raises ModelError, DeviceError or MissingPackageError, each with what to do.
         """

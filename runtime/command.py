@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .command_line import HelpFormatter, run_command
+from .command_line import run_command
 from .errors import DeviceError, OptionError
+from .options import BENCHMARK_FRAMES, parse_args
 
 if TYPE_CHECKING:
     from .live import Watched
@@ -17,88 +17,11 @@ if TYPE_CHECKING:
     from .sources import Source, TimedFrame
     from .views import View
 
-EXAMPLES = """examples:
-  yoga-live --demo --save demo.mp4                     see it work: no camera, display or network needed
-  yoga-live --camera 0                                 a window with the overlay; q quits, f is full screen
-  yoga-live --video class.mp4 --save annotated.mp4 --timeline class.csv
-  yoga-live --video class.mp4 --summary class.png      the class at a glance: what was held when, how often, how long
-  yoga-live --video class.mp4 --timeline class.vtt     chapters for a video player (also .csv, .json)
-  yoga-live --camera 0 --model my-poses.onnx           your own poses
-
-One person in view is assumed."""
-
-
-def parse_args(argv: list[str] | None) -> argparse.Namespace:
-    """Define the options; imports nothing heavy, so that --help answers at once."""
-    parser = argparse.ArgumentParser(
-        "yoga-live",
-        description="Name the yoga pose that a camera or a video shows.",
-        epilog=EXAMPLES,
-        formatter_class=HelpFormatter,
-    )
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument(
-        "--camera",
-        metavar="ADDRESS",
-        help="watch a camera: 0 is the first, /dev/video2, csi://0 (a Jetson's own), rtsp://..., http://... (MJPEG)",
-        default=argparse.SUPPRESS,
-    )
-    source.add_argument(
-        "--video",
-        type=Path,
-        metavar="FILE",
-        help="annotate a recorded video, every frame of it",
-        default=argparse.SUPPRESS,
-    )
-    source.add_argument(
-        "--demo", action="store_true", help="a short clip that the package draws itself", default=argparse.SUPPRESS
-    )
-    parser.add_argument(
-        "--camera-size", type=_read_size, default=(1280, 720), metavar="WxH", help="asked of a camera of this machine"
-    )
-    parser.add_argument("--camera-rate", type=int, default=30, metavar="FPS", help="asked of a camera of this machine")
-    parser.add_argument("--model", type=Path, metavar="FILE", help="pose model (.onnx, .engine), not the shipped one")
-    parser.add_argument(
-        "--device", default="auto", help="auto, cpu, cuda or tensorrt; one asked for by name is never replaced"
-    )
-    parser.add_argument(
-        "--zoom",
-        choices=("auto", "off"),
-        help="auto, the default: for a person far away, classify a steady crop around what moves; off: the whole frame",
-    )
-    parser.add_argument(
-        "--roi",
-        metavar="X,Y,W,H",
-        help="classify this part of the (unmirrored) picture alone: pixels, or shares; 0.5,0,0.5,1 is the right half",
-    )
-    parser.add_argument(
-        "--save", type=Path, metavar="FILE.mp4", help="write the annotated video, with the source's sound"
-    )
-    parser.add_argument("--timeline", type=Path, metavar="FILE", help="write who held what when: .csv, .json or .vtt")
-    parser.add_argument("--summary", type=Path, metavar="FILE.png", help="draw the class at a glance when it ends")
-    parser.add_argument(
-        "--events", action="store_true", help="tell other programs what begins and ends: JSON lines on stdout"
-    )
-    parser.add_argument(
-        "--goal", action="append", default=[], metavar="POSE=SECONDS", help="count down, such as tree=30; repeatable"
-    )
-    parser.add_argument("--force", action="store_true", help="replace outputs that exist")
-    parser.add_argument(
-        "--window",
-        action=argparse.BooleanOptionalAction,
-        help="show a window; by default for a camera, and where nothing is written",
-    )
-    parser.add_argument(
-        "--mirror",
-        action=argparse.BooleanOptionalAction,
-        help="show the picture as a mirror; by default for a camera's window, unless it is saved too",
-    )
-    return parser.parse_args(argv)
-
 
 def main(argv: list[str] | None = None) -> int:
     """Run `yoga-live`.  Returns the exit code."""
-    return run_command("yoga-live", _watch, parse_args(argv))
+    args = parse_args(argv)
+    return run_command("yoga-live", _benchmark if args.benchmark else _watch, args)
 
 
 def _watch(args: argparse.Namespace) -> None:
@@ -113,6 +36,8 @@ def _watch(args: argparse.Namespace) -> None:
     from .timeline import TimelineFile
     from .video_sink import VideoSink
 
+    if hasattr(args, "frames"):
+        raise OptionError("--frames belongs to --benchmark; leave it out")
     roi = _read_roi(args)
     _check_outputs(args)
     timeline = TimelineFile(args.timeline) if args.timeline else None
@@ -150,11 +75,52 @@ def _watch(args: argparse.Namespace) -> None:
     _report(args, watched, info.name)
 
 
-def _read_size(text: str) -> tuple[int, int]:
-    width, _, height = text.partition("x")
-    if not (width.isdigit() and height.isdigit() and int(width) > 0 and int(height) > 0):
-        raise argparse.ArgumentTypeError(f"{text!r} is no size; give WIDTHxHEIGHT, such as 1280x720")
-    return int(width), int(height)
+def _benchmark(args: argparse.Namespace) -> None:
+    from .benchmark import DEMO_SIZE_WH, WARM_UP, format_benchmark, run_benchmark
+    from .classifier import DEFAULT_MODEL, PoseClassifier
+    from .sources import VideoSource
+
+    count = _check_benchmark(args)
+    roi = _read_roi(args)
+    _check_outputs(args)
+    video = getattr(args, "video", None)
+    size_wh = DEMO_SIZE_WH
+    if video:
+        with VideoSource(video) as source:
+            size_wh = source.info.size_wh
+    view = _choose_view(args, roi, size_wh)
+    classifier = PoseClassifier(args.model, args.device)
+    result = run_benchmark(classifier, video, count, args.save, view, force=args.force)
+    width, height = size_wh
+    print(
+        f"{(args.model or DEFAULT_MODEL).name} ({classifier.info.precision}, {classifier.info.size} px) on "
+        f"{classifier.engine.device}; {result.frames} frames of {width} x {height} after {WARM_UP} to warm up; "
+        "milliseconds"
+    )
+    print(*format_benchmark(result), sep="\n")
+    if args.save:
+        print(f"written: {args.save}")
+
+
+def _check_benchmark(args: argparse.Namespace) -> int:
+    """Refuse what `--benchmark` has no use for.  Returns how many frames count."""
+    unused = {
+        "--camera": hasattr(args, "camera"),  # it sets the pace
+        "--demo": hasattr(args, "demo"),
+        "--timeline": args.timeline,
+        "--summary": args.summary,
+        "--events": args.events,
+        "--goal": args.goal,
+        "--window": args.window,
+        "--mirror": args.mirror,
+    }
+    given = [name for name, value in unused.items() if value]
+    if given:
+        raise OptionError(f"--benchmark measures a video file or its own clip; leave {', '.join(given)} out")
+    count = getattr(args, "frames", BENCHMARK_FRAMES)
+    if count < 1:
+        raise OptionError(f"--frames must be at least 1; got {count}")
+    return count
 
 
 def _read_roi(args: argparse.Namespace) -> Roi | None:

@@ -45,10 +45,10 @@ def list_steps() -> list[Step]:
 class DemoSource:
     """The clip as a source, drawn frame by frame."""
 
-    def __init__(self) -> None:
+    def __init__(self, size_wh: tuple[int, int] = SIZE_WH) -> None:
         self._steps = list_steps()
         duration_s = sum(step.duration_s for step in self._steps)
-        self.info = SourceInfo("demo", SIZE_WH, RATE, 1 / RATE, duration_s)
+        self.info = SourceInfo("demo", size_wh, RATE, 1 / RATE, duration_s)
 
     def __enter__(self) -> DemoSource:
         return self
@@ -63,7 +63,7 @@ class DemoSource:
             count = round(step.duration_s * RATE)
             for index in range(count):
                 pose = blend_poses(step.start, step.end, _ease(index / count))
-                yield TimedFrame(draw_figure(pose, SIZE_WH), float(number / RATE), number)
+                yield TimedFrame(draw_figure(pose, self.info.size_wh), float(number / RATE), number)
                 number += 1
 
 

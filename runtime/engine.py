@@ -13,6 +13,9 @@ from .preprocess import Frame
 
 Floats = npt.NDArray[np.float32]
 
+DEVICES = ("auto", "cpu", "cuda", "tensorrt", "openvino")
+"""What `--device` takes: ONNX Runtime's choice, its three by name, and OpenVINO on the CPU."""
+
 
 class Engine(Protocol):
     """What the live loop needs of any engine."""
@@ -35,6 +38,10 @@ def open_engine(path: Path, device: str = "auto") -> Engine:
         from .tensorrt_engine import TensorRTEngine
 
         return TensorRTEngine(path, device)
+    if device == "openvino":
+        from .openvino_engine import OpenVINOEngine
+
+        return OpenVINOEngine(path)
     from .onnx_engine import OnnxEngine
 
     return OnnxEngine(path, device)

@@ -53,6 +53,7 @@ def watch(
     on_frame: Callable[[TimedFrame, Hold], None] | None = None,
     view: View | None = None,
     timeline: TimelineFile | None = None,
+    mark: Callable[[str], None] | None = None,
 ) -> Watched:
     """Classify, annotate, hand it to the sinks; sinks are closed however it ends.
 
@@ -60,9 +61,10 @@ def watch(
 
     Ends with the source, with `q` in a window, or with Ctrl-C.  A source that breaks in the middle, or a full
     disk, ends it too: what was seen until then is kept and the reason is in `trouble`.  view: which part of each
-    frame is classified, the whole of it if None.  timeline: is kept while it grows, and finished.
+    frame is classified, the whole of it if None.  timeline: is kept while it grows, and finished.  mark:
+    is told the name of each stage when it ends.
     """
-    sinks, meter = list(sinks), RateMeter()
+    sinks, meter, mark = list(sinks), RateMeter(), mark or (lambda stage: None)
     tracker = PoseTracker(classifier, view)
     frames, trouble, started_s = 0, None, time.monotonic()
     try:
@@ -77,12 +79,16 @@ def watch(
                 closing.callback(behind.close)
                 update = behind.update
             for frame in source.frames():
+                mark("decode")
                 tracked = update(frame)
                 fps = meter.tick(time.monotonic())
+                mark("smoothing")
                 if sinks:
                     scene = draw_overlay(frame.image_bgr, tracked.hold, fps, style, tracked.region)
+                    mark("overlay")
                     for sink in sinks:
                         sink.write(TimedFrame(scene, frame.time_s, frame.pts))
+                    mark("encode")
                 frames += 1
                 if timeline:
                     timeline.keep(tracker.segments)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from .errors import ModelError
@@ -55,3 +57,28 @@ class ModelInfo:
             raise ModelError(
                 f"the model's metadata can't be read ({error}); export it again with yoga-export"
             ) from error
+
+
+def read_pose_model(
+    path: Path,
+    document: str | None,
+    inputs: Mapping[str, tuple[str, Sequence[Any]]],
+    outputs: Mapping[str, Sequence[Any]],
+) -> ModelInfo:
+    """What the file says of itself, checked against its graph.  Raises ModelError.
+
+    inputs: name -> element type as NumPy names it, and shape; outputs: name -> shape.
+    """
+    if document is None:
+        raise ModelError(f"{path} is an ONNX file but no pose model of yoga-live; export one with yoga-export onnx")
+    info = ModelInfo.from_json(document)
+    kind, shape = inputs.get("frames", ("", ()))
+    fits = kind == "uint8" and list(shape[1:]) == [info.size, info.size, 3]
+    if not fits or "maps" not in outputs or "logits" not in outputs:
+        raise ModelError(
+            f"{path} should take `frames` (N, {info.size}, {info.size}, 3), uint8, and give `logits` and `maps`; "
+            f"it takes {dict(inputs)} and gives {list(outputs)}"
+        )
+    if outputs["logits"][-1] != len(info.labels):
+        raise ModelError(f"{path} gives {outputs['logits'][-1]} logits but names {len(info.labels)} labels")
+    return info

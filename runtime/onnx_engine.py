@@ -7,15 +7,22 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from .engine import Floats
+import numpy as np
+
+from .engine import DEVICES, Floats
 from .errors import DeviceError, MissingPackageError, ModelError
-from .model_info import METADATA_KEY, ModelInfo
+from .model_info import METADATA_KEY, ModelInfo, read_pose_model
 from .preprocess import Frame
+from .providers import (
+    GPU_HELP,
+    PROVIDERS,
+    choose_providers,
+    load_gpu_libraries,
+    make_session_options,
+    name_start_error,
+)
 
 log = logging.getLogger(__name__)
-
-DEVICES = ("auto", "cpu", "cuda", "tensorrt")
-PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
 
 
 class OnnxEngine:
@@ -26,22 +33,33 @@ class OnnxEngine:
         wanted = _choose_device(device, onnxruntime.get_available_providers())
         if not path.is_file():
             raise ModelError(f"the model {path} does not exist; make one with yoga-export onnx, or leave --model out")
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4 if device == "auto" else 3  # errors only: a session that starts is no news
         try:
-            session = onnxruntime.InferenceSession(str(path), options, providers=[PROVIDERS[wanted]])
-        except Exception as error:  # ONNX Runtime's exceptions share no public base but Exception
-            raise ModelError(f"{path} can't be loaded as an ONNX model: {str(error).splitlines()[0]}") from error
+            session = _start_session(onnxruntime, path, wanted, quiet=device == "auto")
+        except DeviceError:
+            if device != "auto":
+                raise
+            session = _start_session(onnxruntime, path, "cpu", quiet=True)
         if device == "auto" and PROVIDERS[wanted] not in session.get_providers():
             log.warning("this ONNX Runtime knows CUDA but no GPU could be used; going on with the CPU")
             wanted = "cpu"
         if PROVIDERS[wanted] not in session.get_providers():
             raise DeviceError(
                 f"ONNX Runtime was asked for {PROVIDERS[wanted]} but started with {session.get_providers()}; "
-                "check the driver and CUDA libraries, or use --device cpu"
+                f"{GPU_HELP[wanted]}"
             )
         self.device, self.info = wanted, _read_info(session, path)
         self._session: Any = session
+        if wanted != "cpu":
+            self._warm_up(path)
+
+    def _warm_up(self, path: Path) -> None:
+        """Run one empty frame: engines are built and convolutions chosen now, not in front of the camera."""
+        if self.info.precision == "int8":
+            log.warning("%s is INT8 as CPUs compute it; a GPU wants FP32, or FP16 from yoga-export fp16", path)
+        try:
+            self.run(np.zeros((1, self.info.size, self.info.size, 3), np.uint8))
+        except Exception as error:  # ONNX Runtime's exceptions share no public base but Exception
+            raise name_start_error(path, self.device, error) from error
 
     def run(self, frames: Frame) -> Floats:
         """Logits, float32 (N, C)."""
@@ -71,8 +89,23 @@ def import_onnxruntime() -> Any:
     return onnxruntime
 
 
+def _start_session(onnxruntime: Any, path: Path, device: str, *, quiet: bool) -> Any:
+    """Open the file on a device; ONNX Runtime may still have taken the CPU instead, which the caller looks at."""
+    if device != "cpu":
+        load_gpu_libraries(onnxruntime, device)
+    options, providers = make_session_options(onnxruntime, quiet=quiet), choose_providers(device, path)
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=providers, enable_fallback=0)
+    except Exception as error:  # ONNX Runtime's exceptions share no public base but Exception
+        if device != "cpu" and "Load model" not in str(error):
+            raise name_start_error(path, device, error) from error
+        raise ModelError(f"{path} can't be loaded as an ONNX model: {str(error).splitlines()[0]}") from error
+    session.disable_fallback()  # a provider that fails later is an error too
+    return session
+
+
 def _choose_device(device: str, available: list[str]) -> str:
-    if device not in DEVICES:
+    if device != "auto" and device not in PROVIDERS:
         raise DeviceError(f"the device {device!r} is not known; choose one of {', '.join(DEVICES)}")
     if device == "auto":
         return "cuda" if PROVIDERS["cuda"] in available else "cpu"
@@ -86,17 +119,7 @@ def _choose_device(device: str, available: list[str]) -> str:
 
 def _read_info(session: Any, path: Path) -> ModelInfo:
     document = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
-    if document is None:
-        raise ModelError(f"{path} is an ONNX file but no pose model of yoga-live; export one with yoga-export onnx")
-    info = ModelInfo.from_json(document)
-    inputs = {item.name: (item.type, item.shape[1:]) for item in session.get_inputs()}
-    outputs = {item.name: item.shape for item in session.get_outputs()}
-    expected = ("tensor(uint8)", [info.size, info.size, 3])
-    if inputs.get("frames") != expected or "maps" not in outputs or "logits" not in outputs:
-        raise ModelError(
-            f"{path} should take `frames` (N, {info.size}, {info.size}, 3), uint8, and give `logits` and `maps`; "
-            f"it takes {inputs} and gives {list(outputs)}"
-        )
-    if outputs["logits"][-1] != len(info.labels):
-        raise ModelError(f"{path} gives {outputs['logits'][-1]} logits but names {len(info.labels)} labels")
-    return info
+    inputs = {
+        item.name: (item.type.removeprefix("tensor(").removesuffix(")"), item.shape) for item in session.get_inputs()
+    }
+    return read_pose_model(path, document, inputs, {item.name: item.shape for item in session.get_outputs()})

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import yoga_live.runtime
 from yoga_live.runtime.classifier import DEFAULT_MODEL, PoseClassifier, best_pose, choose_answer
@@ -60,6 +62,29 @@ def test_temperature_divides_the_logits(classifier: PoseClassifier, engine: Any)
 def test_what_is_no_image_is_a_value_error(classifier: PoseClassifier) -> None:
     with pytest.raises(ValueError, match="float64"):
         classifier.classify(np.zeros((4, 4, 3)))
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    size_wh=st.tuples(st.integers(1, 4000), st.integers(1, 50)),
+    upright=st.booleans(),
+    channels=st.sampled_from([0, 1, 3, 4]),
+    view=st.sampled_from([np.s_[:], np.s_[::-1], np.s_[:, ::-1], np.s_[::2, ::3], np.s_[::-2, 1:]]),
+    seed=st.integers(0),
+)
+def test_any_frame_is_answered_as_its_contiguous_bgr_twin(
+    classifier: PoseClassifier, size_wh: tuple[int, int], upright: bool, channels: int, view: Any, seed: int
+) -> None:
+    shape = (size_wh[1], size_wh[0], channels)[: 3 if channels else 2]
+    frame = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+    frame = (frame.swapaxes(0, 1) if upright else frame)[view]
+    if frame.size == 0:
+        with pytest.raises(ValueError, match="a frame must "):
+            classifier.classify(frame)
+        return
+    planes = frame.reshape(*frame.shape[:2], -1)
+    bgr = np.ascontiguousarray(planes[:, :, :3] if channels >= 3 else np.repeat(planes, 3, axis=2))
+    assert classifier.classify(frame) == classifier.classify(bgr)
 
 
 def test_earlier_answers_do_not_change_when_a_new_frame_comes(classifier: PoseClassifier) -> None:

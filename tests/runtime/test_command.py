@@ -77,6 +77,56 @@ def test_video_gives_annotated_video_and_timeline(live: Callable[..., Any], clip
     assert sorted(p.name for p in tmp_path.iterdir()) == ["annotated.mp4", "class.csv"]
 
 
+def test_benchmark_measures_a_video_and_keeps_nothing(live: Callable[..., Any], clip: Path, tmp_path: Path) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    code, out, err = live("--benchmark", "--video", clip, "--frames", 20)
+    assert code == 0 and "Traceback" not in err
+    head, *rows = out.splitlines()
+    assert head.startswith("colours.onnx (fp32, 32 px) on cpu; 20 frames of 64 x 48 after 10 to warm up")
+    names = [row[:15].strip() for row in rows[1:-1]]
+    stages = ["decode", "view", "preprocess", "network", "smoothing", "overlay", "encode"]
+    assert names == [*stages, "frame to label", "all"]
+    assert "frames a second" in rows[-1]
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_benchmark_draws_its_own_clip(live: Callable[..., Any]) -> None:
+    code, out, _ = live("--benchmark", "--frames", 2)
+    assert code == 0 and "2 frames of 1280 x 720" in out
+
+
+def test_benchmark_saves_where_it_is_told(live: Callable[..., Any], clip: Path, tmp_path: Path) -> None:
+    saved = tmp_path / "annotated.mp4"
+    code, out, _ = live("--benchmark", "--video", clip, "--frames", 20, "--save", saved, "--zoom", "auto")
+    assert code == 0 and f"written: {saved}" in out and saved.is_file() and "\nview " in out
+    assert_refused(live("--benchmark", "--video", clip, "--save", saved), "exists already")
+    assert live("--benchmark", "--video", clip, "--frames", 20, "--save", saved, "--force")[0] == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--camera", 0),
+        ("--demo",),
+        ("--timeline", "a.csv"),
+        ("--summary", "a.png"),
+        ("--events",),
+        ("--goal", "tree=3"),
+        ("--window",),
+        ("--mirror",),
+    ],
+    ids=str,
+)
+def test_benchmark_refuses_what_it_would_ignore(live: Callable[..., Any], arguments: tuple[object, ...]) -> None:
+    assert_refused(live("--benchmark", *arguments), "--benchmark", str(arguments[0]))
+
+
+def test_benchmark_of_nothing_is_one_line(live: Callable[..., Any], clip: Path, tmp_path: Path) -> None:
+    assert_refused(live("--benchmark", "--frames", 0), "--frames must be at least 1; got 0")
+    assert_refused(live("--benchmark", "--video", tmp_path / "no.mp4"), "no.mp4 does not exist")
+    assert_refused(live("--video", clip, "--frames", 5), "--frames belongs to --benchmark")
+
+
 @pytest.mark.parametrize("suffix", [".json", ".vtt"])
 def test_timeline_alone_needs_no_window(live: Callable[..., Any], clip: Path, tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"class{suffix}"

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ import pytest
 from yoga_live.runtime import onnx_engine as engine_module
 from yoga_live.runtime.errors import DeviceError, MissingPackageError, ModelError
 from yoga_live.runtime.model_info import ModelInfo
-from yoga_live.runtime.onnx_engine import DEVICES, PROVIDERS, OnnxEngine, import_onnxruntime
+from yoga_live.runtime.onnx_engine import OnnxEngine, import_onnxruntime
+from yoga_live.runtime.providers import PROVIDERS
 
 pytest.importorskip("onnxruntime")
 
@@ -34,7 +36,7 @@ def test_engine_says_what_the_file_says_and_where_it_runs(model_path: Path) -> N
 
 
 def test_unknown_device_is_refused_with_the_choices(model_path: Path) -> None:
-    with pytest.raises(DeviceError, match="'npu' is not known; choose one of auto, cpu, cuda, tensorrt"):
+    with pytest.raises(DeviceError, match="'npu' is not known; choose one of auto, cpu, cuda, tensorrt, openvino"):
         OnnxEngine(model_path, "npu")
 
 
@@ -62,16 +64,50 @@ def test_auto_says_so_when_it_takes_the_cpu(
     assert "no GPU could be used" in caplog.text
 
 
-def pretend_to_know_cuda() -> SimpleNamespace:
-    """An ONNX Runtime that lists CUDA and then starts every session on the CPU."""
+def start_only_on_the_cpu(path: str, options: Any, providers: list[Any], **_: object) -> Any:
+    """What a driver without a device does: a C++ error of several lines, no session."""
+    import onnxruntime
+
+    if providers[0][0] != "CPUExecutionProvider":
+        raise RuntimeError(
+            "/onnxruntime_src/cuda_call.cc:154 CudaCall(...)\nCUDA failure 100: no CUDA-capable device\n"
+        )
+    return onnxruntime.InferenceSession(path, options, providers=providers)
+
+
+@pytest.mark.parametrize("device", ["cuda", "tensorrt"])
+def test_gpu_that_does_not_start_is_one_line_that_does_not_blame_the_model(
+    model_path: Path, monkeypatch: pytest.MonkeyPatch, device: str
+) -> None:
+    monkeypatch.setattr(engine_module, "import_onnxruntime", lambda: pretend_to_know_cuda(start_only_on_the_cpu))
+    with pytest.raises(DeviceError, match=r"ExecutionProvider does not start with .*no CUDA-capable device") as caught:
+        OnnxEngine(model_path, device)
+    assert "\n" not in str(caught.value) and "onnxruntime_src" not in str(caught.value)
+
+
+def test_auto_takes_the_cpu_when_the_gpu_does_not_start(
+    model_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(engine_module, "import_onnxruntime", lambda: pretend_to_know_cuda(start_only_on_the_cpu))
+    assert OnnxEngine(model_path, "auto").device == "cpu"
+    assert "no GPU could be used" in caplog.text
+
+
+def start_quietly_on_the_cpu(path: str, options: Any, providers: list[Any], **_: object) -> Any:
+    import onnxruntime
+
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def pretend_to_know_cuda(start: Callable[..., Any] = start_quietly_on_the_cpu) -> SimpleNamespace:
+    """An ONNX Runtime that lists the GPU's providers and has no GPU."""
     import onnxruntime
 
     return SimpleNamespace(
-        get_available_providers=lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"],
+        __file__="",
+        get_available_providers=lambda: list(PROVIDERS.values()),
         SessionOptions=onnxruntime.SessionOptions,
-        InferenceSession=lambda path, options, providers: onnxruntime.InferenceSession(
-            path, options, providers=["CPUExecutionProvider"]
-        ),
+        InferenceSession=start,
     )
 
 
@@ -139,7 +175,3 @@ def test_newer_format_asks_for_an_update(write_model: Callable[..., Path], tmp_p
     document = json.dumps({"format": 99, "labels": ["a", "b", "c"], "size": 32})
     with pytest.raises(ModelError, match="format 99"):
         OnnxEngine(write_model(tmp_path / "m.onnx", document), "cpu")
-
-
-def test_every_device_but_auto_has_a_provider() -> None:
-    assert set(DEVICES) == {"auto", *PROVIDERS}

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from yoga_live.runtime.figure import POSES, draw_figure
 from yoga_live.runtime.preprocess import BAR_GREY, as_bgr, letterbox, letterbox_into
@@ -143,3 +145,92 @@ def test_what_is_no_frame_is_refused_with_what_it_was(frame: np.ndarray, seen: s
     with pytest.raises(ValueError, match="a frame must ") as caught:
         as_bgr(frame)
     assert seen in str(caught.value)
+
+
+LAYOUTS = ("sliced", "flipped", "transposed", "fortran", "padded rows", "reversed channels", "broadcast", "read-only")
+
+
+@st.composite
+def draw_size_wh(draw: st.DrawFn) -> tuple[int, int]:
+    """Any size: from 1 x 1 to 4000 x 50 and upright ones alike."""
+    long, short = draw(st.integers(1, 4000)), draw(st.integers(1, 50))
+    small = draw(st.integers(1, 400)), draw(st.integers(1, 400))
+    return draw(st.sampled_from([(long, short), (short, long), small]))
+
+
+def fill(shape: tuple[int, ...], seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def lay_out(frame: np.ndarray, layout: str) -> np.ndarray:
+    """The same pixels (H, W, ...) in another memory layout; a broadcast frame repeats its first row."""
+    height, width = frame.shape[:2]
+    if layout == "sliced":
+        wide = np.zeros((height * 2 + 1, width * 3 + 2, *frame.shape[2:]), np.uint8)
+        wide[1 : height * 2 + 1 : 2, 2 : width * 3 + 2 : 3] = frame
+        return wide[1 : height * 2 + 1 : 2, 2 : width * 3 + 2 : 3]
+    if layout == "flipped":
+        return np.ascontiguousarray(frame[::-1, ::-1])[::-1, ::-1]
+    if layout == "transposed":
+        return np.ascontiguousarray(frame.swapaxes(0, 1)).swapaxes(0, 1)
+    if layout == "fortran":
+        return np.asfortranarray(frame)
+    if layout == "padded rows":  # as a decoder's rows are, each with a few bytes behind it
+        return np.pad(frame, [(0, 0), (0, 7), *[(0, 0)] * (frame.ndim - 2)])[:, :width]
+    if layout == "reversed channels" and frame.ndim == 3:
+        return np.ascontiguousarray(frame[:, :, ::-1])[:, :, ::-1]
+    if layout == "broadcast":
+        return np.broadcast_to(frame[:1], frame.shape)
+    copy = frame.copy()
+    copy.flags.writeable = False
+    return copy
+
+
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    draw_size_wh(), st.sampled_from([0, 1, 3, 4]), st.sampled_from(LAYOUTS), st.sampled_from([32, 224]), st.integers(0)
+)
+def test_frame_of_any_size_channels_and_layout_gives_what_contiguous_bgr_gives(
+    size_wh: tuple[int, int], channels: int, layout: str, size: int, seed: int
+) -> None:
+    width, height = size_wh
+    frame = lay_out(fill((height, width, channels) if channels else (height, width), seed), layout)
+    before = frame.copy()
+    grey = before.reshape(height, width, -1)
+    bgr = np.ascontiguousarray(grey[:, :, :3] if channels >= 3 else np.repeat(grey, 3, axis=2))
+    boxed = letterbox(frame, size)
+    np.testing.assert_array_equal(boxed, letterbox(bgr, size))
+    np.testing.assert_array_equal(frame, before)
+    content, bars = split_bars(boxed, size_wh)
+    assert boxed.shape == (size, size, 3) and boxed.flags.c_contiguous and (bars == BAR_GREY).all()
+    assert content.size and bgr.min() <= content.min() and content.max() <= bgr.max()
+
+
+@settings(deadline=None)
+@given(draw_size_wh(), st.sampled_from([32, 224]))
+def test_plain_frame_of_any_size_stays_plain(size_wh: tuple[int, int], size: int) -> None:
+    frame_bgr = np.full((size_wh[1], size_wh[0], 3), (10, 200, 90), np.uint8)
+    content, bars = split_bars(letterbox(frame_bgr, size), size_wh)
+    assert (content == (10, 200, 90)).all() and (bars == BAR_GREY).all()
+
+
+@given(
+    st.sampled_from([np.int8, np.int16, np.uint16, np.int32, np.int64, np.float16, np.float32, np.float64, np.bool_]),
+    st.sampled_from([(4, 6), (4, 6, 1), (4, 6, 3), (4, 6, 4)]),
+)
+def test_any_other_dtype_is_refused_on_one_line_that_names_it(dtype: type, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="a frame must be uint8, 0 to 255; got ") as caught:
+        letterbox(np.zeros(shape, dtype), 32)
+    assert np.dtype(dtype).name in str(caught.value) and "\n" not in str(caught.value)
+
+
+@given(st.lists(st.integers(0, 7), min_size=0, max_size=5))
+def test_any_other_shape_is_refused_on_one_line_that_names_it(shape: list[int]) -> None:
+    channels = 1 if len(shape) == 2 else shape[2] if len(shape) == 3 else 0
+    frame = np.zeros(shape, np.uint8)
+    if frame.size and channels in (1, 3, 4):
+        assert letterbox(frame, 32).shape == (32, 32, 3)
+        return
+    with pytest.raises(ValueError, match="a frame must ") as caught:
+        letterbox(frame, 32)
+    assert str(tuple(shape)) in str(caught.value) and "\n" not in str(caught.value)

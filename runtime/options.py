@@ -1,0 +1,125 @@
+"""The options of `yoga-live`; imports nothing heavy, so that --help answers at once."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from .command_line import HelpFormatter
+
+EXAMPLES = """examples:
+  yoga-live --demo --save demo.mp4                     see it work: no camera, display or network needed
+  yoga-live --camera 0                                 a window with the overlay; q quits, f is full screen
+  yoga-live --video class.mp4 --save annotated.mp4 --timeline class.csv
+  yoga-live --video class.mp4 --summary class.png      the class at a glance: what was held when, how often, how long
+  yoga-live --video class.mp4 --timeline class.vtt     chapters for a video player (also .csv, .json)
+  yoga-live --camera 0 --model my-poses.onnx           your own poses
+  yoga-live --benchmark                                milliseconds of every stage on this machine
+
+One person in view is assumed."""
+
+
+BENCHMARK_FRAMES = 300
+
+
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
+    """Read the command line; a wrong one ends the program with its usage and code 2."""
+    parser = argparse.ArgumentParser(
+        "yoga-live",
+        description="Name the yoga pose that a camera or a video shows.",
+        epilog=EXAMPLES,
+        formatter_class=HelpFormatter,
+    )
+    _add_sources(parser)
+    _add_recognition(parser)
+    _add_outputs(parser)
+    args = parser.parse_args(argv)
+    if not (args.benchmark or any(hasattr(args, name) for name in ("camera", "video", "demo"))):
+        parser.error("one of the arguments --camera --video --demo --benchmark is required")
+    return args
+
+
+def _add_sources(parser: argparse.ArgumentParser) -> None:
+    """Where frames come from."""
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument(
+        "--camera",
+        metavar="ADDRESS",
+        help="watch a camera: 0 is the first, /dev/video2, csi://0 (a Jetson's own), rtsp://..., http://... (MJPEG)",
+        default=argparse.SUPPRESS,
+    )
+    source.add_argument(
+        "--video",
+        type=Path,
+        metavar="FILE",
+        help="annotate a recorded video, every frame of it",
+        default=argparse.SUPPRESS,
+    )
+    source.add_argument(
+        "--demo", action="store_true", help="a short clip that the package draws itself", default=argparse.SUPPRESS
+    )
+    parser.add_argument(
+        "--camera-size", type=_read_size, default=(1280, 720), metavar="WxH", help="asked of a camera of this machine"
+    )
+    parser.add_argument("--camera-rate", type=int, default=30, metavar="FPS", help="asked of a camera of this machine")
+    parser.add_argument(
+        "--benchmark",
+        action="store_true",
+        help="measure every stage, on a drawn 720p clip or on --video",
+    )
+    parser.add_argument(
+        "--frames", type=int, metavar="N", help="how many --benchmark counts (300)", default=argparse.SUPPRESS
+    )
+
+
+def _add_recognition(parser: argparse.ArgumentParser) -> None:
+    """What names the pose, and where it looks."""
+    parser.add_argument("--model", type=Path, metavar="FILE", help="pose model (.onnx, .engine), not the shipped one")
+    parser.add_argument(
+        "--device",
+        default="auto",
+        help="auto, cpu, cuda, tensorrt or openvino; one asked for by name is never replaced",
+    )
+    parser.add_argument(
+        "--zoom",
+        choices=("auto", "off"),
+        help="auto, the default: for a person far away, classify a steady crop around what moves; off: the whole frame",
+    )
+    parser.add_argument(
+        "--roi",
+        metavar="X,Y,W,H",
+        help="classify this part of the (unmirrored) picture alone: pixels, or shares; 0.5,0,0.5,1 is the right half",
+    )
+
+
+def _add_outputs(parser: argparse.ArgumentParser) -> None:
+    """What is shown, written and told."""
+    parser.add_argument(
+        "--save", type=Path, metavar="FILE.mp4", help="write the annotated video, with the source's sound"
+    )
+    parser.add_argument("--timeline", type=Path, metavar="FILE", help="write who held what when: .csv, .json or .vtt")
+    parser.add_argument("--summary", type=Path, metavar="FILE.png", help="draw the class at a glance when it ends")
+    parser.add_argument(
+        "--events", action="store_true", help="tell other programs what begins and ends: JSON lines on stdout"
+    )
+    parser.add_argument(
+        "--goal", action="append", default=[], metavar="POSE=SECONDS", help="count down, such as tree=30; repeatable"
+    )
+    parser.add_argument("--force", action="store_true", help="replace outputs that exist")
+    parser.add_argument(
+        "--window",
+        action=argparse.BooleanOptionalAction,
+        help="show a window; by default for a camera, and where nothing is written",
+    )
+    parser.add_argument(
+        "--mirror",
+        action=argparse.BooleanOptionalAction,
+        help="show the picture as a mirror; by default for a camera's window, unless it is saved too",
+    )
+
+
+def _read_size(text: str) -> tuple[int, int]:
+    width, _, height = text.partition("x")
+    if not (width.isdigit() and height.isdigit() and int(width) > 0 and int(height) > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is no size; give WIDTHxHEIGHT, such as 1280x720")
+    return int(width), int(height)

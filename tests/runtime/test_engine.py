@@ -1,0 +1,33 @@
+"""Which engine opens what."""
+
+from pathlib import Path
+
+import pytest
+
+from yoga_live.runtime.engine import DEVICES, open_engine
+from yoga_live.runtime.errors import DeviceError
+from yoga_live.runtime.onnx_engine import OnnxEngine
+from yoga_live.runtime.providers import PROVIDERS
+
+
+def test_every_device_is_one_of_onnx_runtimes_or_an_engine_of_its_own() -> None:
+    assert set(DEVICES) == {"auto", "openvino", *PROVIDERS}
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu"])
+def test_onnx_runtime_opens_an_onnx_file(model_path: Path, device: str) -> None:
+    pytest.importorskip("onnxruntime")
+    assert isinstance(open_engine(model_path, device), OnnxEngine)
+
+
+def test_openvino_opens_it_only_when_asked_for(model_path: Path) -> None:
+    pytest.importorskip("openvino")
+    from yoga_live.runtime.openvino_engine import OpenVINOEngine
+
+    assert isinstance(open_engine(model_path, "openvino"), OpenVINOEngine)
+
+
+def test_unknown_device_is_refused_with_all_choices(model_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    with pytest.raises(DeviceError, match=", ".join(DEVICES)):
+        open_engine(model_path, "npu")
