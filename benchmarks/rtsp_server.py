@@ -4,6 +4,8 @@ GStreamer's own RTSP server (Debian: gir1.2-gst-rtsp-server-1.0, python3-gi, gst
 by the system's Python, which has its bindings.
 """
 
+# pyright: reportMissingImports=false
+
 import sys
 
 import gi
