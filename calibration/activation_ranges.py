@@ -51,7 +51,7 @@ class MagnitudeHistogram:
             merged = self.counts.reshape(-1, 2).sum(axis=1)
             self.counts = np.concatenate([merged, np.zeros(BINS // 2, np.int64)])
             self.limit *= 2
-        index = np.minimum((magnitudes * (BINS / self.limit)).astype(np.int32), BINS - 1)
+        index = np.minimum((magnitudes / self.limit * BINS).astype(np.int32), BINS - 1)
         self.counts += np.bincount(index, minlength=BINS)
 
 
