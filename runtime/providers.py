@@ -36,14 +36,17 @@ CUDA_OPTIONS = {
 
 
 def make_session_options(onnxruntime: Any, *, quiet: bool) -> Any:
-    """Session options; threads spin while a frame is computed and sleep between frames.
+    """Session options; threads that wait for work sleep instead of spinning.
 
-    Left alone they spin on after it: at 10 frames a second that cost 63 to 67 ms of CPU a frame, 25 without, at the
-    same latency (0.95 to 1.01); threads that never spin need 1.3 times the time (two x86 cores, INT8, in turns).
+    Spinning wins 6 to 10 % (in shorter runs up to 30 %) where the network runs alone, back to back.  In the live loop
+    it takes the cores from the decoder and the encoder: at 8 frames a second, annotated and encoded, sleeping threads needed 0.4 to 0.8 of the
+    network's time and 42 instead of 75 to 95 ms of CPU a frame; as fast as it goes, 0.6 to 1.3 of the time a frame.
+    Spinning within a frame alone (session.force_spinning_stop) was the slowest of the three in the loop, up to 1.8
+    times.  Two x86 cores, INT8, 720p, in turns, beside other programs.
     """
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4 if quiet else 3  # errors only: a session that starts is no news
-    options.add_session_config_entry("session.force_spinning_stop", "1")
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
 
 

@@ -111,7 +111,7 @@ def test_only_the_reason_is_kept_of_a_cuda_failure() -> None:
     assert str(error).startswith("CUDAExecutionProvider does not start with m.onnx: CUDA failure 35: driver too old; ")
 
 
-def test_threads_sleep_between_frames() -> None:
+def test_threads_sleep_when_there_is_no_work() -> None:
     """Left alone, they spin for tens of milliseconds after each frame."""
     onnxruntime = pytest.importorskip("onnxruntime")
     options = make_session_options(onnxruntime, quiet=True)
