@@ -38,11 +38,11 @@ CUDA_OPTIONS = {
 def make_session_options(onnxruntime: Any, *, quiet: bool) -> Any:
     """Session options; threads that wait for work sleep instead of spinning.
 
-    Spinning wins 4 to 7 % where the network runs alone, back to back.  In the live loop it takes the cores from the
-    decoder and the encoder: at 8 frames a second, annotated and encoded, sleeping threads needed 0.4 to 0.8 of the
-    network's time and 42 instead of 75 to 95 ms of CPU a frame; as fast as it goes, 0.6 to 1.3 of the time a frame.
-    Spinning within a frame alone (session.force_spinning_stop) was the slowest of the three in the loop, up to 1.8
-    times.  Two x86 cores, INT8, 720p, in turns, beside other programs.
+    Spinning wins up to 20 % from frame to label where nothing else runs, and nothing beside other programs.  In the
+    live loop it takes the cores from the decoder and the encoder: at 8 frames a second, annotated and encoded, sleeping
+    threads needed 0.4 to 0.8 of the network's time and 42 instead of 75 to 95 ms of CPU a frame; as fast as it goes,
+    0.6 to 1.3 of the time a frame.  Spinning within a frame alone (session.force_spinning_stop) was the slowest of the
+    three in the loop, up to 1.8 times.  Two x86 cores, INT8, 720p, in turns.
     """
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4 if quiet else 3  # errors only: a session that starts is no news
