@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -16,13 +17,17 @@ class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescript
 
 
 def run_command(name: str, run: Callable[[argparse.Namespace], None], args: argparse.Namespace) -> int:
-    """Run a command's body.  Returns the exit code: 0, 2 (bad input, one line on stderr) or 130 (Ctrl-C)."""
+    """Run a command's body.  Returns 0, 2 (bad input, one line on stderr), 130 (Ctrl-C) or 141 (nobody reads on)."""
     logging.basicConfig(level=logging.INFO, format=f"{name}: %(message)s", stream=sys.stderr, force=True)
     for noisy in ("onnxscript", "onnx_ir", "torch", "matplotlib", "PIL"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     signal.signal(signal.SIGTERM, _interrupt)  # a service that is stopped ends as one on which Ctrl-C was pressed
     try:
         run(args)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader of our lines, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except YogaLiveError as error:
         print(f"{name}: error: {error}", file=sys.stderr)
         return 2

@@ -4,6 +4,8 @@ import argparse
 import errno
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -60,3 +62,15 @@ def test_termination_ends_like_ctrl_c() -> None:
         assert run_command("yoga-live", body, argparse.Namespace()) == 130
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    code = (
+        "import sys, argparse\nfrom yoga_live.runtime.command_line import run_command\n"
+        "sys.exit(run_command('yoga-export', lambda args: print('line\\n' * 100_000), argparse.Namespace()))"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"line\n"
+        process.stdout.close()
+        assert process.stderr is not None and process.stderr.read() == b""
+    assert process.returncode == 141
