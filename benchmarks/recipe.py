@@ -116,7 +116,7 @@ def list_variants(config: FitConfig) -> dict[str, tuple[FitConfig, type[Fitter]]
     base = config.augmentation
     augmented = {
         "bars stay grey": replace(base, background=0.0),
-        "blotches, no places": replace(base, scene=0.0),
+        "blotches for places": replace(base, scene=0.0),
         "nobody cut out": replace(base, cut=0.0),
         "no blur": replace(base, blur=0.0),
         "no erasing": replace(base, erase=0.0),
