@@ -41,4 +41,3 @@ class Treatment:
 
     first: bool = True
     head: bool = False
-    adds: bool = True
