@@ -41,7 +41,7 @@ class VideoSink:
             options["flush_packets"] = "1"  # a fragment in a buffer is lost with the power
             self._container = av.open(str(self._part), "w", format="mp4", options=options)
             self._stream = self._add_stream(info)
-            self._audio = AudioTrack(info.audio_from, self._container) if info.audio_from else None
+            self._audio = AudioTrack(info.audio_from, self._container, info.start_s) if info.audio_from else None
         except (av.error.FFmpegError, OSError) as error:
             self._part.unlink(missing_ok=True)
             raise OutputError(f"{path} can't be written: {error}") from error
