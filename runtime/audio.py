@@ -105,10 +105,23 @@ class AudioTrack:
             yield bare
 
     def _transcode(self) -> Iterator[Any]:
-        for frame in self._input.decode(self._from):
+        for frame in self._decode():
             if frame.pts is not None:
                 frame.pts -= round(self._origin_s / frame.time_base)
                 if frame.pts < 0 and self._is_part:
                     continue
             yield from self._to.encode(frame)
         yield from self._to.encode(None)
+
+    def _decode(self) -> Iterator[Any]:
+        """Decoded frames; a seek by bytes lands within one, which is no damage."""
+        may_be_torn = self._is_part
+        for packet in self._input.demux(self._from):
+            try:
+                frames = packet.decode()
+            except self._error:
+                if not may_be_torn:
+                    raise
+                continue
+            may_be_torn = may_be_torn and not frames
+            yield from frames

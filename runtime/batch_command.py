@@ -171,8 +171,9 @@ def _report(args: argparse.Namespace, done: list[Done], count: int) -> None:
         everything += segments
         totals = [f"{display_name(total.pose)} {format_duration(total.total_s)}" for total in add_up(segments)]
         lasted = format_duration(segments[-1].end_s - segments[0].start_s) if segments else "-"
-        end = " (stopped)" if row.watched and row.watched.stopped else " (broken off)" if row.trouble else ""
         said = ", ".join(totals) or ("no pose was seen" if row.watched else "not read")
+        if row.watched and (row.watched.stopped or row.trouble):
+            said += " (stopped)" if row.watched.stopped else " (broken off)"
         say(f"  {row.job.name:{width}}  {lasted:>7}  {said}{end}")
     for total in add_up(tuple(everything)):
         times = "once" if total.holds == 1 else f"{total.holds} times"

@@ -161,7 +161,7 @@ def _refuse_useless(args: argparse.Namespace) -> None:
         if args.record:
             raise OptionError(f"--record keeps what a camera gives; {args.video} is there already: leave it out")
     elif given := list_given(args, ("--from", "--to")):
-        raise OptionError(f"{' and '.join(given)} choose a part of a --video; leave it out")
+        raise OptionError(f"{' and '.join(given)} can be used with --video alone; leave it out")
 
 
 def _place_outputs(args: argparse.Namespace) -> None:
