@@ -84,11 +84,13 @@ class AnimationSource:
                 raise SourceError(
                     f"{self._path} is damaged after {pts / 1000:.1f} s: {error}; what came before it was kept"
                 ) from error
-            time_s, now = pts / 1000, pts
+            time_s, now, lasts_s = pts / 1000, pts, self._lasts_ms() / 1000
             pts += self._lasts_ms()
             if self._span.end_s is not None and time_s > self._span.end_s - SAME_S:
                 return
             if time_s >= due_s - SAME_S:
                 due_s = max(due_s + self._interval_s, time_s)
                 rgb = np.asarray(flatten(self._image), np.uint8)
-                yield TimedFrame(np.ascontiguousarray(rgb[:, :, ::-1]), time_s, now)
+                if self._span.end_s is not None:
+                    lasts_s = min(lasts_s, self._span.end_s - time_s)
+                yield TimedFrame(np.ascontiguousarray(rgb[:, :, ::-1]), time_s, now, lasts_s)

@@ -174,7 +174,7 @@ def _report(args: argparse.Namespace, done: list[Done], count: int) -> None:
         said = ", ".join(totals) or ("no pose was seen" if row.watched else "not read")
         if row.watched and (row.watched.stopped or row.trouble):
             said += " (stopped)" if row.watched.stopped else " (broken off)"
-        say(f"  {row.job.name:{width}}  {lasted:>7}  {said}{end}")
+        say(f"  {row.job.name:{width}}  {lasted:>7}  {said}")
     for total in add_up(tuple(everything)):
         times = "once" if total.holds == 1 else f"{total.holds} times"
         say(f"{display_name(total.pose)}: {times}, {total.total_s:.1f} s, at best {total.best_s:.1f} s")

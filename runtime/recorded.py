@@ -96,10 +96,11 @@ def annotate(
                 tracked = foresight.tell(frame.time_s)
                 if sinks:
                     scene = draw_overlay(frame.image_bgr, tracked.hold, None, style, tracked.region)
-                    shown = TimedFrame(scene, frame.time_s - source.info.start_s, frame.pts - source.info.start_pts)
+                    pts = frame.pts - source.info.start_pts
+                    shown = TimedFrame(scene, frame.time_s - source.info.start_s, pts, frame.lasts_s)
                     for sink in sinks:
                         sink.write(shown)
-                frames, end_s = frames + 1, frame.time_s
+                frames, end_s = frames + 1, frame.time_s + (frame.lasts_s or 0.0)
                 if timeline:
                     timeline.keep(partial(foresight.segments, end_s))
                 if on_frame:

@@ -24,11 +24,15 @@ LEAD_S, LEAD_FRAMES = 1.0, 17
 
 @dataclass(frozen=True)
 class TimedFrame:
-    """image_bgr: uint8 (H, W, 3); time_s: seconds from the start; pts: the same in the source's time base."""
+    """image_bgr: uint8 (H, W, 3); time_s: seconds from the start; pts: the same in the source's time base.
+
+    lasts_s: how long it is shown, where the source says so; only the last frame has no next one to tell.
+    """
 
     image_bgr: Frame
     time_s: float
     pts: int
+    lasts_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -164,10 +168,17 @@ class VideoSource:
                     return
                 due_s = max(due_s + self._interval_s, time_s)
                 image = _turn_upright(np.asarray(frame.to_ndarray(format="bgr24"), np.uint8), frame.rotation)
-                yield TimedFrame(image, time_s, pts)
+                yield TimedFrame(image, time_s, pts, self._read_length_s(frame, time_s, time_base))
         except av.error.FFmpegError as error:
             where = f"after {float(last * time_base):.1f} s" if last >= 0 else "at its first frame"
             raise SourceError(f"{path} is damaged {where}: {error.strerror}; what came before it was kept") from error
+
+    def _read_length_s(self, frame: Any, time_s: float, time_base: Fraction) -> float | None:
+        """How long a frame is shown, as far as it is wanted."""
+        lasts_s = float((getattr(frame, "duration", None) or 0) * time_base)
+        if self._span.end_s is not None:
+            lasts_s = min(lasts_s, self._span.end_s - time_s)
+        return lasts_s or None
 
     def _decode_from(self, origin: int, time_base: Fraction, rate: Fraction) -> Iterator[Any]:
         """Decoded frames from a key frame well before the span on; from the first where there is no such."""
