@@ -82,7 +82,6 @@ class VideoSource:
         self._interval_s = 1 / at_most_per_s if at_most_per_s else 0.0
         self._frames = self._decode(path)
         try:
-            self._check_start()
             self._first = next(self._frames, None)
             if self._first is None:
                 raise SourceError(self._say_empty())
@@ -115,19 +114,14 @@ class VideoSource:
         self._stream = self._container.streams.video[0]
         self._stream.thread_type = "AUTO"
 
-    def _check_start(self) -> None:
-        length = self._container.duration
-        if length and self._span.start_s >= length / 1_000_000:
-            raise SourceError(
-                f"--from {format_moment(self._span.start_s)} is beyond the end of {self._path}, "
-                f"which lasts {format_moment(length / 1_000_000)}"
-            )
-
     def _say_empty(self) -> str:
         if self._span == Span():
             return f"{self._path} holds no readable frame; is it complete?"
+        start, length_s = format_moment(self._span.start_s), (self._container.duration or 0) / 1_000_000
+        if 0 < length_s <= self._span.start_s:  # asked only now: some containers guess their length
+            return f"--from {start} is beyond the end of {self._path}, which lasts {format_moment(length_s)}"
         end = "" if self._span.end_s is None else f" and before {format_moment(self._span.end_s)}"
-        return f"{self._path} holds no frame from {format_moment(self._span.start_s)} on{end}"
+        return f"{self._path} holds no frame from {start} on{end}"
 
     def _find_length_s(self) -> float | None:
         """Seconds of what is read; None where the file does not say how long it is."""
