@@ -150,10 +150,9 @@ def _lengthen_last(packets: Iterable[Any], last_s: float) -> Iterator[Any]:
         latest, last = held[0], held[-1]
         latest.duration = max(round(last_s / latest.time_base), 1)
         end = latest.pts + latest.duration
-        if latest is last:
-            last.dts = max(last.dts, last.pts - (first_pts - first_dts))
-        else:
-            last.duration = max(min(end - first_pts + first_dts - last.dts, end - last.pts), 1)
+        delay = first_pts - first_dts
+        last.dts = max(last.dts, last.pts - delay)
+        last.duration = max(min(end - delay - last.dts, end - last.pts), 1)
         yield from held
 
 

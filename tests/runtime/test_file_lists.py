@@ -100,7 +100,7 @@ def test_taken_outputs_are_refused_all_at_once_and_inputs_always(tmp_path: Path)
 
 def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     make(tmp_path, "out")
-    with pytest.raises(OutputError, match="--save .*out is a file"):
+    with pytest.raises(OutputError, match=r"--save .*out is a file"):
         make_folder("--save", tmp_path / "out")
     make_folder("--save", tmp_path / "new" / "deep")
     assert (tmp_path / "new" / "deep").is_dir()
