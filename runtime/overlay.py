@@ -34,12 +34,14 @@ STRIP_LIGHT = 0.32  # what remains of the picture's light under the strip
 class OverlayStyle:
     """show_fps: the loop's speed in the corner; mirror: flip the picture (a camera as a mirror), never the text.
 
-    goals_s: label -> seconds that it is to be held; the clock counts down to it.
+    goals_s: label -> seconds that it is to be held; the clock counts down to it.  is_still: a photo, where nothing is
+    held: the confidence stands in the clock's place.
     """
 
     show_fps: bool = True
     mirror: bool = False
     goals_s: Mapping[str, float] = field(default_factory=dict)
+    is_still: bool = False
 
 
 def draw_overlay(
@@ -65,19 +67,14 @@ def draw_overlay(
     top, margin = height - strip, round(unit * 0.035)
     area = scene[top:]
     cv2.convertScaleAbs(area, area, STRIP_LIGHT, 0)
-    _draw_names(scene, hold, top, margin, unit)
+    _draw_names(scene, hold, top, margin, unit, "no pose" if style.is_still else "resting")
     if not hold.is_resting:
         goal_s = style.goals_s.get(hold.pose)
-        _draw_text(
-            scene,
-            _read_clock(hold.hold_s, goal_s),
-            (width - margin, top + round(unit * 0.02)),
-            unit * 0.085,
-            WHITE,
-            right=True,
-        )
         percent = f"{hold.confidence:.0%}"
-        _draw_text(scene, percent, (width - margin, top + round(unit * 0.125)), unit * 0.04, SOFT, right=True)
+        clock = percent if style.is_still else _read_clock(hold.hold_s, goal_s)
+        _draw_text(scene, clock, (width - margin, top + round(unit * 0.02)), unit * 0.085, WHITE, right=True)
+        if not style.is_still:
+            _draw_text(scene, percent, (width - margin, top + round(unit * 0.125)), unit * 0.04, SOFT, right=True)
         _draw_bar(scene, hold.hold_s / goal_s if goal_s else hold.confidence, unit)
     if style.show_fps and fps is not None:
         _draw_text(scene, f"{fps:.0f} FPS", (width - margin, margin), unit * 0.036, WHITE, right=True, shade=True)
@@ -110,10 +107,10 @@ def _draw_corners(scene: Frame, region: Region) -> None:
             scene[top : min(top + arm, bottom), left : min(left + thickness, right)] = SOFT
 
 
-def _draw_names(scene: Frame, hold: Hold, top: int, margin: int, unit: float) -> None:
+def _draw_names(scene: Frame, hold: Hold, top: int, margin: int, unit: float, resting: str) -> None:
     """Pose and, where known, its Sanskrit name; resting is said quietly."""
     if hold.is_resting:
-        _draw_text(scene, "resting", (margin, top + round(unit * 0.055)), unit * 0.055, SOFT)
+        _draw_text(scene, resting, (margin, top + round(unit * 0.055)), unit * 0.055, SOFT)
         return
     room = scene.shape[1] - 3 * margin - round(unit * 0.26)
     name = display_name(hold.pose)

@@ -65,7 +65,7 @@ def _decode(content: bytes, min_side: int | None) -> Frame:
         image.load()
         turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
         upright = image if turn is None else image.transpose(turn)
-        rgb = np.asarray(_flatten(upright), dtype=np.uint8)
+        rgb = np.asarray(flatten(upright), dtype=np.uint8)
     return np.ascontiguousarray(rgb[:, :, ::-1])
 
 
@@ -79,7 +79,7 @@ def read_size_wh(content: bytes) -> tuple[int, int]:
     return (height, width) if lies_on_its_side else (width, height)
 
 
-def _flatten(image: Image.Image) -> Image.Image:
+def flatten(image: Image.Image) -> Image.Image:
     """Bring any mode to RGB; alpha (also a palette's) over white."""
     if image.mode.startswith("I;16") or image.mode in {"I", "F"}:
         values = np.asarray(image, dtype=np.float32)

@@ -76,10 +76,11 @@ def annotate(
     """Look at a recording, draw what is held on every frame, hand it to the sinks; they are closed however it ends.
 
     source: is drawn; open_again: opens the same recording once more, to look ahead in.  Without sinks nothing is drawn,
-    and `source` is left alone.  Ends as `watch` does.  timeline: is kept while it grows, and finished.
+    and `source` is left alone.  Ends as `watch` does.  timeline: is kept while it grows, and finished.  Where the
+    source is a part of a file, sinks get times from its start, everything else the file's own.
     """
     sinks, foresight = list(sinks), Foresight(classifier, view)
-    frames, end_s, trouble, started_s = 0, 0.0, None, time.monotonic()
+    frames, end_s, trouble, stopped, started_s = 0, 0.0, None, False, time.monotonic()
     try:
         with ExitStack() as closing:
             if timeline:
@@ -95,18 +96,20 @@ def annotate(
                 tracked = foresight.tell(frame.time_s)
                 if sinks:
                     scene = draw_overlay(frame.image_bgr, tracked.hold, None, style, tracked.region)
+                    pts = frame.pts - source.info.start_pts
+                    shown = TimedFrame(scene, frame.time_s - source.info.start_s, pts, frame.lasts_s)
                     for sink in sinks:
-                        sink.write(TimedFrame(scene, frame.time_s, frame.pts))
-                frames, end_s = frames + 1, frame.time_s
+                        sink.write(shown)
+                frames, end_s = frames + 1, frame.time_s + (frame.lasts_s or 0.0)
                 if timeline:
                     timeline.keep(partial(foresight.segments, end_s))
                 if on_frame:
                     on_frame(frame, tracked.hold)
     except (StopWatching, KeyboardInterrupt):
-        pass
+        stopped = True
     except (SourceError, OutputError) as error:
         trouble = error
-    return Watched(foresight.segments(end_s), frames, time.monotonic() - started_s, trouble)
+    return Watched(foresight.segments(end_s), frames, time.monotonic() - started_s, trouble, stopped)
 
 
 def _pick_looks(frames: Iterable[TimedFrame]) -> Iterator[TimedFrame]:
