@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from .classifier import PoseClassifier
 from .errors import OutputError, SourceError, YogaLiveError
-from .overlay import OverlayStyle, draw_overlay
+from .overlay import OverlayStyle, annotate_frame
 from .session import Hold, Segment
 from .sinks import Sink, StopWatching
 from .sources import Source, TimedFrame
@@ -84,10 +84,10 @@ def watch(
                 fps = meter.tick(time.monotonic())
                 mark("smoothing")
                 if sinks:
-                    scene = draw_overlay(frame.image_bgr, tracked.hold, fps, style, tracked.region)
+                    scene = annotate_frame(frame, tracked.hold, fps, style, tracked.region, source.info.colours)
                     mark("overlay")
                     for sink in sinks:
-                        sink.write(TimedFrame(scene, frame.time_s, frame.pts))
+                        sink.write(scene)
                     mark("encode")
                 frames += 1
                 if timeline:

@@ -6,17 +6,22 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 
-from .classifier import NO_POSE, PoseClassifier
+import numpy as np
+
+from .classifier import NO_POSE, Floats, PoseClassifier
 from .errors import OutputError, SourceError
+from .frames import DecodedFrame, TimedFrame
 from .hindsight import Hindsight
 from .live import Watched
-from .overlay import OverlayStyle, draw_overlay
+from .overlay import OverlayStyle, annotate_frame
+from .readahead import ReadAhead
 from .regions import Region
 from .session import Hold, Segment
 from .sinks import Sink, StopWatching
-from .sources import Source, TimedFrame
+from .sources import Source, SourceInfo
 from .timeline import TimelineFile
 from .tracking import Tracked
 from .views import View, WholeView
@@ -25,25 +30,40 @@ LOOKS_PER_S = 8.0
 """Frames of a recording that are classified, of a second.  A pose is held for seconds; more looks change nothing."""
 AHEAD_S = 4.0
 """How far the looks are ahead of the picture that is drawn: evidence from later than that moves no edge any more."""
+HELD_BYTES = 400_000_000
+"""Of frames in memory that wait for their looks, at most: 1080p at 30 FPS is 373 MB; larger ones are decoded twice."""
+READ_AHEAD = 4
+"""Frames that are decoded and looked at while others are drawn and encoded."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one frame answered.  region: the part that was classified; probabilities: calibrated, float (C,)."""
+
+    time_s: float
+    region: Region | None
+    probabilities: Floats
+
+
+Step = tuple[TimedFrame | None, Look | None]
+"""A frame to be drawn, or a look, or both: the look at that frame."""
 
 
 class Foresight:
     """What is held at a moment of a recording, once the moments after it have been looked at."""
 
-    def __init__(self, classifier: PoseClassifier, view: View | None = None) -> None:
-        self._classifier, self._view = classifier, view or WholeView()
+    def __init__(self, classifier: PoseClassifier) -> None:
         self._hindsight = Hindsight(classifier.labels, classifier.info.threshold)
         self._regions: deque[tuple[float, Region | None]] = deque()
         self._recent: tuple[Segment, ...] = ()
         self._smoothed_s, self.looked_s = -1.0, -1.0
         self._pose, self._since_s = NO_POSE, 0.0
 
-    def look(self, frame: TimedFrame) -> None:
-        """Classify a frame; its time never goes back."""
-        region = self._view.look(frame.time_s, frame.image_bgr)
-        self._hindsight.update(frame.time_s, self._classifier.probabilities(frame.image_bgr, region))
-        self._regions.append((frame.time_s, region))
-        self.looked_s = frame.time_s
+    def add(self, look: Look) -> None:
+        """Take a look; its time never goes back."""
+        self._hindsight.update(look.time_s, look.probabilities)
+        self._regions.append((look.time_s, look.region))
+        self.looked_s = look.time_s
 
     def tell(self, time_s: float) -> Tracked:
         """What is held at `time_s` (seconds, never going back), and the part of the frame that was looked at."""
@@ -75,10 +95,10 @@ def annotate(
 ) -> Watched:
     """Look at a recording, draw what is held on every frame, hand it to the sinks; they are closed however it ends.
 
-    source: is drawn; open_again: opens the same recording once more, to look ahead in.  Without sinks nothing is drawn,
-    and `source` is left alone.  Ends as `watch` does.  timeline: is kept while it grows, and finished.
+    source: is drawn; open_again: opens the same recording once more, to look ahead in where frames are too large to be
+    kept.  Without sinks nothing is drawn.  Ends as `watch` does.  timeline: is kept while it grows, and finished.
     """
-    sinks, foresight = list(sinks), Foresight(classifier, view)
+    sinks, foresight, looker = list(sinks), Foresight(classifier), Looker(classifier, view)
     frames, end_s, trouble, started_s = 0, 0.0, None, time.monotonic()
     try:
         with ExitStack() as closing:
@@ -86,17 +106,18 @@ def annotate(
                 closing.callback(lambda: timeline.finish(foresight.segments(end_s)))
             for sink in sinks:
                 closing.callback(sink.close)
-            looks = _pick_looks(closing.enter_context(open_again()).frames())
-            for frame in source.frames() if sinks else looks:
-                if sinks:
-                    _look_ahead(foresight, looks, frame.time_s + AHEAD_S)
-                else:
-                    foresight.look(frame)
+            if not sinks or _held_bytes(source.info) > HELD_BYTES:
+                looks = looker.look_through(closing.enter_context(open_again()).frames())
+                steps = _look_beside(source.frames(), looks) if sinks else looks
+            else:
+                steps = looker.look_along(source.frames())
+            steps = closing.enter_context(ReadAhead(steps, READ_AHEAD))
+            for frame in _wait_for_looks(steps, foresight):
                 tracked = foresight.tell(frame.time_s)
                 if sinks:
-                    scene = draw_overlay(frame.image_bgr, tracked.hold, None, style, tracked.region)
+                    scene = annotate_frame(frame, tracked.hold, None, style, tracked.region, source.info.colours)
                     for sink in sinks:
-                        sink.write(TimedFrame(scene, frame.time_s, frame.pts))
+                        sink.write(scene)
                 frames, end_s = frames + 1, frame.time_s
                 if timeline:
                     timeline.keep(partial(foresight.segments, end_s))
@@ -109,19 +130,72 @@ def annotate(
     return Watched(foresight.segments(end_s), frames, time.monotonic() - started_s, trouble)
 
 
-def _pick_looks(frames: Iterable[TimedFrame]) -> Iterator[TimedFrame]:
-    """The frames that are looked at."""
-    due_s = 0.0
+class Looker:
+    """View and classifier, a few times a second."""
+
+    def __init__(self, classifier: PoseClassifier, view: View | None) -> None:
+        self._classifier, self._view = classifier, view or WholeView()
+        self._due_s = 0.0
+
+    def look_along(self, frames: Iterable[TimedFrame]) -> Iterator[Step]:
+        """Every frame, some of them looked at; they wait as small as they are drawn."""
+        for frame in frames:
+            look = self._look(frame) if self._is_due(frame) else None
+            yield frame.to_plain() if isinstance(frame, DecodedFrame) else frame, look
+
+    def look_through(self, frames: Iterable[TimedFrame]) -> Iterator[Step]:
+        """Those that are looked at, by their times alone."""
+        nothing = np.empty((0, 0, 3), np.uint8)
+        for frame in frames:
+            if self._is_due(frame):
+                yield TimedFrame(nothing, frame.time_s, frame.pts), self._look(frame)
+
+    def _is_due(self, frame: TimedFrame) -> bool:
+        if frame.time_s < self._due_s - 1e-6:
+            return False
+        self._due_s = max(self._due_s + 1 / LOOKS_PER_S, frame.time_s)
+        return True
+
+    def _look(self, frame: TimedFrame) -> Look:
+        image_bgr = frame.image_bgr  # made when it is asked for: once
+        region = self._view.look(frame.time_s, image_bgr)
+        return Look(frame.time_s, region, self._classifier.probabilities(image_bgr, region))
+
+
+def _held_bytes(info: SourceInfo) -> float:
+    """What the frames take that wait for their looks, 8 bit 4:2:0."""
+    width, height = info.size_wh
+    return width * height * 1.5 * float(info.rate) * AHEAD_S
+
+
+def _look_beside(frames: Iterable[TimedFrame], looks: Iterator[Step]) -> Iterator[Step]:
+    """Each frame after the looks that it needs; what is damaged there, the drawing meets too, and says so."""
+    looked_s: float = 0
     for frame in frames:
-        if frame.time_s >= due_s - 1e-6:
-            due_s = max(due_s + 1 / LOOKS_PER_S, frame.time_s)
-            yield frame
+        try:
+            while looked_s < frame.time_s + AHEAD_S and (step := next(looks, None)):
+                yield None, step[1]
+                looked_s = step[1].time_s if step[1] else looked_s
+        except SourceError:
+            pass
+        yield frame, None
 
 
-def _look_ahead(foresight: Foresight, looks: Iterator[TimedFrame], until_s: float) -> None:
-    """Look as far as that, or to the end; what is damaged there, the drawing meets too, and says so."""
+def _wait_for_looks(steps: Iterable[Step], foresight: Foresight) -> Iterator[TimedFrame]:
+    """Each frame once enough has been looked at after it; at the end, and before damage, all that are left."""
+    waiting: deque[TimedFrame] = deque()
+    trouble: SourceError | None = None
     try:
-        while foresight.looked_s < until_s and (frame := next(looks, None)):
-            foresight.look(frame)
-    except SourceError:
-        return
+        for frame, look in steps:
+            if look:
+                foresight.add(look)
+            if frame:
+                waiting.append(frame)
+            while waiting and waiting[0].time_s + AHEAD_S <= foresight.looked_s:
+                yield waiting.popleft()
+    except SourceError as error:
+        trouble = error
+    while waiting:
+        yield waiting.popleft()
+    if trouble:
+        raise trouble

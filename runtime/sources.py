@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol
-
-import numpy as np
+from typing import Any, Protocol
 
 from .errors import SourceError
-from .preprocess import Frame
+from .frames import UNSPECIFIED, Colours, DecodedFrame, TimedFrame, is_rgb
 
 LIVE_TIME_BASE = Fraction(1, 90_000)
 
 
 @dataclass(frozen=True)
-class TimedFrame:
-    """image_bgr: uint8 (H, W, 3); time_s: seconds from the start; pts: the same in the source's time base."""
-
-    image_bgr: Frame
-    time_s: float
-    pts: int
-
-
-@dataclass(frozen=True)
 class SourceInfo:
-    """What a source is: size (width, height), nominal rate, length if known, and the file whose sound belongs to it."""
+    """What a source is: size (width, height), nominal rate, length if known, and the file whose sound belongs to it.
+
+    colours: what a file says of them, so that a copy says the same.
+    """
 
     name: str
     size_wh: tuple[int, int]
@@ -36,6 +28,7 @@ class SourceInfo:
     duration_s: float | None = None
     is_live: bool = False
     audio_from: Path | None = None
+    colours: Colours = field(default_factory=Colours)
 
 
 class Source(Protocol):
@@ -77,16 +70,16 @@ class VideoSource:
         if self._first is None:
             self._container.close()
             raise SourceError(f"{path} holds no readable frame; is it complete?")
-        height, width = self._first.image_bgr.shape[:2]
         rate = self._stream.average_rate or self._stream.guessed_rate or Fraction(25)
         length = self._container.duration
         self.info = SourceInfo(
             path.name,
-            (width, height),
+            self._first.size_wh,
             Fraction(rate),
             Fraction(self._stream.time_base or LIVE_TIME_BASE),
             length / 1_000_000 if length else None,
             audio_from=path if self._container.streams.audio else None,
+            colours=_read_colours(self._stream.codec_context, self._first.picture),
         )
 
     def __enter__(self) -> VideoSource:
@@ -95,14 +88,14 @@ class VideoSource:
     def __exit__(self, *_: object) -> None:
         self._container.close()
 
-    def frames(self) -> Iterator[TimedFrame]:
+    def frames(self) -> Iterator[DecodedFrame]:
         """Every frame, in order of presentation."""
         if self._first is not None:
             yield self._first
             self._first = None
         yield from self._frames
 
-    def _decode(self, path: Path) -> Iterator[TimedFrame]:
+    def _decode(self, path: Path) -> Iterator[DecodedFrame]:
         """Decode; times count from the file's own start, so that sound and picture keep their offset."""
         import av.error
 
@@ -117,14 +110,15 @@ class VideoSource:
                 if (time_s := float(pts * time_base)) < due_s - 1e-6:
                     continue
                 due_s = max(due_s + self._interval_s, time_s)
-                image = _turn_upright(np.asarray(frame.to_ndarray(format="bgr24"), np.uint8), frame.rotation)
-                yield TimedFrame(image, time_s, pts)
+                yield DecodedFrame(frame, time_s, pts, frame.rotation)
         except av.error.FFmpegError as error:
             where = f"after {float(last * time_base):.1f} s" if last >= 0 else "at its first frame"
             raise SourceError(f"{path} is damaged {where}: {error.strerror}; what came before it was kept") from error
 
 
-def _turn_upright(image: Frame, degrees: int) -> Frame:
-    """Apply a phone's rotation flag, in degrees counter-clockwise (as FFmpeg's display matrix has it)."""
-    quarter_turns = round(degrees / 90) % 4
-    return np.ascontiguousarray(np.rot90(image, quarter_turns)) if quarter_turns else image
+def _read_colours(context: Any, picture: Any) -> Colours:
+    """What a decoder was told; reserved numbers say nothing, and a picture in RGB is written as BT.709."""
+    if is_rgb(picture):
+        return Colours()
+    said = context.color_primaries, context.color_trc, context.colorspace
+    return Colours(*(UNSPECIFIED if number in (0, 3) else number for number in said))

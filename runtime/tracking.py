@@ -31,8 +31,9 @@ class PoseTracker:
 
     def update(self, frame: TimedFrame) -> Tracked:
         """Take the next frame; its time never goes back."""
-        region = self._view.look(frame.time_s, frame.image_bgr)
-        probabilities = self._classifier.probabilities(frame.image_bgr, region)
+        image_bgr = frame.image_bgr  # made when it is asked for: once
+        region = self._view.look(frame.time_s, image_bgr)
+        probabilities = self._classifier.probabilities(image_bgr, region)
         smoothed = self._smoother.update(frame.time_s, probabilities)
         return Tracked(self._session.update(frame.time_s, smoothed), region)
 
