@@ -5,6 +5,7 @@ Darkening and blending are linear, so that they look the same on both.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -20,28 +21,52 @@ Bgr = tuple[int, int, int]
 Mask = npt.NDArray[np.uint8]
 
 
-class Ink:
-    """Opacity, uint8 (h, w), in one colour; what a canvas makes of it is kept for the next frame."""
+@dataclass(frozen=True, eq=False)
+class Palette:
+    """What each level of ink looks like.  opacity: float (256,), 0 to 1; colours: float (256, 3), BGR."""
 
-    def __init__(self, opacity: Mask, colour_bgr: Bgr) -> None:
-        self.opacity, self.colour_bgr = opacity, colour_bgr
+    opacity: npt.NDArray[np.float64]
+    colours_bgr: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(cls, colour_bgr: Bgr) -> Palette:
+        """One colour; the level is its opacity."""
+        return cls(np.arange(256) / 255, np.tile(np.array(colour_bgr, np.float64), (256, 1)))
+
+    def to_tables(self, values: npt.NDArray[Any]) -> tuple[Mask, Mask]:
+        """Level -> what remains of the ground (255 = all), and what is added; values: float (256,) or (256, 3)."""
+        opacity = self.opacity.reshape((256,) + (1,) * (values.ndim - 1))
+        keep = np.broadcast_to(255 - np.rint(255 * opacity), values.shape)
+        return keep.astype(np.uint8), np.rint(values * (255 - keep) / 255).astype(np.uint8)
+
+
+class Ink:
+    """Levels of a palette, uint8 (h, w); what a canvas makes of it is kept for the next frame."""
+
+    def __init__(self, levels: Mask, palette: Palette) -> None:
+        self.levels, self._palette = levels, palette
         self._yuv: dict[Colours, list[tuple[Mask, Mask]]] = {}
 
     @cached_property
     def bgr(self) -> tuple[Mask, Mask]:
         """What remains of the ground (255 = all), and what is added to it, uint8 (h, w, 3)."""
-        opacity = np.repeat(self.opacity[:, :, None], 3, axis=2)
-        return 255 - opacity, _scale(opacity, self.colour_bgr)
+        keep, add = self._palette.to_tables(self._palette.colours_bgr)
+        levels = cv2.merge([self.levels] * 3)
+        return _look_up(levels, keep[None]), _look_up(levels, add[None])
 
     def yuv(self, colours: Colours) -> list[tuple[Mask, Mask]]:
-        """The same for each plane; the chroma's opacity is the mean of 2 x 2."""
+        """The same for each plane, uint8 (h, w); the chroma's level is the mean of 2 x 2."""
         if colours not in self._yuv:
-            height, width = self.opacity.shape
-            even = cv2.copyMakeBorder(self.opacity, 0, height % 2, 0, width % 2, cv2.BORDER_CONSTANT)
+            height, width = self.levels.shape
+            even = cv2.copyMakeBorder(self.levels, 0, height % 2, 0, width % 2, cv2.BORDER_CONSTANT)
             half_wh = (width + 1) // 2, (height + 1) // 2
-            half = np.asarray(cv2.resize(even, half_wh, interpolation=cv2.INTER_AREA), np.uint8)
-            planes = zip((self.opacity, half, half), colours.to_yuv(self.colour_bgr), strict=True)
-            self._yuv[colours] = [(255 - opacity, _scale(opacity, value)) for opacity, value in planes]
+            half = cv2.resize(even, half_wh, interpolation=cv2.INTER_AREA)
+            values = np.array([colours.to_yuv(bgr) for bgr in self._palette.colours_bgr.tolist()], np.float64)
+            tables = [self._palette.to_tables(values[:, plane]) for plane in range(3)]
+            self._yuv[colours] = [
+                (_look_up(levels, keep), _look_up(levels, add))
+                for levels, (keep, add) in zip((self.levels, half, half), tables, strict=True)
+            ]
         return self._yuv[colours]
 
 
@@ -130,8 +155,8 @@ def _on_planes(area: Region) -> tuple[Region, Region, Region]:
     return area, small, small
 
 
-def _scale(opacity: Mask, value: int | Bgr) -> Mask:
-    return ((opacity.astype(np.uint16) * np.array(value, np.uint16) + 127) // 255).astype(np.uint8)
+def _look_up(levels: npt.NDArray[Any], table: Mask) -> Mask:
+    return np.asarray(cv2.LUT(levels, table), np.uint8)
 
 
 def _darken(area: npt.NDArray[Any], light: float, black: int) -> None:

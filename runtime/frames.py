@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +29,7 @@ class Colours:
     transfer: int = BT709
     matrix: int = BT709
 
-    def to_yuv(self, colour_bgr: tuple[int, int, int]) -> tuple[int, int, int]:
+    def to_yuv(self, colour_bgr: Sequence[float]) -> tuple[int, int, int]:
         """Y, U and V of a colour, limited range."""
         red_share, blue_share = LUMA_SHARES.get(self.matrix, (0.299, 0.114))
         blue, green, red = (value / 255 * REFERENCE_WHITE.get(self.transfer, 1.0) for value in colour_bgr)

@@ -65,7 +65,7 @@ def watch(
     is told the name of each stage when it ends.
     """
     sinks, meter, mark = list(sinks), RateMeter(), mark or (lambda stage: None)
-    tracker = PoseTracker(classifier, view)
+    tracker = PoseTracker(classifier, view, explain=bool(style and style.explain))
     frames, trouble, started_s = 0, None, time.monotonic()
     try:
         with ExitStack() as closing:
@@ -84,7 +84,8 @@ def watch(
                 fps = meter.tick(time.monotonic())
                 mark("smoothing")
                 if sinks:
-                    scene = annotate_frame(frame, tracked.hold, fps, style, tracked.region, source.info.colours)
+                    known = tracked.region, tracked.evidence
+                    scene = annotate_frame(frame, tracked.hold, fps, style, *known, source.info.colours)
                     mark("overlay")
                     for sink in sinks:
                         sink.write(scene)

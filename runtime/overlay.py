@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from .canvas import Bgr, BgrCanvas, Canvas, Ink, YuvCanvas
+from .canvas import Bgr, BgrCanvas, Canvas, Ink, Palette, YuvCanvas
 from .frames import Colours, DecodedFrame, TimedFrame
+from .heat import Evidence, make_heat
 from .pose_names import SANSKRIT, display_name
 from .preprocess import Frame
 from .progress import format_duration
@@ -34,12 +35,14 @@ STRIP_LIGHT = 0.32  # what remains of the picture's light under the strip
 class OverlayStyle:
     """show_fps: the loop's speed in the corner; mirror: flip the picture (a camera as a mirror), never the text.
 
-    goals_s: label -> seconds that it is to be held; the clock counts down to it.
+    goals_s: label -> seconds that it is to be held; the clock counts down to it.  explain: show where the network saw
+    the pose.
     """
 
     show_fps: bool = True
     mirror: bool = False
     goals_s: Mapping[str, float] = field(default_factory=dict)
+    explain: bool = False
 
 
 def annotate_frame(
@@ -48,14 +51,15 @@ def annotate_frame(
     fps: float | None = None,
     style: OverlayStyle | None = None,
     region: Region | None = None,
+    evidence: Evidence | None = None,
     colours: Colours | None = None,
 ) -> TimedFrame:
     """Return a copy of the frame that is drawn on.  A file's stays in YUV, which a video file then takes as it is."""
     if isinstance(frame, DecodedFrame):
         copy = frame.copy_plain()
-        draw_on(YuvCanvas(copy.view_planes(), colours or Colours()), hold, fps, style, region)
+        draw_on(YuvCanvas(copy.view_planes(), colours or Colours()), hold, fps, style, region, evidence)
         return copy
-    return replace(frame, image_bgr=draw_overlay(frame.image_bgr, hold, fps, style, region))
+    return replace(frame, image_bgr=draw_overlay(frame.image_bgr, hold, fps, style, region, evidence))
 
 
 def draw_overlay(
@@ -64,13 +68,14 @@ def draw_overlay(
     fps: float | None = None,
     style: OverlayStyle | None = None,
     region: Region | None = None,
+    evidence: Evidence | None = None,
 ) -> Frame:
     """Return a copy of the frame with pose, confidence, hold time and FPS.  frame_bgr: uint8 (H, W, 3).
 
-    region: the part that was classified; its corners are marked.
+    region: the part that was classified; its corners are marked.  evidence: what spoke for the pose is drawn as heat.
     """
     scene = frame_bgr.copy()
-    draw_on(BgrCanvas(scene), hold, fps, style, region)
+    draw_on(BgrCanvas(scene), hold, fps, style, region, evidence)
     return scene
 
 
@@ -80,9 +85,12 @@ def draw_on(
     fps: float | None = None,
     style: OverlayStyle | None = None,
     region: Region | None = None,
+    evidence: Evidence | None = None,
 ) -> None:
     """Draw as `draw_overlay` does, in place."""
     style = style or OverlayStyle()
+    if evidence and not hold.is_resting and (heat := make_heat(evidence, hold.pose, canvas.size_wh)):
+        canvas.blend(*heat)
     if region:
         _draw_corners(canvas, region)
     if style.mirror:
@@ -112,7 +120,7 @@ def draw_caption(frame_bgr: Frame, words: str) -> Frame:
     height, width = scene.shape[:2]
     size = min(height, width) * CAPTION_SHARE
     size *= min(1.0, 0.9 * width / max(_measure_text(words, max(8, round(size))), 1))
-    mask_height, mask_width = _render_text(words, max(8, round(size)), WHITE).opacity.shape
+    mask_height, mask_width = _render_text(words, max(8, round(size)), WHITE).levels.shape
     at = max(0, (width - mask_width) // 2), max(0, (height - mask_height) // 2)
     canvas.shade(Region(0, at[1], width, mask_height), STRIP_LIGHT)
     _draw_text(canvas, words, at, size, WHITE)
@@ -174,7 +182,7 @@ def _draw_text(
 ) -> None:
     """Blend text into the scene.  at: x (left, or right edge if `right`) and y (top), pixels; size: pixels."""
     ink = _render_text(text, max(8, round(size)), colour)
-    height, width = ink.opacity.shape
+    height, width = ink.levels.shape
     x = max(0, at[0] - width if right else at[0])
     if shade:  # on the bare picture, a dark ground keeps the text legible on light footage
         canvas.shade(Region(x, at[1], width, height), STRIP_LIGHT)
@@ -197,4 +205,4 @@ def _render_text(text: str, size: int, colour: Bgr) -> Ink:
     ascent, descent = font.getmetrics()
     image = Image.new("L", (max(1, round(font.getlength(text)) + 2), ascent + descent))
     ImageDraw.Draw(image).text((0, 0), text, fill=255, font=font)
-    return Ink(np.asarray(image, dtype=np.uint8), colour)
+    return Ink(np.asarray(image, dtype=np.uint8), Palette.of(colour))

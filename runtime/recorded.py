@@ -6,25 +6,23 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
-from .classifier import NO_POSE, Floats, PoseClassifier
+from .classifier import NO_POSE, PoseClassifier
 from .errors import OutputError, SourceError
 from .frames import DecodedFrame, TimedFrame
 from .hindsight import Hindsight
 from .live import Watched
 from .overlay import OverlayStyle, annotate_frame
 from .readahead import ReadAhead
-from .regions import Region
 from .session import Hold, Segment
 from .sinks import Sink, StopWatching
 from .sources import Source, SourceInfo
 from .timeline import TimelineFile
-from .tracking import Tracked
-from .views import View, WholeView
+from .tracking import Look, Looker, Tracked
+from .views import View
 
 LOOKS_PER_S = 8.0
 """Frames of a recording that are classified, of a second.  A pose is held for seconds; more looks change nothing."""
@@ -36,15 +34,6 @@ READ_AHEAD = 4
 """Frames that are decoded and looked at while others are drawn and encoded."""
 
 
-@dataclass(frozen=True)
-class Look:
-    """What one frame answered.  region: the part that was classified; probabilities: calibrated, float (C,)."""
-
-    time_s: float
-    region: Region | None
-    probabilities: Floats
-
-
 Step = tuple[TimedFrame | None, Look | None]
 """A frame to be drawn, or a look, or both: the look at that frame."""
 
@@ -54,7 +43,7 @@ class Foresight:
 
     def __init__(self, classifier: PoseClassifier) -> None:
         self._hindsight = Hindsight(classifier.labels, classifier.info.threshold)
-        self._regions: deque[tuple[float, Region | None]] = deque()
+        self._looks: deque[Look] = deque()
         self._recent: tuple[Segment, ...] = ()
         self._smoothed_s, self.looked_s = -1.0, -1.0
         self._pose, self._since_s = NO_POSE, 0.0
@@ -62,21 +51,21 @@ class Foresight:
     def add(self, look: Look) -> None:
         """Take a look; its time never goes back."""
         self._hindsight.update(look.time_s, look.probabilities)
-        self._regions.append((look.time_s, look.region))
+        self._looks.append(look)
         self.looked_s = look.time_s
 
     def tell(self, time_s: float) -> Tracked:
-        """What is held at `time_s` (seconds, never going back), and the part of the frame that was looked at."""
+        """What is held at `time_s` (seconds, never going back), and what the look at it found."""
         if self.looked_s > self._smoothed_s + AHEAD_S / 8:
             self._smoothed_s = self.looked_s
             self._recent = self._hindsight.segments(since_s=time_s - 4 * AHEAD_S)
-        while len(self._regions) > 1 and self._regions[1][0] <= time_s:
-            self._regions.popleft()
+        while len(self._looks) > 1 and self._looks[1].time_s <= time_s:
+            self._looks.popleft()
         segment = next((s for s in self._recent if s.start_s <= time_s < s.end_s), self._recent[-1])
         if segment.pose != self._pose:
             self._pose, self._since_s = segment.pose, min(segment.start_s, time_s)
         hold = Hold(self._pose, segment.confidence, time_s - self._since_s)
-        return Tracked(hold, self._regions[0][1])
+        return Tracked(hold, self._looks[0].region, self._looks[0].evidence)
 
     def segments(self, end_s: float) -> tuple[Segment, ...]:
         """The timeline up to `end_s`, seconds."""
@@ -98,7 +87,8 @@ def annotate(
     source: is drawn; open_again: opens the same recording once more, to look ahead in where frames are too large to be
     kept.  Without sinks nothing is drawn.  Ends as `watch` does.  timeline: is kept while it grows, and finished.
     """
-    sinks, foresight, looker = list(sinks), Foresight(classifier), Looker(classifier, view)
+    sinks, foresight = list(sinks), Foresight(classifier)
+    watcher = Watcher(Looker(classifier, view, explain=bool(sinks and style and style.explain)))
     frames, end_s, trouble, started_s = 0, 0.0, None, time.monotonic()
     try:
         with ExitStack() as closing:
@@ -107,15 +97,16 @@ def annotate(
             for sink in sinks:
                 closing.callback(sink.close)
             if not sinks or _held_bytes(source.info) > HELD_BYTES:
-                looks = looker.look_through(closing.enter_context(open_again()).frames())
+                looks = watcher.look_through(closing.enter_context(open_again()).frames())
                 steps = _look_beside(source.frames(), looks) if sinks else looks
             else:
-                steps = looker.look_along(source.frames())
+                steps = watcher.look_along(source.frames())
             steps = closing.enter_context(ReadAhead(steps, READ_AHEAD))
             for frame in _wait_for_looks(steps, foresight):
                 tracked = foresight.tell(frame.time_s)
                 if sinks:
-                    scene = annotate_frame(frame, tracked.hold, None, style, tracked.region, source.info.colours)
+                    known = tracked.region, tracked.evidence
+                    scene = annotate_frame(frame, tracked.hold, None, style, *known, source.info.colours)
                     for sink in sinks:
                         sink.write(scene)
                 frames, end_s = frames + 1, frame.time_s
@@ -130,17 +121,16 @@ def annotate(
     return Watched(foresight.segments(end_s), frames, time.monotonic() - started_s, trouble)
 
 
-class Looker:
-    """View and classifier, a few times a second."""
+class Watcher:
+    """A looker that looks a few times a second."""
 
-    def __init__(self, classifier: PoseClassifier, view: View | None) -> None:
-        self._classifier, self._view = classifier, view or WholeView()
-        self._due_s = 0.0
+    def __init__(self, looker: Looker) -> None:
+        self._looker, self._due_s = looker, 0.0
 
     def look_along(self, frames: Iterable[TimedFrame]) -> Iterator[Step]:
         """Every frame, some of them looked at; they wait as small as they are drawn."""
         for frame in frames:
-            look = self._look(frame) if self._is_due(frame) else None
+            look = self._looker.look(frame) if self._is_due(frame) else None
             yield frame.to_plain() if isinstance(frame, DecodedFrame) else frame, look
 
     def look_through(self, frames: Iterable[TimedFrame]) -> Iterator[Step]:
@@ -148,18 +138,13 @@ class Looker:
         nothing = np.empty((0, 0, 3), np.uint8)
         for frame in frames:
             if self._is_due(frame):
-                yield TimedFrame(nothing, frame.time_s, frame.pts), self._look(frame)
+                yield TimedFrame(nothing, frame.time_s, frame.pts), self._looker.look(frame)
 
     def _is_due(self, frame: TimedFrame) -> bool:
         if frame.time_s < self._due_s - 1e-6:
             return False
         self._due_s = max(self._due_s + 1 / LOOKS_PER_S, frame.time_s)
         return True
-
-    def _look(self, frame: TimedFrame) -> Look:
-        image_bgr = frame.image_bgr  # made when it is asked for: once
-        region = self._view.look(frame.time_s, image_bgr)
-        return Look(frame.time_s, region, self._classifier.probabilities(image_bgr, region))
 
 
 def _held_bytes(info: SourceInfo) -> float:

@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 SWSCALE_MATRICES = {1: 1, 4: 4, 7: 7, 9: 9}
 """Matrix in H.273's numbers -> in swscale's; every other one is its 5, BT.601."""
+ENCODER_OPTIONS = {"preset": "veryfast", "crf": "20"}
 FRAGMENT_US = 1_000_000
 """A fragment a second: what a power cut costs."""
 
@@ -49,7 +50,7 @@ class VideoSink:
 
     def _add_stream(self, info: SourceInfo) -> Any:
         width, height = info.size_wh
-        stream: Any = self._container.add_stream("libx264", rate=info.rate, options={"preset": "veryfast", "crf": "20"})
+        stream: Any = self._container.add_stream("libx264", rate=info.rate, options=ENCODER_OPTIONS)
         stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
         stream.time_base = stream.codec_context.time_base = info.time_base
         context = stream.codec_context
