@@ -57,7 +57,8 @@ def annotate_many(args: argparse.Namespace) -> None:
     span, roi = parse_span(args.from_, args.to), read_roi(args)
     jobs = plan_jobs(args)
     classifier = PoseClassifier(args.model, args.device)
-    wishes = Wishes(span, roi, args.zoom != "off", parse_goals(args.goal, classifier.labels), args.force)
+    goals_s = parse_goals(args.goal, classifier.labels)
+    wishes = Wishes(span, roi, args.zoom != "off", goals_s, args.explain, args.force)
     print(f"yoga-live: {len(jobs)} videos, engine on {classifier.engine.device}", file=sys.stderr)
     done: list[Done] = []
     with Progress("annotating", sum(job.length_s for job in jobs) or None, "video s") as progress:

@@ -79,7 +79,10 @@ class TimedEngine:
 
     def run_maps(self, frames: Frame) -> tuple[Floats, Floats]:
         """Logits and class maps."""
-        return self._engine.run_maps(frames)
+        self._times.mark("preprocess")
+        answer = self._engine.run_maps(frames)
+        self._times.mark("network")
+        return answer
 
 
 class TimedView:
@@ -145,28 +148,34 @@ def run_benchmark(
     view: View | None = None,
     *,
     force: bool = False,
+    explain: bool = False,
 ) -> Benchmark:
     """Decode, classify, annotate and encode `count` frames.  Raises SourceError for a video that is too short.
 
     video: a file; None draws the demo at 720p and encodes it first.  save: where the annotated video is kept, if it
-    is.  view: which part of a frame is classified; the whole of it if None.
+    is.  view: which part of a frame is classified; the whole of it if None.  explain: draw the class map too.
     """
     with tempfile.TemporaryDirectory(prefix="yoga-live-benchmark-") as name, ExitStack() as stack:
         folder = Path(name)
         source = stack.enter_context(VideoSource(video or draw_demo(folder / "demo.mp4", WARM_UP + count)))
         first = FirstFrames(source, count)
         sink = VideoSink(save or folder / "annotated.mp4", source.info, force=force)
-        return _measure(classifier, first, sink, count, view)
+        return _measure(classifier, first, sink, count, view, OverlayStyle(explain=explain))
 
 
 def _measure(
-    classifier: PoseClassifier, source: FirstFrames, sink: VideoSink, count: int, view: View | None
+    classifier: PoseClassifier,
+    source: FirstFrames,
+    sink: VideoSink,
+    count: int,
+    view: View | None,
+    style: OverlayStyle,
 ) -> Benchmark:
     times = StageTimes()
     timed = PoseClassifier.from_engine(TimedEngine(classifier.engine, times))
     looking = TimedView(view, times)
     with Progress("measuring", WARM_UP + count, "frames") as progress:
-        watched = watch(source, timed, [sink], OverlayStyle(), lambda *_: progress.advance(), looking, mark=times.mark)
+        watched = watch(source, timed, [sink], style, lambda *_: progress.advance(), looking, mark=times.mark)
     ended_s, ended_cpu_s = time.perf_counter(), time.process_time()
     if watched.trouble:
         raise watched.trouble

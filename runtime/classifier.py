@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .engine import Engine, open_engine
+from .heat import Evidence
 from .model_info import ModelInfo
 from .preprocess import Frame, letterbox_into
 from .probabilities import softmax
@@ -72,6 +73,12 @@ class PoseClassifier:
         """
         letterbox_into(region.cut(frame_bgr) if region else frame_bgr, self._batch[0])
         return softmax(self.engine.run(self._batch)[0] / self.info.temperature)
+
+    def examine(self, frame_bgr: npt.NDArray[np.generic], region: Region | None = None) -> tuple[Floats, Evidence]:
+        """As `probabilities`, and what spoke for each label where."""
+        letterbox_into(region.cut(frame_bgr) if region else frame_bgr, self._batch[0])
+        logits, maps = self.engine.run_maps(self._batch)
+        return softmax(logits[0] / self.info.temperature), Evidence(maps[0], self.labels, region)
 
     def classify(self, frame_bgr: npt.NDArray[np.generic], region: Region | None = None) -> Prediction:
         """Classify one frame, or a part of it.  Raises ValueError if it is no uint8 image."""

@@ -71,7 +71,9 @@ def _watch(args: argparse.Namespace) -> None:
         if args.save:
             sinks.append(VideoSink(args.save, info, force=args.force))
         mirror = args.mirror if args.mirror is not None else is_camera and wants_window and not args.save
-        style = OverlayStyle(show_fps=wants_window or info.is_live, mirror=mirror, goals_s=goals_s)
+        style = OverlayStyle(
+            show_fps=wants_window or info.is_live, mirror=mirror, goals_s=goals_s, explain=args.explain
+        )
         with Progress("watching", info.duration_s, "video s" if info.duration_s else "s") as progress:
             seen_s = info.start_s
 
@@ -108,7 +110,7 @@ def _benchmark(args: argparse.Namespace) -> None:
             size_wh = source.info.size_wh
     view = _choose_view(args, roi, size_wh)
     classifier = PoseClassifier(args.model, args.device)
-    result = run_benchmark(classifier, video, count, args.save, view, force=args.force)
+    result = run_benchmark(classifier, video, count, args.save, view, force=args.force, explain=args.explain)
     width, height = size_wh
     print(
         f"{(args.model or DEFAULT_MODEL).name} ({classifier.info.precision}, {classifier.info.size} px) on "

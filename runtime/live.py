@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from .classifier import PoseClassifier
 from .errors import OutputError, SourceError, YogaLiveError
-from .overlay import OverlayStyle, draw_overlay
+from .overlay import OverlayStyle, annotate_frame
 from .session import Hold, Segment
 from .sinks import Sink, StopWatching
 from .sources import Source, TimedFrame
@@ -70,7 +70,7 @@ def watch(
     is told the name of each stage when it ends.  raw: is handed each frame as it came, without the overlay.
     """
     sinks, meter, mark = list(sinks), RateMeter(), mark or (lambda stage: None)
-    tracker = PoseTracker(classifier, view)
+    tracker = PoseTracker(classifier, view, explain=bool(style and style.explain))
     frames, trouble, stopped, started_s = 0, None, False, time.monotonic()
     try:
         with ExitStack() as closing:
@@ -91,10 +91,11 @@ def watch(
                 fps = meter.tick(time.monotonic())
                 mark("smoothing")
                 if sinks:
-                    scene = draw_overlay(frame.image_bgr, tracked.hold, fps, style, tracked.region)
+                    known = tracked.region, tracked.evidence
+                    scene = annotate_frame(frame, tracked.hold, fps, style, *known, source.info.colours)
                     mark("overlay")
                     for sink in sinks:
-                        sink.write(TimedFrame(scene, frame.time_s, frame.pts))
+                        sink.write(scene)
                     mark("encode")
                 frames += 1
                 if timeline:

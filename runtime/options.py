@@ -157,6 +157,7 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--goal", action="append", default=[], metavar="POSE=SECONDS", help="count down, such as tree=30; repeatable"
     )
+    parser.add_argument("--explain", action="store_true", help="draw where the network sees the pose, as heat")
     parser.add_argument("--force", action="store_true", help="replace outputs that exist")
     parser.add_argument(
         "--window",

@@ -8,55 +8,64 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from functools import partial
 
+import numpy as np
+
 from .classifier import NO_POSE, PoseClassifier
 from .errors import OutputError, SourceError
+from .frames import DecodedFrame, TimedFrame
 from .hindsight import Hindsight
 from .live import Watched
-from .overlay import OverlayStyle, draw_overlay
-from .regions import Region
+from .overlay import OverlayStyle, annotate_frame
+from .readahead import ReadAhead
 from .session import Hold, Segment
 from .sinks import Sink, StopWatching
-from .sources import Source, TimedFrame
+from .sources import Source, SourceInfo
 from .timeline import TimelineFile
-from .tracking import Tracked
-from .views import View, WholeView
+from .tracking import Look, Looker, Tracked
+from .views import View
 
 LOOKS_PER_S = 8.0
 """Frames of a recording that are classified, of a second.  A pose is held for seconds; more looks change nothing."""
 AHEAD_S = 4.0
 """How far the looks are ahead of the picture that is drawn: evidence from later than that moves no edge any more."""
+HELD_BYTES = 400_000_000
+"""Of frames in memory that wait for their looks, at most: 1080p at 30 FPS is 373 MB; larger ones are decoded twice."""
+READ_AHEAD = 8
+"""Frames that are decoded and looked at while others are drawn and encoded."""
+
+
+Step = tuple[TimedFrame | None, Look | None]
+"""A frame to be drawn, or a look, or both: the look at that frame."""
 
 
 class Foresight:
     """What is held at a moment of a recording, once the moments after it have been looked at."""
 
-    def __init__(self, classifier: PoseClassifier, view: View | None = None) -> None:
-        self._classifier, self._view = classifier, view or WholeView()
+    def __init__(self, classifier: PoseClassifier) -> None:
         self._hindsight = Hindsight(classifier.labels, classifier.info.threshold)
-        self._regions: deque[tuple[float, Region | None]] = deque()
+        self._looks: deque[Look] = deque()
         self._recent: tuple[Segment, ...] = ()
         self._smoothed_s, self.looked_s = -1.0, -1.0
         self._pose, self._since_s = NO_POSE, 0.0
 
-    def look(self, frame: TimedFrame) -> None:
-        """Classify a frame; its time never goes back."""
-        region = self._view.look(frame.time_s, frame.image_bgr)
-        self._hindsight.update(frame.time_s, self._classifier.probabilities(frame.image_bgr, region))
-        self._regions.append((frame.time_s, region))
-        self.looked_s = frame.time_s
+    def add(self, look: Look) -> None:
+        """Take a look; its time never goes back."""
+        self._hindsight.update(look.time_s, look.probabilities)
+        self._looks.append(look)
+        self.looked_s = look.time_s
 
     def tell(self, time_s: float) -> Tracked:
-        """What is held at `time_s` (seconds, never going back), and the part of the frame that was looked at."""
+        """What is held at `time_s` (seconds, never going back), and what the look at it found."""
         if self.looked_s > self._smoothed_s + AHEAD_S / 8:
             self._smoothed_s = self.looked_s
             self._recent = self._hindsight.segments(since_s=time_s - 4 * AHEAD_S)
-        while len(self._regions) > 1 and self._regions[1][0] <= time_s:
-            self._regions.popleft()
+        while len(self._looks) > 1 and self._looks[1].time_s <= time_s:
+            self._looks.popleft()
         segment = next((s for s in self._recent if s.start_s <= time_s < s.end_s), self._recent[-1])
         if segment.pose != self._pose:
             self._pose, self._since_s = segment.pose, min(segment.start_s, time_s)
         hold = Hold(self._pose, segment.confidence, time_s - self._since_s)
-        return Tracked(hold, self._regions[0][1])
+        return Tracked(hold, self._looks[0].region, self._looks[0].evidence)
 
     def segments(self, end_s: float) -> tuple[Segment, ...]:
         """The timeline up to `end_s`, seconds."""
@@ -75,11 +84,12 @@ def annotate(
 ) -> Watched:
     """Look at a recording, draw what is held on every frame, hand it to the sinks; they are closed however it ends.
 
-    source: is drawn; open_again: opens the same recording once more, to look ahead in.  Without sinks nothing is drawn,
-    and `source` is left alone.  Ends as `watch` does.  timeline: is kept while it grows, and finished.  Where the
-    source is a part of a file, sinks get times from its start, everything else the file's own.
+    source: is drawn; open_again: opens the same recording once more, to look ahead in where frames are too large to be
+    kept.  Without sinks nothing is drawn.  Ends as `watch` does.  timeline: is kept while it grows, and finished.
+    Where the source is a part of a file, sinks get times from its start, everything else the file's own.
     """
-    sinks, foresight = list(sinks), Foresight(classifier, view)
+    sinks, foresight = list(sinks), Foresight(classifier)
+    watcher = Watcher(Looker(classifier, view, explain=bool(sinks and style and style.explain)))
     frames, end_s, trouble, stopped, started_s = 0, 0.0, None, False, time.monotonic()
     try:
         with ExitStack() as closing:
@@ -87,17 +97,18 @@ def annotate(
                 closing.callback(lambda: timeline.finish(foresight.segments(end_s)))
             for sink in sinks:
                 closing.callback(sink.close)
-            looks = _pick_looks(closing.enter_context(open_again()).frames())
-            for frame in source.frames() if sinks else looks:
-                if sinks:
-                    _look_ahead(foresight, looks, frame.time_s + AHEAD_S)
-                else:
-                    foresight.look(frame)
+            if not sinks or _held_bytes(source.info) > HELD_BYTES:
+                looks = watcher.look_through(closing.enter_context(open_again()).frames())
+                steps = _look_beside(source.frames(), looks) if sinks else looks
+            else:
+                steps = watcher.look_along(source.frames())
+            steps = closing.enter_context(ReadAhead(steps, READ_AHEAD))
+            for frame in _wait_for_looks(steps, foresight):
                 tracked = foresight.tell(frame.time_s)
                 if sinks:
-                    scene = draw_overlay(frame.image_bgr, tracked.hold, None, style, tracked.region)
-                    pts = frame.pts - source.info.start_pts
-                    shown = TimedFrame(scene, frame.time_s - source.info.start_s, pts, frame.lasts_s)
+                    known = tracked.region, tracked.evidence
+                    scene = annotate_frame(frame, tracked.hold, None, style, *known, source.info.colours)
+                    shown = scene.move(frame.time_s - source.info.start_s, frame.pts - source.info.start_pts)
                     for sink in sinks:
                         sink.write(shown)
                 frames, end_s = frames + 1, frame.time_s + (frame.lasts_s or 0.0)
@@ -112,19 +123,66 @@ def annotate(
     return Watched(foresight.segments(end_s), frames, time.monotonic() - started_s, trouble, stopped)
 
 
-def _pick_looks(frames: Iterable[TimedFrame]) -> Iterator[TimedFrame]:
-    """The frames that are looked at."""
-    due_s = 0.0
+class Watcher:
+    """A looker that looks a few times a second."""
+
+    def __init__(self, looker: Looker) -> None:
+        self._looker, self._due_s = looker, 0.0
+
+    def look_along(self, frames: Iterable[TimedFrame]) -> Iterator[Step]:
+        """Every frame, some of them looked at; they wait as small as they are drawn."""
+        for frame in frames:
+            look = self._looker.look(frame) if self._is_due(frame) else None
+            yield frame.to_plain() if isinstance(frame, DecodedFrame) else frame, look
+
+    def look_through(self, frames: Iterable[TimedFrame]) -> Iterator[Step]:
+        """Those that are looked at, by their times alone."""
+        nothing = np.empty((0, 0, 3), np.uint8)
+        for frame in frames:
+            if self._is_due(frame):
+                yield TimedFrame(nothing, frame.time_s, frame.pts, frame.lasts_s), self._looker.look(frame)
+
+    def _is_due(self, frame: TimedFrame) -> bool:
+        if frame.time_s < self._due_s - 1e-6:
+            return False
+        self._due_s = max(self._due_s + 1 / LOOKS_PER_S, frame.time_s)
+        return True
+
+
+def _held_bytes(info: SourceInfo) -> float:
+    """What the frames take that wait for their looks, 8 bit 4:2:0."""
+    width, height = info.size_wh
+    return width * height * 1.5 * float(info.rate) * AHEAD_S
+
+
+def _look_beside(frames: Iterable[TimedFrame], looks: Iterator[Step]) -> Iterator[Step]:
+    """Each frame after the looks that it needs; what is damaged there, the drawing meets too, and says so."""
+    looked_s: float = 0
     for frame in frames:
-        if frame.time_s >= due_s - 1e-6:
-            due_s = max(due_s + 1 / LOOKS_PER_S, frame.time_s)
-            yield frame
+        try:
+            while looked_s < frame.time_s + AHEAD_S and (step := next(looks, None)):
+                yield None, step[1]
+                looked_s = step[1].time_s if step[1] else looked_s
+        except SourceError:
+            pass
+        yield frame, None
 
 
-def _look_ahead(foresight: Foresight, looks: Iterator[TimedFrame], until_s: float) -> None:
-    """Look as far as that, or to the end; what is damaged there, the drawing meets too, and says so."""
+def _wait_for_looks(steps: Iterable[Step], foresight: Foresight) -> Iterator[TimedFrame]:
+    """Each frame once enough has been looked at after it; at the end, and before damage, all that are left."""
+    waiting: deque[TimedFrame] = deque()
+    trouble: SourceError | None = None
     try:
-        while foresight.looked_s < until_s and (frame := next(looks, None)):
-            foresight.look(frame)
-    except SourceError:
-        return
+        for frame, look in steps:
+            if look:
+                foresight.add(look)
+            if frame:
+                waiting.append(frame)
+            while waiting and waiting[0].time_s + AHEAD_S <= foresight.looked_s:
+                yield waiting.popleft()
+    except SourceError as error:
+        trouble = error
+    while waiting:
+        yield waiting.popleft()
+    if trouble:
+        raise trouble

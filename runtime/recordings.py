@@ -45,13 +45,14 @@ class Outputs:
 class Wishes:
     """How a video is annotated.  span: a part of it alone; roi: where to look, else `zoom` finds the person.
 
-    goals_s: label -> seconds that count down; force: replace outputs that exist.
+    goals_s: label -> seconds that count down; explain: draw class maps; force: replace outputs that exist.
     """
 
     span: Span | None = None
     roi: Roi | None = None
     zoom: bool = True
     goals_s: Mapping[str, float] = field(default_factory=dict)
+    explain: bool = False
     force: bool = False
 
 
@@ -99,7 +100,7 @@ def annotate_video(
         sinks = [VideoSink(outputs.save, info, force=wishes.force)] if outputs.save else []
         timeline = open_timeline(outputs, info.start_s)
         again = partial(open_recording, path, LOOKS_PER_S, wishes.span)
-        style = OverlayStyle(show_fps=False, goals_s=wishes.goals_s)
+        style = OverlayStyle(show_fps=False, goals_s=wishes.goals_s, explain=wishes.explain)
         watched = annotate(source, again, classifier, sinks, style, on_frame, view, timeline)
     if outputs.summary:
         write_summary(outputs.summary, watched.segments, info.name)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-
 from .errors import SourceError
-from .preprocess import Frame
+from .frames import UNSPECIFIED, Colours, DecodedFrame, TimedFrame, is_rgb
 from .spans import Span, format_moment
 
 LIVE_TIME_BASE = Fraction(1, 90_000)
@@ -23,23 +21,11 @@ LEAD_S, LEAD_FRAMES = 1.0, 17
 
 
 @dataclass(frozen=True)
-class TimedFrame:
-    """image_bgr: uint8 (H, W, 3); time_s: seconds from the start; pts: the same in the source's time base.
-
-    lasts_s: how long it is shown, where the source says so; only the last frame has no next one to tell.
-    """
-
-    image_bgr: Frame
-    time_s: float
-    pts: int
-    lasts_s: float | None = None
-
-
-@dataclass(frozen=True)
 class SourceInfo:
     """What a source is: size (width, height), nominal rate, length if known, and the file whose sound belongs to it.
 
-    start_pts: where only a part of a file is read, the time of its first frame; there a saved clip begins.
+    start_pts: where only a part of a file is read, the time of its first frame; there a saved clip begins.  colours:
+    what a file says of them, so that a copy says the same.
     """
 
     name: str
@@ -50,6 +36,7 @@ class SourceInfo:
     is_live: bool = False
     audio_from: Path | None = None
     start_pts: int = 0
+    colours: Colours = field(default_factory=Colours)
 
     @property
     def start_s(self) -> float:
@@ -88,16 +75,16 @@ class VideoSource:
         except SourceError:
             self._container.close()
             raise
-        height, width = self._first.image_bgr.shape[:2]
         rate = self._stream.average_rate or self._stream.guessed_rate or Fraction(25)
         self.info = SourceInfo(
             path.name,
-            (width, height),
+            self._first.size_wh,
             Fraction(rate),
             Fraction(self._stream.time_base or LIVE_TIME_BASE),
             self._find_length_s(),
             audio_from=path if self._container.streams.audio else None,
             start_pts=self._first.pts if self._span.start_s else 0,
+            colours=_read_colours(self._stream.codec_context, self._first.picture),
         )
 
     def _open(self) -> None:
@@ -137,14 +124,14 @@ class VideoSource:
     def __exit__(self, *_: object) -> None:
         self._container.close()
 
-    def frames(self) -> Iterator[TimedFrame]:
+    def frames(self) -> Iterator[DecodedFrame]:
         """Every frame, in order of presentation."""
         if self._first is not None:
             yield self._first
             self._first = None
         yield from self._frames
 
-    def _decode(self, path: Path) -> Iterator[TimedFrame]:
+    def _decode(self, path: Path) -> Iterator[DecodedFrame]:
         """Decode; times count from the file's own start, so that sound and picture keep their offset."""
         import av.error
 
@@ -161,8 +148,8 @@ class VideoSource:
                 if self._span.end_s is not None and time_s > self._span.end_s - SAME_S:
                     return
                 due_s = max(due_s + self._interval_s, time_s)
-                image = _turn_upright(np.asarray(frame.to_ndarray(format="bgr24"), np.uint8), frame.rotation)
-                yield TimedFrame(image, time_s, pts, self._read_length_s(frame, time_s, time_base))
+                lasts_s = self._read_length_s(frame, time_s, time_base)
+                yield DecodedFrame(frame, time_s, pts, frame.rotation, lasts_s)
         except av.error.FFmpegError as error:
             where = f"after {float(last * time_base):.1f} s" if last >= 0 else "at its first frame"
             raise SourceError(f"{path} is damaged {where}: {error.strerror}; what came before it was kept") from error
@@ -204,7 +191,9 @@ class VideoSource:
         return chain([first], packets)
 
 
-def _turn_upright(image: Frame, degrees: int) -> Frame:
-    """Apply a phone's rotation flag, in degrees counter-clockwise (as FFmpeg's display matrix has it)."""
-    quarter_turns = round(degrees / 90) % 4
-    return np.ascontiguousarray(np.rot90(image, quarter_turns)) if quarter_turns else image
+def _read_colours(context: Any, picture: Any) -> Colours:
+    """What a decoder was told; reserved numbers say nothing, and a picture in RGB is written as BT.709."""
+    if is_rgb(picture):
+        return Colours()
+    said = context.color_primaries, context.color_trc, context.colorspace
+    return Colours(*(UNSPECIFIED if number in (0, 3) else number for number in said))

@@ -5,36 +5,68 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, replace
 
-from .classifier import PoseClassifier
+from .classifier import Floats, PoseClassifier
+from .frames import TimedFrame
+from .heat import Evidence
 from .regions import Region
 from .session import Hold, Segment, Session
 from .smoothing import Smoother
-from .sources import TimedFrame
 from .views import View, WholeView
 
 
 @dataclass(frozen=True)
 class Tracked:
-    """What is known at a moment: what is held, and the part of the frame that was looked at (None: all of it)."""
+    """What is known at a moment: what is held, and the part of the frame that was looked at (None: all of it).
+
+    evidence: what the newest look found where, if that was asked for.
+    """
 
     hold: Hold
     region: Region | None
+    evidence: Evidence | None = None
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one frame answered.
+
+    region: the part that was classified; probabilities: calibrated, float (C,); evidence: if it was asked for.
+    """
+
+    time_s: float
+    region: Region | None
+    probabilities: Floats
+    evidence: Evidence | None = None
+
+
+class Looker:
+    """View and classifier in a row."""
+
+    def __init__(self, classifier: PoseClassifier, view: View | None = None, *, explain: bool = False) -> None:
+        self._classifier, self._view, self._explain = classifier, view or WholeView(), explain
+
+    def look(self, frame: TimedFrame) -> Look:
+        """Classify a frame; its time never goes back."""
+        image_bgr = frame.image_bgr  # made when it is asked for: once
+        region = self._view.look(frame.time_s, image_bgr)
+        if self._explain:
+            return Look(frame.time_s, region, *self._classifier.examine(image_bgr, region))
+        return Look(frame.time_s, region, self._classifier.probabilities(image_bgr, region))
 
 
 class PoseTracker:
-    """View, classifier, smoother and session in a row."""
+    """View, classifier, smoother and session in a row.  explain: keep the class maps too."""
 
-    def __init__(self, classifier: PoseClassifier, view: View | None = None) -> None:
-        self._classifier, self._view = classifier, view or WholeView()
+    def __init__(self, classifier: PoseClassifier, view: View | None = None, *, explain: bool = False) -> None:
+        self._looker = Looker(classifier, view, explain=explain)
         self._smoother = Smoother(classifier.labels, classifier.info.threshold)
         self._session = Session()
 
     def update(self, frame: TimedFrame) -> Tracked:
         """Take the next frame; its time never goes back."""
-        region = self._view.look(frame.time_s, frame.image_bgr)
-        probabilities = self._classifier.probabilities(frame.image_bgr, region)
-        smoothed = self._smoother.update(frame.time_s, probabilities)
-        return Tracked(self._session.update(frame.time_s, smoothed), region)
+        look = self._looker.look(frame)
+        smoothed = self._smoother.update(frame.time_s, look.probabilities)
+        return Tracked(self._session.update(frame.time_s, smoothed), look.region, look.evidence)
 
     def segments(self) -> tuple[Segment, ...]:
         """The timeline so far, the running segment included."""

@@ -13,14 +13,16 @@ import numpy as np
 from .audio import AudioTrack
 from .errors import OutputError
 from .files import check_growing_output, name_part, write_then_rename
+from .frames import LIMITED, PLAIN_FORMAT, DecodedFrame
 from .opencv import cv2
 from .preprocess import Frame
 from .sources import SourceInfo, TimedFrame
 
 log = logging.getLogger(__name__)
 
-BT709 = 1
-"""Number of BT.709 in H.273's tables of primaries, transfer and matrix; the range's 1 is `limited`."""
+SWSCALE_MATRICES = {1: 1, 4: 4, 7: 7, 9: 9}
+"""Matrix in H.273's numbers -> in swscale's; every other one is its 5, BT.601."""
+ENCODER_OPTIONS = {"preset": "veryfast", "crf": "20"}
 FRAGMENT_US = 1_000_000
 """A fragment a second: what a power cut costs."""
 
@@ -49,22 +51,37 @@ class VideoSink:
 
     def _add_stream(self, info: SourceInfo) -> Any:
         width, height = info.size_wh
-        stream: Any = self._container.add_stream("libx264", rate=info.rate, options={"preset": "veryfast", "crf": "20"})
+        stream: Any = self._container.add_stream("libx264", rate=info.rate, options=ENCODER_OPTIONS)
         stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
         stream.time_base = stream.codec_context.time_base = info.time_base
         context = stream.codec_context
-        context.colorspace = context.color_primaries = context.color_trc = BT709
-        context.color_range = 1
+        colours = info.colours
+        context.colorspace, context.color_primaries, context.color_trc = (
+            colours.matrix,
+            colours.primaries,
+            colours.transfer,
+        )
+        context.color_range = LIMITED
         return stream
 
     def write(self, frame: TimedFrame) -> None:
         """Encode one frame at its own time, stretched if of another size.  Raises OutputError, say on a full disk."""
-        picture = self._av.VideoFrame.from_ndarray(_make_even(frame.image_bgr), format="bgr24")
-        picture = picture.reformat(self._stream.width, self._stream.height, "yuv420p", dst_colorspace=BT709)
+        picture = self._to_yuv(frame)
         picture.pts, picture.time_base = frame.pts, self._info.time_base
+        picture.pict_type = 0  # the encoder's choice, not the source's
         self._end_s, self._lasts_s = frame.time_s, frame.lasts_s or float(1 / self._info.rate)
         self._encode(picture)
         self._add_sound(frame.time_s)
+
+    def _to_yuv(self, frame: TimedFrame) -> Any:
+        """The picture as it is encoded; a file's own goes through untouched."""
+        size_wh = self._stream.width, self._stream.height
+        if isinstance(frame, DecodedFrame):
+            return frame.to_plain().picture.reformat(*size_wh, PLAIN_FORMAT)
+        picture = self._av.VideoFrame.from_ndarray(_make_even(frame.image_bgr), format="bgr24")
+        return picture.reformat(
+            *size_wh, PLAIN_FORMAT, dst_colorspace=SWSCALE_MATRICES.get(self._info.colours.matrix, 5)
+        )
 
     def _encode(self, picture: Any) -> None:
         with self._naming_the_file():

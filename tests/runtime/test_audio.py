@@ -76,8 +76,7 @@ def test_a_part_is_as_much_in_sync_as_the_whole(
     with VideoSource(path, span=Span(3.3, 6.5)) as source:
         info, sink = source.info, VideoSink(clip, source.info)
         for frame in source.frames():
-            moved = frame.pts - info.start_pts
-            sink.write(type(frame)(frame.image_bgr, frame.time_s - info.start_s, moved, frame.lasts_s))
+            sink.write(frame.move(frame.time_s - info.start_s, frame.pts - info.start_pts))
         sink.close()
     seen, heard = find_flashes(clip)
     assert len(seen) == 3 and seen[0] == pytest.approx(4 - info.start_s, abs=0.05)

@@ -1,0 +1,62 @@
+"""Where the network saw the pose: its class map as soft heat over the picture (CAM, Zhou et al. 2016)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from .canvas import Ink, Palette
+from .opencv import cv2
+from .preprocess import fit_inside
+from .regions import Region
+
+Floats = npt.NDArray[np.float32]
+
+HEAT = np.array([[60, 190, 250], [40, 120, 245], [40, 40, 215]], np.float64)
+"""BGR from weak to strong: amber, orange, red; told apart in print and by most eyes."""
+HEAT_SHARE = 0.5  # of the picture at the strongest place; the body under it must stay visible
+FADE = 1.5  # power by which heat fades: weak evidence would veil the whole picture
+SQUARE = 224  # side of the square that a map is smoothly enlarged to
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What one look found where.
+
+    maps: class maps, float32 (C, h, w), of the letterboxed square, in the order of the labels; region: the part of the
+    frame that was looked at, None for the whole of it.
+    """
+
+    maps: Floats
+    labels: tuple[str, ...]
+    region: Region | None = None
+
+
+@lru_cache(maxsize=2)  # a look is drawn on several frames
+def make_heat(evidence: Evidence, pose: str, size_wh: tuple[int, int]) -> tuple[Ink, tuple[int, int]] | None:
+    """The heat of a pose and where it lies, x and y, in a frame of this size; None where nothing speaks for it.
+
+    The mean over the classes is taken out: softmax does not see it, and it hides what sets a pose apart.
+    """
+    class_map = evidence.maps[evidence.labels.index(pose)] - evidence.maps.mean(axis=0)
+    region = evidence.region or Region(0, 0, *size_wh)
+    left, top, width, height = fit_inside((region.width, region.height), SQUARE)
+    square = cv2.resize(class_map.astype(np.float32), (SQUARE, SQUARE), interpolation=cv2.INTER_CUBIC)
+    picture = square[top : top + height, left : left + width]
+    peak = float(picture.max())
+    if peak <= 0:
+        return None
+    levels = np.rint(np.clip(picture / peak, 0, 1) * 255).astype(np.uint8)
+    levels = cv2.resize(levels, (region.width, region.height), interpolation=cv2.INTER_LINEAR)
+    return Ink(np.asarray(levels, np.uint8), _make_palette()), (region.left, region.top)
+
+
+@lru_cache(maxsize=1)
+def _make_palette() -> Palette:
+    strength = np.linspace(0, 1, 256)
+    steps = np.linspace(0, 1, len(HEAT))
+    colours = np.stack([np.interp(strength, steps, HEAT[:, channel]) for channel in range(3)], axis=1)
+    return Palette(HEAT_SHARE * strength**FADE, colours)
