@@ -30,7 +30,7 @@ AHEAD_S = 4.0
 """How far the looks are ahead of the picture that is drawn: evidence from later than that moves no edge any more."""
 HELD_BYTES = 400_000_000
 """Of frames in memory that wait for their looks, at most: 1080p at 30 FPS is 373 MB; larger ones are decoded twice."""
-READ_AHEAD = 4
+READ_AHEAD = 8
 """Frames that are decoded and looked at while others are drawn and encoded."""
 
 
