@@ -6,18 +6,22 @@ from collections.abc import Callable
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from yoga_live.runtime import recorded
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.errors import OutputError
+from yoga_live.runtime.frames import DecodedFrame
+from yoga_live.runtime.overlay import OverlayStyle
 from yoga_live.runtime.recorded import AHEAD_S, LOOKS_PER_S, annotate
 from yoga_live.runtime.session import Hold
 from yoga_live.runtime.sinks import StopWatching
 from yoga_live.runtime.sources import TimedFrame, VideoSource
 
-from .conftest import ColourEngine
+from .conftest import LABELS, ColourEngine
 
 BLUE, GREEN, RED = (255, 0, 0), (0, 255, 0), (0, 0, 255)  # tree, warrior_2, none
 FPS = 20
@@ -46,7 +50,7 @@ def recording(write_clip: Callable[..., Path], tmp_path_factory: pytest.TempPath
     return write_clip(tmp_path_factory.mktemp("recording") / "class.mp4", PROGRAMME, rate=Fraction(FPS))
 
 
-def run(path: Path, engine: ColourEngine, *sinks: ListSink):
+def run(path: Path, engine: ColourEngine, *sinks: ListSink, style: OverlayStyle | None = None):
     shown: list[tuple[float, Hold]] = []
     with VideoSource(path) as source:
         watched = annotate(
@@ -54,6 +58,7 @@ def run(path: Path, engine: ColourEngine, *sinks: ListSink):
             partial(VideoSource, path, LOOKS_PER_S),
             PoseClassifier.from_engine(engine),
             sinks,
+            style,
             on_frame=lambda frame, hold: shown.append((frame.time_s, hold)),
         )
     return watched, shown
@@ -83,6 +88,60 @@ def test_few_frames_are_looked_at(recording: Path, engine: ColourEngine) -> None
     run(recording, engine, ListSink())
     assert len(engine.batches) == pytest.approx(len(PROGRAMME) / FPS * LOOKS_PER_S, abs=40)
     assert len(engine.batches) < len(PROGRAMME) / 2
+
+
+def test_frames_too_large_to_be_kept_are_drawn_the_same(
+    recording: Path, engine: ColourEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, shown = run(recording, engine, ListSink())
+    monkeypatch.setattr(recorded, "HELD_BYTES", 0)
+    looked_at = len(engine.batches)
+    sink = ListSink()
+    twice, shown_twice = run(recording, engine, sink)
+    assert len(engine.batches) == 2 * looked_at and len(sink.times_s) == len(PROGRAMME)
+    assert twice.segments == kept.segments and shown_twice == shown
+
+
+def test_frames_that_wait_are_as_many_as_the_looks_are_ahead(
+    recording: Path, engine: ColourEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting, most = [0], [0]
+    to_plain, annotate_frame = DecodedFrame.to_plain, recorded.annotate_frame
+
+    def arrive(frame: DecodedFrame) -> DecodedFrame:
+        waiting[0] += 1
+        most[0] = max(most)
+        most.append(waiting[0])
+        return to_plain(frame)
+
+    def leave(*args: Any) -> TimedFrame:
+        waiting[0] -= 1
+        drawn = annotate_frame(*args)
+        waiting[0] -= 1  # drawing makes it plain once more
+        return drawn
+
+    monkeypatch.setattr(DecodedFrame, "to_plain", arrive)
+    monkeypatch.setattr(recorded, "annotate_frame", leave)
+    run(recording, engine, ListSink())
+    assert waiting == [0]
+    assert max(most) <= (AHEAD_S + 1 / LOOKS_PER_S) * FPS + recorded.READ_AHEAD + 4
+
+
+def test_explaining_draws_the_newest_look_of_each_frame(recording: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[float, Any]] = []
+    annotate_frame = recorded.annotate_frame
+
+    def note(frame: TimedFrame, *args: Any) -> TimedFrame:
+        seen.append((frame.time_s, args[4].maps.argmax()))
+        return annotate_frame(frame, *args)
+
+    monkeypatch.setattr(recorded, "annotate_frame", note)
+    run(recording, ColourEngine(), ListSink(), style=OverlayStyle(explain=True))
+    assert len(seen) == len(PROGRAMME)
+    for time_s, strongest in seen:
+        look_s = max(look_s for look_s in np.arange(0, 17, 1 / LOOKS_PER_S) if look_s <= time_s + 1e-6)
+        if min(abs(look_s - start_s) for _, start_s, _ in TRUTH) > 1 / LOOKS_PER_S:
+            assert LABELS[strongest] == next(row[0] for row in TRUTH if row[1] <= look_s < row[2])
 
 
 def test_without_pictures_the_timeline_is_the_same(recording: Path) -> None:

@@ -125,6 +125,49 @@ def test_colours_come_back_as_they_were_given(tmp_path: Path) -> None:
         assert np.abs(decoded[32, index * 32 + 16].astype(int) - colour).max() <= 8, colour
 
 
+@pytest.mark.parametrize("matrix", [1, 5, 9])
+@pytest.mark.parametrize("pixels", ["yuv420p", "yuvj420p", "yuv422p10le"])
+def test_a_copy_says_of_its_colours_what_the_source_says(tmp_path: Path, matrix: int, pixels: str) -> None:
+    """Whoever shows the copy as it asks for sees the colours of the source."""
+    image = np.empty((64, 192, 3), np.uint8)
+    for index, colour in enumerate([(255, 0, 0), (0, 255, 0), (0, 0, 255), (40, 90, 200), (9, 9, 9), (250, 250, 250)]):
+        image[:, index * 32 : index * 32 + 32] = colour
+    full = pixels == "yuvj420p"
+    with av.open(str(tmp_path / "in.mp4"), "w") as container:
+        stream: Any = container.add_stream("libx264", rate=25, options={"crf": "4"})
+        stream.width, stream.height, stream.pix_fmt = 192, 64, pixels
+        context = stream.codec_context
+        context.color_primaries, context.color_trc, context.colorspace = matrix, 14 if matrix == 9 else 1, matrix
+        context.color_range = 2 if full else 1
+        for number in range(5):
+            picture = av.VideoFrame.from_ndarray(image, format="bgr24")
+            picture = picture.reformat(format=pixels, dst_colorspace=matrix, dst_color_range=2 if full else 1)
+            picture.pts = number
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+    annotate(tmp_path / "in.mp4", tmp_path / "out.mp4")
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        context = container.streams.video[0].codec_context
+        said = context.color_primaries, context.color_trc, context.colorspace, context.color_range, context.pix_fmt
+        assert said == (matrix, 14 if matrix == 9 else 1, matrix, 1, "yuv420p")
+        decoded = list(container.decode(video=0))[-1].to_ndarray(format="bgr24", src_colorspace=matrix)
+    for x in range(16, 192, 32):
+        assert np.abs(decoded[32, x].astype(int) - image[32, x]).max() <= 8, x
+
+
+def test_the_planes_of_a_file_go_through_untouched(write_clip: WriteClip, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (6, 4, 3), np.uint8).repeat(16, axis=0).repeat(16, axis=1)
+    with VideoSource(write_clip(tmp_path / "in.mp4", [noise] * 3)) as source:
+        frames = list(source.frames())
+        sink, given = VideoSink(tmp_path / "a.mp4", source.info), []
+        encode = sink._encode
+        sink._encode = lambda picture: (given.append(picture), encode(picture))[1]  # type: ignore[method-assign]
+        for frame in frames:
+            sink.write(frame)
+        sink.close()
+    assert [picture is frame.picture for picture, frame in zip(given[:-1], frames, strict=True)] == [True] * 3
+
+
 def test_frame_of_another_size_is_fitted_instead_of_breaking_the_file(tmp_path: Path) -> None:
     """A stream may come back with another frame size (ultralytics#15057)."""
     info = demo_info()

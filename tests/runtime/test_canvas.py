@@ -1,0 +1,67 @@
+"""The strokes look the same on a BGR picture and on the planes of a decoded one."""
+
+from collections.abc import Callable
+
+import av
+import numpy as np
+import pytest
+
+from yoga_live.runtime.canvas import BgrCanvas, Canvas, Ink, Palette, YuvCanvas
+from yoga_live.runtime.frames import Colours, DecodedFrame
+from yoga_live.runtime.regions import Region
+
+GREEN = (150, 205, 120)
+SIZE_WH = (96, 64)
+
+
+def soft_disc(side: int) -> np.ndarray:
+    y, x = np.mgrid[:side, :side] - side / 2
+    return np.clip(300 - 500 * np.hypot(x, y) / side, 0, 255).astype(np.uint8)
+
+
+STROKES: dict[str, Callable[[Canvas], None]] = {
+    "shade": lambda canvas: canvas.shade(Region(10, 20, 50, 30), 0.32),
+    "shade at odd pixels": lambda canvas: canvas.shade(Region(11, 21, 49, 29), 0.32),
+    "fill": lambda canvas: canvas.fill(Region(10, 20, 50, 30), GREEN),
+    "blend": lambda canvas: canvas.blend(Ink(soft_disc(40), Palette.of(GREEN)), (20, 10)),
+    "blend beyond the edge": lambda canvas: canvas.blend(Ink(soft_disc(90), Palette.of((255, 255, 255))), (50, 20)),
+    "blend outside": lambda canvas: canvas.blend(Ink(soft_disc(20), Palette.of(GREEN)), (200, 100)),
+    "shade outside": lambda canvas: canvas.shade(Region(90, 60, 30, 30), 0.32),
+    "mirror": lambda canvas: canvas.mirror(),
+}
+
+
+def ramp() -> np.ndarray:
+    y, x = np.mgrid[: SIZE_WH[1], : SIZE_WH[0]]
+    return np.stack([60 + x, 200 - 2 * y, 80 + x], axis=2).astype(np.uint8)
+
+
+@pytest.mark.parametrize("matrix", [1, 5, 9])
+@pytest.mark.parametrize("name", STROKES)
+def test_a_stroke_looks_the_same_on_planes(name: str, matrix: int) -> None:
+    colours = Colours(matrix=matrix)
+    yuv = av.VideoFrame.from_ndarray(ramp(), format="bgr24").reformat(format="yuv420p", dst_colorspace=matrix)
+    frame = DecodedFrame(yuv, 0, 0).copy_plain()
+    scene = frame.image_bgr
+    STROKES[name](YuvCanvas(frame.view_planes(), colours))
+    STROKES[name](BgrCanvas(scene))
+    apart = np.abs(frame.image_bgr.astype(int) - scene)
+    assert apart.mean() < 1
+    assert np.quantile(apart, 0.98) <= 8  # an edge of colour is as coarse as 4:2:0
+
+
+def test_ink_begins_at_the_even_pixel_and_its_levels_are_opacity() -> None:
+    luma = np.zeros((8, 8), np.uint8)
+    canvas = YuvCanvas((luma, np.full((4, 4), 128, np.uint8), np.full((4, 4), 128, np.uint8)), Colours())
+    canvas.blend(Ink(np.full((2, 2), 255, np.uint8), Palette.of((255, 255, 255))), (3, 3))
+    assert (luma[2:4, 2:4] == 235).all() and luma.sum() == 4 * 235
+
+
+def test_a_palette_has_an_opacity_and_a_colour_for_each_level() -> None:
+    scene = np.full((1, 3, 3), 100, np.uint8)
+    opacity = np.array([0.0] + [0.5] * 254 + [1.0])
+    colours = np.zeros((256, 3))
+    colours[255] = (10, 20, 30)
+    BgrCanvas(scene).blend(Ink(np.array([[0, 7, 255]], np.uint8), Palette(opacity, colours)), (0, 0))
+    assert scene[0, 0].tolist() == [100] * 3 and scene[0, 2].tolist() == [10, 20, 30]
+    assert np.abs(scene[0, 1].astype(int) - 50).max() <= 1

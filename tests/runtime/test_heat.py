@@ -1,0 +1,81 @@
+"""Heat lies where the network saw the pose, in the picture and not in its letterbox."""
+
+import numpy as np
+import pytest
+
+from yoga_live.runtime.canvas import BgrCanvas
+from yoga_live.runtime.classifier import PoseClassifier
+from yoga_live.runtime.heat import Evidence, make_heat
+from yoga_live.runtime.overlay import draw_overlay
+from yoga_live.runtime.regions import Region
+from yoga_live.runtime.session import Hold
+
+from .conftest import LABELS
+
+TREE = Hold("tree", 0.9, 3.0)
+
+
+def evidence(row: int, column: int, region: Region | None = None) -> Evidence:
+    """A 7 x 7 map of which one place speaks for a tree."""
+    maps = np.zeros((3, 7, 7), np.float32)
+    maps[0, row, column] = 5
+    return Evidence(maps, LABELS, region)
+
+
+def find_hot(seen: Evidence, size_wh: tuple[int, int]) -> tuple[float, float]:
+    """Where the hottest place is in a frame, x and y as shares."""
+    scene = np.zeros((size_wh[1], size_wh[0], 3), np.uint8)
+    heat = make_heat(seen, "tree", size_wh)
+    assert heat
+    BgrCanvas(scene).blend(*heat)
+    y, x = np.nonzero(scene[:, :, 2] >= scene[:, :, 2].max() - 2)
+    return float(x.mean()) / size_wh[0], float(y.mean()) / size_wh[1]
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "size_wh", "at"),
+    [
+        (3, 3, (320, 180), (0.5, 0.5)),
+        (3, 1, (320, 180), (3 / 14, 0.5)),
+        (2, 5, (320, 180), (11 / 14, (2.5 / 7 - 0.21875) / 0.5625)),  # the bars above and below are 21.875 %
+        (1, 3, (180, 320), (0.5, 3 / 14)),
+        (4, 2, (180, 320), ((2.5 / 7 - 0.21875) / 0.5625, 4.5 / 7)),
+    ],
+)
+def test_the_letterbox_is_undone(row: int, column: int, size_wh: tuple[int, int], at: tuple[float, float]) -> None:
+    assert find_hot(evidence(row, column), size_wh) == pytest.approx(at, abs=0.03)
+
+
+def test_heat_lies_in_the_region_that_was_looked_at() -> None:
+    region = Region(200, 60, 100, 100)
+    x, y = find_hot(evidence(1, 5, region), (320, 180))
+    assert (x * 320, y * 180) == pytest.approx((200 + 100 * 5.5 / 7, 60 + 100 * 1.5 / 7), abs=3)
+    scene = draw_overlay(np.full((180, 320, 3), 128, np.uint8), TREE, evidence=evidence(1, 5, region))
+    plain = draw_overlay(np.full((180, 320, 3), 128, np.uint8), TREE)
+    changed = (scene != plain).any(axis=2)
+    assert changed.any() and not changed[:60].any() and not changed[:, :200].any() and not changed[:, 300:].any()
+
+
+def test_the_pose_that_is_shown_is_explained_and_resting_is_not() -> None:
+    maps = np.zeros((3, 7, 7), np.float32)
+    maps[0, 1, 1] = maps[1, 5, 5] = 5
+    frame_bgr, seen = np.full((224, 224, 3), 128, np.uint8), Evidence(maps, LABELS)
+    for pose, hot, cold in (("tree", (48, 48), (150, 176)), ("warrior_2", (150, 176), (48, 48))):
+        scene = draw_overlay(frame_bgr, Hold(pose, 0.9, 3.0), evidence=seen)
+        assert (scene[hot] != 128).any() and (scene[cold] == 128).all()
+    rest = Hold("none", 0.9, 3.0)
+    assert (draw_overlay(frame_bgr, rest, evidence=seen) == draw_overlay(frame_bgr, rest)).all()
+
+
+def test_a_map_that_speaks_against_the_pose_is_not_drawn() -> None:
+    maps = np.zeros((3, 7, 7), np.float32)
+    maps[1:] = 1
+    assert make_heat(Evidence(maps, LABELS), "tree", (320, 180)) is None
+
+
+def test_examining_a_frame_gives_the_same_answer_and_its_maps(classifier: PoseClassifier) -> None:
+    frame_bgr, region = np.zeros((60, 80, 3), np.uint8), Region(10, 10, 40, 40)
+    frame_bgr[:, :40, 0] = 250
+    probabilities, seen = classifier.examine(frame_bgr, region)
+    np.testing.assert_array_equal(probabilities, classifier.probabilities(frame_bgr, region))
+    assert seen.region == region and seen.labels == LABELS and seen.maps.shape == (3, 1, 1)

@@ -1,0 +1,53 @@
+"""Work done ahead: in order, bounded, and ended when it is no longer wanted."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from yoga_live.runtime.readahead import ReadAhead
+
+
+def count_to(end: int, made: list[int], error: Exception | None = None) -> Iterator[int]:
+    for number in range(end):
+        made.append(number)
+        yield number
+    if error:
+        raise error
+
+
+def test_items_come_in_order_and_end() -> None:
+    with ReadAhead(count_to(50, []), 3) as items:
+        assert list(items) == list(range(50))
+
+
+def test_what_breaks_ahead_is_raised_after_what_came_before_it() -> None:
+    seen: list[int] = []
+    with ReadAhead(count_to(5, [], ValueError("broken")), 2) as items, pytest.raises(ValueError, match="broken"):
+        seen.extend(items)
+    assert seen == [0, 1, 2, 3, 4]
+
+
+def test_it_is_no_further_ahead_than_it_has_places() -> None:
+    made: list[int] = []
+    with ReadAhead(count_to(100, made), 4) as items:
+        iterator = iter(items)
+        assert next(iterator) == 0
+        time.sleep(0.3)
+        assert len(made) <= 1 + 4 + 1  # taken, waiting, in its hand
+
+
+def test_leaving_early_ends_the_thread() -> None:
+    before = threading.active_count()
+    with ReadAhead(count_to(1_000_000, []), 2) as items:
+        assert next(iter(items)) == 0
+    assert threading.active_count() == before
+
+
+def test_it_works_in_another_thread() -> None:
+    def names() -> Iterator[str]:
+        yield threading.current_thread().name
+
+    with ReadAhead(names(), 1) as items:
+        assert list(items) != [threading.current_thread().name]
