@@ -51,7 +51,7 @@ class LiveBoard:
     def show(self, frame: TimedFrame) -> None:
         """Put up an annotated frame; the caller leaves it alone from now on.  Its image is read when somebody looks."""
         with self._changed:
-            self._frame, self._number, self._seen_s = image, self._number + 1, time.monotonic()
+            self._frame, self._number, self._seen_s = frame, self._number + 1, time.monotonic()
             self._state = WATCHING
             self._changed.notify_all()
 
