@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .session import Hold, Segment
     from .sources import TimedFrame
 
-USELESS = ("--window", "--mirror", "--record", "--table", "--frames")
+USELESS = ("--serve", "--window", "--mirror", "--record", "--table", "--frames")
 
 
 @dataclass(frozen=True)

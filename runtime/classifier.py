@@ -14,6 +14,7 @@ from .model_info import ModelInfo
 from .preprocess import Frame, letterbox_into
 from .probabilities import softmax
 from .regions import Region
+from .shared_engine import SharedEngine
 
 NO_POSE = "none"
 DEFAULT_MODEL = Path(__file__).parent / "models" / "default.onnx"
@@ -53,8 +54,14 @@ class PoseClassifier:
         return classifier
 
     def _use(self, engine: Engine) -> None:
-        self.engine = engine
+        self.engine: Engine = engine
         self._batch = np.empty((1, engine.info.size, engine.info.size, 3), np.uint8)
+
+    def make_guest(self) -> PoseClassifier:
+        """Another classifier on the same engine, for another thread; it gives way to this one."""
+        if not isinstance(self.engine, SharedEngine):
+            self.engine = SharedEngine(self.engine)
+        return PoseClassifier.from_engine(self.engine.make_guest())
 
     @property
     def info(self) -> ModelInfo:

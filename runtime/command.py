@@ -14,6 +14,7 @@ from .options import BENCHMARK_FRAMES, list_given, parse_args, read_roi
 
 if TYPE_CHECKING:
     from .live import Watched
+    from .live_page import LivePage
     from .regions import Roi
     from .sources import Source, TimedFrame
     from .spans import Span
@@ -45,6 +46,7 @@ def _watch(args: argparse.Namespace) -> None:
     from .classifier import PoseClassifier
     from .events import Events, parse_goals
     from .live import watch
+    from .live_page import open_page
     from .overlay import OverlayStyle
     from .progress import Progress
     from .recorded import LOOKS_PER_S, annotate
@@ -61,19 +63,23 @@ def _watch(args: argparse.Namespace) -> None:
     classifier = PoseClassifier(args.model, args.device)
     goals_s = parse_goals(args.goal, classifier.labels)
     events = Events(partial(print, flush=True), goals_s) if args.events else None
-    with _open_source(args, span) as source:
+    with open_page(args.serve, classifier, goals_s) as page, _open_source(args, span) as source:
         info = source.info
         timeline = open_timeline(Outputs(args.save, args.timeline), info.start_s)
         view = _choose_view(args, roi, info.size_wh)
         wants_window = _wants_window(args, is_camera)
         print(_describe_source(source, classifier.engine.device), file=sys.stderr)
-        sinks: list[Sink] = [WindowSink(info.size_wh, paced=not (info.is_live or args.save))] if wants_window else []
+        paced = not (info.is_live or args.save)
+        sinks: list[Sink] = [WindowSink(info.size_wh, paced=paced)] if wants_window else []
+        if page:
+            _introduce_page(page)
+            sinks.append(page.make_sink(info, paced=paced and not wants_window))
         if args.save:
             sinks.append(VideoSink(args.save, info, force=args.force))
-        mirror = args.mirror if args.mirror is not None else is_camera and wants_window and not args.save
-        style = OverlayStyle(
-            show_fps=wants_window or info.is_live, mirror=mirror, goals_s=goals_s, explain=args.explain
-        )
+        is_seen = bool(wants_window or page) and not args.save
+        mirror = args.mirror if args.mirror is not None else is_camera and is_seen
+        show_fps = wants_window or info.is_live
+        style = OverlayStyle(show_fps=show_fps, mirror=mirror, goals_s=goals_s, explain=args.explain)
         with Progress("watching", info.duration_s, "video s" if info.duration_s else "s") as progress:
             seen_s = info.start_s
 
@@ -83,6 +89,8 @@ def _watch(args: argparse.Namespace) -> None:
                 seen_s = frame.time_s
                 if events:
                     events.update(frame.time_s, hold)
+                if page:
+                    page.tell(frame.time_s, hold)
 
             if hasattr(args, "video"):
                 again = partial(open_recording, args.video, LOOKS_PER_S, span)
@@ -92,7 +100,9 @@ def _watch(args: argparse.Namespace) -> None:
                 watched = watch(source, classifier, sinks, style, show, view, timeline, raw=raw)
         if events:
             events.close(seen_s)
-    _report(args, watched, info.name)
+        _report(args, watched, info.name)
+        if page and not watched.stopped:
+            _stay(page)
 
 
 def _benchmark(args: argparse.Namespace) -> None:
@@ -134,6 +144,7 @@ def _check_benchmark(args: argparse.Namespace) -> int:
         "--summary": args.summary,
         "--events": args.events,
         "--goal": args.goal,
+        "--serve": args.serve,
         "--window": args.window,
         "--mirror": args.mirror,
     }
@@ -204,7 +215,7 @@ def _wants_window(args: argparse.Namespace, is_camera: bool) -> bool:
     """Decide on the window; where none was asked for and a file is written, a missing display is no error."""
     from .sinks import check_display
 
-    writes = bool(args.save or args.record or args.timeline or args.summary or args.events)
+    writes = bool(args.save or args.record or args.timeline or args.summary or args.events or args.serve)
     if args.window is False or (args.window is None and writes and not is_camera):
         return False
     try:
@@ -215,6 +226,21 @@ def _wants_window(args: argparse.Namespace, is_camera: bool) -> bool:
         print(f"yoga-live: going on without a window: {error}", file=sys.stderr)
         return False
     return True
+
+
+def _introduce_page(page: LivePage) -> None:
+    """Say where the page is; a phone takes the address from the terminal by its camera."""
+    from .qr_code import draw_qr_code
+
+    who = "for whoever has this address, in your network" if page.is_public else "for this machine only"
+    print(f"yoga-live: live page, {who}: {'  '.join(page.addresses)}", file=sys.stderr, flush=True)
+    if page.is_public and sys.stderr.isatty() and (code := draw_qr_code(page.addresses[0])):
+        print(*(f"\x1b[97;40m{line}\x1b[0m" for line in code.splitlines()), sep="\n", file=sys.stderr)
+
+
+def _stay(page: LivePage) -> None:
+    print("yoga-live: the source has ended, the page stays; Ctrl-C ends it", file=sys.stderr, flush=True)
+    page.stay()
 
 
 def _open_source(args: argparse.Namespace, span: Span | None) -> Source:

@@ -26,6 +26,7 @@ USELESS = {
     "--record": "the photos are there already",
     "--from": "photos have no time",
     "--to": "photos have no time",
+    "--serve": "its page tries photos one by one, beside --demo for example",
     "--window": "use --save FOLDER",
     "--mirror": "a photo is no mirror",
     "--frames": "it belongs to --benchmark",

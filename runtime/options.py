@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from .command_line import HelpFormatter
 from .errors import OptionError
+from .serve_address import ServeAddress, parse_address
 
 if TYPE_CHECKING:
     from .regions import Roi
@@ -24,6 +25,7 @@ EXAMPLES = """examples:
   yoga-live --images photos --table answers.csv        every photo in a folder
   yoga-live --camera 0 --record raw.mp4                keep the picture as it came too
   yoga-live --camera 0 --model my-poses.onnx           your own poses
+  yoga-live --camera 0 --serve 0.0.0.0:8080            a page for a phone too; 8080 alone: for this machine
   yoga-live --benchmark                                milliseconds of every stage on this machine
 
 One person in view is assumed."""
@@ -158,6 +160,12 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
         "--goal", action="append", default=[], metavar="POSE=SECONDS", help="count down, such as tree=30; repeatable"
     )
     parser.add_argument("--explain", action="store_true", help="draw where the network sees the pose, as heat")
+    parser.add_argument(
+        "--serve",
+        type=_read_serve,
+        metavar="[HOST:]PORT",
+        help="show it on a web page too, with the timeline growing; without a host for this machine only",
+    )
     parser.add_argument("--force", action="store_true", help="replace outputs that exist")
     parser.add_argument(
         "--window",
@@ -167,7 +175,7 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--mirror",
         action=argparse.BooleanOptionalAction,
-        help="show the picture as a mirror; by default for a camera's window, unless it is saved too",
+        help="show the picture as a mirror; by default for a camera's window or page, unless it is saved too",
     )
 
 
@@ -176,3 +184,10 @@ def _read_size(text: str) -> tuple[int, int]:
     if not (width.isdigit() and height.isdigit() and int(width) > 0 and int(height) > 0):
         raise argparse.ArgumentTypeError(f"{text!r} is no size; give WIDTHxHEIGHT, such as 1280x720")
     return int(width), int(height)
+
+
+def _read_serve(text: str) -> ServeAddress:
+    try:
+        return parse_address(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

@@ -112,7 +112,7 @@ def _wait_for(future: Future[_Loaded]) -> _Loaded | str:
     try:
         return future.result()
     except (PhotoError, OptionError) as error:
-        return str(error).removeprefix("the picture ")
+        return str(error).removeprefix("the file ")
 
 
 def check_table_format(path: Path) -> None:

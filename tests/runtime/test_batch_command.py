@@ -123,6 +123,7 @@ def test_outputs_below_the_folder_are_no_input_of_the_next_run(live: Live, class
         (["--save", "a.mp4"], "one file for several videos"),
         (["--timeline", "a.csv"], "one file for several videos"),
         (["--window"], "--window"),
+        (["--serve", "0"], "--serve"),
         (["--record", "a.mp4"], "--record"),
         (["--table", "a.csv"], "--table"),
         (["--timeline-format", "vtt"], "--timeline FOLDER"),

@@ -86,6 +86,7 @@ def test_benchmark_saves_where_it_is_told(live: Callable[..., Any], clip: Path, 
         ("--goal", "tree=3"),
         ("--window",),
         ("--mirror",),
+        ("--serve", 0),
     ],
     ids=str,
 )
@@ -356,7 +357,16 @@ def test_module_runs_as_the_command() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["--camera", "0", "--demo"], ["--camera-size", "big", "--demo"], ["--video"], ["--demo", "--speed", "2"]],
+    [
+        [],
+        ["--demo", "--serve"],
+        ["--demo", "--serve", "::1:80"],
+        ["--demo", "--serve", "99999"],
+        ["--camera", "0", "--demo"],
+        ["--camera-size", "big", "--demo"],
+        ["--video"],
+        ["--demo", "--speed", "2"],
+    ],
 )
 def test_wrong_options_end_with_code_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
