@@ -11,7 +11,7 @@ import numpy.typing as npt
 from .canvas import Ink, Palette
 from .opencv import cv2
 from .preprocess import fit_inside
-from .regions import Region
+from .regions import Box, Region
 
 Floats = npt.NDArray[np.float32]
 
@@ -19,6 +19,7 @@ HEAT = np.array([[60, 190, 250], [40, 120, 245], [40, 40, 215]], np.float64)
 """BGR from weak to strong: amber, orange, red; told apart in print and by most eyes."""
 HEAT_SHARE = 0.5  # of the picture at the strongest place; the body under it must stay visible
 FADE = 1.5  # power by which heat fades: weak evidence would veil the whole picture
+LEAST_LEVEL = 10  # of 255: less heat than this changes no pixel
 SQUARE = 224  # side of the square that a map is smoothly enlarged to
 
 
@@ -50,8 +51,19 @@ def make_heat(evidence: Evidence, pose: str, size_wh: tuple[int, int]) -> tuple[
     if peak <= 0:
         return None
     levels = np.rint(np.clip(picture / peak, 0, 1) * 255).astype(np.uint8)
-    levels = cv2.resize(levels, (region.width, region.height), interpolation=cv2.INTER_LINEAR)
-    return Ink(np.asarray(levels, np.uint8), _make_palette()), (region.left, region.top)
+    seen = _bound(levels > LEAST_LEVEL, (region.width, region.height))
+    large = np.asarray(cv2.resize(levels, (region.width, region.height), interpolation=cv2.INTER_LINEAR), np.uint8)
+    ink = Ink(np.ascontiguousarray(seen.cut(large), np.uint8), _make_palette())
+    return ink, (region.left + seen.left, region.top + seen.top)
+
+
+def _bound(seen: npt.NDArray[np.bool_], size_wh: tuple[int, int]) -> Region:
+    """The rectangle around what is set, one cell wider, in a picture of another size; bool (h, w), something is set."""
+    height, width = seen.shape
+    rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
+    left, top = max(int(columns[0]) - 1, 0) / width, max(int(rows[0]) - 1, 0) / height
+    right, bottom = min(int(columns[-1]) + 2, width) / width, min(int(rows[-1]) + 2, height) / height
+    return Box(left, top, right, bottom).to_region(size_wh)
 
 
 @lru_cache(maxsize=1)

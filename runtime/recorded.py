@@ -24,8 +24,13 @@ from .timeline import TimelineFile
 from .tracking import Look, Looker, Tracked
 from .views import View
 
-LOOKS_PER_S = 8.0
-"""Frames of a recording that are classified, of a second.  A pose is held for seconds; more looks change nothing."""
+LOOKS_PER_S = 6.0
+"""Frames of a recording that are classified, of a second: twice what `Hindsight` counts as independent.
+
+The network is what annotating costs most beside the codec.  On four clips 6 move no edge by more than 0.1 s from where
+8 or all frames put it; with a quarter of the answers replaced by chance, 1.5 % of the time is named otherwise than by
+all frames, 1.0 % with 8, 2.5 % with 5 (means of six draws).
+"""
 AHEAD_S = 4.0
 """How far the looks are ahead of the picture that is drawn: evidence from later than that moves no edge any more."""
 HELD_BYTES = 400_000_000
