@@ -73,7 +73,8 @@ def test_a_served_video_is_shown_in_its_own_time_and_stays_until_it_is_stopped(
 
 def test_ctrl_c_ends_a_served_run_at_once(model_path: Path) -> None:
     serving = Serving(model_path, "--demo", "--serve", "127.0.0.1:0")
-    assert serving.read_state()["state"] in {"waiting", "watching"}
+    while serving.read_state()["state"] != "watching":
+        time.sleep(0.05)
     started_s = time.monotonic()
     code, out, err = serving.stop()
     assert code == 0 and "the page stays" not in err and "Traceback" not in err and "frames in" in out
