@@ -101,8 +101,7 @@ def _watch(args: argparse.Namespace) -> None:
         if events:
             events.close(seen_s)
         _report(args, watched, info.name)
-        if page and not watched.stopped:
-            _stay(page)
+        _stay(page, watched)
 
 
 def _benchmark(args: argparse.Namespace) -> None:
@@ -238,9 +237,11 @@ def _introduce_page(page: LivePage) -> None:
         print(*(f"\x1b[97;40m{line}\x1b[0m" for line in code.splitlines()), sep="\n", file=sys.stderr)
 
 
-def _stay(page: LivePage) -> None:
-    print("yoga-live: the source has ended, the page stays; Ctrl-C ends it", file=sys.stderr, flush=True)
-    page.stay()
+def _stay(page: LivePage | None, watched: Watched) -> None:
+    """Leave the page up after a source that came to its end."""
+    if page and not watched.stopped:
+        print("yoga-live: the source has ended, the page stays; Ctrl-C ends it", file=sys.stderr, flush=True)
+        page.stay()
 
 
 def _open_source(args: argparse.Namespace, span: Span | None) -> Source:

@@ -45,9 +45,11 @@ class Serving:
         raise AssertionError("".join(self.said))
 
     def read_state(self) -> dict[str, Any]:
-        """What a viewer is told first."""
-        with urllib.request.urlopen(f"{self.address}events", timeout=10) as stream:
-            return next(json.loads(line[6:]) for line in stream if line.startswith(b'data: {"state"'))
+        """What a viewer is told first, once there is a picture."""
+        address = f"http://127.0.0.1:{self.address.split(':')[2]}"  # a machine may have no network
+        with urllib.request.urlopen(f"{address}events", timeout=30) as stream:
+            states = (json.loads(line[6:]) for line in stream if line.startswith(b'data: {"state"'))
+            return next(state for state in states if state["state"] != "waiting")
 
     def stop(self) -> tuple[int, str, str]:
         self.process.send_signal(signal.SIGINT)
@@ -73,8 +75,7 @@ def test_a_served_video_is_shown_in_its_own_time_and_stays_until_it_is_stopped(
 
 def test_ctrl_c_ends_a_served_run_at_once(model_path: Path) -> None:
     serving = Serving(model_path, "--demo", "--serve", "127.0.0.1:0")
-    while serving.read_state()["state"] != "watching":
-        time.sleep(0.05)
+    assert serving.read_state()["state"] == "watching"
     started_s = time.monotonic()
     code, out, err = serving.stop()
     assert code == 0 and "the page stays" not in err and "Traceback" not in err and "frames in" in out
@@ -91,6 +92,7 @@ def test_serving_needs_no_display_and_beyond_this_machine_has_a_token(model_path
     refused.value.close()
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/{token}/", timeout=10) as page:
         assert b"<title>yoga-live</title>" in page.read()
+    assert serving.read_state()["source"] == "demo"
     assert serving.stop()[0] == 0
 
 
