@@ -65,7 +65,7 @@ def make_heat(evidence: Evidence, pose: str, size_wh: tuple[int, int]) -> tuple[
 def _ramp(length: int) -> Floats:
     """From 0 at both ends to 1, float (length,)."""
     middle = np.arange(length, dtype=np.float32) + 0.5
-    return np.clip(np.minimum(middle, length - middle) / EDGE, 0, 1)
+    return np.minimum(np.minimum(middle, length - middle) / np.float32(EDGE), np.float32(1))
 
 
 def _enlarge(class_map: Floats) -> Floats:
