@@ -20,12 +20,13 @@ from .classifier import PoseClassifier
 from .demo import DemoSource
 from .engine import Engine, Floats
 from .errors import SourceError
+from .frames import DecodedFrame, TimedFrame
 from .live import watch
 from .overlay import OverlayStyle
 from .preprocess import Frame
 from .progress import Progress, track
 from .regions import Region
-from .sources import Source, SourceInfo, TimedFrame, VideoSource
+from .sources import SourceInfo, VideoSource
 from .video_sink import VideoSink
 from .views import View, WholeView
 
@@ -99,11 +100,25 @@ class TimedView:
         return region
 
 
-class FirstFrames:
-    """A source cut short; it notes when the frames that count begin."""
+class TimedConversion(DecodedFrame):
+    """A file's frame that marks where it has become BGR, which only the network's look needs."""
 
-    def __init__(self, source: Source, count: int) -> None:
-        self._source, self._count = source, count
+    def __init__(self, frame: DecodedFrame, times: StageTimes) -> None:
+        self.__dict__.update(vars(frame), times=times)
+
+    @property
+    def image_bgr(self) -> Frame:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Convert, and mark."""
+        image_bgr = super().image_bgr
+        self.__dict__["times"].mark("convert")
+        return image_bgr
+
+
+class FirstFrames:
+    """A video cut short; it notes when the frames that count begin."""
+
+    def __init__(self, source: VideoSource, count: int, times: StageTimes) -> None:
+        self._source, self._count, self._times = source, count, times
         self.info: SourceInfo = source.info
         self.counted_from: tuple[float, float] | None = None  # seconds of the wall's clock and of this process's CPU
 
@@ -115,7 +130,7 @@ class FirstFrames:
 
     def frames(self) -> Iterator[TimedFrame]:
         """The first frames, warm-up and counted ones."""
-        frames = self._source.frames()
+        frames = (TimedConversion(frame, self._times) for frame in self._source.frames())
         yield from itertools.islice(frames, WARM_UP)
         now = time.perf_counter(), time.process_time()  # before the first of them is decoded
         for frame in itertools.islice(frames, self._count):
@@ -158,20 +173,21 @@ def run_benchmark(
     with tempfile.TemporaryDirectory(prefix="yoga-live-benchmark-") as name, ExitStack() as stack:
         folder = Path(name)
         source = stack.enter_context(VideoSource(video or draw_demo(folder / "demo.mp4", WARM_UP + count)))
-        first = FirstFrames(source, count)
+        times = StageTimes()
+        first = FirstFrames(source, count, times)
         sink = VideoSink(save or folder / "annotated.mp4", source.info, force=force)
-        return _measure(classifier, first, sink, count, view, OverlayStyle(explain=explain))
+        return _measure(classifier, first, times, sink, count, view, OverlayStyle(explain=explain))
 
 
 def _measure(
     classifier: PoseClassifier,
     source: FirstFrames,
+    times: StageTimes,
     sink: VideoSink,
     count: int,
     view: View | None,
     style: OverlayStyle,
 ) -> Benchmark:
-    times = StageTimes()
     timed = PoseClassifier.from_engine(TimedEngine(classifier.engine, times))
     looking = TimedView(view, times)
     with Progress("measuring", WARM_UP + count, "frames") as progress:

@@ -19,6 +19,7 @@ HEAT = np.array([[60, 190, 250], [40, 120, 245], [40, 40, 215]], np.float64)
 """BGR from weak to strong: amber, orange, red; told apart in print and by most eyes."""
 HEAT_SHARE = 0.5  # of the picture at the strongest place; the body under it must stay visible
 FADE = 1.5  # power by which heat fades: weak evidence would veil the whole picture
+EDGE = 14  # of the square's pixels over which heat fades towards the edge of a crop
 LEAST_LEVEL = 10  # of 255: less heat than this changes no pixel
 SQUARE = 224  # side of the square that a map is smoothly enlarged to
 
@@ -45,16 +46,41 @@ def make_heat(evidence: Evidence, pose: str, size_wh: tuple[int, int]) -> tuple[
     class_map = evidence.maps[evidence.labels.index(pose)] - evidence.maps.mean(axis=0)
     region = evidence.region or Region(0, 0, *size_wh)
     left, top, width, height = fit_inside((region.width, region.height), SQUARE)
-    square = cv2.resize(class_map.astype(np.float32), (SQUARE, SQUARE), interpolation=cv2.INTER_CUBIC)
-    picture = square[top : top + height, left : left + width]
+    picture = _enlarge(class_map)[top : top + height, left : left + width]
     peak = float(picture.max())
     if peak <= 0:
         return None
-    levels = np.rint(np.clip(picture / peak, 0, 1) * 255).astype(np.uint8)
+    strength = np.clip(picture / peak, 0, 1)
+    if evidence.region:  # a crop's edge is no edge of the evidence
+        strength = strength * _ramp(height)[:, None] * _ramp(width)
+    levels = np.rint(strength * 255).astype(np.uint8)
+    if not (levels > LEAST_LEVEL).any():
+        return None
     seen = _bound(levels > LEAST_LEVEL, (region.width, region.height))
     large = np.asarray(cv2.resize(levels, (region.width, region.height), interpolation=cv2.INTER_LINEAR), np.uint8)
     ink = Ink(np.ascontiguousarray(seen.cut(large), np.uint8), _make_palette())
     return ink, (region.left + seen.left, region.top + seen.top)
+
+
+def _ramp(length: int) -> Floats:
+    """From 0 at both ends to 1, float (length,)."""
+    middle = np.arange(length, dtype=np.float32) + 0.5
+    return np.minimum(np.minimum(middle, length - middle) / np.float32(EDGE), np.float32(1))
+
+
+def _enlarge(class_map: Floats) -> Floats:
+    """A map, float (h, w), as large as the square.
+
+    A ResNet's strided, padded convolutions centre their output i on input 2 i: cell i sees around pixel 32 i of 224,
+    not around the middle of its seventh, half a cell further to the right and down.
+    """
+    height, width = class_map.shape
+    to_cells = np.array([[width / SQUARE, 0, 0], [0, height / SQUARE, 0]])
+    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+    square = cv2.warpAffine(
+        class_map.astype(np.float32), to_cells, (SQUARE, SQUARE), flags=flags, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(square, np.float32)
 
 
 def _bound(seen: npt.NDArray[np.bool_], size_wh: tuple[int, int]) -> Region:

@@ -25,7 +25,7 @@ from yoga_live.runtime.errors import OutputError, SourceError
 from yoga_live.runtime.sources import SourceInfo, VideoSource
 from yoga_live.runtime.views import ZoomView
 
-STAGES = ["decode", "preprocess", "network", "smoothing", "overlay", "encode"]
+STAGES = ["decode", "convert", "preprocess", "network", "smoothing", "overlay", "encode"]
 BLUE = (255, 0, 0)
 
 
@@ -76,7 +76,14 @@ def test_video_shorter_than_the_warm_up_is_refused(
 
 
 def test_zoom_is_a_stage_of_its_own(classifier: PoseClassifier, clip: Path) -> None:
-    assert list(run_benchmark(classifier, clip, 20, view=ZoomView()).milliseconds) == ["decode", "view", *STAGES[1:]]
+    stages = ["decode", "convert", "view", *STAGES[2:]]
+    assert list(run_benchmark(classifier, clip, 20, view=ZoomView()).milliseconds) == stages
+
+
+def test_explaining_has_the_same_stages(classifier: PoseClassifier, engine: Any, clip: Path) -> None:
+    result = run_benchmark(classifier, clip, 20, explain=True)
+    assert list(result.milliseconds) == STAGES and result.frames == 20
+    assert len(engine.batches) == WARM_UP + 20
 
 
 def test_nothing_is_kept_unless_asked(
@@ -109,9 +116,9 @@ def test_table_says_milliseconds_rate_cores_and_memory() -> None:
     lines = format_benchmark(Benchmark(source, milliseconds, wall_s=0.5, cpu_s=0.6))
     rows = {line[:15].strip(): line[15:].split() for line in lines[1:-1]}
     assert list(rows) == [*STAGES, "frame to label", "all"]
-    assert rows["network"] == ["3.00", "3.00", "3.00", "14%"]
-    assert rows["frame to label"] == ["9.00", "9.00", "9.00", "43%"]  # preprocess, network, smoothing
-    assert rows["all"] == ["21.00", "21.00", "21.00", "100%"]
+    assert rows["network"] == ["4.00", "4.00", "4.00", "14%"]
+    assert rows["frame to label"] == ["12.00", "12.00", "12.00", "43%"]  # preprocess, network, smoothing
+    assert rows["all"] == ["28.00", "28.00", "28.00", "100%"]
     assert lines[-1].startswith(
         f"20.0 frames a second (the video: 25), 1.2 of {os.cpu_count()} cores busy, peak memory "
     )

@@ -6,7 +6,7 @@ import pytest
 from yoga_live.runtime.canvas import BgrCanvas
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.heat import Evidence, make_heat
-from yoga_live.runtime.overlay import draw_overlay
+from yoga_live.runtime.overlay import OverlayStyle, draw_overlay
 from yoga_live.runtime.regions import Region
 from yoga_live.runtime.session import Hold
 
@@ -35,21 +35,23 @@ def find_hot(seen: Evidence, size_wh: tuple[int, int]) -> tuple[float, float]:
 @pytest.mark.parametrize(
     ("row", "column", "size_wh", "at"),
     [
-        (3, 3, (320, 180), (0.5, 0.5)),
-        (3, 1, (320, 180), (3 / 14, 0.5)),
-        (2, 5, (320, 180), (11 / 14, (2.5 / 7 - 0.21875) / 0.5625)),  # the bars above and below are 21.875 %
-        (1, 3, (180, 320), (0.5, 3 / 14)),
-        (4, 2, (180, 320), ((2.5 / 7 - 0.21875) / 0.5625, 4.5 / 7)),
+        (3, 3, (320, 180), (3 / 7, (3 / 7 - 0.21875) / 0.5625)),  # the bars above and below are 21.875 %
+        (3, 1, (320, 180), (1 / 7, (3 / 7 - 0.21875) / 0.5625)),
+        (4, 5, (320, 180), (5 / 7, (4 / 7 - 0.21875) / 0.5625)),
+        (1, 3, (180, 320), ((3 / 7 - 0.21875) / 0.5625, 1 / 7)),
+        (4, 2, (180, 320), ((2 / 7 - 0.21875) / 0.5625, 4 / 7)),
     ],
 )
-def test_the_letterbox_is_undone(row: int, column: int, size_wh: tuple[int, int], at: tuple[float, float]) -> None:
+def test_the_letterbox_is_undone_and_a_cell_lies_where_its_convolutions_look(
+    row: int, column: int, size_wh: tuple[int, int], at: tuple[float, float]
+) -> None:
     assert find_hot(evidence(row, column), size_wh) == pytest.approx(at, abs=0.03)
 
 
 def test_heat_lies_in_the_region_that_was_looked_at() -> None:
     region = Region(200, 60, 100, 100)
     x, y = find_hot(evidence(1, 5, region), (320, 180))
-    assert (x * 320, y * 180) == pytest.approx((200 + 100 * 5.5 / 7, 60 + 100 * 1.5 / 7), abs=3)
+    assert (x * 320, y * 180) == pytest.approx((200 + 100 * 5 / 7, 60 + 100 * 1 / 7), abs=3)
     scene = draw_overlay(np.full((180, 320, 3), 128, np.uint8), TREE, evidence=evidence(1, 5, region))
     plain = draw_overlay(np.full((180, 320, 3), 128, np.uint8), TREE)
     changed = (scene != plain).any(axis=2)
@@ -60,11 +62,31 @@ def test_the_pose_that_is_shown_is_explained_and_resting_is_not() -> None:
     maps = np.zeros((3, 7, 7), np.float32)
     maps[0, 1, 1] = maps[1, 5, 5] = 5
     frame_bgr, seen = np.full((224, 224, 3), 128, np.uint8), Evidence(maps, LABELS)
-    for pose, hot, cold in (("tree", (48, 48), (150, 176)), ("warrior_2", (150, 176), (48, 48))):
+    for pose, hot, cold in (("tree", (32, 32), (150, 176)), ("warrior_2", (150, 160), (32, 32))):
         scene = draw_overlay(frame_bgr, Hold(pose, 0.9, 3.0), evidence=seen)
         assert (scene[hot] != 128).any() and (scene[cold] == 128).all()
     rest = Hold("none", 0.9, 3.0)
     assert (draw_overlay(frame_bgr, rest, evidence=seen) == draw_overlay(frame_bgr, rest)).all()
+
+
+def test_heat_fades_out_at_the_edge_of_a_crop_and_not_at_the_edge_of_the_picture() -> None:
+    maps = np.zeros((3, 7, 7), np.float32)
+    maps[0] = 5
+    frame_bgr, region = np.full((180, 320, 3), 200, np.uint8), Region(100, 10, 100, 100)
+    scene = draw_overlay(frame_bgr, TREE, evidence=Evidence(maps, LABELS, region)).astype(int)
+    row = np.abs(scene[60] - 200).max(axis=1)
+    assert row[:100].max() == row[200:].max() == 0 and row[100] <= 3 and row[150] > 40
+    assert np.abs(np.diff(row[102:198])).max() < 20
+    whole = draw_overlay(frame_bgr, TREE, evidence=Evidence(maps, LABELS)).astype(int)
+    assert np.abs(whole[60] - 200).max(axis=1).min() > 40
+
+
+def test_a_mirrored_picture_has_mirrored_heat() -> None:
+    frame_bgr, seen = np.full((224, 224, 3), 128, np.uint8), evidence(1, 1)
+    plain = draw_overlay(frame_bgr, TREE, evidence=seen)
+    mirrored = draw_overlay(frame_bgr, TREE, style=OverlayStyle(mirror=True), evidence=seen)
+    np.testing.assert_array_equal(mirrored[:150], plain[:150, ::-1])
+    assert (plain[32, 32] != 128).any() and (plain[32, 190] == 128).all()
 
 
 def test_a_map_that_speaks_against_the_pose_is_not_drawn() -> None:
