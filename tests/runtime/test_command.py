@@ -56,7 +56,7 @@ def test_benchmark_measures_a_video_and_keeps_nothing(live: Callable[..., Any], 
     head, *rows = out.splitlines()
     assert head.startswith("colours.onnx (fp32, 32 px) on cpu; 20 frames of 64 x 48 after 10 to warm up")
     names = [row[:15].strip() for row in rows[1:-1]]
-    stages = ["decode", "view", "preprocess", "network", "smoothing", "overlay", "encode"]
+    stages = ["decode", "convert", "view", "preprocess", "network", "smoothing", "overlay", "encode"]
     assert names == [*stages, "frame to label", "all"]
     assert "frames a second" in rows[-1]
     assert sorted(tmp_path.rglob("*")) == before
