@@ -77,6 +77,17 @@ def test_video_gives_annotated_video_and_timeline(live: Callable[..., Any], clip
     assert sorted(p.name for p in tmp_path.iterdir()) == ["annotated.mp4", "class.csv"]
 
 
+def test_explaining_draws_heat_where_a_pose_is_shown(live: Callable[..., Any], clip: Path, tmp_path: Path) -> None:
+    frames = {}
+    for name, wish in (("plain", []), ("explained", ["--explain"])):
+        assert live("--video", clip, "--save", tmp_path / f"{name}.mp4", "--zoom", "off", *wish)[0] == 0
+        with VideoSource(tmp_path / f"{name}.mp4") as video:
+            frames[name] = np.array([frame.image_bgr for frame in video.frames()], np.int16)
+    apart = np.abs(frames["explained"][:, 4:30, 4:-4] - frames["plain"][:, 4:30, 4:-4]).mean(axis=(1, 2, 3))
+    assert len(frames["plain"]) == len(frames["explained"])
+    assert apart.max() > 30 and apart.min() < 4  # a pose, and rest
+
+
 def test_benchmark_measures_a_video_and_keeps_nothing(live: Callable[..., Any], clip: Path, tmp_path: Path) -> None:
     before = sorted(tmp_path.rglob("*"))
     code, out, err = live("--benchmark", "--video", clip, "--frames", 20)
@@ -84,7 +95,7 @@ def test_benchmark_measures_a_video_and_keeps_nothing(live: Callable[..., Any], 
     head, *rows = out.splitlines()
     assert head.startswith("colours.onnx (fp32, 32 px) on cpu; 20 frames of 64 x 48 after 10 to warm up")
     names = [row[:15].strip() for row in rows[1:-1]]
-    stages = ["decode", "view", "preprocess", "network", "smoothing", "overlay", "encode"]
+    stages = ["decode", "convert", "view", "preprocess", "network", "smoothing", "overlay", "encode"]
     assert names == [*stages, "frame to label", "all"]
     assert "frames a second" in rows[-1]
     assert sorted(tmp_path.rglob("*")) == before
