@@ -224,11 +224,12 @@ def _print_thresholds(answers: Answers) -> None:
     plain = np.where(found.is_none, best < 0, best == answers.targets)
     rows = []
     for name, right in (("none", plain), ("shared", found.shared), ("per pose", found.own)):
-        cells = [str(estimate_mean(right[which], answers.groups[which])) for which in (~found.is_none, found.is_none)]
+        parts = (~found.is_none, found.is_none, np.full(len(right), True))
+        cells = [str(estimate_mean(right[which], answers.groups[which])) for which in parts]
         balanced = estimate_mean_recall(right, found.is_none.astype(int), answers.groups)
         gain = estimate_mean_recall(right.astype(float) - found.shared, found.is_none.astype(int), answers.groups)
         rows.append([name, *cells, str(balanced), "" if name == "shared" else _format_gain(gain)])
-    heads = ["threshold", "poses answered rightly", "`none` answered", "mean of both", "over shared"]
+    heads = ["threshold", "poses answered rightly", "`none` answered", "all", "mean of both", "over shared"]
     print_table("Thresholds, chosen on half of the families and scored on the others", heads, rows)
 
 

@@ -1,7 +1,7 @@
 """What INT8 should leave in floating point, and how far its activations reach: each choice measured on a real run.
 
 `python benchmarks/quantisation.py yoga.onnx --run runs/NAME` quantises with every method and every treatment of the
-first convolution, the head and the residual additions, then with samples of other sizes, and holds each against FP32 on
+first convolution and the head, then with samples of other sizes, and holds each against FP32 on
 the run's validation photos.  The times are of files side by side, in turns, as ratios to FP32.
 """
 
@@ -26,10 +26,9 @@ from yoga_live.runtime.onnx_engine import OnnxEngine
 from yoga_live.runtime.preprocess import Frame
 
 TREATMENTS = {
-    "all but the head": Treatment(first=True, head=False, adds=True),
-    "the head too": Treatment(first=True, head=True, adds=True),
-    "first convolution float": Treatment(first=False, head=False, adds=True),
-    "additions float": Treatment(first=True, head=False, adds=False),
+    "all but the head": Treatment(first=True, head=False),
+    "the head too": Treatment(first=True, head=True),
+    "first convolution float": Treatment(first=False, head=False),
 }
 SIZES = (1, 4, 8, 24, 64)
 

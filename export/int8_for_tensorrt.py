@@ -1,7 +1,8 @@
 """INT8 as a strongly typed TensorRT network wants it: int8 with zero point 0, and FP16 wherever it is not INT8.
 
-The files for x86 hold uint8 activations with zero point 128, three times as fast there as int8.  Both are the same
-numbers, 128 apart.
+The files for x86 hold uint8 activations, three times as fast there as int8.  With zero point 128 both are the same
+numbers, 128 apart.  After a ReLU they are unsigned, zero point 0: 255 steps from zero to the largest value, of which
+int8 has 127, each twice as wide.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ WORST_SCALE_ERROR = 1e-3
 def retype_int8(model: onnx.ModelProto) -> onnx.ModelProto:
     """Retype an INT8 pose model for TensorRT; the model given stays as it is.
 
-    Activations: uint8 with zero point 128 become int8 with zero point 0.  Weights: int8 per channel, as they were but
+    Activations: uint8 with zero point 128 become int8 with zero point 0; unsigned ones, with zero point 0, keep their
+    range in 127 steps instead of 255.  Weights: int8 per channel, as they were but
     where their scale is too small for FP16's normal numbers (`fit_scale`).  Scales, biases and what is between are
     FP16, because a DequantizeLinear gives the type of its scale.  Outputs stay float32.
     Raises ModelError where that would not be the same network.
@@ -32,6 +34,7 @@ def retype_int8(model: onnx.ModelProto) -> onnx.ModelProto:
     nodes = [node for node in model.graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear")]
     if not nodes:
         raise ModelError("the model holds nothing quantised; make an INT8 file with yoga-calibrate int8")
+    _check_unsigned(model)
     retyped = version_converter.convert_version(model, max(OPSET, _read_opset(model)))
     tensors = {tensor.name: tensor for tensor in retyped.graph.initializer}
     done: set[str] = set()
@@ -41,6 +44,7 @@ def retype_int8(model: onnx.ModelProto) -> onnx.ModelProto:
             if node.input[0] in tensors:
                 _refit_weights(tensors, node)
             else:
+                _widen_unsigned(tensors, node)
                 _check_scale(tensors, node)
     for node in nodes:
         if node.input[0] not in tensors:
@@ -65,6 +69,22 @@ def fit_scale(
     rounded = np.where(low, np.nextafter(rounded, np.float16(np.inf)), rounded).astype(np.float32)
     ratio = (scale.astype(np.float64) / rounded).reshape(-1, *[1] * (values.ndim - 1))
     return np.rint(values * ratio).clip(-128, 127).astype(np.int8), rounded
+
+
+def _check_unsigned(model: onnx.ModelProto) -> None:
+    """Refuse unsigned activations that may be below zero, where int8 would not cut them.  Raises ModelError."""
+    zeros = {tensor.name for tensor in model.graph.initializer if _is_unsigned(tensor)}
+    makers = {output: node for node in model.graph.node for output in node.output}
+    for node in model.graph.node:
+        if node.op_type == "QuantizeLinear" and len(node.input) > 2 and node.input[2] in zeros:
+            maker = makers.get(node.input[0])
+            while maker is not None and maker.op_type in ("MaxPool", "DequantizeLinear", "QuantizeLinear"):
+                maker = makers.get(maker.input[0])
+            if maker is None or maker.op_type != "Relu":
+                raise ModelError(
+                    f"the activation `{node.input[0]}` is unsigned, but no ReLU keeps it above zero; quantise with "
+                    "yoga-calibrate int8"
+                )
 
 
 def _read_opset(model: onnx.ModelProto) -> int:
@@ -103,15 +123,27 @@ def _check_scale(tensors: dict[str, TensorProto], node: onnx.NodeProto) -> None:
         )
 
 
+def _widen_unsigned(tensors: dict[str, TensorProto], node: onnx.NodeProto) -> None:
+    """Give unsigned activations the scale that covers their range with int8's 127 steps from zero."""
+    zero, scale = (tensors.get(name) for name in (node.input[2] if len(node.input) > 2 else "", node.input[1]))
+    if zero is not None and scale is not None and _is_unsigned(zero):
+        step = numpy_helper.to_array(scale) * np.float32(255 / 127)
+        scale.CopyFrom(numpy_helper.from_array(step, scale.name))
+
+
+def _is_unsigned(zero: TensorProto) -> bool:
+    return zero.data_type == TensorProto.UINT8 and not numpy_helper.to_array(zero).any()
+
+
 def _shift_zero_point(tensors: dict[str, TensorProto], node: onnx.NodeProto) -> None:
-    """Make uint8 with zero point 128 int8 with zero point 0: 128 less on both sides of the same subtraction."""
+    """Make uint8 int8 with zero point 0: of 128, 128 less on both sides of the same subtraction; of 0, as it is."""
     name = node.input[2] if len(node.input) > 2 else ""
     zero = numpy_helper.to_array(tensors[name]) if name in tensors else np.zeros(1, np.uint8)
     if zero.dtype == np.int8 and not zero.any():
         return  # TensorRT's already, or shifted for another node
-    if zero.dtype != np.uint8 or (zero != 128).any():
+    if name not in tensors or zero.dtype != np.uint8 or ((zero != 128) & (zero != 0)).any():
         raise ModelError(
             f"the activation `{node.input[0]}` is {zero.dtype} with zero point {int(zero.reshape(-1)[0])}; TensorRT "
-            "takes symmetric ones alone; quantise with yoga-calibrate int8"
+            "takes symmetric ones and those from zero on; quantise with yoga-calibrate int8"
         )
     tensors[name].CopyFrom(numpy_helper.from_array(np.zeros(zero.shape, np.int8), name))

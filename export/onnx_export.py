@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from ..runtime.errors import ModelError
 from ..runtime.files import write_then_rename
 from ..runtime.model_info import ModelInfo
 from ..runtime.onnx_engine import OnnxEngine
-from ..train.network import PoseNetwork, load_network, normalise
+from ..train.network import IMAGENET_MEAN, IMAGENET_STD, PoseNetwork, load_network, normalise
 
 OPSET = 18
 IR_VERSION = 10
@@ -39,15 +40,26 @@ class Parity:
 
 
 class ExportedNetwork(nn.Module):
-    """The network as the file has it: frames uint8 (N, S, S, 3) BGR in, logits (N, C) and maps (N, C, h, w) out."""
+    """The network as the file has it: frames uint8 (N, S, S, 3) BGR in, logits (N, C) and maps (N, C, h, w) out.
+
+    The first convolution takes BGR and divides by the deviation.  The mean can't go there: what a convolution pads
+    with is zero, and zero must stay the mean.
+    """
+
+    mean: Tensor
 
     def __init__(self, network: PoseNetwork) -> None:
         super().__init__()
-        self.network = network
+        self.network = copy.deepcopy(network)
+        mean, std = (255 * torch.tensor(values).flip(0).view(1, 3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
+        self.register_buffer("mean", mean)
+        convolution = self.network.resnet.conv1
+        convolution.weight.data = convolution.weight.data.flip(1) / std
 
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         # The cast comes first: TensorRT refuses to transpose uint8.
-        return self.network.classify_features(self.network.features(normalise(frames.float())))
+        centred = frames.float().permute(0, 3, 1, 2) - self.mean
+        return self.network.classify_features(self.network.features(centred))
 
 
 def export_run(run: Run, path: Path) -> Parity:
@@ -91,18 +103,22 @@ def build_model(network: PoseNetwork, size: int) -> onnx.ModelProto:
 
 def measure_parity(network: PoseNetwork, engine: OnnxEngine, frames: np.ndarray) -> Parity:
     """Compare torch and an engine on frames, uint8 (N, S, S, 3) BGR."""
-    exported = ExportedNetwork(network).eval()
+    network = network.eval()
     worst = worst_map = 0.0
     same = 0
     for start in range(0, len(frames), 16):
         batch = frames[start : start + 16]
         with torch.inference_mode():
-            logits, maps = (output.numpy() for output in exported(torch.from_numpy(batch)))
+            logits, maps = (output.numpy() for output in _classify(network, batch))
         other_logits, other_maps = engine.run_maps(batch)
         worst = max(worst, _measure_difference(logits, other_logits))
         worst_map = max(worst_map, _measure_difference(maps, other_maps))
         same += int((logits.argmax(axis=1) == other_logits.argmax(axis=1)).sum())
     return Parity(len(frames), worst, Accuracy(same, len(frames)), worst_map)
+
+
+def _classify(network: PoseNetwork, frames: np.ndarray) -> tuple[Tensor, Tensor]:
+    return network.classify_features(network.features(normalise(torch.from_numpy(frames))))
 
 
 def _measure_difference(expected: np.ndarray, other: np.ndarray) -> float:

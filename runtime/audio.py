@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -16,17 +17,26 @@ COPIED = {"aac", "mp3", "mp3float", "ac3", "eac3", "alac"}
 LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
 """Channels to the layout in which they are transcoded; any other number is mixed down to stereo."""
 
+SKIP_LEAD_S = 2.0
+"""A seek for sound aims this far before the moment: it goes by the picture's key frames, or by guessed bytes."""
+
 
 class AudioTrack:
-    """The first audio track of a file as packets for an open MP4, up to a moment at a time."""
+    """The first audio track of a file as packets for an open MP4, up to a moment at a time.
 
-    def __init__(self, path: Path, container: Any) -> None:
+    start_s: where in the file the MP4 begins; sound that began before is left out.
+    """
+
+    def __init__(self, path: Path, container: Any, start_s: float = 0.0) -> None:
         import av.error
 
         self._input: Any = av.open(str(path))
         self._from = self._input.streams.audio[0]
         self._path, self._error = path, av.error.FFmpegError
         self._origin_s = Fraction(self._input.start_time or 0, 1_000_000)
+        self._is_part = start_s > 0
+        if self._is_part:
+            self._skip(start_s)
         if self._from.codec_context.name in COPIED:
             self._to = container.add_stream_from_template(self._from)
             self._packets = self._copy()
@@ -56,13 +66,20 @@ class AudioTrack:
         """Close the source."""
         self._input.close()
 
+    def _skip(self, start_s: float) -> None:
+        """Count from `start_s` on, and go near it; where the container can't, all that is before is read and left."""
+        with suppress(self._error):
+            self._input.seek(round((self._origin_s + Fraction(max(start_s - SKIP_LEAD_S, 0))) * 1_000_000))
+        self._origin_s += Fraction(start_s)
+
     def _copy(self) -> Iterator[Any]:
         origin = round(self._origin_s / self._from.time_base)
         for packet in self._input.demux(self._from):
             if packet.dts is not None and packet.pts is not None:
                 packet.pts -= origin
                 packet.dts -= origin
-                yield packet
+                if packet.pts >= 0 or not self._is_part:
+                    yield packet
 
     def _unwrap(self, packets: Iterator[Any]) -> Iterator[Any]:
         """AAC as MPEG-TS has it, an ADTS header on each packet, to AAC as MP4 has it: described once, in front.
@@ -88,8 +105,23 @@ class AudioTrack:
             yield bare
 
     def _transcode(self) -> Iterator[Any]:
-        for frame in self._input.decode(self._from):
+        for frame in self._decode():
             if frame.pts is not None:
                 frame.pts -= round(self._origin_s / frame.time_base)
+                if frame.pts < 0 and self._is_part:
+                    continue
             yield from self._to.encode(frame)
         yield from self._to.encode(None)
+
+    def _decode(self) -> Iterator[Any]:
+        """Decoded frames; a seek by bytes lands within one, which is no damage."""
+        may_be_torn = self._is_part
+        for packet in self._input.demux(self._from):
+            try:
+                frames = packet.decode()
+            except self._error:
+                if not may_be_torn:
+                    raise
+                continue
+            may_be_torn = may_be_torn and not frames
+            yield from frames

@@ -11,9 +11,10 @@ import numpy.typing as npt
 from .engine import Engine, open_engine
 from .heat import Evidence
 from .model_info import ModelInfo
-from .preprocess import letterbox_into
+from .preprocess import Frame, letterbox_into
 from .probabilities import softmax
 from .regions import Region
+from .shared_engine import SharedEngine
 
 NO_POSE = "none"
 DEFAULT_MODEL = Path(__file__).parent / "models" / "default.onnx"
@@ -53,8 +54,14 @@ class PoseClassifier:
         return classifier
 
     def _use(self, engine: Engine) -> None:
-        self.engine = engine
+        self.engine: Engine = engine
         self._batch = np.empty((1, engine.info.size, engine.info.size, 3), np.uint8)
+
+    def make_guest(self) -> PoseClassifier:
+        """Another classifier on the same engine, for another thread; it gives way to this one."""
+        if not isinstance(self.engine, SharedEngine):
+            self.engine = SharedEngine(self.engine)
+        return PoseClassifier.from_engine(self.engine.make_guest())
 
     @property
     def info(self) -> ModelInfo:
@@ -82,7 +89,13 @@ class PoseClassifier:
 
     def classify(self, frame_bgr: npt.NDArray[np.generic], region: Region | None = None) -> Prediction:
         """Classify one frame, or a part of it.  Raises ValueError if it is no uint8 image."""
-        probabilities = self.probabilities(frame_bgr, region)
+        return self._predict(self.probabilities(frame_bgr, region))
+
+    def classify_letterboxed(self, frames: Frame) -> list[Prediction]:
+        """Classify frames that are letterboxed already, in one run of the network.  frames: uint8 (N, S, S, 3) BGR."""
+        return [self._predict(row) for row in softmax(self.engine.run(frames) / self.info.temperature)]
+
+    def _predict(self, probabilities: Floats) -> Prediction:
         pose, confidence = choose_answer(probabilities, self.labels, self.info.threshold)
         return Prediction(pose, confidence, dict(zip(self.labels, probabilities.tolist(), strict=True)))
 

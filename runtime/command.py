@@ -4,61 +4,84 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .command_line import run_command
 from .errors import DeviceError, OptionError
-from .options import BENCHMARK_FRAMES, parse_args
+from .options import BENCHMARK_FRAMES, list_given, parse_args, read_roi
 
 if TYPE_CHECKING:
     from .live import Watched
+    from .live_page import LivePage
     from .regions import Roi
     from .sources import Source, TimedFrame
+    from .spans import Span
     from .views import View
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run `yoga-live`.  Returns the exit code."""
     args = parse_args(argv)
-    return run_command("yoga-live", _benchmark if args.benchmark else _watch, args)
+    return run_command("yoga-live", _choose_work(args), args)
+
+
+def _choose_work(args: argparse.Namespace) -> Callable[[argparse.Namespace], None]:
+    """What is to be done: measure, classify photos, annotate many videos, or watch one source."""
+    if args.benchmark:
+        return _benchmark
+    if hasattr(args, "images"):
+        from .images_command import classify_images
+
+        return classify_images
+    if hasattr(args, "videos"):
+        from .batch_command import annotate_many
+
+        return annotate_many
+    return _watch
 
 
 def _watch(args: argparse.Namespace) -> None:
     from .classifier import PoseClassifier
     from .events import Events, parse_goals
     from .live import watch
+    from .live_page import open_page
     from .overlay import OverlayStyle
     from .progress import Progress
     from .recorded import LOOKS_PER_S, annotate
+    from .recordings import Outputs, open_recording, open_timeline
     from .sinks import Sink, WindowSink
-    from .sources import VideoSource
-    from .timeline import TimelineFile
+    from .spans import parse_span
     from .video_sink import VideoSink
 
-    if hasattr(args, "frames"):
-        raise OptionError("--frames belongs to --benchmark; leave it out")
-    roi = _read_roi(args)
+    _refuse_useless(args)
+    roi, span = read_roi(args), parse_span(args.from_, args.to)
+    _place_outputs(args)
     _check_outputs(args)
-    timeline = TimelineFile(args.timeline) if args.timeline else None
     is_camera = hasattr(args, "camera")
     classifier = PoseClassifier(args.model, args.device)
     goals_s = parse_goals(args.goal, classifier.labels)
     events = Events(partial(print, flush=True), goals_s) if args.events else None
-    with _open_source(args) as source:
+    with open_page(args.serve, classifier, goals_s) as page, _open_source(args, span) as source:
         info = source.info
+        timeline = open_timeline(Outputs(args.save, args.timeline), info.start_s)
         view = _choose_view(args, roi, info.size_wh)
         wants_window = _wants_window(args, is_camera)
         print(_describe_source(source, classifier.engine.device), file=sys.stderr)
-        sinks: list[Sink] = [WindowSink(info.size_wh, paced=not (info.is_live or args.save))] if wants_window else []
+        paced = not (info.is_live or args.save)
+        sinks: list[Sink] = [WindowSink(info.size_wh, paced=paced)] if wants_window else []
+        if page:
+            _introduce_page(page)
+            sinks.append(page.make_sink(info, paced=paced and not wants_window))
         if args.save:
             sinks.append(VideoSink(args.save, info, force=args.force))
-        mirror = args.mirror if args.mirror is not None else is_camera and wants_window and not args.save
-        style = OverlayStyle(
-            show_fps=wants_window or info.is_live, mirror=mirror, goals_s=goals_s, explain=args.explain
-        )
+        is_seen = bool(wants_window or page) and not args.save
+        mirror = args.mirror if args.mirror is not None else is_camera and is_seen
+        show_fps = wants_window or info.is_live
+        style = OverlayStyle(show_fps=show_fps, mirror=mirror, goals_s=goals_s, explain=args.explain)
         with Progress("watching", info.duration_s, "video s" if info.duration_s else "s") as progress:
-            seen_s = 0.0
+            seen_s = info.start_s
 
             def show(frame: TimedFrame, hold: Any) -> None:
                 nonlocal seen_s
@@ -66,15 +89,19 @@ def _watch(args: argparse.Namespace) -> None:
                 seen_s = frame.time_s
                 if events:
                     events.update(frame.time_s, hold)
+                if page:
+                    page.tell(frame.time_s, hold)
 
             if hasattr(args, "video"):
-                again = partial(VideoSource, args.video, LOOKS_PER_S)
+                again = partial(open_recording, args.video, LOOKS_PER_S, span)
                 watched = annotate(source, again, classifier, sinks, style, show, view, timeline)
             else:
-                watched = watch(source, classifier, sinks, style, show, view, timeline)
+                raw = VideoSink(args.record, info, force=args.force) if args.record else None
+                watched = watch(source, classifier, sinks, style, show, view, timeline, raw=raw)
         if events:
             events.close(seen_s)
-    _report(args, watched, info.name)
+        _report(args, watched, info.name)
+        _stay(page, watched)
 
 
 def _benchmark(args: argparse.Namespace) -> None:
@@ -83,7 +110,7 @@ def _benchmark(args: argparse.Namespace) -> None:
     from .sources import VideoSource
 
     count = _check_benchmark(args)
-    roi = _read_roi(args)
+    roi = read_roi(args)
     _check_outputs(args)
     video = getattr(args, "video", None)
     size_wh = DEMO_SIZE_WH
@@ -109,10 +136,14 @@ def _check_benchmark(args: argparse.Namespace) -> int:
     unused = {
         "--camera": hasattr(args, "camera"),  # it sets the pace
         "--demo": hasattr(args, "demo"),
+        "--images": hasattr(args, "images"),
+        "--video with several files": hasattr(args, "videos"),
+        **{option: True for option in list_given(args, ("--from", "--to", "--record", "--table", "--timeline-format"))},
         "--timeline": args.timeline,
         "--summary": args.summary,
         "--events": args.events,
         "--goal": args.goal,
+        "--serve": args.serve,
         "--window": args.window,
         "--mirror": args.mirror,
     }
@@ -125,25 +156,36 @@ def _check_benchmark(args: argparse.Namespace) -> int:
     return count
 
 
-def _read_roi(args: argparse.Namespace) -> Roi | None:
-    """Read `--roi` before any work is done."""
-    from .regions import parse_roi
-
-    if args.roi is None:
-        return None
-    if args.zoom == "auto":
-        raise OptionError("--roi and --zoom auto both choose the part to look at; give one of them")
-    return parse_roi(args.roi)
-
-
 def _choose_view(args: argparse.Namespace, roi: Roi | None, size_wh: tuple[int, int]) -> View:
     """Where to look; a region that does not fit in the picture is refused here."""
-    from .views import FixedView, WholeView, ZoomView
+    from .views import choose_view
 
-    if roi:
-        roi.to_region(size_wh)
-        return FixedView(roi)
-    return WholeView() if args.zoom == "off" else ZoomView()
+    return choose_view(roi, args.zoom != "off", size_wh)
+
+
+def _refuse_useless(args: argparse.Namespace) -> None:
+    """Refuse options that one source has no use for."""
+    if hasattr(args, "frames"):
+        raise OptionError("--frames belongs to --benchmark; leave it out")
+    if args.table:
+        raise OptionError("--table belongs to --images; of a video or camera, --timeline FILE.csv says what was held")
+    if hasattr(args, "video"):
+        if args.record:
+            raise OptionError(f"--record keeps what a camera gives; {args.video} is there already: leave it out")
+    elif given := list_given(args, ("--from", "--to")):
+        raise OptionError(f"{' and '.join(given)} can be used with --video alone; leave it out")
+
+
+def _place_outputs(args: argparse.Namespace) -> None:
+    """Name the outputs of one video that go into a folder, as those of several are."""
+    is_placed = args.timeline and args.timeline.is_dir()
+    if args.timeline_format and not is_placed:
+        raise OptionError("--timeline-format is for timelines in a folder; a file's suffix says it: .csv, .json, .vtt")
+    if hasattr(args, "video"):
+        suffixes = {"save": ".mp4", "timeline": f".poses.{args.timeline_format or 'csv'}", "summary": ".png"}
+        for name, suffix in suffixes.items():
+            if (path := getattr(args, name)) and path.is_dir():
+                setattr(args, name, path / f"{args.video.stem}{suffix}")
 
 
 def _check_outputs(args: argparse.Namespace) -> None:
@@ -157,6 +199,10 @@ def _check_outputs(args: argparse.Namespace) -> None:
         check_video_output(args.save, force=args.force)
         if hasattr(args, "video") and args.video.exists() and args.save.exists() and args.save.samefile(args.video):
             raise OptionError(f"--save {args.save} is the video itself; give another name")
+    if args.record:
+        check_video_output(args.record, force=args.force)
+        if args.save and args.record.resolve() == args.save.resolve():
+            raise OptionError(f"--record and --save both name {args.save}; give two names")
     if args.summary:
         check_summary_output(args.summary, force=args.force)
     if args.timeline:
@@ -168,7 +214,7 @@ def _wants_window(args: argparse.Namespace, is_camera: bool) -> bool:
     """Decide on the window; where none was asked for and a file is written, a missing display is no error."""
     from .sinks import check_display
 
-    writes = bool(args.save or args.timeline or args.summary or args.events)
+    writes = bool(args.save or args.record or args.timeline or args.summary or args.events or args.serve)
     if args.window is False or (args.window is None and writes and not is_camera):
         return False
     try:
@@ -181,15 +227,32 @@ def _wants_window(args: argparse.Namespace, is_camera: bool) -> bool:
     return True
 
 
-def _open_source(args: argparse.Namespace) -> Source:
+def _introduce_page(page: LivePage) -> None:
+    """Say where the page is; a phone takes the address from the terminal by its camera."""
+    from .qr_code import draw_qr_code
+
+    who = "for whoever has this address, in your network" if page.is_public else "for this machine only"
+    print(f"yoga-live: live page, {who}: {'  '.join(page.addresses)}", file=sys.stderr, flush=True)
+    if page.is_public and sys.stderr.isatty() and (code := draw_qr_code(page.addresses[0])):
+        print(*(f"\x1b[97;40m{line}\x1b[0m" for line in code.splitlines()), sep="\n", file=sys.stderr)
+
+
+def _stay(page: LivePage | None, watched: Watched) -> None:
+    """Leave the page up after a source that came to its end."""
+    if page and not watched.stopped:
+        print("yoga-live: the source has ended, the page stays; Ctrl-C ends it", file=sys.stderr, flush=True)
+        page.stay()
+
+
+def _open_source(args: argparse.Namespace, span: Span | None) -> Source:
     if hasattr(args, "camera"):
         from .captures import CameraWishes, open_camera
 
         return open_camera(args.camera, CameraWishes(args.camera_size, args.camera_rate))
     if hasattr(args, "video"):
-        from .sources import VideoSource
+        from .recordings import open_recording
 
-        return VideoSource(args.video)
+        return open_recording(args.video, span=span)
     from .demo import DemoSource
 
     return DemoSource()
@@ -222,7 +285,8 @@ def _report(args: argparse.Namespace, watched: Watched, name: str) -> None:
         write_summary(args.summary, watched.segments, name)
     rate = watched.frames / max(watched.wall_s, 1e-9)
     say(f"{watched.frames} frames in {watched.wall_s:.1f} s ({rate:.0f} a second)")
-    for path in (args.save if watched.frames else None, args.timeline, args.summary):
+    videos = (args.save, args.record) if watched.frames else ()
+    for path in (*videos, args.timeline, args.summary):
         if path and path.exists():
             say(f"written: {path}")
     if watched.trouble:

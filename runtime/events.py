@@ -16,10 +16,14 @@ class Events:
     {"event": "begin", "time_s": 12.4, "pose": "tree", "confidence": 0.93}: time_s is where the evidence for it began;
     {"event": "goal", "time_s": 42.4, "pose": "tree", "hold_s": 30.0}, once a hold; and
     {"event": "end", "time_s": 61.0, "pose": "tree", "hold_s": 48.6}.  Resting (`none`) is not told.
+    video: which of several it is; {"event": "begin", "video": "class.mp4", ...}.
     """
 
-    def __init__(self, tell: Callable[[str], None], goals_s: Mapping[str, float] | None = None) -> None:
+    def __init__(
+        self, tell: Callable[[str], None], goals_s: Mapping[str, float] | None = None, video: str | None = None
+    ) -> None:
         self._tell, self._goals_s = tell, dict(goals_s or {})
+        self._source = {} if video is None else {"video": video}
         self._held: Hold | None = None
         self._since_s = 0.0
         self._reached = False
@@ -47,7 +51,8 @@ class Events:
             self._say("end", time_s, self._held.pose, hold_s=round(max(time_s - self._since_s, 0.0), 3))
 
     def _say(self, event: str, time_s: float, pose: str, **more: float) -> None:
-        self._tell(json.dumps({"event": event, "time_s": round(time_s, 3), "pose": pose, **more}, ensure_ascii=False))
+        content = {"event": event, **self._source, "time_s": round(time_s, 3), "pose": pose, **more}
+        self._tell(json.dumps(content, ensure_ascii=False))
 
 
 def parse_goals(texts: list[str], labels: tuple[str, ...]) -> dict[str, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -40,11 +40,19 @@ class Colours:
 
 @dataclass(frozen=True)
 class TimedFrame:
-    """image_bgr: uint8 (H, W, 3); time_s: seconds from the start; pts: the same in the source's time base."""
+    """image_bgr: uint8 (H, W, 3); time_s: seconds from the start; pts: the same in the source's time base.
+
+    lasts_s: how long it is shown, where the source says so; only the last frame has no next one to tell.
+    """
 
     image_bgr: Frame
     time_s: float
     pts: int
+    lasts_s: float | None = None
+
+    def move(self, time_s: float, pts: int) -> TimedFrame:
+        """The same picture at another time."""
+        return replace(self, time_s=time_s, pts=pts)
 
 
 class DecodedFrame(TimedFrame):
@@ -53,9 +61,13 @@ class DecodedFrame(TimedFrame):
     picture: Any
     quarter_turns: int
 
-    def __init__(self, picture: Any, time_s: float, pts: int, degrees: float = 0) -> None:
-        quarter_turns = round(degrees / 90) % 4
-        self.__dict__.update(picture=picture, time_s=time_s, pts=pts, quarter_turns=quarter_turns)
+    def __init__(self, picture: Any, time_s: float, pts: int, degrees: float = 0, lasts_s: float | None = None) -> None:
+        turns = round(degrees / 90) % 4
+        self.__dict__.update(picture=picture, time_s=time_s, pts=pts, quarter_turns=turns, lasts_s=lasts_s)
+
+    def move(self, time_s: float, pts: int) -> DecodedFrame:
+        """The same picture at another time."""
+        return DecodedFrame(self.picture, time_s, pts, 90 * self.quarter_turns, self.lasts_s)
 
     @property
     def image_bgr(self) -> Frame:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -76,7 +88,7 @@ class DecodedFrame(TimedFrame):
         """
         picture = self._to_limited_yuv()
         if not self.quarter_turns and not (picture.width % 2 or picture.height % 2):
-            return self if picture is self.picture else DecodedFrame(picture, self.time_s, self.pts)
+            return self if picture is self.picture else DecodedFrame(picture, self.time_s, self.pts, 0, self.lasts_s)
         return self._copy(picture)
 
     def copy_plain(self) -> DecodedFrame:
@@ -107,7 +119,8 @@ class DecodedFrame(TimedFrame):
         """A plain frame in memory of its own; picture: yuv420p of limited range."""
         width, height = self.size_wh
         picture_type = type(picture)
-        copy = DecodedFrame(picture_type(width + width % 2, height + height % 2, PLAIN_FORMAT), self.time_s, self.pts)
+        plain = picture_type(width + width % 2, height + height % 2, PLAIN_FORMAT)
+        copy = DecodedFrame(plain, self.time_s, self.pts, 0, self.lasts_s)
         copy.picture.colorspace, copy.picture.color_range = picture.colorspace, picture.color_range
         for to, plane in zip(copy.view_planes(), DecodedFrame(picture, 0, 0).view_planes(), strict=True):
             upright = np.rot90(plane, self.quarter_turns)

@@ -41,7 +41,7 @@ class Hindsight:
         priors: Floats | None = None,
         config: HindsightConfig | None = None,
     ) -> None:
-        """priors: how often each label is met where the model was calibrated, float (C,), equal if None."""
+        """priors: how often training met each label, float (C,); equal if None, as `yoga-train fit` draws them."""
         self._labels, self._threshold = labels, threshold
         self._config = config or HindsightConfig()
         self._priors = np.full(len(labels), 1 / len(labels)) if priors is None else priors

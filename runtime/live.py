@@ -20,12 +20,16 @@ from .views import View
 
 @dataclass(frozen=True)
 class Watched:
-    """What a run of the loop saw.  frames: how many; wall_s: how long it took; trouble: why it ended early, if so."""
+    """What a run of the loop saw.  frames: how many; wall_s: how long it took.
+
+    trouble: why it ended early, if it broke; stopped: somebody ended it (Ctrl-C, SIGTERM, q).
+    """
 
     segments: tuple[Segment, ...]
     frames: int
     wall_s: float
     trouble: YogaLiveError | None = None
+    stopped: bool = False
 
 
 class RateMeter:
@@ -54,6 +58,7 @@ def watch(
     view: View | None = None,
     timeline: TimelineFile | None = None,
     mark: Callable[[str], None] | None = None,
+    raw: Sink | None = None,
 ) -> Watched:
     """Classify, annotate, hand it to the sinks; sinks are closed however it ends.
 
@@ -62,16 +67,16 @@ def watch(
     Ends with the source, with `q` in a window, or with Ctrl-C.  A source that breaks in the middle, or a full
     disk, ends it too: what was seen until then is kept and the reason is in `trouble`.  view: which part of each
     frame is classified, the whole of it if None.  timeline: is kept while it grows, and finished.  mark:
-    is told the name of each stage when it ends.
+    is told the name of each stage when it ends.  raw: is handed each frame as it came, without the overlay.
     """
     sinks, meter, mark = list(sinks), RateMeter(), mark or (lambda stage: None)
     tracker = PoseTracker(classifier, view, explain=bool(style and style.explain))
-    frames, trouble, started_s = 0, None, time.monotonic()
+    frames, trouble, stopped, started_s = 0, None, False, time.monotonic()
     try:
         with ExitStack() as closing:
             if timeline:
                 closing.callback(lambda: timeline.finish(tracker.segments()))
-            for sink in sinks:
+            for sink in [*sinks, *([raw] if raw else [])]:
                 closing.callback(sink.close)
             update = tracker.update
             if source.info.is_live:
@@ -80,6 +85,8 @@ def watch(
                 update = behind.update
             for frame in source.frames():
                 mark("decode")
+                if raw:
+                    raw.write(frame)
                 tracked = update(frame)
                 fps = meter.tick(time.monotonic())
                 mark("smoothing")
@@ -96,7 +103,7 @@ def watch(
                 if on_frame:
                     on_frame(frame, tracked.hold)
     except (StopWatching, KeyboardInterrupt):
-        pass
+        stopped = True
     except (SourceError, OutputError) as error:
         trouble = error
-    return Watched(tracker.segments(), frames, time.monotonic() - started_s, trouble)
+    return Watched(tracker.segments(), frames, time.monotonic() - started_s, trouble, stopped)

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .command_line import HelpFormatter
+from .errors import OptionError
+from .serve_address import ServeAddress, parse_address
+
+if TYPE_CHECKING:
+    from .regions import Roi
 
 EXAMPLES = """examples:
   yoga-live --demo --save demo.mp4                     see it work: no camera, display or network needed
@@ -13,7 +20,12 @@ EXAMPLES = """examples:
   yoga-live --video class.mp4 --save annotated.mp4 --timeline class.csv
   yoga-live --video class.mp4 --summary class.png      the class at a glance: what was held when, how often, how long
   yoga-live --video class.mp4 --timeline class.vtt     chapters for a video player (also .csv, .json)
+  yoga-live --video class.mp4 --from 12:30 --to 15:00 --save clip.mp4
+  yoga-live --video classes --save out --timeline out  every video in a folder, one after the other
+  yoga-live --images photos --table answers.csv        every photo in a folder
+  yoga-live --camera 0 --record raw.mp4                keep the picture as it came too
   yoga-live --camera 0 --model my-poses.onnx           your own poses
+  yoga-live --camera 0 --serve 0.0.0.0:8080            a page for a phone too; 8080 alone: for this machine
   yoga-live --benchmark                                milliseconds of every stage on this machine
 
 One person in view is assumed."""
@@ -34,9 +46,33 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     _add_recognition(parser)
     _add_outputs(parser)
     args = parser.parse_args(argv)
-    if not (args.benchmark or any(hasattr(args, name) for name in ("camera", "video", "demo"))):
-        parser.error("one of the arguments --camera --video --demo --benchmark is required")
+    if not (args.benchmark or any(hasattr(args, name) for name in ("camera", "video", "images", "demo"))):
+        parser.error("one of the arguments --camera --video --images --demo --benchmark is required")
+    if hasattr(args, "video"):
+        if len(args.video) == 1 and not args.video[0].is_dir():
+            args.video = args.video[0]
+        else:
+            args.videos = args.video
+            delattr(args, "video")
     return args
+
+
+def list_given(args: argparse.Namespace, options: Iterable[str]) -> list[str]:
+    """Which of these options the user gave."""
+    values = {option: getattr(args, option.lstrip("-").replace("-", "_"), None) for option in options}
+    values = {option: args.from_ if option == "--from" else value for option, value in values.items()}
+    return [option for option, value in values.items() if value not in (None, False, [])]
+
+
+def read_roi(args: argparse.Namespace) -> Roi | None:
+    """Read `--roi` before any work is done.  Raises OptionError."""
+    from .regions import parse_roi
+
+    if args.roi is None:
+        return None
+    if args.zoom == "auto":
+        raise OptionError("--roi and --zoom auto both choose the part to look at; give one of them")
+    return parse_roi(args.roi)
 
 
 def _add_sources(parser: argparse.ArgumentParser) -> None:
@@ -51,13 +87,24 @@ def _add_sources(parser: argparse.ArgumentParser) -> None:
     source.add_argument(
         "--video",
         type=Path,
+        nargs="+",
         metavar="FILE",
-        help="annotate a recorded video, every frame of it",
+        help="annotate a recorded video, every frame of it; several, or all in a folder, into folders",
+        default=argparse.SUPPRESS,
+    )
+    source.add_argument(
+        "--images",
+        type=Path,
+        nargs="+",
+        metavar="FOLDER",
+        help="classify every photo in a folder, each for itself",
         default=argparse.SUPPRESS,
     )
     source.add_argument(
         "--demo", action="store_true", help="a short clip that the package draws itself", default=argparse.SUPPRESS
     )
+    parser.add_argument("--from", dest="from_", metavar="TIME", help="where in --video to begin: 90, 1:30, 1:02:03.5")
+    parser.add_argument("--to", metavar="TIME", help="where in --video to end")
     parser.add_argument(
         "--camera-size", type=_read_size, default=(1280, 720), metavar="WxH", help="asked of a camera of this machine"
     )
@@ -98,6 +145,13 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
         "--save", type=Path, metavar="FILE.mp4", help="write the annotated video, with the source's sound"
     )
     parser.add_argument("--timeline", type=Path, metavar="FILE", help="write who held what when: .csv, .json or .vtt")
+    parser.add_argument(
+        "--timeline-format", choices=("csv", "json", "vtt"), help="of the timelines of several videos (csv)"
+    )
+    parser.add_argument("--table", type=Path, metavar="FILE", help="write what --images shows: .csv or .json")
+    parser.add_argument(
+        "--record", type=Path, metavar="FILE.mp4", help="keep the picture of a camera as it came, without the overlay"
+    )
     parser.add_argument("--summary", type=Path, metavar="FILE.png", help="draw the class at a glance when it ends")
     parser.add_argument(
         "--events", action="store_true", help="tell other programs what begins and ends: JSON lines on stdout"
@@ -106,6 +160,12 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
         "--goal", action="append", default=[], metavar="POSE=SECONDS", help="count down, such as tree=30; repeatable"
     )
     parser.add_argument("--explain", action="store_true", help="draw where the network sees the pose, as heat")
+    parser.add_argument(
+        "--serve",
+        type=_read_serve,
+        metavar="[HOST:]PORT",
+        help="show it on a web page too, with the timeline growing; without a host for this machine only",
+    )
     parser.add_argument("--force", action="store_true", help="replace outputs that exist")
     parser.add_argument(
         "--window",
@@ -115,7 +175,7 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--mirror",
         action=argparse.BooleanOptionalAction,
-        help="show the picture as a mirror; by default for a camera's window, unless it is saved too",
+        help="show the picture as a mirror; by default for a camera's window or page, unless it is saved too",
     )
 
 
@@ -124,3 +184,10 @@ def _read_size(text: str) -> tuple[int, int]:
     if not (width.isdigit() and height.isdigit() and int(width) > 0 and int(height) > 0):
         raise argparse.ArgumentTypeError(f"{text!r} is no size; give WIDTHxHEIGHT, such as 1280x720")
     return int(width), int(height)
+
+
+def _read_serve(text: str) -> ServeAddress:
+    try:
+        return parse_address(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

@@ -36,12 +36,13 @@ class OverlayStyle:
     """show_fps: the loop's speed in the corner; mirror: flip the picture (a camera as a mirror), never the text.
 
     goals_s: label -> seconds that it is to be held; the clock counts down to it.  explain: show where the network saw
-    the pose.
+    the pose.  is_still: a photo, where nothing is held: the confidence stands in the clock's place.
     """
 
     show_fps: bool = True
     mirror: bool = False
     goals_s: Mapping[str, float] = field(default_factory=dict)
+    is_still: bool = False
     explain: bool = False
 
 
@@ -100,14 +101,15 @@ def draw_on(
     strip = round(unit * STRIP_SHARE)
     top, margin = height - strip, round(unit * 0.035)
     canvas.shade(Region(0, top, width, strip), STRIP_LIGHT)
-    _draw_names(canvas, hold, top, margin, unit)
+    _draw_names(canvas, hold, top, margin, unit, "no pose" if style.is_still else "resting")
     if not hold.is_resting:
         goal_s = style.goals_s.get(hold.pose)
-        clock = _read_clock(hold.hold_s, goal_s)
+        percent = f"{hold.confidence:.0%}"
+        clock = percent if style.is_still else _read_clock(hold.hold_s, goal_s)
         right = width - margin
         _draw_text(canvas, clock, (right, top + round(unit * 0.02)), unit * 0.085, WHITE, right=True)
-        percent = f"{hold.confidence:.0%}"
-        _draw_text(canvas, percent, (right, top + round(unit * 0.125)), unit * 0.04, SOFT, right=True)
+        if not style.is_still:
+            _draw_text(canvas, percent, (right, top + round(unit * 0.125)), unit * 0.04, SOFT, right=True)
         _draw_bar(canvas, hold.hold_s / goal_s if goal_s else hold.confidence, unit)
     if style.show_fps and fps is not None:
         _draw_text(canvas, f"{fps:.0f} FPS", (width - margin, margin), unit * 0.036, WHITE, right=True, shade=True)
@@ -141,10 +143,10 @@ def _draw_corners(canvas: Canvas, region: Region) -> None:
             canvas.fill(Region(left, top, wide, arm), SOFT)
 
 
-def _draw_names(canvas: Canvas, hold: Hold, top: int, margin: int, unit: float) -> None:
+def _draw_names(canvas: Canvas, hold: Hold, top: int, margin: int, unit: float, resting: str) -> None:
     """Pose and, where known, its Sanskrit name; resting is said quietly."""
     if hold.is_resting:
-        _draw_text(canvas, "resting", (margin, top + round(unit * 0.055)), unit * 0.055, SOFT)
+        _draw_text(canvas, resting, (margin, top + round(unit * 0.055)), unit * 0.055, SOFT)
         return
     room = canvas.size_wh[0] - 3 * margin - round(unit * 0.26)
     name = display_name(hold.pose)

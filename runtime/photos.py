@@ -31,14 +31,18 @@ TURNS = {
 DAMAGE = (OSError, SyntaxError, ValueError, EOFError, RuntimeError, LookupError, TypeError, struct.error)
 """What Pillow's decoders raise on broken bytes (RuntimeError: AVIF)."""
 
+HEIC = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+"""Brands of HEIF files (ISO/IEC 23008-12) that Pillow has no decoder for; AVIF has brands of its own."""
 
-def decode_photo(source: Path | bytes, *, min_side: int | None = None) -> Frame:
+
+def decode_photo(source: Path | bytes, *, min_side: int | None = None, most_pixels: int = MAX_PIXELS) -> Frame:
     """Decode one picture upright.  Returns uint8 (H, W, 3) BGR; transparent parts become white, a GIF its first frame.
 
     min_side: a JPEG may be decoded at a half, a quarter or an eighth while both sides stay at least this long
-    (fewer bytes to decode; phone photos take a fifth of the time).  Raises PhotoError with the true reason.
+    (fewer bytes to decode; phone photos take a fifth of the time).  most_pixels: refuse more, before decoding.
+    Raises PhotoError with the true reason.
     """
-    name = str(source) if isinstance(source, Path) else "the picture"
+    name = str(source) if isinstance(source, Path) else "the file"
     try:
         content = source.read_bytes() if isinstance(source, Path) else source
     except OSError as error:
@@ -48,24 +52,24 @@ def decode_photo(source: Path | bytes, *, min_side: int | None = None) -> Frame:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's notes on odd EXIF or palettes; the size is checked here
-            return _decode(content, min_side)
+            return _decode(content, min_side, most_pixels)
     except UnidentifiedImageError as error:
         raise PhotoError(f"{name} is no picture{_guess_content(content)}") from error
     except (*DAMAGE, Image.DecompressionBombError) as error:
         raise PhotoError(f"{name} is damaged: {error}") from error
 
 
-def _decode(content: bytes, min_side: int | None) -> Frame:
+def _decode(content: bytes, min_side: int | None, most_pixels: int) -> Frame:
     with Image.open(io.BytesIO(content)) as image:
         width, height = image.size
-        if width * height > MAX_PIXELS:
-            raise ValueError(f"{width} x {height} pixels, more than {MAX_PIXELS:,}")
+        if width * height > most_pixels:
+            raise ValueError(f"{width} x {height} pixels, more than {most_pixels:,}")
         if min_side:
             image.draft(None, (min_side, min_side))
         image.load()
         turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
         upright = image if turn is None else image.transpose(turn)
-        rgb = np.asarray(_flatten(upright), dtype=np.uint8)
+        rgb = np.asarray(flatten(upright), dtype=np.uint8)
     return np.ascontiguousarray(rgb[:, :, ::-1])
 
 
@@ -79,7 +83,7 @@ def read_size_wh(content: bytes) -> tuple[int, int]:
     return (height, width) if lies_on_its_side else (width, height)
 
 
-def _flatten(image: Image.Image) -> Image.Image:
+def flatten(image: Image.Image) -> Image.Image:
     """Bring any mode to RGB; alpha (also a palette's) over white."""
     if image.mode.startswith("I;16") or image.mode in {"I", "F"}:
         values = np.asarray(image, dtype=np.float32)
@@ -95,4 +99,6 @@ def _guess_content(content: bytes) -> str:
     start = content[:512].lstrip().lower()
     if start.startswith((b"<!doctype", b"<html")) or b"<html" in start:
         return " but an HTML page"
+    if content[4:8] == b"ftyp" and content[8:12] in HEIC:
+        return " that can be read here but HEIC, an iPhone's own kind; export it as JPEG"
     return ""

@@ -47,6 +47,11 @@ class Progress:
             self._shown_s = now
             self._show()
 
+    def say(self, line: str) -> None:
+        """Write a line of its own above the bar."""
+        self._stream.write(f"\r\x1b[K{line}\n" if self._on_terminal else f"{line}\n")
+        self._show()
+
     def _show(self) -> None:
         elapsed_s = max(time.monotonic() - self._started_s, 1e-9)
         rate = self._done / elapsed_s

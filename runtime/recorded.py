@@ -91,10 +91,11 @@ def annotate(
 
     source: is drawn; open_again: opens the same recording once more, to look ahead in where frames are too large to be
     kept.  Without sinks nothing is drawn.  Ends as `watch` does.  timeline: is kept while it grows, and finished.
+    Where the source is a part of a file, sinks get times from its start, everything else the file's own.
     """
     sinks, foresight = list(sinks), Foresight(classifier)
     watcher = Watcher(Looker(classifier, view, explain=bool(sinks and style and style.explain)))
-    frames, end_s, trouble, started_s = 0, 0.0, None, time.monotonic()
+    frames, end_s, trouble, stopped, started_s = 0, 0.0, None, False, time.monotonic()
     try:
         with ExitStack() as closing:
             if timeline:
@@ -112,18 +113,19 @@ def annotate(
                 if sinks:
                     known = tracked.region, tracked.evidence
                     scene = annotate_frame(frame, tracked.hold, None, style, *known, source.info.colours)
+                    shown = scene.move(frame.time_s - source.info.start_s, frame.pts - source.info.start_pts)
                     for sink in sinks:
-                        sink.write(scene)
-                frames, end_s = frames + 1, frame.time_s
+                        sink.write(shown)
+                frames, end_s = frames + 1, frame.time_s + (frame.lasts_s or 0.0)
                 if timeline:
                     timeline.keep(partial(foresight.segments, end_s))
                 if on_frame:
                     on_frame(frame, tracked.hold)
     except (StopWatching, KeyboardInterrupt):
-        pass
+        stopped = True
     except (SourceError, OutputError) as error:
         trouble = error
-    return Watched(foresight.segments(end_s), frames, time.monotonic() - started_s, trouble)
+    return Watched(foresight.segments(end_s), frames, time.monotonic() - started_s, trouble, stopped)
 
 
 class Watcher:
@@ -143,7 +145,7 @@ class Watcher:
         nothing = np.empty((0, 0, 3), np.uint8)
         for frame in frames:
             if self._is_due(frame):
-                yield TimedFrame(nothing, frame.time_s, frame.pts), self._looker.look(frame)
+                yield TimedFrame(nothing, frame.time_s, frame.pts, frame.lasts_s), self._looker.look(frame)
 
     def _is_due(self, frame: TimedFrame) -> bool:
         if frame.time_s < self._due_s - 1e-6:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -20,10 +21,23 @@ class StopWatching(Exception):
 
 
 class Sink(Protocol):
-    """Takes annotated frames; `close` finishes what it holds, also after an error."""
+    """Takes annotated frames, which are its own to keep; `close` finishes what it holds, also after an error."""
 
     def write(self, frame: TimedFrame) -> None: ...
     def close(self) -> None: ...
+
+
+class Pace:
+    """A recording shown in its own time: how long until each frame is due."""
+
+    def __init__(self) -> None:
+        self._zero_s = -math.inf
+
+    def wait_s(self, time_s: float) -> float:
+        """Seconds from now until the frame of `time_s` is due; 0 where that has been."""
+        now_s = time.monotonic()
+        self._zero_s = max(self._zero_s, now_s - time_s)  # behind: go on from here instead of hurrying after
+        return max(self._zero_s + time_s - now_s, 0.0)
 
 
 class WindowSink:
@@ -32,7 +46,7 @@ class WindowSink:
     def __init__(self, size_wh: tuple[int, int], *, paced: bool = False) -> None:
         check_display()
         cv2.namedWindow(WINDOW, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
-        self._paced, self._zero_s = paced, 0.0
+        self._pace = Pace() if paced else None
         cv2.resizeWindow(WINDOW, *size_wh)
         self._full = False
 
@@ -49,11 +63,7 @@ class WindowSink:
 
     def _wait_ms(self, time_s: float) -> int:
         """How long until this frame has been due; at least the millisecond that the window needs."""
-        if not self._paced:
-            return 1
-        now_s = time.monotonic()
-        self._zero_s = max(self._zero_s, now_s - time_s)  # behind: go on from here instead of hurrying after
-        return max(1, round((self._zero_s + time_s - now_s) * 1000))
+        return max(1, round(self._pace.wait_s(time_s) * 1000)) if self._pace else 1
 
     def close(self) -> None:
         """Close the window."""

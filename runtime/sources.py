@@ -5,20 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
 from .errors import SourceError
 from .frames import UNSPECIFIED, Colours, DecodedFrame, TimedFrame, is_rgb
+from .spans import Span, format_moment
 
 LIVE_TIME_BASE = Fraction(1, 90_000)
+SAME_S = 1e-6
+"""Moments nearer than this are one: times are kept as fractions, seconds as floats."""
+LEAD_S, LEAD_FRAMES = 1.0, 17
+"""How long before a moment decoding begins: B-frames at a key frame, 16 at most in H.264 and H.265, lack their past."""
 
 
 @dataclass(frozen=True)
 class SourceInfo:
     """What a source is: size (width, height), nominal rate, length if known, and the file whose sound belongs to it.
 
-    colours: what a file says of them, so that a copy says the same.
+    start_pts: where only a part of a file is read, the time of its first frame; there a saved clip begins.  colours:
+    what a file says of them, so that a copy says the same.
     """
 
     name: str
@@ -28,7 +35,13 @@ class SourceInfo:
     duration_s: float | None = None
     is_live: bool = False
     audio_from: Path | None = None
+    start_pts: int = 0
     colours: Colours = field(default_factory=Colours)
+
+    @property
+    def start_s(self) -> float:
+        """`start_pts` in seconds."""
+        return float(self.start_pts * self.time_base)
 
 
 class Source(Protocol):
@@ -44,43 +57,66 @@ class Source(Protocol):
 class VideoSource:
     """A video file or animated GIF, every frame with its own timestamp, upright as a player shows it."""
 
-    def __init__(self, path: Path, at_most_per_s: float | None = None) -> None:
-        """at_most_per_s: leave out frames that come sooner after another; all are decoded, few are converted."""
-        import av.error
+    def __init__(self, path: Path, at_most_per_s: float | None = None, span: Span | None = None) -> None:
+        """at_most_per_s: leave out frames that come sooner after another; all are decoded, few are converted.
 
+        span: this part alone, from the frame at or after its start; times remain the file's own.  Raises SourceError.
+        """
         if not path.is_file():
             raise SourceError(f"the video {path} does not exist; give the path of a file that does")
-        try:
-            self._container = av.open(str(path))
-        except (av.error.FFmpegError, OSError) as error:
-            raise SourceError(f"{path} can't be opened as a video: {error.strerror}") from error
-        if not self._container.streams.video:
-            kinds = [stream.type for stream in self._container.streams]
-            self._container.close()
-            raise SourceError(f"{path} holds no video, only {kinds}")
-        self._stream = self._container.streams.video[0]
-        self._stream.thread_type = "AUTO"
+        self._path, self._span = path, span or Span()
+        self._open()
         self._interval_s = 1 / at_most_per_s if at_most_per_s else 0.0
         self._frames = self._decode(path)
         try:
             self._first = next(self._frames, None)
+            if self._first is None:
+                raise SourceError(self._say_empty())
         except SourceError:
             self._container.close()
             raise
-        if self._first is None:
-            self._container.close()
-            raise SourceError(f"{path} holds no readable frame; is it complete?")
         rate = self._stream.average_rate or self._stream.guessed_rate or Fraction(25)
-        length = self._container.duration
         self.info = SourceInfo(
             path.name,
             self._first.size_wh,
             Fraction(rate),
             Fraction(self._stream.time_base or LIVE_TIME_BASE),
-            length / 1_000_000 if length else None,
+            self._find_length_s(),
             audio_from=path if self._container.streams.audio else None,
+            start_pts=self._first.pts if self._span.start_s else 0,
             colours=_read_colours(self._stream.codec_context, self._first.picture),
         )
+
+    def _open(self) -> None:
+        import av.error
+
+        try:
+            self._container = av.open(str(self._path))
+        except (av.error.FFmpegError, OSError) as error:
+            raise SourceError(f"{self._path} can't be opened as a video: {error.strerror}") from error
+        if not self._container.streams.video:
+            kinds = [stream.type for stream in self._container.streams]
+            self._container.close()
+            raise SourceError(f"{self._path} holds no video, only {kinds}")
+        self._stream = self._container.streams.video[0]
+        self._stream.thread_type = "AUTO"
+
+    def _say_empty(self) -> str:
+        if self._span == Span():
+            return f"{self._path} holds no readable frame; is it complete?"
+        start, length_s = format_moment(self._span.start_s), (self._container.duration or 0) / 1_000_000
+        if 0 < length_s <= self._span.start_s:  # asked only now: some containers guess their length
+            return f"--from {start} is beyond the end of {self._path}, which lasts {format_moment(length_s)}"
+        end = "" if self._span.end_s is None else f" and before {format_moment(self._span.end_s)}"
+        return f"{self._path} holds no frame from {start} on{end}"
+
+    def _find_length_s(self) -> float | None:
+        """Seconds of what is read; None where the file does not say how long it is."""
+        length = self._container.duration
+        if not length:
+            return None
+        end_s = length / 1_000_000
+        return (end_s if self._span.end_s is None else min(end_s, self._span.end_s)) - self._span.start_s
 
     def __enter__(self) -> VideoSource:
         return self
@@ -102,18 +138,57 @@ class VideoSource:
         time_base = Fraction(self._stream.time_base or LIVE_TIME_BASE)
         rate = Fraction(self._stream.average_rate or 25)
         origin = round(Fraction(self._container.start_time or 0, 1_000_000) / time_base)
-        last, due_s = -1, 0.0
+        last, due_s = -1, self._span.start_s
         try:
-            for index, frame in enumerate(self._container.decode(self._stream)):
+            for index, frame in enumerate(self._decode_from(origin, time_base, rate)):
                 pts = frame.pts - origin if frame.pts is not None else round(index / rate / time_base)
                 last = pts = max(pts, last + 1)
-                if (time_s := float(pts * time_base)) < due_s - 1e-6:
+                if (time_s := float(pts * time_base)) < due_s - SAME_S:
                     continue
+                if self._span.end_s is not None and time_s > self._span.end_s - SAME_S:
+                    return
                 due_s = max(due_s + self._interval_s, time_s)
-                yield DecodedFrame(frame, time_s, pts, frame.rotation)
+                lasts_s = self._read_length_s(frame, time_s, time_base)
+                yield DecodedFrame(frame, time_s, pts, frame.rotation, lasts_s)
         except av.error.FFmpegError as error:
             where = f"after {float(last * time_base):.1f} s" if last >= 0 else "at its first frame"
             raise SourceError(f"{path} is damaged {where}: {error.strerror}; what came before it was kept") from error
+
+    def _read_length_s(self, frame: Any, time_s: float, time_base: Fraction) -> float | None:
+        """How long a frame is shown, as far as it is wanted."""
+        lasts_s = float((getattr(frame, "duration", None) or 0) * time_base)
+        if self._span.end_s is not None:
+            lasts_s = min(lasts_s, self._span.end_s - time_s)
+        return lasts_s or None
+
+    def _decode_from(self, origin: int, time_base: Fraction, rate: Fraction) -> Iterator[Any]:
+        """Decoded frames from a key frame well before the span on; from the first where there is no such."""
+        if self._span.start_s:
+            lead_s = max(LEAD_S, float(LEAD_FRAMES / rate))
+            latest = origin + round((self._span.start_s - lead_s) / time_base)
+            for earlier_s in (lead_s, 30 * lead_s):  # a seek by bytes, as in an MPEG-TS, may land after its aim
+                packets = self._seek(latest - round(earlier_s / time_base), latest)
+                if packets is not None:
+                    for packet in packets:
+                        yield from packet.decode()
+                    return
+            self._container.close()
+            self._open()
+        yield from self._container.decode(self._stream)
+
+    def _seek(self, aim: int, latest: int) -> Iterator[Any] | None:
+        """Packets from a key frame near `aim` on; None where none is found at or before `latest`.  Both in ticks."""
+        import av.error
+
+        try:
+            self._container.seek(aim, stream=self._stream)
+            packets = self._container.demux(self._stream)
+            first = next((packet for packet in packets if packet.is_keyframe), None)
+        except av.error.FFmpegError:
+            return None
+        if first is None or first.pts is None or first.pts > latest:
+            return None
+        return chain([first], packets)
 
 
 def _read_colours(context: Any, picture: Any) -> Colours:

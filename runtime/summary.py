@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,10 +91,10 @@ def _draw_strip(pen: ImageDraw.ImageDraw, segments: tuple[Segment, ...], colours
             right = max(left + 1, MARGIN + (segment.end_s - start_s) * scale)  # a short hold is seen in a long class
             pen.rectangle((left, top, right, top + STRIP), fill=colours[segment.pose])
     step_s = next((tick for tick in TICKS_S if tick * scale >= 110), TICKS_S[-1])
-    for number in range(int((end_s - start_s) / step_s + 1e-6) + 1):
-        x = MARGIN + number * step_s * scale
+    for number in range(math.ceil(start_s / step_s - 0.1), int(end_s / step_s + 1e-6) + 1):  # on whole steps
+        x = MARGIN + max(number * step_s - start_s, 0) * scale
         pen.line((x, top + STRIP, x, top + STRIP + 10), fill=QUIET, width=2)
-        _write(pen, (round(x), top + STRIP + 16), format_duration(start_s + number * step_s), 22, QUIET, anchor="ma")
+        _write(pen, (round(x), top + STRIP + 16), format_duration(number * step_s), 22, QUIET, anchor="ma")
 
 
 def _draw_row(pen: ImageDraw.ImageDraw, total: PoseTotal, colour: str, longest_s: float, y: int) -> None:

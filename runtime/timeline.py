@@ -7,13 +7,17 @@ import io
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from .classifier import NO_POSE
 from .errors import OutputError
 from .files import name_part, write_text
 from .pose_names import display_name
 from .session import Segment
+
+T = TypeVar("T")
 
 EVERY_S = 5.0
 """What a power cut may cost of a timeline, in seconds."""
@@ -32,24 +36,42 @@ def write_timeline(path: Path, segments: tuple[Segment, ...]) -> None:
     write_text(path, writers[path.suffix.lower()](segments))
 
 
-class TimelineFile:
-    """A timeline while it grows: written every few seconds under a name of its own, or a power cut would cost it."""
+class GrowingFile(Generic[T]):
+    """A file while it grows: written every few seconds under a name of its own, or a power cut would cost it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, write: Callable[[Path, T], None]) -> None:
         self._path, self._part, self._due_s = path, name_part(path), time.monotonic() + EVERY_S
+        self._write = write
 
-    def keep(self, segments: Callable[[], tuple[Segment, ...]]) -> None:
+    def keep(self, read: Callable[[], T]) -> None:
         """Write what is known by now, if it is time; it then takes a hundredth of the time at most."""
         started_s = time.monotonic()
         if started_s >= self._due_s:
-            write_timeline(self._part, segments())
+            self._write(self._part, read())
             now_s = time.monotonic()
             self._due_s = now_s + max(EVERY_S, 100 * (now_s - started_s))
 
-    def finish(self, segments: tuple[Segment, ...]) -> None:
+    def finish(self, content: T) -> None:
         """Write all of it under its own name."""
-        write_timeline(self._path, segments)
+        self._write(self._path, content)
         self._part.unlink(missing_ok=True)
+
+
+class TimelineFile(GrowingFile[tuple[Segment, ...]]):
+    """A timeline while it grows."""
+
+    def __init__(self, path: Path, zero_s: float = 0.0) -> None:
+        """zero_s: the moment, in the segments' time, that is 0 in the file."""
+        super().__init__(path, lambda to, segments: write_timeline(to, shift_segments(segments, zero_s)))
+
+
+def shift_segments(segments: tuple[Segment, ...], zero_s: float) -> tuple[Segment, ...]:
+    """The same with times from `zero_s` on; what lies before it is left out."""
+    return tuple(
+        replace(segment, start_s=max(segment.start_s - zero_s, 0.0), end_s=segment.end_s - zero_s)
+        for segment in segments
+        if segment.end_s >= zero_s
+    )
 
 
 def format_csv(segments: tuple[Segment, ...]) -> str:

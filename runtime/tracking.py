@@ -60,17 +60,20 @@ class PoseTracker:
     def __init__(self, classifier: PoseClassifier, view: View | None = None, *, explain: bool = False) -> None:
         self._looker = Looker(classifier, view, explain=explain)
         self._smoother = Smoother(classifier.labels, classifier.info.threshold)
-        self._session = Session()
+        self._session, self._session_lock = Session(), threading.Lock()
 
     def update(self, frame: TimedFrame) -> Tracked:
         """Take the next frame; its time never goes back."""
         look = self._looker.look(frame)
         smoothed = self._smoother.update(frame.time_s, look.probabilities)
-        return Tracked(self._session.update(frame.time_s, smoothed), look.region, look.evidence)
+        with self._session_lock:
+            hold = self._session.update(frame.time_s, smoothed)
+        return Tracked(hold, look.region, look.evidence)
 
     def segments(self) -> tuple[Segment, ...]:
-        """The timeline so far, the running segment included."""
-        return self._session.segments()
+        """The timeline so far, the running segment included; another thread may be in `update`."""
+        with self._session_lock:
+            return self._session.segments()
 
 
 class BackgroundTracker:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,13 +37,14 @@ class VideoSink:
         self._path, self._info, self._part = path, info, name_part(path)
         self._av: Any = av
         self._end_s: float | None = None  # time of the last frame
+        self._lasts_s = float(1 / info.rate)  # how long it is shown
         try:
             # delay_moov: copied sound says what it is only with its first packet.
             options = {"movflags": "delay_moov+default_base_moof", "frag_duration": str(FRAGMENT_US)}
             options["flush_packets"] = "1"  # a fragment in a buffer is lost with the power
             self._container = av.open(str(self._part), "w", format="mp4", options=options)
             self._stream = self._add_stream(info)
-            self._audio = AudioTrack(info.audio_from, self._container) if info.audio_from else None
+            self._audio = AudioTrack(info.audio_from, self._container, info.start_s) if info.audio_from else None
         except (av.error.FFmpegError, OSError) as error:
             self._part.unlink(missing_ok=True)
             raise OutputError(f"{path} can't be written: {error}") from error
@@ -68,7 +69,7 @@ class VideoSink:
         picture = self._to_yuv(frame)
         picture.pts, picture.time_base = frame.pts, self._info.time_base
         picture.pict_type = 0  # the encoder's choice, not the source's
-        self._end_s = frame.time_s
+        self._end_s, self._lasts_s = frame.time_s, frame.lasts_s or float(1 / self._info.rate)
         self._encode(picture)
         self._add_sound(frame.time_s)
 
@@ -106,7 +107,7 @@ class VideoSink:
         try:
             if self._end_s is not None:
                 self._encode(None)
-                self._add_sound(self._end_s + float(1 / self._info.rate))
+                self._add_sound(self._end_s + self._lasts_s)
         finally:
             self._finish()
 
@@ -120,24 +121,56 @@ class VideoSink:
             return
         try:
             with write_then_rename(self._path) as temporary:
-                join_fragments(self._part, temporary)
+                join_fragments(self._part, temporary, self._lasts_s)
         except (self._av.error.FFmpegError, OSError) as error:
             raise OutputError(f"{self._path} can't be made ({error}); {self._part} plays as it is") from error
         self._part.unlink(missing_ok=True)
 
 
-def join_fragments(path: Path, to: Path) -> None:
-    """Copy the packets of a fragmented MP4 into a plain one whose index comes first, as browsers seek in it best."""
+def join_fragments(path: Path, to: Path, last_s: float) -> None:
+    """Copy the packets of a fragmented MP4 into a plain one whose index comes first, as browsers seek in it best.
+
+    last_s: how long the last picture is shown.
+    """
     import av
 
     with av.open(str(path)) as source, av.open(str(to), "w", format="mp4", options={"movflags": "+faststart"}) as plain:
         streams: dict[int, Any] = {}
         for stream in source.streams:
             streams[stream.index] = plain.add_stream_from_template(stream)  # pyright: ignore[reportArgumentType]
-        for packet in source.demux():
-            if packet.dts is not None:
-                packet.stream = streams[packet.stream.index]
-                plain.mux(packet)
+        for packet in _lengthen_last(source.demux(), last_s):
+            packet.stream = streams[packet.stream.index]
+            plain.mux(packet)
+
+
+def _lengthen_last(packets: Iterable[Any], last_s: float) -> Iterator[Any]:
+    """Let the picture last as long as its last frame is shown, in both clocks of an MP4.
+
+    Its edit list ends with the latest packet shown, its media with the last one decoded, which after B-frames is
+    another; and x264 gives no packet the duration of a frame that has no next one.
+    """
+    held: list[Any] = []  # the latest packet shown so far, then those that are decoded after it
+    first_pts = first_dts = 0
+    for packet in packets:
+        if packet.dts is None:
+            continue
+        if packet.stream.type != "video":
+            yield packet
+            continue
+        if not held:
+            first_pts, first_dts = packet.pts, packet.dts
+        elif packet.pts > held[0].pts:
+            yield from held
+            held.clear()
+        held.append(packet)
+    if held:
+        latest, last = held[0], held[-1]
+        latest.duration = max(round(last_s / latest.time_base), 1)
+        end = latest.pts + latest.duration
+        delay = first_pts - first_dts
+        last.dts = max(last.dts, last.pts - delay)
+        last.duration = max(min(end - delay - last.dts, end - last.pts), 1)
+        yield from held
 
 
 def check_video_output(path: Path, *, force: bool = False) -> None:

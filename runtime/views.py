@@ -45,3 +45,11 @@ class ZoomView:
         """Follow what moves."""
         region = self._zoom.update(time_s, frame_bgr)
         return None if region.is_whole(frame_bgr) else region
+
+
+def choose_view(roi: Roi | None, zoom: bool, size_wh: tuple[int, int]) -> View:
+    """Where to look in frames of this size.  Raises OptionError for a region that does not fit in."""
+    if roi:
+        roi.to_region(size_wh)
+        return FixedView(roi)
+    return ZoomView() if zoom else WholeView()

@@ -15,6 +15,7 @@ from aiohttp import web
 
 from ..calibration.runs import SPLITS
 from ..runtime.errors import OptionError, PhotoError, YogaLiveError
+from ..runtime.page_guard import PageGuard, page_headers
 from .cleaning_journal import RELABEL
 from .cleaning_list import NO_SPLIT, SEEN_TRAINING, VIEWS, CleaningList
 from .photo_previews import PICTURE, THUMBNAIL, Previews
@@ -27,15 +28,6 @@ PAGES = Path(__file__).parent / "pages"
 PAGE_FILES = {"": ("clean.html", "text/html"), "clean.js": ("clean.js", "text/javascript")}
 PAGE_FILES["clean.css"] = ("clean.css", "text/css")
 MOST_PHOTOS = 200  # on one page of the list
-HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; img-src 'self' data:; script-src 'self'; style-src 'self'; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-}
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 log = logging.getLogger(__name__)
@@ -50,6 +42,7 @@ class CleaningServer:
         self._previews = Previews()
         self._conflicts: asyncio.Lock = asyncio.Lock()
         self._hosts: frozenset[str] = frozenset()
+        self._who = PageGuard(lambda host: host in self._hosts, HOST, self.token)
 
     @asynccontextmanager
     async def serve(self, port: int = 0) -> AsyncIterator[str]:
@@ -91,19 +84,14 @@ class CleaningServer:
         except (YogaLiveError, OSError) as error:
             status = 404 if isinstance(error, PhotoError) else 400 if isinstance(error, OptionError) else 500
             answer = web.json_response({"error": str(error)}, status=status)
-        answer.headers.update(HEADERS)
+        answer.headers.update(page_headers())
         answer.headers.setdefault("Cache-Control", "no-store")
         return answer
 
     def _check(self, request: web.Request) -> None:
-        if request.headers.get("Host", "") not in self._hosts:
-            raise web.HTTPForbidden(reason="this page answers to 127.0.0.1 only")
-        origin = request.headers.get("Origin")
-        if origin is not None and origin not in {f"http://{host}" for host in self._hosts}:
-            raise web.HTTPForbidden(reason="another page may not ask here")
-        token = request.path.removeprefix("/").partition("/")[0]
-        if not secrets.compare_digest(token.encode(), self.token.encode()):
-            raise web.HTTPForbidden(reason="the address lacks its token; take it from the terminal")
+        host, origin = request.headers.get("Host", ""), request.headers.get("Origin")
+        if reason := self._who.refuse(host, origin, request.path):
+            raise web.HTTPForbidden(reason=reason)
 
     async def _answer_page(self, request: web.Request) -> web.StreamResponse:
         found = PAGE_FILES.get(request.match_info["name"])

@@ -33,6 +33,43 @@ def test_the_maps_are_the_same_to_the_last_bit_where_fp16_holds_every_number(
     assert retyped_logits.dtype == retyped_maps.dtype == np.float32
 
 
+def make_unsigned(model: onnx.ModelProto) -> None:
+    """Move the rounding of the exact network to after its ReLU: 255 steps of 127/128 from zero, all exact in FP16."""
+    relu = next(node for node in model.graph.node if node.op_type == "Relu")
+    nodes = {node.output[0]: node for node in model.graph.node}
+    relu.input[0], relu.output[0] = "c1", "cut"
+    for name, entries in {
+        "q2": ["cut", "unsigned_scale", "unsigned"],
+        "d2": ["q2", "unsigned_scale", "unsigned"],
+    }.items():
+        del nodes[name].input[:]
+        nodes[name].input.extend(entries)
+    nodes["maps"].input[0] = "d2"
+    model.graph.node.remove(relu)
+    model.graph.node.insert([node.output[0] for node in model.graph.node].index("q2"), relu)
+    model.graph.initializer.append(numpy_helper.from_array(np.array(0, np.uint8), "unsigned"))
+    model.graph.initializer.append(numpy_helper.from_array(np.array(127 / 64, np.float32), "unsigned_scale"))
+
+
+def test_unsigned_activations_keep_their_range_in_half_the_steps(
+    exact_int8: onnx.ModelProto, run_plainly, noise: np.ndarray
+) -> None:
+    make_unsigned(exact_int8)
+    expected = run_plainly(exact_int8, noise)[1]
+    retyped = retype_int8(exact_int8)
+    scale = next(tensor for tensor in retyped.graph.initializer if tensor.name == "unsigned_scale")
+    assert numpy_helper.to_array(scale) == np.float16(255 / 64)
+    maps = run_plainly(retyped, noise)[1]
+    assert 0 < np.abs(maps - expected).max() <= 6 * (255 + 127) / 64 / 2 * 0.25  # 6 inputs, each off by half a step
+
+
+def test_unsigned_activations_that_may_be_below_zero_are_refused(exact_int8: onnx.ModelProto) -> None:
+    make_unsigned(exact_int8)
+    next(node for node in exact_int8.graph.node if node.op_type == "Relu").op_type = "Neg"
+    with pytest.raises(ModelError, match="`cut` is unsigned, but no ReLU"):
+        retype_int8(exact_int8)
+
+
 def test_a_real_network_stays_as_near_to_fp32_as_its_int8_file(
     exported_model: Path, int8_model: Path, trained_run: Path, run_plainly
 ) -> None:
@@ -40,7 +77,8 @@ def test_a_real_network_stays_as_near_to_fp32_as_its_int8_file(
     full, small = (run_plainly(onnx.load(path), frames)[0] for path in (exported_model, int8_model))
     retyped = run_plainly(retype_int8(onnx.load(int8_model)), frames)[0]
     assert (retyped.argmax(axis=1) == small.argmax(axis=1)).all()
-    assert np.square(retyped - full).mean() < 2 * np.square(small - full).mean()
+    # int8 has half of the steps after a ReLU: twice the error, four times its square
+    assert np.square(retyped - full).mean() < 6 * np.square(small - full).mean()
 
 
 def test_nothing_is_float32_but_the_outputs_and_nothing_uint8_but_the_frames(int8_model: Path) -> None:

@@ -1,6 +1,8 @@
 """What several files share: an engine that names colours, the same as an ONNX file, a writer of small clips."""
 
-from collections.abc import Callable, Sequence
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ import av
 import numpy as np
 import pytest
 
+from yoga_live.runtime import command
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.model_info import ModelInfo
 
@@ -158,3 +161,36 @@ def write_tone(container: Any, track: Any, rate: int, seconds: float) -> None:
         frame.rate, frame.pts, frame.time_base = rate, start, Fraction(1, rate)
         container.mux(track.encode(frame))
     container.mux(track.encode(None))
+
+
+@pytest.fixture
+def bare_machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No display; signal handlers as they were."""
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(sys, "platform", "linux")
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture
+def live(
+    bare_machine: None, model_path: Path, capfd: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Run the command in this process with the colour model.  Returns exit code, stdout, stderr."""
+
+    def run(*arguments: object, model: Path = model_path) -> tuple[int, str, str]:
+        capfd.readouterr()
+        code = command.main(["--model", str(model), *map(str, arguments)])
+        return code, *capfd.readouterr()
+
+    return run
+
+
+def assert_refused(answer: tuple[int, str, str], *parts: str) -> None:
+    """Exit code 2 and exactly one line on stderr that holds the parts."""
+    code, out, err = answer
+    assert code == 2 and out == ""
+    assert len(err.splitlines()) == 1 and err.startswith("yoga-live: error: "), err
+    assert all(part in err for part in parts), err

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,21 +19,13 @@ from yoga_live.runtime import command
 from yoga_live.runtime.live_sources import LiveSource, Patience
 from yoga_live.runtime.sources import VideoSource
 
+from .conftest import assert_refused
+
 BLUE, GREEN, RED = (255, 0, 0), (0, 255, 0), (0, 0, 255)  # tree, warrior_2, none
 PROGRAMME = [RED] * 20 + [BLUE] * 40 + [RED] * 30 + [GREEN] * 30
 
 pytest.importorskip("onnxruntime")
-
-
-@pytest.fixture(autouse=True)
-def bare_machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No display; signal handlers as they were."""
-    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(sys, "platform", "linux")
-    before = signal.getsignal(signal.SIGTERM)
-    yield
-    signal.signal(signal.SIGTERM, before)
+pytestmark = pytest.mark.usefixtures("bare_machine")
 
 
 @pytest.fixture(scope="module")
@@ -41,26 +33,6 @@ def clip(write_clip: Callable[..., Path], tmp_path_factory: pytest.TempPathFacto
     """Twelve seconds: rest, tree, rest, warrior 2; with sound."""
     path = tmp_path_factory.mktemp("clip") / "class.mp4"
     return write_clip(path, PROGRAMME, rate=Fraction(10), sound="aac", options={"movflags": "+faststart"})
-
-
-@pytest.fixture
-def live(model_path: Path, capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    """Run the command in this process with the colour model.  Returns exit code, stdout, stderr."""
-
-    def run(*arguments: object, model: Path = model_path) -> tuple[int, str, str]:
-        capfd.readouterr()
-        code = command.main(["--model", str(model), *map(str, arguments)])
-        return code, *capfd.readouterr()
-
-    return run
-
-
-def assert_refused(answer: tuple[int, str, str], *parts: str) -> None:
-    """Exit code 2 and exactly one line on stderr that holds the parts."""
-    code, out, err = answer
-    assert code == 2 and out == ""
-    assert len(err.splitlines()) == 1 and err.startswith("yoga-live: error: "), err
-    assert all(part in err for part in parts), err
 
 
 def test_video_gives_annotated_video_and_timeline(live: Callable[..., Any], clip: Path, tmp_path: Path) -> None:
@@ -125,6 +97,7 @@ def test_benchmark_saves_where_it_is_told(live: Callable[..., Any], clip: Path, 
         ("--goal", "tree=3"),
         ("--window",),
         ("--mirror",),
+        ("--serve", 0),
     ],
     ids=str,
 )
@@ -395,7 +368,16 @@ def test_module_runs_as_the_command() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["--camera", "0", "--demo"], ["--camera-size", "big", "--demo"], ["--video"], ["--demo", "--speed", "2"]],
+    [
+        [],
+        ["--demo", "--serve"],
+        ["--demo", "--serve", "::1:80"],
+        ["--demo", "--serve", "99999"],
+        ["--camera", "0", "--demo"],
+        ["--camera-size", "big", "--demo"],
+        ["--video"],
+        ["--demo", "--speed", "2"],
+    ],
 )
 def test_wrong_options_end_with_code_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:

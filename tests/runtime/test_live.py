@@ -69,7 +69,7 @@ def test_class_is_seen_pose_by_pose(classifier: PoseClassifier) -> None:
     watched = watch(ListSource([*PROGRAMME]), classifier, [])
     assert [s.pose for s in watched.segments] == ["none", "tree", "none", "warrior_2"]
     assert [s.start_s for s in watched.segments] == pytest.approx([0, 2, 6, 9], abs=0.4)
-    assert watched.frames == len(PROGRAMME) and watched.trouble is None and watched.wall_s > 0
+    assert watched.frames == len(PROGRAMME) and watched.trouble is None and not watched.stopped and watched.wall_s > 0
 
 
 def test_every_sink_gets_every_annotated_frame_at_its_time(classifier: PoseClassifier) -> None:
@@ -79,6 +79,12 @@ def test_every_sink_gets_every_annotated_frame_at_its_time(classifier: PoseClass
         assert [f.pts for f in sink.frames] == list(range(12)) and sink.closed == 1
         assert [f.time_s for f in sink.frames] == [i / 10 for i in range(12)]
         assert all(not (f.image_bgr == BLUE).all() for f in sink.frames)  # the overlay
+
+
+def test_every_annotated_frame_is_the_sinks_own_to_keep(classifier: PoseClassifier) -> None:
+    sink = ListSink()
+    watch(ListSource([BLUE] * 12), classifier, [sink])
+    assert not any(np.shares_memory(one.image_bgr, sink.frames[0].image_bgr) for one in sink.frames[1:])
 
 
 def test_sinks_may_come_as_any_iterable(classifier: PoseClassifier) -> None:
@@ -103,7 +109,7 @@ def test_listener_hears_pose_and_hold_time(classifier: PoseClassifier) -> None:
 def test_q_in_the_window_ends_well_and_closes_all(classifier: PoseClassifier) -> None:
     window, video = ListSink(breaks_at=5), ListSink()
     watched = watch(ListSource([*PROGRAMME]), classifier, [window, video])
-    assert watched.trouble is None and watched.frames == 5
+    assert watched.trouble is None and watched.frames == 5 and watched.stopped
     assert window.closed == video.closed == 1
 
 

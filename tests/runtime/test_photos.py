@@ -204,7 +204,7 @@ def test_empty_missing_and_folder_each_say_what_they_are(tmp_path: Path) -> None
         decode_photo(tmp_path / "missing.jpg")
     with pytest.raises(PhotoError, match="can't be read"):
         decode_photo(tmp_path)
-    with pytest.raises(PhotoError, match="the picture"):
+    with pytest.raises(PhotoError, match="the file"):
         decode_photo(b"just text")
 
 

@@ -87,6 +87,14 @@ def test_f_switches_full_screen_and_back(monkeypatch: pytest.MonkeyPatch) -> Non
     assert windows.modes == [1, 0]
 
 
+def test_a_recording_that_begins_late_is_shown_at_once_also_by_a_machine_that_was_just_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sinks.time, "monotonic", lambda: 40.0)
+    pace = sinks.Pace()
+    assert pace.wait_s(600.0) == 0 and pace.wait_s(600.5) == pytest.approx(0.5)
+
+
 @pytest.mark.parametrize("paced", [False, True])
 def test_recorded_video_is_shown_in_its_own_time(monkeypatch: pytest.MonkeyPatch, paced: bool) -> None:
     windows = FakeWindows([])

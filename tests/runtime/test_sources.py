@@ -13,6 +13,7 @@ import pytest
 
 from yoga_live.runtime.errors import SourceError
 from yoga_live.runtime.sources import TimedFrame, VideoSource
+from yoga_live.runtime.spans import Span
 
 BLUE, GREEN, RED, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 WriteClip = Callable[..., Path]
@@ -225,3 +226,123 @@ def test_black_and_white_are_read_as_black_and_white(tmp_path: Path, full_range:
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
     assert np.abs(read(path)[0].image_bgr.astype(int) - ramp).max() <= 6
+
+
+def read_part(path: Path, span: Span) -> tuple[list[TimedFrame], VideoSource]:
+    with VideoSource(path, span=span) as source:
+        return list(source.frames()), source
+
+
+CONTAINERS = [
+    (".mp4", "libx264", {"movflags": "+faststart"}),
+    (".mp4", "libx264", {"movflags": "frag_keyframe+empty_moov"}),
+    (".mkv", "libx264", {}),
+    (".ts", "libx264", {}),
+    (".ts", "mpeg2video", {}),
+    (".mpg", "mpeg2video", {}),
+    (".avi", "mpeg4", {}),
+    (".webm", "libvpx", {}),
+    (".h264", "libx264", {}),
+]
+
+
+@pytest.mark.parametrize(("suffix", "codec", "options"), CONTAINERS)
+def test_a_part_has_the_very_frames_of_the_whole(
+    write_clip: WriteClip, tmp_path: Path, suffix: str, codec: str, options: dict[str, str]
+) -> None:
+    images = [np.full((48, 64, 3), (i * 37 % 256, i * 11 % 256, i), np.uint8) for i in range(250)]
+    path = write_clip(tmp_path / f"a{suffix}", images, codec=codec, options=options)
+    whole = read(path)
+    for span in (Span(0, 0.2), Span(0.33, 0.5), Span(4.0, 4.6), Span(6.04), Span(9.9)):
+        expected = [f for f in whole if f.time_s >= span.start_s - 1e-6 and f.time_s < (span.end_s or 99) - 1e-6]
+        frames, source = read_part(path, span)
+        assert [(f.time_s, f.pts) for f in frames] == [(f.time_s, f.pts) for f in expected]
+        assert all(np.array_equal(f.image_bgr, e.image_bgr) for f, e in zip(frames, expected, strict=True))
+        assert source.info.start_pts == (expected[0].pts if span.start_s else 0)
+
+
+def test_frames_at_an_open_group_of_pictures_are_not_torn(tmp_path: Path) -> None:
+    """B-frames in front of a key frame need pictures from before it."""
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream("libx264", rate=25)
+        stream.options = {
+            "x264-params": "open-gop=1:keyint=25:min-keyint=25:bframes=6:b-adapt=0:scenecut=0",
+            "crf": "9",
+        }
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+        for index in range(150):
+            picture = av.VideoFrame.from_ndarray(np.roll(noise, index, axis=1), format="bgr24")
+            picture.pts = index
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+    whole = read(path)
+    for number in range(46, 54):
+        frames, _ = read_part(path, Span(number / 25, (number + 3) / 25))
+        assert [f.pts for f in frames] == [f.pts for f in whole[number : number + 3]]
+        assert all(
+            np.array_equal(f.image_bgr, e.image_bgr) for f, e in zip(frames, whole[number : number + 3], strict=True)
+        )
+
+
+def test_a_part_begins_near_a_key_frame_not_at_the_beginning(
+    write_clip: WriteClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream("libx264", rate=25, options={"g": "25"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for index in range(1000):
+            picture = av.VideoFrame.from_ndarray(np.full((48, 64, 3), index % 200, np.uint8), format="bgr24")
+            picture.pts = index
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+    decoded: list[Any] = []
+    real = VideoSource._decode_from
+
+    def spy(self: VideoSource, *arguments: Any) -> Any:
+        for frame in real(self, *arguments):
+            decoded.append(frame.pts)
+            yield frame
+
+    monkeypatch.setattr(VideoSource, "_decode_from", spy)
+    frames, _ = read_part(path, Span(36, 37))
+    assert len(frames) == 25 and len(decoded) < 130
+
+
+def test_variable_frame_rate_is_cut_by_time(write_clip: WriteClip, tmp_path: Path) -> None:
+    times_ms = [0, 10, 500, 520, 1700, 1733, 2500]
+    path = write_clip(tmp_path / "a.mkv", shades(7), pts=times_ms, time_base=Fraction(1, 1000))
+    frames, _ = read_part(path, Span(0.5, 1.733))
+    assert [round(f.time_s * 1000) for f in frames] == [500, 520, 1700]
+
+
+def test_a_part_beyond_the_end_or_between_two_frames_is_refused(write_clip: WriteClip, tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4", shades(25), sound="aac")
+    with pytest.raises(SourceError, match=r"--from 1:30 is beyond the end of .*a\.mp4, which lasts 0:01"):
+        VideoSource(path, span=Span(90))
+    with pytest.raises(SourceError, match=r"holds no frame from 0:00\.41 on and before 0:00\.43"):
+        VideoSource(path, span=Span(0.41, 0.43))
+
+
+def test_the_length_is_that_of_the_part(write_clip: WriteClip, tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4", shades(25))
+    for span, length_s in ((Span(0.2), 0.8), (Span(0.2, 0.6), 0.4), (Span(0.2, 60), 0.8)):
+        assert read_part(path, span)[1].info.duration_s == pytest.approx(length_s, abs=0.05)
+
+
+def test_a_gif_says_how_long_each_frame_lasts(tmp_path: Path) -> None:
+    from PIL import Image
+
+    pictures = [Image.new("RGB", (40, 30), (60 * i, 0, 0)) for i in range(4)]
+    pictures[0].save(tmp_path / "a.gif", save_all=True, append_images=pictures[1:], duration=[20, 350, 70, 2500])
+    frames = read(tmp_path / "a.gif")
+    assert [f.time_s for f in frames] == pytest.approx([0, 0.02, 0.37, 0.44])
+    assert frames[-1].lasts_s == pytest.approx(2.5)
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv422p", "yuv420p10le", "yuv422p10le", "yuv444p"])
+def test_four_two_two_and_ten_bits_have_the_same_colours(write_clip: WriteClip, tmp_path: Path, pix_fmt: str) -> None:
+    frames = read(write_clip(tmp_path / "a.mp4", [quartered()] * 3, pix_fmt=pix_fmt))
+    assert np.abs(frames[1].image_bgr.astype(int) - quartered()).mean() < 8

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageColor
 
+from yoga_live.runtime import summary
 from yoga_live.runtime.errors import OutputError
 from yoga_live.runtime.session import Segment
 from yoga_live.runtime.summary import (
@@ -67,3 +68,20 @@ def test_other_suffixes_and_taken_names_are_refused(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="exists already"):
         check_summary_output(tmp_path / "a.png")
     check_summary_output(tmp_path / "a.png", force=True)
+
+
+@pytest.mark.parametrize(
+    ("start_s", "end_s", "ticks"), [(0.04, 4.0, "0:00 0:01 0:02 0:03 0:04"), (18.5, 21.4, "0:19 0:20 0:21")]
+)
+def test_ticks_of_a_part_stand_at_whole_seconds_of_the_video(
+    monkeypatch: pytest.MonkeyPatch, start_s: float, end_s: float, ticks: str
+) -> None:
+    written: dict[str, int] = {}
+    monkeypatch.setattr(summary, "_write", lambda pen, at, text, *more, **named: written.setdefault(text, at[0]))
+    draw_summary((Segment(start_s, end_s, "tree", 0.9),), "class.mp4")
+    marks = {text: x for text, x in written.items() if text in ticks.split()}
+    assert list(marks) == ticks.split()
+    scale = (WIDTH - 2 * MARGIN) / (end_s - start_s)
+    for text, x in marks.items():
+        expected = MARGIN + max(int(text[2:]) - start_s, 0) * scale
+        assert x == pytest.approx(expected, abs=1)

@@ -11,6 +11,8 @@ import pytest
 
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.live import watch
+from yoga_live.runtime.session import Session
+from yoga_live.runtime.smoothing import SmoothedPose
 from yoga_live.runtime.sources import SourceInfo, TimedFrame
 from yoga_live.runtime.tracking import BackgroundTracker, PoseTracker
 
@@ -97,3 +99,26 @@ def test_the_thread_ends_with_the_loop() -> None:
     watched = watch(Camera(), PoseClassifier.from_engine(SlowEngine()), [])  # pyright: ignore[reportArgumentType]
     assert watched.frames == 20
     assert not any(thread.name == "network" for thread in threading.enumerate())
+
+
+def test_a_timeline_read_beside_the_network_never_holds_a_moment_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    close = Session._close
+
+    def close_slowly(session: Session, end_s: float) -> None:
+        close(session, end_s)
+        time.sleep(0.02)  # the segment is in the list, and still the running one
+
+    monkeypatch.setattr(Session, "_close", close_slowly)
+    tracker = PoseTracker(PoseClassifier.from_engine(ColourEngine()))
+    answers = iter(range(20))
+    monkeypatch.setattr(
+        tracker._smoother, "update", lambda time_s, _: SmoothedPose(("tree", "none")[next(answers) % 2], 0.9, time_s)
+    )
+    frame = frame_at(0)
+    thread = threading.Thread(target=lambda: [tracker.update(frame.move(n / 10, n)) for n in range(20)])
+    thread.start()
+    while thread.is_alive():
+        for earlier, later in pairwise(tracker.segments()):
+            assert earlier.end_s <= later.start_s
+            assert earlier.pose != later.pose
+    assert len(tracker.segments()) == 20

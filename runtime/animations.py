@@ -1,0 +1,96 @@
+"""Animated WebP as a video: FFmpeg, which reads all other videos, can't; Pillow can."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from .errors import SourceError
+from .photos import DAMAGE, flatten
+from .sources import SAME_S, SourceInfo, TimedFrame
+from .spans import Span, format_moment
+
+TIME_BASE = Fraction(1, 1000)
+ANIMATED = 2
+"""The animation flag of VP8X in WebP's container specification."""
+SHORTEST_MS = 10
+LEFT_OUT_MS = 100
+"""Browsers show a frame that gives no time, or less than SHORTEST_MS, for so long."""
+
+
+def is_animated_webp(path: Path) -> bool:
+    """Read it from the header; False for anything else, also what can't be read."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(21)
+    except OSError:
+        return False
+    is_extended = len(head) == 21 and head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X"
+    return is_extended and bool(head[20] & ANIMATED)
+
+
+class AnimationSource:
+    """An animated WebP, every frame with its own time; transparent parts are white."""
+
+    def __init__(self, path: Path, at_most_per_s: float | None = None, span: Span | None = None) -> None:
+        """Arguments as `VideoSource` has them.  Raises SourceError."""
+        self._path, self._span = path, span or Span()
+        self._interval_s = 1 / at_most_per_s if at_most_per_s else 0.0
+        try:
+            self._image = Image.open(path)
+        except (*DAMAGE, UnidentifiedImageError) as error:
+            raise SourceError(f"{path} can't be opened as a video: {error}") from error
+        self._frames = self._decode()
+        try:
+            self._first = next(self._frames, None)
+            if self._first is None:
+                raise SourceError(f"{path} holds no frame from {format_moment(self._span.start_s)} on")
+        except SourceError:
+            self._image.close()
+            raise
+        rate = Fraction(1000, self._lasts_ms())  # only nominal: each frame has its own time
+        start_pts = self._first.pts if self._span.start_s else 0
+        self.info = SourceInfo(path.name, self._image.size, rate, TIME_BASE, start_pts=start_pts)
+
+    def __enter__(self) -> AnimationSource:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._image.close()
+
+    def frames(self) -> Iterator[TimedFrame]:
+        """Every frame, in order."""
+        if self._first is not None:
+            yield self._first
+            self._first = None
+        yield from self._frames
+
+    def _lasts_ms(self) -> int:
+        """How long the frame that was loaded last is shown."""
+        lasts_ms = round(self._image.info.get("duration", 0))
+        return lasts_ms if lasts_ms > SHORTEST_MS else LEFT_OUT_MS
+
+    def _decode(self) -> Iterator[TimedFrame]:
+        pts, due_s = 0, self._span.start_s
+        for number in range(getattr(self._image, "n_frames", 1)):
+            try:
+                self._image.seek(number)
+                self._image.load()
+            except DAMAGE as error:
+                raise SourceError(
+                    f"{self._path} is damaged after {pts / 1000:.1f} s: {error}; what came before it was kept"
+                ) from error
+            time_s, now, lasts_s = pts / 1000, pts, self._lasts_ms() / 1000
+            pts += self._lasts_ms()
+            if self._span.end_s is not None and time_s > self._span.end_s - SAME_S:
+                return
+            if time_s >= due_s - SAME_S:
+                due_s = max(due_s + self._interval_s, time_s)
+                rgb = np.asarray(flatten(self._image), np.uint8)
+                if self._span.end_s is not None:
+                    lasts_s = min(lasts_s, self._span.end_s - time_s)
+                yield TimedFrame(np.ascontiguousarray(rgb[:, :, ::-1]), time_s, now, lasts_s)

@@ -1,0 +1,188 @@
+"""`yoga-live --video` with several files or a folder: one after the other, the model loaded once."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .errors import OptionError, OutputError, SourceError, YogaLiveError
+from .options import list_given, read_roi
+
+if TYPE_CHECKING:
+    from .classifier import PoseClassifier
+    from .events import Events
+    from .live import Watched
+    from .progress import Progress
+    from .recordings import Outputs, Wishes
+    from .session import Hold, Segment
+    from .sources import TimedFrame
+
+USELESS = ("--serve", "--window", "--mirror", "--record", "--table", "--frames")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One video of several.  name: as it is told to the user; length_s: 0 where it is not known."""
+
+    path: Path
+    name: str
+    outputs: Outputs
+    length_s: float
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came of a job.  trouble: why it has no result, or not the whole of it."""
+
+    job: Job
+    watched: Watched | None
+    trouble: YogaLiveError | None
+
+
+def annotate_many(args: argparse.Namespace) -> None:
+    """Annotate every video; one that can't be read is a line, the others go on.  Raises SourceError at the end then."""
+    from .classifier import PoseClassifier
+    from .events import parse_goals
+    from .progress import Progress
+    from .recordings import Wishes
+    from .spans import parse_span
+
+    if given := list_given(args, USELESS):
+        raise OptionError(f"{', '.join(given)} can't be used with several videos; leave it out, or give one FILE")
+    span, roi = parse_span(args.from_, args.to), read_roi(args)
+    jobs = plan_jobs(args)
+    classifier = PoseClassifier(args.model, args.device)
+    goals_s = parse_goals(args.goal, classifier.labels)
+    wishes = Wishes(span, roi, args.zoom != "off", goals_s, args.explain, args.force)
+    print(f"yoga-live: {len(jobs)} videos, engine on {classifier.engine.device}", file=sys.stderr)
+    done: list[Done] = []
+    with Progress("annotating", sum(job.length_s for job in jobs) or None, "video s") as progress:
+        stopped = _run_jobs(jobs, partial(_annotate_job, classifier, wishes, args.events), progress, done)
+    _report(args, done, len(jobs))
+    if stopped:
+        raise KeyboardInterrupt
+    if done and isinstance(done[-1].trouble, OutputError):
+        raise done[-1].trouble
+    if failed := [row for row in done if row.trouble]:
+        names = ", ".join(row.job.name for row in failed[:3]) + (", ..." if len(failed) > 3 else "")
+        raise SourceError(f"{len(failed)} of {len(jobs)} videos could not be read to their end: {names}")
+
+
+def plan_jobs(args: argparse.Namespace) -> list[Job]:
+    """List the videos and what is made of each; refuse what can't be, before any work.
+
+    Raises OptionError, OutputError, SourceError.
+    """
+    from .file_lists import check_new, list_files, make_folder, name_outputs
+    from .recordings import Outputs, is_video, read_length_s
+    from .spans import parse_span
+
+    timeline_suffix = f".poses.{args.timeline_format or 'csv'}"
+    if args.timeline_format and not args.timeline:
+        raise OptionError("--timeline-format goes with --timeline FOLDER; add it, or leave it out")
+    folders = {"--save": args.save, "--timeline": args.timeline, "--summary": args.summary}
+    folders = {option: folder for option, folder in folders.items() if folder}
+    for option, folder in folders.items():
+        if folder.suffix.lower() in {".mp4", ".csv", ".json", ".vtt", ".png"} and not folder.is_dir():
+            raise OptionError(f"{option} {folder} names one file for several videos; give a folder")
+    files = list_files(args.videos, is_video, "video", leave_out=folders.values())
+    names = name_outputs(files)
+    outputs = [
+        Outputs(
+            args.save and args.save / f"{name}.mp4",
+            args.timeline and args.timeline / f"{name}{timeline_suffix}",
+            args.summary and args.summary / f"{name}.png",
+        )
+        for name in names
+    ]
+    check_new([path for each in outputs for path in each.paths()], [file.path for file in files], force=args.force)
+    for option, folder in folders.items():
+        make_folder(option, folder)
+    span = parse_span(args.from_, args.to)
+    return [
+        Job(file.path, file.name, each, read_length_s(file.path, span))
+        for file, each in zip(files, outputs, strict=True)
+    ]
+
+
+def _run_jobs(jobs: list[Job], annotate: Callable[[Job, Progress], Done], progress: Progress, done: list[Done]) -> bool:
+    """Do one after the other, until somebody stops it (True is returned) or an output can't be written."""
+    for job in jobs:
+        try:
+            row = annotate(job, progress)
+        except KeyboardInterrupt:
+            return True
+        done.append(row)
+        if row.trouble:
+            progress.say(f"yoga-live: {row.trouble}")
+        if row.watched and row.watched.stopped:
+            return True
+        if isinstance(row.trouble, OutputError):  # a full disk is full for the next one too
+            return False
+    return False
+
+
+def _annotate_job(classifier: PoseClassifier, wishes: Wishes, tells: bool, job: Job, progress: Progress) -> Done:
+    from .events import Events
+    from .recordings import annotate_video
+
+    events = Events(partial(print, flush=True), wishes.goals_s, job.name) if tells else None
+    seen_s = start_s = wishes.span.start_s if wishes.span else 0.0
+
+    def show(frame: TimedFrame, hold: Hold) -> None:
+        nonlocal seen_s
+        progress.advance(frame.time_s - seen_s, f"{job.name}: {hold.pose}")
+        seen_s = frame.time_s
+        if events:
+            events.update(frame.time_s, hold)
+
+    try:
+        for path in job.outputs.paths():
+            path.parent.mkdir(parents=True, exist_ok=True)
+        watched = annotate_video(classifier, job.path, job.outputs, wishes, show)
+        return Done(job, watched, watched.trouble)
+    except (SourceError, OptionError, OutputError) as error:
+        return Done(job, None, error)
+    finally:
+        progress.advance(max(job.length_s - (seen_s - start_s), 0.0))
+        _close(events, seen_s)
+
+
+def _close(events: Events | None, time_s: float) -> None:
+    if events:
+        events.close(time_s)
+
+
+def _report(args: argparse.Namespace, done: list[Done], count: int) -> None:
+    """A line for each video, the poses of all of them, where the outputs lie."""
+    from .pose_names import display_name
+    from .progress import format_duration
+    from .summary import add_up
+
+    say = partial(print, file=sys.stderr if args.events else sys.stdout)
+    width = max((len(row.job.name) for row in done), default=0)
+    everything: list[Segment] = []
+    for row in done:
+        segments = row.watched.segments if row.watched else ()
+        everything += segments
+        totals = [f"{display_name(total.pose)} {format_duration(total.total_s)}" for total in add_up(segments)]
+        lasted = format_duration(segments[-1].end_s - segments[0].start_s) if segments else "-"
+        said = ", ".join(totals) or ("no pose was seen" if row.watched else "not read")
+        if row.watched and (row.watched.stopped or row.trouble):
+            said += " (stopped)" if row.watched.stopped else " (broken off)"
+        say(f"  {row.job.name:{width}}  {lasted:>7}  {said}")
+    for total in add_up(tuple(everything)):
+        times = "once" if total.holds == 1 else f"{total.holds} times"
+        say(f"{display_name(total.pose)}: {times}, {total.total_s:.1f} s, at best {total.best_s:.1f} s")
+    frames, wall_s = sum(r.watched.frames for r in done if r.watched), sum(r.watched.wall_s for r in done if r.watched)
+    whole = sum(row.trouble is None and row.watched is not None and not row.watched.stopped for row in done)
+    say(f"{whole} of {count} videos, {frames} frames in {wall_s:.1f} s ({frames / max(wall_s, 1e-9):.0f} a second)")
+    for option, folder in (("save", args.save), ("timeline", args.timeline), ("summary", args.summary)):
+        written = [path for row in done if row.watched and (path := getattr(row.job.outputs, option)) and path.exists()]
+        if folder:
+            say(f"written: {len(written)} files in {folder}")

@@ -1,0 +1,110 @@
+"""What lies in the files and folders that were given, and what is made of each is called."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from .errors import OutputError, SourceError
+from .files import check_growing_output
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A file; where it lies in the folder that was given (only its name where the file itself was).
+
+    name: as it is told to the user: its place in the one folder that was given, else the whole path.
+    """
+
+    path: Path
+    place: PurePath
+    name: str
+
+
+def list_files(
+    paths: Sequence[Path], is_wanted: Callable[[Path], bool], kind: str, leave_out: Iterable[Path] = ()
+) -> list[Listed]:
+    """Files as they were given, folders with all below them, sorted; each file once, hidden ones never.
+
+    is_wanted: decides on files in folders; kind: what they are, for the message; leave_out: folders that are not
+    entered (the outputs of the last run are no input of the next).  Raises SourceError for what is not there.
+    """
+    skipped = {path.resolve() for path in leave_out}
+    found: dict[Path, Listed] = {}
+    for path in paths:
+        if path.is_dir():
+            inside = [file for file in _walk(path, skipped - {path.resolve()}) if is_wanted(file)]
+            if not inside:
+                raise SourceError(f"the folder {path} holds no {kind}; give another, or name the files themselves")
+            for file in inside:
+                place = file.relative_to(path)
+                found.setdefault(file.resolve(), Listed(file, place, str(place if len(paths) == 1 else file)))
+        elif path.exists():
+            found.setdefault(path.resolve(), Listed(path, PurePath(path.name), str(path)))
+        else:
+            raise SourceError(f"the {kind} {path} does not exist; give the path of a file or folder that does")
+    return list(found.values())
+
+
+def _walk(folder: Path, skipped: set[Path]) -> Iterator[Path]:
+    for name, folders, files in os.walk(folder):
+        here = Path(name)
+        folders[:] = sorted(f for f in folders if not f.startswith(".") and (here / f).resolve() not in skipped)
+        yield from (here / file for file in sorted(files) if not file.startswith("."))
+
+
+def name_outputs(files: list[Listed]) -> list[PurePath]:
+    """What is made of each file is called, without a suffix: as the file, in the same folders, never two alike.
+
+    Those that would share a name keep their suffix (`a.mov`, `a.mp4`); where that is shared too, because two
+    folders were given, the names of the folders are kept.
+    """
+    names = [file.place.with_suffix("") for file in files]
+    names = _rename_shared(names, [file.place for file in files])
+    if _find_shared(names):
+        top = Path(os.path.commonpath([file.path.parent.resolve() for file in files]))
+        names = _rename_shared(names, [file.path.parent.resolve().relative_to(top) / file.path.name for file in files])
+    if shared := _find_shared(names):
+        of_one = [str(file.path) for file, name in zip(files, names, strict=True) if _fold(name) in shared]
+        raise OutputError(f"what is made of {' and '.join(of_one[:2])} would have one name; give them in two runs")
+    return names
+
+
+def _rename_shared(names: list[PurePath], longer: list[PurePath]) -> list[PurePath]:
+    shared = _find_shared(names)
+    return [more if _fold(name) in shared else name for name, more in zip(names, longer, strict=True)]
+
+
+def _find_shared(names: list[PurePath]) -> set[str]:
+    return {name for name, count in Counter(map(_fold, names)).items() if count > 1}
+
+
+def _fold(name: PurePath) -> str:
+    """Names that differ in case alone are one file on some disks."""
+    return str(name).casefold()
+
+
+def check_new(paths: list[Path], inputs: Iterable[Path], *, force: bool = False) -> None:
+    """Refuse outputs before any work: over an input, or over what exists unless `force`.  Raises OutputError."""
+    read = {path.resolve() for path in inputs}
+    if over := next((path for path in paths if path.resolve() in read), None):
+        raise OutputError(f"{over} is one of the inputs; give another folder")
+    refused = []
+    for path in paths:
+        if path.parent.is_dir():
+            try:
+                check_growing_output(path, force=force)
+            except OutputError as error:
+                refused.append(str(error))
+    if refused:
+        raise OutputError(refused[0] + (f" ({len(refused) - 1} more are taken too)" if len(refused) > 1 else ""))
+
+
+def make_folder(option: str, folder: Path) -> None:
+    """Make the folder of many outputs, unless it is there.  Raises OutputError for a file."""
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{option} {folder} is a file; with several inputs give a folder")
+    folder.mkdir(parents=True, exist_ok=True)

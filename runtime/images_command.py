@@ -1,0 +1,128 @@
+"""`yoga-live --images`: every photo in a folder, each for itself."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
+
+from .errors import OptionError, OutputError, PhotoError
+from .options import list_given, read_roi
+
+if TYPE_CHECKING:
+    from .file_lists import Listed
+    from .photo_answers import Answer
+    from .progress import Progress
+
+USELESS = {
+    "--timeline": "use --table FILE.csv",
+    "--timeline-format": "use --table FILE.csv",
+    "--summary": "photos have no time",
+    "--events": "use --table FILE.json",
+    "--goal": "nothing is held in a photo",
+    "--record": "the photos are there already",
+    "--from": "photos have no time",
+    "--to": "photos have no time",
+    "--serve": "its page tries photos one by one, beside --demo for example",
+    "--window": "use --save FOLDER",
+    "--mirror": "a photo is no mirror",
+    "--frames": "it belongs to --benchmark",
+}
+
+
+def classify_images(args: argparse.Namespace) -> None:
+    """Classify every photo; one that can't be read is a line and a row, the others go on.  Raises PhotoError then."""
+    from .classifier import PoseClassifier
+    from .photo_answers import classify_photos, write_answers
+    from .progress import Progress
+    from .timeline import GrowingFile
+
+    files, pictures = _plan(args)
+    roi = read_roi(args)
+    classifier = PoseClassifier(args.model, args.device)
+    print(f"yoga-live: {len(files)} photos, engine on {classifier.engine.device}", file=sys.stderr)
+    table = GrowingFile(args.table, write_answers) if args.table else None
+    answers: list[Answer] = []
+    try:
+        with Progress("classifying", len(files), "photos") as progress:
+            named = [(file.name, file.path) for file in files]
+            for answer in classify_photos(classifier, named, roi, keep_images=bool(args.save)):
+                _take(answer, pictures[len(answers)] if args.save else None, progress)
+                answers.append(replace(answer, image_bgr=None))
+                if table:
+                    table.keep(lambda: answers)
+    finally:
+        if table:
+            table.finish(answers)
+        _report(args, answers, len(files))
+    if broken := sum(answer.prediction is None for answer in answers):
+        raise PhotoError(f"{broken} of {len(files)} photos could not be read; the lines above say why")
+
+
+def _plan(args: argparse.Namespace) -> tuple[list[Listed], list[Path]]:
+    """List the photos and where each is drawn upon; refuse what can't be written, before any work."""
+    from .file_lists import check_new, list_files, make_folder, name_outputs
+    from .files import check_growing_output
+    from .photo_answers import check_table_format, is_photo
+
+    if given := list_given(args, USELESS):
+        raise OptionError(f"{given[0]} can't be used with --images: {USELESS[given[0]]}")
+    if args.zoom == "auto":
+        raise OptionError("--zoom auto follows what moves, and nothing moves in a photo; use --roi X,Y,W,H")
+    if args.table:
+        check_table_format(args.table)
+        check_growing_output(args.table, force=args.force)
+    files = list_files(args.images, is_photo, "photo", leave_out=[args.save] if args.save else [])
+    if args.table and args.table.resolve() in {file.path.resolve() for file in files}:
+        raise OutputError(f"--table {args.table} is one of the photos; give another name")
+    if not args.save:
+        return files, []
+    pictures = [args.save / PurePath(f"{name}.jpg") for name in name_outputs(files)]
+    check_new(pictures, [file.path for file in files], force=args.force)
+    make_folder("--save", args.save)
+    return files, pictures
+
+
+def _take(answer: Answer, picture: Path | None, progress: Progress) -> None:
+    """Draw upon a photo if that is asked for, and count it."""
+    if answer.prediction is None:
+        progress.say(f"yoga-live: {answer.file}: {answer.reason}")
+    elif picture and answer.image_bgr is not None:
+        _write_picture(picture, answer)
+    progress.advance(1, answer.prediction.pose if answer.prediction else "")
+
+
+def _write_picture(path: Path, answer: Answer) -> None:
+    from PIL import Image
+
+    from .files import write_then_rename
+    from .overlay import OverlayStyle, draw_overlay
+    from .session import Hold
+
+    assert answer.prediction is not None and answer.image_bgr is not None
+    hold = Hold(answer.prediction.pose, answer.prediction.confidence, 0.0)
+    scene = draw_overlay(answer.image_bgr, hold, None, OverlayStyle(show_fps=False, is_still=True), answer.region)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with write_then_rename(path) as temporary:
+        Image.fromarray(scene[:, :, ::-1]).save(temporary, format="JPEG", quality=90)
+
+
+def _report(args: argparse.Namespace, answers: list[Answer], count: int) -> None:
+    """The answers, unless they are in a file; how many of each pose; where the outputs lie."""
+    from .pose_names import display_name
+
+    told = [(answer.file, answer.prediction) for answer in answers if answer.prediction]
+    if not args.table:
+        width = max((len(file) for file, _ in told), default=0)
+        for file, prediction in told:
+            print(f"  {file:{width}}  {display_name(prediction.pose):16} {prediction.confidence:4.0%}")
+    for pose, number in Counter(prediction.pose for _, prediction in told).most_common():
+        print(f"{display_name(pose)}: {number}")
+    print(f"{len(told)} of {count} photos")
+    if args.table:
+        print(f"written: {args.table}")
+    if args.save:
+        print(f"written: {len(told)} files in {args.save}")

@@ -1,0 +1,119 @@
+"""`--serve`: the live page, from its address to its end; who may open it, and what they see."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import secrets
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from .classifier import PoseClassifier
+from .errors import OptionError
+from .files import find_cache_folder
+from .live_board import LiveBoard, PageSink
+from .page_guard import PageGuard
+from .page_server import PageServer
+from .photo_trial import PhotoTrial, describe_poses
+from .serve_address import ServeAddress, accepts_host, is_this_machine, list_names, resolve
+from .session import Hold
+from .sinks import Pace
+from .sources import SourceInfo
+from .summary import PALETTE
+
+TOKEN_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
+TOKEN_LENGTH = 14  # 69 bits, and still typed into a phone
+
+log = logging.getLogger(__name__)
+
+
+class LivePage:
+    """A page that is being served.  addresses: to open it, token included, the one for a phone first."""
+
+    def __init__(self, server: PageServer, addresses: tuple[str, ...], *, is_public: bool) -> None:
+        self.server, self.addresses, self.is_public = server, addresses, is_public
+        self.board = server.board
+
+    def make_sink(self, source: SourceInfo, *, paced: bool) -> PageSink:
+        """The page as a sink of this source.  paced: show a recording in its own time."""
+        self.board.source = source.name
+        return PageSink(self.board, Pace() if paced else None)
+
+    def tell(self, time_s: float, hold: Hold) -> None:
+        """Show what is held at `time_s`, seconds."""
+        self.board.tell(time_s, hold)
+
+    def stay(self) -> None:
+        """Keep the page up until Ctrl-C: what was seen can be read, and photos can be tried."""
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            return
+
+
+@contextmanager
+def open_page(
+    address: ServeAddress | None, classifier: PoseClassifier, goals_s: Mapping[str, float]
+) -> Iterator[LivePage | None]:
+    """Serve the page while the block lasts; nothing for no address.  Raises OptionError where it can't be had."""
+    if address is None:
+        yield None
+        return
+    family, ip = resolve(address)
+    is_public = not is_this_machine(ip)
+    token = read_token(find_cache_folder("serve") / "token") if is_public else ""
+    names = frozenset({address.host.lower()})
+    guard = PageGuard(
+        lambda host: accepts_host(host, names, is_public=is_public),
+        "this machine's own names" if is_public else "127.0.0.1 and localhost",
+        token,
+        ("http", "https"),
+    )
+    board, trial = LiveBoard(), PhotoTrial(classifier.make_guest())
+    introduction = {
+        "run": secrets.token_hex(8),
+        "poses": describe_poses(classifier.labels),
+        "colours": PALETTE,
+        "goals_s": dict(goals_s),
+    }
+    try:
+        server = PageServer((family, ip, address.port), guard, board, trial, introduction)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OptionError(
+            f"--serve {address} can't be had: {reason}; give another port, or 0 for a free one"
+        ) from error
+    thread = threading.Thread(target=server.serve_forever, args=(0.1,), name="page", daemon=True)
+    thread.start()
+    path = f"{token}/" if token else ""
+    addresses = tuple(f"http://{name}:{server.server_port}/{path}" for name in list_names(ip))
+    try:
+        yield LivePage(server, addresses, is_public=is_public)
+    finally:
+        server.close()
+        thread.join()
+
+
+def read_token(path: Path) -> str:
+    """The token that phones have in their address, made once: a phone finds the page again after a restart.
+
+    The file is the user's alone; deleting it shuts everybody out who has the old one.
+    """
+    try:
+        kept = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        kept = ""
+    if re.fullmatch(f"[{TOKEN_LETTERS}]{{{TOKEN_LENGTH}}}", kept):
+        return kept
+    token = "".join(secrets.choice(TOKEN_LETTERS) for _ in range(TOKEN_LENGTH))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+            file.write(token)
+    except OSError as error:
+        log.warning("%s can't be written (%s): the page's address will be another next time", path, error.strerror)
+    return token

@@ -1,0 +1,308 @@
+"""The live page over HTTP: files, the newest picture, what is held as server-sent events, and a photo to try.
+
+Python's own server, a thread for each connection: a Jetson carries nothing more for it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from .errors import PhotoError
+from .live_board import LiveBoard
+from .page_guard import PageGuard, page_headers
+from .photo_trial import PhotoTrial
+
+PAGES = Path(__file__).parent / "pages"
+PAGE_FILES = {
+    "": ("live.html", "text/html"),
+    "try": ("try.html", "text/html"),
+    "live.js": ("live.js", "text/javascript"),
+    "strip.js": ("strip.js", "text/javascript"),
+    "try.js": ("try.js", "text/javascript"),
+    "page.css": ("page.css", "text/css"),
+}
+MOST_VIEWERS = 12
+MOST_CONNECTIONS = 96  # a browser opens up to six
+IDLE_S = 12.0  # for so long a connection may say or take nothing
+PICTURE_WAIT_S = 4.0
+STATE_EVERY_S = 0.2  # at most so often; a hold is counted in whole seconds
+BEAT_S = 1.0  # at least so often, so that a page knows a silent server from a lost one
+RETRY_MS = 1000
+LAST_WORD_S = 1.0
+TOO_MANY = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+HEADERS = {
+    **page_headers("'self' data: blob:"),
+    "Permissions-Policy": "camera=(self), screen-wake-lock=(self), microphone=(), geolocation=()",
+    "Cache-Control": "no-store",
+}
+
+log = logging.getLogger(__name__)
+
+
+class PageServer(ThreadingHTTPServer):
+    """Serves one board.  Connections and viewers are bounded; one that takes nothing for IDLE_S is let go."""
+
+    daemon_threads = True
+    request_queue_size = 64
+    allow_reuse_address = os.name != "nt"  # there it would let two programs have one port
+
+    def __init__(
+        self,
+        at: tuple[socket.AddressFamily, str, int],
+        guard: PageGuard,
+        board: LiveBoard,
+        trial: PhotoTrial,
+        introduction: Mapping[str, Any],
+    ) -> None:
+        """at: family, IP address, port.  introduction: what a viewer is told first, once.  Raises OSError."""
+        self.address_family = at[0]
+        self.guard, self.board, self.trial, self.introduction = guard, board, trial, introduction
+        self.headers = dict(HEADERS)
+        if guard.token:  # plain HTTP from elsewhere: browsers ignore this one there, and complain
+            del self.headers["Cross-Origin-Opener-Policy"]
+        self.files = {name: ((PAGES / file).read_bytes(), kind) for name, (file, kind) in PAGE_FILES.items()}
+        self.viewers = threading.BoundedSemaphore(MOST_VIEWERS)
+        self._open: set[Any] = set()
+        super().__init__(at[1:], PageHandler)
+
+    def server_bind(self) -> None:
+        """Bind, without asking the network for our name as HTTPServer does."""
+        if self.address_family == socket.AF_INET6 and hasattr(socket, "IPV6_V6ONLY"):
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)  # [::] takes IPv4 too
+        if self.allow_reuse_address:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind(self.server_address)
+        self.server_address = self.socket.getsockname()
+        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Give the connection a thread, or turn it away."""
+        if len(self._open) >= MOST_CONNECTIONS:
+            with suppress(OSError):
+                request.settimeout(0.1)
+                request.sendall(TOO_MANY)
+            self.shutdown_request(request)
+        else:
+            self._open.add(request)
+            super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """End a connection."""
+        self._open.discard(request)
+        super().shutdown_request(request)
+
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        return len(self._open)
+
+    def close(self) -> None:
+        """End everything; viewers hear of it first, if they listen."""
+        self.board.close()
+        until_s = time.monotonic() + LAST_WORD_S
+        for _ in range(MOST_VIEWERS):
+            self.viewers.acquire(timeout=max(until_s - time.monotonic(), 0.0))
+        self.shutdown()
+        self.server_close()
+        for request in list(self._open):
+            with suppress(OSError):
+                request.shutdown(socket.SHUT_RDWR)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A viewer that goes away is no error; anything else is a bug, and is told."""
+        log.exception("the page failed to answer %s", client_address[0])
+
+
+class PageHandler(BaseHTTPRequestHandler):
+    """One connection."""
+
+    protocol_version = "HTTP/1.1"
+    timeout = IDLE_S
+    disable_nagle_algorithm = True
+    server: PageServer  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    def setup(self) -> None:
+        """Let the system, too, give up on a phone that has gone out of reach."""
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(IDLE_S * 1000))
+        super().setup()
+
+    def handle(self) -> None:
+        """Answer requests until the other side has gone."""
+        try:
+            super().handle()
+        except (ConnectionError, TimeoutError):
+            self.close_connection = True
+
+    def do_GET(self) -> None:
+        """A file of the page, the picture, the events, the model."""
+        if self._has_body():
+            self.close_connection = True  # it is not read, so that what follows it can't be told from it
+        if (name := self._enter()) is None:
+            return
+        answers: dict[str, Callable[[], None]] = {
+            "picture": self._answer_picture,
+            "events": self._answer_events,
+            "api/model": lambda: self._answer_json(self.server.trial.describe_model()),
+        }
+        if name in self.server.files:
+            content, kind = self.server.files[name]
+            self._answer(content, f"{kind}; charset=utf-8")
+        elif name in answers:
+            answers[name]()
+        elif name == "api/classify":
+            self._refuse(HTTPStatus.METHOD_NOT_ALLOWED, "send a photo by POST")
+        else:
+            self._refuse(HTTPStatus.NOT_FOUND, "there is no such page")
+
+    def do_POST(self) -> None:
+        """A photo to classify."""
+        if (name := self._enter()) is None:
+            return
+        if name != "api/classify":
+            self._refuse(HTTPStatus.NOT_FOUND, "nothing is sent there")
+        elif self.server.trial.places.acquire(blocking=False):
+            try:
+                self._answer_photo()
+            finally:
+                self.server.trial.places.release()
+        else:
+            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "others are trying photos at this moment; try again")
+
+    def _enter(self) -> str | None:
+        """Let in who may ask.  Returns the path after the token, None where it has been answered."""
+        guard, path = self.server.guard, urlsplit(self.path).path
+        if reason := guard.refuse(self.headers.get("Host", ""), self.headers.get("Origin"), path):
+            self._refuse(HTTPStatus.FORBIDDEN, reason)
+            return None
+        rest = path.removeprefix("/")
+        if not guard.token:
+            return rest
+        _, slash, rest = rest.partition("/")
+        if not slash:
+            self._answer(b"", "text/plain", HTTPStatus.FOUND, {"Location": f"/{guard.token}/"})
+            return None
+        return rest
+
+    def _answer_picture(self) -> None:
+        """The newest picture that is another than `after`; 204 where there is none for a while."""
+        after = parse_qs(urlsplit(self.path).query).get("after", ["-1"])[0][:12]
+        picture = self.server.board.wait_for_picture(int(after) if after.isdecimal() else -1, PICTURE_WAIT_S)
+        if picture is None:
+            self._answer(b"", "image/jpeg", HTTPStatus.NO_CONTENT)
+        else:
+            self._answer(picture.jpeg, "image/jpeg", more={"X-Picture": str(picture.number)})
+
+    def _answer_events(self) -> None:
+        """What is held, as it changes (HTML Living Standard, server-sent events), until the viewer goes."""
+        self.close_connection = True
+        self.send_response(HTTPStatus.OK)
+        self._send_headers({"Content-Type": "text/event-stream; charset=utf-8", "Connection": "close"})
+        if not self.server.viewers.acquire(blocking=False):
+            self._send_event("full", {"most": MOST_VIEWERS})
+            return
+        try:
+            self._send_event("begin", self.server.introduction)
+            self._send_states()
+        finally:
+            self.server.viewers.release()
+
+    def _send_states(self) -> None:
+        board, past, version = self.server.board, 0, -1
+        while not board.is_closed:
+            version = board.wait_for_state(version, BEAT_S)
+            state = board.describe(past)
+            past += len(state["past"])
+            self._send_event("state", state)
+            time.sleep(STATE_EVERY_S)
+        self._send_event("state", board.describe(past))
+
+    def _send_event(self, name: str, content: Mapping[str, Any]) -> None:
+        data = json.dumps(content, ensure_ascii=False)
+        self.wfile.write(f"retry: {RETRY_MS}\nevent: {name}\ndata: {data}\n\n".encode())
+
+    def _answer_photo(self) -> None:
+        content = self._read_photo()
+        if content is None:
+            return
+        try:
+            answer = self.server.trial.classify(content)
+        except PhotoError as error:
+            self._answer_json({"error": str(error)}, HTTPStatus.UNPROCESSABLE_ENTITY)
+        else:
+            self._answer_json(answer)
+
+    def _read_photo(self) -> bytes | None:
+        """The body; None where it was refused.  One of another kind than ours comes from another page's form."""
+        most, text = self.server.trial.most_bytes, self.headers.get("Content-Length", "")
+        if self.headers.get("Content-Type") != "application/octet-stream":
+            self._refuse(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the photo as application/octet-stream")
+        elif "Transfer-Encoding" in self.headers or not (text.isascii() and text.isdigit() and len(text) < 16):
+            self._refuse(HTTPStatus.LENGTH_REQUIRED, "say how long the photo is")
+        elif int(text) > most:
+            self._discard(int(text))
+            words = f"the photo has {int(text) / 1e6:.0f} MB, more than {most / 1e6:.0f}; make it smaller"
+            self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, words)
+        else:
+            content = self.rfile.read(int(text))
+            if len(content) == int(text):
+                return content
+            self.close_connection = True
+        return None
+
+    def _discard(self, length: int) -> None:
+        """Read what is not wanted, within reason: a browser hears the reason only after it has sent all of it."""
+        left = min(length, 8 * self.server.trial.most_bytes)
+        while left > 0 and (part := self.rfile.read(min(left, 1 << 16))):
+            left -= len(part)
+
+    def _has_body(self) -> bool:
+        return self.headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in self.headers
+
+    def _refuse(self, status: HTTPStatus, reason: str) -> None:
+        self.close_connection = True  # a body may be unread
+        self._answer_json({"error": reason}, status)
+
+    def _answer_json(self, content: Mapping[str, Any], status: HTTPStatus = HTTPStatus.OK) -> None:
+        self._answer(json.dumps(content, ensure_ascii=False).encode(), "application/json; charset=utf-8", status)
+
+    def _answer(
+        self, content: bytes, kind: str, status: HTTPStatus = HTTPStatus.OK, more: Mapping[str, str] | None = None
+    ) -> None:
+        self.send_response(status)
+        length = {} if status == HTTPStatus.NO_CONTENT else {"Content-Type": kind, "Content-Length": str(len(content))}
+        self._send_headers({**length, **(more or {}), **({"Connection": "close"} if self.close_connection else {})})
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    def _send_headers(self, headers: Mapping[str, str]) -> None:
+        for name, value in {**self.server.headers, **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Refuse what is no proper request, in our words instead of a page of the library's."""
+        self.command = getattr(self, "command", None) or "GET"
+        self.request_version = getattr(self, "request_version", self.protocol_version)
+        status = HTTPStatus(code)
+        self._refuse(status, message or status.phrase)
+
+    def version_string(self) -> str:
+        """Our name alone."""
+        return "yoga-live"
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Requests are nobody's business, but for who looks for an error."""
+        log.debug(format, *args)

@@ -1,0 +1,155 @@
+"""Photos, each for itself: what the model answers, in batches, and the answers as CSV or JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from .classifier import PoseClassifier, Prediction
+from .errors import OptionError, OutputError, PhotoError
+from .files import write_text
+from .photos import decode_photo
+from .preprocess import Frame, letterbox
+from .regions import Region, Roi
+
+PHOTO_SUFFIXES = frozenset((
+    ".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm",
+    ".pgm", ".png", ".ppm", ".tga", ".tif", ".tiff", ".webp",
+))  # fmt: skip
+"""What is taken for a photo in a folder; one that can't be decoded is said.  A file that is named is tried anyway."""
+BATCH = 8
+"""Photos in one run of the network: what an engine of yoga-export takes at once."""
+FORMATS = (".csv", ".json")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is said of one photo.  prediction: None where it can't be read, and `reason` says why.
+
+    image_bgr: uint8 (H, W, 3), the whole photo, if it was asked for; region: the part that was looked at.
+    """
+
+    file: str
+    prediction: Prediction | None
+    reason: str = ""
+    image_bgr: Frame | None = None
+    region: Region | None = None
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """A photo on its way to the network.  letterboxed: uint8 (S, S, 3)."""
+
+    letterboxed: Frame
+    image_bgr: Frame | None
+    region: Region | None
+
+
+def is_photo(path: Path) -> bool:
+    """Whether a file in a folder is taken for a photo."""
+    return path.suffix.lower() in PHOTO_SUFFIXES
+
+
+def classify_photos(
+    classifier: PoseClassifier, files: Iterable[tuple[str, Path]], roi: Roi | None = None, *, keep_images: bool = False
+) -> Iterator[Answer]:
+    """Answer for each photo, in order; they are decoded in threads beside the network.
+
+    files: name and path.  roi: look at this part alone.  keep_images: hand the photos on, to be drawn upon.
+    """
+    size, workers = classifier.info.size, min(8, os.cpu_count() or 1)
+    files = iter(files)
+    waiting: deque[tuple[str, Future[_Loaded]]] = deque()
+    pool = ThreadPoolExecutor(workers, "photos")
+    try:
+        while True:
+            for name, path in islice(files, 2 * BATCH + workers - len(waiting)):
+                waiting.append((name, pool.submit(_load, path, size, roi, keep_images)))
+            if not waiting:
+                return
+            yield from _answer(classifier, [waiting.popleft() for _ in range(min(BATCH, len(waiting)))])
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _load(path: Path, size: int, roi: Roi | None, keep_image: bool) -> _Loaded:
+    """Decode and letterbox.  Raises PhotoError; OptionError where the region does not fit in."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise PhotoError(f"can't be read: {error.strerror}") from error
+    if roi is None:
+        image = decode_photo(content) if keep_image else None
+        return _Loaded(letterbox(decode_photo(content, min_side=size), size), image, None)
+    image = decode_photo(content)
+    region = roi.to_region((image.shape[1], image.shape[0]))
+    return _Loaded(letterbox(region.cut(image), size), image if keep_image else None, region)
+
+
+def _answer(classifier: PoseClassifier, batch: list[tuple[str, Future[_Loaded]]]) -> Iterator[Answer]:
+    photos = [(name, _wait_for(future)) for name, future in batch]
+    frames = [photo.letterboxed for _, photo in photos if isinstance(photo, _Loaded)]
+    predictions = iter(classifier.classify_letterboxed(np.stack(frames)) if frames else [])
+    for name, photo in photos:
+        if isinstance(photo, _Loaded):
+            yield Answer(name, next(predictions), "", photo.image_bgr, photo.region)
+        else:
+            yield Answer(name, None, photo)
+
+
+def _wait_for(future: Future[_Loaded]) -> _Loaded | str:
+    """The photo, or why there is none."""
+    try:
+        return future.result()
+    except (PhotoError, OptionError) as error:
+        return str(error).removeprefix("the file ")
+
+
+def check_table_format(path: Path) -> None:
+    """Raise OutputError unless the suffix names a format."""
+    if path.suffix.lower() not in FORMATS:
+        raise OutputError(f"{path} should end in {' or '.join(FORMATS)}: it is the table of the answers")
+
+
+def write_answers(path: Path, answers: list[Answer]) -> None:
+    """Write the table, by suffix."""
+    write_text(path, format_answers_json(answers) if path.suffix.lower() == ".json" else format_answers_csv(answers))
+
+
+def format_answers_csv(answers: list[Answer]) -> str:
+    """file,pose,confidence, a column for each label, reason; of a photo that can't be read, file and reason alone."""
+    labels = next((list(answer.prediction.probabilities) for answer in answers if answer.prediction), [])
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(("file", "pose", "confidence", *(f"p_{label}" for label in labels), "reason"))
+    for answer in answers:
+        told = answer.prediction
+        if told is None:
+            writer.writerow((answer.file, "", "", *[""] * len(labels), answer.reason))
+        else:
+            shares = [f"{share:.4f}" for share in told.probabilities.values()]
+            writer.writerow((answer.file, told.pose, f"{told.confidence:.4f}", *shares, ""))
+    return buffer.getvalue()
+
+
+def format_answers_json(answers: list[Answer]) -> str:
+    """A list of objects: file, pose, confidence and probabilities, or file and reason."""
+    return json.dumps([_describe(answer) for answer in answers], indent=2, ensure_ascii=False) + "\n"
+
+
+def _describe(answer: Answer) -> dict[str, object]:
+    if answer.prediction is None:
+        return {"file": answer.file, "reason": answer.reason}
+    told = answer.prediction
+    shares = {label: round(share, 4) for label, share in told.probabilities.items()}
+    return {"file": answer.file, "pose": told.pose, "confidence": round(told.confidence, 4), "probabilities": shares}

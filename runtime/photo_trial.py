@@ -1,0 +1,51 @@
+"""Trying the model: one photo in, every probability out; nothing is kept of the photo."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from .classifier import PoseClassifier
+from .photos import decode_photo
+from .pose_names import SANSKRIT, display_name
+
+MOST_BYTES = 30_000_000
+MOST_PIXELS = 50_000_000  # what a phone takes; decoded, it is in memory as a whole, on a Jetson too
+MOST_WAITING = 4
+
+
+class PhotoTrial:
+    """Answers photos one after another, so that the live loop keeps its processor."""
+
+    def __init__(self, classifier: PoseClassifier, most_bytes: int = MOST_BYTES) -> None:
+        self._classifier, self.most_bytes = classifier, most_bytes
+        self._turn = threading.Lock()
+        self.places = threading.BoundedSemaphore(MOST_WAITING)
+        """Photos in memory at once; a server takes one before it reads a photo."""
+
+    def describe_model(self) -> dict[str, Any]:
+        """What the page tells of the model, for JSON."""
+        info = self._classifier.info
+        return {
+            "poses": describe_poses(info.labels),
+            "threshold": info.threshold,
+            "precision": info.precision,
+            "most_bytes": self.most_bytes,
+        }
+
+    def classify(self, content: bytes) -> dict[str, Any]:
+        """Classify a photo of any kind.  Returns the answer for JSON.  Raises PhotoError with the true reason."""
+        with self._turn:
+            photo = decode_photo(content, min_side=self._classifier.info.size, most_pixels=MOST_PIXELS)
+            prediction = self._classifier.classify(photo)
+        ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
+        return {
+            "pose": prediction.pose,
+            "confidence": round(prediction.confidence, 4),
+            "probabilities": [[label, round(probability, 4)] for label, probability in ranked],
+        }
+
+
+def describe_poses(labels: tuple[str, ...]) -> dict[str, dict[str, str]]:
+    """label -> its name and its Sanskrit name, as people read them."""
+    return {label: {"name": display_name(label), "sanskrit": SANSKRIT.get(label, "")} for label in labels}

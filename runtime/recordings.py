@@ -1,0 +1,115 @@
+"""Recorded videos by their files: opened whatever they are, annotated one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from .animations import AnimationSource, is_animated_webp
+from .classifier import PoseClassifier
+from .live import Watched
+from .overlay import OverlayStyle
+from .recorded import LOOKS_PER_S, annotate
+from .regions import Roi
+from .session import Hold
+from .sources import Source, TimedFrame, VideoSource
+from .spans import Span
+from .summary import write_summary
+from .timeline import TimelineFile
+from .video_sink import VideoSink
+from .views import choose_view
+
+VIDEO_SUFFIXES = frozenset((
+    ".3gp", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts",
+    ".ogv", ".ts", ".webm", ".webp", ".wmv",
+))  # fmt: skip
+"""What is taken for a video in a folder; a WebP where it is animated.  A file that is named is tried whatever it is."""
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Files that are made of one video; None: not wanted."""
+
+    save: Path | None = None
+    timeline: Path | None = None
+    summary: Path | None = None
+
+    def paths(self) -> list[Path]:
+        """Those that are wanted."""
+        return [path for path in (self.save, self.timeline, self.summary) if path]
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """How a video is annotated.  span: a part of it alone; roi: where to look, else `zoom` finds the person.
+
+    goals_s: label -> seconds that count down; explain: draw class maps; force: replace outputs that exist.
+    """
+
+    span: Span | None = None
+    roi: Roi | None = None
+    zoom: bool = True
+    goals_s: Mapping[str, float] = field(default_factory=dict)
+    explain: bool = False
+    force: bool = False
+
+
+def is_video(path: Path) -> bool:
+    """Whether a file in a folder is taken for a video."""
+    suffix = path.suffix.lower()
+    return is_animated_webp(path) if suffix == ".webp" else suffix in VIDEO_SUFFIXES
+
+
+def open_recording(path: Path, at_most_per_s: float | None = None, span: Span | None = None) -> Source:
+    """Open a video file, GIF or animated WebP; arguments as `VideoSource` has them.  Raises SourceError."""
+    opens = AnimationSource if is_animated_webp(path) else VideoSource
+    return opens(path, at_most_per_s, span)
+
+
+def read_length_s(path: Path, span: Span | None = None) -> float:
+    """Seconds that will be read of a file, for a progress bar: nothing is decoded; 0 where it does not say."""
+    import av.error
+
+    try:
+        with av.open(str(path)) as container:
+            length_s = (container.duration or 0) / 1_000_000
+    except (av.error.FFmpegError, OSError):
+        return 0.0
+    span = span or Span()
+    return max((length_s if span.end_s is None else min(length_s, span.end_s)) - span.start_s, 0.0)
+
+
+def annotate_video(
+    classifier: PoseClassifier,
+    path: Path,
+    outputs: Outputs,
+    wishes: Wishes | None = None,
+    on_frame: Callable[[TimedFrame, Hold], None] | None = None,
+) -> Watched:
+    """Annotate one video: outputs get their names when they are complete; their folders must exist.
+
+    Raises SourceError where it can't be opened, OutputError where an output is taken; what happens in the middle is
+    in the result's `trouble`, and what was seen before it is in the outputs.
+    """
+    wishes = wishes or Wishes()
+    with open_recording(path, span=wishes.span) as source:
+        info = source.info
+        view = choose_view(wishes.roi, wishes.zoom, info.size_wh)
+        sinks = [VideoSink(outputs.save, info, force=wishes.force)] if outputs.save else []
+        timeline = open_timeline(outputs, info.start_s)
+        again = partial(open_recording, path, LOOKS_PER_S, wishes.span)
+        style = OverlayStyle(show_fps=False, goals_s=wishes.goals_s, explain=wishes.explain)
+        watched = annotate(source, again, classifier, sinks, style, on_frame, view, timeline)
+    if outputs.summary:
+        write_summary(outputs.summary, watched.segments, info.name)
+    return watched
+
+
+def open_timeline(outputs: Outputs, start_s: float) -> TimelineFile | None:
+    """The timeline's file.  start_s: where in the video the saved clip begins; WebVTT is for whom plays that clip."""
+    if outputs.timeline is None:
+        return None
+    fits_clip = outputs.save is not None and outputs.timeline.suffix.lower() == ".vtt"
+    return TimelineFile(outputs.timeline, start_s if fits_clip else 0.0)

@@ -1,0 +1,56 @@
+"""A part of a recording: `--from` one moment `--to` another, in the recording's own time."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from .errors import OptionError
+from .progress import format_duration
+
+CLOCK = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)")
+FORMS = "seconds (90, 90.5), minutes (1:30) or hours (1:02:03.5)"
+
+
+@dataclass(frozen=True)
+class Span:
+    """Frames from `start_s` on and before `end_s` (None: to the end); seconds from the recording's start."""
+
+    start_s: float = 0.0
+    end_s: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.start_s < 0:
+            raise OptionError(f"--from must not be negative; got {self.start_s:g}")
+        if self.end_s is not None and self.end_s <= self.start_s:
+            raise OptionError(
+                f"--from {format_moment(self.start_s)} is not before --to {format_moment(self.end_s)}; "
+                "give a later --to or an earlier --from"
+            )
+
+
+def parse_span(start: str | None, end: str | None) -> Span | None:
+    """Read what `--from` and `--to` were given; None where neither was.  Raises OptionError."""
+    if start is None and end is None:
+        return None
+    return Span(
+        0.0 if start is None else parse_moment("--from", start), None if end is None else parse_moment("--to", end)
+    )
+
+
+def parse_moment(option: str, text: str) -> float:
+    """Read 90, 1:30 or 1:02:03.5 as seconds.  option: its name, for the message.  Raises OptionError."""
+    found = CLOCK.fullmatch(text.strip())
+    if not found:
+        raise OptionError(f"{option} {text!r} is no moment; give {FORMS}")
+    hours, minutes, seconds = (float(part or 0) for part in found.groups())
+    if (found[2] and seconds >= 60) or (found[1] and minutes >= 60):
+        raise OptionError(f"{option} {text!r} has 60 or more where at most 59 can be; give {FORMS}")
+    return hours * 3600 + minutes * 60 + seconds
+
+
+def format_moment(seconds: float) -> str:
+    """Format a moment as m:ss or h:mm:ss, with milliseconds where it has some."""
+    whole = int(seconds)
+    ms = round((seconds - whole) * 1000)
+    return format_duration(whole) + (f".{ms:03d}".rstrip("0") if 0 < ms < 1000 else "")

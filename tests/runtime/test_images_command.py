@@ -1,0 +1,106 @@
+"""`yoga-live --images`: a row for every photo, whatever is wrong with it."""
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from yoga_live.runtime.photos import decode_photo
+
+from .conftest import assert_refused
+
+pytest.importorskip("onnxruntime")
+
+BLUE, GREEN, RED = (0, 0, 255), (0, 255, 0), (255, 0, 0)  # RGB; tree, warrior_2, none
+Live = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    for name, colour in (("b.png", RED), ("in/a.jpg", BLUE), ("in/a.png", GREEN), ("in/c.webp", BLUE)):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (320, 240), colour).save(folder / name)
+    (folder / "list.csv").write_text("no photo")
+    return folder
+
+
+def test_a_folder_is_shown_as_a_table(live: Live, photos: Path) -> None:
+    code, out, err = live("--images", photos)
+    assert code == 0 and "Traceback" not in err
+    rows = [line.split() for line in out.splitlines()[:4]]
+    assert [row[0] for row in rows] == ["b.png", "in/a.jpg", "in/a.png", "in/c.webp"]
+    assert [row[1] for row in rows] == ["None", "Tree", "Warrior", "Tree"] and rows[1][-1] == "100%"
+    assert out.splitlines()[4:] == ["Tree: 2", "None: 1", "Warrior 2: 1", "4 of 4 photos"]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json"])
+def test_a_table_is_written(live: Live, photos: Path, tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"answers{suffix}"
+    code, out, _ = live("--images", photos, "--table", path)
+    assert code == 0 and f"written: {path}" in out and "in/a.jpg" not in out
+    rows = json.loads(path.read_text()) if suffix == ".json" else list(csv.DictReader(path.read_text().splitlines()))
+    assert [(row["file"], row["pose"]) for row in rows][1] == ("in/a.jpg", "tree")
+    assert sorted(p.name for p in tmp_path.iterdir()) == [path.name, "photos"]
+
+
+def test_a_broken_photo_is_a_line_and_a_row(live: Live, photos: Path, tmp_path: Path) -> None:
+    (photos / "broken.jpg").write_bytes((photos / "in" / "a.jpg").read_bytes()[:300])
+    (photos / "page.jpg").write_text("<html>404</html>")
+    code, out, err = live("--images", photos, "--table", tmp_path / "a.csv")
+    assert code == 2 and err.splitlines()[-1].startswith("yoga-live: error: 2 of 6 photos could not be read")
+    assert sum("page.jpg: is no picture but an HTML page" in line for line in err.splitlines()) == 1
+    rows = {row["file"]: row for row in csv.DictReader((tmp_path / "a.csv").read_text().splitlines())}
+    assert len(rows) == 6 and "damaged" in rows["broken.jpg"]["reason"] and "4 of 6 photos" in out
+
+
+def test_pictures_are_drawn_upon_and_never_collide(live: Live, photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert live("--images", photos, "--save", out)[0] == 0
+    names = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
+    assert names == ["b.jpg", "in/a.jpg.jpg", "in/a.png.jpg", "in/c.jpg"]
+    drawn, photo = decode_photo(out / "in" / "a.jpg.jpg"), decode_photo(photos / "in" / "a.jpg")
+    assert drawn.shape == photo.shape
+    changed = np.abs(drawn.astype(int) - photo).max(axis=(1, 2)) > 60
+    assert changed[-30:].all() and not changed[:150].any()
+    assert_refused(live("--images", photos, "--save", out), "exists already", "3 more")
+    assert live("--images", photos, "--save", out, "--force")[0] == 0
+    assert_refused(live("--images", photos, "--save", photos / "in", "--force", "--roi", "1"), "--roi")
+
+
+def test_photos_are_never_written_over(live: Live, photos: Path) -> None:
+    (photos / "in" / "a.png").unlink()
+    before = (photos / "in" / "a.jpg").read_bytes()
+    assert_refused(live("--images", photos, "--save", photos, "--force"), "is one of the inputs")
+    assert (photos / "in" / "a.jpg").read_bytes() == before
+
+
+def test_single_photos_can_be_named(live: Live, photos: Path) -> None:
+    code, out, _ = live("--images", photos / "b.png", photos / "in" / "a.jpg")
+    assert code == 0 and str(photos / "b.png") in out and "2 of 2 photos" in out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--timeline", "a.csv"), ("--summary", "a.png"), ("--events",), ("--goal", "tree=3"), ("--record", "a.mp4"),
+        ("--from", "3"), ("--to", "3"), ("--window",), ("--mirror",), ("--zoom", "auto"), ("--frames", 3),
+        ("--table", "a.txt"), ("--timeline-format", "csv"), ("--serve", "0"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_photos_have_no_use_for_is_one_line(live: Live, photos: Path, arguments: tuple[object, ...]) -> None:
+    assert_refused(live("--images", photos, *arguments), str(arguments[0]) if arguments[0] != "--table" else ".csv")
+
+
+def test_folders_without_photos_and_taken_tables_are_one_line(live: Live, photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert_refused(live("--images", tmp_path / "empty"), "holds no photo")
+    assert_refused(live("--images", tmp_path / "no"), "does not exist")
+    (tmp_path / "a.csv").write_text("mine")
+    assert_refused(live("--images", photos, "--table", tmp_path / "a.csv"), "exists already")
+    assert (tmp_path / "a.csv").read_text() == "mine"

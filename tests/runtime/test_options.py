@@ -1,0 +1,129 @@
+"""Which options go together: a part of a video, a raw recording, and what is refused."""
+
+import csv
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from yoga_live.runtime.demo import DemoSource
+from yoga_live.runtime.options import list_given, parse_args
+from yoga_live.runtime.sources import VideoSource
+
+from .conftest import assert_refused
+
+pytest.importorskip("onnxruntime")
+
+BLUE, RED = (255, 0, 0), (0, 0, 255)  # tree, none
+Live = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def clip(write_clip: Callable[..., Path], tmp_path: Path) -> Path:
+    return write_clip(tmp_path / "class.mp4", [RED] * 30 + [BLUE] * 50, rate=Fraction(10), sound="aac")
+
+
+def test_one_video_is_a_file_and_several_or_a_folder_are_many(tmp_path: Path) -> None:
+    assert parse_args(["--video", "a.mp4"]).video == Path("a.mp4")
+    for given in (["a.mp4", "b.mp4"], [str(tmp_path)]):
+        args = parse_args(["--video", *given])
+        assert args.videos == [Path(name) for name in given] and not hasattr(args, "video")
+
+
+def test_given_options_are_told_from_their_defaults() -> None:
+    args = parse_args(["--demo", "--from", "0", "--no-window", "--goal", "tree=3"])
+    assert list_given(args, ("--from", "--to", "--window", "--goal", "--record", "--frames")) == ["--from", "--goal"]
+
+
+def test_a_part_of_a_video_is_annotated(live: Live, clip: Path, tmp_path: Path) -> None:
+    saved, told = tmp_path / "a.mp4", tmp_path / "a.csv"
+    code, out, err = live("--video", clip, "--from", "0:05", "--to", "7.5", "--save", saved, "--timeline", told)
+    assert code == 0 and "25 frames" in out and "Traceback" not in err
+    rows = list(csv.DictReader(told.read_text().splitlines()))
+    assert [(row["start_s"], row["end_s"], row["pose"]) for row in rows] == [("5.000", "7.500", "tree")]
+    with VideoSource(saved) as video:
+        assert len(list(video.frames())) == 25 and video.info.audio_from
+        assert video.info.duration_s == pytest.approx(2.5, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["--from", "9:00"], "--from 9:00 is beyond the end of"),
+        (["--from", "5", "--to", "5"], "is not before"),
+        (["--from", "soon"], "--from 'soon' is no moment"),
+        (["--to", "-3"], "--to '-3' is no moment"),
+        (["--record", "raw.mp4"], "--record keeps what a camera gives"),
+        (["--table", "a.csv"], "--table belongs to --images"),
+        (["--timeline-format", "csv"], "--timeline-format"),
+    ],
+    ids=str,
+)
+def test_what_a_video_has_no_use_for_is_one_line(live: Live, clip: Path, arguments: list[str], part: str) -> None:
+    arguments = [f"{arguments[0]}={arguments[1]}", *arguments[2:]]
+    assert_refused(live("--video", clip, "--save", clip.parent / "a.mp4", *arguments), part)
+    assert not (clip.parent / "a.mp4").exists()
+
+
+@pytest.mark.parametrize("option", ["--from", "--to"])
+def test_what_is_live_has_no_parts(live: Live, tmp_path: Path, option: str) -> None:
+    assert_refused(live("--demo", "--timeline", tmp_path / "a.csv", option, "3"), option, "--video alone")
+
+
+@pytest.mark.parametrize("option", ["--from", "--to", "--record", "--table", "--images"])
+def test_the_benchmark_refuses_them_all(live: Live, tmp_path: Path, option: str) -> None:
+    assert_refused(live("--benchmark", option, tmp_path), "--benchmark measures", option)
+
+
+def run_demo(folder: Path, model: Path, *arguments: object) -> "subprocess.Popen[bytes]":
+    code = "import sys\nfrom yoga_live.runtime.command import main\nsys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "--demo", "--model", str(model), *map(str, arguments)]
+    environment = {name: value for name, value in os.environ.items() if name not in {"DISPLAY", "WAYLAND_DISPLAY"}}
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder, env=environment)
+
+
+def wait_for(path: Path, size: int) -> None:
+    deadline_s = time.monotonic() + 60
+    while not (path.exists() and path.stat().st_size > size) and time.monotonic() < deadline_s:
+        time.sleep(0.02)
+
+
+def read_frames(path: Path) -> list[np.ndarray]:
+    with VideoSource(path) as video:
+        return [frame.image_bgr for frame in video.frames()]
+
+
+def test_what_is_recorded_has_no_overlay_and_what_is_saved_has(model_path: Path, tmp_path: Path) -> None:
+    process = run_demo(tmp_path, model_path, "--record", "raw.mp4", "--save", "annotated.mp4")
+    wait_for(tmp_path / "raw.part.mp4", 20_000)
+    process.terminate()
+    assert process.wait(60) == 0
+    raw, annotated = read_frames(tmp_path / "raw.mp4"), read_frames(tmp_path / "annotated.mp4")
+    assert 0 <= len(raw) - len(annotated) <= 1 and len(annotated) >= 5  # it may be stopped between the two
+    source = next(DemoSource().frames()).image_bgr.astype(int)
+    assert np.abs(raw[0] - source).mean() < 3
+    assert np.abs(annotated[0][-60:] - source[-60:]).mean() > 30  # the strip
+
+
+def test_a_recording_plays_after_kill_9(model_path: Path, tmp_path: Path) -> None:
+    process = run_demo(tmp_path, model_path, "--record", "raw.mp4", "--no-window")
+    wait_for(tmp_path / "raw.part.mp4", 20_000)
+    process.kill()
+    process.wait()
+    assert [path.name for path in tmp_path.iterdir()] == ["raw.part.mp4"]
+    assert len(read_frames(tmp_path / "raw.part.mp4")) >= 5
+
+
+def test_a_recording_is_never_written_over_another(live: Live, tmp_path: Path) -> None:
+    (tmp_path / "raw.mp4").write_text("mine")
+    assert_refused(live("--demo", "--record", tmp_path / "raw.mp4"), "exists already")
+    assert_refused(live("--demo", "--record", tmp_path / "raw.avi"), "should end in .mp4")
+    answer = live("--demo", "--record", tmp_path / "a.mp4", "--save", tmp_path / "a.mp4")
+    assert_refused(answer, "--record and --save both name")
+    assert (tmp_path / "raw.mp4").read_text() == "mine"

@@ -1,0 +1,87 @@
+"""One engine for several threads: never two at once, the owner first, guests in the end."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from yoga_live.runtime.classifier import PoseClassifier
+from yoga_live.runtime.shared_engine import GIVES_WAY_S, SharedEngine
+
+
+class SlowEngine:
+    """Takes its time; notes who ran when, and whether two ever did at once."""
+
+    def __init__(self, engine, takes_s: float) -> None:
+        self.info, self.device, self._engine, self.takes_s = engine.info, engine.device, engine, takes_s
+        self.order: list[str] = []
+        self.inside = self.most_inside = 0
+
+    def run(self, frames: np.ndarray) -> np.ndarray:
+        return self.run_maps(frames)[0]
+
+    def run_maps(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        self.inside += 1
+        self.most_inside = max(self.most_inside, self.inside)
+        self.order.append(threading.current_thread().name)
+        time.sleep(self.takes_s)
+        self.inside -= 1
+        return self._engine.run_maps(frames)
+
+
+def start(name: str, task) -> threading.Thread:
+    thread = threading.Thread(target=task, name=name)
+    thread.start()
+    return thread
+
+
+def test_a_guest_answers_as_the_owner_does_on_the_same_engine(classifier: PoseClassifier) -> None:
+    frame = np.full((48, 64, 3), (255, 0, 0), np.uint8)
+    before = classifier.classify(frame)
+    guest, other = classifier.make_guest(), classifier.make_guest()
+    assert classifier.classify(frame) == guest.classify(frame) == other.classify(frame) == before
+    assert isinstance(classifier.engine, SharedEngine) and guest.info is classifier.info
+
+
+def test_the_engine_runs_for_one_at_a_time_and_the_owner_comes_first(engine) -> None:
+    slow = SlowEngine(engine, 0.05)
+    shared = SharedEngine(slow)
+    frames = np.zeros((1, 32, 32, 3), np.uint8)
+    guests = [start(f"guest {n}", lambda: shared.make_guest().run(frames)) for n in range(4)]
+    time.sleep(0.02)  # the first guest is in, three wait
+    started_s = time.monotonic()
+    shared.run(frames)
+    waited_s = time.monotonic() - started_s
+    for guest in guests:
+        guest.join(10)
+    assert slow.most_inside == 1 and len(slow.order) == 5
+    assert slow.order[1] == "MainThread", slow.order  # behind the one that had begun
+    assert waited_s < 0.05 * 3
+
+
+def test_a_guest_gets_its_turn_beside_a_loop_that_never_rests(engine) -> None:
+    slow, over = SlowEngine(engine, 0.004), threading.Event()
+    shared = SharedEngine(slow)
+    frames = np.zeros((1, 32, 32, 3), np.uint8)
+
+    def loop() -> None:
+        while not over.is_set():
+            shared.run(frames)
+
+    owner = start("owner", loop)
+    started_s = time.monotonic()
+    shared.make_guest().run_maps(frames)
+    waited_s = time.monotonic() - started_s
+    over.set()
+    owner.join(10)
+    assert waited_s < GIVES_WAY_S + 1 and slow.most_inside == 1
+
+
+def test_an_owner_that_fails_leaves_the_way_free(engine) -> None:
+    shared = SharedEngine(engine)
+    with pytest.raises(AttributeError):
+        shared.run(None)  # type: ignore[arg-type]
+    started_s = time.monotonic()
+    shared.make_guest().run(np.zeros((1, 32, 32, 3), np.uint8))
+    assert time.monotonic() - started_s < GIVES_WAY_S / 2
