@@ -49,6 +49,17 @@ def test_video_gives_annotated_video_and_timeline(live: Callable[..., Any], clip
     assert sorted(p.name for p in tmp_path.iterdir()) == ["annotated.mp4", "class.csv"]
 
 
+def test_explaining_draws_heat_where_a_pose_is_shown(live: Callable[..., Any], clip: Path, tmp_path: Path) -> None:
+    frames = {}
+    for name, wish in (("plain", []), ("explained", ["--explain"])):
+        assert live("--video", clip, "--save", tmp_path / f"{name}.mp4", "--zoom", "off", *wish)[0] == 0
+        with VideoSource(tmp_path / f"{name}.mp4") as video:
+            frames[name] = np.array([frame.image_bgr for frame in video.frames()], np.int16)
+    apart = np.abs(frames["explained"][:, 4:30, 4:-4] - frames["plain"][:, 4:30, 4:-4]).mean(axis=(1, 2, 3))
+    assert len(frames["plain"]) == len(frames["explained"])
+    assert apart.max() > 30 and apart.min() < 4  # a pose, and rest
+
+
 def test_benchmark_measures_a_video_and_keeps_nothing(live: Callable[..., Any], clip: Path, tmp_path: Path) -> None:
     before = sorted(tmp_path.rglob("*"))
     code, out, err = live("--benchmark", "--video", clip, "--frames", 20)
