@@ -29,6 +29,7 @@ USELESS = {
     "--serve": "its page tries photos one by one, beside --demo for example",
     "--window": "use --save FOLDER",
     "--mirror": "a photo is no mirror",
+    "--explain": "yoga-train report draws what a run saw in its photos",
     "--frames": "it belongs to --benchmark",
 }
 
