@@ -88,8 +88,8 @@ def test_single_photos_can_be_named(live: Live, photos: Path) -> None:
     "arguments",
     [
         ("--timeline", "a.csv"), ("--summary", "a.png"), ("--events",), ("--goal", "tree=3"), ("--record", "a.mp4"),
-        ("--from", "3"), ("--to", "3"), ("--window",), ("--mirror",), ("--explain",), ("--zoom", "auto"), ("--frames", 3),
-        ("--table", "a.txt"), ("--timeline-format", "csv"), ("--serve", "0"),
+        ("--from", "3"), ("--to", "3"), ("--window",), ("--mirror",), ("--zoom", "auto"), ("--frames", 3),
+        ("--explain",), ("--table", "a.txt"), ("--timeline-format", "csv"), ("--serve", "0"),
     ],
     ids=str,
 )  # fmt: skip
