@@ -16,6 +16,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # A shell starts `pytest &` deaf to Ctrl-C, and programs that tests start and stop by it would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 DRAWINGS_PER_POSE = 16
 DRAWN = {  # pose -> the figure, and its lamp's colour (BGR), so that even a tiny network can tell the poses apart
     "tree": ("tree", (0.3, 0.3, 1.0)),
