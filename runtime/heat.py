@@ -46,7 +46,7 @@ def make_heat(evidence: Evidence, pose: str, size_wh: tuple[int, int]) -> tuple[
     class_map = evidence.maps[evidence.labels.index(pose)] - evidence.maps.mean(axis=0)
     region = evidence.region or Region(0, 0, *size_wh)
     left, top, width, height = fit_inside((region.width, region.height), SQUARE)
-    picture = _enlarge(class_map)[top : top + height, left : left + width]
+    picture = enlarge_map(class_map, SQUARE)[top : top + height, left : left + width]
     peak = float(picture.max())
     if peak <= 0:
         return None
@@ -68,17 +68,17 @@ def _ramp(length: int) -> Floats:
     return np.minimum(np.minimum(middle, length - middle) / np.float32(EDGE), np.float32(1))
 
 
-def _enlarge(class_map: Floats) -> Floats:
-    """A map, float (h, w), as large as the square.
+def enlarge_map(class_map: npt.NDArray[np.floating], side: int) -> Floats:
+    """A map, float (h, w), as large as the square of `side` pixels that it is of.
 
     A ResNet's strided, padded convolutions centre their output i on input 2 i: cell i sees around pixel 32 i of 224,
     not around the middle of its seventh, half a cell further to the right and down.
     """
     height, width = class_map.shape
-    to_cells = np.array([[width / SQUARE, 0, 0], [0, height / SQUARE, 0]])
+    to_cells = np.array([[width / side, 0, 0], [0, height / side, 0]])
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
     square = cv2.warpAffine(
-        class_map.astype(np.float32), to_cells, (SQUARE, SQUARE), flags=flags, borderMode=cv2.BORDER_REPLICATE
+        class_map.astype(np.float32), to_cells, (side, side), flags=flags, borderMode=cv2.BORDER_REPLICATE
     )
     return np.asarray(square, np.float32)
 

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ..runtime.heat import HEAT, enlarge_map
 from ..runtime.opencv import cv2
 from ..runtime.preprocess import Frame
 from .network import PoseNetwork, normalise
@@ -18,8 +19,6 @@ FULL_HEAT = 0.8  # strength from which on only the colour changes, no longer how
 FADE = 1.5  # power by which heat fades below that: weak evidence would veil the whole photo
 EDGE = 0.5  # strength at which the outline is drawn
 MARGIN = 4  # pixels by which an outline goes on outside the picture
-HEAT = np.array([[60, 190, 250], [40, 120, 245], [40, 40, 215]], dtype=float)
-"""BGR from weak to strong: amber, orange, red; told apart in print and by most eyes."""
 
 
 def compute_class_maps(network: PoseNetwork, frames: Frame) -> tuple[Floats, Floats]:
@@ -62,6 +61,6 @@ def _draw_outline(scene: Frame, inside: npt.NDArray[np.bool_]) -> None:
 def _crop_to_picture(class_map: Floats, height: int, width: int) -> Floats:
     """Enlarge a map of the letterboxed square and cut the bars off.  Returns float (H, W)."""
     side = max(height, width)
-    square = cv2.resize(class_map.astype(np.float32), (side, side), interpolation=cv2.INTER_CUBIC)
+    square = enlarge_map(class_map, side)
     top, left = (side - height) // 2, (side - width) // 2
-    return np.asarray(square[top : top + height, left : left + width], dtype=float)
+    return square[top : top + height, left : left + width].astype(float)
