@@ -125,6 +125,7 @@ def list_variants(config: FitConfig) -> dict[str, tuple[FitConfig, type[Fitter]]
     plain = {
         "default": (config, Fitter),
         "kinds not told apart": (replace(config, kinds=0.0), Fitter),
+        "twice the epochs": (replace(config, epochs=2 * config.epochs), Fitter),
         "twice the rate": (replace(config, rate=2 * config.rate), Fitter),
         "first stages frozen": (config, FreezingFitter),
         "weights not averaged": (replace(config, averaging=0.0), Fitter),
