@@ -171,16 +171,14 @@ def _steps(text: str) -> int:
 
 
 def _fit(args: argparse.Namespace) -> None:
-    from .launcher import is_worker, launch_workers
+    from .launcher import is_worker, launch_workers, run_under_torchrun
 
     if args.devices > 1:
         if is_worker():
             raise OptionError("--devices starts processes itself; under torchrun leave it out")
         launch_workers(_fit_here, args)
     elif is_worker():
-        from .launcher import run_worker
-
-        run_worker(_fit_here, args)
+        run_under_torchrun(_fit_here, args)
     else:
         _fit_here(args)
 

@@ -19,9 +19,10 @@ from safetensors.torch import load_file
 from yoga_live.calibration.metrics import measure_accuracy
 from yoga_live.calibration.runs import load_frames, load_run
 from yoga_live.runtime.errors import DeviceError, ModelError, OutputError, RunError
+from yoga_live.train.devices import choose_device
 from yoga_live.train.fit import Fitter
 from yoga_live.train.fit_config import FitConfig
-from yoga_live.train.fitting_run import choose_device, fit_run
+from yoga_live.train.fitting_run import fit_run
 from yoga_live.train.network import load_network, normalise
 
 QUICK = FitConfig("none", epochs_frozen=1, epochs=0, size=32, batch=8, device="cpu")

@@ -124,8 +124,6 @@ def test_ctrl_c_keeps_the_checkpoint_and_the_run_can_go_on(
 def test_resume_begins_where_nothing_is_there_and_refuses_what_it_can_not_go_on_with(
     photos: Path, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(OutputError, match="finished already"):
-        fit_run(photos, undisturbed, CONFIG, resume=True)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "diary.txt").touch()
     with pytest.raises(OutputError, match=r"no photos\.csv"):
@@ -144,6 +142,19 @@ def test_resume_begins_where_nothing_is_there_and_refuses_what_it_can_not_go_on_
     checkpoint.write_bytes(checkpoint.read_bytes()[:5000])
     with pytest.raises(RunError, match="can't be read"):
         fit_run(photos, tmp_path / "run", CONFIG, resume=True)
+
+
+def test_a_finished_run_is_left_alone_when_it_is_resumed_once_more_but_not_with_other_options(
+    photos: Path, undisturbed: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = {path: path.read_bytes() for path in undisturbed.rglob("*") if path.is_file()}
+    with caplog.at_level("INFO"):
+        content = fit_run(photos, undisturbed, CONFIG, resume=True)
+    assert content == load_run(undisturbed).summary
+    assert "finished already" in caplog.text
+    with pytest.raises(OptionError, match="begun with epochs 3, not 4"):
+        fit_run(photos, undisturbed, replace(CONFIG, epochs=4), resume=True)
+    assert before == {path: path.read_bytes() for path in undisturbed.rglob("*") if path.is_file()}
 
 
 def test_folds_answer_for_every_photo_and_go_on_after_a_crash(

@@ -30,8 +30,12 @@ def test_shares_cover_everything_once_and_differ_by_one_at_most(total: int, coun
 
 def test_alone_everything_is_given_back() -> None:
     workers = Workers()
-    assert workers.is_first and torch.equal(workers.sum(torch.ones(2)), torch.ones(2))
+    assert workers.keeps_run and torch.equal(workers.sum(torch.ones(2)), torch.ones(2))
     assert torch.equal(workers.gather(torch.arange(5), 5), torch.arange(5))
+    assert workers.tell({"epoch": 3}) == {"epoch": 3} and workers.collect("here") == ["here"]
+    head = {"fc": torch.ones(2)}
+    workers.align(head.values())
+    assert workers.send(head) is head
     workers.wait()
 
 

@@ -1,0 +1,114 @@
+"""Workers watch each other, so that none waits for one that is gone: why a worker ends reaches the others, and one
+that falls silent is noticed.
+
+A collective operation notices a killed process by its closed connection, but neither a machine without power nor, on
+GPUs, anything before its time is up; and it never says why.  So every worker leaves a sign of life each second in the
+store that torchrun keeps for all of them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+
+from torch import distributed
+from torch.distributed.distributed_c10d import Store
+
+BEAT_S = 1.0
+LOST_S = 60.0  # without a sign of life: longer than a busy machine ever took, shorter than anybody wants to wait
+GRACE_S = 15.0  # for a worker to end by itself, when another has ended, before it is ended
+LINGER_S = 5.0  # for the others to hear why this worker ends
+HOW_TO_GO_ON = (
+    "all of the run up to its last whole epoch is kept; to go on, give the same command with --resume on every machine"
+)
+
+
+class Watch:
+    """This worker's watch over the others.  names: of all workers, by rank; speaks: says on stderr why it ends."""
+
+    def __init__(self, store: Store, rank: int, names: tuple[str, ...], *, speaks: bool) -> None:
+        self._store, self._rank, self._names, self._speaks = store, rank, names, speaks
+        self._parent = os.getppid()
+        self._failure = ""
+        self._heard, self._ended = threading.Event(), threading.Event()
+        now = time.monotonic()
+        self._seen = {other: ("", now) for other in range(len(names)) if other != rank}
+        self._store.set(f"beat/{rank}", "0")
+        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+
+    def start(self) -> None:
+        """Begin, once all have left their first sign of life."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the watch: all workers have come to the end, or this one says itself why it ends."""
+        self._ended.set()
+
+    def report(self, reason: str) -> None:
+        """Tell the others why this worker ends, and give them time to hear it."""
+        self.stop()
+        try:
+            self._store.compare_set("failure", "", json.dumps([self._rank, reason]))
+            until_s = time.monotonic() + LINGER_S
+            while self._store.add("heard", 0) < len(self._names) - 1 and time.monotonic() < until_s:
+                time.sleep(0.1)
+        except distributed.DistError:  # the store is gone, and with it whoever could hear
+            return
+
+    def find_reason(self) -> str:
+        """Why another worker has ended, after a connection to it broke."""
+        self._heard.wait(4 * BEAT_S)
+        self.stop()
+        if self._failure:
+            return self._failure
+        now = time.monotonic()
+        silent = [self._names[other] for other, (_, seen_s) in self._seen.items() if now - seen_s > 2.5 * BEAT_S]
+        who = " and ".join(silent[:3]) if silent else "another worker"
+        return f"{who} was lost (killed, or out of power or network); {HOW_TO_GO_ON}"
+
+    def _run(self) -> None:
+        beats, failed_s = 0, 0.0
+        while not self._ended.wait(BEAT_S):
+            if self._failure:
+                if time.monotonic() - failed_s > GRACE_S:
+                    self._end_process()
+                continue
+            beats += 1
+            try:
+                self._failure = self._look(beats)
+            except distributed.DistError:
+                if self._ended.wait(2 * BEAT_S):
+                    return
+                self._failure = f"the machine that keeps torchrun's store was lost; {HOW_TO_GO_ON}"
+            if self._failure:
+                failed_s = time.monotonic()
+                self._heard.set()
+
+    def _look(self, beats: int) -> str:
+        """Leave a sign of life and look for the others'.  Returns why the training ends; empty if it goes on."""
+        self._store.set(f"beat/{self._rank}", str(beats))
+        if self._store.check(["failure"]):
+            rank, reason = json.loads(self._store.get("failure"))
+            self._store.add("heard", 1)
+            return f"{self._names[rank]}: {reason}"
+        if os.getppid() != self._parent:
+            return f"torchrun on this machine is gone; {HOW_TO_GO_ON}"
+        now = time.monotonic()
+        signs = self._store.multi_get([f"beat/{other}" for other in self._seen])
+        for other, sign in zip(list(self._seen), signs, strict=True):
+            text = bytes(sign).decode()
+            if text != self._seen[other][0]:
+                self._seen[other] = text, now
+            elif now - self._seen[other][1] > LOST_S:
+                return f"{self._names[other]} has given no sign of life for {LOST_S:.0f} s; {HOW_TO_GO_ON}"
+        return ""
+
+    def _end_process(self) -> None:
+        """End a process whose main thread waits for ever inside torch."""
+        if self._speaks and sys.__stderr__ is not None:
+            sys.__stderr__.write(f"yoga-train: error: {self._failure}\n")
+            sys.__stderr__.flush()
+        os._exit(2)
