@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+import warnings
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -144,8 +145,7 @@ class Fitter:
             self._save_checkpoint(progression)
         model: nn.Module = self._trained
         if self.workers.count > 1:
-            buffers = not self.network.freeze_norm
-            model = DistributedDataParallel(model, broadcast_buffers=buffers, process_group=self.workers.gradients)
+            model = _distribute(model, self.workers, buffers=not self.network.freeze_norm)
         for epoch in range(self._done_epochs + 1, self.config.epochs + 1):
             if self._is_stale(epoch - 1):
                 log.info("no better validation loss for %d epochs: stopped early", self.config.patience)
@@ -291,6 +291,16 @@ def _format_note(total: Tensor, epoch: int) -> str:
     if not math.isfinite(loss):
         raise RunError(f"the loss became {loss} in epoch {epoch}; train with a lower --rate (yoga-train lr-find)")
     return f"loss {loss / count:.3f}  accuracy {right / count:.1%}"
+
+
+def _distribute(model: nn.Module, workers: Workers, *, buffers: bool) -> nn.Module:
+    """Have every worker's backward pass give the mean of all workers' gradients.  buffers: they are trained too."""
+    for text in (
+        "`broadcast_buffers` is deprecated",
+        "Grad strides do not match",
+    ):  # its successor is younger than 2.4;
+        warnings.filterwarnings("ignore", message=text)  # and channels last costs DDP a copy, which is little
+    return DistributedDataParallel(model, broadcast_buffers=buffers, process_group=workers.gradients)
 
 
 def _unwrap(average: nn.Module) -> PoseNetwork:

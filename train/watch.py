@@ -51,7 +51,10 @@ class Watch:
         """Tell the others why this worker ends, and give them time to hear it."""
         self.stop()
         try:
-            self._store.compare_set("failure", "", json.dumps([self._rank, reason]))
+            own = json.dumps([self._rank, reason])
+            if bytes(self._store.compare_set("failure", "", own)).decode() != own:
+                self._store.add("heard", 1)  # another was first
+                return
             until_s = time.monotonic() + LINGER_S
             while self._store.add("heard", 0) < len(self._names) - 1 and time.monotonic() < until_s:
                 time.sleep(0.1)
@@ -70,7 +73,7 @@ class Watch:
         return f"{who} was lost (killed, or out of power or network); {HOW_TO_GO_ON}"
 
     def _run(self) -> None:
-        beats, failed_s = 0, 0.0
+        beats, failed_s, address = 0, 0.0, os.environ.get("MASTER_ADDR", "rank 0")
         while not self._ended.wait(BEAT_S):
             if self._failure:
                 if time.monotonic() - failed_s > GRACE_S:
@@ -82,7 +85,7 @@ class Watch:
             except distributed.DistError:
                 if self._ended.wait(2 * BEAT_S):
                     return
-                self._failure = f"the machine that keeps torchrun's store was lost; {HOW_TO_GO_ON}"
+                self._failure = f"the machine that all workers meet at ({address}) was lost; {HOW_TO_GO_ON}"
             if self._failure:
                 failed_s = time.monotonic()
                 self._heard.set()
