@@ -152,6 +152,7 @@ class Fitter:
                 break
             started_s = time.monotonic()
             loss = self._train_epoch(epoch, model, progression)
+            self._share_statistics(progression)
             kept = self.network if progression.average is None else _unwrap(progression.average)
             logits = self.predict(self.splits["validation"], network=kept) if "validation" in self.splits else None
             rate = float(progression.schedule.get_last_lr()[-1])
@@ -241,6 +242,12 @@ class Fitter:
         progression.schedule.step()
         if isinstance(progression.average, AveragedModel):
             progression.average.update_parameters(self.network)
+
+    def _share_statistics(self, progression: Progression) -> None:
+        """Batch norm that is trained has seen another share on each worker: all go on with the mean."""
+        if not self.network.freeze_norm:
+            for module in filter(None, (self.network, progression.average)):
+                self.workers.average(values for values in module.buffers() if values.is_floating_point())
 
     def _split_epoch(self, rows: Tensor) -> list[Tensor]:
         return split_batches(rows, self.config.batch, least=2 * self.workers.count)

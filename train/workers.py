@@ -62,6 +62,13 @@ class Workers:
             distributed.all_reduce(values, group=self.patient)
         return values
 
+    def average(self, tensors: Iterable[Tensor]) -> None:
+        """Give every worker the mean over all, in place.  tensors: float, of the same shapes everywhere."""
+        if self.count > 1:
+            with torch.no_grad():
+                for tensor in tensors:
+                    tensor.copy_(self.sum(tensor.clone()) / self.count)
+
     def wait(self) -> None:
         """Go on when all have come here."""
         if self.count > 1:
