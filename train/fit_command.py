@@ -229,8 +229,11 @@ def _configure(args: argparse.Namespace) -> FitConfig:
 def _find_rate(args: argparse.Namespace) -> None:
     from ..runtime.files import check_output
     from .fit_config import FitConfig
+    from .launcher import is_worker
     from .lr_find import find_rate, plot_rates
 
+    if is_worker():
+        raise OptionError("lr-find trains on one device; start it without torchrun")
     if args.to.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise OptionError(f"--to {args.to}: a plot is .png, .svg or .pdf")
     check_output(args.to, force=args.force)

@@ -42,7 +42,7 @@ def join_workers(device_name: str) -> Iterator[Workers]:
         yield workers
         workers.wait()
     except (Exception, KeyboardInterrupt) as error:
-        if is_connection_error(error):
+        if watch.has_heard or is_connection_error(error):
             raise RunError(watch.find_reason()) from error
         watch.report(_describe(error))
         raise

@@ -8,18 +8,21 @@ store that torchrun keeps for all of them.
 
 from __future__ import annotations
 
-import json
+import _thread
 import os
+import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 
 from torch import distributed
 from torch.distributed.distributed_c10d import Store
 
 BEAT_S = 1.0
 LOST_S = 60.0  # without a sign of life: longer than a busy machine ever took, shorter than anybody wants to wait
-GRACE_S = 15.0  # for a worker to end by itself, when another has ended, before it is ended
+NOTICE_S = 2.0  # for a worker to find a broken connection by itself, when another has ended, before it is interrupted
+GRACE_S = 15.0  # and before its process is ended: it waits inside torch
 LINGER_S = 5.0  # for the others to hear why this worker ends
 HOW_TO_GO_ON = (
     "all of the run up to its last whole epoch is kept; to go on, give the same command with --resume on every machine"
@@ -43,6 +46,11 @@ class Watch:
         """Begin, once all have left their first sign of life."""
         self._thread.start()
 
+    @property
+    def has_heard(self) -> bool:
+        """True once it is known that the training ends."""
+        return self._heard.is_set()
+
     def stop(self) -> None:
         """End the watch: all workers have come to the end, or this one says itself why it ends."""
         self._ended.set()
@@ -51,7 +59,7 @@ class Watch:
         """Tell the others why this worker ends, and give them time to hear it."""
         self.stop()
         try:
-            own = json.dumps([self._rank, reason])
+            own = f"{self._names[self._rank]}: {reason}"
             if bytes(self._store.compare_set("failure", "", own)).decode() != own:
                 self._store.add("heard", 1)  # another was first
                 return
@@ -70,13 +78,20 @@ class Watch:
         now = time.monotonic()
         silent = [self._names[other] for other, (_, seen_s) in self._seen.items() if now - seen_s > 2.5 * BEAT_S]
         who = " and ".join(silent[:3]) if silent else "another worker"
-        return f"{who} was lost (killed, or out of power or network); {HOW_TO_GO_ON}"
+        self._failure = f"lost {who} (killed, or without power or network); {HOW_TO_GO_ON}"
+        with suppress(distributed.DistError):  # those that lose the connection to this one now hear the cause
+            self._store.compare_set("failure", "", self._failure)
+        return self._failure
 
     def _run(self) -> None:
-        beats, failed_s, address = 0, 0.0, os.environ.get("MASTER_ADDR", "rank 0")
+        beats, failed_s, interrupted, address = 0, 0.0, False, os.environ.get("MASTER_ADDR", "rank 0")
         while not self._ended.wait(BEAT_S):
             if self._failure:
-                if time.monotonic() - failed_s > GRACE_S:
+                waited_s = time.monotonic() - failed_s
+                if waited_s > NOTICE_S and not interrupted:
+                    interrupted = True
+                    _thread.interrupt_main(signal.SIGTERM)
+                elif waited_s > GRACE_S:
                     self._end_process()
                 continue
             beats += 1
@@ -85,7 +100,7 @@ class Watch:
             except distributed.DistError:
                 if self._ended.wait(2 * BEAT_S):
                     return
-                self._failure = f"the machine that all workers meet at ({address}) was lost; {HOW_TO_GO_ON}"
+                self._failure = f"lost the machine that all workers meet at ({address}); {HOW_TO_GO_ON}"
             if self._failure:
                 failed_s = time.monotonic()
                 self._heard.set()
@@ -94,9 +109,8 @@ class Watch:
         """Leave a sign of life and look for the others'.  Returns why the training ends; empty if it goes on."""
         self._store.set(f"beat/{self._rank}", str(beats))
         if self._store.check(["failure"]):
-            rank, reason = json.loads(self._store.get("failure"))
             self._store.add("heard", 1)
-            return f"{self._names[rank]}: {reason}"
+            return bytes(self._store.get("failure")).decode()
         if os.getppid() != self._parent:
             return f"torchrun on this machine is gone; {HOW_TO_GO_ON}"
         now = time.monotonic()
