@@ -27,7 +27,7 @@ FIT_EXAMPLES = """examples:
 
 several machines: this on each of them, where a is one of them
   export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1           or torchrun can't take a machine back that was lost
-  torchrun --nnodes 2 --nproc-per-node 4 --max-restarts 3 --rdzv-backend c10d --rdzv-endpoint a:29400 \
+  torchrun --nnodes 2 --nproc-per-node 4 --max-restarts 3 --rdzv-backend c10d --rdzv-endpoint a:29400 \\
     -m yoga_live.train fit photos --to runs/deep --resume
 
   Each machine needs its own copy of the photos, at any place; versions, options and photos must be equal, or all end
@@ -38,8 +38,8 @@ several machines: this on each of them, where a is one of them
   the photos that are held out. (With --weights none batch norm sees one worker's share at a time.)
   When a machine or a process is lost, the others say so within a minute and end. With --max-restarts torchrun waits
   for it to come back and starts all again, else give the same command on every machine: --resume goes on after the
-  last whole epoch, with the same number of workers to the very weights of a run that nothing happened to, with another
-  number to weights that differ by rounding.
+  last whole epoch, with as many workers as before to the very weights of a run that nothing happened to (on CPUs), with
+  more or fewer to weights that differ by rounding.
 
 A folder named `none` may hold what is no pose: people standing about, empty rooms, pets."""
 
@@ -83,7 +83,7 @@ def _add_fit(commands: Commands) -> None:
     )  # fmt: skip
     fit.add_argument(
         "--resume", action="store_true",
-        help="go on with a run that was stopped or killed; begins one that is not there yet, leaves a finished one alone",
+        help="go on with a run that was stopped or killed; begin one that is not there yet, leave a finished one alone",
     )  # fmt: skip
     fit.add_argument(
         "--devices",

@@ -46,9 +46,10 @@ def join_workers(device_name: str) -> Iterator[Workers]:
             raise RunError(watch.find_reason()) from error
         watch.report(_describe(error))
         raise
+    else:
+        distributed.destroy_process_group()  # not after an error: NCCL would wait for those that are gone
     finally:
         watch.stop()
-        distributed.destroy_process_group()
 
 
 def is_connection_error(error: BaseException) -> bool:

@@ -48,7 +48,6 @@ def launch_workers(run: Callable[[argparse.Namespace], None], args: argparse.Nam
     check_devices(args.device, args.devices)
     for name in ("torch.distributed.elastic", "torch.distributed.launcher"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # what failed is said below
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // args.devices)))
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
@@ -58,6 +57,8 @@ def launch_workers(run: Callable[[argparse.Namespace], None], args: argparse.Nam
         rdzv_endpoint="localhost:0",
         max_restarts=0,
     )
+    threads = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = threads or str(max(1, (os.cpu_count() or 1) // args.devices))
     try:
         elastic_launch(config, run_worker)(run, args)
     except SignalException as error:  # Ctrl-C or SIGTERM; the last checkpoint is there for --resume
@@ -67,6 +68,9 @@ def launch_workers(run: Callable[[argparse.Namespace], None], args: argparse.Nam
         said = failure.error_file_data.get("message", failure.message)
         text = str(said.get("message", said)) if isinstance(said, dict) else str(said)
         raise RunError(f"worker {rank} of --devices {args.devices} failed: {' '.join(text.split())}") from error
+    finally:
+        if threads is None:  # it is for the workers alone
+            del os.environ["OMP_NUM_THREADS"]
 
 
 def run_worker(run: Callable[[argparse.Namespace], None], args: argparse.Namespace) -> None:

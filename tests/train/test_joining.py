@@ -273,6 +273,15 @@ def test_machines_that_do_not_agree_are_refused_in_one_line_on_both(
     assert not b.run.exists() and not (a.run / "photos.csv").exists()
 
 
+def test_a_machine_that_never_comes_is_not_waited_for_without_end(
+    machines: tuple[Machine, Machine], start: Start
+) -> None:
+    (a, _) = machines
+    start(a, WORLD_SIZE="2", MEETING_S="3")
+    assert a.end(30) == 2
+    assert "2 workers could not connect with each other at 127.0.0.1:" in a.error and "GLOO_SOCKET_IFNAME" in a.error
+
+
 def test_what_is_wrong_here_is_not_taken_for_a_lost_worker() -> None:
     assert is_connection_error(RuntimeError("[/gloo/transport/tcp/pair.cc:561] Connection closed by peer"))
     assert is_connection_error(torch.distributed.DistNetworkError("Broken pipe"))
