@@ -133,9 +133,13 @@ def _fit_frozen(fitter: Fitter, data: TrainingData, features: Features | None, s
 
 
 def _predict_all(fitter: Fitter, data: TrainingData) -> npt.NDArray[np.floating]:
-    """What the kept network answers for every photo; test photos exactly as they are reported."""
+    """What the kept network answers for every photo; test photos exactly as they are reported.
+
+    After the frozen phase alone that is known already.  (Not after epochs of which none was better: a run that went on
+    after a kill does not know it, and is to come to the same.)
+    """
     logits = np.empty((len(data.targets), len(data.photo_set.labels)))
-    known = fitter.head_logits if fitter.best_epoch == 0 else {}
+    known = {} if fitter.config.epochs else fitter.head_logits
     for name, split in fitter.splits.items():
         is_known = name in known and name != "test"
         logits[data.rows(name)] = known[name] if is_known else fitter.predict(split, exact=name == "test")

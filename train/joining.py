@@ -19,7 +19,7 @@ from torch.distributed.distributed_c10d import PrefixStore
 from ..runtime.errors import DeviceError, RunError, YogaLiveError
 from .devices import choose_device, choose_own_device
 from .launcher import leads_machine
-from .watch import HOW_TO_GO_ON, Watch
+from .watch import HOW_TO_GO_ON, Watch, describe_lost_meeting
 from .workers import Workers
 
 MEETING = timedelta(minutes=5)  # for all workers to connect to each other
@@ -44,7 +44,9 @@ def join_workers(device_name: str) -> Iterator[Workers]:
     except (Exception, KeyboardInterrupt) as error:
         if watch.has_heard or is_connection_error(error):
             raise RunError(watch.find_reason()) from error
-        watch.report(_describe(error))
+        if not watch.report(_describe(error)) and isinstance(error, KeyboardInterrupt):
+            # torchrun ends its workers when it loses the machine that it meets the others at
+            raise RunError(describe_lost_meeting()) from error
         raise
     else:
         distributed.destroy_process_group()  # not after an error: NCCL would wait for those that are gone

@@ -86,6 +86,7 @@ def run_worker(run: Callable[[argparse.Namespace], None], args: argparse.Namespa
 
 def run_under_torchrun(run: Callable[[argparse.Namespace], None], args: argparse.Namespace) -> None:
     """One worker that torchrun started: an error that all of a machine's workers end with is one line there."""
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # a lost connection is said once, below, not in stack traces
     try:
         run_worker(run, args)
     except YogaLiveError:

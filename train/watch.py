@@ -55,23 +55,25 @@ class Watch:
         """End the watch: all workers have come to the end, or this one says itself why it ends."""
         self._ended.set()
 
-    def report(self, reason: str) -> None:
-        """Tell the others why this worker ends, and give them time to hear it."""
+    def report(self, reason: str) -> bool:
+        """Tell the others why this worker ends, and give them time to hear it.  False if nobody can hear any more."""
         self.stop()
         try:
             own = f"{self._names[self._rank]}: {reason}"
             if bytes(self._store.compare_set("failure", "", own)).decode() != own:
                 self._store.add("heard", 1)  # another was first
-                return
+                return True
             until_s = time.monotonic() + LINGER_S
             while self._store.add("heard", 0) < len(self._names) - 1 and time.monotonic() < until_s:
                 time.sleep(0.1)
-        except distributed.DistError:  # the store is gone, and with it whoever could hear
-            return
+        except distributed.DistError:
+            return False
+        return True
 
     def find_reason(self) -> str:
         """Why another worker has ended, after a connection to it broke."""
-        self._heard.wait(4 * BEAT_S)
+        with suppress(KeyboardInterrupt):  # torchrun, which lost the same machine, ends its workers: say why first
+            self._heard.wait(4 * BEAT_S)
         self.stop()
         if self._failure:
             return self._failure
@@ -84,7 +86,7 @@ class Watch:
         return self._failure
 
     def _run(self) -> None:
-        beats, failed_s, interrupted, address = 0, 0.0, False, os.environ.get("MASTER_ADDR", "rank 0")
+        beats, failed_s, interrupted = 0, 0.0, False
         while not self._ended.wait(BEAT_S):
             if self._failure:
                 waited_s = time.monotonic() - failed_s
@@ -100,7 +102,7 @@ class Watch:
             except distributed.DistError:
                 if self._ended.wait(2 * BEAT_S):
                     return
-                self._failure = f"lost the machine that all workers meet at ({address}); {HOW_TO_GO_ON}"
+                self._failure = describe_lost_meeting()
             if self._failure:
                 failed_s = time.monotonic()
                 self._heard.set()
@@ -129,3 +131,8 @@ class Watch:
             sys.__stderr__.write(f"yoga-train: error: {self._failure}\n")
             sys.__stderr__.flush()
         os._exit(2)
+
+
+def describe_lost_meeting() -> str:
+    """Why the training ends when the store is gone."""
+    return f"lost the machine that all workers meet at ({os.environ.get('MASTER_ADDR', 'rank 0')}); {HOW_TO_GO_ON}"
