@@ -28,7 +28,7 @@ from safetensors.torch import load_file
 from yoga_live.calibration.runs import load_run
 from yoga_live.train.checkpoint import CHECKPOINT
 from yoga_live.train.joining import is_connection_error
-from yoga_live.train.predictions import load_predictions
+from yoga_live.train.predictions import FOLDS, load_predictions
 
 PROGRAM = Path(__file__).with_name("held_worker.py")
 OPTIONS = ("--weights", "none", "--epochs-frozen", "2", "--epochs", "3", "--size", "32", "--batch", "8",
@@ -208,6 +208,19 @@ def test_a_run_of_two_machines_says_so_and_its_evaluation_is_whole(undisturbed: 
     predictions = load_predictions(run)
     assert len(predictions.probabilities) == len(run.photos) == 24
     np.testing.assert_allclose(predictions.probabilities.sum(axis=1), 1, atol=1e-4)
+
+
+def test_folds_are_answered_by_both_and_kept_by_one(machines: tuple[Machine, Machine], start: Start) -> None:
+    a, b = machines
+    start(a, b, "--folds", "2", "--epochs", "0")
+    assert (a.end(), b.end()) == (0, 0), a.words + b.words
+    whole = (a.run / FOLDS).read_bytes()
+    assert load_predictions(load_run(a.run)).probabilities.shape == (24, 4)
+    assert not b.run.exists() and not (a.run / "folds").exists()
+    (a.run / FOLDS).unlink()  # as if both had been stopped before the folds
+    start(a, b, "--folds", "2", "--epochs", "0", "--resume")
+    assert (a.end(), b.end()) == (0, 0), a.words + b.words
+    assert (a.run / FOLDS).read_bytes() == whole and "fold 2 of 2" in a.words
 
 
 def test_why_one_ends_is_one_line_on_both_and_neither_hangs(

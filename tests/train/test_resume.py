@@ -77,6 +77,26 @@ def test_a_crash_in_any_epoch_is_made_good(
     assert_same_training(tmp_path / "run", undisturbed)
 
 
+def test_a_crash_after_epochs_that_were_worse_than_the_frozen_phase_is_made_good(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(CONFIG, epochs=2, rate=0.5)
+    assert fit_run(photos, tmp_path / "whole", config)["metrics"]["best_epoch"] == 0
+    train = Fitter._train_epoch
+
+    def crash(self: Fitter, number: int, *args: object) -> float:
+        if number == 2:
+            raise CrashError
+        return train(self, number, *args)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Fitter, "_train_epoch", crash)
+        with pytest.raises(CrashError):
+            fit_run(photos, tmp_path / "run", config)
+    fit_run(photos, tmp_path / "run", config, resume=True)
+    assert_same_training(tmp_path / "run", tmp_path / "whole")
+
+
 @pytest.mark.slow
 def test_kill_9_at_any_moment_is_made_good(photos: Path, undisturbed: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
