@@ -39,14 +39,19 @@ class Capture(Protocol):
 class Patience:
     """Seconds.  stall_s: without a picture for so long, the connection is taken as lost.
 
-    Between tries the wait doubles from first_wait_s to longest_wait_s; give_up_s without a picture ends the source,
-    None: never.
+    Between tries lies a quarter of the time that it has been lost, at least first_wait_s and at most longest_wait_s:
+    little is missed of what is back soon, and what is gone for long is left in peace.  give_up_s without a picture
+    ends the source, None: never.
     """
 
     stall_s: float = 5.0
     first_wait_s: float = 0.5
     longest_wait_s: float = 15.0
     give_up_s: float | None = None
+
+    def next_wait_s(self, lost_for_s: float) -> float:
+        """How long to wait until the next try."""
+        return min(max(lost_for_s / 4, self.first_wait_s), self.longest_wait_s)
 
 
 class LiveSource:
@@ -163,17 +168,20 @@ class LiveSource:
 
     def _connect_again(self, generation: int) -> Capture | None:
         """Try until it succeeds, with growing waits.  Returns None when the source is over.  Raises SourceError."""
-        lost_s, wait_s = time.monotonic(), self._patience.first_wait_s
+        lost_s, wait_s, told_s = time.monotonic(), self._patience.first_wait_s, 0.0
         self._expect_life(wait_s)
         while not self._stopped.wait(wait_s) and generation == self._generation:
             try:
                 capture, image = self._open()
             except SourceError as error:
-                self._check_patience(error, time.monotonic() - lost_s)
-                wait_s = min(2 * wait_s, self._patience.longest_wait_s)
-                reason = str(error).removeprefix(f"{self._name} ")
-                log.warning("%s is lost (%s); trying again in %.0f s", self._name, reason, wait_s)
+                lost_for_s = time.monotonic() - lost_s
+                self._check_patience(error, lost_for_s)
+                wait_s = self._patience.next_wait_s(lost_for_s)
                 self._expect_life(wait_s)
+                if lost_for_s >= 2 * told_s:
+                    told_s = lost_for_s
+                    reason = str(error).removeprefix(f"{self._name} ")
+                    log.warning("%s is lost (%s); trying again in %.1f s", self._name, reason, wait_s)
                 continue
             self.reconnected += 1
             log.warning("%s is back after %.1f s", self._name, time.monotonic() - lost_s)

@@ -115,6 +115,31 @@ def test_a_stream_that_returns_goes_on_with_its_clock(caplog: pytest.LogCaptureF
     assert "s is lost (still down)" in caplog.text and "s is back after" in caplog.text
 
 
+@pytest.mark.parametrize("lost_for_s", [0.2, 1.0, 3.0, 8.0, 20.0, 59.0])
+def test_what_is_back_is_tried_again_within_a_quarter_of_the_time_it_was_lost(lost_for_s: float) -> None:
+    patience = Patience()
+    tries_s = [patience.first_wait_s]
+    while tries_s[-1] < lost_for_s:
+        tries_s.append(tries_s[-1] + patience.next_wait_s(tries_s[-1]))
+    assert tries_s[-1] <= lost_for_s * 1.25 + patience.first_wait_s
+    assert len(tries_s) < 25
+
+
+def test_the_wait_between_tries_is_bounded() -> None:
+    assert Patience().next_wait_s(0) == 0.5 and Patience().next_wait_s(86_400) == 15
+
+
+def test_a_long_loss_is_told_ever_more_seldom(caplog: pytest.LogCaptureFixture) -> None:
+    patience = Patience(stall_s=0.2, first_wait_s=0.005, longest_wait_s=0.005, give_up_s=0.6)
+    with (
+        caplog.at_level(logging.WARNING),
+        pytest.raises(SourceError),
+        LiveSource(connect_to(ListCapture(numbered(3))), "camera 0", patience) as source,
+    ):
+        list(source.frames())
+    assert 3 <= sum("trying again" in line for line in caplog.messages) <= 9
+
+
 def test_a_stream_that_returns_in_another_size_is_fitted_whole_into_the_old_one() -> None:
     first, second = ListCapture(numbered(3, 50, (80, 60))), ListCapture(numbered(50, 200, (40, 60)))
     with LiveSource(connect_to(first, second), "s", HASTE) as source:
