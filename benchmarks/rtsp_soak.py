@@ -101,6 +101,8 @@ def main() -> int:
     states: list[tuple[float, dict[str, float]]] = []
 
     def note(frame: TimedFrame, hold: Hold) -> None:
+        if frame.lost_s is not None:
+            return
         now_s = time.monotonic()
         seen_s.append(now_s)
         if not states or now_s - states[-1][0] > 10:
