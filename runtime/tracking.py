@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass, replace
 
 from .classifier import NO_POSE, Floats, PoseClassifier
@@ -12,6 +13,9 @@ from .regions import Region
 from .session import Hold, Segment, Session
 from .smoothing import SmoothedPose, Smoother
 from .views import View, WholeView
+
+SLOW = 4
+"""From so many frames on that a look takes, the next one waits for a fresh frame: what waits is up to a frame old."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,7 @@ class BackgroundTracker:
         self._changed = threading.Condition()
         self._pending: TimedFrame | None = None
         self._lost: TimedFrame | None = None  # waits on its own: the first picture after it must not take its place
+        self._given_s, self._interval_s = 0.0, 0.0
         self._known: tuple[float, Tracked] | None = None
         self._error: BaseException | None = None
         self._closed = False
@@ -112,6 +117,7 @@ class BackgroundTracker:
                 self._known = lost_at_s, Tracked(Hold(NO_POSE, 0.0, 0.0), None)
             else:
                 self._pending = frame
+            self._interval_s, self._given_s = frame.time_s - self._given_s, frame.time_s
             self._changed.notify_all()
             self._changed.wait_for(lambda: self._known is not None or self._error is not None)
             if self._error is not None:
@@ -139,6 +145,7 @@ class BackgroundTracker:
                 if self._closed or self._pending is None:
                     return
                 frame, self._pending = self._pending, None
+            began_s = time.monotonic()
             try:
                 tracked = self._tracker.update(frame)
             except BaseException as error:  # noqa: BLE001 - handed to the thread that asks
@@ -149,4 +156,6 @@ class BackgroundTracker:
             with self._changed:
                 if self._lost is None:  # what was seen before a loss is held no more
                     self._known = frame.time_s, tracked
+                if time.monotonic() - began_s > SLOW * self._interval_s:
+                    self._pending = None
                 self._changed.notify_all()

@@ -66,6 +66,29 @@ def test_the_network_takes_the_newest_frame() -> None:
     assert seen[0] == 0 and 3 <= len(seen) <= 8 and all(later > earlier + 1 for earlier, later in pairwise(seen[1:]))
 
 
+def test_a_slow_network_begins_with_a_fresh_frame_not_with_the_one_that_waited() -> None:
+    """An answer is then at most one step and one frame old when it is first shown."""
+
+    class TimedEngine(SlowEngine):
+        def run(self, frames: np.ndarray) -> np.ndarray:
+            logits = super().run(frames)
+            ended_s.append(time.monotonic())
+            return logits
+
+    ended_s: list[float] = []
+    handed_s: dict[int, float] = {}
+    engine = TimedEngine(0.25)
+    tracker = BackgroundTracker(PoseTracker(PoseClassifier.from_engine(engine)))
+    for number in range(60):
+        tracker.update(frame_at(number / 25, (number, 0, 0)))
+        handed_s[number] = time.monotonic()
+        time.sleep(0.04)
+    tracker.close()
+    seen = [int(batch[0, 16, 16, 0]) for batch in engine.batches]
+    assert len(seen) >= 5
+    assert all(handed_s[number] >= end_s for number, end_s in zip(seen[2:], ended_s[1:], strict=False))
+
+
 def test_a_hold_grows_between_answers() -> None:
     engine = SlowEngine()
     tracker = BackgroundTracker(PoseTracker(PoseClassifier.from_engine(engine)))
