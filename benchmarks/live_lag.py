@@ -124,6 +124,9 @@ class Screen:
         if time.monotonic() > self._until_s:
             raise StopWatching
 
+    def complete(self) -> None:
+        """Nothing follows."""
+
     def close(self) -> None:
         """Nothing is open."""
 

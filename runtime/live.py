@@ -104,6 +104,8 @@ def watch(
                     timeline.keep(tracker.segments)
                 if on_frame:
                     on_frame(frame, tracked.hold)
+            for sink in [*sinks, *([raw] if raw else [])]:
+                sink.complete()
     except (StopWatching, KeyboardInterrupt):
         stopped = True
     except (SourceError, OutputError) as error:

@@ -149,6 +149,9 @@ class PageSink:
             time.sleep(self._pace.wait_s(frame.time_s))
         self._board.show(frame)
 
+    def complete(self) -> None:
+        """Nothing follows the last picture."""
+
     def close(self) -> None:
         """Say that there will be no more."""
         self._board.end()

@@ -112,6 +112,7 @@ def write_clip() -> Callable[..., Path]:
         size_wh: tuple[int, int] = (64, 48),
         sound: str | None = None,
         sound_rate: int = 48000,
+        sound_s: float | None = None,
         options: dict[str, str] | None = None,
     ) -> Path:
         images = [paint(frame, size_wh) for frame in frames]
@@ -131,7 +132,7 @@ def write_clip() -> Callable[..., Path]:
                 container.mux(stream.encode(picture))
             container.mux(stream.encode(None))
             if track is not None:
-                seconds = float((times[-1] + 1) * base)
+                seconds = sound_s or float((times[-1] + 1) * base)
                 write_tone(container, track, sound_rate, seconds)
         return path
 

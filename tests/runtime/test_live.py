@@ -57,13 +57,17 @@ class ListSink:
         breaks_closing: type[Exception] | None = None,
     ) -> None:
         self.frames: list[TimedFrame] = []
-        self.closed = 0
+        self.closed, self.completed = 0, False
         self.breaks_at, self.error, self.breaks_closing = breaks_at, error, breaks_closing
 
     def write(self, frame: TimedFrame) -> None:
         if len(self.frames) == self.breaks_at:
             raise self.error("told to")
         self.frames.append(frame)
+
+    def complete(self) -> None:
+        assert not self.closed
+        self.completed = True
 
     def close(self) -> None:
         self.closed += 1
@@ -96,7 +100,7 @@ def test_every_annotated_frame_is_the_sinks_own_to_keep(classifier: PoseClassifi
 def test_sinks_may_come_as_any_iterable(classifier: PoseClassifier) -> None:
     sink = ListSink()
     watch(ListSource([BLUE] * 3), classifier, iter([sink]))
-    assert len(sink.frames) == 3 and sink.closed == 1
+    assert len(sink.frames) == 3 and sink.closed == 1 and sink.completed
 
 
 def test_annotation_does_not_reach_the_frame_that_is_classified(classifier: PoseClassifier) -> None:
@@ -116,14 +120,19 @@ def test_q_in_the_window_ends_well_and_closes_all(classifier: PoseClassifier) ->
     window, video = ListSink(breaks_at=5), ListSink()
     watched = watch(ListSource([*PROGRAMME]), classifier, [window, video])
     assert watched.trouble is None and watched.frames == 5 and watched.stopped
-    assert window.closed == video.closed == 1
+    assert window.closed == video.closed == 1 and not video.completed
 
 
 def test_broken_source_keeps_what_was_seen_and_says_why(classifier: PoseClassifier) -> None:
     sink = ListSink()
     watched = watch(ListSource([*[BLUE] * 25, SourceError("unplugged")]), classifier, [sink])
     assert str(watched.trouble) == "unplugged"
-    assert watched.segments[-1].pose == "tree" and watched.frames == len(sink.frames) == 25 and sink.closed == 1
+    assert (
+        watched.segments[-1].pose == "tree"
+        and watched.frames == len(sink.frames) == 25
+        and sink.closed == 1
+        and not sink.completed
+    )
 
 
 @pytest.mark.parametrize("error", [ValueError, MemoryError])

@@ -67,6 +67,8 @@ class ListSink:
         if len(self.frames) > self._quits_at:
             raise StopWatching
 
+    def complete(self) -> None: ...
+
     def close(self) -> None: ...
 
 
