@@ -56,7 +56,8 @@ def main() -> None:
         pictures += f",framerate={rate}/1"
     factory.set_launch(f"( {pictures} ! {ENCODE} )")
     server.get_mount_points().add_factory("/camera", factory)
-    server.attach(None)
+    if not server.attach(None):
+        sys.exit(f"port {port} is taken")
     print("serving", flush=True)
     GLib.MainLoop().run()
 
