@@ -88,7 +88,7 @@ def measure_process() -> dict[str, float]:
 
 
 def main() -> int:
-    """Run the soak.  Returns 1 if a picture was missed while the server was up, or it was not killed as often as asked."""
+    """Run the soak.  Returns 1 if a picture was missed while the server was up, or it was killed too seldom."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--restarts", type=int, default=20)
