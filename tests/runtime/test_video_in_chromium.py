@@ -51,7 +51,11 @@ SCRIPT = """async ([content, moments, centres]) => {
   for (const moment of moments) {
     video.currentTime = moment;
     await heard("seeked");
-    pen.drawImage(video, 0, 0);
+    do { // on a busy machine the picture comes to the screen after the event
+      await new Promise((done) => setTimeout(done, 20));
+      pen.clearRect(0, 0, canvas.width, canvas.height);
+      pen.drawImage(video, 0, 0);
+    } while (pen.getImageData(0, 0, 1, 1).data[3] === 0);
     const read = ([x, y]) => [...pen.getImageData(x * canvas.width, y * canvas.height, 1, 1).data.slice(0, 3)];
     seen.push(centres.map(read));
   }
