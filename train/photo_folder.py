@@ -17,7 +17,7 @@ from ..runtime.classifier import NO_POSE
 from ..runtime.errors import PhotoError, RunError
 from ..runtime.photos import decode_photo, read_size_wh
 from ..runtime.preprocess import Frame, letterbox
-from ..runtime.progress import Progress
+from ..runtime.progress import Progress, track
 from .frame_cache import UNREADABLE, Found, FrameCache, drop_unused_caches
 
 log = logging.getLogger(__name__)
@@ -94,6 +94,28 @@ def list_files(folder: Path, labels: tuple[str, ...]) -> list[tuple[str, Path]]:
         for path in sorted((folder / pose).rglob("*"))
         if path.is_file() and not path.name.startswith(".")
     ]
+
+
+def read_contents(folder: Path, size: int) -> dict[str, str]:
+    """SHA-256 of every file below the pose folders, by its path in the folder; files that can't be read are left out.
+
+    size: the frame cache of that input size knows most of them.  Raises RunError.
+    """
+    files, cache = _name_files(folder, list_poses(folder, least=1)), FrameCache(folder, size)
+    with ThreadPoolExecutor() as pool:
+        digests = pool.map(lambda item: _read_digest(*item, cache), files)
+        named = zip(files, track(digests, "photos' contents", len(files), "files"), strict=True)
+        return {name: digest for (name, _), digest in named if digest}
+
+
+def _read_digest(name: str, path: Path, cache: FrameCache) -> str:
+    known = cache.find(name, path)
+    if known and known[0].sha256:
+        return known[0].sha256
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""
 
 
 def read_photos(folder: Path, size: int, *, cached: bool = True) -> PhotoSet:
