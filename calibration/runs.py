@@ -9,6 +9,7 @@ import csv
 import hashlib
 import io
 import json
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -69,10 +70,16 @@ def read_run_photos(path: Path) -> tuple[RunPhoto, ...]:
         )
 
 
+def is_pose_name(name: str) -> bool:
+    """Whether a folder of this name is a pose: visible, one folder, no unreadable letters or control characters."""
+    readable = not any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name)
+    return readable and name[:1] not in ("", ".", "_") and not {"/", "\\"} & {*name}
+
+
 def _check_labels(labels: tuple[str, ...], photos: tuple[RunPhoto, ...]) -> None:
     """A run may come from elsewhere, and its labels name folders.  Raises ValueError."""
     for label in labels:
-        if not isinstance(label, str) or not label.isprintable() or label[:1] in ("", ".", "_") or {*label} & {*"/\\"}:
+        if not isinstance(label, str) or not is_pose_name(label):
             raise ValueError(f"the label {label!r} can't name a folder of photos")
     if strange := {photo.pose for photo in photos} - set(labels):
         raise ValueError(f"photos.csv names the pose {min(strange)!r}, which run.json does not")

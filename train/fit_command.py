@@ -93,7 +93,7 @@ def _add_lr_find(commands: Commands) -> None:
     find.set_defaults(run=_find_rate)
     find.add_argument("photos", type=Path, help="folder with one folder of photos per pose")
     find.add_argument("--to", type=Path, default=Path("lr.png"), metavar="FILE", help="the plot; a .csv beside it")
-    find.add_argument("--force", action="store_true", help="replace an earlier plot")
+    find.add_argument("--force", action="store_true", help="replace an earlier plot and its numbers")
     find.add_argument("--steps", type=_steps, default=100, metavar="N", help="rates to try, one batch each")
     _add_network(find)
 
@@ -235,7 +235,8 @@ def _find_rate(args: argparse.Namespace) -> None:
 
     if args.to.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise OptionError(f"--to {args.to}: a plot is .png, .svg or .pdf")
-    check_output(args.to, force=args.force)
+    for output in (args.to, args.to.with_suffix(".csv")):
+        check_output(output, force=args.force)
     config = FitConfig(
         args.weights, size=args.size, batch=args.batch, arch=args.arch, seed=args.seed, device=args.device
     )

@@ -13,6 +13,7 @@ import imagehash
 import numpy as np
 from PIL import Image, ImageOps
 
+from ..calibration.runs import is_pose_name
 from ..runtime.classifier import NO_POSE
 from ..runtime.errors import PhotoError, RunError
 from ..runtime.photos import decode_photo, read_size_wh
@@ -78,7 +79,7 @@ def list_poses(folder: Path, least: int = 2) -> tuple[str, ...]:
         raise RunError(f"{folder} is no folder; expected one folder per pose inside it, such as {folder}/tree/")
     names = sorted(f.name for f in folder.iterdir() if f.is_dir() and not f.name.startswith((".", "_")))
     for name in names:
-        if not name.isprintable():  # unreadable bytes too: no model could hold it, no screen show it
+        if not is_pose_name(name):  # unreadable bytes too: no model could hold them, no screen show them
             raise RunError(f"{folder} holds a folder {name!r}, which can't name a pose; give it a name of letters")
     if len([name for name in names if name != NO_POSE or least < 2]) < least:
         needed = "at least two poses are needed" if least > 1 else "expected one folder per pose, such as tree/"
@@ -87,12 +88,12 @@ def list_poses(folder: Path, least: int = 2) -> tuple[str, ...]:
 
 
 def list_files(folder: Path, labels: tuple[str, ...]) -> list[tuple[str, Path]]:
-    """Every file below the pose folders with its pose, sorted; hidden ones are left out."""
+    """Every file below the pose folders with its pose, sorted; without what is hidden or in a hidden folder."""
     return [
         (pose, path)
         for pose in labels
         for path in sorted((folder / pose).rglob("*"))
-        if path.is_file() and not path.name.startswith(".")
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder / pose).parts)
     ]
 
 

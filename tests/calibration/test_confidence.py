@@ -190,7 +190,10 @@ def test_calibration_travels_in_the_metadata_as_plain_json() -> None:
 
 def test_logits_do_not_depend_on_how_frames_are_batched(exported_model: Path, trained_run: Path) -> None:
     engine = OnnxEngine(exported_model, "cpu")
-    split = load_logits(engine, load_run(trained_run), "train")
+    run = load_run(trained_run)
+    split = load_logits(engine, run, "train")
+    assert split.groups is not None
+    assert split.groups.tolist() == [photo.group for photo in run.photos if photo.split == "train"]
     assert split.logits.shape == (48, 4) and split.targets.tolist() == sorted(split.targets.tolist())
     frames = np.random.default_rng(0).integers(0, 256, (9, 64, 64, 3), dtype=np.uint8)
     alone = np.concatenate([engine.run(frames[i : i + 1]) for i in range(9)])
