@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ..runtime.errors import RunError
 from .tensor_files import write_tensors
+from .workers import Workers
 
 CHECKPOINT = "checkpoint.safetensors"
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # what AdamW remembers of each parameter
@@ -59,12 +60,11 @@ def load_notes(path: Path) -> dict[str, Any] | None:
     return _read_state(path)["notes"]
 
 
-def load_checkpoint(path: Path, progression: Progression) -> None:
-    """Bring everything back to where it was.  Raises RunError."""
-    content = _read_state(path)
+def load_checkpoint(path: Path, progression: Progression, workers: Workers) -> None:
+    """Bring everything back to where it was, on every worker; the keeper alone reads the file.  Raises RunError."""
+    content, tensors = _read_all(path) if workers.keeps_run else ({}, {})
+    content, tensors = workers.tell(content), workers.send(tensors)
     try:
-        with safe_open(path, "pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         progression.network.load_state_dict(_strip(tensors, "network."))
         if progression.average is not None:
             progression.average.load_state_dict(_strip(tensors, "average."))
@@ -72,8 +72,17 @@ def load_checkpoint(path: Path, progression: Progression) -> None:
         progression.schedule.load_state_dict(content["schedule"])
         progression.scaler.load_state_dict(content["scaler"])
         progression.generator.set_state(tensors["generator"])
-    except (SafetensorError, RuntimeError, KeyError, ValueError) as error:
+    except (RuntimeError, KeyError, ValueError) as error:
         raise RunError(f"{path} does not fit this training ({error!r}); start again under another --to") from error
+
+
+def _read_all(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    content = _read_state(path)
+    try:
+        with safe_open(path, "pt") as file:
+            return content, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise RunError(f"{path} can't be read ({error!r}); start again under another --to") from error
 
 
 def _gather_optimizer(tensors: dict[str, Tensor], groups: list[dict[str, Any]]) -> dict[str, Any]:

@@ -25,6 +25,22 @@ FIT_EXAMPLES = """examples:
   torchrun --nproc-per-node 4 -m yoga_live.train fit photos --to runs/deep  the same, started by torchrun
   tensorboard --logdir runs                             curves of all runs while they train
 
+several machines: this on each of them, where a is one of them
+  export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1           or torchrun can't take a machine back that was lost
+  torchrun --nnodes 2 --nproc-per-node 4 --max-restarts 3 --rdzv-backend c10d --rdzv-endpoint a:29400 \\
+    -m yoga_live.train fit photos --to runs/deep --resume
+
+  Each machine needs its own copy of the photos, at any place; versions, options and photos must be equal, or all end
+  with one line that says what differs. The run's folder is kept by one worker and need not be shared; weights to start
+  from and the run of --split-of are needed there alone.
+  --batch counts the photos of all workers, so a step and the --rate that suits it are the same for any number of them.
+  An epoch's photos are drawn once for all; each worker trains on its share of every batch and answers for its share of
+  the photos that are held out. (With --weights none batch norm sees one worker's share at a time.)
+  When a machine or a process is lost, the others say so within a minute and end. With --max-restarts torchrun waits
+  for it to come back and starts all again, else give the same command on every machine: --resume goes on after the
+  last whole epoch, with as many workers as before to the very weights of a run that nothing happened to (on CPUs), with
+  more or fewer to weights that differ by rounding.
+
 A folder named `none` may hold what is no pose: people standing about, empty rooms, pets."""
 
 LR_FIND_EXAMPLES = """examples:
@@ -65,9 +81,16 @@ def _add_fit(commands: Commands) -> None:
         "--folds", type=_folds, default=0, metavar="K",
         help="also train K networks that answer for photos they have not seen, for report and clean; K times the work",
     )  # fmt: skip
-    fit.add_argument("--resume", action="store_true", help="go on with a run that was stopped or killed")
     fit.add_argument(
-        "--devices", type=_devices, default=1, metavar="N", help="GPUs of this machine (or CPU processes) to train on"
+        "--resume", action="store_true",
+        help="go on with a run that was stopped or killed; begin one that is not there yet, leave a finished one alone",
+    )  # fmt: skip
+    fit.add_argument(
+        "--devices",
+        type=_devices,
+        default=1,
+        metavar="N",
+        help="GPUs of this machine (or CPU processes) to train on; for several machines see below",
     )
     fit.add_argument(
         "--train-only", default="", metavar="PATTERN",
@@ -107,7 +130,9 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--size", type=read_side, default=224, metavar="PIXELS", help="side of the network's input, a multiple of 32"
     )
-    parser.add_argument("--batch", type=_batch, default=32, metavar="N", help="photos per step, over all devices")
+    parser.add_argument(
+        "--batch", type=_batch, default=32, metavar="N", help="photos per step, over all devices and machines"
+    )
     parser.add_argument("--seed", type=_seed, default=0, help="same seed, same photos, same machine: same run")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:1")
 
@@ -171,16 +196,14 @@ def _steps(text: str) -> int:
 
 
 def _fit(args: argparse.Namespace) -> None:
-    from .launcher import is_worker, launch_workers
+    from .launcher import is_worker, launch_workers, run_under_torchrun
 
     if args.devices > 1:
         if is_worker():
             raise OptionError("--devices starts processes itself; under torchrun leave it out")
         launch_workers(_fit_here, args)
     elif is_worker():
-        from .launcher import run_worker
-
-        run_worker(_fit_here, args)
+        run_under_torchrun(_fit_here, args)
     else:
         _fit_here(args)
 
@@ -231,8 +254,11 @@ def _configure(args: argparse.Namespace) -> FitConfig:
 def _find_rate(args: argparse.Namespace) -> None:
     from ..runtime.files import check_output
     from .fit_config import FitConfig
+    from .launcher import is_worker
     from .lr_find import find_rate, plot_rates
 
+    if is_worker():
+        raise OptionError("lr-find trains on one device; start it without torchrun")
     if args.to.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise OptionError(f"--to {args.to}: a plot is .png, .svg or .pdf")
     for output in (args.to, args.to.with_suffix(".csv")):

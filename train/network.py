@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from ..runtime.errors import ModelError
 from .tensor_files import write_tensors
+from .workers import Workers
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -120,6 +121,16 @@ def build_network(classes: int, weights: str, arch: str = ARCH) -> PoseNetwork:
             f"--weights {weights} is not a torchvision {arch}: {len(missing)} tensors missing, "
             f"{len(unexpected)} unexpected, such as {odd!r}"
         )
+    return network
+
+
+def build_starting_network(classes: int, weights: str, arch: str, workers: Workers) -> PoseNetwork:
+    """Build the network that a training starts from; the keeper alone reads or downloads its weights."""
+    if workers.keeps_run:
+        network = build_network(classes, weights, arch)
+    else:
+        network = PoseNetwork(classes, freeze_norm=weights != "none", arch=arch)
+    workers.align(network.state_dict().values())
     return network
 
 

@@ -18,10 +18,10 @@ from safetensors.torch import load_file
 
 from yoga_live.calibration.metrics import measure_accuracy
 from yoga_live.calibration.runs import load_frames, load_run
-from yoga_live.runtime.errors import DeviceError, ModelError, OutputError, RunError
+from yoga_live.runtime.errors import ModelError, OutputError, RunError
 from yoga_live.train.fit import Fitter
 from yoga_live.train.fit_config import FitConfig
-from yoga_live.train.fitting_run import choose_device, fit_run
+from yoga_live.train.fitting_run import fit_run
 from yoga_live.train.network import load_network, normalise
 
 QUICK = FitConfig("none", epochs_frozen=1, epochs=0, size=32, batch=8, device="cpu")
@@ -209,21 +209,3 @@ def test_the_smallest_photo_folder_still_trains(drawn_photos: Path, tmp_path: Pa
     run = load_run(tmp_path / "run")
     assert [sum(photo.split == split for photo in run.photos) for split in ("train", "validation", "test")] == [4] * 3
     assert np.isfinite(run.summary["metrics"]["test"]["accuracy"])
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
-@pytest.mark.parametrize("name", ["cuda", "cuda:1"])
-def test_a_gpu_that_was_asked_for_and_is_missing_is_an_error(name: str) -> None:
-    with pytest.raises(DeviceError, match=f"--device {name}"):
-        choose_device(name)
-
-
-@pytest.mark.parametrize("name", ["gpu", "cuda:x", "cpu:many", "", "meta"])
-def test_an_unknown_device_is_refused(name: str) -> None:
-    with pytest.raises(DeviceError, match=f"--device {name}"):
-        choose_device(name)
-
-
-def test_auto_takes_what_is_there() -> None:
-    assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
-    assert choose_device("cpu").type == "cpu"
