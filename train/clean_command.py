@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from ..runtime.command_line import HelpFormatter
 from ..runtime.errors import OptionError, PhotoError, RunError
+from .option_types import read_whole
 
 if TYPE_CHECKING:
     from .cleaning import Cleaner
@@ -72,9 +73,7 @@ def add_clean(commands: Commands) -> None:
 
 
 def _port(text: str) -> int:
-    if not text.isdigit() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 0 to 65535")
-    return int(text)
+    return read_whole(text, "a port from 0 to 65535", 0, 65535)
 
 
 def _certainty(text: str) -> float:
@@ -85,9 +84,7 @@ def _certainty(text: str) -> float:
 
 
 def _count(text: str) -> int:
-    if not text.isdigit() or not 0 < int(text) < 10_000_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of marks, 1 or more")
-    return int(text)
+    return read_whole(text, "a number of marks, 1 or more", 1)
 
 
 def _clean(args: argparse.Namespace) -> None:

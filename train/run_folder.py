@@ -22,11 +22,13 @@ from .workers import Workers
 log = logging.getLogger(__name__)
 
 
-def check_run_folder(folder: Path, config: FitConfig, *, resume: bool) -> dict[str, Any] | None:
-    """Refuse a folder that holds something, or with `resume` one that holds something else.
+def check_run_folder(folder: Path, photo_folder: Path, config: FitConfig, *, resume: bool) -> dict[str, Any] | None:
+    """Refuse a folder that holds something, or with `resume` one that holds something else, and one among the photos.
 
     Returns run.json's content where only the folds are left to do, or nothing.
     """
+    if folder.resolve().is_relative_to(photo_folder.resolve()):  # it would be a pose in the next run
+        raise OutputError(f"--to {folder} lies inside the photo folder {photo_folder}; give a place beside it")
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         if resume:
             log.info("--resume: nothing is in %s yet; the run begins", folder)
