@@ -104,7 +104,7 @@ def read_contents(folder: Path, size: int) -> dict[str, str]:
     """
     files, cache = _name_files(folder, list_poses(folder, least=1)), FrameCache(folder, size)
     with ThreadPoolExecutor() as pool:
-        digests = pool.map(lambda item: _read_digest(*item, cache), files)
+        digests = pool.map(lambda item: _read_digest(item[0], item[1], cache), files)
         named = zip(files, track(digests, "photos' contents", len(files), "files"), strict=True)
         return {name: digest for (name, _), digest in named if digest}
 
