@@ -41,7 +41,7 @@ class AnimationSource:
         self._path, self._span = path, span or Span()
         self._interval_s = 1 / at_most_per_s if at_most_per_s else 0.0
         try:
-            self._image = Image.open(path)
+            self._image = Image.open(path, formats=("WEBP",))
         except (*DAMAGE, UnidentifiedImageError) as error:
             raise SourceError(f"{path} can't be opened as a video: {error}") from error
         self._frames = self._decode()

@@ -12,11 +12,10 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ..runtime.errors import RunError
-from ..runtime.files import write_then_rename
+from .tensor_files import write_tensors
 from .workers import Workers
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -36,7 +35,7 @@ class Progression:
 
 
 def save_checkpoint(path: Path, progression: Progression, notes: dict[str, Any]) -> None:
-    """Write a checkpoint.  notes: JSON-able, given back by `load_notes`."""
+    """Write a checkpoint.  notes: JSON-able, given back by `load_notes`.  Raises OutputError."""
     tensors = {f"network.{name}": value for name, value in progression.network.state_dict().items()}
     if progression.average is not None:
         tensors |= {f"average.{name}": value for name, value in progression.average.state_dict().items()}
@@ -51,8 +50,7 @@ def save_checkpoint(path: Path, progression: Progression, notes: dict[str, Any])
         "scaler": progression.scaler.state_dict(),
     }
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
-    with write_then_rename(path) as temporary:
-        save_file(tensors, temporary, metadata={"state": json.dumps(content)})
+    write_tensors(path, tensors, {"state": json.dumps(content)})
 
 
 def load_notes(path: Path) -> dict[str, Any] | None:

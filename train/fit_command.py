@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..runtime.command_line import HelpFormatter
 from ..runtime.errors import OptionError
-from .option_types import read_side
+from .option_types import read_side, read_whole
 
 if TYPE_CHECKING:
     from .fit_config import FitConfig
@@ -116,7 +116,7 @@ def _add_lr_find(commands: Commands) -> None:
     find.set_defaults(run=_find_rate)
     find.add_argument("photos", type=Path, help="folder with one folder of photos per pose")
     find.add_argument("--to", type=Path, default=Path("lr.png"), metavar="FILE", help="the plot; a .csv beside it")
-    find.add_argument("--force", action="store_true", help="replace an earlier plot")
+    find.add_argument("--force", action="store_true", help="replace an earlier plot and its numbers")
     find.add_argument("--steps", type=_steps, default=100, metavar="N", help="rates to try, one batch each")
     _add_network(find)
 
@@ -138,9 +138,7 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
 
 
 def _count(text: str) -> int:
-    if not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of epochs, 0 or more")
-    return int(text)
+    return read_whole(text, "a number of epochs, 0 or more", 0)
 
 
 def _share(text: str) -> float:
@@ -154,17 +152,11 @@ def _share(text: str) -> float:
 
 
 def _seed(text: str) -> int:
-    if not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a seed, a whole number of 0 or more")
-    return int(text)
+    return read_whole(text, "a seed, a whole number of 0 or more", 0)
 
 
 def _batch(text: str) -> int:
-    if not text.isdigit() or int(text) < 2:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a batch size; at least 2, because batch norm needs two photos where it is trained"
-        )
-    return int(text)
+    return read_whole(text, "a batch size; at least 2, because batch norm needs two photos where it is trained", 2)
 
 
 def _rate(text: str) -> float:
@@ -178,21 +170,15 @@ def _rate(text: str) -> float:
 
 
 def _folds(text: str) -> int:
-    if not text.isdigit() or int(text) == 1 or int(text) > 20:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of folds: 2 to 20, better 5; or 0 for none")
-    return int(text)
+    return read_whole(text, "a number of folds: 2 to 20, better 5; or 0 for none", 0 if text == "0" else 2, 20)
 
 
 def _devices(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of devices, 1 or more")
-    return int(text)
+    return read_whole(text, "a number of devices, 1 or more", 1)
 
 
 def _steps(text: str) -> int:
-    if not text.isdigit() or int(text) < 20:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of steps; at least 20, or the curve says little")
-    return int(text)
+    return read_whole(text, "a number of steps; at least 20, or the curve says little", 20)
 
 
 def _fit(args: argparse.Namespace) -> None:
@@ -224,6 +210,9 @@ def _fit_here(args: argparse.Namespace) -> None:
     for truth, answer, count in metrics["test"]["confusions"]:
         print(f"{'':>16}{truth} taken for {answer}: {count}")
     print(f"run: {args.to}   confusion matrix: {args.to / 'report' / 'confusion.png'}")
+    if metrics["interrupted"]:
+        print("that is the best epoch so far; to go on, give the same command with --resume", flush=True)
+        raise KeyboardInterrupt  # who started this is told that it was stopped: exit code 130
     print(f"look: yoga-train report {args.to}")
     if args.folds:
         print(f"clean: yoga-train clean {args.photos} {args.to}")
@@ -261,7 +250,8 @@ def _find_rate(args: argparse.Namespace) -> None:
         raise OptionError("lr-find trains on one device; start it without torchrun")
     if args.to.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise OptionError(f"--to {args.to}: a plot is .png, .svg or .pdf")
-    check_output(args.to, force=args.force)
+    for output in (args.to, args.to.with_suffix(".csv")):
+        check_output(output, force=args.force)
     config = FitConfig(
         args.weights, size=args.size, batch=args.batch, arch=args.arch, seed=args.seed, device=args.device
     )

@@ -55,7 +55,8 @@ def fit_run(photo_folder: Path, folder: Path, config: FitConfig, *, resume: bool
     with join_workers(config.device) as workers:
         workers = find_keeper(workers, folder, resume=resume)
         check_agreement(workers, photo_folder, config, resume=resume)
-        finished = workers.tell(check_run_folder(folder, config, resume=resume) if workers.keeps_run else None)
+        own = check_run_folder(folder, photo_folder, config, resume=resume) if workers.keeps_run else None
+        finished = workers.tell(own)
         if finished and not workers.tell(lacks_folds(folder, config)):
             return finished
         torch.manual_seed(config.seed)

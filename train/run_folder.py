@@ -12,6 +12,7 @@ from typing import Any
 
 from ..calibration.runs import load_run, read_run_photos, write_run_photos
 from ..runtime.errors import OptionError, OutputError, RunError
+from ..runtime.files import ODD_NAMES
 from .checkpoint import CHECKPOINT, load_notes
 from .fit_config import FitConfig
 from .predictions import FOLDS
@@ -21,11 +22,13 @@ from .workers import Workers
 log = logging.getLogger(__name__)
 
 
-def check_run_folder(folder: Path, config: FitConfig, *, resume: bool) -> dict[str, Any] | None:
-    """Refuse a folder that holds something, or with `resume` one that holds something else.
+def check_run_folder(folder: Path, photo_folder: Path, config: FitConfig, *, resume: bool) -> dict[str, Any] | None:
+    """Refuse a folder that holds something, or with `resume` one that holds something else, and one among the photos.
 
     Returns run.json's content where only the folds are left to do, or nothing.
     """
+    if folder.resolve().is_relative_to(photo_folder.resolve()):  # it would be a pose in the next run
+        raise OutputError(f"--to {folder} lies inside the photo folder {photo_folder}; give a place beside it")
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         if resume:
             log.info("--resume: nothing is in %s yet; the run begins", folder)
@@ -99,7 +102,7 @@ def make_run_folder(folder: Path, data: TrainingData) -> None:
     write_run_photos(folder / "photos.csv", rows)
     broken = data.photo_set.broken
     if broken:
-        with (folder / "skipped.csv").open("w", newline="", encoding="utf-8") as file:
+        with (folder / "skipped.csv").open("w", newline="", encoding="utf-8", errors=ODD_NAMES) as file:
             csv.writer(file, lineterminator="\n").writerows([("path", "reason"), *broken])
         log.warning("%d files are no readable photos and were skipped; see %s", len(broken), folder / "skipped.csv")
     poses_of: dict[int, set[str]] = {}

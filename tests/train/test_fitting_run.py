@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 from yoga_live.calibration.metrics import measure_accuracy
 from yoga_live.calibration.runs import load_frames, load_run
 from yoga_live.runtime.errors import ModelError, OutputError, RunError
+from yoga_live.train.command import main
 from yoga_live.train.fit import Fitter
 from yoga_live.train.fit_config import FitConfig
 from yoga_live.train.fitting_run import fit_run
@@ -161,6 +162,27 @@ def test_ctrl_c_in_the_second_epoch_leaves_a_readable_run_of_the_best_epoch(
     load_network(tmp_path / "run" / "weights.safetensors", len(run.labels))
     with (tmp_path / "run" / "log.csv").open(newline="") as file:
         assert [row["epoch"] for row in csv.DictReader(file)] == ["0", "1"]
+
+
+def test_a_stopped_fit_ends_with_the_exit_code_of_ctrl_c_and_says_how_to_go_on(
+    ask, drawn_photos: Path, start_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupt_second_epoch(monkeypatch)
+    photos = copy_some(drawn_photos, tmp_path / "photos")
+    options = ("--weights", start_weights, "--size", 64, "--epochs", 3, "--epochs-frozen", 2, "--device", "cpu")
+    answer = ask(main, "fit", photos, "--to", tmp_path / "run", *options)
+    assert answer.code == 130, answer.err
+    assert "test accuracy" in answer.out and "give the same command with --resume" in answer.out
+    assert "next: yoga-export" not in answer.out and load_run(tmp_path / "run").summary["metrics"]["interrupted"]
+
+
+@pytest.mark.parametrize("place", ["run", "tree/run", "tree", "."])
+def test_a_run_among_the_photos_would_be_a_pose_and_is_refused(drawn_photos: Path, place: str, tmp_path: Path) -> None:
+    photos = copy_some(drawn_photos, tmp_path / "photos")
+    before = list_files(photos)
+    with pytest.raises(OutputError, match="lies inside the photo folder"):
+        fit_run(photos, photos / place, QUICK)
+    assert list_files(photos) == before
 
 
 def test_ctrl_c_before_anything_is_learned_leaves_no_run(
