@@ -36,10 +36,10 @@ several machines: this on each of them, where a is one of them
   --batch counts the photos of all workers, so a step and the --rate that suits it are the same for any number of them.
   An epoch's photos are drawn once for all; each worker trains on its share of every batch and answers for its share of
   the photos that are held out. (With --weights none batch norm sees one worker's share at a time.)
-  When a machine or a process is lost, the others say so within a minute and end. With --max-restarts torchrun waits
-  for it to come back and starts all again, else give the same command on every machine: --resume goes on after the
-  last whole epoch, with as many workers as before to the very weights of a run that nothing happened to (on CPUs), with
-  more or fewer to weights that differ by rounding.
+  When a machine or a process is lost, the others end in seconds, or within 80 s if it fell silent, and say so. With
+  --max-restarts torchrun waits for it to come back and starts all again, else give the same command on every machine:
+  --resume goes on after the last whole epoch, with as many workers as before to the very weights of a run that nothing
+  happened to (on CPUs), with more or fewer to weights that differ by rounding.
 
 A folder named `none` may hold what is no pose: people standing about, empty rooms, pets."""
 
