@@ -41,6 +41,7 @@ def annotate(source_path: Path, path: Path) -> None:
         sink = VideoSink(path, source.info)
         for frame in source.frames():
             sink.write(frame)
+        sink.complete()
         sink.close()
 
 
@@ -141,7 +142,8 @@ def test_a_copy_says_of_its_colours_what_the_source_says(tmp_path: Path, matrix:
         context.color_range = 2 if full else 1
         for number in range(5):
             picture = av.VideoFrame.from_ndarray(image, format="bgr24")
-            picture = picture.reformat(format=pixels, dst_colorspace=matrix, dst_color_range=2 if full else 1)
+            picture.colorspace = matrix
+            picture = picture.reformat(format=pixels, dst_color_range=2 if full else 1)
             picture.pts = number
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
@@ -150,7 +152,7 @@ def test_a_copy_says_of_its_colours_what_the_source_says(tmp_path: Path, matrix:
         context = container.streams.video[0].codec_context
         said = context.color_primaries, context.color_trc, context.colorspace, context.color_range, context.pix_fmt
         assert said == (matrix, 14 if matrix == 9 else 1, matrix, 1, "yuv420p")
-        decoded = list(container.decode(video=0))[-1].to_ndarray(format="bgr24", src_colorspace=matrix)
+        decoded = list(container.decode(video=0))[-1].to_ndarray(format="bgr24")
     for x in range(16, 192, 32):
         assert np.abs(decoded[32, x].astype(int) - image[32, x]).max() <= 8, x
 
