@@ -73,6 +73,9 @@ class Nowhere:
     def write(self, frame: TimedFrame) -> None:
         """Let it go."""
 
+    def complete(self) -> None:
+        """Nothing follows."""
+
     def close(self) -> None:
         """Nothing is open."""
 

@@ -1,21 +1,25 @@
 """A network camera that is killed and restarted again and again: `python benchmarks/rtsp_soak.py --minutes 30`.
 
 GStreamer's RTSP server (rtsp_server.py says what to install) is killed (SIGKILL) `--restarts` times, stays down for
-three seconds, and comes back in another size every time.  yoga-live's loop watches it all the while.  Printed: gaps
-between pictures and whether each lies within a time that the server was down (and what connecting again may take),
-memory, threads and open files at the start and at the end.
+one to twenty seconds, and comes back in another size every time; every fifth time it freezes instead (SIGSTOP), its
+connections open and silent, and is killed in the end.  yoga-live's loop watches it all the while.  Printed: gaps
+between pictures, and how much longer each is than the server was down (until the next try, and connecting); memory,
+threads and open files at the start and at the end, and memory's slope.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
 from itertools import pairwise
 from pathlib import Path
+
+import numpy as np
 
 from yoga_live.runtime.captures import open_camera
 from yoga_live.runtime.classifier import PoseClassifier
@@ -25,11 +29,12 @@ from yoga_live.runtime.sinks import StopWatching
 from yoga_live.runtime.sources import TimedFrame
 
 SIZES = ((640, 360), (1280, 720), (320, 240))
-DOWN_S = 3.0
+DOWN_S = (3.0, 1.0, 8.0, 3.0, 20.0)
+FREEZES_EVERY = 5
 GAP_S = 1.0
 """Without a picture for longer is a gap."""
-BACK_S = 12.0
-"""How long after the server is back a gap may last: the longest wait between tries so far, and connecting."""
+CONNECT_S = 4.0
+"""Beside the wait between tries, a quarter of the time that it was down, what connecting to a new server may take."""
 
 
 class Server:
@@ -49,13 +54,19 @@ class Server:
         self._process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         assert self._process.stdout is not None
         if not self._process.stdout.readline():
-            raise SystemExit("the RTSP server can't be started; see rtsp_server.py for what it needs")
+            raise SystemExit("the RTSP server can't be started; is the port free? rtsp_server.py says what it needs")
 
     def restart(self) -> None:
-        """Kill it, wait, start it."""
-        began_s = time.monotonic()
-        self.stop()
-        time.sleep(DOWN_S)
+        """Kill or freeze it, wait, start it."""
+        began_s, number = time.monotonic(), len(self.down)
+        freezes = number % FREEZES_EVERY == FREEZES_EVERY - 1
+        if freezes:
+            self._process.send_signal(signal.SIGSTOP)
+        else:
+            self.stop()
+        time.sleep(DOWN_S[number % len(DOWN_S)])
+        if freezes:
+            self.stop()
         self.start()
         self.down.append((began_s, time.monotonic()))
 
@@ -77,7 +88,7 @@ def measure_process() -> dict[str, float]:
 
 
 def main() -> int:
-    """Run the soak.  Returns 1 if a picture was missed while the server was up."""
+    """Run the soak.  Returns 1 if a picture was missed while the server was up, or it was killed too seldom."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--restarts", type=int, default=20)
@@ -91,15 +102,17 @@ def main() -> int:
 
     def note(frame: TimedFrame, hold: Hold) -> None:
         now_s = time.monotonic()
+        if now_s > end_s:
+            raise StopWatching
+        if frame.lost_s is not None:
+            return
         seen_s.append(now_s)
         if not states or now_s - states[-1][0] > 10:
             states.append((now_s, measure_process()))
-        if now_s > end_s:
-            raise StopWatching
 
     def kill_often() -> None:
         for _ in range(args.restarts):
-            time.sleep(60 * args.minutes / (args.restarts + 1) - DOWN_S)
+            time.sleep(60 * args.minutes / (args.restarts + 1) - sum(DOWN_S) / len(DOWN_S))
             server.restart()
             print(f"restarted, {len(seen_s)} pictures so far", flush=True)
 
@@ -114,19 +127,23 @@ def main() -> int:
     unexplained = [
         (before, after)
         for before, after in gaps
-        if not any(before >= start - GAP_S and after <= end + BACK_S for start, end in server.down)
+        if not any(
+            before >= start - GAP_S and after <= end + (end - start) / 4 + CONNECT_S for start, end in server.down
+        )
     ]
     missing_s = sum(after - before for before, after in gaps)
     watched_s = seen_s[-1] - seen_s[0]
     print(f"{len(seen_s)} pictures in {watched_s:.0f} s; connected again {reconnected} times")
     print(f"while it was up: {len(seen_s) / (watched_s - missing_s):.1f} pictures a second of {args.rate}")
     for (before, after), (start, end) in zip(gaps, server.down, strict=False):
-        print(f"gap {after - before:5.1f} s, of which the server was down {end - start:4.1f} s")
+        print(f"gap {after - before:5.1f} s: the server was down {end - start:4.1f} s, and {after - end:3.1f} s longer")
     print(f"gaps while the server was up: {len(unexplained)}")
+    times_s, memory_mb = np.array([(time_s, state["memory_mb"]) for time_s, state in states[3:]]).T
+    print(f"memory's slope: {np.polyfit(times_s, memory_mb, 1)[0] * 3600:+.1f} MB an hour")
     warm = states[min(3, len(states) - 1)][1]
     for name, value in states[-1][1].items():
         print(f"{name}: {warm[name]:.0f} after half a minute, {value:.0f} at the end")
-    return 1 if unexplained else 0
+    return 1 if unexplained or len(server.down) < args.restarts or reconnected < args.restarts else 0
 
 
 if __name__ == "__main__":

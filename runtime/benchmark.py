@@ -10,7 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -119,7 +119,7 @@ class FirstFrames:
 
     def __init__(self, source: VideoSource, count: int, times: StageTimes) -> None:
         self._source, self._count, self._times = source, count, times
-        self.info: SourceInfo = source.info
+        self.info: SourceInfo = replace(source.info, end_s=0.0)  # the sound ends with the pictures that are read
         self.counted_from: tuple[float, float] | None = None  # seconds of the wall's clock and of this process's CPU
 
     def __enter__(self) -> FirstFrames:
@@ -175,7 +175,7 @@ def run_benchmark(
         source = stack.enter_context(VideoSource(video or draw_demo(folder / "demo.mp4", WARM_UP + count)))
         times = StageTimes()
         first = FirstFrames(source, count, times)
-        sink = VideoSink(save or folder / "annotated.mp4", source.info, force=force)
+        sink = VideoSink(save or folder / "annotated.mp4", first.info, force=force)
         return _measure(classifier, first, times, sink, count, view, OverlayStyle(explain=explain))
 
 

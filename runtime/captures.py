@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -50,7 +51,8 @@ def open_camera(text: str, wishes: CameraWishes | None = None) -> LiveSource:
         return LiveSource(lambda: CsiCapture(int(rest), text, wishes), text, DEVICE_PATIENCE)
     if separator and scheme in STREAMS and urlsplit(text).hostname:
         name = hide_credentials(text)
-        return LiveSource(lambda: StreamCapture(text, name), name)
+        tries = count()
+        return LiveSource(lambda: StreamCapture(text, name, is_known=next(tries) > 0), name)
     raise OptionError(
         f"--camera {hide_credentials(text)} is no camera; use a number, /dev/video2, csi://0, rtsp://HOST/PATH or "
         "http://HOST/PATH (a file is --video)"
@@ -132,11 +134,14 @@ def check_gstreamer(name: str, build: Callable[[], str] = cv2.getBuildInformatio
 class StreamCapture:
     """A network stream, through FFmpeg: RTSP over TCP, MJPEG or anything else over HTTP."""
 
-    def __init__(self, url: str, name: str) -> None:
+    def __init__(self, url: str, name: str, *, is_known: bool = False) -> None:
+        """is_known: its rate was found before; measuring it takes twenty pictures, and they would be missed."""
         import av
         import av.error
 
         options = {"rtsp_transport": "tcp", "fflags": "nobuffer", "flags": "low_delay"}
+        if is_known:
+            options["fpsprobesize"] = "0"
         self._errors: Any = (av.error.FFmpegError, OSError)
         try:
             self._container: Any = av.open(url, options=options, timeout=(OPEN_S, READ_S))

@@ -42,13 +42,15 @@ class Colours:
 class TimedFrame:
     """image_bgr: uint8 (H, W, 3); time_s: seconds from the start; pts: the same in the source's time base.
 
-    lasts_s: how long it is shown, where the source says so; only the last frame has no next one to tell.
+    lasts_s: how long it is shown, where the source says so; only the last frame has no next one to tell.  lost_s: a
+    live source has given no picture for so long; this is its last one again, at the time of now.
     """
 
     image_bgr: Frame
     time_s: float
     pts: int
     lasts_s: float | None = None
+    lost_s: float | None = None
 
     def move(self, time_s: float, pts: int) -> TimedFrame:
         """The same picture at another time."""

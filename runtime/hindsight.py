@@ -9,7 +9,6 @@ as likelihoods: Bourlard and Morgan 1990.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +18,8 @@ from .classifier import NO_POSE
 from .session import Segment
 
 Floats = npt.NDArray[np.floating]
+BLOCK = 1024
+"""Frames that are weighed at once."""
 
 
 @dataclass(frozen=True)
@@ -46,35 +47,48 @@ class Hindsight:
         self._config = config or HindsightConfig()
         self._priors = np.full(len(labels), 1 / len(labels)) if priors is None else priors
         self._poses = [number for number, label in enumerate(labels) if label != NO_POSE]
-        self._times_s: list[float] = []
-        self._rows: list[Floats] = []
+        self._room_s, self._room = np.empty(BLOCK), np.empty((BLOCK, len(labels)), np.float32)
+        self._count = 0
 
     def update(self, time_s: float, probabilities: Floats) -> None:
         """Take the calibrated probabilities, float (C,), of the frame at `time_s` (seconds, never going back)."""
-        self._times_s.append(time_s)
-        self._rows.append(np.asarray(probabilities, np.float32))
+        if self._count == len(self._room):
+            self._room_s = np.concatenate([self._room_s, np.empty_like(self._room_s)])
+            self._room = np.concatenate([self._room, np.empty_like(self._room)])
+        self._room_s[self._count], self._room[self._count] = time_s, probabilities
+        self._count += 1
 
     def smooth(self, first: int = 0) -> Floats:
         """Posterior of each frame from `first` on, float64 (N, P + 1): the poses in label order, then `none`."""
-        rows, times_s = np.array(self._rows[first:], np.float64), np.array(self._times_s[first:])
-        if not len(rows):
-            return np.zeros((0, len(self._poses) + 1))
-        steps_s = np.diff(times_s)
-        weights = self._config.evidence_rate * self._stand_for(steps_s)
-        evidence = np.exp(weights[:, None] * np.log(self._likelihoods(rows)))
+        steps_s = np.diff(self._room_s[first : self._count])
+        evidence = self._weigh_evidence(self._room[first : self._count], steps_s)
+        if not len(evidence):
+            return evidence
         stay = np.exp(-self._config.change_rate * np.maximum(steps_s, 0))
         start = np.full(evidence.shape[1], 0.5 / len(self._poses))
         start[-1] = 0.5
-        forward, backward = np.empty_like(evidence), np.empty_like(evidence)
-        forward[0] = _normalise(start * evidence[0])
-        for n in range(1, len(evidence)):
-            forward[n] = _normalise((stay[n - 1] * forward[n - 1] + (1 - stay[n - 1]) * start) * evidence[n])
-        backward[-1] = 1
+        posterior = np.empty_like(evidence)
+        posterior[0] = _normalise(start * evidence[0])
+        for n in range(1, len(evidence)):  # forward
+            posterior[n] = _normalise((stay[n - 1] * posterior[n - 1] + (1 - stay[n - 1]) * start) * evidence[n])
+        backward = np.ones_like(start)
         for n in range(len(evidence) - 2, -1, -1):
-            seen = evidence[n + 1] * backward[n + 1]
-            backward[n] = _normalise(stay[n] * seen + (1 - stay[n]) * float(start @ seen))
-        posterior = forward * backward
-        return posterior / posterior.sum(axis=1, keepdims=True)
+            seen = evidence[n + 1] * backward
+            backward = _normalise(stay[n] * seen + (1 - stay[n]) * float(start @ seen))
+            posterior[n] = _normalise(posterior[n] * backward)
+        return posterior
+
+    def _weigh_evidence(self, rows: Floats, steps_s: Floats) -> Floats:
+        """Of each frame under each state, by the time that it stands for, float64 (N, P + 1).
+
+        In blocks: over a class of hours, numbers in between would take more memory than all that is kept.
+        """
+        weights = self._config.evidence_rate * self._stand_for(steps_s)
+        evidence = np.empty((len(rows), len(self._poses) + 1))
+        for at in range(0, len(rows), BLOCK):
+            block = self._likelihoods(rows[at : at + BLOCK].astype(np.float64))
+            evidence[at : at + BLOCK] = np.exp(weights[at : at + BLOCK, None] * np.log(block))
+        return evidence
 
     def segments(self, since_s: float = -np.inf, end_s: float | None = None) -> tuple[Segment, ...]:
         """What was held when, without gaps; a segment begins half-way between the frames that disagree.
@@ -82,11 +96,11 @@ class Hindsight:
         since_s: leave out what was before, as if the video began there; end_s: of the last segment, the last frame's
         time if None.  confidence: mean calibrated probability of the pose (for `none`: that no single pose is shown).
         """
-        first = bisect_left(self._times_s, since_s)
-        states, times_s = self.smooth(first).argmax(axis=1), np.array(self._times_s[first:])
+        first = int(np.searchsorted(self._room_s[: self._count], since_s))
+        states, times_s = self.smooth(first).argmax(axis=1), self._room_s[first : self._count]
         if not len(states):
             return ()
-        rows = np.array(self._rows[first:])
+        rows = self._room[first : self._count]
         starts = [0, *(np.flatnonzero(np.diff(states)) + 1).tolist()]
         last_s = times_s[-1] if end_s is None else max(end_s, times_s[-1])
         edges_s = [times_s[0], *((times_s[n - 1] + times_s[n]) / 2 for n in starts[1:]), last_s]

@@ -63,6 +63,7 @@ def watch(
     """Classify, annotate, hand it to the sinks; sinks are closed however it ends.
 
     Every frame of a file is classified; a live source is shown as it comes, beside the network, which takes the newest.
+    While it is lost, its last picture says so, nothing is held, and sinks and `on_frame` go on.
 
     Ends with the source, with `q` in a window, or with Ctrl-C.  A source that breaks in the middle, or a full
     disk, ends it too: what was seen until then is kept and the reason is in `trouble`.  view: which part of each
@@ -85,10 +86,11 @@ def watch(
                 update = behind.update
             for frame in source.frames():
                 mark("decode")
-                if raw:
+                is_new = frame.lost_s is None
+                if raw and is_new:
                     raw.write(frame)
                 tracked = update(frame)
-                fps = meter.tick(time.monotonic())
+                fps = meter.tick(time.monotonic()) if is_new else None
                 mark("smoothing")
                 if sinks:
                     known = tracked.region, tracked.evidence
@@ -97,11 +99,13 @@ def watch(
                     for sink in sinks:
                         sink.write(scene)
                     mark("encode")
-                frames += 1
+                frames += is_new
                 if timeline:
                     timeline.keep(tracker.segments)
                 if on_frame:
                     on_frame(frame, tracked.hold)
+            for sink in [*sinks, *([raw] if raw else [])]:
+                sink.complete()
     except (StopWatching, KeyboardInterrupt):
         stopped = True
     except (SourceError, OutputError) as error:

@@ -19,7 +19,7 @@ from .sources import TimedFrame
 
 MOST_SIDE = 1280  # a phone's screen shows no more, and a home's wireless network carries it
 QUALITY = 80  # of the JPEG
-SILENT_S = 2.5  # without a picture for so long, the page says so
+SILENT_S = 2.0  # without a picture for so long, the page says so
 
 WAITING, WATCHING, SILENT, ENDED, CLOSED = "waiting", "watching", "silent", "ended", "closed"
 
@@ -51,8 +51,9 @@ class LiveBoard:
     def show(self, frame: TimedFrame) -> None:
         """Put up an annotated frame; the caller leaves it alone from now on.  Its image is read when somebody looks."""
         with self._changed:
-            self._frame, self._number, self._seen_s = frame, self._number + 1, time.monotonic()
-            self._state = WATCHING
+            self._frame, self._number, self._state = frame, self._number + 1, WATCHING
+            if frame.lost_s is None:
+                self._seen_s = time.monotonic()
             self._changed.notify_all()
 
     def tell(self, time_s: float, hold: Hold) -> None:
@@ -147,6 +148,9 @@ class PageSink:
         if self._pace:
             time.sleep(self._pace.wait_s(frame.time_s))
         self._board.show(frame)
+
+    def complete(self) -> None:
+        """Nothing follows the last picture."""
 
     def close(self) -> None:
         """Say that there will be no more."""

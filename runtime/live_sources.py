@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Protocol
 
@@ -19,6 +19,8 @@ from .sources import LIVE_TIME_BASE, SourceInfo, TimedFrame
 
 log = logging.getLogger(__name__)
 
+BEAT_S = 0.5
+"""Whoever waits for a picture is told so often that there is none, once it is lost."""
 MOST_HANGING = 2
 """Threads that may still hang in a read that never returns, before no further connection is tried."""
 
@@ -39,20 +41,27 @@ class Capture(Protocol):
 class Patience:
     """Seconds.  stall_s: without a picture for so long, the connection is taken as lost.
 
-    Between tries the wait doubles from first_wait_s to longest_wait_s; give_up_s without a picture ends the source,
-    None: never.
+    Between tries lies a quarter of the time that it has been lost, at least first_wait_s and at most longest_wait_s:
+    little is missed of what is back soon, and what is gone for long is left in peace.  give_up_s without a picture
+    ends the source, None: never.  lost_s without one, whoever watches is told, twice a second.
     """
 
     stall_s: float = 5.0
     first_wait_s: float = 0.5
     longest_wait_s: float = 15.0
     give_up_s: float | None = None
+    lost_s: float = 2.0
+
+    def next_wait_s(self, lost_for_s: float) -> float:
+        """How long to wait until the next try."""
+        return min(max(lost_for_s / 4, self.first_wait_s), self.longest_wait_s)
 
 
 class LiveSource:
     """A camera or stream.  A thread keeps the newest frame only, so that a slow network never makes the picture old.
 
-    When no picture comes, or the connection breaks, it connects again, with growing waits.  A stream that returns in
+    When no picture comes, or the connection breaks, it connects again, with growing waits; until then its last picture
+    is given again and again, with how long it has been lost.  A stream that returns in
     another size is fitted, whole, into the size it had, so that a recording goes on.
     """
 
@@ -60,6 +69,7 @@ class LiveSource:
         """connect: opens the device or stream; raises SourceError.  name: without credentials."""
         self._connect, self._name, self._patience = connect, name, patience or Patience()
         self._newest: tuple[Frame, float] | None = None
+        self._last: TimedFrame | None = None
         self._changed = threading.Condition()
         self._stopped = threading.Event()
         self._grabbers: list[threading.Thread] = []
@@ -93,18 +103,26 @@ class LiveSource:
             grabber.join(timeout=2 * self._patience.stall_s)
 
     def frames(self) -> Iterator[TimedFrame]:
-        """The newest frame each time one is asked for.  Raises SourceError when the source is given up."""
+        """The newest frame each time one is asked for; while the source is lost, the last one again, marked so.
+
+        Raises SourceError when the source is given up.
+        """
+        wait_s = min(BEAT_S, self._patience.lost_s, self._patience.stall_s)
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._newest is not None or self._trouble, self._patience.stall_s)
+                self._changed.wait_for(lambda: self._newest is not None or self._trouble, wait_s)
                 newest, self._newest = self._newest, None
+                now_s = time.monotonic() - self._started_s
             if newest is not None:
                 image, time_s = newest
-                yield TimedFrame(self._fit(image), time_s, round(time_s / LIVE_TIME_BASE))
+                self._last = TimedFrame(self._fit(image), time_s, _to_pts(time_s))
+                yield self._last
             elif self._trouble:
                 raise self._trouble
             else:
                 self._mend_stall()
+                if self._last is not None and (lost_s := now_s - self._last.time_s) >= self._patience.lost_s:
+                    yield replace(self._last, time_s=now_s, pts=_to_pts(now_s), lost_s=lost_s)
 
     def _start(self, capture: Capture | None) -> None:
         self._generation += 1
@@ -163,17 +181,20 @@ class LiveSource:
 
     def _connect_again(self, generation: int) -> Capture | None:
         """Try until it succeeds, with growing waits.  Returns None when the source is over.  Raises SourceError."""
-        lost_s, wait_s = time.monotonic(), self._patience.first_wait_s
+        lost_s, wait_s, told_s = time.monotonic(), self._patience.first_wait_s, 0.0
         self._expect_life(wait_s)
         while not self._stopped.wait(wait_s) and generation == self._generation:
             try:
                 capture, image = self._open()
             except SourceError as error:
-                self._check_patience(error, time.monotonic() - lost_s)
-                wait_s = min(2 * wait_s, self._patience.longest_wait_s)
-                reason = str(error).removeprefix(f"{self._name} ")
-                log.warning("%s is lost (%s); trying again in %.0f s", self._name, reason, wait_s)
+                lost_for_s = time.monotonic() - lost_s
+                self._check_patience(error, lost_for_s)
+                wait_s = self._patience.next_wait_s(lost_for_s)
                 self._expect_life(wait_s)
+                if lost_for_s >= 2 * told_s:
+                    told_s = lost_for_s
+                    reason = str(error).removeprefix(f"{self._name} ")
+                    log.warning("%s is lost (%s); trying again in %.1f s", self._name, reason, wait_s)
                 continue
             self.reconnected += 1
             log.warning("%s is back after %.1f s", self._name, time.monotonic() - lost_s)
@@ -200,3 +221,7 @@ class LiveSource:
         inner = cv2.resize(as_bgr(image), (new_w, new_h), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
         fitted[top : top + new_h, left : left + new_w] = inner
         return fitted
+
+
+def _to_pts(time_s: float) -> int:
+    return round(time_s / LIVE_TIME_BASE)

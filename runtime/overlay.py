@@ -36,7 +36,8 @@ class OverlayStyle:
     """show_fps: the loop's speed in the corner; mirror: flip the picture (a camera as a mirror), never the text.
 
     goals_s: label -> seconds that it is to be held; the clock counts down to it.  explain: show where the network saw
-    the pose.  is_still: a photo, where nothing is held: the confidence stands in the clock's place.
+    the pose.  is_still: a photo, where nothing is held: the confidence stands in the clock's place.  resting: what is
+    said where no pose is.
     """
 
     show_fps: bool = True
@@ -44,6 +45,7 @@ class OverlayStyle:
     goals_s: Mapping[str, float] = field(default_factory=dict)
     is_still: bool = False
     explain: bool = False
+    resting: str = "resting"
 
 
 def annotate_frame(
@@ -56,6 +58,8 @@ def annotate_frame(
     colours: Colours | None = None,
 ) -> TimedFrame:
     """Return a copy of the frame that is drawn on.  A file's stays in YUV, which a video file then takes as it is."""
+    if frame.lost_s is not None:
+        style = replace(style or OverlayStyle(), resting=f"no picture for {format_duration(frame.lost_s)}")
     if isinstance(frame, DecodedFrame):
         copy = frame.copy_plain()
         draw_on(YuvCanvas(copy.view_planes(), colours or Colours()), hold, fps, style, region, evidence)
@@ -101,7 +105,7 @@ def draw_on(
     strip = round(unit * STRIP_SHARE)
     top, margin = height - strip, round(unit * 0.035)
     canvas.shade(Region(0, top, width, strip), STRIP_LIGHT)
-    _draw_names(canvas, hold, top, margin, unit, "no pose" if style.is_still else "resting")
+    _draw_names(canvas, hold, top, margin, unit, "no pose" if style.is_still else style.resting)
     if not hold.is_resting:
         goal_s = style.goals_s.get(hold.pose)
         percent = f"{hold.confidence:.0%}"

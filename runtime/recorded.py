@@ -121,6 +121,8 @@ def annotate(
                     timeline.keep(partial(foresight.segments, end_s))
                 if on_frame:
                     on_frame(frame, tracked.hold)
+            for sink in sinks:
+                sink.complete()
     except (StopWatching, KeyboardInterrupt):
         stopped = True
     except (SourceError, OutputError) as error:

@@ -21,9 +21,13 @@ class StopWatching(Exception):
 
 
 class Sink(Protocol):
-    """Takes annotated frames, which are its own to keep; `close` finishes what it holds, also after an error."""
+    """Takes annotated frames, which are its own to keep; `close` finishes what it holds, also after an error.
+
+    `complete` comes before it where the source has given all it has: it did not break, nobody stopped it.
+    """
 
     def write(self, frame: TimedFrame) -> None: ...
+    def complete(self) -> None: ...
     def close(self) -> None: ...
 
 
@@ -60,6 +64,9 @@ class WindowSink:
             self._full = not self._full
             mode = cv2.WINDOW_FULLSCREEN if self._full else cv2.WINDOW_NORMAL
             cv2.setWindowProperty(WINDOW, cv2.WND_PROP_FULLSCREEN, mode)
+
+    def complete(self) -> None:
+        """Nothing follows the last picture."""
 
     def _wait_ms(self, time_s: float) -> int:
         """How long until this frame has been due; at least the millisecond that the window needs."""

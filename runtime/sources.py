@@ -24,8 +24,9 @@ LEAD_S, LEAD_FRAMES = 1.0, 17
 class SourceInfo:
     """What a source is: size (width, height), nominal rate, length if known, and the file whose sound belongs to it.
 
-    start_pts: where only a part of a file is read, the time of its first frame; there a saved clip begins.  colours:
-    what a file says of them, so that a copy says the same.
+    start_pts: where only a part of a file is read, the time of its first frame; there a saved clip begins.  end_s:
+    where that part ends; None: with the file, whose sound may outlast the picture.  colours: what a file says of them,
+    so that a copy says the same.
     """
 
     name: str
@@ -36,6 +37,7 @@ class SourceInfo:
     is_live: bool = False
     audio_from: Path | None = None
     start_pts: int = 0
+    end_s: float | None = None
     colours: Colours = field(default_factory=Colours)
 
     @property
@@ -84,6 +86,7 @@ class VideoSource:
             self._find_length_s(),
             audio_from=path if self._container.streams.audio else None,
             start_pts=self._first.pts if self._span.start_s else 0,
+            end_s=self._span.end_s,
             colours=_read_colours(self._stream.codec_context, self._first.picture),
         )
 

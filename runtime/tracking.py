@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass, replace
 
-from .classifier import Floats, PoseClassifier
+from .classifier import NO_POSE, Floats, PoseClassifier
 from .frames import TimedFrame
 from .heat import Evidence
 from .regions import Region
 from .session import Hold, Segment, Session
-from .smoothing import Smoother
+from .smoothing import SmoothedPose, Smoother
 from .views import View, WholeView
+
+SLOW = 4
+"""From so many frames on that a look takes, the next one waits for a fresh frame: what waits is up to a frame old."""
 
 
 @dataclass(frozen=True)
@@ -59,16 +63,26 @@ class PoseTracker:
 
     def __init__(self, classifier: PoseClassifier, view: View | None = None, *, explain: bool = False) -> None:
         self._looker = Looker(classifier, view, explain=explain)
-        self._smoother = Smoother(classifier.labels, classifier.info.threshold)
+        self._labels, self._threshold = classifier.labels, classifier.info.threshold
+        self._smoother = Smoother(self._labels, self._threshold)
         self._session, self._session_lock = Session(), threading.Lock()
 
     def update(self, frame: TimedFrame) -> Tracked:
-        """Take the next frame; its time never goes back."""
+        """Take the next frame; its time never goes back.  One of a lost source says when its last picture was."""
+        if frame.lost_s is not None:
+            return self._lose(frame.time_s, frame.lost_s)
         look = self._looker.look(frame)
         smoothed = self._smoother.update(frame.time_s, look.probabilities)
         with self._session_lock:
             hold = self._session.update(frame.time_s, smoothed)
         return Tracked(hold, look.region, look.evidence)
+
+    def _lose(self, time_s: float, lost_s: float) -> Tracked:
+        """End what is held at the last picture: what nobody saw is `none`, of no confidence."""
+        self._smoother = Smoother(self._labels, self._threshold)
+        nothing = SmoothedPose(NO_POSE, 0.0, time_s - lost_s, leads=False)
+        with self._session_lock:
+            return Tracked(self._session.update(time_s, nothing), None)
 
     def segments(self) -> tuple[Segment, ...]:
         """The timeline so far, the running segment included; another thread may be in `update`."""
@@ -83,6 +97,8 @@ class BackgroundTracker:
         self._tracker = tracker
         self._changed = threading.Condition()
         self._pending: TimedFrame | None = None
+        self._lost: TimedFrame | None = None  # waits on its own: the first picture after it must not take its place
+        self._given_s, self._interval_s = 0.0, 0.0
         self._known: tuple[float, Tracked] | None = None
         self._error: BaseException | None = None
         self._closed = False
@@ -92,10 +108,16 @@ class BackgroundTracker:
     def update(self, frame: TimedFrame) -> Tracked:
         """Hand over a frame, get what is known by now, its hold grown up to this frame's time; the first one waits.
 
-        Raises what the network raised.
+        While the source is lost, nothing is held.  Raises what the network raised.
         """
         with self._changed:
-            self._pending = frame
+            if frame.lost_s is not None:
+                self._pending, self._lost = None, frame
+                lost_at_s = frame.time_s - frame.lost_s
+                self._known = lost_at_s, Tracked(Hold(NO_POSE, 0.0, 0.0), None)
+            else:
+                self._pending = frame
+            self._interval_s, self._given_s = frame.time_s - self._given_s, frame.time_s
             self._changed.notify_all()
             self._changed.wait_for(lambda: self._known is not None or self._error is not None)
             if self._error is not None:
@@ -115,10 +137,15 @@ class BackgroundTracker:
     def _work(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._pending is not None or self._closed)
+                self._changed.wait_for(lambda: self._pending is not None or self._lost is not None or self._closed)
+                lost, self._lost = self._lost, None
+                if lost is not None:
+                    self._tracker.update(lost)
+                    continue
                 if self._closed or self._pending is None:
                     return
                 frame, self._pending = self._pending, None
+            began_s = time.monotonic()
             try:
                 tracked = self._tracker.update(frame)
             except BaseException as error:  # noqa: BLE001 - handed to the thread that asks
@@ -127,5 +154,8 @@ class BackgroundTracker:
                     self._changed.notify_all()
                 return
             with self._changed:
-                self._known = frame.time_s, tracked
+                if self._lost is None:  # what was seen before a loss is held no more
+                    self._known = frame.time_s, tracked
+                if time.monotonic() - began_s > SLOW * self._interval_s:
+                    self._pending = None
                 self._changed.notify_all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,6 +39,7 @@ class VideoSink:
         self._av: Any = av
         self._end_s: float | None = None  # time of the last frame
         self._lasts_s = float(1 / info.rate)  # how long it is shown
+        self._pictures, self._is_complete = 0, False
         try:
             # delay_moov: copied sound says what it is only with its first packet.
             options = {"movflags": "delay_moov+default_base_moof", "frag_duration": str(FRAGMENT_US)}
@@ -85,7 +87,9 @@ class VideoSink:
 
     def _encode(self, picture: Any) -> None:
         with self._naming_the_file():
-            self._container.mux(self._stream.encode(picture))
+            packets = self._stream.encode(picture)
+            self._container.mux(packets)
+            self._pictures += len(packets)
 
     def _add_sound(self, until_s: float) -> None:
         for packet in self._audio.read_until(until_s) if self._audio else ():
@@ -99,6 +103,10 @@ class VideoSink:
         except (self._av.error.FFmpegError, OSError) as error:
             raise OutputError(f"{self._path} can't be written further: {error}") from error
 
+    def complete(self) -> None:
+        """Keep the sound that outlasts the picture; where watching stops before, it ends with it."""
+        self._is_complete = True
+
     def close(self) -> None:
         """Finish the file, make it a plain MP4 and give it its name: what was annotated so far is kept and plays.
 
@@ -107,9 +115,14 @@ class VideoSink:
         try:
             if self._end_s is not None:
                 self._encode(None)
-                self._add_sound(self._end_s + self._lasts_s)
+                self._add_sound(self._find_sound_end_s(self._end_s + self._lasts_s))
         finally:
             self._finish()
+
+    def _find_sound_end_s(self, picture_end_s: float) -> float:
+        if not self._is_complete:
+            return picture_end_s
+        return math.inf if self._info.end_s is None else max(self._info.end_s - self._info.start_s, picture_end_s)
 
     def _finish(self) -> None:
         with self._naming_the_file():
@@ -121,16 +134,16 @@ class VideoSink:
             return
         try:
             with write_then_rename(self._path) as temporary:
-                join_fragments(self._part, temporary, self._lasts_s)
+                join_fragments(self._part, temporary, self._lasts_s, self._pictures)
         except (self._av.error.FFmpegError, OSError) as error:
             raise OutputError(f"{self._path} can't be made ({error}); {self._part} plays as it is") from error
         self._part.unlink(missing_ok=True)
 
 
-def join_fragments(path: Path, to: Path, last_s: float) -> None:
+def join_fragments(path: Path, to: Path, last_s: float, pictures: int) -> None:
     """Copy the packets of a fragmented MP4 into a plain one whose index comes first, as browsers seek in it best.
 
-    last_s: how long the last picture is shown.
+    last_s: how long the last picture is shown; pictures: how many there are.
     """
     import av
 
@@ -138,19 +151,19 @@ def join_fragments(path: Path, to: Path, last_s: float) -> None:
         streams: dict[int, Any] = {}
         for stream in source.streams:
             streams[stream.index] = plain.add_stream_from_template(stream)  # pyright: ignore[reportArgumentType]
-        for packet in _lengthen_last(source.demux(), last_s):
+        for packet in _lengthen_last(source.demux(), last_s, pictures):
             packet.stream = streams[packet.stream.index]
             plain.mux(packet)
 
 
-def _lengthen_last(packets: Iterable[Any], last_s: float) -> Iterator[Any]:
+def _lengthen_last(packets: Iterable[Any], last_s: float, pictures: int) -> Iterator[Any]:
     """Let the picture last as long as its last frame is shown, in both clocks of an MP4.
 
     Its edit list ends with the latest packet shown, its media with the last one decoded, which after B-frames is
     another; and x264 gives no packet the duration of a frame that has no next one.
     """
     held: list[Any] = []  # the latest packet shown so far, then those that are decoded after it
-    first_pts = first_dts = 0
+    first_pts = first_dts = seen = 0
     for packet in packets:
         if packet.dts is None:
             continue
@@ -163,14 +176,20 @@ def _lengthen_last(packets: Iterable[Any], last_s: float) -> Iterator[Any]:
             yield from held
             held.clear()
         held.append(packet)
-    if held:
-        latest, last = held[0], held[-1]
-        latest.duration = max(round(last_s / latest.time_base), 1)
-        end = latest.pts + latest.duration
-        delay = first_pts - first_dts
-        last.dts = max(last.dts, last.pts - delay)
-        last.duration = max(min(end - delay - last.dts, end - last.pts), 1)
-        yield from held
+        seen += 1
+        if seen == pictures:  # not after all packets: sound that outlasts the picture would lie before its end
+            _lengthen(held[0], held[-1], last_s, first_pts - first_dts)
+            yield from held
+            held.clear()
+    yield from held
+
+
+def _lengthen(latest: Any, last: Any, last_s: float, delay: int) -> None:
+    """Give the packet that is shown last, and the one that is decoded last, their durations."""
+    latest.duration = max(round(last_s / latest.time_base), 1)
+    end = latest.pts + latest.duration
+    last.dts = max(last.dts, last.pts - delay)
+    last.duration = max(min(end - delay - last.dts, end - last.pts), 1)
 
 
 def check_video_output(path: Path, *, force: bool = False) -> None:

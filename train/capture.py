@@ -42,10 +42,18 @@ class Captured:
 def pick_frames(
     frames: Iterator[TimedFrame], config: CaptureConfig, on_frame: Callable[[TimedFrame, str], None]
 ) -> Iterator[TimedFrame]:
-    """Yield the frames to keep.  on_frame gets every frame and what to tell the person.  Times are the source's own."""
-    taken, next_s, started_s = 0, config.countdown_s, None
+    """Yield the frames to keep.  on_frame gets every frame and what to tell the person.  Times are the source's own.
+
+    Time in which the camera is lost does not count.
+    """
+    taken, next_s, started_s, seen_s, is_lost = 0, config.countdown_s, None, 0.0, False
     for frame in frames:
-        started_s = frame.time_s if started_s is None else started_s
+        if frame.lost_s is not None:
+            is_lost = True
+            on_frame(frame, "no picture")
+            continue
+        started_s = frame.time_s if started_s is None else started_s + (frame.time_s - seen_s) * is_lost
+        seen_s, is_lost = frame.time_s, False
         elapsed_s = frame.time_s - started_s + 1e-9
         is_due = elapsed_s >= next_s
         left_s = config.countdown_s - elapsed_s

@@ -112,6 +112,7 @@ def write_clip() -> Callable[..., Path]:
         size_wh: tuple[int, int] = (64, 48),
         sound: str | None = None,
         sound_rate: int = 48000,
+        sound_s: float | None = None,
         options: dict[str, str] | None = None,
     ) -> Path:
         images = [paint(frame, size_wh) for frame in frames]
@@ -131,7 +132,7 @@ def write_clip() -> Callable[..., Path]:
                 container.mux(stream.encode(picture))
             container.mux(stream.encode(None))
             if track is not None:
-                seconds = float((times[-1] + 1) * base)
+                seconds = sound_s or float((times[-1] + 1) * base)
                 write_tone(container, track, sound_rate, seconds)
         return path
 
@@ -194,3 +195,20 @@ def assert_refused(answer: tuple[int, str, str], *parts: str) -> None:
     assert code == 2 and out == ""
     assert len(err.splitlines()) == 1 and err.startswith("yoga-live: error: "), err
     assert all(part in err for part in parts), err
+
+
+MATRICES = {  # degrees clockwise that a player turns the picture -> a, b, c, d of ISO 14496-12's matrix
+    90: (0, 1, -1, 0),
+    180: (-1, 0, 0, -1),
+    270: (0, -1, 1, 0),
+}
+
+
+def set_rotation(path: Path, degrees: int) -> None:
+    """Write a phone's rotation flag into the track header."""
+    content = bytearray(path.read_bytes())
+    at = content.index(b"tkhd") + 4 + 40
+    a, b, c, d = ((value * 0x10000) & 0xFFFFFFFF for value in MATRICES[degrees])
+    for place, value in zip((0, 4, 12, 16), (a, b, c, d), strict=True):
+        content[at + place : at + place + 4] = value.to_bytes(4, "big")
+    path.write_bytes(content)

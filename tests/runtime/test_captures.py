@@ -9,6 +9,7 @@ from contextlib import suppress
 from fractions import Fraction
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -129,6 +130,18 @@ def test_an_mjpeg_stream_is_read_and_read_again_when_it_hangs_up(
             if source.reconnected == 2:
                 break
     assert "geheim" not in caplog.text
+
+
+def test_the_rate_of_a_stream_is_measured_once_so_that_less_is_missed_when_it_is_back(
+    mjpeg_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, opens = [], av.open
+    monkeypatch.setattr(av, "open", lambda url, **more: (asked.append(more["options"]), opens(url, **more))[1])
+    with open_camera(mjpeg_address) as source:
+        for _ in source.frames():
+            if source.reconnected == 2:
+                break
+    assert ["fpsprobesize" in options for options in asked[:3]] == [False, True, True]
 
 
 def test_a_device_is_asked_for_mjpg_first_then_size_and_rate(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from itertools import pairwise
 
 import numpy as np
@@ -48,6 +49,22 @@ def test_poses_begin_and_end_where_they_do_at_any_rate(fps: float) -> None:
     truth_s = np.cumsum([0, *(seconds for _, seconds in CLASS)])
     found_s = [segments[0].start_s, *(segment.end_s for segment in segments)]
     assert np.abs(truth_s - found_s).max() <= max(1 / fps, 0.07) + 1e-9
+
+
+def test_a_class_of_hours_takes_little_memory_and_nothing_of_it_is_lost() -> None:
+    """More memory by the hour is what users of other programs report (ultralytics#636)."""
+    programme: Programme = [(pose, 60) for pose in ("tree", "none", "chair")] * 20
+    rows = stream(programme, 6)
+    tracemalloc.start()
+    hindsight = Hindsight(LABELS, 0.5)
+    for time_s, row in rows:
+        hindsight.update(time_s, row)
+    kept = tracemalloc.get_traced_memory()[0]
+    segments = hindsight.segments()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [segment.pose for segment in segments] == [pose for pose, _ in programme]
+    assert kept < 60 * len(rows) and peak < 200 * len(rows)
 
 
 def test_sixty_frames_a_second_are_not_surer_than_ten() -> None:

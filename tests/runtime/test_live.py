@@ -1,6 +1,8 @@
 """The loop: every frame through, sinks closed however it ends, what was seen kept."""
 
+import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -9,11 +11,15 @@ import pytest
 
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.errors import OutputError, SourceError
+from yoga_live.runtime.events import Events
 from yoga_live.runtime.live import RateMeter, watch
+from yoga_live.runtime.live_board import LiveBoard
 from yoga_live.runtime.overlay import SOFT
 from yoga_live.runtime.regions import parse_roi
+from yoga_live.runtime.session import Hold
 from yoga_live.runtime.sinks import StopWatching
 from yoga_live.runtime.sources import SourceInfo, TimedFrame, VideoSource
+from yoga_live.runtime.timeline import TimelineFile
 from yoga_live.runtime.video_sink import VideoSink
 from yoga_live.runtime.views import FixedView
 
@@ -51,13 +57,17 @@ class ListSink:
         breaks_closing: type[Exception] | None = None,
     ) -> None:
         self.frames: list[TimedFrame] = []
-        self.closed = 0
+        self.closed, self.completed = 0, False
         self.breaks_at, self.error, self.breaks_closing = breaks_at, error, breaks_closing
 
     def write(self, frame: TimedFrame) -> None:
         if len(self.frames) == self.breaks_at:
             raise self.error("told to")
         self.frames.append(frame)
+
+    def complete(self) -> None:
+        assert not self.closed
+        self.completed = True
 
     def close(self) -> None:
         self.closed += 1
@@ -90,7 +100,7 @@ def test_every_annotated_frame_is_the_sinks_own_to_keep(classifier: PoseClassifi
 def test_sinks_may_come_as_any_iterable(classifier: PoseClassifier) -> None:
     sink = ListSink()
     watch(ListSource([BLUE] * 3), classifier, iter([sink]))
-    assert len(sink.frames) == 3 and sink.closed == 1
+    assert len(sink.frames) == 3 and sink.closed == 1 and sink.completed
 
 
 def test_annotation_does_not_reach_the_frame_that_is_classified(classifier: PoseClassifier) -> None:
@@ -110,14 +120,19 @@ def test_q_in_the_window_ends_well_and_closes_all(classifier: PoseClassifier) ->
     window, video = ListSink(breaks_at=5), ListSink()
     watched = watch(ListSource([*PROGRAMME]), classifier, [window, video])
     assert watched.trouble is None and watched.frames == 5 and watched.stopped
-    assert window.closed == video.closed == 1
+    assert window.closed == video.closed == 1 and not video.completed
 
 
 def test_broken_source_keeps_what_was_seen_and_says_why(classifier: PoseClassifier) -> None:
     sink = ListSink()
     watched = watch(ListSource([*[BLUE] * 25, SourceError("unplugged")]), classifier, [sink])
     assert str(watched.trouble) == "unplugged"
-    assert watched.segments[-1].pose == "tree" and watched.frames == len(sink.frames) == 25 and sink.closed == 1
+    assert (
+        watched.segments[-1].pose == "tree"
+        and watched.frames == len(sink.frames) == 25
+        and sink.closed == 1
+        and not sink.completed
+    )
 
 
 @pytest.mark.parametrize("error", [ValueError, MemoryError])
@@ -209,6 +224,45 @@ def test_video_in_gives_a_video_out_frame_for_frame(
     with VideoSource(out) as annotated:
         assert annotated.info.audio_from == out and annotated.info.rate == rate
         assert len(list(annotated.frames())) == len(PROGRAMME)
+
+
+class LossySource(ListSource):
+    """A camera that gives no picture from 4.9 s to 12 s: its last one is given again, twice a second."""
+
+    def frames(self) -> Iterator[TimedFrame]:
+        frames = [*super().frames()]
+        yield from frames[:50]
+        for number in range(10):
+            time_s = 7 + number / 2
+            yield replace(frames[49], time_s=time_s, pts=round(time_s * 10), lost_s=time_s - 4.9)
+        yield from frames[120:]
+
+
+def test_what_is_held_ends_with_the_last_picture_for_all_who_watch(classifier: PoseClassifier, tmp_path: Path) -> None:
+    told: list[str] = []
+    events, board, raw, shown = Events(told.append, {"tree": 6}), LiveBoard(), ListSink(), ListSink()
+    timeline, holds = TimelineFile(tmp_path / "a.csv"), {}
+
+    def listen(frame: TimedFrame, hold: Hold) -> None:
+        events.update(frame.time_s, hold)
+        board.tell(frame.time_s, hold)
+        holds[frame.time_s] = hold
+
+    watched = watch(LossySource([BLUE] * 160), classifier, [shown], None, listen, timeline=timeline, raw=raw)
+    events.close(15.9)
+    assert watched.frames == len(raw.frames) == 90 and len(shown.frames) == 100
+    *_, tree, gap, again = watched.segments
+    assert (tree.pose, gap.pose, again.pose) == ("tree", "none", "tree") and gap.confidence < 0.6
+    assert tree.end_s == gap.start_s == pytest.approx(4.9) and gap.end_s == again.start_s == pytest.approx(12, abs=0.3)
+    rows = (tmp_path / "a.csv").read_text().splitlines()[-3:]
+    assert [row.split(",")[2] for row in rows] == ["tree", "none", "tree"] and rows[0].split(",")[1] == "4.900"
+    lines = [json.loads(line) for line in told]
+    assert [(line["event"], line["pose"]) for line in lines] == [("begin", "tree"), ("end", "tree")] * 2  # no goal
+    assert lines[1]["time_s"] == 4.9 and lines[2]["time_s"] == pytest.approx(12, abs=0.3)
+    assert [pose for *_, pose in board.describe()["past"]][-2:] == ["tree", "none"]
+    assert board.describe()["past"][-2][1] == 4.9
+    assert all(hold.pose == "none" for time_s, hold in holds.items() if 5 < time_s < 12)
+    assert holds[12.0].hold_s == pytest.approx(7.1) and holds[15.9].hold_s < 4
 
 
 def test_rate_meter_settles_on_the_rate() -> None:

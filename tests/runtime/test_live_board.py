@@ -3,6 +3,7 @@
 import io
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -126,6 +127,19 @@ def test_it_says_how_the_stream_is(monkeypatch: pytest.MonkeyPatch) -> None:
     board.close()
     states.append(board.describe()["state"])
     assert states == ["waiting", "watching", "silent", "watching", "ended", "closed"] and silent["silent_s"] == 5
+
+
+def test_the_last_picture_of_a_lost_source_is_shown_and_is_no_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    board, now_s = LiveBoard(), 100.0
+    monkeypatch.setattr(live_board.time, "monotonic", lambda: now_s)
+    board.show(FRAME)
+    now_s += 3
+    board.show(replace(FRAME, time_s=3.0, lost_s=3.0))
+    assert board.wait_for_picture(1, 0) is not None
+    silent = board.describe()
+    assert (silent["state"], silent["silent_s"]) == ("silent", 3)
+    board.show(FRAME)
+    assert board.describe()["state"] == "watching"
 
 
 def test_a_sink_keeps_the_frame_and_the_pace_of_a_recording() -> None:

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
-from itertools import pairwise
+from itertools import islice, pairwise, takewhile
 
 import numpy as np
 import pytest
@@ -113,6 +113,49 @@ def test_a_stream_that_returns_goes_on_with_its_clock(caplog: pytest.LogCaptureF
     assert shown[0] < 5 and times_s == sorted(times_s)
     assert source.reconnected == 1 and first.released == second.released == 1
     assert "s is lost (still down)" in caplog.text and "s is back after" in caplog.text
+
+
+def test_while_a_stream_is_lost_its_last_picture_is_given_with_how_long_it_has_been() -> None:
+    first, second = ListCapture(numbered(5)), ListCapture(numbered(50, first=100))
+    patience = Patience(stall_s=9, first_wait_s=1.2, lost_s=0.3)
+    with LiveSource(connect_to(first, second), "s", patience) as source:
+        seen = list(takewhile(lambda frame: frame.image_bgr[0, 0, 0] < 100, source.frames()))
+    there, lost = [f for f in seen if f.lost_s is None], [f for f in seen if f.lost_s is not None]
+    assert seen == [*there, *lost] and 2 <= len(lost) <= 4
+    assert all((frame.image_bgr == there[-1].image_bgr).all() for frame in lost)
+    assert lost[0].lost_s == pytest.approx(0.3, abs=0.25)
+    assert [f.time_s - f.lost_s for f in lost if f.lost_s] == pytest.approx([there[-1].time_s] * len(lost))
+    assert all(later.time_s > earlier.time_s and later.pts > earlier.pts for earlier, later in pairwise(seen))
+
+
+def test_a_short_pause_is_no_loss() -> None:
+    with LiveSource(connect_to(ListCapture(numbered(8), pace_s=0.3)), "s", Patience(lost_s=0.9)) as source:
+        assert all(frame.lost_s is None for frame in islice(source.frames(), 6))
+
+
+@pytest.mark.parametrize("lost_for_s", [0.2, 1.0, 3.0, 8.0, 20.0, 59.0])
+def test_what_is_back_is_tried_again_within_a_quarter_of_the_time_it_was_lost(lost_for_s: float) -> None:
+    patience = Patience()
+    tries_s = [patience.first_wait_s]
+    while tries_s[-1] < lost_for_s:
+        tries_s.append(tries_s[-1] + patience.next_wait_s(tries_s[-1]))
+    assert tries_s[-1] <= lost_for_s * 1.25 + patience.first_wait_s
+    assert len(tries_s) < 25
+
+
+def test_the_wait_between_tries_is_bounded() -> None:
+    assert Patience().next_wait_s(0) == 0.5 and Patience().next_wait_s(86_400) == 15
+
+
+def test_a_long_loss_is_told_ever_more_seldom(caplog: pytest.LogCaptureFixture) -> None:
+    patience = Patience(stall_s=0.2, first_wait_s=0.005, longest_wait_s=0.005, give_up_s=0.6)
+    with (
+        caplog.at_level(logging.WARNING),
+        pytest.raises(SourceError),
+        LiveSource(connect_to(ListCapture(numbered(3))), "camera 0", patience) as source,
+    ):
+        list(source.frames())
+    assert 3 <= sum("trying again" in line for line in caplog.messages) <= 9
 
 
 def test_a_stream_that_returns_in_another_size_is_fitted_whole_into_the_old_one() -> None:

@@ -1,9 +1,12 @@
 """What is drawn is legible, fits, and leaves the given frame alone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from yoga_live.runtime.overlay import SOFT, OverlayStyle, draw_overlay
+from yoga_live.runtime.frames import TimedFrame
+from yoga_live.runtime.overlay import SOFT, OverlayStyle, annotate_frame, draw_overlay
 from yoga_live.runtime.regions import WHOLE, Region
 from yoga_live.runtime.session import Hold
 
@@ -74,6 +77,16 @@ def test_a_goal_is_counted_down_then_ticked_off() -> None:
 def test_resting_shows_neither_clock_nor_bar() -> None:
     scene = draw_overlay(grey((640, 360), 0), REST)
     assert scene[:, 320:].max() == 0 and scene[-1].max() == 0 and scene.max() > 150
+
+
+def test_a_lost_source_is_no_rest() -> None:
+    frame = TimedFrame(grey((640, 360), 0), 9.0, 9)
+    rest, lost, longer = (
+        annotate_frame(replace(frame, lost_s=lost_s), REST).image_bgr[-68:] for lost_s in (None, 3.0, 42.0)
+    )
+    assert [scene.max() > 150 for scene in (rest, lost, longer)] == [True] * 3
+    assert not np.array_equal(rest, lost) and not np.array_equal(lost, longer)
+    assert (lost > 100).any(axis=(0, 2)).sum() > 1.5 * (rest > 100).any(axis=(0, 2)).sum()  # more words
 
 
 def test_rate_is_drawn_in_the_corner_only_when_asked() -> None:

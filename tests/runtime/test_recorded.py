@@ -34,12 +34,16 @@ class ListSink:
 
     def __init__(self, raises: Exception | None = None, at: int = 0) -> None:
         self.times_s: list[float] = []
-        self.raises, self.at, self.closed = raises, at, False
+        self.raises, self.at, self.closed, self.completed = raises, at, False, False
 
     def write(self, frame: TimedFrame) -> None:
         if self.raises and len(self.times_s) == self.at:
             raise self.raises
         self.times_s.append(frame.time_s)
+
+    def complete(self) -> None:
+        assert not self.closed
+        self.completed = True
 
     def close(self) -> None:
         self.closed = True
@@ -67,7 +71,7 @@ def run(path: Path, engine: ColourEngine, *sinks: ListSink, style: OverlayStyle 
 def test_every_frame_is_drawn_with_the_pose_it_shows(recording: Path, engine: ColourEngine) -> None:
     sink = ListSink()
     watched, shown = run(recording, engine, sink)
-    assert len(sink.times_s) == len(shown) == watched.frames == len(PROGRAMME) and sink.closed
+    assert len(sink.times_s) == len(shown) == watched.frames == len(PROGRAMME) and sink.closed and sink.completed
     edges_s = [start_s for _, start_s, _ in TRUTH]
     for time_s, hold in shown:
         if min(abs(time_s - edge_s) for edge_s in edges_s) > 1 / LOOKS_PER_S:
@@ -157,7 +161,7 @@ def test_without_pictures_the_timeline_is_the_same(recording: Path) -> None:
 def test_what_was_seen_is_kept_however_it_ends(recording: Path, engine: ColourEngine, error: Exception) -> None:
     sink = ListSink(error, at=100)
     watched, _ = run(recording, engine, sink)
-    assert sink.closed and len(sink.times_s) == watched.frames == 100
+    assert sink.closed and not sink.completed and len(sink.times_s) == watched.frames == 100
     assert [s.pose for s in watched.segments][:2] == ["none", "tree"]
     assert watched.segments[-1].end_s <= 100 / FPS + AHEAD_S + 2 / LOOKS_PER_S
     assert isinstance(watched.trouble, OutputError) == isinstance(error, OutputError)

@@ -4,6 +4,8 @@ import itertools
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from yoga_live.runtime.session import Segment, Session
 from yoga_live.runtime.smoothing import SmoothedPose, Smoother, SmoothingConfig
@@ -188,3 +190,64 @@ def test_config_sets_how_long_a_new_pose_must_lead() -> None:
     smoother = Smoother(LABELS, 0.5, SmoothingConfig(enter_s=2.0))
     answers = [(index / 10, smoother.update(index / 10, np.array(TREE))) for index in range(40)]
     assert 2.0 <= next(time_s for time_s, smoothed in answers if smoothed.pose == "tree") <= 2.2
+
+
+LONGEST_GAP_S = 0.22
+"""Three such gaps are 0.66 s: a pose that was seen twice in a row, and then for 0.3 s, is announced in time."""
+
+
+def shaken_times(fps: float, jitter: float, end_s: float, rng: np.random.Generator) -> list[float]:
+    """Frame times whose intervals are shorter or longer by a share of up to `jitter`."""
+    times_s, time_s = [], rng.uniform(0, 1 / fps)
+    while time_s < end_s:
+        times_s.append(float(time_s))
+        time_s += min((1 + rng.uniform(-jitter, jitter)) / fps, LONGEST_GAP_S)
+    return times_s
+
+
+def noisy(label: str, rng: np.random.Generator) -> np.ndarray:
+    """Probabilities of a frame that shows this, sure to 80 % at least, the rest anyhow."""
+    row, at = np.empty(len(LABELS)), LABELS.index(label)
+    row[at] = rng.uniform(0.8, 1)
+    row[np.arange(len(LABELS)) != at] = rng.dirichlet([0.5] * (len(LABELS) - 1)) * (1 - row[at])
+    return row
+
+
+streams = given(fps=st.floats(5, 60), jitter=st.floats(0, 0.3), at_s=st.floats(2, 4), seed=st.integers(0, 2**32 - 1))
+
+
+@streams
+@settings(deadline=None, max_examples=200)
+def test_whatever_the_rate_jitter_and_noise_a_held_pose_is_announced_within_0_7_seconds(
+    fps: float, jitter: float, at_s: float, seed: int
+) -> None:
+    """Counted from the first frame that shows it."""
+    rng, smoother = np.random.default_rng(seed), Smoother(LABELS, 0.5)
+    shown_s = announced_s = None
+    for time_s in shaken_times(fps, jitter, at_s + 2, rng):
+        smoothed = smoother.update(time_s, noisy("tree" if time_s >= at_s else "none", rng))
+        shown_s = time_s if shown_s is None and time_s >= at_s else shown_s
+        assert shown_s is not None or smoothed.pose == "none"
+        announced_s = time_s if announced_s is None and smoothed.pose == "tree" else announced_s
+        assert announced_s is None or smoothed.pose == "tree"
+    assert shown_s is not None and announced_s is not None and announced_s - shown_s <= 0.7
+
+
+@streams
+@settings(deadline=None, max_examples=200)
+def test_whatever_the_rate_jitter_and_noise_one_bad_second_of_anything_breaks_no_hold(
+    fps: float, jitter: float, at_s: float, seed: int
+) -> None:
+    rng, smoother = np.random.default_rng(seed), Smoother(LABELS, 0.5)
+    wrong = rng.dirichlet([0.2] * len(LABELS))
+    kinds = (
+        lambda: noisy("warrior_2", rng),
+        lambda: noisy("none", rng),
+        lambda: rng.dirichlet([0.3] * len(LABELS)),  # another in each frame
+        lambda: wrong,  # the same in all of them
+    )
+    show_bad = kinds[rng.integers(len(kinds))]
+    for time_s in shaken_times(fps, jitter, at_s + 5, rng):
+        is_bad = at_s <= time_s < at_s + 1
+        smoothed = smoother.update(time_s, show_bad() if is_bad else noisy("tree", rng))
+        assert time_s < 1 or (smoothed.pose == "tree" and smoothed.since_s < 1)

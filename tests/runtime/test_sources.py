@@ -15,6 +15,8 @@ from yoga_live.runtime.errors import SourceError
 from yoga_live.runtime.sources import TimedFrame, VideoSource
 from yoga_live.runtime.spans import Span
 
+from .conftest import MATRICES, set_rotation
+
 BLUE, GREEN, RED, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 WriteClip = Callable[..., Path]
 
@@ -79,23 +81,6 @@ def quartered() -> np.ndarray:
     image = np.empty((48, 64, 3), np.uint8)
     image[:24, :32], image[:24, 32:], image[24:, :32], image[24:, 32:] = RED, GREEN, BLUE, WHITE
     return image
-
-
-MATRICES = {  # degrees clockwise that a player turns the picture -> a, b, c, d of ISO 14496-12's matrix
-    90: (0, 1, -1, 0),
-    180: (-1, 0, 0, -1),
-    270: (0, -1, 1, 0),
-}
-
-
-def set_rotation(path: Path, degrees: int) -> None:
-    """Write a phone's rotation flag into the track header."""
-    content = bytearray(path.read_bytes())
-    at = content.index(b"tkhd") + 4 + 40
-    a, b, c, d = ((value * 0x10000) & 0xFFFFFFFF for value in MATRICES[degrees])
-    for place, value in zip((0, 4, 12, 16), (a, b, c, d), strict=True):
-        content[at + place : at + place + 4] = value.to_bytes(4, "big")
-    path.write_bytes(content)
 
 
 @pytest.mark.parametrize("degrees", MATRICES)

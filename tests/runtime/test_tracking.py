@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -65,6 +66,29 @@ def test_the_network_takes_the_newest_frame() -> None:
     assert seen[0] == 0 and 3 <= len(seen) <= 8 and all(later > earlier + 1 for earlier, later in pairwise(seen[1:]))
 
 
+def test_a_slow_network_begins_with_a_fresh_frame_not_with_the_one_that_waited() -> None:
+    """An answer is then at most one step and one frame old when it is first shown."""
+
+    class TimedEngine(SlowEngine):
+        def run(self, frames: np.ndarray) -> np.ndarray:
+            logits = super().run(frames)
+            ended_s.append(time.monotonic())
+            return logits
+
+    ended_s: list[float] = []
+    handed_s: dict[int, float] = {}
+    engine = TimedEngine(0.25)
+    tracker = BackgroundTracker(PoseTracker(PoseClassifier.from_engine(engine)))
+    for number in range(60):
+        tracker.update(frame_at(number / 25, (number, 0, 0)))
+        handed_s[number] = time.monotonic()
+        time.sleep(0.04)
+    tracker.close()
+    seen = [int(batch[0, 16, 16, 0]) for batch in engine.batches]
+    assert len(seen) >= 5
+    assert all(handed_s[number] >= end_s for number, end_s in zip(seen[2:], ended_s[1:], strict=False))
+
+
 def test_a_hold_grows_between_answers() -> None:
     engine = SlowEngine()
     tracker = BackgroundTracker(PoseTracker(PoseClassifier.from_engine(engine)))
@@ -78,6 +102,77 @@ def test_a_hold_grows_between_answers() -> None:
     tracker.close()
     assert tracked.hold.pose == "tree"
     assert np.allclose(np.diff(holds_s), 1 / 30)
+
+
+def lost_at(time_s: float, last_s: float) -> TimedFrame:
+    return replace(frame_at(time_s), lost_s=time_s - last_s)
+
+
+def test_a_hold_ends_with_the_last_picture_before_a_loss_and_begins_anew_after_it() -> None:
+    tracker = PoseTracker(PoseClassifier.from_engine(ColourEngine()))
+    for number in range(50):
+        held = tracker.update(frame_at(number / 10)).hold
+    assert held.pose == "tree" and held.hold_s > 4
+    for number in range(14, 40):
+        lost = tracker.update(lost_at(number / 2, 4.9)).hold
+        assert lost.pose == "none" and lost.confidence == 0 and lost.hold_s == pytest.approx(number / 2 - 4.9)
+    holds = [tracker.update(frame_at(20 + number / 10)).hold for number in range(20)]
+    assert holds[0].pose == "none" and holds[-1].pose == "tree" and holds[-1].hold_s < 2
+    _, tree, gap, again = tracker.segments()
+    assert (tree.pose, gap.pose, again.pose) == ("tree", "none", "tree")
+    assert tree.end_s == gap.start_s == pytest.approx(4.9) and gap.end_s == again.start_s == pytest.approx(20, abs=0.3)
+
+
+def test_rest_before_and_after_a_loss_is_one_rest() -> None:
+    tracker = PoseTracker(PoseClassifier.from_engine(ColourEngine()))
+    frames = [frame_at(number / 10, (0, 0, 255)) for number in range(20)]
+    frames += [lost_at(4 + number / 2, 1.9) for number in range(8)]
+    frames += [frame_at(8 + number / 10, (0, 0, 255)) for number in range(20)]
+    for frame in frames:
+        tracker.update(frame)
+    assert [(s.start_s, s.end_s, s.pose) for s in tracker.segments()] == [(0, pytest.approx(9.9), "none")]
+
+
+@pytest.mark.parametrize("network_s", [0.0, 0.25])
+def test_beside_the_picture_too_nothing_is_held_while_it_is_lost(network_s: float) -> None:
+    """Also where the network is still at a frame from before the loss when the picture is back already."""
+    engine = SlowEngine()
+    tracked = PoseTracker(PoseClassifier.from_engine(engine))
+    tracker = BackgroundTracker(tracked)
+    for number in range(60):
+        tracker.update(frame_at(number / 30))
+        time.sleep(0.005)
+    engine.seconds = network_s
+    tracker.update(frame_at(2.0))
+    time.sleep(0.05)
+    for number in range(5):
+        hold = tracker.update(lost_at(4 + number / 2, 2.0)).hold
+        assert hold.pose == "none" and hold.hold_s == pytest.approx(2 + number / 2)
+        time.sleep(0.01)
+    back = [tracker.update(frame_at(7 + number / 100)).hold for number in range(5)]
+    assert all(hold.pose == "none" and hold.hold_s >= 5 for hold in back)
+    time.sleep(2.5 * network_s + 0.05)
+    engine.seconds = 0
+    for number in range(60):
+        hold = tracker.update(frame_at(7.1 + number / 30)).hold
+        time.sleep(0.005)
+    tracker.close()
+    assert hold.pose == "tree" and hold.hold_s < 2.5
+    assert [segment.pose for segment in tracked.segments()[-3:]] == ["tree", "none", "tree"]
+    assert tracked.segments()[-3].end_s == 2.0
+
+
+def test_a_loss_at_the_end_is_in_the_timeline() -> None:
+    tracked = PoseTracker(PoseClassifier.from_engine(ColourEngine()))
+    tracker = BackgroundTracker(tracked)
+    for number in range(60):
+        tracker.update(frame_at(number / 30))
+        time.sleep(0.005)
+    time.sleep(0.05)
+    tracker.update(lost_at(5.0, 2.0))
+    tracker.close()
+    *_, tree, gap = tracked.segments()
+    assert (tree.pose, tree.end_s) == ("tree", 2.0) and (gap.pose, gap.start_s, gap.end_s) == ("none", 2.0, 5.0)
 
 
 def test_what_the_network_raises_reaches_the_loop() -> None:

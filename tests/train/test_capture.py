@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +67,8 @@ class ListSink:
         if len(self.frames) > self._quits_at:
             raise StopWatching
 
+    def complete(self) -> None: ...
+
     def close(self) -> None: ...
 
 
@@ -97,6 +101,16 @@ def test_a_camera_that_hung_is_not_made_up_for_by_a_burst() -> None:
     times = [0.0, 0.1, 9.0, 9.1, 9.2, 9.3, 9.4, 9.5, 9.6, 9.7, 9.8, 9.9, 10.0, 10.1]
     picked, _ = pick(times, CaptureConfig(countdown_s=0, count=5, every_s=1))
     assert len([time_s for time_s in picked if time_s >= 9]) <= 3
+
+
+def test_while_the_camera_is_lost_nothing_is_taken_and_nothing_counts_down() -> None:
+    first, second = make_frames(*at_rate(10, 2)), make_frames(*at_rate(10, 4, 30.0))
+    lost = (replace(frame, lost_s=frame.time_s - 1.9) for frame in make_frames(*at_rate(2, 26, 3.9)))
+    told: list[str] = []
+    config = CaptureConfig(countdown_s=3, every_s=1, count=2)
+    kept = list(pick_frames(chain(first, lost, second), config, lambda frame, words: told.append(words)))
+    assert [frame.time_s for frame in kept] == pytest.approx([31.1, 32.1], abs=0.11)
+    assert told[20:72] == ["no picture"] * 52 and told[19] == told[72] == "2"
 
 
 def test_it_stops_reading_the_camera_after_the_last_photo() -> None:
