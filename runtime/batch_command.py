@@ -78,7 +78,7 @@ def plan_jobs(args: argparse.Namespace) -> list[Job]:
 
     Raises OptionError, OutputError, SourceError.
     """
-    from .file_lists import check_new, list_files, make_folder, name_outputs
+    from .file_lists import check_new, list_files, make_folder, name_outputs, read_lists
     from .recordings import Outputs, is_video, read_length_s
     from .spans import parse_span
 
@@ -90,7 +90,7 @@ def plan_jobs(args: argparse.Namespace) -> list[Job]:
     for option, folder in folders.items():
         if folder.suffix.lower() in {".mp4", ".csv", ".json", ".vtt", ".png"} and not folder.is_dir():
             raise OptionError(f"{option} {folder} names one file for several videos; give a folder")
-    files = list_files(args.videos, is_video, "video", leave_out=folders.values())
+    files = list_files(read_lists(args.videos), is_video, "video", leave_out=folders.values())
     names = name_outputs(files)
     outputs = [
         Outputs(

@@ -31,6 +31,10 @@ def _choose_work(args: argparse.Namespace) -> Callable[[argparse.Namespace], Non
     """What is to be done: measure, classify photos, annotate many videos, or watch one source."""
     if args.benchmark:
         return _benchmark
+    if args.cluster is not None:
+        from .cluster_command import watch_archive
+
+        return watch_archive
     if hasattr(args, "images"):
         from .images_command import classify_images
 

@@ -31,6 +31,14 @@ class SourceError(YogaLiveError):
     """A camera or video that can't be opened or read."""
 
 
+class NoFrameError(SourceError):
+    """A video, or the part of it that was asked for, without a single frame; what is there is not damaged."""
+
+
+class ClusterError(YogaLiveError):
+    """A cluster that can't be reached, or has no place for a worker."""
+
+
 class OutputError(YogaLiveError):
     """A file that can't be written, or would be overwritten."""
 

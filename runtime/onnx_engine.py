@@ -28,17 +28,17 @@ log = logging.getLogger(__name__)
 class OnnxEngine:
     """ONNX Runtime; another device than the one asked for by name is an error; `auto` says when it takes the CPU."""
 
-    def __init__(self, path: Path, device: str = "auto") -> None:
+    def __init__(self, path: Path, device: str = "auto", threads: int | None = None) -> None:
         onnxruntime = import_onnxruntime()
         wanted = _choose_device(device, onnxruntime.get_available_providers())
         if not path.is_file():
             raise ModelError(f"the model {path} does not exist; make one with yoga-export onnx, or leave --model out")
         try:
-            session = _start_session(onnxruntime, path, wanted, quiet=device == "auto")
+            session = _start_session(onnxruntime, path, wanted, threads, quiet=device == "auto")
         except DeviceError:
             if device != "auto":
                 raise
-            session = _start_session(onnxruntime, path, "cpu", quiet=True)
+            session = _start_session(onnxruntime, path, "cpu", threads, quiet=True)
         if device == "auto" and PROVIDERS[wanted] not in session.get_providers():
             log.warning("this ONNX Runtime knows CUDA but no GPU could be used; going on with the CPU")
             wanted = "cpu"
@@ -89,11 +89,11 @@ def import_onnxruntime() -> Any:
     return onnxruntime
 
 
-def _start_session(onnxruntime: Any, path: Path, device: str, *, quiet: bool) -> Any:
+def _start_session(onnxruntime: Any, path: Path, device: str, threads: int | None, *, quiet: bool) -> Any:
     """Open the file on a device; ONNX Runtime may still have taken the CPU instead, which the caller looks at."""
     if device != "cpu":
         load_gpu_libraries(onnxruntime, device)
-    options, providers = make_session_options(onnxruntime, quiet=quiet), choose_providers(device, path)
+    options, providers = make_session_options(onnxruntime, quiet=quiet, threads=threads), choose_providers(device, path)
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=providers, enable_fallback=0)
     except Exception as error:  # ONNX Runtime's exceptions share no public base but Exception

@@ -20,7 +20,7 @@ class OpenVINOEngine:
     confidences that were calibrated in FP32 (by up to 0.014, and 1 of 582 answers; in FP32 by 1e-6 and none).
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, threads: int | None = None) -> None:
         openvino = _import_openvino()
         if not path.is_file():
             raise ModelError(f"the model {path} does not exist; make one with yoga-export onnx, or leave --model out")
@@ -31,7 +31,9 @@ class OpenVINOEngine:
         except Exception as error:  # the front ends' exceptions share no base but Exception
             raise _name_error(path, error) from error
         self.device, self.info = "openvino", _read_info(model, path)
-        settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+        settings: dict[str, str | int] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+        if threads:
+            settings["INFERENCE_NUM_THREADS"] = threads
         try:
             compiled = openvino.Core().compile_model(model, "CPU", settings)
         except RuntimeError as error:

@@ -35,8 +35,8 @@ CUDA_OPTIONS = {
 }
 
 
-def make_session_options(onnxruntime: Any, *, quiet: bool) -> Any:
-    """Session options; threads that wait for work sleep instead of spinning.
+def make_session_options(onnxruntime: Any, *, quiet: bool, threads: int | None = None) -> Any:
+    """Session options; threads (None: one a core) that wait for work sleep instead of spinning.
 
     Spinning wins up to 20 % from frame to label where nothing else runs, and nothing beside other programs.  In the
     live loop it takes the cores from the decoder and the encoder: at 8 frames a second, annotated and encoded, sleeping
@@ -47,6 +47,8 @@ def make_session_options(onnxruntime: Any, *, quiet: bool) -> Any:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4 if quiet else 3  # errors only: a session that starts is no news
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if threads:
+        options.intra_op_num_threads = threads
     return options
 
 

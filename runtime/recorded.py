@@ -20,6 +20,7 @@ from .readahead import ReadAhead
 from .session import Hold, Segment
 from .sinks import Sink, StopWatching
 from .sources import Source, SourceInfo
+from .stretches import SAME_S, Turns
 from .timeline import TimelineFile
 from .tracking import Look, Looker, Tracked
 from .views import View
@@ -131,29 +132,44 @@ def annotate(
 
 
 class Watcher:
-    """A looker that looks a few times a second."""
+    """A looker that looks a few times a second, and forgets what is minutes ago."""
 
-    def __init__(self, looker: Looker) -> None:
-        self._looker, self._due_s = looker, 0.0
+    def __init__(self, looker: Looker, start_s: float = 0.0) -> None:
+        """start_s: where its looks begin, seconds; frames before it are for warming up alone."""
+        self._looker, self._start_s = looker, start_s
+        self._turns = Turns(LOOKS_PER_S)
+        self._stretch: int | None = None
+        self._warmed: int | None = None
 
     def look_along(self, frames: Iterable[TimedFrame]) -> Iterator[Step]:
         """Every frame, some of them looked at; they wait as small as they are drawn."""
         for frame in frames:
-            look = self._looker.look(frame) if self._is_due(frame) else None
+            look = self._take(frame)
             yield frame.to_plain() if isinstance(frame, DecodedFrame) else frame, look
 
     def look_through(self, frames: Iterable[TimedFrame]) -> Iterator[Step]:
         """Those that are looked at, by their times alone."""
         nothing = np.empty((0, 0, 3), np.uint8)
         for frame in frames:
-            if self._is_due(frame):
-                yield TimedFrame(nothing, frame.time_s, frame.pts, frame.lasts_s), self._looker.look(frame)
+            if look := self._take(frame):
+                yield TimedFrame(nothing, frame.time_s, frame.pts, frame.lasts_s), look
 
-    def _is_due(self, frame: TimedFrame) -> bool:
-        if frame.time_s < self._due_s - 1e-6:
-            return False
-        self._due_s = max(self._due_s + 1 / LOOKS_PER_S, frame.time_s)
-        return True
+    def _take(self, frame: TimedFrame) -> Look | None:
+        """Look at a frame if it is its turn; the view of a new stretch has seen nothing but its warm-up."""
+        turn = self._turns.take(frame.time_s)
+        if self._stretch not in (None, turn.stretch):
+            if self._warmed != turn.stretch:  # a gap: what was warmed up is another stretch's
+                self._looker.forget()
+            self._looker.turn()
+        self._stretch = turn.stretch
+        if turn.warms and self._warmed != turn.stretch + 1:
+            self._looker.forget()
+            self._warmed = turn.stretch + 1
+        if turn.looks and frame.time_s >= self._start_s - SAME_S:
+            return self._looker.look(frame, warms=turn.warms)
+        if turn.warms:
+            self._looker.warm_up(frame)
+        return None
 
 
 def _held_bytes(info: SourceInfo) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .animations import AnimationSource, is_animated_webp
 from .classifier import PoseClassifier
@@ -20,6 +21,9 @@ from .summary import write_summary
 from .timeline import TimelineFile
 from .video_sink import VideoSink
 from .views import choose_view
+
+if TYPE_CHECKING:
+    from .remote_files import RemoteFile
 
 VIDEO_SUFFIXES = frozenset((
     ".3gp", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts",
@@ -62,10 +66,14 @@ def is_video(path: Path) -> bool:
     return is_animated_webp(path) if suffix == ".webp" else suffix in VIDEO_SUFFIXES
 
 
-def open_recording(path: Path, at_most_per_s: float | None = None, span: Span | None = None) -> Source:
+def open_recording(
+    path: Path | RemoteFile, at_most_per_s: float | None = None, span: Span | None = None, threads: int | None = None
+) -> Source:
     """Open a video file, GIF or animated WebP; arguments as `VideoSource` has them.  Raises SourceError."""
-    opens = AnimationSource if is_animated_webp(path) else VideoSource
-    return opens(path, at_most_per_s, span)
+    may_be_webp = isinstance(path, Path) or path.suffix.lower() == ".webp"  # asking a remote file costs a round trip
+    if may_be_webp and is_animated_webp(path):
+        return AnimationSource(path, at_most_per_s, span)
+    return VideoSource(path, at_most_per_s, span, threads)
 
 
 def read_length_s(path: Path, span: Span | None = None) -> float:

@@ -7,15 +7,17 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from .errors import SourceError
+from .errors import NoFrameError, SourceError
 from .frames import UNSPECIFIED, Colours, DecodedFrame, TimedFrame, is_rgb
 from .spans import Span, format_moment
+from .stretches import SAME_S, Turns
+
+if TYPE_CHECKING:
+    from .remote_files import RemoteFile
 
 LIVE_TIME_BASE = Fraction(1, 90_000)
-SAME_S = 1e-6
-"""Moments nearer than this are one: times are kept as fractions, seconds as floats."""
 LEAD_S, LEAD_FRAMES = 1.0, 17
 """How long before a moment decoding begins: B-frames at a key frame, 16 at most in H.264 and H.265, lack their past."""
 
@@ -59,23 +61,30 @@ class Source(Protocol):
 class VideoSource:
     """A video file or animated GIF, every frame with its own timestamp, upright as a player shows it."""
 
-    def __init__(self, path: Path, at_most_per_s: float | None = None, span: Span | None = None) -> None:
-        """at_most_per_s: leave out frames that come sooner after another; all are decoded, few are converted.
+    def __init__(
+        self,
+        path: Path | RemoteFile,
+        at_most_per_s: float | None = None,
+        span: Span | None = None,
+        threads: int | None = None,
+    ) -> None:
+        """at_most_per_s: leave out frames that come sooner after another, as `Turns` chooses them; all are decoded.
 
-        span: this part alone, from the frame at or after its start; times remain the file's own.  Raises SourceError.
+        span: this part alone, from the frame at or after its start; times remain the file's own.  threads: for decoding
+        (None: as many as there are cores).  Raises SourceError.
         """
-        if not path.is_file():
+        if isinstance(path, Path) and not path.is_file():
             raise SourceError(f"the video {path} does not exist; give the path of a file that does")
-        self._path, self._span = path, span or Span()
+        self._path, self._span, self._threads = path, span or Span(), threads
         self._open()
-        self._interval_s = 1 / at_most_per_s if at_most_per_s else 0.0
+        self._turns = Turns(at_most_per_s, self._span.start_s) if at_most_per_s else None
         self._frames = self._decode(path)
         try:
             self._first = next(self._frames, None)
             if self._first is None:
-                raise SourceError(self._say_empty())
+                raise NoFrameError(self._say_empty())
         except SourceError:
-            self._container.close()
+            self._close()
             raise
         rate = self._stream.average_rate or self._stream.guessed_rate or Fraction(25)
         self.info = SourceInfo(
@@ -84,7 +93,7 @@ class VideoSource:
             Fraction(rate),
             Fraction(self._stream.time_base or LIVE_TIME_BASE),
             self._find_length_s(),
-            audio_from=path if self._container.streams.audio else None,
+            audio_from=path if isinstance(path, Path) and self._container.streams.audio else None,
             start_pts=self._first.pts if self._span.start_s else 0,
             end_s=self._span.end_s,
             colours=_read_colours(self._stream.codec_context, self._first.picture),
@@ -93,16 +102,27 @@ class VideoSource:
     def _open(self) -> None:
         import av.error
 
+        self._file = None
         try:
-            self._container = av.open(str(self._path))
+            self._file = None if isinstance(self._path, Path) else self._path.open()
+            self._container = av.open(self._file or str(self._path), "r")
         except (av.error.FFmpegError, OSError) as error:
-            raise SourceError(f"{self._path} can't be opened as a video: {error.strerror}") from error
+            if self._file:
+                self._file.close()
+            raise SourceError(f"{self._path} can't be opened as a video: {error.strerror or error}") from error
         if not self._container.streams.video:
             kinds = [stream.type for stream in self._container.streams]
-            self._container.close()
+            self._close()
             raise SourceError(f"{self._path} holds no video, only {kinds}")
         self._stream = self._container.streams.video[0]
         self._stream.thread_type = "AUTO"
+        if self._threads:
+            self._stream.codec_context.thread_count = self._threads
+
+    def _close(self) -> None:
+        self._container.close()
+        if self._file:
+            self._file.close()
 
     def _say_empty(self) -> str:
         if self._span == Span():
@@ -125,7 +145,7 @@ class VideoSource:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._container.close()
+        self._close()
 
     def frames(self) -> Iterator[DecodedFrame]:
         """Every frame, in order of presentation."""
@@ -134,28 +154,31 @@ class VideoSource:
             self._first = None
         yield from self._frames
 
-    def _decode(self, path: Path) -> Iterator[DecodedFrame]:
+    def _decode(self, path: Path | RemoteFile) -> Iterator[DecodedFrame]:
         """Decode; times count from the file's own start, so that sound and picture keep their offset."""
         import av.error
 
         time_base = Fraction(self._stream.time_base or LIVE_TIME_BASE)
         rate = Fraction(self._stream.average_rate or 25)
         origin = round(Fraction(self._container.start_time or 0, 1_000_000) / time_base)
-        last, due_s = -1, self._span.start_s
+        last = -1
         try:
             for index, frame in enumerate(self._decode_from(origin, time_base, rate)):
                 pts = frame.pts - origin if frame.pts is not None else round(index / rate / time_base)
                 last = pts = max(pts, last + 1)
-                if (time_s := float(pts * time_base)) < due_s - SAME_S:
+                if (time_s := float(pts * time_base)) < self._span.start_s - SAME_S:
                     continue
                 if self._span.end_s is not None and time_s > self._span.end_s - SAME_S:
                     return
-                due_s = max(due_s + self._interval_s, time_s)
+                if self._turns and not self._turns.take(time_s).is_wanted:
+                    continue
                 lasts_s = self._read_length_s(frame, time_s, time_base)
                 yield DecodedFrame(frame, time_s, pts, frame.rotation, lasts_s)
-        except av.error.FFmpegError as error:
+        except (av.error.FFmpegError, OSError) as error:  # OSError: a remote file that can't be read on
             where = f"after {float(last * time_base):.1f} s" if last >= 0 else "at its first frame"
-            raise SourceError(f"{path} is damaged {where}: {error.strerror}; what came before it was kept") from error
+            raise SourceError(
+                f"{path} is damaged {where}: {error.strerror or error}; what came before it was kept"
+            ) from error
 
     def _read_length_s(self, frame: Any, time_s: float, time_base: Fraction) -> float | None:
         """How long a frame is shown, as far as it is wanted."""
@@ -175,7 +198,7 @@ class VideoSource:
                     for packet in packets:
                         yield from packet.decode()
                     return
-            self._container.close()
+            self._close()
             self._open()
         yield from self._container.decode(self._stream)
 
