@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..runtime.errors import ModelError, RunError
-from ..runtime.files import write_text
+from ..runtime.files import ODD_NAMES, write_text
 from ..runtime.model_info import ModelInfo
 from ..runtime.photos import decode_photo
 from ..runtime.preprocess import Frame, letterbox
@@ -62,7 +62,7 @@ def write_run_photos(path: Path, photos: list[RunPhoto]) -> None:
 
 def read_run_photos(path: Path) -> tuple[RunPhoto, ...]:
     """Read `photos.csv`."""
-    with path.open(newline="", encoding="utf-8") as file:
+    with path.open(newline="", encoding="utf-8", errors=ODD_NAMES) as file:
         return tuple(
             RunPhoto(row["path"], row["sha256"], row["pose"], int(row["group"]), row["split"])
             for row in csv.DictReader(file)

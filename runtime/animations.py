@@ -47,7 +47,8 @@ class AnimationSource:
         self._turns = Turns(at_most_per_s, self._span.start_s) if at_most_per_s else None
         self._file = None if isinstance(path, Path) else path.open()
         try:
-            self._image = Image.open(self._file or path)  # pyright: ignore[reportArgumentType] - a path then
+            kinds = ("WEBP",)
+            self._image = Image.open(self._file or path, formats=kinds)  # pyright: ignore[reportArgumentType] - a path
         except (*DAMAGE, UnidentifiedImageError) as error:
             raise SourceError(f"{path} can't be opened as a video: {error}") from error
         self._frames = self._decode()

@@ -12,6 +12,10 @@ from typing import Any
 from .errors import OutputError
 
 
+ODD_NAMES = "surrogateescape"
+"""How text files with names of files are written and read (PEP 383): a name need not be UTF-8, its bytes come back."""
+
+
 def check_output(path: Path, *, force: bool = False) -> None:
     """Refuse early an output that exists or whose folder doesn't.  Raises OutputError."""
     if path.is_dir():
@@ -53,12 +57,13 @@ def write_then_rename(path: Path) -> Iterator[Path]:
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text in one step: the old content or the new, never half of it."""
     with write_then_rename(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors=ODD_NAMES)
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON for people: indented, Unicode as it is."""
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    """Write JSON for people: indented, Unicode as it is; what is none in a file name by JSON's own escapes."""
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    write_text(path, text.encode("utf-8", "backslashreplace").decode())
 
 
 def find_cache_folder(kind: str) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import warnings
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -28,11 +29,24 @@ TURNS = {
 }
 """EXIF orientation to what undoes it.  Pillow's exif_transpose also rewrites the EXIF, and fails where that is odd."""
 
+EXTENSIONS = {
+    **{"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "GIF": "gif", "WEBP": "webp", "AVIF": "avif"},
+    **{"BMP": "bmp", "TIFF": "tif", "JPEG2000": "jp2", "PPM": "ppm", "ICO": "ico"},
+}
+"""Kinds of picture that photos come in, and nothing else is opened: Pillow reads EPS, which is a program, with the help
+of Ghostscript and without a time limit, and other kinds with parsers that hardly anybody tests."""
+
 DAMAGE = (OSError, SyntaxError, ValueError, EOFError, RuntimeError, LookupError, TypeError, struct.error)
 """What Pillow's decoders raise on broken bytes (RuntimeError: AVIF)."""
 
 HEIC = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 """Brands of HEIF files (ISO/IEC 23008-12) that Pillow has no decoder for; AVIF has brands of its own."""
+
+
+OTHER_KINDS = {
+    **{b"%!PS": "PostScript", b"\xc5\xd0\xd3\xc6": "PostScript", b"%PDF": "a PDF", b"8BPS": "a Photoshop file"},
+}
+"""First bytes of what else people name `.jpg`, so that the refusal can say so."""
 
 
 def decode_photo(source: Path | bytes, *, min_side: int | None = None, most_pixels: int = MAX_PIXELS) -> Frame:
@@ -59,8 +73,18 @@ def decode_photo(source: Path | bytes, *, min_side: int | None = None, most_pixe
         raise PhotoError(f"{name} is damaged: {error}") from error
 
 
+@lru_cache(maxsize=1)
+def list_formats() -> tuple[str, ...]:
+    """What `Image.open` may try: `EXTENSIONS` as far as this Pillow has them (AVIF since 11.3), TGA last of all.
+
+    TGA has no magic number, so that noise may pass for one: a user's own file may be one, a downloaded file is none.
+    """
+    Image.init()
+    return tuple(kind for kind in (*EXTENSIONS, "TGA") if kind in Image.OPEN)
+
+
 def _decode(content: bytes, min_side: int | None, most_pixels: int) -> Frame:
-    with Image.open(io.BytesIO(content)) as image:
+    with Image.open(io.BytesIO(content), formats=list_formats()) as image:
         width, height = image.size
         if width * height > most_pixels:
             raise ValueError(f"{width} x {height} pixels, more than {most_pixels:,}")
@@ -77,7 +101,7 @@ def read_size_wh(content: bytes) -> tuple[int, int]:
     """Read width and height, upright, from the header of a picture that `decode_photo` takes."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with Image.open(io.BytesIO(content)) as image:
+        with Image.open(io.BytesIO(content), formats=list_formats()) as image:
             width, height = image.size
             lies_on_its_side = image.getexif().get(ORIENTATION, 1) in {5, 6, 7, 8}
     return (height, width) if lies_on_its_side else (width, height)
@@ -101,4 +125,6 @@ def _guess_content(content: bytes) -> str:
         return " but an HTML page"
     if content[4:8] == b"ftyp" and content[8:12] in HEIC:
         return " that can be read here but HEIC, an iPhone's own kind; export it as JPEG"
-    return ""
+    if b"<svg" in start:
+        return " but a drawing (SVG)"
+    return next((f" but {name}" for magic, name in OTHER_KINDS.items() if content.startswith(magic)), "")

@@ -88,7 +88,7 @@ def _copy_frame(sources: Path, animation: str, number: int, to: Path) -> None:
         raise RunError(f"{path} is missing; {LISTS / 'frames.csv'} names frames of it")
     to.mkdir(parents=True, exist_ok=True)
     try:
-        with Image.open(path) as pictures:
+        with Image.open(path, formats=("GIF",)) as pictures:
             pictures.seek(number)
             pictures.convert("RGB").save(to / f"sun_salutation__{animation}__{number:02d}.png")
     except EOFError as error:

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import IO
 
 from ..runtime.errors import OutputError, RunError
-from ..runtime.files import write_then_rename
+from ..runtime.files import ODD_NAMES, write_then_rename
 
 MANIFEST = "manifest.csv"
 OK, DUPLICATE = "ok", "duplicate"
@@ -113,8 +113,8 @@ def _settle(
 
 def _parse(line: bytes, path: Path) -> ManifestRow:
     try:
-        cells = next(csv.reader([line.decode("utf-8")]), [])
-    except (UnicodeDecodeError, csv.Error) as error:
+        cells = next(csv.reader([line.decode("utf-8", ODD_NAMES)]), [])
+    except csv.Error as error:
         raise RunError(f"{path} holds a damaged row, {line[:60]!r}: {error}; delete that line") from error
     if len(cells) != len(COLUMNS):
         raise RunError(f"{path} holds a row of {len(cells)} cells, {line[:60]!r}; expected {len(COLUMNS)}")
@@ -148,7 +148,7 @@ class Manifest:
             for left_over in self._photos.glob(f".{Path(MANIFEST).stem}.part*"):
                 left_over.unlink()
             self._compact()
-            self._file = (self._photos / MANIFEST).open("a", encoding="utf-8", newline="")
+            self._file = (self._photos / MANIFEST).open("a", encoding="utf-8", errors=ODD_NAMES, newline="")
         except BaseException:
             self._lock.close()
             raise
@@ -163,9 +163,10 @@ class Manifest:
 
     def _compact(self) -> None:
         path = self._photos / MANIFEST
-        with write_then_rename(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-            file.write(",".join(COLUMNS) + "\n")
-            file.writelines(map(_format, read_manifest(self._photos)))
+        with write_then_rename(path) as temporary:
+            with temporary.open("w", encoding="utf-8", errors=ODD_NAMES, newline="") as file:
+                file.write(",".join(COLUMNS) + "\n")
+                file.writelines(map(_format, read_manifest(self._photos)))
 
     def read(self) -> Iterator[ManifestRow]:
         """Yield the rows so far."""

@@ -10,15 +10,9 @@ from pathlib import Path
 from PIL import Image
 
 from ..runtime.errors import PhotoError
-from ..runtime.photos import MAX_PIXELS, decode_photo
+from ..runtime.photos import EXTENSIONS, MAX_PIXELS, decode_photo, list_formats
 from .manifest import DUPLICATE, OK, SAME_CONTENT, ManifestRow
 from .photo_folder import hash_photo
-
-EXTENSIONS = {
-    **{"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "GIF": "gif", "WEBP": "webp", "AVIF": "avif"},
-    **{"BMP": "bmp", "TIFF": "tif", "JPEG2000": "jp2", "PPM": "ppm", "ICO": "ico"},
-}
-"""Kinds of picture that photos come in.  Pillow opens others, some with the help of other programs (EPS): not these."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +62,7 @@ def _read_extension(path: Path) -> str:
     """Look at the header only.  What can't be recognised is left to the decoder, which says what is wrong with it."""
     with suppress(OSError, SyntaxError, ValueError, EOFError):
         try:
-            with Image.open(path) as image:
+            with Image.open(path, formats=list_formats()) as image:
                 width, height = image.size
                 kind = image.format or "unknown"
         except Image.DecompressionBombError as error:

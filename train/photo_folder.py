@@ -77,6 +77,9 @@ def list_poses(folder: Path, least: int = 2) -> tuple[str, ...]:
     if not folder.is_dir():
         raise RunError(f"{folder} is no folder; expected one folder per pose inside it, such as {folder}/tree/")
     names = sorted(f.name for f in folder.iterdir() if f.is_dir() and not f.name.startswith((".", "_")))
+    for name in names:
+        if not name.isprintable():  # unreadable bytes too: no model could hold it, no screen show it
+            raise RunError(f"{folder} holds a folder {name!r}, which can't name a pose; give it a name of letters")
     if len([name for name in names if name != NO_POSE or least < 2]) < least:
         needed = "at least two poses are needed" if least > 1 else "expected one folder per pose, such as tree/"
         raise RunError(f"{folder} holds {len(names)} pose folders ({', '.join(names) or 'nothing'}); {needed}")

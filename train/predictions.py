@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ..calibration.runs import Run
 from ..runtime.errors import RunError
-from ..runtime.files import write_then_rename
+from ..runtime.files import ODD_NAMES, write_then_rename
 
 PREDICTIONS, FOLDS = "predictions.csv", "folds.csv"
 
@@ -36,11 +36,12 @@ def write_predictions(
     path: Path, photo_paths: list[str], labels: tuple[str, ...], probabilities: npt.NDArray[np.floating]
 ) -> None:
     """Write one row a photo: its path, then a probability for each label.  probabilities: float (N, C)."""
-    with write_then_rename(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["path", *labels])
-        for photo_path, row in zip(photo_paths, probabilities, strict=True):
-            writer.writerow([photo_path, *(f"{value:.6g}" for value in row)])
+    with write_then_rename(path) as temporary:
+        with temporary.open("w", newline="", encoding="utf-8", errors=ODD_NAMES) as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["path", *labels])
+            for photo_path, row in zip(photo_paths, probabilities, strict=True):
+                writer.writerow([photo_path, *(f"{value:.6g}" for value in row)])
 
 
 def load_predictions(run: Run) -> Predictions:
@@ -53,12 +54,12 @@ def load_predictions(run: Run) -> Predictions:
 def read_predictions(path: Path, run: Run) -> npt.NDArray[np.floating]:
     """Read one of the two files.  Returns float (N, C) in the order of the run's photos.  Raises RunError."""
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8", errors=ODD_NAMES) as file:
             header, *rows = csv.reader(file)
         values = np.array([[float(cell) for cell in row[1:]] for row in rows])
     except FileNotFoundError as error:
         raise RunError(f"{path} is missing; {run.folder} was trained by an older version: train it again") from error
-    except (ValueError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise RunError(f"{path} can't be read ({error}); train the run again") from error
     if tuple(header[1:]) != run.labels or [row[0] for row in rows] != [photo.path for photo in run.photos]:
         raise RunError(f"{path} does not belong to {run.folder / 'photos.csv'}; train the run again")

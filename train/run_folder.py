@@ -66,7 +66,7 @@ def make_run_folder(folder: Path, data: TrainingData) -> None:
     write_run_photos(folder / "photos.csv", rows)
     broken = data.photo_set.broken
     if broken:
-        with (folder / "skipped.csv").open("w", newline="", encoding="utf-8") as file:
+        with (folder / "skipped.csv").open("w", newline="", encoding="utf-8", errors=ODD_NAMES) as file:
             csv.writer(file, lineterminator="\n").writerows([("path", "reason"), *broken])
         log.warning("%d files are no readable photos and were skipped; see %s", len(broken), folder / "skipped.csv")
     poses_of: dict[int, set[str]] = {}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from yoga_live.runtime.errors import OutputError
-from yoga_live.runtime.files import check_output, write_json, write_text, write_then_rename
+from yoga_live.runtime.files import ODD_NAMES, check_output, write_json, write_text, write_then_rename
 
 
 def test_file_that_exists_is_refused_unless_forced(tmp_path: Path) -> None:
@@ -28,6 +28,15 @@ def test_folder_in_the_place_of_the_output_is_refused(tmp_path: Path, force: boo
     (tmp_path / "a.csv").mkdir()
     with pytest.raises(OutputError, match=r"a\.csv"):
         check_output(tmp_path / "a.csv", force=force)
+
+
+def test_a_name_that_is_no_utf8_comes_back_from_text_and_json(tmp_path: Path) -> None:
+    odd = b"caf\xe9.jpg".decode("utf-8", ODD_NAMES)
+    write_text(tmp_path / "a.csv", odd)
+    assert (tmp_path / "a.csv").read_bytes() == b"caf\xe9.jpg"
+    write_json(tmp_path / "a.json", {"photo_folder": odd, "pose": "Śvānāsana"})
+    text = (tmp_path / "a.json").read_text(encoding="utf-8")
+    assert "Śvānāsana" in text and json.loads(text)["photo_folder"] == odd
 
 
 def test_name_is_taken_only_when_the_block_ends_well(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Every picture that people collect decodes upright and in colour, or says why not."""
 
 import io
+import os
 import struct
 import zlib
 from contextlib import suppress
@@ -8,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, features
+from PIL import EpsImagePlugin, Image, UnidentifiedImageError, features
 
 from yoga_live.runtime.errors import PhotoError
 from yoga_live.runtime.figure import POSES, draw_figure
-from yoga_live.runtime.photos import MAX_PIXELS, decode_photo
+from yoga_live.runtime.photos import MAX_PIXELS, decode_photo, read_size_wh
 
 MESSY = Path(__file__).parents[2] / ".." / "shared" / "data" / "messy"
 ORIENTATION = 0x0112
@@ -42,7 +43,7 @@ def assert_same_picture(decoded: np.ndarray, expected: np.ndarray, tolerance: fl
     assert np.abs(decoded.astype(int) - expected).mean() < tolerance
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "JPEG2000", "PPM"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "JPEG2000", "PPM", "TGA"])
 def test_colours_and_sides_survive_every_format(tmp_path: Path, kind: str) -> None:
     if kind == "AVIF" and not features.check("avif"):
         pytest.skip("this Pillow was built without AVIF")
@@ -194,6 +195,50 @@ def test_html_named_jpg_is_called_an_html_page(tmp_path: Path) -> None:
     path.write_text("\n  <!DOCTYPE html><html><body>404</body></html>")
     with pytest.raises(PhotoError, match=r"tree\.jpg is no picture but an HTML page"):
         decode_photo(path)
+
+
+ENDLESS_EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 20 20\n%%EndComments\n{} loop\n%%EOF\n"
+
+
+@pytest.fixture
+def ghostscript(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stands in for the program that Pillow starts for EPS: it leaves a file behind, and does nothing."""
+    marker, program = tmp_path / "was_started", tmp_path / "bin" / "gs"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\n: > {marker}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)  # where it was looked for already
+    return marker
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the stand-in is a shell script")
+def test_no_picture_starts_another_program(tmp_path: Path, ghostscript: Path) -> None:
+    path = tmp_path / "loop.jpg"
+    path.write_bytes(ENDLESS_EPS)
+    with suppress(OSError), Image.open(path) as image:
+        image.load()
+    assert ghostscript.exists(), "Pillow by itself starts it: the test would show nothing"
+    ghostscript.unlink()
+    for source in (path, ENDLESS_EPS):
+        with pytest.raises(PhotoError, match="is no picture but PostScript"):
+            decode_photo(source)
+    with pytest.raises(UnidentifiedImageError):
+        read_size_wh(ENDLESS_EPS)
+    assert not ghostscript.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"%PDF-1.7\n", "but a PDF"),
+        (b"8BPS\0\1" + bytes(40), "but a Photoshop file"),
+        (b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>', r"but a drawing \(SVG\)"),
+    ],
+)
+def test_what_else_people_call_jpg_is_named(content: bytes, words: str) -> None:
+    with pytest.raises(PhotoError, match=f"is no picture {words}$"):
+        decode_photo(content)
 
 
 def test_empty_missing_and_folder_each_say_what_they_are(tmp_path: Path) -> None:

@@ -10,15 +10,16 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 import pytest
 
-from yoga_live.calibration.runs import load_run
+from yoga_live.calibration.runs import load_run, write_run_photos
 from yoga_live.train.command import main
-from yoga_live.train.predictions import FOLDS, write_predictions
+from yoga_live.train.predictions import FOLDS, PREDICTIONS, read_predictions, write_predictions
 
 
 def read_tree(folder: Path) -> dict[str, bytes]:
@@ -43,6 +44,42 @@ def test_auto_marks_the_surest_says_what_it_did_and_can_be_taken_back(ask, messy
     assert answer.code == 0 and "3 marks taken back" in answer.out and f"{first}: as before" in answer.out
     assert in_folder(messy.photos) == before
     assert "0 marks taken back" in ask(main, "clean", messy.photos, messy.run, "--undo", 3).out
+
+
+def rename_in_run(run: Path, before: str, after: str) -> None:
+    """Give a photo of a run another name, as if it had been trained so."""
+    read = load_run(run)
+    kept = {name: read_predictions(run / name, read) for name in (PREDICTIONS, FOLDS)}
+    photos = [replace(photo, path=after) if photo.path == before else photo for photo in read.photos]
+    write_run_photos(run / "photos.csv", photos)
+    for name, probabilities in kept.items():
+        write_predictions(run / name, [photo.path for photo in photos], read.labels, probabilities)
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="file names are Unicode there")
+def test_a_file_name_that_is_no_utf8_goes_all_the_way(ask, messy, in_folder, start_weights, tmp_path) -> None:
+    (first, to_pose), odd = messy.wrong[0], os.fsdecode(b"caf\xe9.png")
+    (messy.photos / first).rename(messy.photos / "tree" / odd)
+    rename_in_run(messy.run, first, f"tree/{odd}")
+    answer = ask(main, "clean", messy.photos, messy.run, "--auto")
+    assert answer.code == 0 and "3 photos marked" in answer.out, answer.err
+    assert f"{to_pose}/{odd}" in in_folder(messy.photos)
+    assert b"none/caf\xe9.png" in (messy.photos / "manifest.csv").read_bytes()
+    answer = ask(main, "clean", messy.photos, messy.run, "--undo", 3)
+    assert answer.code == 0 and "tree/caf\\udce9.png: as before" in answer.out, answer.err
+    run = tmp_path / "odd"
+    options = ("--weights", start_weights, "--size", 64, "--epochs", 0, "--epochs-frozen", 2, "--device", "cpu")
+    answer = ask(main, "fit", messy.photos, "--to", run, *options)
+    assert answer.code == 0 and f"tree/{odd}" in {photo.path for photo in load_run(run).photos}, answer.err
+    answer = ask(main, "report", run)
+    assert answer.code == 0 and list(run.rglob("*.html")), answer.err
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="file names are Unicode there")
+def test_a_pose_folder_that_has_no_readable_name_is_refused(ask, messy, tmp_path) -> None:
+    (messy.photos / os.fsdecode(b"\xe9tirement")).mkdir()
+    line = ask(main, "fit", messy.photos, "--to", tmp_path / "odd").refusal()
+    assert "'\\udce9tirement', which can't name a pose" in line
 
 
 def test_a_network_that_is_mostly_wrong_may_not_mark_by_itself(ask, messy, in_folder) -> None:
