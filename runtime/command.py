@@ -194,24 +194,16 @@ def _place_outputs(args: argparse.Namespace) -> None:
 
 def _check_outputs(args: argparse.Namespace) -> None:
     """Refuse what can't be written before any work is done."""
-    from .files import check_growing_output
-    from .summary import check_summary_output
-    from .timeline import check_format
+    from .files import check_apart
+    from .recordings import Outputs, check_outputs
     from .video_sink import check_video_output
 
-    if args.save:
-        check_video_output(args.save, force=args.force)
-        if hasattr(args, "video") and args.video.exists() and args.save.exists() and args.save.samefile(args.video):
-            raise OptionError(f"--save {args.save} is the video itself; give another name")
+    outputs = Outputs(args.save, args.timeline, args.summary)
+    video = getattr(args, "video", None)
     if args.record:
+        check_apart([*outputs.paths(), args.record])
         check_video_output(args.record, force=args.force)
-        if args.save and args.record.resolve() == args.save.resolve():
-            raise OptionError(f"--record and --save both name {args.save}; give two names")
-    if args.summary:
-        check_summary_output(args.summary, force=args.force)
-    if args.timeline:
-        check_format(args.timeline)
-        check_growing_output(args.timeline, force=args.force)
+    check_outputs(outputs, video, force=args.force)
 
 
 def _wants_window(args: argparse.Namespace, is_camera: bool) -> bool:

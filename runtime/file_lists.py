@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from .errors import OptionError, OutputError, SourceError
-from .files import check_growing_output
+from .files import check_apart, check_growing_output, check_output
 from .remote_files import RemoteFile, is_url
 
 LIST_SUFFIXES = (".txt", ".list")
@@ -133,16 +133,17 @@ def _fold(name: PurePath) -> str:
     return str(name).casefold()
 
 
-def check_new(paths: list[Path], inputs: Iterable[Path], *, force: bool = False) -> None:
-    """Refuse outputs before any work: over an input, or over what exists unless `force`.  Raises OutputError."""
-    read = {path.resolve() for path in inputs}
-    if over := next((path for path in paths if path.resolve() in read), None):
-        raise OutputError(f"{over} is one of the inputs; give another folder")
+def check_new(paths: list[Path], inputs: Iterable[Path], *, force: bool = False, grow: bool = True) -> None:
+    """Refuse outputs before any work: over an input or one another, or over what exists unless `force`.
+
+    grow: as `check_apart` has it.  Raises OutputError.
+    """
+    check_apart(paths, list(inputs), grow=grow)
     refused = []
     for path in paths:
         if path.parent.is_dir():
             try:
-                check_growing_output(path, force=force)
+                (check_growing_output if grow else check_output)(path, force=force)
             except OutputError as error:
                 refused.append(str(error))
     if refused:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from .animations import AnimationSource, is_animated_webp
 from .classifier import PoseClassifier
+from .files import check_apart, check_growing_output
 from .live import Watched
 from .overlay import OverlayStyle
 from .recorded import LOOKS_PER_S, annotate
@@ -17,9 +18,9 @@ from .regions import Roi
 from .session import Hold
 from .sources import Source, TimedFrame, VideoSource
 from .spans import Span
-from .summary import write_summary
-from .timeline import TimelineFile
-from .video_sink import VideoSink
+from .summary import check_summary_output, write_summary
+from .timeline import TimelineFile, check_format
+from .video_sink import VideoSink, check_video_output
 from .views import choose_view
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ def annotate_video(
     in the result's `trouble`, and what was seen before it is in the outputs.
     """
     wishes = wishes or Wishes()
+    check_outputs(outputs, path, force=wishes.force)
     with open_recording(path, span=wishes.span) as source:
         info = source.info
         view = choose_view(wishes.roi, wishes.zoom, info.size_wh)
@@ -113,6 +115,18 @@ def annotate_video(
     if outputs.summary:
         write_summary(outputs.summary, watched.segments, info.name)
     return watched
+
+
+def check_outputs(outputs: Outputs, path: Path | None, *, force: bool = False) -> None:
+    """Refuse what is taken, of another kind, or would destroy the video, if it is one.  Raises OutputError."""
+    check_apart(outputs.paths(), [path] if path else [])
+    if outputs.save:
+        check_video_output(outputs.save, force=force)
+    if outputs.summary:
+        check_summary_output(outputs.summary, force=force)
+    if outputs.timeline:
+        check_format(outputs.timeline)
+        check_growing_output(outputs.timeline, force=force)
 
 
 def open_timeline(outputs: Outputs, start_s: float) -> TimelineFile | None:

@@ -80,7 +80,7 @@ def test_one_video_goes_into_a_folder_that_is_there(live: Live, classes: Path, t
     assert live("--video", video, "--save", out, "--timeline", out, "--summary", out)[0] == 0
     assert list_below(out) == ["a.mp4", "a.png", "a.poses.csv"]
     assert_refused(live("--video", video, "--timeline", out / "b.csv", "--timeline-format", "vtt"), "--timeline-format")
-    assert_refused(live("--video", video, "--save", video.parent, "--force"), "is the video itself")
+    assert_refused(live("--video", video, "--save", video.parent, "--force"), "is the input", "itself")
 
 
 def test_a_broken_video_is_a_line_and_the_others_go_on(
@@ -140,7 +140,7 @@ def test_inputs_that_are_not_there_are_one_line(live: Live, classes: Path, tmp_p
     assert_refused(live("--video", classes, tmp_path / "no.mp4"), "no.mp4 does not exist")
     (tmp_path / "empty").mkdir()
     assert_refused(live("--video", tmp_path / "empty"), "holds no video")
-    assert_refused(live("--video", classes, "--save", classes), "is one of the inputs")
+    assert_refused(live("--video", classes, "--save", classes), "is the input itself")
 
 
 def test_a_part_is_cut_from_each(live: Live, classes: Path, tmp_path: Path) -> None:

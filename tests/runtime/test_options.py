@@ -124,6 +124,7 @@ def test_a_recording_is_never_written_over_another(live: Live, tmp_path: Path) -
     (tmp_path / "raw.mp4").write_text("mine")
     assert_refused(live("--demo", "--record", tmp_path / "raw.mp4"), "exists already")
     assert_refused(live("--demo", "--record", tmp_path / "raw.avi"), "should end in .mp4")
-    answer = live("--demo", "--record", tmp_path / "a.mp4", "--save", tmp_path / "a.mp4")
-    assert_refused(answer, "--record and --save both name")
+    for saved, recorded in (("a.mp4", "a.mp4"), ("a.mp4", "a.part.mp4"), ("a.part.mp4", "a.mp4")):
+        answer = live("--demo", "--record", tmp_path / recorded, "--save", tmp_path / saved, "--force")
+        assert_refused(answer, "would both write")
     assert (tmp_path / "raw.mp4").read_text() == "mine"
