@@ -144,7 +144,7 @@ class StreamCapture:
             options["fpsprobesize"] = "0"
         self._errors: Any = (av.error.FFmpegError, OSError)
         try:
-            self._container: Any = av.open(url, options=options, timeout=(OPEN_S, READ_S))
+            self._container: Any = av.open(url, options=options, timeout=(OPEN_S, READ_S), metadata_errors="replace")
         except self._errors as error:
             raise SourceError(f"{name} can't be opened: {error.strerror or 'no answer'}") from None  # names the URL
         if not self._container.streams.video:

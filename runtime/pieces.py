@@ -20,6 +20,7 @@ from .hindsight import Hindsight
 from .model_info import ModelInfo
 from .recorded import LOOKS_PER_S, Watcher
 from .recordings import Wishes, open_recording
+from .sources import VideoSource
 from .spans import Span
 from .stretches import SAME_S, STRETCH_S, WARM_UP_S
 from .tracking import Looker
@@ -85,12 +86,17 @@ def plan_pieces(length_s: float | None, span: Span | None = None) -> list[Piece]
 
 
 def read_pieces(path: Path | RemoteFile, wishes: Wishes, threads: int | None = None) -> list[Piece]:
-    """Open a recording and say in which pieces it is watched.  Raises SourceError, OptionError."""
+    """Open a recording and say in which pieces it is watched.  Raises SourceError, OptionError.
+
+    One whose times begin anew in the middle is one piece: when what lies there is, only reading up to it tells.
+    """
     with open_recording(path, LOOKS_PER_S, wishes.span, threads) as source:
         choose_view(wishes.roi, wishes.zoom, source.info.size_wh)
         rest_s = source.info.duration_s
-    start_s = wishes.span.start_s if wishes.span else 0.0
-    return plan_pieces(None if rest_s is None else start_s + rest_s, wishes.span)
+        start_s = wishes.span.start_s if wishes.span else 0.0
+        planned = plan_pieces(None if rest_s is None else start_s + rest_s, wishes.span)
+        is_whole = len(planned) > 1 and isinstance(source, VideoSource) and source.goes_back()
+    return [Piece(start_s, None)] if is_whole else planned
 
 
 def watch_piece(
@@ -109,6 +115,8 @@ def watch_piece(
                     times_s.append(look.time_s)
                     rows.append(look.probabilities)
                     end_s = frame.time_s + (frame.lasts_s or 0.0)
+            if source.info.jumps_s and not (piece.end_s is None and piece.start_s == (wishes.span or Span()).start_s):
+                raise SourceError(f"{path} can't be watched in pieces, its times begin anew; watch it alone")
     except NoFrameError as error:
         if piece.start_s == (wishes.span or Span()).start_s:  # else the recording is shorter than it says
             raise SourceError(str(error)) from error

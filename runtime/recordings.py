@@ -12,6 +12,7 @@ from .animations import AnimationSource, is_animated_webp
 from .classifier import PoseClassifier
 from .files import check_apart, check_growing_output
 from .live import Watched
+from .media_files import open_media
 from .overlay import OverlayStyle
 from .recorded import LOOKS_PER_S, annotate
 from .regions import Roi
@@ -82,7 +83,7 @@ def read_length_s(path: Path, span: Span | None = None) -> float:
     import av.error
 
     try:
-        with av.open(str(path)) as container:
+        with open_media(path) as container:
             length_s = (container.duration or 0) / 1_000_000
     except (av.error.FFmpegError, OSError):
         return 0.0

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .errors import NoFrameError, SourceError
 from .frames import UNSPECIFIED, Colours, DecodedFrame, TimedFrame, is_rgb
+from .media_files import Damage, decode_packets, follow_jumps, goes_back, may_jump, open_media, read_packets
 from .spans import Span, format_moment
 from .stretches import SAME_S, Turns
 
@@ -28,7 +29,8 @@ class SourceInfo:
 
     start_pts: where only a part of a file is read, the time of its first frame; there a saved clip begins.  end_s:
     where that part ends; None: with the file, whose sound may outlast the picture.  colours: what a file says of them,
-    so that a copy says the same.
+    so that a copy says the same.  jumps_s: grows while frames are read: each time that the file's own time begins
+    anew, what is added to it from there on; seeks: whether a part of the file can be found by its time.
     """
 
     name: str
@@ -41,6 +43,8 @@ class SourceInfo:
     start_pts: int = 0
     end_s: float | None = None
     colours: Colours = field(default_factory=Colours)
+    jumps_s: list[Fraction] = field(default_factory=list, compare=False)
+    seeks: bool = True
 
     @property
     def start_s(self) -> float:
@@ -76,6 +80,7 @@ class VideoSource:
         if isinstance(path, Path) and not path.is_file():
             raise SourceError(f"the video {path} does not exist; give the path of a file that does")
         self._path, self._span, self._threads = path, span or Span(), threads
+        self._damage, self._jumps_s, self._seeks = Damage(), list[Fraction](), True
         self._open()
         self._turns = Turns(at_most_per_s, self._span.start_s) if at_most_per_s else None
         self._frames = self._decode(path)
@@ -97,7 +102,19 @@ class VideoSource:
             start_pts=self._first.pts if self._span.start_s else 0,
             end_s=self._span.end_s,
             colours=_read_colours(self._stream.codec_context, self._first.picture),
+            jumps_s=self._jumps_s,
+            seeks=self._seeks,
         )
+
+    @property
+    def damage(self) -> str:
+        """What could not be read so far, as a sentence; empty if everything could."""
+        count = self._damage.packets
+        return f"{self._path}: {count} damaged packet{'s' * (count > 1)} left out of the picture" if count else ""
+
+    def goes_back(self) -> bool:
+        """Whether the file's times begin anew in the middle, as far as a few looks tell; it can't be read after that."""
+        return may_jump(self._container) and goes_back(self._container, self._stream)
 
     def _open(self) -> None:
         import av.error
@@ -105,7 +122,7 @@ class VideoSource:
         self._file = None
         try:
             self._file = None if isinstance(self._path, Path) else self._path.open()
-            self._container = av.open(self._file or str(self._path), "r")
+            self._container = open_media(self._file or self._path)
         except (av.error.FFmpegError, OSError) as error:
             if self._file:
                 self._file.close()
@@ -161,10 +178,14 @@ class VideoSource:
         time_base = Fraction(self._stream.time_base or LIVE_TIME_BASE)
         rate = Fraction(self._stream.average_rate or 25)
         origin = round(Fraction(self._container.start_time or 0, 1_000_000) / time_base)
-        last = -1
+        last, shift = -1, -origin
+        frames = follow_jumps(self._decode_from(origin, time_base, rate), lambda frame: frame.pts, time_base)
         try:
-            for index, frame in enumerate(self._decode_from(origin, time_base, rate)):
-                pts = frame.pts - origin if frame.pts is not None else round(index / rate / time_base)
+            for index, (frame, own, jumps) in enumerate(frames):
+                if own is not None and jumps > len(self._jumps_s):
+                    shift = last + max(round(1 / rate / time_base), 1) - own
+                    self._jumps_s.append((shift + origin) * time_base)
+                pts = own + shift if own is not None else round(index / rate / time_base)
                 last = pts = max(pts, last + 1)
                 if (time_s := float(pts * time_base)) < self._span.start_s - SAME_S:
                     continue
@@ -190,17 +211,21 @@ class VideoSource:
     def _decode_from(self, origin: int, time_base: Fraction, rate: Fraction) -> Iterator[Any]:
         """Decoded frames from a key frame well before the span on; from the first where there is no such."""
         if self._span.start_s:
+            self._seeks = not self.goes_back()
             lead_s = max(LEAD_S, float(LEAD_FRAMES / rate))
             latest = origin + round((self._span.start_s - lead_s) / time_base)
-            for earlier_s in (lead_s, 30 * lead_s):  # a seek by bytes, as in an MPEG-TS, may land after its aim
+            for earlier_s in (
+                (lead_s, 30 * lead_s) if self._seeks else ()
+            ):  # a seek by bytes, as in an MPEG-TS, may land after its aim
                 packets = self._seek(latest - round(earlier_s / time_base), latest)
                 if packets is not None:
-                    for packet in packets:
-                        yield from packet.decode()
+                    yield from decode_packets(packets, self._damage, is_torn=True)
+                    self._damage.check_end()
                     return
             self._close()
             self._open()
-        yield from self._container.decode(self._stream)
+        yield from decode_packets(read_packets(self._container, self._stream, self._damage), self._damage)
+        self._damage.check_end()
 
     def _seek(self, aim: int, latest: int) -> Iterator[Any] | None:
         """Packets from a key frame near `aim` on; None where none is found at or before `latest`.  Both in ticks."""
@@ -208,7 +233,7 @@ class VideoSource:
 
         try:
             self._container.seek(aim, stream=self._stream)
-            packets = self._container.demux(self._stream)
+            packets = read_packets(self._container, self._stream, self._damage)
             first = next((packet for packet in packets if packet.is_keyframe), None)
         except av.error.FFmpegError:
             return None

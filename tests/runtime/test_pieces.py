@@ -73,6 +73,16 @@ def tell_whole(classifier: PoseClassifier, path: Path, wishes: Wishes, tmp_path:
     return text
 
 
+def test_a_file_whose_times_begin_anew_is_one_piece(
+    frames: list[np.ndarray], classifier: PoseClassifier, tmp_path: Path
+) -> None:
+    part = write(tmp_path / "part.ts", frames[: 8 * RATE], "libx264", {"preset": "ultrafast"}).read_bytes()
+    (path := tmp_path / "class.ts").write_bytes(part + part)
+    for wishes in (Wishes(zoom=False), Wishes(Span(7.0, 15.0), zoom=False)):
+        told = tell_whole(classifier, path, wishes, tmp_path)
+        assert tell_in_pieces(classifier, path, wishes, 1) == told and told.count("\n") >= 3
+
+
 def tell_in_pieces(classifier: PoseClassifier, path: Path, wishes: Wishes, count: int) -> str:
     planned = read_pieces(path, wishes)
     assert len(planned) == count, planned
@@ -159,20 +169,24 @@ def test_a_piece_beyond_the_end_is_empty(clip: Path, classifier: PoseClassifier)
     assert np.array_equal(join_looks(looks).times_s, watch_piece(classifier, clip, Wishes(), Piece(0, None)).times_s)
 
 
-def test_a_damaged_recording_ends_where_one_run_ends(clip: Path, classifier: PoseClassifier, tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_torn_off", [False, True])
+def test_a_damaged_recording_is_what_one_run_makes_of_it(
+    clip: Path, classifier: PoseClassifier, tmp_path: Path, is_torn_off: bool
+) -> None:
     container = av.open(str(clip))
     packets = [packet for packet in container.demux(video=0) if packet.pos]
     at = next(packet.pos for packet in packets if packet.dts * packet.time_base > 7.5)
     container.close()
     content = bytearray(clip.read_bytes())
-    content[at : at + 4000] = b"\xff" * 4000
+    end = content.rindex(b"moov") - 4 if is_torn_off else at + 4000
+    content[at:end] = b"\xff" * (end - at)
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(content)
     watched = annotate_video(classifier, broken, Outputs(), Wishes())
-    assert watched.trouble is not None
+    assert (watched.trouble is not None) == is_torn_off
     joined = join_looks([watch_piece(classifier, broken, Wishes(), piece) for piece in read_pieces(broken, Wishes())])
     told = tell(joined, classifier.info)
-    assert told.segments == watched.segments and told.trouble == str(watched.trouble)
+    assert told.segments == watched.segments and told.trouble == (str(watched.trouble) if is_torn_off else None)
 
 
 def test_what_can_not_be_opened_is_an_error(clip: Path, classifier: PoseClassifier, tmp_path: Path) -> None:
