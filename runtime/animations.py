@@ -12,7 +12,7 @@ from PIL import Image, UnidentifiedImageError
 
 from .errors import NoFrameError, SourceError
 from .photos import DAMAGE, flatten
-from .sources import SourceInfo, TimedFrame
+from .sources import Seen, SourceInfo, TimedFrame
 from .spans import Span, format_moment
 from .stretches import SAME_S, Turns
 
@@ -43,7 +43,7 @@ class AnimationSource:
 
     def __init__(self, path: Path | RemoteFile, at_most_per_s: float | None = None, span: Span | None = None) -> None:
         """Arguments as `VideoSource` has them.  Raises SourceError."""
-        self._path, self._span = path, span or Span()
+        self._path, self._span, self._seen = path, span or Span(), Seen()
         self._turns = Turns(at_most_per_s, self._span.start_s) if at_most_per_s else None
         self._file = None if isinstance(path, Path) else path.open()
         try:
@@ -61,7 +61,7 @@ class AnimationSource:
             raise
         rate = Fraction(1000, self._lasts_ms())  # only nominal: each frame has its own time
         start_pts = self._first.pts if self._span.start_s else 0
-        self.info = SourceInfo(path.name, self._image.size, rate, TIME_BASE, start_pts=start_pts)
+        self.info = SourceInfo(path.name, self._image.size, rate, TIME_BASE, start_pts=start_pts, seen=self._seen)
 
     def __enter__(self) -> AnimationSource:
         return self
@@ -102,8 +102,9 @@ class AnimationSource:
                 return
             if time_s < self._span.start_s - SAME_S:
                 continue
+            if self._span.end_s is not None:
+                lasts_s = min(lasts_s, self._span.end_s - time_s)
+            self._seen.count(time_s, lasts_s)
             if not self._turns or self._turns.take(time_s).is_wanted:
                 rgb = np.asarray(flatten(self._image), np.uint8)
-                if self._span.end_s is not None:
-                    lasts_s = min(lasts_s, self._span.end_s - time_s)
                 yield TimedFrame(np.ascontiguousarray(rgb[:, :, ::-1]), time_s, now, lasts_s)

@@ -46,7 +46,7 @@ class AudioTrack:
         self._from = self._input.streams.audio[0]
         self._path, self._error, self._damage = path, av.error.FFmpegError, Damage()
         self._origin_s = Fraction(self._input.start_time or 0, 1_000_000)
-        self._jumps_s, self._own_s, self._until_s = info.jumps_s, list[Fraction](), 0.0
+        self._jumps_s, self._own_s, self._until_s = info.seen.jumps_s, list[Fraction](), 0.0
         self._last_s = Fraction(-1 << 32)
         self._is_part = info.start_s > 0
         if self._is_part:

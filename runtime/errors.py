@@ -45,3 +45,13 @@ class OutputError(YogaLiveError):
 
 class RunError(YogaLiveError):
     """A training run or photo folder that lacks what is needed from it."""
+
+
+def name_trouble(error: YogaLiveError | OSError) -> YogaLiveError:
+    """What ended a run in its middle, as one of the family.  A pipe that nobody reads is raised again: no trouble."""
+    if isinstance(error, BrokenPipeError):
+        raise error
+    if isinstance(error, YogaLiveError):
+        return error
+    where = f" ({error.filename})" if error.filename else ""
+    return OutputError(f"{error.strerror or error}{where}; mend that and run it again")

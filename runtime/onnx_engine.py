@@ -19,6 +19,7 @@ from .providers import (
     choose_providers,
     load_gpu_libraries,
     make_session_options,
+    name_run_error,
     name_start_error,
 )
 
@@ -57,18 +58,27 @@ class OnnxEngine:
         if self.info.precision == "int8":
             log.warning("%s is INT8 as CPUs compute it; a GPU wants FP32, or FP16 from yoga-export fp16", path)
         try:
-            self.run(np.zeros((1, self.info.size, self.info.size, 3), np.uint8))
+            self._session.run(["logits"], {"frames": np.zeros((1, self.info.size, self.info.size, 3), np.uint8)})
         except Exception as error:  # ONNX Runtime's exceptions share no public base but Exception
             raise name_start_error(path, self.device, error) from error
 
     def run(self, frames: Frame) -> Floats:
         """Logits, float32 (N, C)."""
-        return self._session.run(["logits"], {"frames": frames})[0]
+        return self._run(["logits"], frames)[0]
 
     def run_maps(self, frames: Frame) -> tuple[Floats, Floats]:
         """Logits, float32 (N, C), and class maps, float32 (N, C, h, w)."""
-        logits, maps = self._session.run(["logits", "maps"], {"frames": frames})
+        logits, maps = self._run(["logits", "maps"], frames)
         return logits, maps
+
+    def _run(self, outputs: list[str], frames: Frame) -> list[Floats]:
+        """Run the network.  Raises DeviceError for what goes wrong within ONNX Runtime, as on a GPU that is lost."""
+        try:
+            return self._session.run(outputs, {"frames": frames})
+        except Exception as error:  # ONNX Runtime's exceptions share no public base but Exception
+            if isinstance(error, RuntimeError) or type(error).__module__.startswith("onnxruntime"):
+                raise name_run_error(self.device, error) from error
+            raise
 
 
 def import_onnxruntime() -> Any:

@@ -9,6 +9,7 @@ from .engine import Floats
 from .errors import MissingPackageError, ModelError
 from .model_info import METADATA_KEY, ModelInfo, read_pose_model
 from .preprocess import Frame
+from .providers import name_run_error
 
 NUMPY_TYPES = {"u8": "uint8", "i8": "int8", "f16": "float16", "f32": "float32"}  # OpenVINO's names of element types
 
@@ -42,12 +43,18 @@ class OpenVINOEngine:
 
     def run(self, frames: Frame) -> Floats:
         """Logits, float32 (N, C)."""
-        return self._request.infer({"frames": frames}, share_inputs=True)["logits"]
+        return self._infer(frames)["logits"]
 
     def run_maps(self, frames: Frame) -> tuple[Floats, Floats]:
         """Logits, float32 (N, C), and class maps, float32 (N, C, h, w)."""
-        answers = self._request.infer({"frames": frames}, share_inputs=True)
+        answers = self._infer(frames)
         return answers["logits"], answers["maps"]
+
+    def _infer(self, frames: Frame) -> Any:
+        try:
+            return self._request.infer({"frames": frames}, share_inputs=True)
+        except RuntimeError as error:
+            raise name_run_error(self.device, error) from error
 
 
 def _import_openvino() -> Any:

@@ -20,7 +20,7 @@ from .hindsight import Hindsight
 from .model_info import ModelInfo
 from .recorded import LOOKS_PER_S, Watcher
 from .recordings import Wishes, open_recording
-from .sources import VideoSource
+from .sources import Seen, VideoSource
 from .spans import Span
 from .stretches import SAME_S, STRETCH_S, WARM_UP_S
 from .tracking import Looker
@@ -50,8 +50,8 @@ class Piece:
 class Looks:
     """What was seen in a piece.
 
-    times_s: float64 (N,); rows: calibrated probabilities, float32 (N, C); end_s: when the last of these frames ends;
-    trouble: why it ended early, if it broke.
+    times_s: float64 (N,); rows: calibrated probabilities, float32 (N, C); end_s: when the last frame ends that was
+    read, looked at or not; trouble: why it ended early, if it broke.
     """
 
     times_s: npt.NDArray[np.float64]
@@ -105,17 +105,18 @@ def watch_piece(
     """Look at a piece.  Raises SourceError where the recording can't be opened, OptionError for a region outside."""
     times_s: list[float] = []
     rows: list[npt.NDArray[np.floating]] = []
-    end_s, trouble = 0.0, None
+    seen, trouble = Seen(), None
     try:
         with open_recording(path, LOOKS_PER_S, _find_span(wishes, piece), threads) as source:
-            view = choose_view(wishes.roi, wishes.zoom, source.info.size_wh)
+            view, seen = choose_view(wishes.roi, wishes.zoom, source.info.size_wh), source.info.seen
             watcher = Watcher(Looker(classifier, view), piece.start_s)
-            for frame, look in watcher.look_through(_frames_before(source.frames(), piece.end_s)):
-                if frame and look:
+            for _, look in watcher.look_through(_frames_before(source.frames(), piece.end_s)):
+                if look:
                     times_s.append(look.time_s)
                     rows.append(look.probabilities)
-                    end_s = frame.time_s + (frame.lasts_s or 0.0)
-            if source.info.jumps_s and not (piece.end_s is None and piece.start_s == (wishes.span or Span()).start_s):
+            if source.info.seen.jumps_s and not (
+                piece.end_s is None and piece.start_s == (wishes.span or Span()).start_s
+            ):
                 raise SourceError(f"{path} can't be watched in pieces, its times begin anew; watch it alone")
     except NoFrameError as error:
         if piece.start_s == (wishes.span or Span()).start_s:  # else the recording is shorter than it says
@@ -125,7 +126,7 @@ def watch_piece(
             raise
         trouble = str(error)
     return Looks(
-        np.array(times_s), np.array(rows, np.float32).reshape(len(rows), len(classifier.labels)), end_s, trouble
+        np.array(times_s), np.array(rows, np.float32).reshape(len(rows), len(classifier.labels)), seen.end_s, trouble
     )
 
 

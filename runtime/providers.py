@@ -107,8 +107,17 @@ def load_gpu_libraries(onnxruntime: Any, device: str) -> None:
 
 
 def name_start_error(path: Path, device: str, error: Exception) -> DeviceError:
-    """A GPU's provider that does not start, on one line, without ONNX Runtime's places in its source."""
+    """A GPU's provider that does not start, on one line."""
+    return DeviceError(f"{PROVIDERS[device]} does not start with {path}: {name_reason(error)}; {GPU_HELP[device]}")
+
+
+def name_run_error(device: str, error: Exception) -> DeviceError:
+    """A network that broke in the middle, on one line."""
+    return DeviceError(f"the network broke off on {device}: {name_reason(error)}; run it again, or on another --device")
+
+
+def name_reason(error: Exception) -> str:
+    """An error's last line, without ONNX Runtime's places in its source."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or ["no reason given"]
     cuda = re.search(r"(CUDA|CUDNN|CUBLAS) failure \d+: [^;]+", lines[-1])
-    reason = cuda.group().strip() if cuda else lines[-1][-300:]
-    return DeviceError(f"{PROVIDERS[device]} does not start with {path}: {reason}; {GPU_HELP[device]}")
+    return cuda.group().strip() if cuda else lines[-1][-300:]

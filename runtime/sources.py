@@ -23,14 +23,31 @@ LEAD_S, LEAD_FRAMES = 1.0, 17
 """How long before a moment decoding begins: B-frames at a key frame, 16 at most in H.264 and H.265, lack their past."""
 
 
+@dataclass
+class Seen:
+    """What has been read of a recording so far.
+
+    frames: how many that are wanted, also those that `at_most_per_s` left out; end_s: when the last of them ends;
+    jumps_s: each time that the file's own time begins anew, what is added to it from there on.
+    """
+
+    frames: int = 0
+    end_s: float = 0.0
+    jumps_s: list[Fraction] = field(default_factory=list)
+
+    def count(self, time_s: float, lasts_s: float | None) -> None:
+        """Count a frame."""
+        self.frames, self.end_s = self.frames + 1, max(time_s + (lasts_s or 0.0), self.end_s)
+
+
 @dataclass(frozen=True)
 class SourceInfo:
     """What a source is: size (width, height), nominal rate, length if known, and the file whose sound belongs to it.
 
     start_pts: where only a part of a file is read, the time of its first frame; there a saved clip begins.  end_s:
     where that part ends; None: with the file, whose sound may outlast the picture.  colours: what a file says of them,
-    so that a copy says the same.  jumps_s: grows while frames are read: each time that the file's own time begins
-    anew, what is added to it from there on; seeks: whether a part of the file can be found by its time.
+    so that a copy says the same.  seen: grows while frames are read; seeks: whether a part of the file can be
+    found by its time.
     """
 
     name: str
@@ -43,7 +60,7 @@ class SourceInfo:
     start_pts: int = 0
     end_s: float | None = None
     colours: Colours = field(default_factory=Colours)
-    jumps_s: list[Fraction] = field(default_factory=list, compare=False)
+    seen: Seen = field(default_factory=Seen, compare=False)
     seeks: bool = True
 
     @property
@@ -80,7 +97,7 @@ class VideoSource:
         if isinstance(path, Path) and not path.is_file():
             raise SourceError(f"the video {path} does not exist; give the path of a file that does")
         self._path, self._span, self._threads = path, span or Span(), threads
-        self._damage, self._jumps_s, self._seeks = Damage(), list[Fraction](), True
+        self._damage, self._seen, self._seeks = Damage(), Seen(), True
         self._open()
         self._turns = Turns(at_most_per_s, self._span.start_s) if at_most_per_s else None
         self._frames = self._decode(path)
@@ -102,7 +119,7 @@ class VideoSource:
             start_pts=self._first.pts if self._span.start_s else 0,
             end_s=self._span.end_s,
             colours=_read_colours(self._stream.codec_context, self._first.picture),
-            jumps_s=self._jumps_s,
+            seen=self._seen,
             seeks=self._seeks,
         )
 
@@ -113,7 +130,7 @@ class VideoSource:
         return f"{self._path}: {count} damaged packet{'s' * (count > 1)} left out of the picture" if count else ""
 
     def goes_back(self) -> bool:
-        """Whether the file's times begin anew in the middle, as far as a few looks tell; it can't be read after that."""
+        """Whether the file's times begin anew in the middle, as far as a few looks tell; nothing is read after that."""
         return may_jump(self._container) and goes_back(self._container, self._stream)
 
     def _open(self) -> None:
@@ -182,18 +199,19 @@ class VideoSource:
         frames = follow_jumps(self._decode_from(origin, time_base, rate), lambda frame: frame.pts, time_base)
         try:
             for index, (frame, own, jumps) in enumerate(frames):
-                if own is not None and jumps > len(self._jumps_s):
+                if own is not None and jumps > len(self._seen.jumps_s):
                     shift = last + max(round(1 / rate / time_base), 1) - own
-                    self._jumps_s.append((shift + origin) * time_base)
+                    self._seen.jumps_s.append((shift + origin) * time_base)
                 pts = own + shift if own is not None else round(index / rate / time_base)
                 last = pts = max(pts, last + 1)
                 if (time_s := float(pts * time_base)) < self._span.start_s - SAME_S:
                     continue
                 if self._span.end_s is not None and time_s > self._span.end_s - SAME_S:
                     return
+                lasts_s = self._read_length_s(frame, time_s, time_base)
+                self._seen.count(time_s, lasts_s)
                 if self._turns and not self._turns.take(time_s).is_wanted:
                     continue
-                lasts_s = self._read_length_s(frame, time_s, time_base)
                 yield DecodedFrame(frame, time_s, pts, frame.rotation, lasts_s)
         except (av.error.FFmpegError, OSError) as error:  # OSError: a remote file that can't be read on
             where = f"after {float(last * time_base):.1f} s" if last >= 0 else "at its first frame"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from yoga_live.runtime.classifier import PoseClassifier
-from yoga_live.runtime.errors import OutputError, SourceError
+from yoga_live.runtime.errors import DeviceError, OutputError, SourceError, YogaLiveError
 from yoga_live.runtime.events import Events
 from yoga_live.runtime.live import RateMeter, watch
 from yoga_live.runtime.live_board import LiveBoard
@@ -149,6 +149,18 @@ def test_full_disk_costs_the_video_but_not_what_was_seen(classifier: PoseClassif
     watched = watch(ListSource([BLUE] * 30), classifier, [ListSink(breaks_at=20, error=OutputError)])
     assert isinstance(watched.trouble, OutputError)
     assert watched.segments[-1].pose == "tree" and watched.segments[-1].end_s > 1.5
+
+
+@pytest.mark.parametrize("error", [DeviceError, OSError])
+def test_what_was_seen_is_kept_whatever_breaks_off(classifier: PoseClassifier, error: type[Exception]) -> None:
+    watched = watch(ListSource([*[BLUE] * 25, error("broke off")]), classifier, [ListSink()])
+    assert isinstance(watched.trouble, YogaLiveError) and "broke off" in str(watched.trouble)
+    assert watched.segments[-1].pose == "tree" and watched.frames == 25
+
+
+def test_lines_that_nobody_reads_are_no_trouble(classifier: PoseClassifier) -> None:
+    with pytest.raises(BrokenPipeError):
+        watch(ListSource([BLUE, BrokenPipeError()]), classifier, [])
 
 
 def test_sink_that_fails_to_close_leaves_no_other_open(classifier: PoseClassifier) -> None:

@@ -121,7 +121,7 @@ def test_what_is_damaged_to_its_end_is_said_to_be(write_clip: WriteClip, tmp_pat
     path = write_clip(tmp_path / "a.mp4", shades(50))
     overwrite(path, "video", range(40, 50), b"\xff" * 6)
     with VideoSource(path) as source, pytest.raises(SourceError, match=r"is damaged after 1\.\d s"):
-        times_s = [frame.time_s for frame in source.frames()]
+        list(source.frames())
     path = write_clip(tmp_path / "b.mp4", shades(50))
     overwrite(path, "video", range(50), b"\xff" * 6)
     with pytest.raises(SourceError, match="is damaged at its first frame"):
@@ -167,7 +167,7 @@ def test_times_that_begin_anew_go_on_with_sound_and_picture_together(
     numbers, times_s, source = read_numbers(path)
     assert len(times_s) == 150 and numbers[-3:] == numbers[47:50]
     assert [b - a for a, b in pairwise(times_s)] == pytest.approx([1 / RATE] * 149, abs=0.025)
-    assert [float(jump_s) for jump_s in source.info.jumps_s] == pytest.approx([2, 4], abs=0.1)
+    assert [float(jump_s) for jump_s in source.info.seen.jumps_s] == pytest.approx([2, 4], abs=0.1)
     with save(path, tmp_path / "saved.mp4") as container:
         packets = [p for p in container.demux(audio=0) if p.pts is not None]
         heard_s = [float(p.pts * p.time_base) for p in packets]

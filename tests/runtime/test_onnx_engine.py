@@ -140,6 +140,14 @@ def test_file_that_is_no_onnx_is_refused_in_one_line(tmp_path: Path, content: by
     assert "bad.onnx" in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_what_breaks_within_onnx_runtime_is_one_line(model_path: Path) -> None:
+    engine = OnnxEngine(model_path, "cpu")
+    for run in (engine.run, engine.run_maps):
+        with pytest.raises(DeviceError, match="the network broke off on cpu: ") as caught:
+            run(np.zeros((1, 33, 32, 3), np.uint8))
+        assert "\n" not in str(caught.value)
+
+
 def test_truncated_model_is_refused(model_path: Path, tmp_path: Path) -> None:
     path = tmp_path / "half.onnx"
     path.write_bytes(model_path.read_bytes()[:200])

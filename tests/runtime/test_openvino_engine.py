@@ -102,6 +102,12 @@ def test_file_that_is_no_onnx_is_refused_in_one_line(
     assert capfd.readouterr() == ("", "")
 
 
+def test_what_breaks_within_openvino_is_one_line(model_path: Path) -> None:
+    with pytest.raises(DeviceError, match="the network broke off on openvino: ") as caught:
+        OpenVINOEngine(model_path).run(np.zeros((1, 33, 32, 3), np.uint8))
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("kept", [200, 20_000_000])
 def test_truncated_model_is_refused_in_one_line(tmp_path: Path, kept: int) -> None:
     path = tmp_path / "half.onnx"
