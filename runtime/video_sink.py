@@ -80,7 +80,9 @@ class VideoSink:
         """The picture as it is encoded; a file's own goes through untouched."""
         size_wh = self._stream.width, self._stream.height
         if isinstance(frame, DecodedFrame):
-            return frame.to_plain().picture.reformat(*size_wh, PLAIN_FORMAT)
+            plain = frame.to_plain()
+            with plain.lock:
+                return plain.picture.reformat(*size_wh, PLAIN_FORMAT)
         picture = self._av.VideoFrame.from_ndarray(_make_even(frame.image_bgr), format="bgr24")
         return picture.reformat(
             *size_wh, PLAIN_FORMAT, dst_colorspace=SWSCALE_MATRICES.get(self._info.colours.matrix, 5)
