@@ -74,7 +74,7 @@ def _watch(args: argparse.Namespace) -> None:
         wants_window = _wants_window(args, is_camera)
         print(_describe_source(source, classifier.engine.device), file=sys.stderr)
         paced = not (info.is_live or args.save)
-        sinks: list[Sink] = [WindowSink(info.size_wh, paced=paced)] if wants_window else []
+        sinks: list[Sink] = [WindowSink(info.size_wh, paced=paced, is_checked=True)] if wants_window else []
         if page:
             _introduce_page(page)
             sinks.append(page.make_sink(info, paced=paced and not wants_window))

@@ -117,7 +117,9 @@ def _add_sources(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--camera-size", type=_read_size, default=(1280, 720), metavar="WxH", help="asked of a camera of this machine"
     )
-    parser.add_argument("--camera-rate", type=int, default=30, metavar="FPS", help="asked of a camera of this machine")
+    parser.add_argument(
+        "--camera-rate", type=_read_rate, default=30, metavar="FPS", help="asked of a camera of this machine"
+    )
     parser.add_argument(
         "--benchmark",
         action="store_true",
@@ -226,9 +228,19 @@ def _read_share(text: str) -> float:
 
 def _read_size(text: str) -> tuple[int, int]:
     width, _, height = text.partition("x")
-    if not (width.isdigit() and height.isdigit() and int(width) > 0 and int(height) > 0):
+    if not (_is_size(width) and _is_size(height)):
         raise argparse.ArgumentTypeError(f"{text!r} is no size; give WIDTHxHEIGHT, such as 1280x720")
     return int(width), int(height)
+
+
+def _is_size(text: str) -> bool:
+    return text.isascii() and text.isdigit() and 0 < int(text[:9]) < 100_000
+
+
+def _read_rate(text: str) -> int:
+    if not (_is_size(text) and int(text) <= 1000):
+        raise argparse.ArgumentTypeError(f"{text!r} is no rate; give frames per second, 1 to 1000, such as 30")
+    return int(text)
 
 
 def _read_serve(text: str) -> ServeAddress:
