@@ -146,8 +146,10 @@ class BackgroundTracker:
                 raise self._error
             assert self._known is not None
             known_s, tracked = self._known
-        passed_s = max(frame.time_s - known_s, 0.0)
-        return replace(tracked, hold=replace(tracked.hold, hold_s=tracked.hold.hold_s + passed_s))
+        ahead_s = max(frame.time_s - known_s, 0.0)
+        if not (tracked.hold.leads or tracked.hold.is_resting):
+            return tracked
+        return replace(tracked, hold=replace(tracked.hold, hold_s=tracked.hold.hold_s + ahead_s, ahead_s=ahead_s))
 
     def close(self) -> None:
         """Finish the frame that is being looked at, and end the thread."""
