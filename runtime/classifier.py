@@ -36,7 +36,11 @@ class Prediction:
 
 
 class PoseClassifier:
-    """Classify single frames.  One person in view is assumed."""
+    """Classify single frames.  One person in view is assumed.
+
+    One instance is for one thread at a time: a frame is letterboxed into its own memory.  Another thread takes one of
+    `make_guest`.
+    """
 
     def __init__(self, model: str | Path | None = None, device: str = "auto", threads: int | None = None) -> None:
         """Load a pose model (.onnx or .engine; the shipped one if None).  device: auto, cpu, cuda,

@@ -13,7 +13,6 @@ from typing import Any
 
 from .errors import OutputError
 
-
 ODD_NAMES = "surrogateescape"
 """How text files with names of files are written and read (PEP 383): a name need not be UTF-8, its bytes come back."""
 
