@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from .errors import NoFrameError, SourceError
+from .files import show_name
 from .photos import DAMAGE, flatten
 from .sources import Seen, SourceInfo, TimedFrame
 from .spans import Span, format_moment
@@ -61,7 +62,9 @@ class AnimationSource:
             raise
         rate = Fraction(1000, self._lasts_ms())  # only nominal: each frame has its own time
         start_pts = self._first.pts if self._span.start_s else 0
-        self.info = SourceInfo(path.name, self._image.size, rate, TIME_BASE, start_pts=start_pts, seen=self._seen)
+        self.info = SourceInfo(
+            show_name(path.name), self._image.size, rate, TIME_BASE, start_pts=start_pts, seen=self._seen
+        )
 
     def __enter__(self) -> AnimationSource:
         return self

@@ -8,12 +8,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from .media_files import Damage, decode_packets, follow_jumps, open_media, read_packets
 from .sources import SourceInfo
 
-T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 COPIED = {"aac", "mp3", "mp3float", "ac3", "eac3", "alac"}
@@ -98,7 +97,7 @@ class AudioTrack:
                 self._input.seek(round((self._origin_s + Fraction(max(start_s - SKIP_LEAD_S, 0))) * 1_000_000))
         self._origin_s += Fraction(start_s)
 
-    def _place(self, items: Iterable[T]) -> Iterator[tuple[T | None, int]]:
+    def _place(self, items: Iterable[Any]) -> Iterator[tuple[Any, int]]:
         """Each packet or frame that is wanted, and what is added to its time; (None, 0) while that isn't known yet."""
         tick = Fraction(self._from.time_base)
         for item, pts, jumps in follow_jumps(items, lambda item: item.pts, tick):

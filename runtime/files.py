@@ -21,6 +21,11 @@ ORPHAN_S = 3600.0
 """For so long nothing must have been written to what a dead process left, before it is removed."""
 
 
+def show_name(name: str) -> str:
+    """A file's name for people and pages, which are told UTF-8: what is none in it by its number, as stderr has it."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
 def check_output(path: Path, *, force: bool = False) -> None:
     """Refuse early an output that exists or whose folder doesn't.  Raises OutputError."""
     if path.is_dir():
@@ -125,8 +130,7 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, content: Any) -> None:
     """Write JSON for people: indented, Unicode as it is; what is none in a file name by JSON's own escapes."""
-    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-    write_text(path, text.encode("utf-8", "backslashreplace").decode())
+    write_text(path, show_name(json.dumps(content, indent=2, ensure_ascii=False)) + "\n")
 
 
 def find_cache_folder(kind: str) -> Path:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 T = TypeVar("T")
 
@@ -20,7 +20,7 @@ MAY_JUMP = 0x0200
 """FFmpeg's AVFMT_TS_DISCONT: times in this kind of file may begin anew in the middle."""
 
 
-def open_media(file: Path | Any, mode: str = "r", **settings: Any) -> Any:
+def open_media(file: Path | Any, mode: Literal["r", "w"] = "r", **settings: Any) -> Any:
     """Open a file, or what reads like one, by PyAV.  Raises its errors and OSError.
 
     FFmpeg would take `Yoga: class.mp4` for an address, and tags of old files are not always UTF-8.

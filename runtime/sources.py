@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .errors import NoFrameError, SourceError
+from .files import show_name
 from .frames import UNSPECIFIED, Colours, DecodedFrame, TimedFrame, is_rgb
 from .media_files import Damage, decode_packets, follow_jumps, goes_back, may_jump, open_media, read_packets
 from .spans import Span, format_moment
@@ -110,7 +111,7 @@ class VideoSource:
             raise
         rate = self._stream.average_rate or self._stream.guessed_rate or Fraction(25)
         self.info = SourceInfo(
-            path.name,
+            show_name(path.name),
             self._first.size_wh,
             Fraction(rate),
             Fraction(self._stream.time_base or LIVE_TIME_BASE),
