@@ -3,8 +3,8 @@
 GStreamer's RTSP server (rtsp_server.py says what to install) is killed (SIGKILL) `--restarts` times, stays down for
 one to twenty seconds, and comes back in another size every time; every fifth time it freezes instead (SIGSTOP), its
 connections open and silent, and is killed in the end.  yoga-live's loop watches it all the while.  Printed: gaps
-between pictures, and how much longer each is than the server was down (until the next try, and connecting); memory,
-threads and open files at the start and at the end, and memory's slope.
+between pictures, and how much longer each is than the server was down (until the next try, and connecting); memory
+(which the size of the pictures moves), threads and open files.
 """
 
 from __future__ import annotations
@@ -114,7 +114,8 @@ def main() -> int:
         for _ in range(args.restarts):
             time.sleep(60 * args.minutes / (args.restarts + 1) - sum(DOWN_S) / len(DOWN_S))
             server.restart()
-            print(f"restarted, {len(seen_s)} pictures so far", flush=True)
+            memory_mb = measure_process()["memory_mb"]
+            print(f"restarted, {len(seen_s)} pictures so far, {memory_mb:.1f} MB", flush=True)
 
     try:
         with open_camera(f"rtsp://anna:secret@127.0.0.1:{args.port}/camera") as source:
@@ -138,8 +139,8 @@ def main() -> int:
     for (before, after), (start, end) in zip(gaps, server.down, strict=False):
         print(f"gap {after - before:5.1f} s: the server was down {end - start:4.1f} s, and {after - end:3.1f} s longer")
     print(f"gaps while the server was up: {len(unexplained)}")
-    times_s, memory_mb = np.array([(time_s, state["memory_mb"]) for time_s, state in states[3:]]).T
-    print(f"memory's slope: {np.polyfit(times_s, memory_mb, 1)[0] * 3600:+.1f} MB an hour")
+    thirds = np.array_split([state["memory_mb"] for _, state in states], 3)
+    print(f"memory, medians of the thirds: {', '.join(f'{np.median(third):.0f}' for third in thirds)} MB")
     warm = states[min(3, len(states) - 1)][1]
     for name, value in states[-1][1].items():
         print(f"{name}: {warm[name]:.0f} after half a minute, {value:.0f} at the end")

@@ -4,7 +4,8 @@
     classifier = PoseClassifier()                    # the shipped model
     print(classifier.classify(frame_bgr))            # Prediction(pose="tree", confidence=0.97, ...)
 
-`frame_bgr` is uint8 (H, W, 3), BGR, as OpenCV gives it.  One person in view is assumed.
+`frame_bgr` is uint8 (H, W, 3), BGR, as OpenCV gives it.  One person in view is assumed.  Whatever goes wrong is a
+YogaLiveError, whose message says what to do.
 """
 
 from __future__ import annotations

@@ -63,21 +63,21 @@ def watch(
     """Classify, annotate, hand it to the sinks; sinks are closed however it ends.
 
     Every frame of a file is classified; a live source is shown as it comes, beside the network, which takes the newest.
-    While it is lost, its last picture says so, nothing is held, and sinks and `on_frame` go on.
-
-    Ends with the source, with `q` in a window, or with Ctrl-C.  A source or network that breaks in the middle, or a
-    full disk, ends it too: what was seen until then is kept and the reason is in `trouble`.  view: which part of each
-    frame is classified, the whole of it if None.  timeline: is kept while it grows, and finished.  mark:
-    is told the name of each stage when it ends.  raw: is handed each frame as it came, without the overlay.
+    While it is lost, its last picture says so, nothing is held, and sinks and `on_frame` go on.  Ends with the source,
+    with `q` in a window, or with Ctrl-C.  A source or network that breaks in the middle, or a full disk, ends it
+    too: what was seen until then is kept and the reason is in `trouble`.  view: which part of each frame is classified, the whole
+    of it if None.  timeline: is kept while it grows, and finished.  mark: is told the name of each stage when it ends.
+    raw: is handed each frame as it came, without the overlay.
     """
     sinks, meter, mark = list(sinks), RateMeter(), mark or (lambda stage: None)
+    outputs = [*sinks, raw] if raw else sinks
     tracker = PoseTracker(classifier, view, explain=bool(style and style.explain))
     frames, trouble, stopped, started_s = 0, None, False, time.monotonic()
     try:
         with ExitStack() as closing:
             if timeline:
                 closing.callback(lambda: timeline.finish(tracker.segments()))
-            for sink in [*sinks, *([raw] if raw else [])]:
+            for sink in outputs:
                 closing.callback(sink.close)
             update = tracker.update
             if source.info.is_live:
@@ -104,7 +104,7 @@ def watch(
                     timeline.keep(tracker.segments)
                 if on_frame:
                     on_frame(frame, tracked.hold)
-            for sink in [*sinks, *([raw] if raw else [])]:
+            for sink in outputs:
                 sink.complete()
     except (StopWatching, KeyboardInterrupt):
         stopped = True

@@ -135,8 +135,7 @@ class BackgroundTracker:
         with self._changed:
             if frame.lost_s is not None:
                 self._pending, self._lost = None, frame
-                lost_at_s = frame.time_s - frame.lost_s
-                self._known = lost_at_s, Tracked(Hold(NO_POSE, 0.0, 0.0), None)
+                self._known = self._rest_from(frame.time_s - frame.lost_s)
             else:
                 self._pending = frame
             self._interval_s, self._given_s = frame.time_s - self._given_s, frame.time_s
@@ -150,6 +149,13 @@ class BackgroundTracker:
         if not (tracked.hold.leads or tracked.hold.is_resting):
             return tracked
         return replace(tracked, hold=replace(tracked.hold, hold_s=tracked.hold.hold_s + ahead_s, ahead_s=ahead_s))
+
+    def _rest_from(self, time_s: float) -> tuple[float, Tracked]:
+        """Nothing is held from `time_s` on; a rest that was there already goes on."""
+        rested_s = 0.0
+        if self._known is not None and self._known[1].hold.is_resting:
+            rested_s = max(time_s - self._known[0] + self._known[1].hold.hold_s, 0.0)
+        return time_s, Tracked(Hold(NO_POSE, 0.0, rested_s), None)
 
     def close(self) -> None:
         """Finish the frame that is being looked at, and end the thread."""

@@ -22,8 +22,8 @@ from .sources import SourceInfo, TimedFrame
 
 log = logging.getLogger(__name__)
 
-SWSCALE_MATRICES = {1: 1, 4: 4, 7: 7, 9: 9}
-"""Matrix in H.273's numbers -> in swscale's; every other one is its 5, BT.601."""
+MATRICES, BT601 = (1, 4, 7, 9), 5
+"""Of H.273, those by which a picture in BGR is converted; every other one is taken for BT.601's."""
 ENCODER_OPTIONS = {"preset": "veryfast", "crf": "20"}
 FRAGMENT_US = 1_000_000
 """A fragment a second: what a power cut costs."""
@@ -84,9 +84,9 @@ class VideoSink:
             with plain.lock:
                 return plain.picture.reformat(*size_wh, PLAIN_FORMAT)
         picture = self._av.VideoFrame.from_ndarray(_make_even(frame.image_bgr), format="bgr24")
-        return picture.reformat(
-            *size_wh, PLAIN_FORMAT, dst_colorspace=SWSCALE_MATRICES.get(self._info.colours.matrix, 5)
-        )
+        matrix = self._info.colours.matrix
+        picture.colorspace = matrix if matrix in MATRICES else BT601  # asked for by reformat, PyAV 17 knows no BT.2020
+        return picture.reformat(*size_wh, PLAIN_FORMAT)
 
     def _encode(self, picture: Any) -> None:
         with self._naming_the_file():

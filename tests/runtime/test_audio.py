@@ -1,5 +1,6 @@
-"""The sound of a part of a file lies where its picture does."""
+"""Sound lies where its picture does, also in a part of a file, and may outlast it."""
 
+from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -74,10 +75,8 @@ def test_a_part_is_as_much_in_sync_as_the_whole(
 ) -> None:
     path, clip = write_flashes(tmp_path / f"a{suffix}", video, sound), tmp_path / "clip.mp4"
     with VideoSource(path, span=Span(3.3, 6.5)) as source:
-        info, sink = source.info, VideoSink(clip, source.info)
-        for frame in source.frames():
-            sink.write(frame.move(frame.time_s - info.start_s, frame.pts - info.start_pts))
-        sink.close()
+        info = source.info
+    copy_through(path, clip, Span(3.3, 6.5))
     seen, heard = find_flashes(clip)
     assert len(seen) == 3 and seen[0] == pytest.approx(4 - info.start_s, abs=0.05)
     whole_seen, whole_heard = find_flashes(path)
@@ -89,3 +88,54 @@ def test_a_part_is_as_much_in_sync_as_the_whole(
         assert lag_s(flash_s, heard) == pytest.approx(lag_s(whole_seen[4], whole_heard), abs=tolerance_s)
     with av.open(str(clip)) as container:
         assert container.duration / 1e6 == pytest.approx(3.2, abs=0.06)
+
+
+def copy_through(path: Path, to: Path, span: Span | None = None) -> None:
+    """Source to sink, to the end."""
+    with VideoSource(path, span=span) as source:
+        info, sink = source.info, VideoSink(to, source.info)
+        for frame in source.frames():
+            sink.write(frame.move(frame.time_s - info.start_s, frame.pts - info.start_pts))
+        sink.complete()
+        sink.close()
+
+
+def list_times(path: Path) -> list[float]:
+    with VideoSource(path) as source:
+        return [frame.time_s for frame in source.frames()]
+
+
+def track_lengths(path: Path) -> dict[str, float]:
+    """How long each track lasts."""
+    with av.open(str(path)) as container:
+        return {stream.type: float(stream.duration * stream.time_base) for stream in container.streams}  # pyright: ignore
+
+
+@pytest.mark.parametrize(("sound", "suffix"), [("aac", ".mp4"), ("flac", ".mkv")])
+def test_sound_that_outlasts_the_picture_is_kept_and_the_picture_stays_exact(
+    write_clip: Callable[..., Path], tmp_path: Path, sound: str, suffix: str
+) -> None:
+    source_path, out = tmp_path / f"in{suffix}", tmp_path / "out.mp4"
+    write_clip(source_path, [(9, 9, 9)] * 75, rate=Fraction(30000, 1001), sound=sound, sound_s=6)
+    copy_through(source_path, out)
+    length_s = 75 * 1001 / 30000
+    assert track_lengths(out) == {"video": pytest.approx(length_s, abs=0.002), "audio": pytest.approx(6, abs=0.05)}
+    times_s = list_times(out)
+    assert times_s == list_times(source_path) and len(times_s) == 75
+    with av.open(str(out)) as container:
+        if suffix == ".mp4":  # Matroska's milliseconds are another rate
+            assert container.streams.video[0].average_rate == Fraction(30000, 1001)
+        order = [packet.stream.type for packet in sorted(container.demux(), key=lambda p: p.pos or 0) if packet.size]
+    assert order[-1] == "audio"
+    assert "video" not in order[-len(order) // 3 :]  # a player finds the last pictures where it plays them
+
+
+def test_sound_of_a_part_ends_where_the_part_does_though_the_picture_may_end_before(
+    write_clip: Callable[..., Path], tmp_path: Path
+) -> None:
+    source_path = write_clip(tmp_path / "in.mp4", [(9, 9, 9)] * 75, sound="aac", sound_s=8)
+    for span, picture_s, sound_s in ((Span(1, 2), 1, 1), (Span(2, 5), 1, 3), (Span(1), 2, 7)):
+        out = tmp_path / f"{span.start_s}_{span.end_s}.mp4"
+        copy_through(source_path, out, span)
+        tracks_s = track_lengths(out)
+        assert tracks_s == {"video": pytest.approx(picture_s, abs=0.05), "audio": pytest.approx(sound_s, abs=0.06)}

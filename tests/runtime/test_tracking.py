@@ -133,6 +133,17 @@ def test_rest_before_and_after_a_loss_is_one_rest() -> None:
     assert [(s.start_s, s.end_s, s.pose) for s in tracker.segments()] == [(0, pytest.approx(9.9), "none")]
 
 
+def test_a_rest_that_goes_on_into_a_loss_keeps_its_clock() -> None:
+    tracker = BackgroundTracker(PoseTracker(PoseClassifier.from_engine(ColourEngine())))
+    for number in range(40):
+        hold = tracker.update(frame_at(number / 20, (0, 0, 255))).hold
+        time.sleep(0.005)
+    assert hold.pose == "none" and hold.hold_s == pytest.approx(1.95)
+    lost_s = [tracker.update(lost_at(4 + number / 2, 1.95)).hold.hold_s for number in range(4)]
+    tracker.close()
+    assert lost_s == pytest.approx([4, 4.5, 5, 5.5])
+
+
 @pytest.mark.parametrize("network_s", [0.0, 0.25])
 def test_beside_the_picture_too_nothing_is_held_while_it_is_lost(network_s: float) -> None:
     """Also where the network is still at a frame from before the loss when the picture is back already."""

@@ -13,7 +13,6 @@ import pytest
 from yoga_live.runtime import video_sink
 from yoga_live.runtime.errors import OutputError, SourceError, YogaLiveError
 from yoga_live.runtime.sources import SourceInfo, TimedFrame, VideoSource
-from yoga_live.runtime.spans import Span
 from yoga_live.runtime.video_sink import VideoSink
 
 WriteClip = Callable[..., Path]
@@ -143,7 +142,8 @@ def test_a_copy_says_of_its_colours_what_the_source_says(tmp_path: Path, matrix:
         context.color_range = 2 if full else 1
         for number in range(5):
             picture = av.VideoFrame.from_ndarray(image, format="bgr24")
-            picture = picture.reformat(format=pixels, dst_colorspace=matrix, dst_color_range=2 if full else 1)
+            picture.colorspace = matrix
+            picture = picture.reformat(format=pixels, dst_color_range=2 if full else 1)
             picture.pts = number
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
@@ -152,7 +152,7 @@ def test_a_copy_says_of_its_colours_what_the_source_says(tmp_path: Path, matrix:
         context = container.streams.video[0].codec_context
         said = context.color_primaries, context.color_trc, context.colorspace, context.color_range, context.pix_fmt
         assert said == (matrix, 14 if matrix == 9 else 1, matrix, 1, "yuv420p")
-        decoded = list(container.decode(video=0))[-1].to_ndarray(format="bgr24", src_colorspace=matrix)
+        decoded = list(container.decode(video=0))[-1].to_ndarray(format="bgr24")
     for x in range(16, 192, 32):
         assert np.abs(decoded[32, x].astype(int) - image[32, x]).max() <= 8, x
 
@@ -250,47 +250,6 @@ def test_sound_ends_with_the_picture_when_watching_stops_early(write_clip: Write
         sink.close()
     with av.open(str(tmp_path / "out.mp4")) as container:
         assert container.duration / 1e6 == pytest.approx(1.04, abs=0.1)
-
-
-def lengths_s(path: Path) -> dict[str, float]:
-    """How long each track lasts."""
-    with av.open(str(path)) as container:
-        return {stream.type: float(stream.duration * stream.time_base) for stream in container.streams}  # pyright: ignore
-
-
-@pytest.mark.parametrize(("sound", "suffix"), [("aac", ".mp4"), ("flac", ".mkv")])
-def test_sound_that_outlasts_the_picture_is_kept_and_the_picture_stays_exact(
-    write_clip: WriteClip, tmp_path: Path, sound: str, suffix: str
-) -> None:
-    source_path, out = tmp_path / f"in{suffix}", tmp_path / "out.mp4"
-    write_clip(source_path, [(9, 9, 9)] * 75, rate=Fraction(30000, 1001), sound=sound, sound_s=6)
-    annotate(source_path, out)
-    length_s = 75 * 1001 / 30000
-    assert lengths_s(out) == {"video": pytest.approx(length_s, abs=0.002), "audio": pytest.approx(6, abs=0.05)}
-    times_s = decode_times(out)
-    assert times_s == decode_times(source_path) and len(times_s) == 75
-    with av.open(str(out)) as container:
-        if suffix == ".mp4":  # Matroska's milliseconds are another rate
-            assert container.streams.video[0].average_rate == Fraction(30000, 1001)
-        order = [packet.stream.type for packet in sorted(container.demux(), key=lambda p: p.pos or 0) if packet.size]
-    assert order[-1] == "audio"
-    assert "video" not in order[-len(order) // 3 :]  # a player finds the last pictures where it plays them
-
-
-def test_sound_of_a_part_ends_where_the_part_does_though_the_picture_may_end_before(
-    write_clip: WriteClip, tmp_path: Path
-) -> None:
-    source_path = write_clip(tmp_path / "in.mp4", [(9, 9, 9)] * 75, sound="aac", sound_s=8)
-    for span, picture_s, sound_s in ((Span(1, 2), 1, 1), (Span(2, 5), 1, 3), (Span(1), 2, 7)):
-        out = tmp_path / f"{span.start_s}_{span.end_s}.mp4"
-        with VideoSource(source_path, span=span) as source:
-            sink, start = VideoSink(out, source.info), source.info
-            for frame in source.frames():
-                sink.write(frame.move(frame.time_s - start.start_s, frame.pts - start.start_pts))
-            sink.complete()
-            sink.close()
-        tracks_s = lengths_s(out)
-        assert tracks_s == {"video": pytest.approx(picture_s, abs=0.05), "audio": pytest.approx(sound_s, abs=0.06)}
 
 
 def test_damaged_sound_costs_no_picture_already_written(write_clip: WriteClip, tmp_path: Path) -> None:
