@@ -152,6 +152,11 @@ class Crew:
         return bool(self._idle)
 
     @property
+    def starting(self) -> int:
+        """How many have not started yet."""
+        return len(self._starting)
+
+    @property
     def is_working(self) -> bool:
         """Whether a task is on its way."""
         return bool(self._running)
