@@ -2,7 +2,7 @@
 
     python benchmarks/cluster.py turns CLIPS_FOLDER [--videos 20] [--rounds 3]
     python benchmarks/cluster.py kill CLIPS_FOLDER [--videos 20]
-    python benchmarks/cluster.py stages CLIPS_FOLDER
+    python benchmarks/cluster.py stages CLIPS_FOLDER [--seconds 15]
 
 `turns`: one-minute videos, cut from the clips by copying packets; a plain loop in this process (one decoder and one
 network thread), one worker and two workers of a local Ray cluster (one thread each), round by round.  Times are from
@@ -71,16 +71,13 @@ def write_minute(clip: Path, turn: int, to: Path) -> None:
         packets = packets[first:] + packets[:first]
         step = round(1 / stream.average_rate / stream.time_base)
         copy: Any = target.add_stream_from_template(stream)
-        order, count = 0, round(MINUTE_S * stream.average_rate)
-        written: list[Any] = []
-        while len(written) < count:
-            written += packets
-        shifts = {id(packet): packet.pts - packet.dts for packet in packets}
-        for packet in written[:count]:
-            shift, again = shifts[id(packet)], av.Packet(bytes(packet))
+        count = round(MINUTE_S * stream.average_rate)
+        shifts = [packet.pts - packet.dts for packet in packets]
+        for number in range(count):
+            packet, shift = packets[number % len(packets)], shifts[number % len(packets)]
+            again = av.Packet(bytes(packet))
             again.stream, again.time_base, again.is_keyframe = copy, stream.time_base, packet.is_keyframe
-            again.dts, again.pts = order * step, order * step + shift
-            order += 1
+            again.dts, again.pts = number * step, number * step + shift
             target.mux(again)
 
 
@@ -171,7 +168,7 @@ def run_kill(clips: list[Path], count: int, model: Path) -> None:
         nodes = [cluster.add_node(num_cpus=1, object_store_memory=100_000_000) for _ in range(2)]
         command = [sys.executable, "-m", "yoga_live.runtime", "--model", str(model), "--video", str(archive)]
         started_s = time.monotonic()
-        process = subprocess.Popen([*command, "--to", str(out), "--cluster", cluster.address])
+        process = subprocess.Popen([*command, "--to", str(out), "--cluster", str(cluster.address)])
         while len(list(out.rglob("*.poses.csv"))) < count // 3 and process.poll() is None:
             time.sleep(0.1)
         kill_machine(cluster, nodes[-1])
@@ -196,18 +193,19 @@ def kill_machine(cluster: Any, node: Any) -> None:
     cluster.remove_node(node, allow_graceful=False)
 
 
-def resize(clip: Path, height: int, to: Path) -> Path:
-    """The clip in another size, H.264 as a camera or a site would have it (medium, CRF 23, 24 FPS as it is)."""
+def resize(clip: Path, height: int, seconds: float, to: Path) -> Path:
+    """The beginning of a clip in another size, H.264 as a camera or a site would have it (medium, CRF 23)."""
     with av.open(str(clip)) as source, av.open(str(to), "w") as target:
         stream: Any = source.streams.video[0]
         coded: Any = target.add_stream("libx264", rate=Fraction(stream.average_rate), options={"preset": "medium"})
-        coded.height, coded.width, coded.pix_fmt = (
-            height,
-            round(stream.width * height / stream.height / 2) * 2,
-            "yuv420p",
-        )
-        for frame in source.decode(stream):
-            target.mux(coded.encode(frame.reformat(coded.width, coded.height, "yuv420p")))
+        width = round(stream.width * height / stream.height / 2) * 2
+        coded.width, coded.height, coded.pix_fmt = width, height, "yuv420p"
+        for frame in source.decode(video=0):
+            if frame.time is not None and frame.time >= seconds:
+                break
+            picture = frame.reformat(width, height, "yuv420p")
+            picture.pict_type = 0  # the encoder's own choice
+            target.mux(coded.encode(picture))
         target.mux(coded.encode(None))
     return to
 
@@ -243,7 +241,7 @@ def shift_looks(looks: Looks, by_s: float) -> Looks:
     return replace(looks, times_s=looks.times_s + by_s, end_s=looks.end_s + by_s)
 
 
-def run_stages(clips: list[Path], model: Path) -> None:
+def run_stages(clips: list[Path], model: Path, seconds: float) -> None:
     """Print the table of the stages."""
     import cv2
 
@@ -255,8 +253,8 @@ def run_stages(clips: list[Path], model: Path) -> None:
         for height in HEIGHTS:
             rows = []
             for clip in _larger(clips, height):
-                path = resize(clip, height, Path(name) / f"{clip.stem}.mp4")
-                rows += [measure_stages(path, classifier) for _ in range(3)]
+                path = resize(clip, height, seconds, Path(name) / f"{clip.stem}.mp4")
+                rows += [measure_stages(path, classifier) for _ in range(2)]
             ms = {stage: 1000 * statistics.median(row[stage] for row in rows) for stage in rows[0]}
             total = sum(ms.values())
             cells = " ".join(f"{value:8.2f}" for value in (*ms.values(), total))
@@ -277,6 +275,7 @@ def main() -> None:
     parser.add_argument("clips", type=Path, help="folder of a few clips")
     parser.add_argument("--videos", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=15.0, help="of each clip that `stages` measures")
     parser.add_argument("--model", type=Path, default=DEFAULT_MODEL)
     args = parser.parse_args()
     clips = find_clips(args.clips)
@@ -285,7 +284,7 @@ def main() -> None:
     elif args.what == "kill":
         run_kill(clips, args.videos, args.model)
     else:
-        run_stages(clips, args.model)
+        run_stages(clips, args.model, args.seconds)
 
 
 if __name__ == "__main__":
