@@ -60,10 +60,11 @@ class Record:
 
 @dataclass(frozen=True)
 class Plan:
-    """todo: what is yet to be watched; done: how many have their results."""
+    """todo: what is yet to be watched; done: how many have their results; stale: timelines that are replaced."""
 
     todo: tuple[Recorded, ...]
     done: int
+    stale: frozenset[str] = frozenset()
 
 
 def plan_work(videos: Sequence[Recorded], store: Store, recipe: Recipe, *, force: bool = False) -> Plan:
@@ -93,14 +94,25 @@ def plan_work(videos: Sequence[Recorded], store: Store, recipe: Recipe, *, force
         raise OutputError(
             f"{store}/{name_timeline(video, recipe)} {reason}{more}; give another --to, or --force to replace them"
         )
-    return Plan(tuple(todo), done)
+    timelines = {f"{video.place}.poses{suffix}" for video in todo for suffix in FORMATS}
+    return Plan(tuple(todo), done, frozenset(timelines & there))
 
 
-def keep(video: Recorded, told: Told, store: Store, pictures: Store | None, recipe: Recipe, yoga_live: str) -> None:
-    """Write a video's record and results.  The old timeline goes first, the new one comes last: it is never of another
-    recipe than the record says."""
-    for suffix in FORMATS:
-        store.remove(f"{video.place}.poses{suffix}")
+def keep(
+    video: Recorded,
+    told: Told,
+    store: Store,
+    pictures: Store | None,
+    recipe: Recipe,
+    yoga_live: str,
+    stale: frozenset[str],
+) -> None:
+    """Write a video's record and results.  stale: timelines that are there.
+
+    An old timeline goes first, the new one comes last: it is never of another recipe than the record says.
+    """
+    for name in stale & {f"{video.place}.poses{suffix}" for suffix in FORMATS}:
+        store.remove(name)
     record = Record(
         *(str(video.path), video.size_bytes, video.version, recipe, yoga_live),
         *(told.looks, told.segments, told.trouble),

@@ -89,13 +89,18 @@ def connect(address: str) -> Iterator[list[Node]]:
     import ray
 
     on_terminate = signal.getsignal(signal.SIGTERM)
-    settings: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
+    # address is given always: without one, Ray joins a cluster that runs here by chance
+    settings: dict[str, Any] = {
+        "address": address,
+        "log_to_driver": False,
+        "logging_level": logging.ERROR,
+        "configure_logging": False,
+    }
     try:
         if address == LOCAL:
             settings.update(num_cpus=_count_cpus(), object_store_memory=STORE_BYTES, include_dashboard=False)
         else:
             _check_address(address)
-            settings["address"] = address
         ray.init(**settings)
     except (ConnectionError, ValueError, RuntimeError, OSError, TimeoutError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
@@ -150,6 +155,11 @@ class Crew:
     def has_idle(self) -> bool:
         """Whether somebody waits for a task."""
         return bool(self._idle)
+
+    @property
+    def starting(self) -> int:
+        """How many have not started yet."""
+        return len(self._starting)
 
     @property
     def is_working(self) -> bool:

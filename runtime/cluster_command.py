@@ -20,7 +20,7 @@ from .options import list_given, read_roi
 
 if TYPE_CHECKING:
     from .archive_inputs import Recorded
-    from .archive_state import Recipe
+    from .archive_state import Plan, Recipe
     from .archive_store import Store
     from .archive_worker import Order
     from .cluster import Lost
@@ -59,7 +59,7 @@ def watch_archive(args: argparse.Namespace) -> None:
     plan = plan_work(videos, store, recipe, force=args.force)
     _check_own(store, args.force)
     pictures = open_store(args.summary) if args.summary else None
-    tally = Tally(store, pictures, recipe, order.yoga_live, len(videos), plan.done)
+    tally = Tally(store, pictures, recipe, order.yoga_live, len(videos), plan)
     print(f"yoga-live: {len(videos)} videos, {plan.done} of them done before", file=sys.stderr, flush=True)
     if plan.todo:
         total = sum(max(video.size_bytes, 1) for video in plan.todo) / 1e6
@@ -93,12 +93,13 @@ class Tally:
     """Keeps what comes in, and counts it."""
 
     def __init__(
-        self, store: Store, pictures: Store | None, recipe: Recipe, yoga_live: str, videos: int, done: int
+        self, store: Store, pictures: Store | None, recipe: Recipe, yoga_live: str, videos: int, plan: Plan
     ) -> None:
         self.progress: Progress | None = None
         self._store, self._pictures = store, pictures
         self._recipe, self._yoga_live = recipe, yoga_live
-        self.videos, self.done, self.watched = videos, done, 0
+        self._stale = plan.stale
+        self.videos, self.done, self.watched = videos, plan.done, 0
         self.failed: list[tuple[str, str]] = []
         self.held_s: Counter[str] = Counter()
         self.seen_s, self._started_s = 0.0, time.monotonic()
@@ -143,7 +144,7 @@ class Tally:
         if isinstance(result, Failed):
             self._fail(name, result.reason)
         else:
-            keep(outcome.video, result, self._store, self._pictures, self._recipe, self._yoga_live)
+            keep(outcome.video, result, self._store, self._pictures, self._recipe, self._yoga_live, self._stale)
             self.held_s.update({total.pose: total.total_s for total in add_up(result.segments)})
             if result.trouble:
                 self._fail(name, result.trouble)

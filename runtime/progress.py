@@ -63,9 +63,9 @@ class Progress:
         if self._total:
             share = min(self._done / self._total, 1.0)
             filled = round(share * 24)
-            left = (self._total - self._done) / rate if rate > 0 else 0.0
+            left = format_duration((self._total - self._done) / rate) if share > 0.001 else "?"
             parts = [f"{self._title} [{'#' * filled}{'.' * (24 - filled)}] {share:4.0%}"]
-            parts.append(f"{format_duration(elapsed_s)} < {format_duration(left)}")
+            parts.append(f"{format_duration(elapsed_s)} < {left}")
         parts.append(f"{rate:.1f} {self._unit}/s" if self._unit else "")
         line = "  ".join(part for part in [*parts, self._note] if part)
         self._stream.write(f"\r\x1b[K{self._cut(line)}" if self._on_terminal else f"{line}\n")

@@ -144,7 +144,8 @@ class VideoSource:
         except (av.error.FFmpegError, OSError) as error:
             if self._file:
                 self._file.close()
-            raise SourceError(f"{self._path} can't be opened as a video: {error.strerror or error}") from error
+            reason = "it does not exist" if isinstance(error, FileNotFoundError) else error.strerror or error
+            raise SourceError(f"{self._path} can't be opened as a video: {reason}") from error
         if not self._container.streams.video:
             kinds = [stream.type for stream in self._container.streams]
             self._close()

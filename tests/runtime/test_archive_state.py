@@ -8,8 +8,9 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from yoga_live.runtime import archive_state
 from yoga_live.runtime.archive_inputs import Recorded
-from yoga_live.runtime.archive_state import Recipe, keep, plan_work, read_records
+from yoga_live.runtime.archive_state import Recipe, plan_work, read_records
 from yoga_live.runtime.archive_store import Store, open_store
 from yoga_live.runtime.errors import OutputError
 from yoga_live.runtime.pieces import Told
@@ -30,6 +31,10 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     return open_store(RemoteFile(f"memory://archive-{uuid.uuid4().hex}/out"))
 
 
+def keep(video: Recorded, told: Told, store: Store, pictures: Store | None = None, recipe: Recipe = RECIPE) -> None:
+    archive_state.keep(video, told, store, pictures, recipe, "1.0", frozenset(store.find("")))
+
+
 def read(store: Store, name: str) -> bytes | None:
     [content] = store.read_many([name])
     return content
@@ -37,7 +42,7 @@ def read(store: Store, name: str) -> bytes | None:
 
 def test_what_is_done_is_left_out_and_new_videos_are_not(store: Store) -> None:
     assert plan_work(VIDEOS, store, RECIPE).todo == tuple(VIDEOS)
-    keep(VIDEOS[1], TOLD, store, None, RECIPE, "1.0")
+    keep(VIDEOS[1], TOLD, store)
     plan = plan_work(VIDEOS, store, RECIPE)
     assert plan.todo == (VIDEOS[0], VIDEOS[2]) and plan.done == 1
     assert read(store, "v/b.mp4.poses.csv") == (
@@ -59,13 +64,14 @@ CHANGES = {
 def test_results_of_another_recipe_or_file_are_replaced_only_by_force(store: Store, part: str) -> None:
     video, recipe = CHANGES[part]
     for each in VIDEOS[:2]:
-        keep(each, TOLD, store, None, RECIPE, "1.0")
+        keep(each, TOLD, store)
     with pytest.raises(OutputError, match=part) as error:
         plan_work([video, *VIDEOS[1:]], store, recipe)
     assert "--force" in str(error.value)
     plan = plan_work([video, *VIDEOS[1:]], store, recipe, force=True)
+    assert "v/a.mp4.poses.csv" in plan.stale
     assert video in plan.todo and VIDEOS[2] in plan.todo
-    keep(video, TOLD, store, None, recipe, "1.0")  # a forced run that was stopped goes on where it was
+    keep(video, TOLD, store, recipe=recipe)  # a forced run that was stopped goes on where it was
     again = plan_work([video, *VIDEOS[1:]], store, recipe, force=True)
     assert len(again.todo) == len(plan.todo) - 1
     assert len([name for name in store.find("") if "a.mp4.poses" in name]) == 1
@@ -79,10 +85,10 @@ def test_a_timeline_of_somebody_else_is_refused(store: Store) -> None:
 
 
 def test_what_broke_off_or_lost_its_timeline_is_done_again(store: Store) -> None:
-    keep(VIDEOS[0], replace(TOLD, trouble="damaged after 60 s"), store, None, RECIPE, "1.0")
-    keep(VIDEOS[1], TOLD, store, None, RECIPE, "1.0")
+    keep(VIDEOS[0], replace(TOLD, trouble="damaged after 60 s"), store)
+    keep(VIDEOS[1], TOLD, store)
     store.remove("v/b.mp4.poses.csv")
-    keep(VIDEOS[2], TOLD, store, None, RECIPE, "1.0")
+    keep(VIDEOS[2], TOLD, store)
     store.write("v/c.mp4.video.json", b"{ half")
     with pytest.raises(OutputError, match=r"v/c\.mp4"):
         plan_work(VIDEOS, store, RECIPE)
@@ -91,14 +97,14 @@ def test_what_broke_off_or_lost_its_timeline_is_done_again(store: Store) -> None
 
 def test_pictures_lie_where_they_were_wanted(store: Store, tmp_path: Path) -> None:
     pictures = open_store(tmp_path / "pictures")
-    keep(VIDEOS[0], replace(TOLD, picture=b"png"), store, pictures, RECIPE, "1.0")
+    keep(VIDEOS[0], replace(TOLD, picture=b"png"), store, pictures)
     assert (tmp_path / "pictures" / "v" / "a.mp4.png").read_bytes() == b"png"
 
 
 def test_the_table_holds_all_that_is_known(store: Store, tmp_path: Path) -> None:
     pq = pytest.importorskip("pyarrow.parquet", reason='the table needs pyarrow: pip install "yoga-live[cluster]"')
-    keep(VIDEOS[0], TOLD, store, None, RECIPE, "1.0")
-    keep(VIDEOS[1], replace(TOLD, trouble="damaged"), store, None, replace(RECIPE, model_sha256="b" * 64), "1.0")
+    keep(VIDEOS[0], TOLD, store)
+    keep(VIDEOS[1], replace(TOLD, trouble="damaged"), store, recipe=replace(RECIPE, model_sha256="b" * 64))
     store.write("v/other.video.json", b"[]")
     assert write_table(read_records(store), store) == 4
     (tmp_path / "table.parquet").write_bytes(read(store, TABLE_NAME) or b"")

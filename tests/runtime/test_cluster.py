@@ -10,6 +10,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -100,12 +101,17 @@ def start(*arguments: object) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=settings)
 
 
-def kill_machine(cluster: Any, node: Any) -> None:
-    """Kill all processes of a machine at once; its workers would outlive the raylet that started them by seconds."""
+def kill_machine_at_work(cluster: Any, node: Any) -> None:
+    """Kill all processes of a machine at once, while it works; workers would outlive their raylet by seconds."""
     raylets = {entry.process.pid for entry in node.all_processes["raylet"]}
-    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
-    for pid, parent in (map(int, line.split()) for line in listed.splitlines()):
-        if parent in raylets:
+    deadline_s = time.monotonic() + 60
+    children: dict[int, str] = {}
+    while not any("ArchiveWorker.work" in title for title in children.values()) and time.monotonic() < deadline_s:
+        listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
+        rows = [line.split(None, 2) for line in listed.stdout.splitlines()]
+        children = {int(row[0]): row[2] for row in rows if len(row) == 3 and int(row[1]) in raylets}
+    for pid in children:
+        with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     cluster.remove_node(node, allow_graceful=False)
 
@@ -126,7 +132,7 @@ def test_a_machine_that_dies_costs_a_piece_and_the_timelines_are_those_of_one_pr
     deadline_s = time.monotonic() + 90
     while not list(out.rglob("*.poses.csv")) and time.monotonic() < deadline_s and process.poll() is None:
         time.sleep(0.02)
-    kill_machine(ray_cluster, nodes.pop())
+    kill_machine_at_work(ray_cluster, nodes.pop())
     said, err = process.communicate(timeout=120)
     assert process.returncode == 2 and "Traceback" not in err, err
     assert err.splitlines()[-1].startswith("yoga-live: error: 1 of 21 videos could not be read to their end: ")
@@ -185,3 +191,13 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(
     said, err = start(*watching).communicate(timeout=120)
     assert f"10 videos, {done} of them done before" in err and "10 of 10 videos are done" in said
     assert not list(out.rglob("*.part*"))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("cluster")
+def test_local_is_a_cluster_of_its_own_beside_one_that_runs(archive: Path, model_path: Path, tmp_path: Path) -> None:
+    few = tmp_path / "few.txt"
+    few.write_text(f"{archive / 'mon' / '00.mp4'}\n")
+    watching = "--video", few, "--to", tmp_path / "out", "--model", model_path, "--cluster", "local", "--workers", "1"
+    said, err = start(*watching).communicate(timeout=120)
+    assert "1 of 1 videos are done" in said and "1 machines, 1 workers" in err
