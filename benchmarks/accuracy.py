@@ -43,9 +43,9 @@ from yoga_live.runtime.classifier import NO_POSE
 from yoga_live.runtime.command_line import HelpFormatter, run_command
 from yoga_live.runtime.errors import OptionError, RunError
 from yoga_live.runtime.files import write_then_rename
+from yoga_live.train.devices import choose_device
 from yoga_live.train.fit import WEIGHTS, Fitter
 from yoga_live.train.fit_config import FitConfig
-from yoga_live.train.fitting_run import choose_device
 from yoga_live.train.head import Features, compute_both
 from yoga_live.train.network import build_network, load_network
 from yoga_live.train.photo_folder import Photo, read_photos

@@ -15,7 +15,7 @@ from ..runtime.preprocess import Frame
 from ..runtime.probabilities import softmax
 from ..runtime.progress import track
 from .metrics import Accuracy, measure_accuracy, measure_ece, measure_nll, simulate_perfect_ece, top_confidences
-from .runs import Run, load_frames
+from .runs import Run, RunPhoto, load_frames
 
 Floats = npt.NDArray[np.floating]
 Ints = npt.NDArray[np.integer]
@@ -25,6 +25,10 @@ TEMPERATURES = np.exp(np.linspace(np.log(0.1), np.log(10), 461))
 
 KEPT_SHARE = 0.95
 """Without photos of `none`, the threshold keeps this share of the right answers on validation."""
+
+
+SAME_SCORE = 1e-9
+"""Sums of shares of photos that differ less than this are equal: a photo more or less is 1 / N."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +58,14 @@ class ConfidenceReport:
 
 @dataclass(frozen=True)
 class SplitLogits:
-    """Logits float (N, C) and targets int (N,) of one split."""
+    """Logits float (N, C) and targets int (N,) of one split.
+
+    groups: int (N,), near-duplicates share a number; None where each photo is its own group.
+    """
 
     logits: Floats
     targets: Ints
+    groups: Ints | None = None
 
 
 def compute_logits(engine: Engine, frames: Frame, title: str = "network") -> Floats:
@@ -69,29 +77,38 @@ def compute_logits(engine: Engine, frames: Frame, title: str = "network") -> Flo
 
 def load_logits(engine: Engine, run: Run, split: str) -> SplitLogits:
     """Logits of one split's photos."""
-    frames, targets, _ = load_frames(run, split)
-    return SplitLogits(compute_logits(engine, frames, f"{split}, {engine.info.precision}"), targets)
+    frames, targets, rows = load_frames(run, split)
+    return SplitLogits(
+        compute_logits(engine, frames, f"{split}, {engine.info.precision}"), targets, number_groups(rows)
+    )
+
+
+def number_groups(rows: list[RunPhoto]) -> Ints:
+    """The group of near-duplicates that each photo is in, int (N,)."""
+    return np.array([row.group for row in rows], dtype=np.int64)
 
 
 def calibrate(info: ModelInfo, validation: SplitLogits, test: SplitLogits) -> tuple[ModelInfo, ConfidenceReport]:
     """Fit temperature and threshold on validation photos, report on test photos."""
-    temperature = fit_temperature(validation.logits, validation.targets)
+    temperature = fit_temperature(validation.logits, validation.targets, validation.groups)
     threshold = choose_threshold(validation, info.labels, temperature)
     report = _measure(info, test, temperature, threshold)
     calibrated = replace(info, temperature=temperature, threshold=threshold, calibration=report.summary())
     return calibrated, report
 
 
-def fit_temperature(logits: Floats, targets: Ints) -> float:
+def fit_temperature(logits: Floats, targets: Ints, groups: Ints | None = None) -> float:
     """Temperature of least NLL (Guo et al. 2017, section 4.2); 1 unless it also lowers NLL on photos it did not see.
 
-    However right the answers, n of them leave a doubt of 1 / (n + 2) (Laplace's rule of succession): no temperature
-    makes the model surer than that, or a handful of photos would turn every answer into 100 %.
+    groups: int (N,); near-duplicates are on one side of that check, and count as one answer here: however right the
+    answers, n independent ones leave a doubt of 1 / (n + 2) (Laplace's rule of succession).  No temperature makes the
+    model surer than that, or a handful of photos would turn every answer into 100 %.
     """
-    odd = np.arange(len(targets)) % 2 == 1
+    _, numbers = np.unique(np.arange(len(targets)) if groups is None else groups, return_inverse=True)
+    odd = numbers.reshape(-1) % 2 == 1
     if not odd.any():
         return 1.0
-    surest = 1 - 1 / (len(targets) + 2)
+    surest = 1 - 1 / (int(numbers.max()) + 1 + 2)
     candidates = [t for t in TEMPERATURES if t >= 1 or top_confidences(logits, t).mean() <= surest]
 
     def fit(rows: npt.NDArray[np.bool_]) -> float:
@@ -106,14 +123,24 @@ def fit_temperature(logits: Floats, targets: Ints) -> float:
 def choose_threshold(split: SplitLogits, labels: tuple[str, ...], temperature: float) -> float:
     """Threshold on the best pose's probability, between 0 and 0.95 in steps of 0.01.
 
-    With photos of `none`: the largest sum of poses answered rightly and of `none` answered as `none` (Youden 1950).
+    With photos of `none`: the largest sum of poses answered rightly and of `none` answered as `none` (Youden 1950);
+    where a stretch of thresholds does equally well, the middle of the widest such stretch, farthest from the photos on
+    either side: the lowest would be 0 for a network that already answers every `none` here by its class.
     Without: the highest that keeps 95 % of the right answers.
     """
     candidates = np.arange(0, 0.955, 0.01)
     kept, rejected = _shares(split, labels, temperature, candidates)
     if rejected is None:
         return float(candidates[np.flatnonzero(kept >= KEPT_SHARE * kept[0])[-1]])
-    return float(candidates[int(np.argmax(kept + rejected))])
+    return float(candidates[_find_middle(kept + rejected)])
+
+
+def _find_middle(scores: Floats) -> int:
+    """The middle of the widest stretch of largest scores, float (N,); of two middles the lower."""
+    best = np.concatenate([[False], scores >= scores.max() - SAME_SCORE, [False]])
+    starts, ends = np.flatnonzero(best[1:] & ~best[:-1]), np.flatnonzero(best[:-1] & ~best[1:])
+    widest = int(np.argmax(ends - starts))
+    return int(starts[widest] + ends[widest] - 1) // 2
 
 
 def answer_poses(split: SplitLogits, labels: tuple[str, ...], temperature: float) -> tuple[Ints, Floats]:

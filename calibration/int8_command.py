@@ -20,7 +20,7 @@ def run_int8(args: argparse.Namespace) -> None:
     import numpy as np
 
     from ..runtime.onnx_engine import OnnxEngine
-    from .confidence import SplitLogits, calibrate, compute_logits, plot_reliability
+    from .confidence import SplitLogits, calibrate, compute_logits, number_groups, plot_reliability
     from .fidelity import choose_candidate, run_model, score_methods
     from .metrics import measure_accuracy
     from .onnx_file import write_model
@@ -34,7 +34,7 @@ def run_int8(args: argparse.Namespace) -> None:
     sample = draw_sample(run, args.per_class)
     counts = ", ".join(f"{label} {count}" for label, count in sample.counts.items())
     print(f"calibration sample: {len(sample.frames)} training photos: {counts}")
-    frames, targets, _ = load_frames(run, "validation")
+    frames, targets, rows = load_frames(run, "validation")
     reference = SplitLogits(compute_logits(full, frames, "validation, fp32"), targets)
     if not np.isfinite(reference.logits).all():
         raise ModelError(f"{args.model} gives logits that are not finite on the validation photos; train it again")
@@ -43,7 +43,7 @@ def run_int8(args: argparse.Namespace) -> None:
     candidates = list(score_methods(draft, methods, frames, reference, full.info.temperature))
     best = choose_candidate(candidates)
     _print_candidates(candidates, best)
-    validation = SplitLogits(best.logits, targets)
+    validation = SplitLogits(best.logits, targets, number_groups(rows))
     frames, targets, _ = load_frames(run, "test")
     reference = SplitLogits(compute_logits(full, frames, "test, fp32"), targets)
     test = SplitLogits(run_model(best.model, draft.info, frames, "test, int8"), targets)

@@ -9,6 +9,7 @@ import csv
 import hashlib
 import io
 import json
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -69,14 +70,43 @@ def read_run_photos(path: Path) -> tuple[RunPhoto, ...]:
         )
 
 
+def is_pose_name(name: str) -> bool:
+    """Whether a folder of this name is a pose: visible, one folder, no unreadable letters or control characters."""
+    readable = not any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name)
+    return readable and name[:1] not in ("", ".", "_") and not {"/", "\\"} & {*name}
+
+
+def _check_labels(labels: tuple[str, ...], photos: tuple[RunPhoto, ...]) -> None:
+    """A run may come from elsewhere, and its labels name folders.  Raises ValueError."""
+    for label in labels:
+        if not isinstance(label, str) or not is_pose_name(label):
+            raise ValueError(f"the label {label!r} can't name a folder of photos")
+    if strange := {photo.pose for photo in photos} - set(labels):
+        raise ValueError(f"photos.csv names the pose {min(strange)!r}, which run.json does not")
+    if len(set(labels)) < len(labels):
+        raise ValueError("a label stands twice in run.json")
+
+
+def _check_metrics(metrics: dict[str, Any]) -> None:
+    """Look for what every run says of itself.  Raises KeyError or TypeError."""
+    if not isinstance(metrics, dict) or not isinstance(metrics["test"], dict):
+        raise TypeError("its metrics are none")
+    accuracy, photos, interrupted = metrics["test"]["accuracy"], metrics["test"]["photos"], metrics["interrupted"]
+    if not isinstance(accuracy, float | int) or not isinstance(photos, int) or not isinstance(interrupted, bool):
+        raise TypeError(f"its metrics are accuracy {accuracy!r}, photos {photos!r}, interrupted {interrupted!r}")
+
+
 def load_run(folder: Path, photo_folder: Path | None = None) -> Run:
     """Read a run.  photo_folder: where the photos are now, if they were moved.  Raises RunError."""
     try:
         summary = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         photos = read_run_photos(folder / "photos.csv")
+        labels = tuple(summary["labels"]) if isinstance(summary["labels"], list) else ()
+        _check_labels(labels, photos)
+        _check_metrics(summary["metrics"])
         return Run(
             folder,
-            tuple(summary["labels"]),
+            labels,
             int(summary["config"]["size"]),
             str(summary["arch"]),
             photo_folder or Path(summary["photo_folder"]),
@@ -88,8 +118,12 @@ def load_run(folder: Path, photo_folder: Path | None = None) -> Run:
             f"{folder} is no finished run: {Path(error.filename).name} is missing; "
             f"make one with: yoga-train fit PHOTOS --to {folder}"
         ) from error
-    except (KeyError, ValueError, TypeError) as error:
-        raise RunError(f"{folder} can't be read as a run ({error!r}); train it again with this version") from error
+    except (KeyError, ValueError, TypeError, csv.Error) as error:
+        raise RunError(f"{folder} can't be read as a run ({_name(error)}); train it again with this version") from error
+
+
+def _name(error: Exception) -> str:
+    return f"{error} is missing" if isinstance(error, KeyError) else str(error)
 
 
 def check_model_run(path: Path, info: ModelInfo, run: Run) -> None:

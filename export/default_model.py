@@ -7,6 +7,7 @@ FOLDER is not done again, and a killed training goes on.  `runtime/models/README
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -41,6 +42,13 @@ def list_steps(sources: Path, work: Path, weights: str, options: list[str]) -> l
     ]
 
 
+def is_done(output: Path) -> bool:
+    """Whether a step's output is there, and not of a training that was stopped: that goes on first."""
+    if not output.exists() or output.name != "run.json":
+        return output.exists()
+    return not json.loads(output.read_text(encoding="utf-8"))["metrics"]["interrupted"]
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the steps that are not done.  Returns the exit code of the first that fails, or 0."""
     parser = argparse.ArgumentParser("default_model", description=__doc__, formatter_class=HelpFormatter)
@@ -54,7 +62,7 @@ def main(argv: list[str] | None = None) -> int:
     if code:
         return code
     for output, step in list_steps(args.sources, args.work, args.weights, options):
-        code = 0 if output.exists() else step()
+        code = 0 if is_done(output) else step()
         if code:
             return code
     return 0

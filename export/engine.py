@@ -11,7 +11,7 @@ from typing import Any
 from ..runtime.cuda_device import CudaDevice
 from ..runtime.engine_record import EngineRecord, Gpu, read_record, record_path
 from ..runtime.errors import DeviceError, ModelError
-from ..runtime.files import find_cache_folder, write_then_rename
+from ..runtime.files import check_output, find_cache_folder, write_then_rename
 from ..runtime.model_info import ModelInfo
 from ..runtime.onnx_bytes import hash_network, read_bytes, read_info
 from ..runtime.progress import Progress
@@ -39,18 +39,25 @@ class EngineOptions:
 
 @dataclass(frozen=True)
 class BuiltEngine:
-    """The record of an engine, and whether it was built now or an earlier one of the same network was kept."""
+    """The record of an engine, and whether it was built now or an earlier one of the same network was kept.
+
+    paths: the engine's and its record's.
+    """
 
     record: EngineRecord
     was_built: bool
+    paths: tuple[Path, Path]
 
 
-def export_engine(source: Path, path: Path, options: EngineOptions, bindings: Bindings) -> BuiltEngine:
+def export_engine(
+    source: Path, path: Path, options: EngineOptions, bindings: Bindings, *, force: bool = False
+) -> BuiltEngine:
     """Build `source` for this GPU into `path` and write its record beside it.
 
-    An engine of the same network, GPU, TensorRT and options that lies there already is kept, its record renewed.
-    Raises ModelError, DeviceError.
+    An engine of the same network, GPU, TensorRT and options that lies there already is kept, its record renewed; any
+    other file there is replaced only with `force`.  Raises ModelError, DeviceError, OutputError.
     """
+    paths = path, record_path(path)
     model = read_bytes(source)
     info, network_sha256 = read_info(model, source), hash_network(model, source)
     gpu = CudaDevice(bindings.cudart)
@@ -66,7 +73,9 @@ def export_engine(source: Path, path: Path, options: EngineOptions, bindings: Bi
     kept = _find_kept(path, record)
     if kept is not None:
         _write_record(path, kept)
-        return BuiltEngine(kept, was_built=False)
+        return BuiltEngine(kept, was_built=False, paths=paths)
+    for output in paths:
+        check_output(output, force=force)
     if info.precision == "fp32":
         log.warning("%s is FP32, which a GPU runs slowly; halve it first: %s", source, _fp16_command(source))
     check_free_memory(gpu, options.workspace_mb, len(model))
@@ -77,7 +86,7 @@ def export_engine(source: Path, path: Path, options: EngineOptions, bindings: Bi
     with write_then_rename(path) as temporary:
         temporary.write_bytes(plan)
     _write_record(path, record)
-    return BuiltEngine(record, was_built=True)
+    return BuiltEngine(record, was_built=True, paths=paths)
 
 
 def _fp16_command(source: Path) -> str:
@@ -195,6 +204,9 @@ def _save_timings(config: Any, path: Path) -> None:
     cache = config.get_timing_cache()
     if cache is None:
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with write_then_rename(path) as temporary:
-        temporary.write_bytes(bytes(cache.serialize()))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with write_then_rename(path) as temporary:
+            temporary.write_bytes(bytes(cache.serialize()))
+    except OSError as error:  # the engine took minutes, and is worth more than what the next one would save
+        log.warning("the timings can't be kept for the next build: %s", error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 
 WORKSPACE_MB = 512
@@ -27,7 +28,6 @@ def add_engine_options(command: argparse.ArgumentParser) -> None:
 
 def run_engine(args: argparse.Namespace) -> None:
     """Build the engine, or renew the record of one that is the same network already."""
-    from ..runtime.engine_record import record_path
     from ..runtime.errors import OptionError
     from ..runtime.files import check_output
     from ..runtime.tensorrt_bindings import import_bindings
@@ -37,17 +37,16 @@ def run_engine(args: argparse.Namespace) -> None:
         raise OptionError(f"--to {args.to} must end in .engine, so that yoga-live knows what it is")
     if args.workspace_mb < 1:
         raise OptionError(f"--workspace-mb must be at least 1; got {args.workspace_mb}")
-    check_output(args.to, force=args.force)
-    check_output(record_path(args.to), force=args.force)
+    check_output(args.to, force=True)  # what is there is looked at first: its record may be all that is to be renewed
     if args.timing_cache:
         check_output(args.timing_cache, force=True)
     options = EngineOptions(args.workspace_mb, args.timing_cache)
-    built = export_engine(args.model, args.to, options, import_bindings())
+    built = export_engine(args.model, args.to, options, import_bindings(), force=args.force)
     record = built.record
     if built.was_built:
         print(f"built for {record.gpu} by TensorRT {record.tensorrt}, batches of 1 to 8, {record.model.precision}")
     else:
         print(f"kept: {args.to} is of the same network; its labels and calibration are now those of {args.model}")
-        print(f"to build it anew all the same, remove it first: rm {args.to}")
-    print(f"written: {args.to}, {args.to.stat().st_size / 1e6:.1f} MB   record: {record_path(args.to)}")
+        print(f"to build it anew all the same, remove it first: {shlex.join(['rm', *map(str, built.paths)])}")
+    print(f"written: {args.to}, {args.to.stat().st_size / 1e6:.1f} MB   record: {built.paths[1]}")
     print(f"next: yoga-live --camera 0 --model {args.to}")

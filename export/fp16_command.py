@@ -25,7 +25,7 @@ def run_fp16(args: argparse.Namespace) -> None:
 
     import numpy as np
 
-    from ..calibration.confidence import SplitLogits, calibrate, compute_logits, plot_reliability
+    from ..calibration.confidence import SplitLogits, calibrate, compute_logits, number_groups, plot_reliability
     from ..calibration.fidelity import measure_fidelity, run_model
     from ..calibration.metrics import measure_accuracy
     from ..calibration.onnx_file import read_model, write_model
@@ -42,9 +42,11 @@ def run_fp16(args: argparse.Namespace) -> None:
     run = load_run(args.run, args.photos)
     check_model_run(args.model, info, run)
     half = convert_to_fp16(model)
-    splits = [load_frames(run, split)[:2] for split in ("validation", "test")]
-    frames, targets = (np.concatenate(parts) for parts in zip(*splits, strict=True))
-    tests = slice(len(splits[0][1]), None)
+    (frames, targets, rows), (test_frames, test_targets, _) = (
+        load_frames(run, name) for name in ("validation", "test")
+    )
+    frames, targets = np.concatenate([frames, test_frames]), np.concatenate([targets, test_targets])
+    tests = slice(len(rows), None)
     measured = measure_magnitudes(model, frames)
     nearest = check_headroom(measured)
     print(
@@ -52,7 +54,7 @@ def run_fp16(args: argparse.Namespace) -> None:
         f"times under the end of FP16; {weigh_subnormals(model):.1%} of the weights are too small for all of its digits"
     )
     rounded = run_model(round_activations(half), info, frames, "rounded to fp16")
-    validation = SplitLogits(rounded[: tests.start], targets[: tests.start])
+    validation = SplitLogits(rounded[: tests.start], targets[: tests.start], number_groups(rows))
     test, reference = SplitLogits(rounded[tests], targets[tests]), measured.logits[tests]
     print(f"FP32 test accuracy: {measure_accuracy(reference.argmax(axis=1), test.targets)}")
     fidelity = measure_fidelity(reference, test)

@@ -129,8 +129,13 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON for people: indented, Unicode as it is; what is none in a file name by JSON's own escapes."""
-    write_text(path, show_name(json.dumps(content, indent=2, ensure_ascii=False)) + "\n")
+    """Write JSON for people, as `format_json` has it."""
+    write_text(path, format_json(content))
+
+
+def format_json(content: Any) -> str:
+    """JSON for people: indented, Unicode as it is; what is none in a file name by JSON's own escapes."""
+    return show_name(json.dumps(content, indent=2, ensure_ascii=False)) + "\n"
 
 
 def find_cache_folder(kind: str) -> Path:

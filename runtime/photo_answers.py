@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -17,7 +16,7 @@ import numpy as np
 
 from .classifier import PoseClassifier, Prediction
 from .errors import OptionError, OutputError, PhotoError
-from .files import write_text
+from .files import format_json, write_text
 from .photos import decode_photo
 from .preprocess import Frame, letterbox
 from .regions import Region, Roi
@@ -144,7 +143,7 @@ def format_answers_csv(answers: list[Answer]) -> str:
 
 def format_answers_json(answers: list[Answer]) -> str:
     """A list of objects: file, pose, confidence and probabilities, or file and reason."""
-    return json.dumps([_describe(answer) for answer in answers], indent=2, ensure_ascii=False) + "\n"
+    return format_json([_describe(answer) for answer in answers])
 
 
 def _describe(answer: Answer) -> dict[str, object]:

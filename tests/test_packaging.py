@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -39,6 +40,12 @@ def list_room_files(root: Path) -> set[str]:
         for path in (root / room).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith(".")
     }
+
+
+def test_no_torch_is_asked_for_that_runs_code_out_of_weights() -> None:
+    """CVE-2025-32434 (up to 2.5.1) and CVE-2026-24747 (below 2.10): weights_only=True did not hold."""
+    floors = re.findall(r'"torch>=(\d+)\.(\d+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert len(floors) == 2 and all((int(major), int(minor)) >= (2, 10) for major, minor in floors)
 
 
 @pytest.mark.slow

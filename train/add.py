@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import warnings
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from ..runtime.errors import OutputError, PhotoError, RunError
@@ -13,6 +15,7 @@ from ..runtime.files import write_then_rename
 from ..runtime.progress import track
 from .manifest import DUPLICATE, OK, REFUSED, Manifest, ManifestRow
 from .photo_facts import identify_photo
+from .photo_folder import list_files
 from .url_lists import check_pose
 
 LEFT_OUT = ("left out", "taken out of this pose earlier")
@@ -22,7 +25,8 @@ LEFT_OUT = ("left out", "taken out of this pose earlier")
 def add_folder(source: Path, pose: str, photos: Path) -> Counter[tuple[str, str]]:
     """Copy every picture below `source` to `photos/<pose>/`.  Returns files by (status, kind of reason).
 
-    What is no photo gets a row with the reason; what the pose has already is not copied twice.  Raises YogaLiveError.
+    What is no photo gets a row with the reason; what the pose has already, with a row or without, is not copied twice.
+    Raises YogaLiveError.
     """
     if not source.exists():
         raise RunError(f"{source} does not exist; give a folder with pictures, or one picture")
@@ -48,28 +52,38 @@ def add_files(files: Iterable[tuple[Path, str]], pose: str, photos: Path) -> Cou
     outcomes: Counter[tuple[str, str]] = Counter()
     with Manifest(photos) as manifest, warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")  # on odd EXIF
-        known: set[str] = set()
+        places: dict[str, str] = {}  # content -> where the pose has it
         removed: set[str] = set()
         for row in manifest.read():
-            if row.pose == pose and row.sha256:
-                (known if row.status in {OK, DUPLICATE} else removed).add(row.sha256)
+            if row.pose == pose and row.status in {OK, DUPLICATE}:
+                places[row.sha256] = row.path
+            elif row.pose == pose and row.sha256:
+                removed.add(row.sha256)
+        places |= _read_loose(photos, pose, set(places.values()))
         try:
             (photos / pose).mkdir(exist_ok=True)
             for path, origin in files:
-                row = _add_one(path, origin, pose, photos, known, removed)
+                row = _add_one(path, origin, pose, photos, places, removed)
                 if row is None:
                     outcomes[LEFT_OUT] += 1
                     continue
                 manifest.add(row)
-                known.add(row.sha256)
                 outcomes[row.status, row.kind] += 1
         except OSError as error:
             raise OutputError(f"{photos} can't be added to: {error.strerror or error}") from error
     return outcomes
 
 
+def _read_loose(photos: Path, pose: str, paths: set[str]) -> dict[str, str]:
+    """Files of a pose that no row of the manifest names, such as those copied there by hand: SHA-256 -> path."""
+    files = [(file.relative_to(photos).as_posix(), file) for _, file in list_files(photos, (pose,))]
+    files = [(name, file) for name, file in files if name not in paths]
+    named = track(files, f"what {pose} has", len(files), "files") if files else ()
+    return {hashlib.sha256(file.read_bytes()).hexdigest(): name for name, file in named}
+
+
 def _add_one(
-    path: Path, origin: str, pose: str, photos: Path, known: set[str], removed: set[str]
+    path: Path, origin: str, pose: str, photos: Path, places: dict[str, str], removed: set[str]
 ) -> ManifestRow | None:
     try:
         facts = identify_photo(path)
@@ -77,9 +91,10 @@ def _add_one(
         return ManifestRow(pose, origin, status=REFUSED, reason=str(error))
     if facts.sha256 in removed:
         return None
-    target = facts.path_under(pose)
-    is_new = facts.sha256 not in known or not (photos / target).exists()
-    if is_new:
-        with write_then_rename(photos / target) as temporary:
-            shutil.copyfile(path, temporary)
-    return facts.to_row(pose, origin, is_new=is_new)
+    place = places.get(facts.sha256)
+    if place and (photos / place).exists():
+        return replace(facts.to_row(pose, origin, is_new=False), path=place)
+    places[facts.sha256] = target = facts.path_under(pose)
+    with write_then_rename(photos / target) as temporary:
+        shutil.copyfile(path, temporary)
+    return facts.to_row(pose, origin, is_new=True)

@@ -19,6 +19,7 @@ from ..runtime.preprocess import Frame, fit_inside
 from ..runtime.progress import Progress
 from .augmentation import Augmentation, Draws, Scenery, augment_frames
 from .split_frames import Numbers, SplitFrames
+from .workers import Workers
 
 TOLERANCE = 9  # grey levels of each channel around the colour on the edge that a filling starts from
 SAME = 4  # and around the backdrop's median, for what an arm or a leg encloses
@@ -97,24 +98,30 @@ class Surroundings:
         return Scenery(torch.from_numpy(keep), torch.from_numpy(places), torch.from_numpy(areas))
 
 
-def find_surroundings(photos: SplitFrames, ranges: Augmentation) -> Surroundings:
-    """Look for the backdrop of every photo of a split, in threads (2 ms each), if any is ever to be replaced."""
+def find_surroundings(photos: SplitFrames, ranges: Augmentation, workers: Workers | None = None) -> Surroundings:
+    """Look for the backdrop of every photo of a split, in threads (2 ms each), if any is ever to be replaced.
+
+    workers: who share the work; all get all of it.
+    """
+    workers = workers or Workers()
     size = photos.frames.shape[1]
     sizes_wh = np.zeros((len(photos), 2), np.int64) if photos.sizes_wh is None else photos.sizes_wh
     areas = np.array([_find_area((int(w), int(h)), size) for w, h in sizes_wh], dtype=np.int64).reshape(-1, 4)
-    backdrops = np.zeros((len(photos), size, (size + 7) // 8), np.uint8)
+    own = workers.share(len(photos))
+    backdrops = np.zeros((own.stop - own.start, size, (size + 7) // 8), np.uint8)
 
     def find(row: int) -> None:
         left, top, width, height = areas[row]
         mask = np.zeros((size, size), dtype=bool)
         frame = photos.take(slice(row, row + 1))[0]
         mask[top : top + height, left : left + width] = find_backdrop(frame[top : top + height, left : left + width])
-        backdrops[row] = np.packbits(mask, axis=1)
+        backdrops[row - own.start] = np.packbits(mask, axis=1)
 
     if ranges.background and ranges.cut:
-        with ThreadPoolExecutor() as pool, Progress("backdrops", len(photos), "photos") as progress:
-            for _ in pool.map(find, range(len(photos))):
+        with ThreadPoolExecutor() as pool, Progress("backdrops", len(backdrops), "photos") as progress:
+            for _ in pool.map(find, range(own.start, own.stop)):
                 progress.advance()
+    backdrops = workers.gather(torch.from_numpy(backdrops), len(photos)).numpy()
     scenes = np.empty(0, np.int64) if photos.scenes is None else photos.scenes
     return Surroundings(photos, areas, backdrops, scenes)
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ..runtime.errors import RunError
-from ..runtime.files import write_then_rename
+from .tensor_files import write_tensors
+from .workers import Workers
 
 CHECKPOINT = "checkpoint.safetensors"
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # what AdamW remembers of each parameter
@@ -35,7 +35,7 @@ class Progression:
 
 
 def save_checkpoint(path: Path, progression: Progression, notes: dict[str, Any]) -> None:
-    """Write a checkpoint.  notes: JSON-able, given back by `load_notes`."""
+    """Write a checkpoint.  notes: JSON-able, given back by `load_notes`.  Raises OutputError."""
     tensors = {f"network.{name}": value for name, value in progression.network.state_dict().items()}
     if progression.average is not None:
         tensors |= {f"average.{name}": value for name, value in progression.average.state_dict().items()}
@@ -50,8 +50,7 @@ def save_checkpoint(path: Path, progression: Progression, notes: dict[str, Any])
         "scaler": progression.scaler.state_dict(),
     }
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
-    with write_then_rename(path) as temporary:
-        save_file(tensors, temporary, metadata={"state": json.dumps(content)})
+    write_tensors(path, tensors, {"state": json.dumps(content)})
 
 
 def load_notes(path: Path) -> dict[str, Any] | None:
@@ -61,12 +60,11 @@ def load_notes(path: Path) -> dict[str, Any] | None:
     return _read_state(path)["notes"]
 
 
-def load_checkpoint(path: Path, progression: Progression) -> None:
-    """Bring everything back to where it was.  Raises RunError."""
-    content = _read_state(path)
+def load_checkpoint(path: Path, progression: Progression, workers: Workers) -> None:
+    """Bring everything back to where it was, on every worker; the keeper alone reads the file.  Raises RunError."""
+    content, tensors = _read_all(path) if workers.keeps_run else ({}, {})
+    content, tensors = workers.tell(content), workers.send(tensors)
     try:
-        with safe_open(path, "pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         progression.network.load_state_dict(_strip(tensors, "network."))
         if progression.average is not None:
             progression.average.load_state_dict(_strip(tensors, "average."))
@@ -74,8 +72,17 @@ def load_checkpoint(path: Path, progression: Progression) -> None:
         progression.schedule.load_state_dict(content["schedule"])
         progression.scaler.load_state_dict(content["scaler"])
         progression.generator.set_state(tensors["generator"])
-    except (SafetensorError, RuntimeError, KeyError, ValueError) as error:
+    except (RuntimeError, KeyError, ValueError) as error:
         raise RunError(f"{path} does not fit this training ({error!r}); start again under another --to") from error
+
+
+def _read_all(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    content = _read_state(path)
+    try:
+        with safe_open(path, "pt") as file:
+            return content, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise RunError(f"{path} can't be read ({error!r}); start again under another --to") from error
 
 
 def _gather_optimizer(tensors: dict[str, Tensor], groups: list[dict[str, Any]]) -> dict[str, Any]:

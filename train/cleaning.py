@@ -38,7 +38,7 @@ def open_cleaner(
 ) -> Iterator[Cleaner]:
     """Hold a photo folder for cleaning; what a killed command had begun is completed first.  Raises YogaLiveError.
 
-    contents: path -> SHA-256, as far as the caller knows them.  run_name, by: who decides, for the journal.
+    contents: path -> SHA-256, as far as the caller has read them.  run_name, by: who decides, for the journal.
     """
     list_poses(folder, least=1)
     with Manifest(folder) as manifest, Journal(folder) as journal:
@@ -78,8 +78,10 @@ class Cleaner:
 
     def _list_photos(self, contents: Mapping[str, str]) -> list[TrackedPhoto]:
         known = {photo.path for photo in self._history.photos}
-        contents = {**contents, **{row.path: row.sha256 for row in self.rows.list_photos()}}
         photos = [photo for photo in self._history.photos if (self.folder / photo.path).is_file()]
+        for photo in photos:  # another file may have been put in the place of one that was marked
+            photo.sha256 = contents.get(photo.path, photo.sha256)
+        contents = {**{row.path: row.sha256 for row in self.rows.list_photos()}, **contents}
         for pose, file in list_files(self.folder, list_poses(self.folder, least=1)):
             path = file.relative_to(self.folder).as_posix()
             if path not in known and is_inside(path):
@@ -129,6 +131,11 @@ class Cleaner:
         except OSError as error:
             raise PhotoError(f"{path} can't be read: {error.strerror}") from error
 
+    def check_content(self, photo: TrackedPhoto) -> None:
+        """Raise PhotoError if a photo is no longer the one that was looked at."""
+        if self._read_sha256(photo.path) != photo.sha256:
+            raise PhotoError(f"{photo.path} is no longer the photo that the run was asked about; it is left alone")
+
     def mark(self, photo: TrackedPhoto, action: str, pose: str = "") -> Mark:
         """Decide on one photo; when this returns, the decision is saved.  pose: the new one, to relabel.
 
@@ -147,6 +154,8 @@ class Cleaner:
             self._copies[sha256].append(photo)
             photo.sha256 = sha256
         to_path, rows = self._plan(photo, action, to_pose)
+        if not is_inside(to_path):
+            raise PhotoError(f"{photo.path} can't go to {to_path!r}, which is no file of a pose; it is left alone")
         mark = Mark(
             number=self._history.last_number + 1,
             action=action,

@@ -15,7 +15,7 @@ from ..runtime.photos import decode_photo
 from .cleaning import Cleaner
 from .cleaning_journal import TrackedPhoto
 from .label_errors import LabelErrors, find_label_errors
-from .photo_folder import hash_photo, list_poses
+from .photo_folder import HASH_SIDE, hash_photo, list_poses
 from .predictions import Predictions
 from .splitting import SAME_BITS, group_hashes
 
@@ -48,13 +48,18 @@ class CleaningList:
 
     So a photo that was marked stays where it was, and nobody loses the place.  Raises RunError if the run is another
     folder's.
+
+    targets: int (N,), the labels of the run's photos; unseen: bool (N,), answered by a network that never saw them.
+    replaced: photos of the run in whose place another picture lies.
     """
 
     def __init__(self, cleaner: Cleaner, run: Run, predictions: Predictions) -> None:
         self.cleaner, self.run, self.predictions = cleaner, run, predictions
-        targets = np.array([run.labels.index(photo.pose) for photo in run.photos], np.int64)
-        self.errors: LabelErrors = find_label_errors(predictions.probabilities, targets)
+        self.targets = np.array([run.labels.index(photo.pose) for photo in run.photos], np.int64)
+        self.unseen = np.array([predictions.out_of_fold or photo.split != "train" for photo in run.photos], bool)
+        self.errors: LabelErrors = find_label_errors(predictions.probabilities, self.targets, self.unseen)
         self.poses = _merge_poses(run.labels, list_poses(cleaner.folder, least=1))
+        self.replaced = 0
         self.entries = self._match()
         self._numbers = {id(entry.photo): number for number, entry in enumerate(self.entries)}
         self.missing = len(run.photos) - sum(entry.index >= 0 for entry in self.entries)
@@ -68,19 +73,28 @@ class CleaningList:
         self._hashes = {number: self._look_up_hashes(self.entries[number].photo) for number in crossing}
 
     def _match(self) -> list[Entry]:
-        """Find each photo of the run where it lies now: by the journal, by its path, else by its content."""
+        """Find each photo of the run where it lies now: by the journal or its path, else by its content.
+
+        Where another picture lies at its path by now, that one is none of the run's.
+        """
         indices: dict[int, int] = {}
         by_place: dict[tuple[str, str], TrackedPhoto] = {}
         by_path: dict[str, TrackedPhoto] = {}
+        known: set[str] = set()
         by_content: dict[str, TrackedPhoto] = {}
         for photo in self.cleaner.photos:
             by_place.update({(place, photo.sha256): photo for place in photo.places})
-            by_path[photo.path] = photo
+            if photo.sha256:
+                known.add(photo.path)
+            else:
+                by_path[photo.path] = photo
             by_content.setdefault(photo.sha256, photo)
         for index, row in enumerate(self.run.photos):
             found = by_place.get((row.path, row.sha256)) or by_path.get(row.path) or by_content.get(row.sha256)
             if found:
                 indices.setdefault(id(found), index)
+            elif row.path in known:
+                self.replaced += 1
         if not indices:
             raise RunError(
                 f"none of the {len(self.run.photos)} photos of {self.run.folder} lies in {self.cleaner.folder}; "
@@ -137,7 +151,7 @@ class CleaningList:
     def _hash(self, photo: TrackedPhoto) -> tuple[int, int] | None:
         """Both hashes as `fit` makes them."""
         try:
-            return hash_photo(decode_photo(self.cleaner.locate(photo), min_side=self.run.size))
+            return hash_photo(decode_photo(self.cleaner.locate(photo), min_side=HASH_SIDE))
         except PhotoError:
             return None
 

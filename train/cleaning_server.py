@@ -183,12 +183,13 @@ class CleaningServer:
 
     async def _answer_mark(self, request: web.Request) -> web.StreamResponse:
         content = await _read_json(request)
-        entry = self._list.entries[self._read_number(content.get("photo"))]
+        number = self._read_number(content.get("photo"))
+        entry = self._list.entries[number]
         action, pose = content.get("action"), content.get("pose", "")
         if action == RELABEL and pose not in self._list.poses:
             raise OptionError(f"{pose!r} is no pose of this folder")
         self._cleaner.mark(entry.photo, str(action), str(pose))
-        return web.json_response({"photo": self._describe(content["photo"]), "summary": self._summarise()})
+        return web.json_response({"photo": self._describe(number), "summary": self._summarise()})
 
     async def _answer_undo(self, request: web.Request) -> web.StreamResponse:
         """Take back the newest mark.  Answers its photo and where it stands in the view that was asked with."""

@@ -26,7 +26,7 @@ from ..runtime.progress import Progress
 from .address_guard import make_connector
 from .fetch import Body, FetchError, fetch
 from .host_queue import HostQueue, Job
-from .manifest import DUPLICATE, FAILED, FORBIDDEN, OK, REFUSED, Manifest, ManifestRow
+from .manifest import DUPLICATE, FAILED, FORBIDDEN, MOVED, OK, REFUSED, REMOVED, Manifest, ManifestRow
 from .photo_facts import PhotoFacts, identify_photo
 from .url_lists import UrlList, find_lists, fingerprint, read_list
 
@@ -88,13 +88,20 @@ def download(lists: Path, photos: Path, config: DownloadConfig) -> DownloadSumma
 
 
 def _read_settled(manifest: Manifest, photos: Path, *, allow_private: bool) -> tuple[set[int], set[int]]:
-    """Fingerprints of the URLs that need no fetching, and of the contents that each pose has (or had, if removed)."""
+    """Fingerprints of the URLs that need no fetching, and of the contents that each pose has (or had, if removed).
+
+    A photo that was removed or moved while cleaning settles every URL that gives it.
+    """
     settled: set[int] = set()
     contents: set[int] = set()
+    cleaned = {
+        fingerprint(row.pose, row.sha256) for row in manifest.read() if row.status in {REMOVED, MOVED} and row.sha256
+    }
     for row in manifest.read():
         if row.status == FAILED or (row.status == FORBIDDEN and allow_private):
             continue
-        if row.status in {OK, DUPLICATE} and not _is_file_with_content(photos / row.path):
+        is_photo = row.status in {OK, DUPLICATE} and fingerprint(row.pose, row.sha256) not in cleaned
+        if is_photo and not _is_file_with_content(photos / row.path):
             continue
         settled.add(fingerprint(row.pose, row.url))
         if row.sha256:

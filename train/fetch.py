@@ -8,6 +8,7 @@ import os
 import time
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from urllib.parse import quote, urljoin, urlsplit
 
 import aiohttp
 from aiohttp.http_exceptions import ContentEncodingError
@@ -70,7 +71,7 @@ class Body:
 async def fetch(session: aiohttp.ClientSession, url: str, part: Path, max_bytes: int) -> str | Body:
     """Return the body, or where the server redirects to.  Raises FetchError."""
     try:
-        address = URL(url)
+        address = make_address(url)
         async with session.get(address, allow_redirects=False) as response:
             if response.status in REDIRECTS:
                 return _read_location(response)
@@ -79,6 +80,24 @@ async def fetch(session: aiohttp.ClientSession, url: str, part: Path, max_bytes:
             return await _read_body(response, part, max_bytes)
     except (aiohttp.ClientError, asyncio.TimeoutError, ForbiddenAddressError, ValueError) as error:
         raise _explain(error) from error
+
+
+_UNTOUCHED = "!$%&'()*+,-./:;=@[]_|~"
+"""What a browser sends as it is in a path or a query, letters and digits aside (WHATWG URL); also % itself, so that
+what is encoded stays so."""
+
+
+def make_address(url: str) -> URL:
+    """The address that asks for a URL just as it is written, which yarl would rewrite: servers sign the raw path.
+
+    Encoded is only what can't be sent (non-ASCII letters, quotes and the like).  Raises ValueError.
+    """
+    address, parts = URL(url), urlsplit(url)
+    path = quote(parts.path, safe=_UNTOUCHED)
+    if not {".", ".."}.isdisjoint(path.split("/")):
+        return address  # resolved, as a browser does before it asks
+    query = f"?{quote(parts.query, safe=_UNTOUCHED + '?`{}^')}" if parts.query else ""
+    return URL(f"{address.scheme}://{address.raw_authority}{path or '/'}{query}", encoded=True)
 
 
 async def _read_body(response: aiohttp.ClientResponse, part: Path, max_bytes: int) -> Body:
@@ -99,7 +118,7 @@ def _read_location(response: aiohttp.ClientResponse) -> str:
     if not location:
         raise FetchError(f"redirect without a target: HTTP {response.status}")
     try:
-        return clean_url(str(response.url.join(URL(location))))
+        return clean_url(urljoin(str(response.url), location))
     except (RefusedUrl, ValueError) as error:
         raise FetchError(f"redirect to no web address: {error}") from error
 

@@ -1,6 +1,9 @@
 """Fine-tune: the new head on a frozen backbone first, then everything.
 
 The frozen phase computes each photo's features once (see `head.py`); only the second phase pays for the whole network.
+Several workers share every batch: `--batch` counts the photos of all of them, so that a step, and the rate that suits
+it, is the same for any number of workers.  What is decided from numbers (the best epoch, when to stop), the worker that
+keeps the run decides for all.
 A plain torch loop: what a library of loops would take off it (devices, precision, sums over them) is fifty lines here,
 and every line of what is left is about poses.
 """
@@ -10,6 +13,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+import warnings
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -30,8 +34,8 @@ from .checkpoint import CHECKPOINT, Progression, load_checkpoint, load_notes, sa
 from .fit_config import FitConfig
 from .fit_log import FitLog, Row, describe_epoch
 from .head import CHUNK, Features, compute_both, compute_features, fit_head, split_batches
-from .network import KindNetwork, PoseNetwork, prepare, save_weights
-from .precision import Precision
+from .network import KindNetwork, PoseNetwork, load_network, prepare, save_weights
+from .precision import choose_precision
 from .split_frames import SplitFrames, balance
 from .workers import Workers
 
@@ -42,8 +46,8 @@ WEIGHTS = "weights.safetensors"
 class Fitter:
     """One training: holds the network, the splits and the folder it writes to.
 
-    Without validation photos, as in the folds, the last epoch is kept.  Several workers come to the same weights: each
-    draws alike and works on its share of every batch.
+    Without validation photos, as in the folds, the last epoch is kept.  Several workers come to the same weights: all
+    have the same photos drawn and the same chances in them, and each works on its share of every batch.
     """
 
     def __init__(
@@ -56,14 +60,14 @@ class Fitter:
     ) -> None:
         self.network = network.to(workers.device)
         self.splits, self.config, self.workers, self.folder = splits, config, workers, folder
-        self.precision = Precision(workers.device)
+        self.precision = choose_precision(workers)
         self.best_epoch = 0
         self.notes: dict[str, Any] = {}  # kept in the checkpoint for whoever runs this
         self.head_logits: dict[str, npt.NDArray[np.floating]] = {}  # of the frozen phase, if it ran here
         self._best_nll = math.inf
         self._done_epochs = 0
         self._generator = torch.Generator().manual_seed(config.seed)
-        self._log = FitLog(folder if workers.is_first else None)
+        self._log = FitLog(folder if workers.keeps_run else None)
         self._trained = KindNetwork(self.network, splits["train"].kind_count if config.kinds else 0).to(workers.device)
         self._criterion: Callable[[Tensor, Tensor], Tensor] = nn.CrossEntropyLoss(
             ignore_index=-1, label_smoothing=config.label_smoothing, reduction="sum"
@@ -71,18 +75,18 @@ class Fitter:
 
     def resume(self) -> bool:
         """Take up a training that was killed in this folder.  False if it has not come as far as the second phase."""
-        state = load_notes(self.folder / CHECKPOINT)
+        state = self.workers.tell(load_notes(self.folder / CHECKPOINT) if self.workers.keeps_run else None)
         if state is None:
             return False
         self._done_epochs, self.best_epoch, self._best_nll = state["epoch"], state["best_epoch"], state["best_nll"]
-        self._log = FitLog(self.folder if self.workers.is_first else None, state["log"])
+        self._log = FitLog(self.folder if self.workers.keeps_run else None, state["log"])
         self.notes = state["notes"]
         return True
 
     @cached_property
     def surroundings(self) -> Surroundings:
         """What may be replaced around the people of the training photos."""
-        return find_surroundings(self.splits["train"], self.config.augmentation)
+        return find_surroundings(self.splits["train"], self.config.augmentation, self.workers)
 
     @property
     def log_rows(self) -> list[Row]:
@@ -106,9 +110,13 @@ class Fitter:
         features = features or self.compute_features()
         head = nn.Linear(self.network.resnet.fc.in_features, self.network.resnet.fc.out_features)
         train = self.splits["train"]
-        fit_head(features["train"], train.targets, train.draw_weights, head, self.config, self._generator)
+        if self.workers.keeps_run:
+            fit_head(features["train"], train.targets, train.draw_weights, head, self.config, self._generator)
+            self._fit_kinds(features["train"])
+        state = self._generator.get_state()
+        self.workers.align([*head.state_dict().values(), *self._kinds_state(), state])
+        self._generator.set_state(state)
         self.network.resnet.fc.load_state_dict(head.state_dict())
-        self._fit_kinds(features["train"])
         with torch.inference_mode():
             logits = {name: head(table.plain).numpy() for name, table in features.items()}
         self.head_logits = logits
@@ -124,28 +132,32 @@ class Fitter:
             fit_head(features.take(known), kinds[known], balance(kinds[known]), head, config, self._generator)
             self._trained.kinds.load_state_dict(head.state_dict())
 
+    def _kinds_state(self) -> list[Tensor]:
+        return [] if self._trained.kinds is None else list(self._trained.kinds.state_dict().values())
+
     def fit_all(self) -> None:
         """Fine-tune the whole network, from the checkpoint on if there is one."""
         progression = self._start()
         path = self.folder / CHECKPOINT
-        if self._done_epochs or path.exists():
-            load_checkpoint(path, progression)
-        elif self.workers.is_first and self.config.epochs:
+        if self._done_epochs or self.workers.tell(path.exists()):
+            load_checkpoint(path, progression, self.workers)
+        elif self.workers.keeps_run and self.config.epochs:
             self._save_checkpoint(progression)
         model: nn.Module = self._trained
         if self.workers.count > 1:
-            model = DistributedDataParallel(model, broadcast_buffers=not self.network.freeze_norm)
+            model = _distribute(model, self.workers, buffers=not self.network.freeze_norm)
         for epoch in range(self._done_epochs + 1, self.config.epochs + 1):
             if self._is_stale(epoch - 1):
                 log.info("no better validation loss for %d epochs: stopped early", self.config.patience)
                 break
             started_s = time.monotonic()
             loss = self._train_epoch(epoch, model, progression)
+            self._share_statistics(progression)
             kept = self.network if progression.average is None else _unwrap(progression.average)
             logits = self.predict(self.splits["validation"], network=kept) if "validation" in self.splits else None
             rate = float(progression.schedule.get_last_lr()[-1])
             self._end_epoch(epoch, kept, logits, loss, rate, time.monotonic() - started_s)
-            if self.workers.is_first and epoch < self.config.epochs:
+            if self.workers.keeps_run and epoch < self.config.epochs:
                 self._save_checkpoint(progression)
         self._log.close()
 
@@ -162,6 +174,13 @@ class Fitter:
                 with self.precision.autocast(exact=exact):
                     parts.append(network(prepare(frames)).float())
         return self.workers.gather(torch.cat(parts), len(photos)).numpy()
+
+    def take_kept(self) -> None:
+        """Take the weights that the run keeps, those of its best epoch, on every worker."""
+        if self.workers.keeps_run:
+            classes = self.network.resnet.fc.out_features
+            self.network = load_network(self.folder / WEIGHTS, classes).to(self.workers.device)
+        self.workers.align(self.network.state_dict().values())
 
     def _start(self) -> Progression:
         batches = self._split_epoch(torch.arange(len(self.splits["train"])))
@@ -189,8 +208,10 @@ class Fitter:
         size = early_size(self.config.size) if epoch <= self.config.epochs // 2 else self.config.size
         places, device = len(self.surroundings.scenes), self.workers.device
         total = torch.zeros(3, device=device)  # loss, right answers, photos
+        drawn = split.draw(self._generator)
+        self.workers.align([drawn])  # processors may round differently, and a photo be drawn for none
         with Progress(f"epoch {epoch}/{self.config.epochs} at {size} px", len(targets), "photos") as progress:
-            for step, rows in enumerate(self._split_epoch(split.draw(self._generator))):
+            for step, rows in enumerate(self._split_epoch(drawn)):
                 draws = draw_augmentation(len(rows), self.config.augmentation, self._generator, places)
                 share = self.workers.share(len(rows))
                 own = rows[share]
@@ -222,6 +243,12 @@ class Fitter:
         if isinstance(progression.average, AveragedModel):
             progression.average.update_parameters(self.network)
 
+    def _share_statistics(self, progression: Progression) -> None:
+        """Batch norm that is trained has seen another share on each worker: all go on with the mean."""
+        if not self.network.freeze_norm:
+            for module in filter(None, (self.network, progression.average)):
+                self.workers.average(values for values in module.buffers() if values.is_floating_point())
+
     def _split_epoch(self, rows: Tensor) -> list[Tensor]:
         return split_batches(rows, self.config.batch, least=2 * self.workers.count)
 
@@ -241,12 +268,12 @@ class Fitter:
     ) -> None:
         """Log the epoch and save the weights if validation NLL fell: it sees confidence, where accuracy is coarse."""
         targets = self.splits["validation"].targets if logits is not None else None
-        row = describe_epoch(epoch, loss, logits, targets, rate, seconds)
+        row = self.workers.tell(describe_epoch(epoch, loss, logits, targets, rate, seconds))
         nll = math.inf if logits is None else float(row["validation_nll"])
         self._done_epochs = epoch
         if logits is None or nll < self._best_nll:
             self._best_nll, self.best_epoch = nll, epoch
-            if self.workers.is_first:
+            if self.workers.keeps_run:
                 save_weights(network, self.folder / WEIGHTS)
         self._log.add(row)
 
@@ -271,6 +298,16 @@ def _format_note(total: Tensor, epoch: int) -> str:
     if not math.isfinite(loss):
         raise RunError(f"the loss became {loss} in epoch {epoch}; train with a lower --rate (yoga-train lr-find)")
     return f"loss {loss / count:.3f}  accuracy {right / count:.1%}"
+
+
+def _distribute(model: nn.Module, workers: Workers, *, buffers: bool) -> nn.Module:
+    """Have every worker's backward pass give the mean of all workers' gradients.  buffers: they are trained too."""
+    for text in (
+        "`broadcast_buffers` is deprecated",
+        "Grad strides do not match",
+    ):  # its successor is younger than 2.4;
+        warnings.filterwarnings("ignore", message=text)  # and channels last costs DDP a copy, which is little
+    return DistributedDataParallel(model, broadcast_buffers=buffers, process_group=workers.gradients)
 
 
 def _unwrap(average: nn.Module) -> PoseNetwork:

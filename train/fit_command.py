@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..runtime.command_line import HelpFormatter
 from ..runtime.errors import OptionError
-from .option_types import read_side
+from .option_types import read_side, read_whole
 
 if TYPE_CHECKING:
     from .fit_config import FitConfig
@@ -24,6 +24,22 @@ FIT_EXAMPLES = """examples:
   yoga-train fit photos --to runs/deep --arch resnet50 --epochs 20 --devices 4
   torchrun --nproc-per-node 4 -m yoga_live.train fit photos --to runs/deep  the same, started by torchrun
   tensorboard --logdir runs                             curves of all runs while they train
+
+several machines: this on each of them, where a is one of them
+  export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1           or torchrun can't take a machine back that was lost
+  torchrun --nnodes 2 --nproc-per-node 4 --max-restarts 3 --rdzv-backend c10d --rdzv-endpoint a:29400 \\
+    -m yoga_live.train fit photos --to runs/deep --resume
+
+  Each machine needs its own copy of the photos, at any place; versions, options and photos must be equal, or all end
+  with one line that says what differs. The run's folder is kept by one worker and need not be shared; weights to start
+  from and the run of --split-of are needed there alone.
+  --batch counts the photos of all workers, so a step and the --rate that suits it are the same for any number of them.
+  An epoch's photos are drawn once for all; each worker trains on its share of every batch and answers for its share of
+  the photos that are held out. (With --weights none batch norm sees one worker's share at a time.)
+  When a machine or a process is lost, the others say so within a minute and end. With --max-restarts torchrun waits
+  for it to come back and starts all again, else give the same command on every machine: --resume goes on after the
+  last whole epoch, with as many workers as before to the very weights of a run that nothing happened to (on CPUs), with
+  more or fewer to weights that differ by rounding.
 
 A folder named `none` may hold what is no pose: people standing about, empty rooms, pets."""
 
@@ -65,9 +81,16 @@ def _add_fit(commands: Commands) -> None:
         "--folds", type=_folds, default=0, metavar="K",
         help="also train K networks that answer for photos they have not seen, for report and clean; K times the work",
     )  # fmt: skip
-    fit.add_argument("--resume", action="store_true", help="go on with a run that was stopped or killed")
     fit.add_argument(
-        "--devices", type=_devices, default=1, metavar="N", help="GPUs of this machine (or CPU processes) to train on"
+        "--resume", action="store_true",
+        help="go on with a run that was stopped or killed; begin one that is not there yet, leave a finished one alone",
+    )  # fmt: skip
+    fit.add_argument(
+        "--devices",
+        type=_devices,
+        default=1,
+        metavar="N",
+        help="GPUs of this machine (or CPU processes) to train on; for several machines see below",
     )
     fit.add_argument(
         "--train-only", default="", metavar="PATTERN",
@@ -93,7 +116,7 @@ def _add_lr_find(commands: Commands) -> None:
     find.set_defaults(run=_find_rate)
     find.add_argument("photos", type=Path, help="folder with one folder of photos per pose")
     find.add_argument("--to", type=Path, default=Path("lr.png"), metavar="FILE", help="the plot; a .csv beside it")
-    find.add_argument("--force", action="store_true", help="replace an earlier plot")
+    find.add_argument("--force", action="store_true", help="replace an earlier plot and its numbers")
     find.add_argument("--steps", type=_steps, default=100, metavar="N", help="rates to try, one batch each")
     _add_network(find)
 
@@ -107,15 +130,15 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--size", type=read_side, default=224, metavar="PIXELS", help="side of the network's input, a multiple of 32"
     )
-    parser.add_argument("--batch", type=_batch, default=32, metavar="N", help="photos per step, over all devices")
+    parser.add_argument(
+        "--batch", type=_batch, default=32, metavar="N", help="photos per step, over all devices and machines"
+    )
     parser.add_argument("--seed", type=_seed, default=0, help="same seed, same photos, same machine: same run")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:1")
 
 
 def _count(text: str) -> int:
-    if not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of epochs, 0 or more")
-    return int(text)
+    return read_whole(text, "a number of epochs, 0 or more", 0)
 
 
 def _share(text: str) -> float:
@@ -129,17 +152,11 @@ def _share(text: str) -> float:
 
 
 def _seed(text: str) -> int:
-    if not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a seed, a whole number of 0 or more")
-    return int(text)
+    return read_whole(text, "a seed, a whole number of 0 or more", 0)
 
 
 def _batch(text: str) -> int:
-    if not text.isdigit() or int(text) < 2:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a batch size; at least 2, because batch norm needs two photos where it is trained"
-        )
-    return int(text)
+    return read_whole(text, "a batch size; at least 2, because batch norm needs two photos where it is trained", 2)
 
 
 def _rate(text: str) -> float:
@@ -153,34 +170,26 @@ def _rate(text: str) -> float:
 
 
 def _folds(text: str) -> int:
-    if not text.isdigit() or int(text) == 1 or int(text) > 20:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of folds: 2 to 20, better 5; or 0 for none")
-    return int(text)
+    return read_whole(text, "a number of folds: 2 to 20, better 5; or 0 for none", 0 if text == "0" else 2, 20)
 
 
 def _devices(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of devices, 1 or more")
-    return int(text)
+    return read_whole(text, "a number of devices, 1 or more", 1)
 
 
 def _steps(text: str) -> int:
-    if not text.isdigit() or int(text) < 20:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of steps; at least 20, or the curve says little")
-    return int(text)
+    return read_whole(text, "a number of steps; at least 20, or the curve says little", 20)
 
 
 def _fit(args: argparse.Namespace) -> None:
-    from .launcher import is_worker, launch_workers
+    from .launcher import is_worker, launch_workers, run_under_torchrun
 
     if args.devices > 1:
         if is_worker():
             raise OptionError("--devices starts processes itself; under torchrun leave it out")
         launch_workers(_fit_here, args)
     elif is_worker():
-        from .launcher import run_worker
-
-        run_worker(_fit_here, args)
+        run_under_torchrun(_fit_here, args)
     else:
         _fit_here(args)
 
@@ -201,6 +210,9 @@ def _fit_here(args: argparse.Namespace) -> None:
     for truth, answer, count in metrics["test"]["confusions"]:
         print(f"{'':>16}{truth} taken for {answer}: {count}")
     print(f"run: {args.to}   confusion matrix: {args.to / 'report' / 'confusion.png'}")
+    if metrics["interrupted"]:
+        print("that is the best epoch so far; to go on, give the same command with --resume", flush=True)
+        raise KeyboardInterrupt  # who started this is told that it was stopped: exit code 130
     print(f"look: yoga-train report {args.to}")
     if args.folds:
         print(f"clean: yoga-train clean {args.photos} {args.to}")
@@ -231,11 +243,15 @@ def _configure(args: argparse.Namespace) -> FitConfig:
 def _find_rate(args: argparse.Namespace) -> None:
     from ..runtime.files import check_output
     from .fit_config import FitConfig
+    from .launcher import is_worker
     from .lr_find import find_rate, plot_rates
 
+    if is_worker():
+        raise OptionError("lr-find trains on one device; start it without torchrun")
     if args.to.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise OptionError(f"--to {args.to}: a plot is .png, .svg or .pdf")
-    check_output(args.to, force=args.force)
+    for output in (args.to, args.to.with_suffix(".csv")):
+        check_output(output, force=args.force)
     config = FitConfig(
         args.weights, size=args.size, batch=args.batch, arch=args.arch, seed=args.seed, device=args.device
     )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import platform
 import shutil
 import time
 from dataclasses import asdict
 from datetime import datetime, timezone
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -25,23 +25,24 @@ from ..calibration.metrics import (
     measure_recalls,
 )
 from ..calibration.runs import SPLITS
-from ..runtime.errors import DeviceError, OptionError
+from ..runtime.errors import OptionError
 from ..runtime.files import write_json
 from ..runtime.probabilities import softmax
+from .agreement import check_agreement, version_of
 from .checkpoint import CHECKPOINT
 from .confusion_plot import plot_confusion
-from .fit import WEIGHTS, Fitter
+from .fit import Fitter
 from .fit_config import FitConfig
 from .folds import predict_out_of_fold, remove_folds
 from .head import Features, compute_both
-from .network import build_network, load_network
+from .joining import join_workers
+from .network import build_starting_network
 from .photo_folder import PhotoSet, list_poses
 from .predictions import FOLDS, PREDICTIONS, write_predictions
-from .run_folder import check_run_folder, describe_change, make_run_folder
+from .run_folder import check_run_folder, describe_change, find_keeper, lacks_folds, make_run_folder
 from .split_frames import SplitFrames
 from .splitting import assign_folds
 from .training_data import TrainingData, read_training_data, split_frames
-from .workers import join_workers
 
 log = logging.getLogger(__name__)
 
@@ -51,13 +52,19 @@ def fit_run(photo_folder: Path, folder: Path, config: FitConfig, *, resume: bool
 
     resume: go on where an earlier call with the same photos and configuration was stopped, however that happened.
     """
-    finished = check_run_folder(folder, config, resume=resume)
-    with join_workers(choose_device(config.device)) as workers:
+    with join_workers(config.device) as workers:
+        workers = find_keeper(workers, folder, resume=resume)
+        check_agreement(workers, photo_folder, config, resume=resume)
+        own = check_run_folder(folder, photo_folder, config, resume=resume) if workers.keeps_run else None
+        finished = workers.tell(own)
+        if finished and not workers.tell(lacks_folds(folder, config)):
+            return finished
         torch.manual_seed(config.seed)
         classes = len(list_poses(photo_folder))
-        network = build_network(classes, config.weights, config.arch)  # first: a wrong file shows at once
+        # first: a wrong file shows at once
+        network = build_starting_network(classes, config.weights, config.arch, workers)
         data = read_training_data(photo_folder, config, workers)
-        if workers.is_first:
+        if workers.keeps_run:
             make_run_folder(folder, data)
         workers.wait()
         fitter = Fitter(network, split_frames(data), config, workers, folder)
@@ -83,7 +90,7 @@ def _fit(fitter: Fitter, data: TrainingData, features: Features | None, started_
     if not fitter.resume():
         _fit_frozen(fitter, data, features, started_s)
         fitter.notes["config"] = config
-    elif fitter.notes["config"] != config:
+    elif workers.keeps_run and fitter.notes["config"] != config:
         raise OptionError(describe_change(fitter.notes["config"], fitter.config))
     else:
         started_s -= fitter.notes["frozen"]["seconds"] + sum(float(row["seconds"]) for row in fitter.log_rows)
@@ -91,11 +98,12 @@ def _fit(fitter: Fitter, data: TrainingData, features: Features | None, started_
     try:
         fitter.fit_all()
     except KeyboardInterrupt:
+        if workers.count > 1:
+            raise  # the others are not to be had for what comes now; the checkpoint is there for --resume
         interrupted = True
         log.warning("stopped by Ctrl-C; the best epoch so far (%d) is kept, --resume goes on", fitter.best_epoch)
     seconds = {"seconds": round(time.monotonic() - started_s, 1)}
-    workers.wait()
-    fitter.network = load_network(folder / WEIGHTS, len(labels)).to(workers.device)
+    fitter.take_kept()
     logits = _predict_all(fitter, data)
     metrics = {
         "frozen": fitter.notes["frozen"],
@@ -104,7 +112,7 @@ def _fit(fitter: Fitter, data: TrainingData, features: Features | None, started_
         "interrupted": interrupted,
     }
     content = _describe_run(data.photo_set, fitter, metrics)
-    if workers.is_first:
+    if workers.keeps_run:
         paths = [photo.path for photo in data.photo_set.photos]
         write_predictions(folder / PREDICTIONS, paths, labels, softmax(logits))
         _plot_test(folder, logits[data.rows("test")], test.targets, labels)
@@ -118,7 +126,7 @@ def _fit_frozen(fitter: Fitter, data: TrainingData, features: Features | None, s
     try:
         logits = fitter.fit_head(features and {name: features.take(data.rows(name)) for name in SPLITS})
     except BaseException:
-        if fitter.workers.is_first:
+        if fitter.workers.keeps_run:
             shutil.rmtree(fitter.folder)  # nothing was learned yet
         raise
     frozen = summarise(logits["test"], fitter.splits["test"].targets, data.photo_set.labels)
@@ -126,9 +134,13 @@ def _fit_frozen(fitter: Fitter, data: TrainingData, features: Features | None, s
 
 
 def _predict_all(fitter: Fitter, data: TrainingData) -> npt.NDArray[np.floating]:
-    """What the kept network answers for every photo; test photos exactly as they are reported."""
+    """What the kept network answers for every photo; test photos exactly as they are reported.
+
+    After the frozen phase alone that is known already.  (Not after epochs of which none was better: a run that went on
+    after a kill does not know it, and is to come to the same.)
+    """
     logits = np.empty((len(data.targets), len(data.photo_set.labels)))
-    known = fitter.head_logits if fitter.best_epoch == 0 else {}
+    known = {} if fitter.config.epochs else fitter.head_logits
     for name, split in fitter.splits.items():
         is_known = name in known and name != "test"
         logits[data.rows(name)] = known[name] if is_known else fitter.predict(split, exact=name == "test")
@@ -137,32 +149,13 @@ def _predict_all(fitter: Fitter, data: TrainingData) -> npt.NDArray[np.floating]
 
 def _answer_out_of_fold(fitter: Fitter, data: TrainingData, features: Features) -> None:
     config, photos = fitter.config, data.photo_set.photos
-    if (fitter.folder / FOLDS).exists():
+    if fitter.workers.tell((fitter.folder / FOLDS).exists()):
         return
     folds = assign_folds(photos, data.groups, config.folds, config.seed)
     probabilities = predict_out_of_fold(data, folds, config, fitter.workers, fitter.folder, features)
-    if fitter.workers.is_first:
+    if fitter.workers.keeps_run:
         write_predictions(fitter.folder / FOLDS, [p.path for p in photos], data.photo_set.labels, probabilities)
         remove_folds(fitter.folder)
-
-
-def choose_device(name: str) -> torch.device:
-    """`auto` takes a GPU if there is one; a device asked for by name must be there.  Raises DeviceError."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise DeviceError(
-            f"--device {name}: torch {torch.__version__} sees no GPU; use --device cpu, or mend the driver"
-        )
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise DeviceError(f"--device {name} is no device of torch; use auto, cpu, cuda or cuda:1") from error
-    if device.type not in ("cpu", "cuda"):
-        raise DeviceError(f"--device {name}: yoga-train runs on cpu and cuda")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise DeviceError(f"--device {name}: torch sees {torch.cuda.device_count()} GPUs, counted from cuda:0")
-    return device
 
 
 def summarise(
@@ -201,14 +194,8 @@ def _describe_run(photo_set: PhotoSet, fitter: Fitter, metrics: dict[str, Any]) 
         "config": asdict(fitter.config),
         "precision": fitter.precision.name,
         "devices": fitter.workers.count,
+        "machines": int(os.environ.get("GROUP_WORLD_SIZE", "1")) if fitter.workers.count > 1 else 1,
         "metrics": metrics,
-        "versions": {name: _version_of(name) for name in packages} | {"python": platform.python_version()},
+        "versions": {name: version_of(name) for name in packages} | {"python": platform.python_version()},
         "finished_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
-
-
-def _version_of(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "not installed"

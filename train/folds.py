@@ -17,10 +17,10 @@ import torch
 
 from ..calibration.metrics import measure_accuracy
 from ..runtime.probabilities import softmax
-from .fit import WEIGHTS, Fitter
+from .fit import Fitter
 from .fit_config import FitConfig
 from .head import Features
-from .network import build_network, load_network
+from .network import build_starting_network
 from .training_data import TrainingData
 from .workers import Workers
 
@@ -36,7 +36,7 @@ def predict_out_of_fold(
     folder: Path,
     features: Features,
 ) -> npt.NDArray[np.floating]:
-    """Train a network on all folds but one, for each of them.  Returns probabilities, float (N, C).
+    """Train a network on all folds but one, for each of them.  Returns probabilities, float (N, C), to the keeper.
 
     folds: int (N,).  features: of all photos from the starting weights, the same in every fold.  What is finished in
     `folder` is not done again.
@@ -46,18 +46,20 @@ def predict_out_of_fold(
         held_out = np.flatnonzero(folds == fold)
         place = folder / FOLDS_FOLDER / str(fold + 1)
         finished = place / "logits.npy"
-        workers.wait()
-        if not finished.exists():
+        if not workers.tell(finished.exists()):
             log.info("fold %d of %d: %d photos held out", fold + 1, config.folds, len(held_out))
             rows = np.flatnonzero(folds != fold)
             own_config = replace(config, seed=config.seed + fold)
             logits = _fit_fold(data, rows, held_out, own_config, workers, place, features)
-            if workers.is_first:
+            if workers.keeps_run:
                 with finished.with_suffix(".part").open("wb") as file:
                     np.save(file, logits, allow_pickle=False)
                 finished.with_suffix(".part").replace(finished)
-            workers.wait()
-        probabilities[held_out] = softmax(np.load(finished, allow_pickle=False))
+        elif workers.keeps_run:
+            logits = np.load(finished, allow_pickle=False)
+        else:
+            logits = np.zeros((len(held_out), len(data.photo_set.labels)))  # the keeper alone has and needs them
+        probabilities[held_out] = softmax(logits)
     accuracy = measure_accuracy(probabilities.argmax(axis=1), data.targets)
     log.info("out of fold: accuracy %s", accuracy)
     return probabilities
@@ -72,17 +74,16 @@ def _fit_fold(
     place: Path,
     features: Features,
 ) -> npt.NDArray[np.floating]:
-    if workers.is_first:
+    if workers.keeps_run:
         place.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
     classes = len(data.photo_set.labels)
-    network = build_network(classes, config.weights, config.arch)
+    network = build_starting_network(classes, config.weights, config.arch, workers)
     fitter = Fitter(network, {"train": data.select(rows)}, config, workers, place)
     if not fitter.resume():
         fitter.fit_head({"train": features.take(rows)})
     fitter.fit_all()
-    workers.wait()
-    fitter.network = load_network(place / WEIGHTS, classes).to(workers.device)
+    fitter.take_kept()
     return fitter.predict(data.select(held_out))
 
 

@@ -34,16 +34,19 @@ class LabelErrors:
         return int(self.suspect.sum())
 
 
-def find_label_errors(probabilities: Floats, targets: Ints) -> LabelErrors:
+def find_label_errors(probabilities: Floats, targets: Ints, unseen: npt.NDArray[np.bool_] | None = None) -> LabelErrors:
     """Find likely label errors.  probabilities: float (N, C), out of fold where possible; targets: int (N,).
 
-    A class without photos accuses nobody.
+    unseen: bool (N,), photos that the network was not trained on, all if left out.  The thresholds are theirs: on its
+    training photos a network is surer than it ever is on others, and such a threshold nothing else would pass.
+    A class without unseen photos accuses nobody.
     """
     count, classes = probabilities.shape
     everyone = np.arange(count)
     own = probabilities[everyone, targets]
-    totals = np.bincount(targets, minlength=classes)
-    sums = np.bincount(targets, weights=own, minlength=classes)
+    judges = np.ones(count, bool) if unseen is None else unseen
+    totals = np.bincount(targets[judges], minlength=classes)
+    sums = np.bincount(targets[judges], weights=own[judges], minlength=classes)
     thresholds = np.divide(sums, totals, out=np.full(classes, np.inf), where=totals > 0)
     passing = np.where(probabilities >= thresholds, probabilities, -1.0)
     confident = passing.argmax(axis=1)  # the likeliest class among those that pass: the paper's confident joint

@@ -1,4 +1,4 @@
-"""`--devices N`: start N processes with torchrun's own launcher, each a worker of one training."""
+"""Workers of one training: `--devices N` starts N with torchrun's own launcher, or torchrun itself has started them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
-from ..runtime.errors import DeviceError, RunError
+from ..runtime.errors import DeviceError, RunError, YogaLiveError
 
 
 def is_worker() -> bool:
@@ -17,11 +18,16 @@ def is_worker() -> bool:
     return "RANK" in os.environ and "WORLD_SIZE" in os.environ
 
 
+def leads_machine() -> bool:
+    """True in one of the processes that torchrun started on this machine."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
+
+
 def check_devices(name: str, count: int) -> None:
     """Refuse more devices than there are.  Raises DeviceError."""
     import torch
 
-    from .fitting_run import choose_device
+    from .devices import choose_device
 
     device = choose_device(name)
     if device.type == "cuda" and (device.index is not None or count > torch.cuda.device_count()):
@@ -42,7 +48,6 @@ def launch_workers(run: Callable[[argparse.Namespace], None], args: argparse.Nam
     check_devices(args.device, args.devices)
     for name in ("torch.distributed.elastic", "torch.distributed.launcher"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # what failed is said below
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // args.devices)))
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
@@ -52,6 +57,8 @@ def launch_workers(run: Callable[[argparse.Namespace], None], args: argparse.Nam
         rdzv_endpoint="localhost:0",
         max_restarts=0,
     )
+    threads = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = threads or str(max(1, (os.cpu_count() or 1) // args.devices))
     try:
         elastic_launch(config, run_worker)(run, args)
     except SignalException as error:  # Ctrl-C or SIGTERM; the last checkpoint is there for --resume
@@ -61,12 +68,32 @@ def launch_workers(run: Callable[[argparse.Namespace], None], args: argparse.Nam
         said = failure.error_file_data.get("message", failure.message)
         text = str(said.get("message", said)) if isinstance(said, dict) else str(said)
         raise RunError(f"worker {rank} of --devices {args.devices} failed: {' '.join(text.split())}") from error
+    finally:
+        if threads is None:  # it is for the workers alone
+            del os.environ["OMP_NUM_THREADS"]
 
 
 def run_worker(run: Callable[[argparse.Namespace], None], args: argparse.Namespace) -> None:
-    """One worker: the first shows progress, the others are silent."""
+    """One worker: the first shows progress, of every other machine one says what is wrong there, the rest is silent."""
     logging.basicConfig(level=logging.INFO, format="yoga-train: %(message)s", stream=sys.stderr, force=True)
-    if os.environ.get("RANK") != "0":
-        sys.stdout = sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
-        logging.disable(logging.INFO)
-    run(args)
+    if os.environ["RANK"] == "0":
+        run(args)
+        return
+    logging.disable(logging.INFO if leads_machine() else logging.WARNING)
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+        run(args)
+
+
+def run_under_torchrun(run: Callable[[argparse.Namespace], None], args: argparse.Namespace) -> None:
+    """One worker that torchrun started: an error that all of a machine's workers end with is one line there."""
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # a lost connection is said once, below, not in stack traces
+    try:
+        run_worker(run, args)
+    except YogaLiveError:
+        if leads_machine():
+            raise
+        sys.exit(2)
+    except KeyboardInterrupt:
+        if leads_machine():
+            raise
+        sys.exit(130)

@@ -22,9 +22,9 @@ from ..runtime.errors import RunError
 from ..runtime.files import write_text, write_then_rename
 from ..runtime.progress import Progress
 from .augmentation import draw_augmentation
+from .devices import choose_device
 from .fit import Fitter
 from .fit_config import FitConfig
-from .fitting_run import choose_device
 from .network import build_network, prepare
 from .photo_folder import list_poses
 from .training_data import read_training_data, split_frames

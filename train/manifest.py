@@ -163,10 +163,12 @@ class Manifest:
 
     def _compact(self) -> None:
         path = self._photos / MANIFEST
-        with write_then_rename(path) as temporary:
-            with temporary.open("w", encoding="utf-8", errors=ODD_NAMES, newline="") as file:
-                file.write(",".join(COLUMNS) + "\n")
-                file.writelines(map(_format, read_manifest(self._photos)))
+        with (
+            write_then_rename(path) as temporary,
+            temporary.open("w", encoding="utf-8", errors=ODD_NAMES, newline="") as file,
+        ):
+            file.write(",".join(COLUMNS) + "\n")
+            file.writelines(map(_format, read_manifest(self._photos)))
 
     def read(self) -> Iterator[ManifestRow]:
         """Yield the rows so far."""

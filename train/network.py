@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..runtime.errors import ModelError
+from .tensor_files import write_tensors
+from .workers import Workers
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -122,6 +124,16 @@ def build_network(classes: int, weights: str, arch: str = ARCH) -> PoseNetwork:
     return network
 
 
+def build_starting_network(classes: int, weights: str, arch: str, workers: Workers) -> PoseNetwork:
+    """Build the network that a training starts from; the keeper alone reads or downloads its weights."""
+    if workers.keeps_run:
+        network = build_network(classes, weights, arch)
+    else:
+        network = PoseNetwork(classes, freeze_norm=weights != "none", arch=arch)
+    workers.align(network.state_dict().values())
+    return network
+
+
 def _read_state(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise ModelError(f"--weights {path}: no such file; give a .safetensors or .pth file, or imagenet, or none")
@@ -133,9 +145,12 @@ def _read_state(path: Path) -> dict[str, Tensor]:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except (EOFError, pickle.UnpicklingError) as error:  # torch's own text advises to run what is in the file
         raise ModelError(f"--weights {path} can't be read: it is not a whole file of plain tensors") from error
-    except (SafetensorError, RuntimeError, OSError, ValueError, KeyError) as error:
+    except (SafetensorError, RuntimeError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"--weights {path} can't be read: {_last_line(error)}") from error
-    return state.get("state_dict", state) if isinstance(state, dict) else {}
+    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
+        state = state["state_dict"]
+    pairs = state.items() if isinstance(state, dict) else ()
+    return {name: value for name, value in pairs if isinstance(name, str) and isinstance(value, Tensor)}
 
 
 def _last_line(error: Exception) -> str:
@@ -155,14 +170,9 @@ def _download_imagenet(arch: str) -> dict[str, Tensor]:
 
 
 def save_weights(network: PoseNetwork, path: Path) -> None:
-    """Write the weights as safetensors, float32, torchvision names."""
-    from safetensors.torch import save_file
-
-    from ..runtime.files import write_then_rename
-
+    """Write the weights as safetensors, float32, torchvision names.  Raises OutputError."""
     state = {name: tensor.detach().float().cpu().contiguous() for name, tensor in network.resnet.state_dict().items()}
-    with write_then_rename(path) as temporary:
-        save_file(state, temporary, metadata={"arch": network.arch})
+    write_tensors(path, state, {"arch": network.arch})
 
 
 def load_network(path: Path, classes: int) -> PoseNetwork:

@@ -5,10 +5,15 @@ from __future__ import annotations
 import argparse
 
 
-def _whole(text: str, what: str, least: int, most: int) -> int:
-    if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
-        raise argparse.ArgumentTypeError(f"{text!r} is not {what}, {least} to {most}")
+def read_whole(text: str, what: str, least: int, most: int = 2**63 - 1) -> int:
+    """A whole number from `least` to `most`.  what: what it should be, for the line that refuses others."""
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and least <= int(text) <= most):
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
     return int(text)
+
+
+def _whole(text: str, what: str, least: int, most: int) -> int:
+    return read_whole(text, f"{what}, {least} to {most}", least, most)
 
 
 def read_count(text: str) -> int:

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ..calibration.runs import Run
-from ..runtime.errors import RunError
 
 LEAST_PROBABILITY = 1e-12
 """A loss stays finite: a CSV of six digits may say 0."""
@@ -69,13 +68,8 @@ class RunAnswers:
 
 
 def join_answers(run: Run, probabilities: npt.NDArray[np.floating]) -> RunAnswers:
-    """Put a run's photos beside their probabilities, float (N, C).  Raises RunError for a pose without a label."""
+    """Put a run's photos beside their probabilities, float (N, C)."""
     index = {label: number for number, label in enumerate(run.labels)}
-    strange = {photo.pose for photo in run.photos} - set(index)
-    if strange:
-        raise RunError(
-            f"{run.folder / 'photos.csv'} names the pose {min(strange)!r}, which run.json does not; train the run again"
-        )
     targets = np.array([index[photo.pose] for photo in run.photos], dtype=np.int64)
     splits = np.array([photo.split for photo in run.photos], dtype=str)
     groups = np.array([photo.group for photo in run.photos], dtype=np.int64)

@@ -13,11 +13,12 @@ import imagehash
 import numpy as np
 from PIL import Image, ImageOps
 
+from ..calibration.runs import is_pose_name
 from ..runtime.classifier import NO_POSE
 from ..runtime.errors import PhotoError, RunError
 from ..runtime.photos import decode_photo, read_size_wh
 from ..runtime.preprocess import Frame, letterbox
-from ..runtime.progress import Progress
+from ..runtime.progress import Progress, track
 from .frame_cache import UNREADABLE, Found, FrameCache, drop_unused_caches
 
 log = logging.getLogger(__name__)
@@ -78,7 +79,7 @@ def list_poses(folder: Path, least: int = 2) -> tuple[str, ...]:
         raise RunError(f"{folder} is no folder; expected one folder per pose inside it, such as {folder}/tree/")
     names = sorted(f.name for f in folder.iterdir() if f.is_dir() and not f.name.startswith((".", "_")))
     for name in names:
-        if not name.isprintable():  # unreadable bytes too: no model could hold it, no screen show it
+        if not is_pose_name(name):  # unreadable bytes too: no model could hold them, no screen show them
             raise RunError(f"{folder} holds a folder {name!r}, which can't name a pose; give it a name of letters")
     if len([name for name in names if name != NO_POSE or least < 2]) < least:
         needed = "at least two poses are needed" if least > 1 else "expected one folder per pose, such as tree/"
@@ -87,13 +88,35 @@ def list_poses(folder: Path, least: int = 2) -> tuple[str, ...]:
 
 
 def list_files(folder: Path, labels: tuple[str, ...]) -> list[tuple[str, Path]]:
-    """Every file below the pose folders with its pose, sorted; hidden ones are left out."""
+    """Every file below the pose folders with its pose, sorted; without what is hidden or in a hidden folder."""
     return [
         (pose, path)
         for pose in labels
         for path in sorted((folder / pose).rglob("*"))
-        if path.is_file() and not path.name.startswith(".")
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder / pose).parts)
     ]
+
+
+def read_contents(folder: Path, size: int) -> dict[str, str]:
+    """SHA-256 of every file below the pose folders, by its path in the folder; files that can't be read are left out.
+
+    size: the frame cache of that input size knows most of them.  Raises RunError.
+    """
+    files, cache = _name_files(folder, list_poses(folder, least=1)), FrameCache(folder, size)
+    with ThreadPoolExecutor() as pool:
+        digests = pool.map(lambda item: _read_digest(item[0], item[1], cache), files)
+        named = zip(files, track(digests, "photos' contents", len(files), "files"), strict=True)
+        return {name: digest for (name, _), digest in named if digest}
+
+
+def _read_digest(name: str, path: Path, cache: FrameCache) -> str:
+    known = cache.find(name, path)
+    if known and known[0].sha256:
+        return known[0].sha256
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""
 
 
 def read_photos(folder: Path, size: int, *, cached: bool = True) -> PhotoSet:

@@ -6,10 +6,12 @@ import threading
 from collections import OrderedDict
 from pathlib import Path
 
-import cv2
+import numpy as np
 
 from ..runtime.errors import PhotoError
+from ..runtime.opencv import cv2
 from ..runtime.photos import decode_photo
+from ..runtime.preprocess import Frame
 
 THUMBNAIL, PICTURE = 240, 1600  # pixels, the longer side
 QUALITY = 82
@@ -47,13 +49,18 @@ def encode_preview(path: Path, side: int) -> bytes:
 
     Never the file's own bytes: what a scraped file holds besides the picture does not reach the browser.
     """
-    frame = decode_photo(path, min_side=side)
-    height, width = frame.shape[:2]
-    scale = side / max(height, width)
-    if scale < 1:
-        size_wh = max(1, round(width * scale)), max(1, round(height * scale))
-        frame = cv2.resize(frame, size_wh, interpolation=cv2.INTER_AREA)
+    frame = shrink_photo(decode_photo(path, min_side=side), side)
     done, content = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
     if not done:
         raise PhotoError(f"{path} can't be shown")
     return content.tobytes()
+
+
+def shrink_photo(frame_bgr: Frame, side: int) -> Frame:
+    """Shrink a picture so that its longer side is `side` pixels at most; its shape stays."""
+    height, width = frame_bgr.shape[:2]
+    scale = side / max(height, width)
+    if scale >= 1:
+        return frame_bgr
+    size_wh = max(1, round(width * scale)), max(1, round(height * scale))
+    return np.asarray(cv2.resize(frame_bgr, size_wh, interpolation=cv2.INTER_AREA), dtype=np.uint8)

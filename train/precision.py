@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+
 import torch
+
+from .workers import Workers
+
+log = logging.getLogger(__name__)
 
 
 class Precision:
     """BF16 on recent GPUs and CPUs, FP16 with a scaled loss on older GPUs, else FP32."""
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, dtype: torch.dtype | None = None) -> None:
         self.device = device
-        if device.type == "cuda":
+        if dtype is not None:
+            self.dtype = dtype
+        elif device.type == "cuda":
             self.dtype = torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
         else:
             self.dtype = torch.bfloat16 if _cpu_has_bfloat16() else torch.float32
@@ -23,6 +31,16 @@ class Precision:
     @property
     def name(self) -> str:
         return str(self.dtype).removeprefix("torch.")
+
+
+def choose_precision(workers: Workers) -> Precision:
+    """What the machines are fast at; FP32 where they differ, because a gradient is the sum of all of theirs."""
+    precision = Precision(workers.device)
+    names = workers.collect(precision.name)
+    if len(set(names)) == 1:
+        return precision
+    log.info("the machines are fast at different precisions (%s): float32 for all", ", ".join(sorted(set(names))))
+    return Precision(workers.device, torch.float32)
 
 
 def _cpu_has_bfloat16() -> bool:

@@ -36,12 +36,14 @@ def write_predictions(
     path: Path, photo_paths: list[str], labels: tuple[str, ...], probabilities: npt.NDArray[np.floating]
 ) -> None:
     """Write one row a photo: its path, then a probability for each label.  probabilities: float (N, C)."""
-    with write_then_rename(path) as temporary:
-        with temporary.open("w", newline="", encoding="utf-8", errors=ODD_NAMES) as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["path", *labels])
-            for photo_path, row in zip(photo_paths, probabilities, strict=True):
-                writer.writerow([photo_path, *(f"{value:.6g}" for value in row)])
+    with (
+        write_then_rename(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8", errors=ODD_NAMES) as file,
+    ):
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["path", *labels])
+        for photo_path, row in zip(photo_paths, probabilities, strict=True):
+            writer.writerow([photo_path, *(f"{value:.6g}" for value in row)])
 
 
 def load_predictions(run: Run) -> Predictions:
@@ -59,7 +61,7 @@ def read_predictions(path: Path, run: Run) -> npt.NDArray[np.floating]:
         values = np.array([[float(cell) for cell in row[1:]] for row in rows])
     except FileNotFoundError as error:
         raise RunError(f"{path} is missing; {run.folder} was trained by an older version: train it again") from error
-    except ValueError as error:
+    except (ValueError, csv.Error) as error:
         raise RunError(f"{path} can't be read ({error}); train the run again") from error
     if tuple(header[1:]) != run.labels or [row[0] for row in rows] != [photo.path for photo in run.photos]:
         raise RunError(f"{path} does not belong to {run.folder / 'photos.csv'}; train the run again")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..runtime.command_line import HelpFormatter
 from ..runtime.errors import OptionError, OutputError
+from .option_types import read_whole
 
 if TYPE_CHECKING:
     from .report import Report
@@ -49,9 +50,7 @@ def add_report(commands: Commands) -> None:
 
 
 def _top(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) <= 500):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of photos, 0 to 500")
-    return int(text)
+    return read_whole(text, "a number of photos, 0 to 500", 0, 500)
 
 
 def _report(args: argparse.Namespace) -> None:

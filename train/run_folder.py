@@ -5,26 +5,33 @@ from __future__ import annotations
 import csv
 import json
 import logging
-from dataclasses import asdict
+import math
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from ..calibration.runs import load_run, read_run_photos, write_run_photos
 from ..runtime.errors import OptionError, OutputError, RunError
-from .checkpoint import CHECKPOINT
+from ..runtime.files import ODD_NAMES
+from .checkpoint import CHECKPOINT, load_notes
 from .fit_config import FitConfig
 from .predictions import FOLDS
 from .training_data import TrainingData
+from .workers import Workers
 
 log = logging.getLogger(__name__)
 
 
-def check_run_folder(folder: Path, config: FitConfig, *, resume: bool) -> dict[str, Any] | None:
-    """Refuse a folder that holds something, or with `resume` one that holds something else.
+def check_run_folder(folder: Path, photo_folder: Path, config: FitConfig, *, resume: bool) -> dict[str, Any] | None:
+    """Refuse a folder that holds something, or with `resume` one that holds something else, and one among the photos.
 
-    Returns run.json's content where only the folds are left to do.
+    Returns run.json's content where only the folds are left to do, or nothing.
     """
+    if folder.resolve().is_relative_to(photo_folder.resolve()):  # it would be a pose in the next run
+        raise OutputError(f"--to {folder} lies inside the photo folder {photo_folder}; give a place beside it")
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        if resume:
+            log.info("--resume: nothing is in %s yet; the run begins", folder)
         return None
     if not resume:
         raise OutputError(f"{folder} exists already; give the run another name with --to, or go on with --resume")
@@ -37,12 +44,41 @@ def check_run_folder(folder: Path, config: FitConfig, *, resume: bool) -> dict[s
         if not (folder / CHECKPOINT).exists():  # beginning anew would replace weights that somebody may use
             raise OutputError(f"{folder} can't go on: its {CHECKPOINT} is gone; train again under another --to")
         return None
-    if not config.folds or (folder / FOLDS).exists():
-        raise OutputError(f"{folder} is finished already; there is nothing to resume")
     asked = json.loads(json.dumps(asdict(config)))
     if content["config"] != asked:
         raise OptionError(describe_change(content["config"], config))
+    if not lacks_folds(folder, config):  # no error: whoever starts what was stopped may give the command once too often
+        log.info("--resume: %s is finished already, since %s; nothing is left to do", folder, content["finished_at"])
     return content
+
+
+def lacks_folds(folder: Path, config: FitConfig) -> bool:
+    """True where out-of-fold answers are asked for and not there yet."""
+    return bool(config.folds) and not (folder / FOLDS).exists()
+
+
+def find_keeper(workers: Workers, folder: Path, *, resume: bool) -> Workers:
+    """Choose the worker that keeps the run: the first, or on whose machine there is most of a run that goes on.
+
+    After a restart torchrun may number machines in another order, and the folder need not be shared.
+    """
+    if workers.count == 1 or not resume:
+        return workers
+    standings = workers.collect(_measure_standing(folder))
+    keeper = standings.index(max(standings))
+    if keeper:
+        log.info("the run is in %s of %s, which goes on to keep it", folder, workers.names[keeper])
+    return replace(workers, keeper=keeper)
+
+
+def _measure_standing(folder: Path) -> float:
+    """How much of a run there is: nothing -1, begun 0, then one more than its whole epochs."""
+    if not (folder / "photos.csv").is_file():
+        return -1
+    notes = load_notes(folder / CHECKPOINT)
+    if notes is None:
+        return math.inf if (folder / "run.json").exists() else 0
+    return 1 + notes["epoch"]
 
 
 def describe_change(before: dict[str, Any], config: FitConfig) -> str:

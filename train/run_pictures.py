@@ -17,12 +17,12 @@ from PIL import Image
 
 from ..calibration.runs import Run, RunPhoto
 from ..runtime.errors import PhotoError
-from ..runtime.opencv import cv2
 from ..runtime.photos import decode_photo
 from ..runtime.preprocess import Frame, letterbox
 from ..runtime.progress import track
 from .class_maps import compute_class_maps, draw_class_map
 from .network import PoseNetwork
+from .photo_previews import shrink_photo
 
 SMALL, LARGE = 128, 226  # longest side in pixels; large where a class map goes with it
 BATCH = 16  # class maps at once
@@ -109,21 +109,11 @@ def _prepare(finder: PhotoFinder, run: Run, photo: int, is_mapped: bool) -> _Pre
         return None
     side = LARGE if is_mapped else SMALL
     try:
-        picture = shrink(decode_photo(content, min_side=side), side)
+        picture = shrink_photo(decode_photo(content, min_side=side), side)
         square = letterbox(decode_photo(content, min_side=run.size), run.size) if is_mapped else None
     except PhotoError:
         return None
     return _Prepared(encode_picture(picture), picture, square)
-
-
-def shrink(frame_bgr: Frame, side: int) -> Frame:
-    """Shrink a picture so that its longer side is `side` pixels at most; its shape stays."""
-    height, width = frame_bgr.shape[:2]
-    scale = side / max(height, width)
-    if scale >= 1:
-        return frame_bgr
-    size_wh = max(1, round(width * scale)), max(1, round(height * scale))
-    return np.asarray(cv2.resize(frame_bgr, size_wh, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def encode_picture(frame_bgr: Frame) -> str:

@@ -8,7 +8,7 @@ from fnmatch import fnmatch
 import numpy as np
 import numpy.typing as npt
 
-from ..runtime.errors import RunError
+from ..runtime.errors import OptionError, RunError
 from .photo_folder import Photo
 
 NEAR_BITS = 8
@@ -81,15 +81,17 @@ def split_groups(
 
     train_only: patterns such as `drawn__*`, separated by commas; photos whose file name fits one, and their groups,
     are never held out.  share: of each pose's photos, goes to validation, and again to test.
-    Raises RunError if a pose has fewer than three groups, since then one of the splits would lack it.
+    Raises RunError if a pose has fewer than three groups, since then one of the splits would lack it; OptionError for
+    a pattern that no file name fits.
     """
     members: dict[int, list[int]] = defaultdict(list)
     for index, group in enumerate(groups):
         members[int(group)].append(index)
     by_pose: dict[str, list[int]] = defaultdict(list)
     splits: dict[int, str] = {}
+    kept_back = _find_train_only(photos, train_only)
     for group, indices in members.items():
-        if any(_fits(photos[i].path.rsplit("/", 1)[-1], train_only) for i in indices):
+        if not kept_back.isdisjoint(indices):
             splits[group] = "train"
             continue
         by_pose[Counter(photos[i].pose for i in indices).most_common(1)[0][0]].append(group)
@@ -152,8 +154,15 @@ def assign_folds(
     return result
 
 
-def _fits(name: str, patterns: str) -> bool:
-    return any(fnmatch(name, pattern) for pattern in patterns.split(","))
+def _find_train_only(photos: tuple[Photo, ...], train_only: str) -> set[int]:
+    """The photos whose file names fit a pattern.  Raises OptionError for a pattern that none fits."""
+    found: set[int] = set()
+    for pattern in filter(None, map(str.strip, train_only.split(","))):
+        own = {index for index, photo in enumerate(photos) if fnmatch(photo.path.rsplit("/", 1)[-1], pattern)}
+        if not own:
+            raise OptionError(f"--train-only: no photo's file name fits {pattern!r}; mend the pattern, or leave it out")
+        found |= own
+    return found
 
 
 def _split_one_pose(own: list[int], members: dict[int, list[int]], share: float) -> dict[int, str]:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from ..calibration.runs import SPLITS, RunPhoto, load_run
 from ..runtime.classifier import NO_POSE
 from ..runtime.errors import RunError
+from .agreement import check_photos
 from .fit_config import FitConfig
 from .photo_folder import PLACES, Photo, PhotoSet, read_photos
 from .split_frames import SplitFrames, balance
@@ -60,23 +61,36 @@ class TrainingData:
 
 
 def read_training_data(photo_folder: Path, config: FitConfig, workers: Workers) -> TrainingData:
-    """Read the photos; the first worker decodes them, the others find them in the cache."""
-    if not workers.is_first:
+    """Read the photos, on each machine its own copy; there one worker decodes, the others find frames in the cache.
+
+    Groups and splits are the keeper's.  Raises YogaLiveError, on every worker where the copies differ.
+    """
+    if not workers.leads_machine:
         workers.wait()
     photo_set = read_photos(photo_folder, config.size)
-    if workers.is_first:
+    if workers.leads_machine:
         workers.wait()
+    if workers.count > 1:
+        check_photos(workers, photo_folder, [(photo.path, f"sha256 {photo.sha256}") for photo in photo_set.photos])
+    groups, splits = _split_photos(photo_set, config) if workers.keeps_run else (None, None)
+    groups, splits = workers.tell(groups if groups is None else groups.tolist()), workers.tell(splits)
+    groups = np.array(groups, dtype=np.int64)
+    index = {label: number for number, label in enumerate(photo_set.labels)}
+    targets = np.array([index[photo.pose] for photo in photo_set.photos], dtype=np.int64)
+    if config.folds:
+        assign_folds(photo_set.photos, groups, config.folds, config.seed)  # too few photos show before hours of work
+    return TrainingData(photo_set, targets, groups, splits, number_kinds(photo_set.photos))
+
+
+def _split_photos(photo_set: PhotoSet, config: FitConfig) -> tuple[npt.NDArray[np.int64], list[str]]:
+    """Near-duplicates, int (N,), and what each photo is used for."""
     groups = group_photos(photo_set.photos)
     if config.split_of:
         before = {photo.sha256: photo.split for photo in load_run(Path(config.split_of)).photos}
         splits = split_as_before(photo_set.photos, groups, before, config.seed, config.train_only, config.held_out)
     else:
         splits = split_groups(photo_set.photos, groups, config.seed, config.train_only, config.held_out)
-    index = {label: number for number, label in enumerate(photo_set.labels)}
-    targets = np.array([index[photo.pose] for photo in photo_set.photos], dtype=np.int64)
-    if config.folds:
-        assign_folds(photo_set.photos, groups, config.folds, config.seed)  # too few photos show before hours of work
-    return TrainingData(photo_set, targets, groups, splits, number_kinds(photo_set.photos))
+    return groups, splits
 
 
 def number_kinds(photos: tuple[Photo, ...]) -> npt.NDArray[np.int64] | None:

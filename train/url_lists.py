@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import hashlib
 import re
+import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import IO
 from urllib.parse import urlsplit
 
 from ..runtime.errors import OptionError, OutputError, RunError
@@ -213,7 +215,8 @@ def _find_cell(line: str) -> str:
 def merge_list(urls: Iterable[str], path: Path) -> Merge:
     """Add clean URLs to a list, one a line under the header `url`; what was there stays, byte for byte.
 
-    Raises OutputError if the file is a CSV with more columns, which new lines would not fit.
+    New lines end, and are encoded, as those that are there.  Raises OutputError if the file is a CSV with more columns,
+    which new lines would not fit.
     """
     known: set[int] = set()
     had_lines = path.exists()
@@ -226,14 +229,34 @@ def merge_list(urls: Iterable[str], path: Path) -> Merge:
     first = next(urls, None)  # read before anything is written: a source that can't be read leaves no trace
     path.parent.mkdir(parents=True, exist_ok=True)
     added = repeated = 0
-    with write_then_rename(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
-        for line in _read_lines(path) if had_lines else ("url\n",):
-            file.write(line if line.endswith("\n") else f"{line}\n")
+    with write_then_rename(path) as temporary, temporary.open("wb") as file:
+        add_line = _copy_lines(path, file) if had_lines else _begin_lines(file)
         for url in chain([] if first is None else [first], urls):
             if (key := fingerprint(url)) in known:
                 repeated += 1
                 continue
             known.add(key)
-            file.write(f'"{url}"\n' if "," in url else f"{url}\n")
+            add_line(f'"{url}"' if "," in url else url)
             added += 1
     return Merge(added, repeated)
+
+
+def _begin_lines(file: IO[bytes]) -> Callable[[str], object]:
+    """Begin a new list.  Returns what adds a line."""
+    file.write(b"url\n")
+    return lambda line: file.write(f"{line}\n".encode())
+
+
+def _copy_lines(path: Path, file: IO[bytes]) -> Callable[[str], object]:
+    """Copy a list and end its last line.  Returns what adds a line as the list's own are."""
+    with path.open("rb") as old:
+        encoding = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}.get(old.read(2), "utf-8")
+        old.seek(0)
+        end = ("\r\n" if "\r\n".encode(encoding) in old.readline() + old.read(1) else "\n").encode(encoding)
+        old.seek(0)
+        shutil.copyfileobj(old, file)
+        size, newline = old.tell(), "\n".encode(encoding)
+        old.seek(max(0, size - len(newline)))
+        if size and old.read() != newline:
+            file.write(end)
+    return lambda line: file.write(line.encode(encoding) + end)

@@ -1,15 +1,16 @@
-"""Several processes that train one network together, a device each: plain torch.distributed.
+"""Several processes that train one network together, a device each, on one machine or several: plain torch.distributed.
 
 Plain torch rather than Lightning Fabric or Accelerate: what is needed is a share, a sum and a gather, which
-torch.distributed has; the loop stays readable and the install small.  Started by `--devices N` or by torchrun itself.
+torch.distributed has; the loop stays readable and the install small.  All but the gradients travels between the
+processors (gloo), on machines with GPUs too: it is little, and then tested where there is no GPU.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, distributed
@@ -17,16 +18,25 @@ from torch import Tensor, distributed
 
 @dataclass(frozen=True)
 class Workers:
-    """This process among the others.  Alone, every method gives back what it was given."""
+    """This process among the others.  Alone, every method gives back what it was given.
+
+    keeper: the one that reads and writes the run's folder; the others need not see it.  names: such as
+    `worker 1 on studio-b`.  patient: the group of all for what may take long; gradients: that of the networks.
+    """
 
     rank: int = 0
     count: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    keeper: int = 0
+    leads_machine: bool = True
+    names: tuple[str, ...] = ("worker 0",)
+    patient: distributed.ProcessGroup | None = None
+    gradients: distributed.ProcessGroup | None = None
 
     @property
-    def is_first(self) -> bool:
-        """The one that writes files and shows progress."""
-        return self.rank == 0
+    def keeps_run(self) -> bool:
+        """True in the one process that reads and writes the run's folder."""
+        return self.rank == self.keeper
 
     def share(self, total: int) -> slice:
         """This worker's contiguous share of `total` things; shares differ by one at most."""
@@ -34,45 +44,80 @@ class Workers:
 
     def gather(self, part: Tensor, total: int) -> Tensor:
         """Put the shares of `total` rows together, on the CPU of every worker.  part: this worker's rows."""
+        part = part.cpu()
         if self.count == 1:
-            return part.cpu()
+            return part
         longest = -(-total // self.count)
-        padded = part.new_zeros((longest, *part.shape[1:]), device=self.device)
+        padded = part.new_zeros((longest, *part.shape[1:]))
         padded[: len(part)] = part
         parts = [torch.empty_like(padded) for _ in range(self.count)]
-        distributed.all_gather(parts, padded)
+        distributed.all_gather(parts, padded, self.patient)
         lengths = [Workers(rank, self.count).share(total) for rank in range(self.count)]
-        return torch.cat([p[: s.stop - s.start].cpu() for p, s in zip(parts, lengths, strict=True)])
+        return torch.cat([p[: s.stop - s.start] for p, s in zip(parts, lengths, strict=True)])
 
     def sum(self, values: Tensor) -> Tensor:
-        """Add up over the workers."""
+        """Add up over the workers, on the CPU."""
+        values = values.cpu()
         if self.count > 1:
-            values = values.to(self.device)
-            distributed.all_reduce(values)
+            distributed.all_reduce(values, group=self.patient)
         return values
+
+    def average(self, tensors: Iterable[Tensor]) -> None:
+        """Give every worker the mean over all, in place.  tensors: float, of the same shapes everywhere."""
+        if self.count > 1:
+            with torch.no_grad():
+                for tensor in tensors:
+                    tensor.copy_(self.sum(tensor.clone()) / self.count)
 
     def wait(self) -> None:
         """Go on when all have come here."""
         if self.count > 1:
-            distributed.barrier()
+            distributed.barrier(self.patient)
 
+    def tell(self, value: Any) -> Any:
+        """What the keeper says, on every worker.  value: JSON-able, of no meaning on the others."""
+        if self.count == 1:
+            return value
+        text = json.dumps(value if self.keeps_run else None).encode()
+        length = torch.tensor([len(text)])
+        distributed.broadcast(length, self.keeper, self.patient)
+        content = torch.zeros(int(length), dtype=torch.uint8)
+        if self.keeps_run:
+            content = torch.frombuffer(bytearray(text), dtype=torch.uint8)
+        distributed.broadcast(content, self.keeper, self.patient)
+        return json.loads(content.numpy().tobytes())
 
-@contextmanager
-def join_workers(device: torch.device) -> Iterator[Workers]:
-    """Join the processes that torchrun (or `--devices`) started; alone where there are none.
+    def collect(self, value: Any) -> list[Any]:
+        """What every worker says, by rank, on every worker.  value: JSON-able."""
+        if self.count == 1:
+            return [value]
+        text = torch.frombuffer(bytearray(json.dumps(value).encode()), dtype=torch.uint8)
+        lengths = [torch.zeros(1, dtype=torch.int64) for _ in range(self.count)]
+        distributed.all_gather(lengths, torch.tensor([len(text)]), self.patient)
+        padded = text.new_zeros(max(int(length) for length in lengths))
+        padded[: len(text)] = text
+        parts = [torch.empty_like(padded) for _ in range(self.count)]
+        distributed.all_gather(parts, padded, self.patient)
+        return [json.loads(p[: int(n)].numpy().tobytes()) for p, n in zip(parts, lengths, strict=True)]
 
-    A GPU that was not asked for by number is taken by local rank.
-    """
-    count = int(os.environ.get("WORLD_SIZE", "1"))
-    if count == 1 or "RANK" not in os.environ:
-        yield Workers(device=device)
-        return
-    if device.type == "cuda" and device.index is None:
-        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
-    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    try:
-        yield Workers(int(os.environ["RANK"]), count, device)
-    finally:
-        distributed.destroy_process_group()
+    def align(self, tensors: Iterable[Tensor]) -> None:
+        """Give every worker the keeper's values, in place.  tensors: of the same shapes everywhere."""
+        if self.count == 1:
+            return
+        with torch.no_grad():
+            for tensor in tensors:
+                values = tensor.detach().cpu().contiguous()
+                distributed.broadcast(values, self.keeper, self.patient)
+                if values.data_ptr() != tensor.data_ptr():
+                    tensor.copy_(values)
+
+    def send(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The keeper's tensors, on the CPU of every worker.  tensors: of no meaning on the others."""
+        if self.count == 1:
+            return tensors
+        heads = {name: (str(t.dtype).removeprefix("torch."), list(t.shape)) for name, t in tensors.items()}
+        received = {}
+        for name, (kind, shape) in self.tell(heads).items():
+            received[name] = tensors[name] if self.keeps_run else torch.empty(shape, dtype=getattr(torch, kind))
+        self.align(received.values())
+        return received

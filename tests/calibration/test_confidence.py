@@ -53,6 +53,27 @@ def test_temperature_is_exactly_one_where_it_would_not_help_on_unseen_photos() -
     assert ones >= 5
 
 
+def test_copies_of_photos_change_nothing_where_their_groups_are_known() -> None:
+    """Three copies of each: on both sides of the check they would pass every fit, and pass for more photos."""
+    unaware = 0
+    for seed in range(20):
+        plain = draw_calibrated(60, seed)
+        logits, targets = np.repeat(plain.logits, 3, axis=0), np.repeat(plain.targets, 3)
+        expected = fit_temperature(plain.logits, plain.targets)
+        assert fit_temperature(logits, targets, np.repeat(np.arange(60) * 7, 3)) == expected
+        unaware += fit_temperature(logits, targets) != expected
+    assert unaware >= 5
+    assert fit_temperature(np.array([[3.0, 0.0]] * 4), np.zeros(4, int), np.zeros(4, int)) == 1.0
+
+
+@pytest.mark.parametrize("count", [2, 8, 60])
+def test_copies_that_are_all_right_make_the_model_no_surer(count: int) -> None:
+    targets = np.arange(count) % 3
+    logits = np.eye(3)[targets] * 5.0
+    temperature = fit_temperature(np.repeat(logits, 9, axis=0), np.repeat(targets, 9), np.repeat(np.arange(count), 9))
+    assert temperature == fit_temperature(logits, targets)
+
+
 def test_one_photo_or_none_fits_no_temperature() -> None:
     assert fit_temperature(np.array([[3.0, 0.0]]), np.array([0])) == 1.0
     assert fit_temperature(np.zeros((0, 2)), np.zeros(0, int)) == 1.0
@@ -93,6 +114,23 @@ def test_threshold_lets_the_poses_through_and_rejects_none() -> None:
     assert 0.64 < threshold <= 0.86
     answers = [choose_answer(row, LABELS, threshold)[0] for row in softmax(split.logits)]
     assert answers == [LABELS[target] for target in split.targets]
+
+
+def test_a_network_that_knows_every_none_by_its_class_still_gets_a_threshold() -> None:
+    """Every threshold up to 0.85 does equally well: the lowest, 0, would call everything else a pose."""
+    split = separate_none()
+    chances = softmax(split.logits)
+    rows = split.targets == 3
+    chances[rows] = np.sort(chances[rows], axis=1)  # the largest for `none`, the last class
+    assert choose_threshold(SplitLogits(np.log(chances), split.targets), LABELS, 1.0) == pytest.approx(0.42, abs=0.011)
+
+
+def test_the_threshold_is_the_middle_of_the_widest_stretch_of_best_ones() -> None:
+    """`none` at 0.305 and 0.405, poses at 0.365 and 0.905: 0.31 to 0.36 is as good as 0.41 to 0.90."""
+    sure, targets = np.array([0.305, 0.405, 0.365, 0.905]), np.array([3, 3, 0, 1])
+    chances = np.full((4, 4), 0.0) + ((1 - sure) / 3)[:, None]
+    chances[np.arange(4), [0, 1, 0, 1]] = sure
+    assert choose_threshold(SplitLogits(np.log(chances), targets), LABELS, 1.0) == pytest.approx(0.655, abs=0.006)
 
 
 def test_threshold_follows_the_temperature() -> None:
@@ -152,7 +190,10 @@ def test_calibration_travels_in_the_metadata_as_plain_json() -> None:
 
 def test_logits_do_not_depend_on_how_frames_are_batched(exported_model: Path, trained_run: Path) -> None:
     engine = OnnxEngine(exported_model, "cpu")
-    split = load_logits(engine, load_run(trained_run), "train")
+    run = load_run(trained_run)
+    split = load_logits(engine, run, "train")
+    assert split.groups is not None
+    assert split.groups.tolist() == [photo.group for photo in run.photos if photo.split == "train"]
     assert split.logits.shape == (48, 4) and split.targets.tolist() == sorted(split.targets.tolist())
     frames = np.random.default_rng(0).integers(0, 256, (9, 64, 64, 3), dtype=np.uint8)
     alone = np.concatenate([engine.run(frames[i : i + 1]) for i in range(9)])

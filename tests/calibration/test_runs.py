@@ -50,7 +50,7 @@ def test_labels_keep_the_order_of_the_network_with_none_last(trained_run: Path) 
 def test_rows_are_written_and_read_back_alike(run_copy: Path) -> None:
     rows = [
         RunPhoto("tree/a, b \u015bv\u0101na.jpg", "ab", "tree", 3, "test"),
-        RunPhoto("x/y.png", "", "x", 0, "train"),
+        RunPhoto("none/y.png", "", "none", 0, "train"),
     ]
     write_run_photos(run_copy / "photos.csv", rows)
     assert load_run(run_copy).photos == tuple(rows)
@@ -109,4 +109,35 @@ def test_a_damaged_run_json_is_refused(run_copy: Path, text: str) -> None:
 def test_a_damaged_photo_list_is_refused(run_copy: Path, text: str) -> None:
     (run_copy / "photos.csv").write_text(text)
     with pytest.raises(RunError, match="can't be read as a run"):
+        load_run(run_copy)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"metrics": None}, "metrics"),
+        ({"metrics": {"test": {}, "interrupted": False}}, "'accuracy' is missing"),
+        ({"metrics": {"test": {"accuracy": 0.9, "photos": 8}}}, "'interrupted' is missing"),
+        ({"labels": ["down_dog", "tree", "warrior_2"]}, "names the pose 'none', which run.json does not"),
+        ({"labels": ["down_dog", "tree", "tree", "warrior_2", "none"]}, "stands twice"),
+        ({"labels": ["down_dog", "tree", "warrior_2", "none", "../outside"]}, "can't name a folder"),
+        ({"labels": ["down_dog", "tree", "warrior_2", "none", "_removed"]}, "can't name a folder"),
+        ({"labels": ["down_dog", "tree", "warrior_2", "none", "C:\\x"]}, "can't name a folder"),
+        ({"labels": ["down_dog", "tree", "warrior_2", "none", ""]}, "can't name a folder"),
+        ({"labels": ["down_dog", "tree", "warrior_2", "none", 5]}, "can't name a folder"),
+    ],
+)
+def test_a_run_whose_parts_do_not_fit_or_lead_elsewhere_is_refused(run_copy: Path, change: dict, words: str) -> None:
+    content = json.loads((run_copy / "run.json").read_text())
+    (run_copy / "run.json").write_text(json.dumps(content | change))
+    with pytest.raises(RunError, match="can't be read as a run") as refused:
+        load_run(run_copy)
+    assert words in str(refused.value)
+
+
+def test_a_run_of_an_earlier_version_without_metrics_is_refused(run_copy: Path) -> None:
+    content = json.loads((run_copy / "run.json").read_text())
+    del content["metrics"]
+    (run_copy / "run.json").write_text(json.dumps(content))
+    with pytest.raises(RunError, match="'metrics' is missing"):
         load_run(run_copy)

@@ -9,8 +9,9 @@ import pytest
 
 from yoga_live.calibration.onnx_file import read_model
 from yoga_live.export.default_model import list_steps, main
+from yoga_live.train.fit import Fitter
 
-SMALL = ("--size", "64", "--epochs", "0", "--epochs-frozen", "3", "--device", "cpu")
+SMALL = ("--size", "64", "--epochs", "0", "--epochs-frozen", "3", "--device", "cpu", "--train-only", "00*")
 
 
 def test_photos_become_the_model_and_a_second_call_does_nothing(
@@ -25,6 +26,23 @@ def test_photos_become_the_model_and_a_second_call_does_nothing(
     times = [path.stat().st_mtime_ns for path in sorted(work.rglob("*"))]
     assert main(arguments) == 0
     assert [path.stat().st_mtime_ns for path in sorted(work.rglob("*"))] == times
+
+
+def test_a_training_that_was_stopped_goes_on_before_anything_is_exported(
+    drawn_photos: Path, start_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work, begun = tmp_path / "work", []
+    shutil.copytree(drawn_photos, work / "photos")
+
+    def stop(_: Fitter, epoch: int, *__: object) -> float:
+        begun.append(epoch)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Fitter, "_train_epoch", stop)
+    arguments = [str(tmp_path / "sources"), "--weights", str(start_weights), "--work", str(work), *SMALL]
+    for times in (1, 2):
+        assert main([*arguments, "--epochs", "1"]) == 130
+        assert begun == [1] * times and {path.name for path in work.iterdir()} == {"photos", "run"}
 
 
 def test_missing_sources_end_it_on_one_line_before_anything_is_made(

@@ -19,7 +19,7 @@ from yoga_live.export import engine_check
 from yoga_live.export.engine import BATCHES, EngineOptions, default_timing_cache, export_engine
 from yoga_live.export.fp16 import convert_to_fp16
 from yoga_live.runtime.engine_record import Gpu, read_record, record_path
-from yoga_live.runtime.errors import DeviceError, MissingPackageError, ModelError
+from yoga_live.runtime.errors import DeviceError, MissingPackageError, ModelError, OutputError
 from yoga_live.runtime.files import find_cache_folder
 from yoga_live.runtime.model_info import ModelInfo
 from yoga_live.runtime.onnx_engine import OnnxEngine
@@ -125,7 +125,11 @@ def test_anything_else_that_changed_builds_it_anew(
     elif change == "record":
         record_path(path).write_text("{}")
     options = EngineOptions(workspace_mb=65) if change == "workspace" else OPTIONS
-    assert export_engine(source, path, options, gpu.bindings).was_built and gpu.builds == 2
+    there = path.read_bytes(), record_path(path).read_bytes()
+    with pytest.raises(OutputError, match="exists already"):
+        export_engine(source, path, options, gpu.bindings)
+    assert gpu.builds == 1 and (path.read_bytes(), record_path(path).read_bytes()) == there
+    assert export_engine(source, path, options, gpu.bindings, force=True).was_built and gpu.builds == 2
     TensorRTEngine(path, bindings=gpu.bindings).close()
 
 
@@ -152,7 +156,7 @@ def test_a_failed_build_says_why_and_leaves_the_old_engine(gpu: Any, source: Pat
     path = source.with_name("yoga.engine")
     path.write_bytes(b"old")
     with pytest.raises(ModelError, match=r"can't build .*no tactic; Error Code 10: could not find any implementation"):
-        export_engine(source, path, EngineOptions(workspace_mb=0), gpu.bindings)
+        export_engine(source, path, EngineOptions(workspace_mb=0), gpu.bindings, force=True)
     assert path.read_bytes() == b"old" and list_files(source.parent) == ["yoga.engine", "yoga.fp16.onnx"]
 
 
@@ -193,6 +197,16 @@ def test_timings_are_kept_in_the_users_cache_by_gpu_and_version(gpu: Any, source
     for name in ("a.engine", "b.engine"):
         export_engine(source, source.with_name(name), OPTIONS, gpu.bindings)
     assert timings.read_bytes() == b"timed timed " and gpu.timings == b"timed "
+
+
+def test_a_timing_cache_that_can_not_be_written_costs_no_engine(
+    gpu: Any, source: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (source.parent / "file").write_text("no folder")
+    options = EngineOptions(64, source.parent / "file" / "a.timing")
+    path = source.with_name("yoga.engine")
+    assert export_engine(source, path, options, gpu.bindings).was_built and path.stat().st_size
+    assert "the timings can't be kept for the next build" in caplog.text
 
 
 @pytest.mark.parametrize("content", [b"damaged", b"another GPU's", b""])

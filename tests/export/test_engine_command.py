@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import onnx
 import pytest
 
-from yoga_live.calibration.onnx_file import write_model
+from yoga_live.calibration.onnx_file import read_model, write_model
 from yoga_live.export.command import main
 from yoga_live.export.fp16 import convert_to_fp16
 from yoga_live.runtime.command import main as watch
+from yoga_live.runtime.engine_record import read_record
 from yoga_live.runtime.model_info import ModelInfo
 
 
@@ -49,10 +51,26 @@ def test_a_file_becomes_an_engine_that_yoga_live_runs(
 
 def test_the_same_network_again_is_kept_and_said(ask, gpu: Any, source: Path) -> None:
     path = source.with_name("yoga.engine")
-    for _ in range(2):
-        answer = ask(main, "engine", source, "--to", path, "--force")
+    for options in ([], [], ["--force"]):
+        answer = ask(main, "engine", source, "--to", path, *options)
         assert answer.code == 0, answer.err
-    assert gpu.builds == 1 and f"kept: {path} is of the same network" in answer.out and f"rm {path}" in answer.out
+    assert gpu.builds == 1 and f"kept: {path} is of the same network" in answer.out
+    assert f"remove it first: rm {path} {path}.json" in answer.out
+    for file in (path, path.with_name("yoga.engine.json")):
+        file.unlink()
+    assert ask(main, "engine", source, "--to", path).code == 0 and gpu.builds == 2
+
+
+def test_a_new_calibration_is_taken_over_without_force_and_another_network_is_not(ask, gpu: Any, source: Path) -> None:
+    path = source.with_name("yoga.engine")
+    assert ask(main, "engine", source, "--to", path).code == 0
+    model, info = read_model(source)
+    write_model(model, replace(info, temperature=0.5, threshold=0.7), source)
+    answer = ask(main, "engine", source, "--to", path)
+    assert answer.code == 0 and "its labels and calibration are now those of" in answer.out, answer.err
+    assert gpu.builds == 1 and read_record(path).model.threshold == 0.7
+    line = ask(main, "engine", source, "--to", path, "--workspace-mb", 64).refusal()
+    assert "yoga.engine exists already" in line and gpu.builds == 1
 
 
 def test_an_existing_engine_or_record_is_refused_without_force(ask, gpu: Any, source: Path) -> None:
@@ -60,6 +78,7 @@ def test_an_existing_engine_or_record_is_refused_without_force(ask, gpu: Any, so
         source.with_name(name).write_text("mine")
         answer = ask(main, "engine", source, "--to", source.with_name("yoga.engine"))
         assert f"{name} exists already" in answer.refusal() and len(answer.err.splitlines()) == 1
+        assert answer.out == ""
         assert source.with_name(name).read_text() == "mine" and gpu.builds == 0
         source.with_name(name).unlink()
 

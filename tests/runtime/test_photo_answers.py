@@ -11,13 +11,16 @@ from PIL import Image
 
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.errors import OutputError
+from yoga_live.runtime.files import ODD_NAMES
 from yoga_live.runtime.photo_answers import (
     BATCH,
+    Answer,
     check_table_format,
     classify_photos,
     format_answers_csv,
     format_answers_json,
     is_photo,
+    write_answers,
 )
 from yoga_live.runtime.photos import decode_photo
 from yoga_live.runtime.regions import Roi
@@ -113,3 +116,11 @@ def test_other_tables_are_refused(name: str) -> None:
 def test_photos_in_a_folder_are_known_by_their_suffix() -> None:
     assert all(is_photo(Path(name)) for name in ("a.JPG", "a.webp", "a.avif", "a.heic"))
     assert not any(is_photo(Path(name)) for name in ("a.csv", "a.mp4", "a"))
+
+
+def test_a_file_name_that_is_no_utf8_comes_back_from_both_tables(tmp_path: Path) -> None:
+    name = b"caf\xe9.jpg".decode("utf-8", ODD_NAMES)
+    for suffix in (".csv", ".json"):
+        write_answers(tmp_path / f"a{suffix}", [Answer(name, None, "is empty")])
+    assert b"caf\xe9.jpg,,,is empty" in (tmp_path / "a.csv").read_bytes()
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))[0]["file"] == name

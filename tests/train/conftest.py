@@ -15,6 +15,7 @@ import pytest
 from yoga_live.calibration.runs import Run, RunPhoto, load_run, write_run_photos
 from yoga_live.train.cleaning import open_cleaner
 from yoga_live.train.cleaning_list import CleaningList
+from yoga_live.train.photo_folder import read_contents
 from yoga_live.train.predictions import FOLDS, PREDICTIONS, load_predictions, write_predictions
 
 LABELS = ("chair", "plank", "tree")
@@ -45,7 +46,7 @@ def write_run(tmp_path: Path) -> Callable[..., Run]:
             write_predictions(folder / FOLDS, paths, labels, np.array(folds))
         metrics = {
             "frozen": {"accuracy": 0.6667, "photos": 3, "interval": [0.2, 0.9], "mean_recall": 0.5, "seconds": 4.0},
-            "test": {"seconds": 10.0},
+            "test": {"accuracy": 0.6667, "photos": 3, "seconds": 10.0},
             "best_epoch": 1,
             "interrupted": False,
         }
@@ -78,7 +79,7 @@ class MessyFolder:
     def open(self) -> Iterator[CleaningList]:
         """What `yoga-train clean` would show."""
         run = load_run(self.run, self.photos)
-        with open_cleaner(self.photos, {photo.path: photo.sha256 for photo in run.photos}, "messy") as cleaner:
+        with open_cleaner(self.photos, read_contents(self.photos, run.size), "messy") as cleaner:
             yield CleaningList(cleaner, run, load_predictions(run))
 
 

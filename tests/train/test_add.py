@@ -142,3 +142,16 @@ def test_messy_files_each_end_as_a_photo_or_as_a_true_reason(tmp_path: Path) -> 
     turned = rows["exif_rotated_upright_is_portrait.jpg"]
     assert int(turned.height) > int(turned.width)
     assert rows["photo_avif_named.jpg"].path.endswith(".avif")
+
+
+def test_a_file_that_lies_in_the_pose_without_a_row_is_not_stored_again(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    by_hand = save_photo(photos / "tree" / "home" / "mine.jpg")
+    save_photo(tmp_path / "mine" / "a.jpg")
+    save_photo(tmp_path / "mine" / "b.jpg", 1)
+    assert add_folder(tmp_path / "mine", "tree", photos) == {(DUPLICATE, "same content"): 1, (OK, ""): 1}
+    assert len(list((photos / "tree").rglob("*.jpg"))) == 2 and by_hand.exists()
+    row = rows_by_name(photos)["a.jpg"]
+    assert (row.status, row.path) == (OK, "tree/home/mine.jpg")  # the first row of that content
+    assert add_folder(tmp_path / "mine", "tree", photos) == {(DUPLICATE, "same content"): 2}
+    assert len(list((photos / "tree").rglob("*.jpg"))) == 2

@@ -18,6 +18,8 @@ import numpy as np
 import pytest
 
 from yoga_live.calibration.runs import load_run, write_run_photos
+from yoga_live.train import automatic_cleaning
+from yoga_live.train.cleaning_list import CleaningList
 from yoga_live.train.command import main
 from yoga_live.train.predictions import FOLDS, PREDICTIONS, read_predictions, write_predictions
 
@@ -35,7 +37,8 @@ def test_auto_marks_the_surest_says_what_it_did_and_can_be_taken_back(ask, messy
     for line in (
         "5 of 64 labels are likely wrong", f"1 tree: relabelled to {one}", f"1 warrior_2: relabelled to {two}",
         "1 none: removed", "3 photos marked", "at least 95.0% sure", "1 more are test photos, left alone",
-        "--undo 3", f"next: yoga-train fit {messy.photos} --to runs/next",
+        "--undo 3",
+        f"next: yoga-train fit {messy.photos} --to runs/next --split-of {messy.run}",
     ):  # fmt: skip
         assert line in answer.out
     after = in_folder(messy.photos)
@@ -67,10 +70,12 @@ def test_a_file_name_that_is_no_utf8_goes_all_the_way(ask, messy, in_folder, sta
     assert b"none/caf\xe9.png" in (messy.photos / "manifest.csv").read_bytes()
     answer = ask(main, "clean", messy.photos, messy.run, "--undo", 3)
     assert answer.code == 0 and "tree/caf\\udce9.png: as before" in answer.out, answer.err
+    (messy.photos / "tree" / os.fsdecode(b"\xff")).write_text("no photo")
     run = tmp_path / "odd"
     options = ("--weights", start_weights, "--size", 64, "--epochs", 0, "--epochs-frozen", 2, "--device", "cpu")
     answer = ask(main, "fit", messy.photos, "--to", run, *options)
     assert answer.code == 0 and f"tree/{odd}" in {photo.path for photo in load_run(run).photos}, answer.err
+    assert (run / "skipped.csv").read_bytes().splitlines()[1].startswith(b"tree/\xff,")
     answer = ask(main, "report", run)
     assert answer.code == 0 and list(run.rglob("*.html")), answer.err
 
@@ -89,8 +94,45 @@ def test_a_network_that_is_mostly_wrong_may_not_mark_by_itself(ask, messy, in_fo
     write_predictions(messy.run / FOLDS, paths, run.labels, probabilities)
     before = in_folder(messy.photos)
     line = ask(main, "clean", messy.photos, messy.run, "--auto").refusal()
-    assert "agrees with only 25% of the labels" in line and "without --auto" in line
+    assert "agrees with only 16 of the 64 labels" in line and "without --auto" in line
     assert in_folder(messy.photos) == before
+
+
+def test_without_folds_it_is_judged_by_photos_that_it_never_saw(ask, messy, in_folder) -> None:
+    """48 of 64 photos trained it: it is right about them, whatever it learned."""
+    (messy.run / FOLDS).unlink()
+    run = load_run(messy.run, messy.photos)
+    probabilities = np.full((64, 4), 0.01)
+    for row, photo in zip(probabilities, run.photos, strict=True):
+        own = run.labels.index(photo.pose)
+        row[own if photo.split == "train" else (own + 1) % 4] = 0.97
+    write_predictions(messy.run / PREDICTIONS, [photo.path for photo in run.photos], run.labels, probabilities)
+    before = in_folder(messy.photos)
+    line = ask(main, "clean", messy.photos, messy.run, "--auto").refusal()
+    assert "agrees with only 0 of the 16 labels of photos it never saw" in line and in_folder(messy.photos) == before
+
+
+def test_auto_leaves_a_picture_alone_that_the_run_never_saw(ask, messy) -> None:
+    first = messy.wrong[0][0]
+    other = Path(shutil.copy(messy.photos / "down_dog/00.png", messy.photos / first)).read_bytes()
+    answer = ask(main, "clean", messy.photos, messy.run, "--auto")
+    assert answer.code == 0 and "2 photos marked" in answer.out
+    assert "in the place of 1 of them lies another picture now" in answer.out
+    assert (messy.photos / first).read_bytes() == other
+
+
+def test_auto_leaves_a_photo_alone_that_changes_while_it_works(ask, messy, monkeypatch) -> None:
+    first, plan = messy.wrong[0][0], automatic_cleaning.plan_marks
+
+    def change(photos: CleaningList, certainty: float) -> automatic_cleaning.Plan:
+        planned = plan(photos, certainty)
+        shutil.copy(messy.photos / "none/00.png", messy.photos / first)
+        return planned
+
+    monkeypatch.setattr(automatic_cleaning, "plan_marks", change)
+    answer = ask(main, "clean", messy.photos, messy.run, "--auto")
+    assert f"yoga-train: {first} is no longer the photo that the run was asked about" in answer.err
+    assert answer.code == 0 and "2 photos marked" in answer.out and (messy.photos / first).exists()
 
 
 def test_a_dry_run_marks_nothing(ask, messy) -> None:

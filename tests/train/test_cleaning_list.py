@@ -9,12 +9,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
+from yoga_live.calibration.runs import load_run
 from yoga_live.runtime.errors import RunError
+from yoga_live.runtime.figure import POSES, draw_figure
+from yoga_live.train import cleaning_list
 from yoga_live.train.add import add_folder
 from yoga_live.train.automatic_cleaning import plan_marks
 from yoga_live.train.cleaning_list import CleaningList
+from yoga_live.train.photo_answers import join_answers
+from yoga_live.train.photo_folder import HASH_SIDE, read_photos
+from yoga_live.train.predictions import FOLDS, PREDICTIONS, write_predictions
+from yoga_live.train.report import find_suspects
 
 
 def list_paths(photos: CleaningList, *query: str) -> list[str]:
@@ -67,8 +75,57 @@ def test_a_folder_that_was_cleaned_since_the_run_still_fits_it(messy) -> None:
         paths = list_paths(photos, "likely")
         assert paths[0].startswith("none/") and paths[1].startswith("_removed/")
         assert photos.entries[photos.select("likely")[0]].photo.action == "relabel"
-        assert photos.missing == 2  # one was deleted; one has another name, which no hash is known for
-        assert "down_dog/by hand.jpg" in list_paths(photos, "all")
+        assert paths[2] == "down_dog/by hand.jpg"
+        assert photos.missing == 1 and photos.replaced == 0  # the one that was deleted
+
+
+def test_another_picture_in_a_photos_place_is_none_of_the_run(messy) -> None:
+    first = messy.wrong[0][0]
+    shutil.copy(messy.photos / "none/00.png", messy.photos / first)
+    with messy.open() as photos:
+        number = find(photos, first)
+        assert photos.list_guesses(number) == [] and photos.read_probability(number, "tree") is None
+        assert photos.entries[number].split == "new" and number not in photos.select("likely")
+        assert photos.missing == 1 and photos.replaced == 1
+        assert first not in [mark.photo.path for mark in plan_marks(photos, 0.95).marks]
+
+
+def test_clean_and_report_agree_on_the_held_out_photos(messy) -> None:
+    """Without folds; the network is surer of its training photos than of any other."""
+    (messy.run / FOLDS).unlink()
+    run = load_run(messy.run, messy.photos)
+    rows = np.full((64, 4), 0.0)
+    for number, photo in enumerate(run.photos):
+        own = run.labels.index(photo.pose)
+        rows[number] = 0.0 if photo.split == "train" else 0.1
+        rows[number, own] = 1.0 if photo.split == "train" else 0.7
+    wrong = [number for number, photo in enumerate(run.photos) if photo.split != "train"][::5]
+    for number in wrong:
+        rows[number] = np.roll(rows[number], 1)
+    write_predictions(messy.run / PREDICTIONS, [photo.path for photo in run.photos], run.labels, rows)
+    told = find_suspects(join_answers(run, rows), out_of_fold=False)
+    with messy.open() as photos:
+        suspects = [n for n in photos.select("likely") if photos.is_suspect(n)]
+        assert [photos.entries[n].index for n in suspects] == [row.photo for row in told.rows] and suspects
+        assert {photos.entries[n].index for n in suspects} == set(wrong)
+
+
+def test_hashes_are_made_as_fit_makes_them_at_any_size_of_the_network(messy) -> None:
+    """A JPEG is decoded smaller where that will do, and may then hash otherwise."""
+    picture = cv2.resize(draw_figure(POSES["tree"], (320, 240)), (1600, 1200))
+    assert cv2.imwrite(str(messy.photos / "tree/large.jpg"), picture)
+    sides: list[int] = []
+    with messy.open() as photos, pytest.MonkeyPatch.context() as patch:
+        decode = cleaning_list.decode_photo
+
+        def spy(path: Path, *, min_side: int) -> np.ndarray:
+            sides.append(min_side)
+            return decode(path, min_side=min_side)
+
+        patch.setattr(cleaning_list, "decode_photo", spy)
+        pair = photos._hash(photos.entries[find(photos, "tree/large.jpg")].photo)
+    [fitted] = [photo for photo in read_photos(messy.photos, 64).photos if photo.path == "tree/large.jpg"]
+    assert pair == (fitted.phash, fitted.mirror_phash) and sides == [HASH_SIDE]
 
 
 def test_photos_that_came_after_the_run_are_listed_without_a_guess(messy) -> None:

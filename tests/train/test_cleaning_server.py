@@ -156,6 +156,11 @@ WRONG_MARKS = [
 ]  # fmt: skip
 
 
+def test_a_photo_may_be_named_by_a_number_in_words(client: Client) -> None:
+    answer = client.ask("api/mark", {"photo": "3", "action": "keep"})
+    assert answer.status == 200 and answer.json["photo"]["number"] == 3 and answer.json["photo"]["mark"] == "keep"
+
+
 def test_wrong_marks_are_refused_with_a_reason(client: Client) -> None:
     for mark, status in WRONG_MARKS:
         answer = client.ask("api/mark", mark)

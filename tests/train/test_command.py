@@ -60,6 +60,8 @@ def test_an_unknown_device_is_refused_on_one_line(ask, drawn_photos: Path, tmp_p
     [
         ("--epochs", "-1"), ("--epochs-frozen", "many"), ("--size", "225"), ("--size", "0"), ("--batch", "1"),
         ("--batch", "all"), ("--seed", "-1"), ("--seed", "x"),
+        ("--epochs", "²"), ("--batch", "٣٢"), ("--folds", "1"), ("--folds", "²"), ("--devices", "0"),
+        ("--seed", "9" * 5000),
     ],
 )  # fmt: skip
 def test_values_that_can_not_be_are_refused_by_the_option(ask, tmp_path: Path, option: str, value: str) -> None:

@@ -19,9 +19,10 @@ import pytest
 from aiohttp import web
 from PIL import Image
 
+from yoga_live.train.cleaning import open_cleaner
 from yoga_live.train.command import main
 from yoga_live.train.download import DownloadConfig, DownloadSummary, download
-from yoga_live.train.fetch import _read_retry_after
+from yoga_live.train.fetch import _read_retry_after, make_address
 from yoga_live.train.manifest import MANIFEST, ManifestRow, read_manifest
 
 ROOT = Path(__file__).parents[2]
@@ -77,7 +78,7 @@ class PhotoServer:
         self.most_at_once = max(self.most_at_once, self.open)
         try:
             await asyncio.sleep(self.latency_s)
-            page = self.pages.get(request.path)
+            page = self.pages.get(request.path, self.pages.get("*"))
             if page is None:
                 return web.Response(status=404)
             return web.Response(body=page) if isinstance(page, bytes) else await page(request)
@@ -480,3 +481,56 @@ def test_killed_at_random_moments_and_resumed_the_result_is_the_same() -> None:
     ]
     done = subprocess.run(script, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("mark", [("remove",), ("relabel", "plank")])
+def test_another_url_of_a_photo_that_was_cleaned_is_asked_once(bench: Bench, mark: tuple[str, ...]) -> None:
+    bench.server.pages.update({"/a": draw(0), "/b": draw(0), "/other": draw(1)})
+    bench.list("/a")
+    bench.list("/other", pose="plank")
+    bench.run()
+    with open_cleaner(bench.photos) as cleaner:
+        cleaner.mark(next(photo for photo in cleaner.photos if photo.pose == "tree"), *mark)
+    cleaned = bench.files()
+    bench.list("/a", "/b")
+    for _ in range(3):
+        bench.run()
+    assert bench.server.asked["/a"] == bench.server.asked["/b"] == 1
+    assert bench.files() == cleaned
+
+
+def test_another_url_of_a_photo_whose_file_is_gone_brings_it_back(bench: Bench) -> None:
+    bench.server.pages.update({"/a": draw(0), "/b": draw(0)})
+    bench.list("/a", "/b")
+    bench.run()
+    [path] = bench.files()
+    (bench.photos / path).unlink()
+    bench.run()
+    assert list(bench.files()) == [path]
+
+
+AS_IT_IS = "/img/a%2Cb%3Ac/(1)~x,y:z;@&=+$!*'/%7Bk%7d/100%/[a]|?sig=a%2Fb%3D%3d&u=//x.example/%20,+*&e="
+
+
+@pytest.mark.parametrize("redirected", [False, True])
+def test_a_url_is_asked_for_byte_by_byte_as_the_list_has_it(bench: Bench, redirected: bool) -> None:
+    """Servers sign the path as it is written; yarl would send `,` for %2C."""
+    asked: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(request.raw_path)
+        return web.Response(body=draw(0))
+
+    bench.server.pages = {"/from": redirect(AS_IT_IS), "*": answer}
+    bench.list("/from" if redirected else AS_IT_IS)
+    bench.run()
+    assert asked == [AS_IT_IS]
+    assert len(bench.files()) == 1
+
+
+def test_what_can_not_be_sent_is_encoded() -> None:
+    assert str(make_address("http://ñ.example:81/ñ{a}^`/<b>?q=ñ#")) == (
+        "http://xn--ida.example:81/%C3%B1%7Ba%7D%5E%60/%3Cb%3E?q=%C3%B1"
+    )
+    assert str(make_address("http://[::1]:81")) == "http://[::1]:81/"
+    assert make_address("http://a.example/x/../y").raw_path == "/y"

@@ -18,10 +18,11 @@ from safetensors.torch import load_file
 
 from yoga_live.calibration.metrics import measure_accuracy
 from yoga_live.calibration.runs import load_frames, load_run
-from yoga_live.runtime.errors import DeviceError, ModelError, OutputError, RunError
+from yoga_live.runtime.errors import ModelError, OutputError, RunError
+from yoga_live.train.command import main
 from yoga_live.train.fit import Fitter
 from yoga_live.train.fit_config import FitConfig
-from yoga_live.train.fitting_run import choose_device, fit_run
+from yoga_live.train.fitting_run import fit_run
 from yoga_live.train.network import load_network, normalise
 
 QUICK = FitConfig("none", epochs_frozen=1, epochs=0, size=32, batch=8, device="cpu")
@@ -163,6 +164,27 @@ def test_ctrl_c_in_the_second_epoch_leaves_a_readable_run_of_the_best_epoch(
         assert [row["epoch"] for row in csv.DictReader(file)] == ["0", "1"]
 
 
+def test_a_stopped_fit_ends_with_the_exit_code_of_ctrl_c_and_says_how_to_go_on(
+    ask, drawn_photos: Path, start_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupt_second_epoch(monkeypatch)
+    photos = copy_some(drawn_photos, tmp_path / "photos")
+    options = ("--weights", start_weights, "--size", 64, "--epochs", 3, "--epochs-frozen", 2, "--device", "cpu")
+    answer = ask(main, "fit", photos, "--to", tmp_path / "run", *options)
+    assert answer.code == 130, answer.err
+    assert "test accuracy" in answer.out and "give the same command with --resume" in answer.out
+    assert "next: yoga-export" not in answer.out and load_run(tmp_path / "run").summary["metrics"]["interrupted"]
+
+
+@pytest.mark.parametrize("place", ["run", "tree/run", "tree", "."])
+def test_a_run_among_the_photos_would_be_a_pose_and_is_refused(drawn_photos: Path, place: str, tmp_path: Path) -> None:
+    photos = copy_some(drawn_photos, tmp_path / "photos")
+    before = list_files(photos)
+    with pytest.raises(OutputError, match="lies inside the photo folder"):
+        fit_run(photos, photos / place, QUICK)
+    assert list_files(photos) == before
+
+
 def test_ctrl_c_before_anything_is_learned_leaves_no_run(
     drawn_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -209,21 +231,3 @@ def test_the_smallest_photo_folder_still_trains(drawn_photos: Path, tmp_path: Pa
     run = load_run(tmp_path / "run")
     assert [sum(photo.split == split for photo in run.photos) for split in ("train", "validation", "test")] == [4] * 3
     assert np.isfinite(run.summary["metrics"]["test"]["accuracy"])
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
-@pytest.mark.parametrize("name", ["cuda", "cuda:1"])
-def test_a_gpu_that_was_asked_for_and_is_missing_is_an_error(name: str) -> None:
-    with pytest.raises(DeviceError, match=f"--device {name}"):
-        choose_device(name)
-
-
-@pytest.mark.parametrize("name", ["gpu", "cuda:x", "cpu:many", "", "meta"])
-def test_an_unknown_device_is_refused(name: str) -> None:
-    with pytest.raises(DeviceError, match=f"--device {name}"):
-        choose_device(name)
-
-
-def test_auto_takes_what_is_there() -> None:
-    assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
-    assert choose_device("cpu").type == "cpu"

@@ -25,6 +25,19 @@ def test_a_class_on_which_the_network_is_unsure_throughout_is_spared() -> None:
     assert not find_label_errors(np.array(sure + unsure), targets).suspect.any()
 
 
+def test_thresholds_are_those_of_photos_that_the_network_never_saw() -> None:
+    """On its training photos it is sure, so their mean would be a bar that no held-out photo passes."""
+    training = [[1.0, 0.0], [0.0, 1.0]] * 20
+    held_out = [[0.7, 0.3], [0.3, 0.7], [0.72, 0.28], [0.28, 0.72], [0.2, 0.8]]
+    targets = np.array([0, 1] * 20 + [0, 1, 0, 1, 0])  # the last is a 1 under label 0
+    probabilities, unseen = np.array(training + held_out), np.arange(45) >= 40
+    errors = find_label_errors(probabilities, targets, unseen)
+    alone = find_label_errors(probabilities[unseen], targets[unseen])
+    assert errors.suspect[unseen].tolist() == alone.suspect.tolist() == [False, False, False, False, True]
+    assert errors.count == 1 and errors.order[0] == 44
+    assert not find_label_errors(probabilities, targets).suspect.any()
+
+
 def test_planted_errors_come_first_and_a_class_without_photos_accuses_nobody() -> None:
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 4, 400)

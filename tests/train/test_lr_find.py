@@ -53,7 +53,10 @@ def test_the_command_draws_a_plot_writes_its_numbers_and_names_the_option(
     with (tmp_path / "lr.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert 10 <= len(rows) <= 40 and float(rows[0]["rate"]) == pytest.approx(1e-6)
-    assert "exists already" in ask(main, *arguments).refusal()
+    (tmp_path / "lr.png").rename(tmp_path / "mine.png")
+    assert "lr.csv exists already" in ask(main, *arguments).refusal()
+    (tmp_path / "mine.png").rename(tmp_path / "lr.png")
+    assert "lr.png exists already" in ask(main, *arguments).refusal()
     assert ask(main, *arguments, "--force").code == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["lr.csv", "lr.png"]
 

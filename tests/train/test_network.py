@@ -104,6 +104,29 @@ def test_a_pth_of_half_floats_without_a_head_is_read(start_weights: Path, tmp_pa
     torch.testing.assert_close(network.resnet.conv1.weight, state["conv1.weight"].float())
 
 
+@pytest.mark.parametrize(
+    "state",
+    [
+        {0: torch.zeros(2), "fc.weight": torch.zeros(2)},
+        {"state_dict": None},
+        {"state_dict": [torch.zeros(2)]},
+        {"fc.weight": 3, "fc.bias": "text"},
+        [torch.zeros(2)],
+        torch.zeros(2),
+        {"state_dict": {"conv1.weight": [1, 2], ("a", 1): torch.zeros(1)}},
+    ],
+    ids=["number", "none", "list", "head of no tensor", "bare list", "bare tensor", "odd pairs"],
+)
+def test_a_pth_of_other_things_than_named_tensors_is_refused(state: object, tmp_path: Path) -> None:
+    torch.save(state, tmp_path / "odd.pth")
+    assert "tensors missing" in refuse(tmp_path / "odd.pth")
+
+
+def test_other_things_beside_the_tensors_are_left_aside(start_weights: Path, tmp_path: Path) -> None:
+    torch.save({**load_file(start_weights), 0: torch.zeros(1), "epoch": 7}, tmp_path / "more.pth")
+    assert torch.equal(build_network(7, str(tmp_path / "more.pth")).resnet.fc.bias, load_file(start_weights)["fc.bias"])
+
+
 def refuse(weights: Path) -> str:
     """The single line that refuses this weights file."""
     with pytest.raises(ModelError) as caught:

@@ -12,7 +12,7 @@ from PIL import Image
 from yoga_live.runtime.errors import RunError
 from yoga_live.runtime.photos import decode_photo
 from yoga_live.runtime.preprocess import letterbox
-from yoga_live.train.photo_folder import hash_photo, list_poses, read_photos
+from yoga_live.train.photo_folder import hash_photo, list_poses, read_contents, read_photos
 
 MESSY = Path(__file__).parents[2].parent / "shared" / "data" / "messy"
 
@@ -140,3 +140,25 @@ def test_real_messy_photos_are_read_or_listed(tmp_path: Path) -> None:
     save_noise(tmp_path / "plank" / "b.png")
     broken = {name.removeprefix("tree/") for name, _ in read_photos(tmp_path, 64).broken if name.startswith("tree/")}
     assert {"empty.jpg", "html_named.jpg"} <= broken <= {"empty.jpg", "html_named.jpg", "truncated.jpg"}
+
+
+def test_folders_that_are_hidden_inside_a_pose_are_left_out(tmp_path: Path) -> None:
+    save_noise(tmp_path / "tree" / "a.png")
+    save_noise(tmp_path / "plank" / "b.png")
+    save_noise(tmp_path / "tree" / ".ipynb_checkpoints" / "a-checkpoint.png")
+    save_noise(tmp_path / "tree" / "home" / ".thumbnails" / "deep" / "a.png")
+    hidden_above = tmp_path.rename(tmp_path.with_name(".photos"))  # only what lies inside the photo folder counts
+    assert [photo.path for photo in read_photos(hidden_above, 64).photos] == ["plank/b.png", "tree/a.png"]
+
+
+def test_contents_are_read_by_path_with_and_without_a_cache(tmp_path: Path) -> None:
+    for path in ("tree/a.png", "tree/home/b.png", "plank/c.png"):
+        save_noise(tmp_path / path, seed=len(path))
+    (tmp_path / "plank" / "broken.jpg").write_text("no picture")
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    expected = {f.relative_to(tmp_path).as_posix(): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
+    assert read_contents(tmp_path, 64) == expected
+    read_photos(tmp_path, 64)
+    assert read_contents(tmp_path, 64) == expected
+    save_noise(tmp_path / "tree/a.png", seed=99)
+    assert read_contents(tmp_path, 64)["tree/a.png"] != expected["tree/a.png"]

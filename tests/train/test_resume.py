@@ -77,6 +77,26 @@ def test_a_crash_in_any_epoch_is_made_good(
     assert_same_training(tmp_path / "run", undisturbed)
 
 
+def test_a_crash_after_epochs_that_were_worse_than_the_frozen_phase_is_made_good(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(CONFIG, epochs=2, rate=0.5)
+    assert fit_run(photos, tmp_path / "whole", config)["metrics"]["best_epoch"] == 0
+    train = Fitter._train_epoch
+
+    def crash(self: Fitter, number: int, *args: object) -> float:
+        if number == 2:
+            raise CrashError
+        return train(self, number, *args)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Fitter, "_train_epoch", crash)
+        with pytest.raises(CrashError):
+            fit_run(photos, tmp_path / "run", config)
+    fit_run(photos, tmp_path / "run", config, resume=True)
+    assert_same_training(tmp_path / "run", tmp_path / "whole")
+
+
 @pytest.mark.slow
 def test_kill_9_at_any_moment_is_made_good(photos: Path, undisturbed: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
@@ -124,8 +144,6 @@ def test_ctrl_c_keeps_the_checkpoint_and_the_run_can_go_on(
 def test_resume_begins_where_nothing_is_there_and_refuses_what_it_can_not_go_on_with(
     photos: Path, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(OutputError, match="finished already"):
-        fit_run(photos, undisturbed, CONFIG, resume=True)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "diary.txt").touch()
     with pytest.raises(OutputError, match=r"no photos\.csv"):
@@ -144,6 +162,19 @@ def test_resume_begins_where_nothing_is_there_and_refuses_what_it_can_not_go_on_
     checkpoint.write_bytes(checkpoint.read_bytes()[:5000])
     with pytest.raises(RunError, match="can't be read"):
         fit_run(photos, tmp_path / "run", CONFIG, resume=True)
+
+
+def test_a_finished_run_is_left_alone_when_it_is_resumed_once_more_but_not_with_other_options(
+    photos: Path, undisturbed: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = {path: path.read_bytes() for path in undisturbed.rglob("*") if path.is_file()}
+    with caplog.at_level("INFO"):
+        content = fit_run(photos, undisturbed, CONFIG, resume=True)
+    assert content == load_run(undisturbed).summary
+    assert "finished already" in caplog.text
+    with pytest.raises(OptionError, match="begun with epochs 3, not 4"):
+        fit_run(photos, undisturbed, replace(CONFIG, epochs=4), resume=True)
+    assert before == {path: path.read_bytes() for path in undisturbed.rglob("*") if path.is_file()}
 
 
 def test_folds_answer_for_every_photo_and_go_on_after_a_crash(

@@ -16,7 +16,8 @@ pytest.importorskip("torch")
 
 from yoga_live.calibration.runs import Run, load_run
 from yoga_live.train.network import PoseNetwork, load_network
-from yoga_live.train.run_pictures import LARGE, SMALL, PhotoFinder, make_pictures, shrink
+from yoga_live.train.photo_previews import shrink_photo
+from yoga_live.train.run_pictures import LARGE, SMALL, PhotoFinder, make_pictures
 
 
 @pytest.fixture
@@ -77,6 +78,6 @@ def test_a_name_that_no_file_can_have_is_a_missing_photo(run: Run) -> None:
 
 
 def test_shrinking_keeps_the_shape_and_never_enlarges() -> None:
-    assert shrink(np.zeros((300, 600, 3), np.uint8), 100).shape == (50, 100, 3)
-    assert shrink(np.zeros((3000, 2, 3), np.uint8), 100).shape == (100, 1, 3)
-    assert shrink(np.zeros((30, 60, 3), np.uint8), 100).shape == (30, 60, 3)
+    assert shrink_photo(np.zeros((300, 600, 3), np.uint8), 100).shape == (50, 100, 3)
+    assert shrink_photo(np.zeros((3000, 2, 3), np.uint8), 100).shape == (100, 1, 3)
+    assert shrink_photo(np.zeros((30, 60, 3), np.uint8), 100).shape == (30, 60, 3)

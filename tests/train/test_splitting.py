@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from yoga_live.runtime.errors import RunError
+from yoga_live.runtime.errors import OptionError, RunError
 from yoga_live.train.photo_folder import Photo, read_photos
 from yoga_live.train.splitting import (
     HELD_OUT_SHARE,
@@ -199,3 +199,11 @@ def test_several_patterns_may_name_photos_that_only_train() -> None:
     named = tuple(make_photo(p.pose, name=f"{'abc'[i % 3]}__{i}.png") for i, p in enumerate(photos))
     splits = split_groups(named, groups, 0, "a__*,b__*")
     assert all(split == "train" for split, photo in zip(splits, named, strict=True) if "c__" not in photo.path)
+
+
+def test_blanks_between_patterns_mean_nothing_and_a_pattern_that_fits_nothing_is_named() -> None:
+    photos, groups = make_groups({"tree": [1] * 30})
+    named = tuple(make_photo(p.pose, name=f"{'abc'[i % 3]}__{i}.png") for i, p in enumerate(photos))
+    assert split_groups(named, groups, 0, " a__* , b__*,") == split_groups(named, groups, 0, "a__*,b__*")
+    with pytest.raises(OptionError, match=r"--train-only: no photo's file name fits 'sun_\*'"):
+        split_groups(named, groups, 0, "a__*, sun_*")

@@ -196,3 +196,25 @@ def test_a_long_list_takes_a_few_bytes_a_url(tmp_path: Path) -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak / 5_000 < 200  # the URLs themselves take as much, and more in a list
+
+
+@pytest.mark.parametrize(
+    "mine",
+    [
+        f"# mine\r\n{A}\r\n".encode(),
+        f"\ufeffurl\n{A}\n".encode(),
+        f"# Men\u00fc\n{A}\n".encode("latin-1"),
+        f"# mine\r\n{A}".encode("utf-16"),
+        b"\xfe\xff" + f"url\n{A}\n".encode("utf-16-be"),
+        f"{A}".encode(),
+    ],
+    ids=["CRLF", "BOM", "Latin-1", "UTF-16", "UTF-16 BE", "no end"],
+)
+def test_merging_keeps_a_list_as_its_editor_wrote_it(mine: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "tree.csv"
+    path.write_bytes(mine)
+    assert merge_list([A, B, C], path).added == 2
+    assert path.read_bytes().startswith(mine) and list(read_list(path)) == [A, B, C]
+    assert merge_list([A, B, C], path).added == 0
+    if b"\r\n" in mine:
+        assert path.read_bytes() == mine + f'"{B}"\r\n{C}\r\n'.encode()

@@ -30,8 +30,12 @@ def test_shares_cover_everything_once_and_differ_by_one_at_most(total: int, coun
 
 def test_alone_everything_is_given_back() -> None:
     workers = Workers()
-    assert workers.is_first and torch.equal(workers.sum(torch.ones(2)), torch.ones(2))
+    assert workers.keeps_run and torch.equal(workers.sum(torch.ones(2)), torch.ones(2))
     assert torch.equal(workers.gather(torch.arange(5), 5), torch.arange(5))
+    assert workers.tell({"epoch": 3}) == {"epoch": 3} and workers.collect("here") == ["here"]
+    head = {"fc": torch.ones(2)}
+    workers.align(head.values())
+    assert workers.send(head) is head
     workers.wait()
 
 
@@ -86,8 +90,10 @@ def test_a_worker_that_fails_is_one_line(ask, drawn_photos: Path, tmp_path: Path
     from yoga_live.train.command import main
 
     (tmp_path / "bad.pth").write_text("no weights")
+    threads = os.environ.get("OMP_NUM_THREADS")
     answer = ask(
         main, "fit", drawn_photos, "--to", tmp_path / "run", "--weights", tmp_path / "bad.pth", "--device", "cpu",
         "--devices", 2,
     )  # fmt: skip
     assert "bad.pth" in answer.refusal() and not (tmp_path / "run").exists()
+    assert os.environ.get("OMP_NUM_THREADS") == threads  # what is set for the workers stays with them
