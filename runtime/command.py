@@ -51,6 +51,7 @@ def _watch(args: argparse.Namespace) -> None:
     from .events import Events, parse_goals
     from .live import watch
     from .live_page import open_page
+    from .live_sources import LiveSource
     from .overlay import OverlayStyle
     from .progress import Progress
     from .recorded import LOOKS_PER_S, annotate
@@ -74,7 +75,10 @@ def _watch(args: argparse.Namespace) -> None:
         wants_window = _wants_window(args, is_camera)
         print(_describe_source(source, classifier.engine.device), file=sys.stderr)
         paced = not (info.is_live or args.save)
-        sinks: list[Sink] = [WindowSink(info.size_wh, paced=paced, is_checked=True)] if wants_window else []
+        window = WindowSink(info.size_wh, paced=paced, is_checked=True) if wants_window else None
+        sinks: list[Sink] = [window] if window else []
+        if window and isinstance(source, LiveSource):
+            source.idle = window.idle
         if page:
             _introduce_page(page)
             sinks.append(page.make_sink(info, paced=paced and not wants_window))

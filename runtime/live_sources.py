@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 BEAT_S = 0.5
 """Whoever waits for a picture is told so often that there is none, once it is lost."""
+IDLE_S = 0.1
+"""So often a window, say, is heard while there is no picture."""
 MOST_HANGING = 2
 """Threads that may still hang in a read that never returns, before no further connection is tried."""
 
@@ -76,6 +78,7 @@ class LiveSource:
         self._generation = 0
         self._trouble: Exception | None = None
         self.reconnected = 0
+        self.idle: Callable[[], None] = lambda: None  # is called while there is no picture, in the thread that waits
         capture, image = self._open()
         self.info = SourceInfo(name, (image.shape[1], image.shape[0]), capture.rate, LIVE_TIME_BASE, is_live=True)
         self._first: Capture | None = capture
@@ -109,7 +112,7 @@ class LiveSource:
 
         Raises SourceError when the source is given up.
         """
-        wait_s = min(BEAT_S, self._patience.lost_s, self._patience.stall_s)
+        wait_s, due_s = min(IDLE_S, self._patience.lost_s, self._patience.stall_s), 0.0
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._newest is not None or self._trouble, wait_s)
@@ -122,8 +125,12 @@ class LiveSource:
             elif self._trouble:
                 raise self._trouble
             else:
+                self.idle()
                 self._mend_stall()
-                if self._last is not None and (lost_s := now_s - self._last.time_s) >= self._patience.lost_s:
+                if self._last is None or now_s < due_s:
+                    continue
+                if (lost_s := now_s - self._last.time_s) >= self._patience.lost_s:
+                    due_s = now_s + BEAT_S
                     yield replace(self._last, time_s=now_s, pts=_to_pts(now_s), lost_s=lost_s)
 
     def _start(self, capture: Capture | None) -> None:

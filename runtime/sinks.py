@@ -56,12 +56,21 @@ class WindowSink:
         cv2.namedWindow(WINDOW, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
         self._pace = Pace() if paced else None
         cv2.resizeWindow(WINDOW, *size_wh)
-        self._full = False
+        self._full = self._shown = False
 
     def write(self, frame: TimedFrame) -> None:
         """Show one frame.  Raises StopWatching."""
         cv2.imshow(WINDOW, frame.image_bgr)
-        key = cv2.waitKey(self._wait_ms(frame.time_s)) & 0xFF
+        self._shown = True
+        self._take_key(self._wait_ms(frame.time_s))
+
+    def idle(self) -> None:
+        """Hear keys while there is nothing to show.  Raises StopWatching."""
+        if self._shown:
+            self._take_key(1)
+
+    def _take_key(self, wait_ms: int) -> None:
+        key = cv2.waitKey(wait_ms) & 0xFF
         if key in (ord("q"), 27) or cv2.getWindowProperty(WINDOW, cv2.WND_PROP_VISIBLE) < 1:
             raise StopWatching
         if key == ord("f"):

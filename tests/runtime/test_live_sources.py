@@ -296,3 +296,21 @@ def test_what_was_there_for_long_is_tried_again_soon() -> None:
         while len(tries_s) < 6:
             next(frames)
     assert all(later - earlier < 1.5 for earlier, later in pairwise(tries_s))
+
+
+def test_whoever_waits_may_be_idle_meanwhile_and_end_the_waiting() -> None:
+    capture, calls = ListCapture(numbered(90)), []
+
+    def idle() -> None:
+        calls.append(time.monotonic())
+        if len(calls) == 8:
+            raise KeyboardInterrupt
+
+    with LiveSource(connect_to(capture), "camera 0") as source:
+        frames, source.idle = source.frames(), idle
+        next(frames)
+        capture.go.clear()
+        with pytest.raises(KeyboardInterrupt):
+            list(frames)
+        capture.go.set()
+    assert 0.5 < calls[-1] - calls[0] < 3

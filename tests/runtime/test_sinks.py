@@ -132,3 +132,15 @@ def test_a_display_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert asked == []
     WindowSink((64, 48))
     assert asked == [True]
+
+
+def test_keys_are_heard_while_there_is_nothing_to_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    windows = FakeWindows([-1, ord("f"), ord("q")])
+    sink = open_window(monkeypatch, windows)
+    sink.idle()  # before its first picture a window is not there yet
+    assert windows.waits_ms == []
+    sink.write(TimedFrame(np.zeros((48, 64, 3), np.uint8), 0.0, 0))
+    sink.idle()
+    assert windows.modes == [1] and windows.shown == 1
+    with pytest.raises(StopWatching):
+        sink.idle()
