@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .live import Watched
     from .live_page import LivePage
     from .regions import Roi
+    from .sinks import WindowSink
     from .sources import Source, TimedFrame
     from .spans import Span
     from .views import View
@@ -51,12 +52,11 @@ def _watch(args: argparse.Namespace) -> None:
     from .events import Events, parse_goals
     from .live import watch
     from .live_page import open_page
-    from .live_sources import LiveSource
     from .overlay import OverlayStyle
     from .progress import Progress
     from .recorded import LOOKS_PER_S, annotate
     from .recordings import Outputs, open_recording, open_timeline
-    from .sinks import Sink, WindowSink
+    from .sinks import Sink
     from .spans import parse_span
     from .video_sink import VideoSink
 
@@ -75,10 +75,7 @@ def _watch(args: argparse.Namespace) -> None:
         wants_window = _wants_window(args, is_camera)
         print(_describe_source(source, classifier.engine.device), file=sys.stderr)
         paced = not (info.is_live or args.save)
-        window = WindowSink(info.size_wh, paced=paced, is_checked=True) if wants_window else None
-        sinks: list[Sink] = [window] if window else []
-        if window and isinstance(source, LiveSource):
-            source.idle = window.idle
+        sinks: list[Sink] = [_open_window(source, paced)] if wants_window else []
         if page:
             _introduce_page(page)
             sinks.append(page.make_sink(info, paced=paced and not wants_window))
@@ -225,6 +222,17 @@ def _wants_window(args: argparse.Namespace, is_camera: bool) -> bool:
         print(f"yoga-live: going on without a window: {error}", file=sys.stderr)
         return False
     return True
+
+
+def _open_window(source: Source, paced: bool) -> WindowSink:
+    """A window that hears its keys also while a camera gives nothing to show in it."""
+    from .live_sources import LiveSource
+    from .sinks import WindowSink
+
+    window = WindowSink(source.info.size_wh, paced=paced, is_checked=True)
+    if isinstance(source, LiveSource):
+        source.idle = window.idle
+    return window
 
 
 def _introduce_page(page: LivePage) -> None:

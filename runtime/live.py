@@ -79,17 +79,15 @@ def watch(
                 closing.callback(lambda: timeline.finish(tracker.segments()))
             for sink in outputs:
                 closing.callback(sink.close)
-            update = tracker.update
-            if source.info.is_live:
-                behind = BackgroundTracker(tracker)
-                closing.callback(behind.close)
-                update = behind.update
+            follower = BackgroundTracker(tracker) if source.info.is_live else tracker
+            if isinstance(follower, BackgroundTracker):
+                closing.callback(follower.close)
             for frame in source.frames():
                 mark("decode")
                 is_new = frame.lost_s is None
                 if raw and is_new:
                     raw.write(frame)
-                tracked = update(frame)
+                tracked = follower.update(frame)
                 fps = meter.tick(time.monotonic()) if is_new else None
                 mark("smoothing")
                 if sinks:

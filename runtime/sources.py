@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 LIVE_TIME_BASE = Fraction(1, 90_000)
 LEAD_S, LEAD_FRAMES = 1.0, 17
 """How long before a moment decoding begins: B-frames at a key frame, 16 at most in H.264 and H.265, lack their past."""
+SHORT_S, SHORT = 2.0, 0.02
+"""By how much, and by what share, a picture may be shorter than its file says."""
 
 
 @dataclass
@@ -98,7 +100,7 @@ class VideoSource:
         if isinstance(path, Path) and not path.is_file():
             raise SourceError(f"the video {path} does not exist; give the path of a file that does")
         self._path, self._span, self._threads = path, span or Span(), threads
-        self._damage, self._seen, self._seeks = Damage(), Seen(), True
+        self._damage, self._seen, self._seeks, self._is_over = Damage(), Seen(), True, False
         self._open()
         self._turns = Turns(at_most_per_s, self._span.start_s) if at_most_per_s else None
         self._frames = self._decode(path)
@@ -110,6 +112,7 @@ class VideoSource:
             self._close()
             raise
         rate = self._stream.average_rate or self._stream.guessed_rate or Fraction(25)
+        self._told_s = float((self._stream.duration or 0) * (self._stream.time_base or 0))
         self.info = SourceInfo(
             show_name(path.name),
             self._first.size_wh,
@@ -127,8 +130,12 @@ class VideoSource:
     @property
     def damage(self) -> str:
         """What could not be read so far, as a sentence; empty if everything could."""
-        count = self._damage.packets
-        return f"{self._path}: {count} damaged packet{'s' * (count > 1)} left out of the picture" if count else ""
+        if count := self._damage.packets:
+            return f"{self._path}: {count} damaged packet{'s' * (count > 1)} left out of the picture"
+        told_s = self._told_s
+        if self._is_over and self._span.end_s is None and told_s - self._seen.end_s > max(SHORT_S, SHORT * told_s):
+            return f"{self._path} ends after {self._seen.end_s:.1f} s, not {told_s:.1f} s as it says; is it complete?"
+        return ""
 
     def goes_back(self) -> bool:
         """Whether the file's times begin anew in the middle, as far as a few looks tell; nothing is read after that."""
@@ -215,6 +222,7 @@ class VideoSource:
                 if self._turns and not self._turns.take(time_s).is_wanted:
                     continue
                 yield DecodedFrame(frame, time_s, pts, frame.rotation, lasts_s)
+            self._is_over = True
         except (av.error.FFmpegError, OSError) as error:  # OSError: a remote file that can't be read on
             where = f"after {float(last * time_base):.1f} s" if last >= 0 else "at its first frame"
             raise SourceError(

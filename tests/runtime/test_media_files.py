@@ -1,5 +1,6 @@
 """Media files as they really are: odd names and tags, damaged packets, times that begin anew."""
 
+import re
 from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
@@ -127,6 +128,14 @@ def test_what_is_damaged_to_its_end_is_said_to_be(write_clip: WriteClip, tmp_pat
     overwrite(path, "video", range(50), b"\xff" * 6)
     with pytest.raises(SourceError, match="is damaged at its first frame"):
         VideoSource(path)
+
+
+def test_a_file_that_was_cut_off_is_told_by_its_own_length(write_clip: WriteClip, tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4", shades(50) * 4, options={"movflags": "+faststart"})
+    assert read_numbers(path)[2].damage == ""
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert re.search(r"a\.mp4 ends after [345]\.\d s, not 8\.0 s as it says", read_numbers(path)[2].damage)
+    assert read_numbers(path, Span(0.0, 2.0))[2].damage == ""
 
 
 def test_there_is_an_end_to_the_patience(write_clip: WriteClip, tmp_path: Path) -> None:
