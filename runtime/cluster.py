@@ -136,7 +136,10 @@ def _check_address(address: str) -> None:
 class Crew:
     """Workers; each has one task at most, so that no more is on its way than there are workers."""
 
-    def __init__(self, share: Share, model: bytes, order: Order, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, share: Share, model: bytes, order: Order, say: Callable[[str], None], first: int | None = None
+    ) -> None:
+        """first: how many there are at first (all if None); `grow` adds others, up to the share's."""
         import ray
 
         self._ray, self._say, self._share = ray, say, share
@@ -148,7 +151,7 @@ class Crew:
         self._starting: dict[Any, Any] = {}
         self._running: dict[Any, tuple[Any, Task]] = {}
         self._deaths, self._worked_s, self._told = 0, time.monotonic(), False
-        for _ in range(share.workers):
+        for _ in range(share.workers if first is None else min(first, share.workers)):
             self._hire()
 
     @property
@@ -165,6 +168,12 @@ class Crew:
     def is_working(self) -> bool:
         """Whether a task is on its way."""
         return bool(self._running)
+
+    def grow(self, wanted: int) -> None:
+        """Start as many more, as far as there are places for them."""
+        there = len(self._idle) + len(self._starting) + len(self._running)
+        for _ in range(min(wanted - len(self._starting), self._share.workers - there)):
+            self._hire()
 
     def give(self, task: Task) -> None:
         """Hand a task to somebody who waits."""
@@ -240,12 +249,16 @@ def run_schedule(
     on_answer: Callable[[Task, Answer | Lost], None],
     on_outcome: Callable[[Outcome], None],
 ) -> None:
-    """Work until there is nothing left to do; at most one task a worker is on its way."""
+    """Work until there is nothing left to do; at most one task a worker is on its way.
+
+    Workers that the crew did not start with are started for the pieces of long recordings.
+    """
     while True:
         while crew.has_idle and (task := schedule.next()):
             crew.give(task)
         if crew.has_idle and not crew.is_working:
             return
+        crew.grow(schedule.waiting)
         for task, answer in crew.wait(1.0):
             on_answer(task, answer)
             lost = isinstance(answer, Lost)

@@ -85,7 +85,7 @@ def _run(args: argparse.Namespace, todo: tuple[Recorded, ...], model: bytes, ord
     with connect(args.cluster) as nodes:
         share = share_out(nodes, args.workers, args.gpus_per_worker or 0.0)
         tally.say(f"yoga-live: {len(nodes)} machines, {share}")
-        crew = Crew(share, model, replace(order, threads=share.cpus), tally.say)
+        crew = Crew(share, model, replace(order, threads=share.cpus), tally.say, first=len(todo))
         run_schedule(Schedule(todo), crew, tally.count, tally.keep)
 
 

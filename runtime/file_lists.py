@@ -64,7 +64,9 @@ def read_list(path: Path) -> list[Path | RemoteFile]:
 
 def read_lists(paths: Sequence[Path | RemoteFile]) -> list[Path]:
     """Every list replaced by what it names, which must lie on this machine.  Raises SourceError, OptionError."""
-    found = [each for path in paths for each in (read_list(path) if is_list(path) else [path])]  # pyright: ignore[reportArgumentType]
+    found: list[Path | RemoteFile] = []
+    for path in paths:
+        found += read_list(path) if isinstance(path, Path) and is_list(path) else [path]
     if remote := next((each for each in found if isinstance(each, RemoteFile)), None):
         raise OptionError(f"{remote} does not lie on this machine; add --cluster local --to FOLDER, which reads URLs")
     return [each for each in found if isinstance(each, Path)]

@@ -77,6 +77,11 @@ class Schedule:
         self._open: dict[str, _Seen] = {}
         self._losses: dict[tuple[str, int], int] = {}
 
+    @property
+    def waiting(self) -> int:
+        """How many tasks of recordings that are open wait for a worker."""
+        return len(self._waiting)
+
     def next(self) -> Task | None:
         """The next task; None where there is none at the moment."""
         while self._waiting:

@@ -9,17 +9,20 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from fractions import Fraction
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
-from yoga_live.runtime.cluster import Node, Share, share_out
+from yoga_live.runtime.archive_inputs import Recorded
+from yoga_live.runtime.cluster import Crew, Lost, Node, Share, run_schedule, share_out
 from yoga_live.runtime.errors import ClusterError
+from yoga_live.runtime.pieces import Looks, Told, plan_pieces
+from yoga_live.runtime.schedule import Answer, Open, Outcome, Schedule, Task, Watch
 
 pytest.importorskip("onnxruntime")
 
@@ -55,6 +58,80 @@ def test_machines_are_divided_among_workers(nodes: list[Node], workers: int, gpu
 def test_more_workers_than_places_are_refused(nodes: list[Node], workers: int, gpus: float, part: str) -> None:
     with pytest.raises(ClusterError, match=part):
         share_out(nodes, workers, gpus)
+
+
+class ListCrew:
+    """Workers that answer at once, and die when they are told to."""
+
+    def __init__(self, first: int, most: int, deaths: int = 0) -> None:
+        self.idle, self.most, self.deaths = first, most, deaths
+        self.running: list[Task] = []
+        self.workers = first
+        self.most_running = 0
+
+    @property
+    def has_idle(self) -> bool:
+        return self.idle > 0
+
+    @property
+    def is_working(self) -> bool:
+        return bool(self.running)
+
+    def grow(self, wanted: int) -> None:
+        more = max(0, min(wanted, self.most - self.workers))
+        self.idle, self.workers = self.idle + more, self.workers + more
+
+    def give(self, task: Task) -> None:
+        self.idle -= 1
+        self.running.append(task)
+        self.most_running = max(self.most_running, len(self.running))
+
+    def wait(self, longest_s: float) -> list[tuple[Task, Answer | Lost]]:
+        task = self.running.pop(0)
+        self.idle += 1
+        if self.deaths:
+            self.deaths -= 1
+            return [(task, Lost("gone"))]
+        if isinstance(task, Watch):
+            return [(task, Looks(np.array([task.piece.start_s]), np.zeros((1, 3), np.float32), 0.0))]
+        is_long = isinstance(task, Open) and "long" in task.video.path.name
+        return [(task, plan_pieces(3600.0) if is_long else Told((), 1))]
+
+
+def run_list(names: Iterable[str], crew: ListCrew) -> list[Outcome]:
+    videos = (Recorded(Path(name), PurePosixPath(name)) for name in names)
+    outcomes: list[Outcome] = []
+    run_schedule(Schedule(videos), cast(Crew, crew), lambda *_: None, outcomes.append)
+    return outcomes
+
+
+def test_no_more_is_on_its_way_than_there_are_workers_and_the_list_is_read_as_they_come_free() -> None:
+    crew, ahead, read = ListCrew(3, 3), [0], [0]
+
+    def name_all() -> Iterator[str]:
+        for number in range(10_000):
+            read[0] += 1
+            ahead[0] = max(ahead[0], read[0] - number)
+            assert len(crew.running) < 3
+            yield f"{number}.mp4"
+
+    outcomes = run_list(name_all(), crew)
+    assert len({outcome.video.path for outcome in outcomes}) == 10_000
+    assert crew.most_running == 3 and ahead[0] == 1
+
+
+def test_workers_are_added_for_the_pieces_of_a_long_video_up_to_the_places() -> None:
+    crew = ListCrew(1, 4)
+    [outcome] = run_list(["long.mp4"], crew)
+    assert crew.workers == 4 and crew.most_running == 4 and outcome.result == Told((), 1)
+    crew = ListCrew(1, 4)
+    run_list(["short.mp4"], crew)
+    assert crew.workers == 1
+
+
+def test_tasks_of_workers_that_die_are_done_by_others() -> None:
+    outcomes = run_list(["a.mp4", "long.mp4", "b.mp4"], ListCrew(2, 2, deaths=2))
+    assert [type(outcome.result) for outcome in outcomes] == [Told] * 3
 
 
 @pytest.fixture(scope="module")

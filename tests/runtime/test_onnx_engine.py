@@ -183,3 +183,10 @@ def test_newer_format_asks_for_an_update(write_model: Callable[..., Path], tmp_p
     document = json.dumps({"format": 99, "labels": ["a", "b", "c"], "size": 32})
     with pytest.raises(ModelError, match="format 99"):
         OnnxEngine(write_model(tmp_path / "m.onnx", document), "cpu")
+
+
+@pytest.mark.parametrize("threads", [1, 2, None])
+def test_the_number_of_threads_changes_no_answer(exported_model: Path, threads: int | None) -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3), np.uint8)
+    expected = OnnxEngine(exported_model, "cpu").run(frames)
+    assert np.array_equal(OnnxEngine(exported_model, "cpu", threads).run(frames), expected)
