@@ -23,7 +23,7 @@ import numpy as np
 from ..runtime.files import find_cache_folder, write_then_rename
 from ..runtime.preprocess import Frame
 
-VERSION = "1"  # to be raised when decoding, letterboxing or hashing changes
+VERSION = "2"  # to be raised when decoding, letterboxing or hashing changes
 UNUSED_DAYS = 30  # after which a cache is thrown away
 UNREADABLE = "can't be read"  # how the reason of a file that could not even be opened begins
 COLUMNS = ("path", "bytes", "changed_ns", "sha256", "phash", "mirror_phash", "width", "height", "error")

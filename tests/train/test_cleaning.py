@@ -388,7 +388,7 @@ def test_a_mark_says_who_when_and_what(folder: Path) -> None:
     assert content["sha256"] == hashlib.sha256(b"a").hexdigest() and content["time"].endswith("+00:00")
 
 
-@pytest.mark.parametrize("pose", ["../outside", "..", "/tmp/outside", ".hidden", "_removed/../.."])
+@pytest.mark.parametrize("pose", ["../outside", "..", "/no/such/place", ".hidden", "_removed/../.."])
 def test_a_pose_that_leads_out_of_the_folder_moves_nothing(folder: Path, pose: str) -> None:
     before = read_folder(folder)
     with open_cleaner(folder) as cleaner, pytest.raises(PhotoError, match="can't go to"):
