@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import OptionError, OutputError, SourceError, YogaLiveError
+from .errors import OptionError, OutputError, SourceError, YogaLiveError, name_trouble
 from .options import list_given, read_roi
 
 if TYPE_CHECKING:
@@ -146,8 +146,8 @@ def _annotate_job(classifier: PoseClassifier, wishes: Wishes, tells: bool, job: 
             path.parent.mkdir(parents=True, exist_ok=True)
         watched = annotate_video(classifier, job.path, job.outputs, wishes, show)
         return Done(job, watched, watched.trouble)
-    except (SourceError, OptionError, OutputError) as error:
-        return Done(job, None, error)
+    except (YogaLiveError, OSError) as error:
+        return Done(job, None, name_trouble(error))
     finally:
         progress.advance(max(job.length_s - (seen_s - start_s), 0.0))
         _close(events, seen_s)

@@ -83,6 +83,14 @@ def test_one_video_goes_into_a_folder_that_is_there(live: Live, classes: Path, t
     assert_refused(live("--video", video, "--save", video.parent, "--force"), "is the input", "itself")
 
 
+def test_what_can_t_be_written_ends_the_run_with_its_report(live: Live, classes: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "tue").write_text("a file in the place of a folder")
+    code, out, err = live("--video", classes, "--summary", tmp_path / "out")
+    assert code == 2 and "out/tue" in err.splitlines()[-1] and "Traceback" not in err
+    assert "written: " in out and " of 3 videos" in out
+
+
 def test_a_broken_video_is_a_line_and_the_others_go_on(
     live: Live, classes: Path, write_clip: Callable[..., Path], tmp_path: Path
 ) -> None:
