@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
@@ -83,42 +84,49 @@ class RemoteStore:
         return self._told
 
     def exists(self, name: str) -> bool:
-        """Whether there is a file of this name."""
-        return self._fs.exists(f"{self._root}/{name}")
+        """Whether there is a file of this name.  Raises OutputError."""
+        with _name_errors(f"{self._told}/{name} can't be asked for"):
+            return self._fs.exists(f"{self._root}/{name}")
 
     def read_many(self, names: list[str]) -> Iterator[bytes | None]:
-        """The bytes of each, None where there is none; hundreds are asked for at once."""
+        """The bytes of each, None where there is none; hundreds are asked for at once.  Raises OutputError."""
         for first in range(0, len(names), READ_AT_ONCE):
             paths = [f"{self._root}/{name}" for name in names[first : first + READ_AT_ONCE]]
-            found: dict[str, Any] = self._fs.cat(paths, on_error="return") if paths else {}
-            for path in paths:
-                content = found.get(path)
-                if isinstance(content, Exception) and not isinstance(content, FileNotFoundError):
-                    raise OutputError(f"{self._told} can't be read: {type(content).__name__}: {content}")
-                yield content if isinstance(content, bytes) else None
+            with _name_errors(f"{self._told} can't be read"):
+                found: dict[str, Any] = self._fs.cat(paths, on_error="return")
+                broken = [each for each in found.values() if isinstance(each, Exception)]
+                if error := next((each for each in broken if not isinstance(each, FileNotFoundError)), None):
+                    raise error
+            yield from (each if isinstance(each := found.get(path), bytes) else None for path in paths)
 
     def write(self, name: str, content: bytes) -> None:
         """The old content or the new.  Raises OutputError."""
         path = f"{self._root}/{name}"
-        try:
+        with _name_errors(f"{self._told}/{name} can't be written"):
             self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
             self._fs.pipe_file(path, content)
-        except Exception as error:  # each file system has its own family of errors
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
-            raise OutputError(f"{self._told}/{name} can't be written: {reason}") from error
 
     def write_file(self, name: str, path: Path) -> None:
-        """Upload a file."""
+        """Upload a file.  Raises OutputError."""
         self.write(name, path.read_bytes())
 
     def remove(self, name: str) -> None:
-        """Remove it, if it is there."""
+        """Remove it, if it is there.  Raises OutputError."""
         if self.exists(name):
-            self._fs.rm_file(f"{self._root}/{name}")
+            with _name_errors(f"{self._told}/{name} can't be removed"):
+                self._fs.rm_file(f"{self._root}/{name}")
 
     def find(self, suffix: str) -> list[str]:
-        """Names that end so, sorted."""
-        if not self._fs.exists(self._root):
-            return []
-        found = [name[len(self._root) :].lstrip("/") for name in self._fs.find(self._root) if name.endswith(suffix)]
-        return sorted(found)
+        """Names that end so, sorted.  Raises OutputError."""
+        with _name_errors(f"{self._told} can't be listed"):
+            found = self._fs.find(self._root) if self._fs.exists(self._root) else []
+        return sorted(name[len(self._root) :].lstrip("/") for name in found if name.endswith(suffix))
+
+
+@contextmanager
+def _name_errors(what: str) -> Iterator[None]:
+    """Each file system has its own family of errors: make them ours, on one line."""
+    try:
+        yield
+    except Exception as error:
+        raise OutputError(f"{what}: {type(error).__name__}: {error}".splitlines()[0]) from error

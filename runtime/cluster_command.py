@@ -63,7 +63,7 @@ def watch_archive(args: argparse.Namespace) -> None:
     print(f"yoga-live: {len(videos)} videos, {plan.done} of them done before", file=sys.stderr, flush=True)
     if plan.todo:
         total = sum(max(video.size_bytes, 1) for video in plan.todo) / 1e6
-        with Progress("watching", total, "MB") as progress:
+        with Progress("watching", total) as progress:
             tally.progress = progress
             try:
                 _run(args, plan.todo, model, order, tally)
@@ -72,7 +72,8 @@ def watch_archive(args: argparse.Namespace) -> None:
                 raise
             finally:
                 tally.write_failed()
-    tally.write_failed()
+    else:
+        tally.write_failed()
     _report(tally, store)
 
 

@@ -119,3 +119,27 @@ def test_the_table_holds_all_that_is_known(store: Store, tmp_path: Path) -> None
 def test_an_archive_without_results_has_an_empty_table(store: Store) -> None:
     pytest.importorskip("pyarrow", reason='the table needs pyarrow: pip install "yoga-live[cluster]"')
     assert write_table(read_records(store), store) == 0 and read(store, TABLE_NAME)
+
+
+def test_a_store_that_can_not_be_reached_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    fsspec = pytest.importorskip("fsspec")
+    root = RemoteFile(f"memory://archive-{uuid.uuid4().hex}/out")
+    store = open_store(root)
+    store.write("v/a.mp4.video.json", b"{}")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise ConnectionError("no route\nto the store")
+
+    file_system = type(fsspec.core.url_to_fs(root.url)[0])
+    for name in ("find", "pipe_file", "cat_file", "rm_file"):
+        monkeypatch.setattr(file_system, name, refuse)
+    works = (
+        lambda: store.find(""),
+        lambda: store.write("a", b"1"),
+        lambda: list(store.read_many(["v/a.mp4.video.json"])),
+        lambda: store.remove("v/a.mp4.video.json"),
+    )
+    for work in works:
+        with pytest.raises(OutputError, match="ConnectionError: no route") as error:
+            work()
+        assert "\n" not in str(error.value)
