@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from .errors import SourceError
+from .errors import NoFrameError, SourceError
+from .files import show_name
 from .photos import DAMAGE, flatten
-from .sources import SAME_S, SourceInfo, TimedFrame
+from .sources import Seen, SourceInfo, TimedFrame
 from .spans import Span, format_moment
+from .stretches import SAME_S, Turns
+
+if TYPE_CHECKING:
+    from .remote_files import RemoteFile
 
 TIME_BASE = Fraction(1, 1000)
 ANIMATED = 2
@@ -22,7 +28,7 @@ LEFT_OUT_MS = 100
 """Browsers show a frame that gives no time, or less than SHORTEST_MS, for so long."""
 
 
-def is_animated_webp(path: Path) -> bool:
+def is_animated_webp(path: Path | RemoteFile) -> bool:
     """Read it from the header; False for anything else, also what can't be read."""
     try:
         with path.open("rb") as file:
@@ -36,31 +42,40 @@ def is_animated_webp(path: Path) -> bool:
 class AnimationSource:
     """An animated WebP, every frame with its own time; transparent parts are white."""
 
-    def __init__(self, path: Path, at_most_per_s: float | None = None, span: Span | None = None) -> None:
+    def __init__(self, path: Path | RemoteFile, at_most_per_s: float | None = None, span: Span | None = None) -> None:
         """Arguments as `VideoSource` has them.  Raises SourceError."""
-        self._path, self._span = path, span or Span()
-        self._interval_s = 1 / at_most_per_s if at_most_per_s else 0.0
+        self._path, self._span, self._seen = path, span or Span(), Seen()
+        self._turns = Turns(at_most_per_s, self._span.start_s) if at_most_per_s else None
+        self._file = None if isinstance(path, Path) else path.open()
         try:
-            self._image = Image.open(path, formats=("WEBP",))
+            kinds = ("WEBP",)
+            self._image = Image.open(self._file or path, formats=kinds)  # pyright: ignore[reportArgumentType] - a path
         except (*DAMAGE, UnidentifiedImageError) as error:
             raise SourceError(f"{path} can't be opened as a video: {error}") from error
         self._frames = self._decode()
         try:
             self._first = next(self._frames, None)
             if self._first is None:
-                raise SourceError(f"{path} holds no frame from {format_moment(self._span.start_s)} on")
+                raise NoFrameError(f"{path} holds no frame from {format_moment(self._span.start_s)} on")
         except SourceError:
-            self._image.close()
+            self._close()
             raise
         rate = Fraction(1000, self._lasts_ms())  # only nominal: each frame has its own time
         start_pts = self._first.pts if self._span.start_s else 0
-        self.info = SourceInfo(path.name, self._image.size, rate, TIME_BASE, start_pts=start_pts)
+        self.info = SourceInfo(
+            show_name(path.name), self._image.size, rate, TIME_BASE, start_pts=start_pts, seen=self._seen
+        )
 
     def __enter__(self) -> AnimationSource:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def _close(self) -> None:
         self._image.close()
+        if self._file:
+            self._file.close()
 
     def frames(self) -> Iterator[TimedFrame]:
         """Every frame, in order."""
@@ -75,7 +90,7 @@ class AnimationSource:
         return lasts_ms if lasts_ms > SHORTEST_MS else LEFT_OUT_MS
 
     def _decode(self) -> Iterator[TimedFrame]:
-        pts, due_s = 0, self._span.start_s
+        pts = 0
         for number in range(getattr(self._image, "n_frames", 1)):
             try:
                 self._image.seek(number)
@@ -88,9 +103,11 @@ class AnimationSource:
             pts += self._lasts_ms()
             if self._span.end_s is not None and time_s > self._span.end_s - SAME_S:
                 return
-            if time_s >= due_s - SAME_S:
-                due_s = max(due_s + self._interval_s, time_s)
+            if time_s < self._span.start_s - SAME_S:
+                continue
+            if self._span.end_s is not None:
+                lasts_s = min(lasts_s, self._span.end_s - time_s)
+            self._seen.count(time_s, lasts_s)
+            if not self._turns or self._turns.take(time_s).is_wanted:
                 rgb = np.asarray(flatten(self._image), np.uint8)
-                if self._span.end_s is not None:
-                    lasts_s = min(lasts_s, self._span.end_s - time_s)
                 yield TimedFrame(np.ascontiguousarray(rgb[:, :, ::-1]), time_s, now, lasts_s)

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+import math
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from fractions import Fraction
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from .errors import SourceError
+from .media_files import Damage, decode_packets, follow_jumps, open_media, read_packets
+from .sources import SourceInfo
+
+log = logging.getLogger(__name__)
 
 COPIED = {"aac", "mp3", "mp3float", "ac3", "eac3", "alac"}
 """Codecs (FFmpeg's names of their decoders) that MP4 holds and browsers or phones play; everything else becomes AAC."""
 
 LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
 """Channels to the layout in which they are transcoded; any other number is mixed down to stereo."""
+
+LATER: Any = object()
+"""Instead of a packet: where the next one belongs, only the picture's next frames tell."""
+
+PATIENCE_S = 10.0
+"""So far the picture may be ahead before a jump of the sound's times is taken for the sound's alone."""
 
 SKIP_LEAD_S = 2.0
 """A seek for sound aims this far before the moment: it goes by the picture's key frames, or by guessed bytes."""
@@ -24,19 +34,22 @@ SKIP_LEAD_S = 2.0
 class AudioTrack:
     """The first audio track of a file as packets for an open MP4, up to a moment at a time.
 
-    start_s: where in the file the MP4 begins; sound that began before is left out.
+    What is damaged in it is left out; it never ends the picture.
     """
 
-    def __init__(self, path: Path, container: Any, start_s: float = 0.0) -> None:
+    def __init__(self, path: Path, container: Any, info: SourceInfo) -> None:
+        """info: of the picture; sound from before its start is left out, where its times jump, so does the sound's."""
         import av.error
 
-        self._input: Any = av.open(str(path))
+        self._input = open_media(path)
         self._from = self._input.streams.audio[0]
-        self._path, self._error = path, av.error.FFmpegError
+        self._path, self._error, self._damage = path, av.error.FFmpegError, Damage()
         self._origin_s = Fraction(self._input.start_time or 0, 1_000_000)
-        self._is_part = start_s > 0
+        self._jumps_s, self._own_s, self._until_s = info.seen.jumps_s, list[Fraction](), 0.0
+        self._last_s = Fraction(-1 << 32)
+        self._is_part = info.start_s > 0
         if self._is_part:
-            self._skip(start_s)
+            self._skip(info.start_s, seeks=info.seeks)
         if self._from.codec_context.name in COPIED:
             self._to = container.add_stream_from_template(self._from)
             self._packets = self._copy()
@@ -49,14 +62,23 @@ class AudioTrack:
             self._packets = self._transcode()
         self._waiting: Any = None
 
-    def read_until(self, time_s: float) -> Iterator[Any]:
-        """The packets that belong before `time_s`; both tracks then lie side by side.  Raises SourceError."""
+    def read_until(self, time_s: float, *, is_last: bool = False) -> Iterator[Any]:
+        """The packets that belong before `time_s`; both tracks then lie side by side.
+
+        is_last: the picture has ended, so that no jump of its times is waited for.
+        """
+        self._until_s = math.inf if is_last else time_s
         while True:
             try:
                 self._waiting = packet = self._waiting or next(self._packets, None)
-            except self._error as error:
-                raise SourceError(f"the sound of {self._path} is damaged: {error.strerror}") from error
-            if packet is None or float(packet.pts * packet.time_base) > time_s:
+            except (self._error, OSError) as error:
+                log.warning("the sound of %s ends early, it is damaged: %s", self._path, error.strerror or error)
+                self._packets = iter(())
+                return
+            if packet is None or packet is LATER:
+                self._waiting = None
+                return
+            if float(packet.pts * packet.time_base) > time_s:
                 return
             self._waiting = None
             packet.stream = self._to
@@ -65,21 +87,39 @@ class AudioTrack:
     def close(self) -> None:
         """Close the source."""
         self._input.close()
+        if count := self._damage.packets:
+            log.warning("%s: %d damaged packet%s left out of the sound", self._path, count, "s" * (count > 1))
 
-    def _skip(self, start_s: float) -> None:
+    def _skip(self, start_s: float, *, seeks: bool) -> None:
         """Count from `start_s` on, and go near it; where the container can't, all that is before is read and left."""
-        with suppress(self._error):
-            self._input.seek(round((self._origin_s + Fraction(max(start_s - SKIP_LEAD_S, 0))) * 1_000_000))
+        if seeks:
+            with suppress(self._error):
+                self._input.seek(round((self._origin_s + Fraction(max(start_s - SKIP_LEAD_S, 0))) * 1_000_000))
         self._origin_s += Fraction(start_s)
 
+    def _place(self, items: Iterable[Any]) -> Iterator[tuple[Any, int]]:
+        """Each packet or frame that is wanted, and what is added to its time; (None, 0) while that isn't known yet."""
+        tick = Fraction(self._from.time_base)
+        for item, pts, jumps in follow_jumps(items, lambda item: item.pts, tick):
+            if pts is None:
+                continue
+            while jumps > max(len(self._jumps_s), len(self._own_s)) and self._until_s < self._last_s + PATIENCE_S:
+                yield None, 0
+            if jumps > max(len(self._jumps_s), len(self._own_s)):  # of the sound alone: it goes on without a gap
+                self._own_s += [self._last_s + self._origin_s - pts * tick] * (jumps - len(self._own_s))
+            added_s = (self._jumps_s if jumps <= len(self._jumps_s) else self._own_s)[jumps - 1] if jumps else 0
+            time_s = pts * tick + added_s - self._origin_s
+            if time_s > self._last_s and (time_s >= 0 or not self._is_part):
+                self._last_s = time_s
+                yield item, round(time_s / tick) - item.pts
+
     def _copy(self) -> Iterator[Any]:
-        origin = round(self._origin_s / self._from.time_base)
-        for packet in self._input.demux(self._from):
-            if packet.dts is not None and packet.pts is not None:
-                packet.pts -= origin
-                packet.dts -= origin
-                if packet.pts >= 0 or not self._is_part:
-                    yield packet
+        packets = read_packets(self._input, self._from, self._damage)
+        for packet, shift in self._place(packet for packet in packets if packet.dts is not None):
+            if packet is not None:
+                packet.pts += shift
+                packet.dts += shift
+            yield packet or LATER
 
     def _unwrap(self, packets: Iterator[Any]) -> Iterator[Any]:
         """AAC as MPEG-TS has it, an ADTS header on each packet, to AAC as MP4 has it: described once, in front.
@@ -88,10 +128,12 @@ class AudioTrack:
         """
         import av
 
-        first = next(packets, None)
-        for packet in () if first is None else chain([first], packets):
+        for packet in packets:
+            if packet is LATER:
+                yield LATER
+                continue
             content = bytes(packet)
-            if packet is first:
+            if not self._to.codec_context.extradata:
                 kind, rate = (content[2] >> 6) + 1, content[2] >> 2 & 15
                 channels = (content[2] & 1) << 2 | content[3] >> 6
                 self._to.codec_context.extradata = bytes([kind << 3 | rate >> 1, (rate & 1) << 7 | channels << 3])
@@ -105,23 +147,11 @@ class AudioTrack:
             yield bare
 
     def _transcode(self) -> Iterator[Any]:
-        for frame in self._decode():
-            if frame.pts is not None:
-                frame.pts -= round(self._origin_s / frame.time_base)
-                if frame.pts < 0 and self._is_part:
-                    continue
-            yield from self._to.encode(frame)
+        packets = read_packets(self._input, self._from, self._damage)
+        for frame, shift in self._place(decode_packets(packets, self._damage, is_torn=self._is_part)):
+            if frame is None:
+                yield LATER
+            else:
+                frame.pts += shift
+                yield from self._to.encode(frame)
         yield from self._to.encode(None)
-
-    def _decode(self) -> Iterator[Any]:
-        """Decoded frames; a seek by bytes lands within one, which is no damage."""
-        may_be_torn = self._is_part
-        for packet in self._input.demux(self._from):
-            try:
-                frames = packet.decode()
-            except self._error:
-                if not may_be_torn:
-                    raise
-                continue
-            may_be_torn = may_be_torn and not frames
-            yield from frames

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import OptionError, OutputError, SourceError, YogaLiveError
+from .errors import OptionError, OutputError, SourceError, YogaLiveError, name_trouble
 from .options import list_given, read_roi
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def plan_jobs(args: argparse.Namespace) -> list[Job]:
 
     Raises OptionError, OutputError, SourceError.
     """
-    from .file_lists import check_new, list_files, make_folder, name_outputs
+    from .file_lists import check_new, list_files, make_folder, name_outputs, read_lists
     from .recordings import Outputs, is_video, read_length_s
     from .spans import parse_span
 
@@ -90,7 +90,7 @@ def plan_jobs(args: argparse.Namespace) -> list[Job]:
     for option, folder in folders.items():
         if folder.suffix.lower() in {".mp4", ".csv", ".json", ".vtt", ".png"} and not folder.is_dir():
             raise OptionError(f"{option} {folder} names one file for several videos; give a folder")
-    files = list_files(args.videos, is_video, "video", leave_out=folders.values())
+    files = list_files(read_lists(args.videos), is_video, "video", leave_out=folders.values())
     names = name_outputs(files)
     outputs = [
         Outputs(
@@ -146,8 +146,8 @@ def _annotate_job(classifier: PoseClassifier, wishes: Wishes, tells: bool, job: 
             path.parent.mkdir(parents=True, exist_ok=True)
         watched = annotate_video(classifier, job.path, job.outputs, wishes, show)
         return Done(job, watched, watched.trouble)
-    except (SourceError, OptionError, OutputError) as error:
-        return Done(job, None, error)
+    except (YogaLiveError, OSError) as error:
+        return Done(job, None, name_trouble(error))
     finally:
         progress.advance(max(job.length_s - (seen_s - start_s), 0.0))
         _close(events, seen_s)

@@ -91,6 +91,11 @@ class TimedView:
 
     def __init__(self, view: View | None, times: StageTimes) -> None:
         self._view, self._times = view or WholeView(), times
+        self.remembers = self._view.remembers
+
+    def renew(self) -> TimedView:
+        """Another that marks the same times."""
+        return TimedView(self._view.renew(), self._times)
 
     def look(self, time_s: float, frame_bgr: Frame) -> Region | None:
         """Look, and mark."""

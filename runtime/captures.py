@@ -42,14 +42,14 @@ class CameraWishes:
 def open_camera(text: str, wishes: CameraWishes | None = None) -> LiveSource:
     """Open what `--camera` names.  Raises OptionError for what is no camera, SourceError for one that can't be had."""
     wishes = wishes or CameraWishes()
-    if text.isdigit() or re.fullmatch(r"/dev/video\d+", text):
+    if re.fullmatch(r"(/dev/video)?[0-9]{1,4}", text):
         number = int(text.removeprefix("/dev/video"))
         name = f"camera {number}"
         return LiveSource(lambda: DeviceCapture(number, name, wishes), name, DEVICE_PATIENCE)
     scheme, separator, rest = text.partition("://")
-    if separator and scheme == "csi" and rest.isdigit():
+    if separator and scheme == "csi" and re.fullmatch(r"[0-9]{1,2}", rest):
         return LiveSource(lambda: CsiCapture(int(rest), text, wishes), text, DEVICE_PATIENCE)
-    if separator and scheme in STREAMS and urlsplit(text).hostname:
+    if separator and scheme in STREAMS and _has_host(text):
         name = hide_credentials(text)
         tries = count()
         return LiveSource(lambda: StreamCapture(text, name, is_known=next(tries) > 0), name)
@@ -60,12 +60,22 @@ def open_camera(text: str, wishes: CameraWishes | None = None) -> LiveSource:
 
 
 def hide_credentials(text: str) -> str:
-    """An address without user, password, query and fragment: any of them may hold a secret."""
+    """An address without user, password, query, fragment and settings in its path: any of them may hold a secret.
+
+    All up to the last @ goes: a password that should have been written with %23 may hold a #, and so on.
+    """
     scheme, separator, rest = text.partition("://")
     if not separator:
-        return text
-    host, slash, path = re.split(r"[?#]", rest, maxsplit=1)[0].rpartition("@")[2].partition("/")
-    return f"{scheme}://{host}{slash}{path}"
+        scheme, rest = "", text
+    host, *path = re.split(r"[?#]", rest.rpartition("@")[2], maxsplit=1)[0].split("/")
+    return "/".join((scheme + separator + host, *("..." if re.search("[=&:;]", part) else part for part in path)))
+
+
+def _has_host(url: str) -> bool:
+    try:
+        return bool(urlsplit(url).hostname)
+    except ValueError:  # [ without ]
+        return False
 
 
 class DeviceCapture:
@@ -144,7 +154,7 @@ class StreamCapture:
             options["fpsprobesize"] = "0"
         self._errors: Any = (av.error.FFmpegError, OSError)
         try:
-            self._container: Any = av.open(url, options=options, timeout=(OPEN_S, READ_S))
+            self._container: Any = av.open(url, options=options, timeout=(OPEN_S, READ_S), metadata_errors="replace")
         except self._errors as error:
             raise SourceError(f"{name} can't be opened: {error.strerror or 'no answer'}") from None  # names the URL
         if not self._container.streams.video:

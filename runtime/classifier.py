@@ -36,15 +36,19 @@ class Prediction:
 
 
 class PoseClassifier:
-    """Classify single frames.  One person in view is assumed."""
+    """Classify single frames.  One person in view is assumed.
 
-    def __init__(self, model: str | Path | None = None, device: str = "auto") -> None:
+    One instance is for one thread at a time: a frame is letterboxed into its own memory.  Another thread takes one of
+    `make_guest`.
+    """
+
+    def __init__(self, model: str | Path | None = None, device: str = "auto", threads: int | None = None) -> None:
         """Load a pose model (.onnx or .engine; the shipped one if None).  device: auto, cpu, cuda,
-        tensorrt or openvino.
+        tensorrt or openvino.  threads: how many the CPU's engines use (None: one a core).
 
         Raises ModelError, DeviceError or MissingPackageError, each with what to do.
         """
-        self._use(open_engine(Path(model) if model is not None else DEFAULT_MODEL, device))
+        self._use(open_engine(Path(model) if model is not None else DEFAULT_MODEL, device, threads))
 
     @classmethod
     def from_engine(cls, engine: Engine) -> PoseClassifier:

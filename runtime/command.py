@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .live import Watched
     from .live_page import LivePage
     from .regions import Roi
+    from .sinks import WindowSink
     from .sources import Source, TimedFrame
     from .spans import Span
     from .views import View
@@ -31,6 +32,10 @@ def _choose_work(args: argparse.Namespace) -> Callable[[argparse.Namespace], Non
     """What is to be done: measure, classify photos, annotate many videos, or watch one source."""
     if args.benchmark:
         return _benchmark
+    if args.cluster is not None:
+        from .cluster_command import watch_archive
+
+        return watch_archive
     if hasattr(args, "images"):
         from .images_command import classify_images
 
@@ -51,7 +56,7 @@ def _watch(args: argparse.Namespace) -> None:
     from .progress import Progress
     from .recorded import LOOKS_PER_S, annotate
     from .recordings import Outputs, open_recording, open_timeline
-    from .sinks import Sink, WindowSink
+    from .sinks import Sink
     from .spans import parse_span
     from .video_sink import VideoSink
 
@@ -70,7 +75,7 @@ def _watch(args: argparse.Namespace) -> None:
         wants_window = _wants_window(args, is_camera)
         print(_describe_source(source, classifier.engine.device), file=sys.stderr)
         paced = not (info.is_live or args.save)
-        sinks: list[Sink] = [WindowSink(info.size_wh, paced=paced)] if wants_window else []
+        sinks: list[Sink] = [_open_window(source, paced)] if wants_window else []
         if page:
             _introduce_page(page)
             sinks.append(page.make_sink(info, paced=paced and not wants_window))
@@ -190,24 +195,16 @@ def _place_outputs(args: argparse.Namespace) -> None:
 
 def _check_outputs(args: argparse.Namespace) -> None:
     """Refuse what can't be written before any work is done."""
-    from .files import check_growing_output
-    from .summary import check_summary_output
-    from .timeline import check_format
+    from .files import check_apart
+    from .recordings import Outputs, check_outputs
     from .video_sink import check_video_output
 
-    if args.save:
-        check_video_output(args.save, force=args.force)
-        if hasattr(args, "video") and args.video.exists() and args.save.exists() and args.save.samefile(args.video):
-            raise OptionError(f"--save {args.save} is the video itself; give another name")
+    outputs = Outputs(args.save, args.timeline, args.summary)
+    video = getattr(args, "video", None)
     if args.record:
+        check_apart([*outputs.paths(), args.record])
         check_video_output(args.record, force=args.force)
-        if args.save and args.record.resolve() == args.save.resolve():
-            raise OptionError(f"--record and --save both name {args.save}; give two names")
-    if args.summary:
-        check_summary_output(args.summary, force=args.force)
-    if args.timeline:
-        check_format(args.timeline)
-        check_growing_output(args.timeline, force=args.force)
+    check_outputs(outputs, video, force=args.force)
 
 
 def _wants_window(args: argparse.Namespace, is_camera: bool) -> bool:
@@ -225,6 +222,17 @@ def _wants_window(args: argparse.Namespace, is_camera: bool) -> bool:
         print(f"yoga-live: going on without a window: {error}", file=sys.stderr)
         return False
     return True
+
+
+def _open_window(source: Source, paced: bool) -> WindowSink:
+    """A window that hears its keys also while a camera gives nothing to show in it."""
+    from .live_sources import LiveSource
+    from .sinks import WindowSink
+
+    window = WindowSink(source.info.size_wh, paced=paced, is_checked=True)
+    if isinstance(source, LiveSource):
+        source.idle = window.idle
+    return window
 
 
 def _introduce_page(page: LivePage) -> None:

@@ -7,6 +7,7 @@ import io
 import logging
 import os
 import signal
+import stat
 import sys
 from collections.abc import Callable
 
@@ -25,6 +26,9 @@ def run_command(name: str, run: Callable[[argparse.Namespace], None], args: argp
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a file name that is no UTF-8 is said, as stderr says it
     signal.signal(signal.SIGTERM, _interrupt)  # a service that is stopped ends as one on which Ctrl-C was pressed
+    hang_up = getattr(signal, "SIGHUP", None)  # the terminal was closed; not on Windows, and not under nohup
+    if hang_up is not None and signal.getsignal(hang_up) != signal.SIG_IGN:
+        signal.signal(hang_up, _hang_up)
     try:
         run(args)
         sys.stdout.flush()
@@ -53,6 +57,14 @@ def run_command(name: str, run: Callable[[argparse.Namespace], None], args: argp
 
 
 def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _hang_up(*_: object) -> None:
+    """End as with Ctrl-C; what is still said must not fail for want of the terminal."""
+    for number in (1, 2):
+        if stat.S_ISCHR(os.fstat(number).st_mode):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
     raise KeyboardInterrupt
 
 

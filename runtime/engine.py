@@ -32,8 +32,11 @@ class Engine(Protocol):
         ...
 
 
-def open_engine(path: Path, device: str = "auto") -> Engine:
-    """Open a pose model with the engine that its file and the device ask for.  Raises YogaLiveError."""
+def open_engine(path: Path, device: str = "auto", threads: int | None = None) -> Engine:
+    """Open a pose model with the engine that its file and the device ask for.  Raises YogaLiveError.
+
+    threads: on the CPU; None: the engine's own choice, all cores.
+    """
     if path.suffix == ".engine":
         from .tensorrt_engine import TensorRTEngine
 
@@ -41,7 +44,7 @@ def open_engine(path: Path, device: str = "auto") -> Engine:
     if device == "openvino":
         from .openvino_engine import OpenVINOEngine
 
-        return OpenVINOEngine(path)
+        return OpenVINOEngine(path, threads)
     from .onnx_engine import OnnxEngine
 
-    return OnnxEngine(path, device)
+    return OnnxEngine(path, device, threads)

@@ -31,9 +31,27 @@ class SourceError(YogaLiveError):
     """A camera or video that can't be opened or read."""
 
 
+class NoFrameError(SourceError):
+    """A video, or the part of it that was asked for, without a single frame; what is there is not damaged."""
+
+
+class ClusterError(YogaLiveError):
+    """A cluster that can't be reached, or has no place for a worker."""
+
+
 class OutputError(YogaLiveError):
     """A file that can't be written, or would be overwritten."""
 
 
 class RunError(YogaLiveError):
     """A training run or photo folder that lacks what is needed from it."""
+
+
+def name_trouble(error: YogaLiveError | OSError) -> YogaLiveError:
+    """What ended a run in its middle, as one of the family.  A pipe that nobody reads is raised again: no trouble."""
+    if isinstance(error, BrokenPipeError):
+        raise error
+    if isinstance(error, YogaLiveError):
+        return error
+    where = f" ({error.filename})" if error.filename else ""
+    return OutputError(f"{error.strerror or error}{where}; mend that and run it again")

@@ -14,7 +14,7 @@ class Events:
     """Tell what changes from hold to hold, one JSON object a line.
 
     {"event": "begin", "time_s": 12.4, "pose": "tree", "confidence": 0.93}: time_s is where the evidence for it began;
-    {"event": "goal", "time_s": 42.4, "pose": "tree", "hold_s": 30.0}, once a hold; and
+    {"event": "goal", "time_s": 42.4, "pose": "tree", "hold_s": 30.0}, once a hold, when it was seen to last so long;
     {"event": "end", "time_s": 61.0, "pose": "tree", "hold_s": 48.6}.  Resting (`none`) is not told.
     video: which of several it is; {"event": "begin", "video": "class.mp4", ...}.
     """
@@ -37,7 +37,7 @@ class Events:
             if not hold.is_resting:
                 self._say("begin", since_s, hold.pose, confidence=round(hold.confidence, 3))
         goal_s = self._goals_s.get(hold.pose)
-        if goal_s is not None and not self._reached and hold.hold_s >= goal_s:
+        if goal_s is not None and not self._reached and hold.leads and hold.seen_s >= goal_s:
             self._reached = True
             self._say("goal", self._since_s + goal_s, hold.pose, hold_s=goal_s)
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 
-import cv2
 import numpy as np
+
+from .opencv import cv2
 
 Bgr = tuple[int, int, int]
 Range = tuple[int, int]

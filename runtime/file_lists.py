@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
-from .errors import OutputError, SourceError
-from .files import check_growing_output
+from .errors import OptionError, OutputError, SourceError
+from .files import check_apart, check_growing_output, check_output
+from .remote_files import RemoteFile, is_url
+
+LIST_SUFFIXES = (".txt", ".list")
+STDIN = Path("-")
 
 
 @dataclass(frozen=True)
@@ -22,6 +29,47 @@ class Listed:
     path: Path
     place: PurePath
     name: str
+
+
+def parse_input(text: str) -> Path | RemoteFile:
+    """A path, or what a URL names; file:// is a path."""
+    if not is_url(text):
+        return Path(text)
+    if text.startswith("file://"):
+        return Path(url2pathname(urlsplit(text).path))
+    return RemoteFile(text)
+
+
+def is_list(path: Path | RemoteFile) -> bool:
+    """Whether this is a list of files: a text file by its suffix, or `-`, the standard input."""
+    return isinstance(path, Path) and (path == STDIN or (path.suffix.lower() in LIST_SUFFIXES and not path.is_dir()))
+
+
+def read_list(path: Path) -> list[Path | RemoteFile]:
+    """Read a list: a path or URL a line, # begins a comment line; paths count from the list's own folder.
+
+    Raises SourceError where it can't be read or holds nothing.
+    """
+    try:
+        text = sys.stdin.read() if path == STDIN else path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        raise SourceError(f"the list {path} can't be read: {reason}") from error
+    lines = [line.strip() for line in text.splitlines()]
+    found = [parse_input(line) for line in lines if line and not line.startswith("#")]
+    if not found:
+        raise SourceError(f"the list {path} names nothing; give it a path or URL a line")
+    return [path.parent / each if isinstance(each, Path) else each for each in found]
+
+
+def read_lists(paths: Sequence[Path | RemoteFile]) -> list[Path]:
+    """Every list replaced by what it names, which must lie on this machine.  Raises SourceError, OptionError."""
+    found: list[Path | RemoteFile] = []
+    for path in paths:
+        found += read_list(path) if isinstance(path, Path) and is_list(path) else [path]
+    if remote := next((each for each in found if isinstance(each, RemoteFile)), None):
+        raise OptionError(f"{remote} does not lie on this machine; add --cluster local --to FOLDER, which reads URLs")
+    return [each for each in found if isinstance(each, Path)]
 
 
 def list_files(
@@ -87,16 +135,17 @@ def _fold(name: PurePath) -> str:
     return str(name).casefold()
 
 
-def check_new(paths: list[Path], inputs: Iterable[Path], *, force: bool = False) -> None:
-    """Refuse outputs before any work: over an input, or over what exists unless `force`.  Raises OutputError."""
-    read = {path.resolve() for path in inputs}
-    if over := next((path for path in paths if path.resolve() in read), None):
-        raise OutputError(f"{over} is one of the inputs; give another folder")
+def check_new(paths: list[Path], inputs: Iterable[Path], *, force: bool = False, grow: bool = True) -> None:
+    """Refuse outputs before any work: over an input or one another, or over what exists unless `force`.
+
+    grow: as `check_apart` has it.  Raises OutputError.
+    """
+    check_apart(paths, list(inputs), grow=grow)
     refused = []
     for path in paths:
         if path.parent.is_dir():
             try:
-                check_growing_output(path, force=force)
+                (check_growing_output if grow else check_output)(path, force=force)
             except OutputError as error:
                 refused.append(str(error))
     if refused:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,15 @@ from .errors import OutputError
 
 ODD_NAMES = "surrogateescape"
 """How text files with names of files are written and read (PEP 383): a name need not be UTF-8, its bytes come back."""
+
+
+ORPHAN_S = 3600.0
+"""For so long nothing must have been written to what a dead process left, before it is removed."""
+
+
+def show_name(name: str) -> str:
+    """A file's name for people and pages, which are told UTF-8: what is none in it by its number, as stderr has it."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def check_output(path: Path, *, force: bool = False) -> None:
@@ -39,6 +50,37 @@ def check_growing_output(path: Path, *, force: bool = False) -> None:
         raise OutputError(f"{part} is what an interrupted run left; move it away, or --force to replace it")
 
 
+def check_apart(outputs: Sequence[Path], inputs: Sequence[Path] = (), *, grow: bool = True) -> None:
+    """Refuse outputs that would destroy an input or one another; no `--force` helps there.  Raises OutputError.
+
+    grow: they are kept under `name_part` until they are complete, so that those names must be free too.
+    """
+    read = {key: path for path in inputs for key in _identify(path)}
+    taken: dict[str, int] = {}
+    for number, path in enumerate(outputs):
+        for name in (path, name_part(path)) if grow else (path,):
+            grows = "" if name == path else f" grows under the name {name}, which"
+            if over := next((read[key] for key in _identify(name) if key in read), None):
+                which = "" if over == name else f" {over}"
+                raise OutputError(f"{path}{grows} is the input{which} itself; give another name or folder")
+            if (first := taken.setdefault(_fold(name), number)) != number:
+                raise OutputError(f"{outputs[first]} and {path} would both write {name}; give names that differ more")
+
+
+def _identify(path: Path) -> list[Any]:
+    """What a file has in common with itself by another name: where links lead, and its number on the disk."""
+    try:
+        status = path.stat()
+    except OSError:  # it does not exist
+        return [path.resolve()]
+    return [path.resolve(), (status.st_dev, status.st_ino)]
+
+
+def _fold(path: Path) -> str:
+    """A name without its case, which some disks don't tell apart."""
+    return str(path.resolve()).casefold()
+
+
 @contextmanager
 def write_then_rename(path: Path) -> Iterator[Path]:
     """Yield a temporary name beside `path`; it takes the real name when the block ends without an error.
@@ -46,11 +88,38 @@ def write_then_rename(path: Path) -> Iterator[Path]:
     The suffix is kept, because encoders choose their format by it.
     """
     temporary = path.with_name(f".{path.stem}.part{os.getpid()}{path.suffix}")
+    _remove_orphans(path)
     try:
         yield temporary
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _remove_orphans(path: Path) -> None:
+    """Remove what processes that were killed left of their attempts to write `path`.
+
+    Not what is new: on a shared disk a process of another machine may be at it.
+    """
+    for left in path.parent.glob(f".{glob.escape(path.stem)}.part*{glob.escape(path.suffix)}"):
+        pid = left.name[len(path.stem) + len(".part") + 1 : len(left.name) - len(path.suffix)]
+        if pid.isascii() and pid.isdigit() and not _is_alive(int(pid)):
+            with suppress(OSError):
+                if time.time() - left.stat().st_mtime > ORPHAN_S:
+                    left.unlink()
+
+
+def _is_alive(pid: int) -> bool:
+    """Whether a process runs; where that can't be asked, it does."""
+    if os.name == "nt":  # there `kill` would end it
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
 
 
 def write_text(path: Path, text: str) -> None:
@@ -66,8 +135,7 @@ def write_json(path: Path, content: Any) -> None:
 
 def format_json(content: Any) -> str:
     """JSON for people: indented, Unicode as it is; what is none in a file name by JSON's own escapes."""
-    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-    return text.encode("utf-8", "backslashreplace").decode()
+    return show_name(json.dumps(content, indent=2, ensure_ascii=False)) + "\n"
 
 
 def find_cache_folder(kind: str) -> Path:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -58,23 +60,37 @@ class TimedFrame:
 
 
 class DecodedFrame(TimedFrame):
-    """A frame of a file.  picture: PyAV's, as it was decoded; degrees: its rotation flag, counter-clockwise."""
+    """A frame of a file.  picture: PyAV's, as it was decoded; degrees: its rotation flag, counter-clockwise.
+
+    lock: for frames that share a picture.  It keeps its converter, and two threads in it at once never come back: the
+    window asks for the image in the loop's thread, the live page in those of its viewers.
+    """
 
     picture: Any
     quarter_turns: int
+    lock: AbstractContextManager[Any]
 
-    def __init__(self, picture: Any, time_s: float, pts: int, degrees: float = 0, lasts_s: float | None = None) -> None:
-        turns = round(degrees / 90) % 4
-        self.__dict__.update(picture=picture, time_s=time_s, pts=pts, quarter_turns=turns, lasts_s=lasts_s)
+    def __init__(
+        self,
+        picture: Any,
+        time_s: float,
+        pts: int,
+        degrees: float = 0,
+        lasts_s: float | None = None,
+        lock: AbstractContextManager[Any] | None = None,
+    ) -> None:
+        turns, lock = round(degrees / 90) % 4, lock or Lock()
+        self.__dict__.update(picture=picture, time_s=time_s, pts=pts, quarter_turns=turns, lasts_s=lasts_s, lock=lock)
 
     def move(self, time_s: float, pts: int) -> DecodedFrame:
         """The same picture at another time."""
-        return DecodedFrame(self.picture, time_s, pts, 90 * self.quarter_turns, self.lasts_s)
+        return DecodedFrame(self.picture, time_s, pts, 90 * self.quarter_turns, self.lasts_s, self.lock)
 
     @property
     def image_bgr(self) -> Frame:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The picture upright, uint8 (H, W, 3); converted whenever it is asked for, and not kept."""
-        image = np.asarray(self.picture.to_ndarray(format="bgr24"), np.uint8)
+        with self.lock:
+            image = np.asarray(self.picture.to_ndarray(format="bgr24"), np.uint8)
         return np.ascontiguousarray(np.rot90(image, self.quarter_turns)) if self.quarter_turns else image
 
     @property
@@ -115,7 +131,8 @@ class DecodedFrame(TimedFrame):
         from_rgb = is_rgb(picture)
         ranges = {} if from_rgb else {"src_color_range": FULL if is_full else LIMITED}
         matrix = {"dst_colorspace": BT709} if from_rgb else {}
-        return picture.reformat(format=PLAIN_FORMAT, dst_color_range=LIMITED, **ranges, **matrix)
+        with self.lock:
+            return picture.reformat(format=PLAIN_FORMAT, dst_color_range=LIMITED, **ranges, **matrix)
 
     def _copy(self, picture: Any) -> DecodedFrame:
         """A plain frame in memory of its own; picture: yuv420p of limited range."""

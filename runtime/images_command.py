@@ -82,7 +82,7 @@ def _plan(args: argparse.Namespace) -> tuple[list[Listed], list[Path]]:
     if not args.save:
         return files, []
     pictures = [args.save / PurePath(f"{name}.jpg") for name in name_outputs(files)]
-    check_new(pictures, [file.path for file in files], force=args.force)
+    check_new(pictures, [file.path for file in files], force=args.force, grow=False)
     make_folder("--save", args.save)
     return files, pictures
 

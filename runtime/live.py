@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from .classifier import PoseClassifier
-from .errors import OutputError, SourceError, YogaLiveError
+from .errors import YogaLiveError, name_trouble
 from .overlay import OverlayStyle, annotate_frame
 from .session import Hold, Segment
 from .sinks import Sink, StopWatching
@@ -64,10 +64,10 @@ def watch(
 
     Every frame of a file is classified; a live source is shown as it comes, beside the network, which takes the newest.
     While it is lost, its last picture says so, nothing is held, and sinks and `on_frame` go on.  Ends with the source,
-    with `q` in a window, or with Ctrl-C.  A source that breaks in the middle, or a full disk, ends it too: what was
-    seen until then is kept and the reason is in `trouble`.  view: which part of each frame is classified, the whole
-    of it if None.  timeline: is kept while it grows, and finished.  mark: is told the name of each stage when it ends.
-    raw: is handed each frame as it came, without the overlay.
+    with `q` in a window, or with Ctrl-C.  A source or network that breaks in the middle, or a full disk, ends it too:
+    what was seen until then is kept and the reason is in `trouble`.  view: which part of each frame is classified, the
+    whole of it if None.  timeline: is kept while it grows, and finished.  mark: is told the name of each stage when it
+    ends.  raw: is handed each frame as it came, without the overlay.
     """
     sinks, meter, mark = list(sinks), RateMeter(), mark or (lambda stage: None)
     outputs = [*sinks, raw] if raw else sinks
@@ -106,6 +106,6 @@ def watch(
                 sink.complete()
     except (StopWatching, KeyboardInterrupt):
         stopped = True
-    except (SourceError, OutputError) as error:
-        trouble = error
+    except (YogaLiveError, OSError) as error:
+        trouble = name_trouble(error)
     return Watched(tracker.segments(), frames, time.monotonic() - started_s, trouble, stopped)

@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 BEAT_S = 0.5
 """Whoever waits for a picture is told so often that there is none, once it is lost."""
+IDLE_S = 0.1
+"""So often a window, say, is heard while there is no picture."""
 MOST_HANGING = 2
 """Threads that may still hang in a read that never returns, before no further connection is tried."""
 
@@ -76,11 +78,14 @@ class LiveSource:
         self._generation = 0
         self._trouble: Exception | None = None
         self.reconnected = 0
+        self.idle: Callable[[], None] = lambda: None  # is called while there is no picture, in the thread that waits
         capture, image = self._open()
         self.info = SourceInfo(name, (image.shape[1], image.shape[0]), capture.rate, LIVE_TIME_BASE, is_live=True)
         self._first: Capture | None = capture
         self._started_s = time.monotonic()
         self._due_s = self._started_s + self._patience.stall_s
+        self._put_s = self._started_s  # when the newest picture came
+        self._is_stuck = False
 
     def _open(self) -> tuple[Capture, Frame]:
         capture = self._connect()
@@ -107,7 +112,7 @@ class LiveSource:
 
         Raises SourceError when the source is given up.
         """
-        wait_s = min(BEAT_S, self._patience.lost_s, self._patience.stall_s)
+        wait_s, due_s = min(IDLE_S, self._patience.lost_s, self._patience.stall_s), 0.0
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._newest is not None or self._trouble, wait_s)
@@ -120,8 +125,12 @@ class LiveSource:
             elif self._trouble:
                 raise self._trouble
             else:
+                self.idle()
                 self._mend_stall()
-                if self._last is not None and (lost_s := now_s - self._last.time_s) >= self._patience.lost_s:
+                if self._last is None or now_s < due_s:
+                    continue
+                if (lost_s := now_s - self._last.time_s) >= self._patience.lost_s:
+                    due_s = now_s + BEAT_S
                     yield replace(self._last, time_s=now_s, pts=_to_pts(now_s), lost_s=lost_s)
 
     def _start(self, capture: Capture | None) -> None:
@@ -133,9 +142,20 @@ class LiveSource:
         grabber.start()
 
     def _mend_stall(self) -> None:
-        """Leave a thread that hangs in a read to itself, and let another connect."""
+        """Leave a thread that hangs in a read to itself, and let another connect.
+
+        Raises SourceError where no thread could, because all of them hang, for as long as the patience lasts.
+        """
+        now_s, patience = time.monotonic(), self._patience
+        if patience.give_up_s is not None and now_s - self._put_s >= patience.give_up_s + 3 * patience.stall_s:
+            raise self._describe_end(patience.give_up_s, "it does not answer")
+        if now_s < self._due_s:
+            return
         hanging = sum(thread.is_alive() for thread in self._grabbers)
-        if time.monotonic() < self._due_s or hanging > MOST_HANGING:
+        if hanging > MOST_HANGING:
+            if not self._is_stuck:
+                log.warning("%s: %d connections hang; none is tried until one of them ends", self._name, hanging)
+            self._is_stuck = True
             return
         log.warning("%s has given no picture for %.0f s; connecting again", self._name, self._patience.stall_s)
         self._expect_life(self._patience.first_wait_s)
@@ -146,10 +166,18 @@ class LiveSource:
         self._due_s = time.monotonic() + wait_s + self._patience.stall_s * (3 if wait_s else 1)
 
     def _grab(self, capture: Capture | None, generation: int) -> None:
-        """Read until the source stops or another thread has taken over; connect again where reading ends."""
+        """Read until the source stops or another thread has taken over; connect again where reading ends.
+
+        What comes back for a moment alone counts as lost for as long as before, so that the waits go on growing.
+        """
+        back_s = lost_s = time.monotonic()
         try:
             while not self._is_over(generation):
-                capture = capture or self._connect_again(generation)
+                if capture is None:
+                    now_s = time.monotonic()
+                    lost_s = now_s if now_s - back_s >= self._patience.stall_s else lost_s
+                    capture = self._connect_again(generation, lost_s)
+                    back_s = time.monotonic()
                 if capture is None:
                     return
                 image = capture.read()
@@ -169,8 +197,9 @@ class LiveSource:
 
     def _put(self, image: Frame) -> None:
         self._expect_life()
+        self._put_s, self._is_stuck = time.monotonic(), False
         with self._changed:
-            self._newest = image, time.monotonic() - self._started_s
+            self._newest = image, self._put_s - self._started_s
             self._changed.notify()
 
     def _give_up(self, error: Exception, generation: int) -> None:
@@ -179,9 +208,12 @@ class LiveSource:
                 self._trouble = error
                 self._changed.notify()
 
-    def _connect_again(self, generation: int) -> Capture | None:
-        """Try until it succeeds, with growing waits.  Returns None when the source is over.  Raises SourceError."""
-        lost_s, wait_s, told_s = time.monotonic(), self._patience.first_wait_s, 0.0
+    def _connect_again(self, generation: int, lost_s: float) -> Capture | None:
+        """Try until it succeeds, with growing waits.  Returns None when the source is over.  Raises SourceError.
+
+        lost_s: since when it has been lost, by the monotonic clock.
+        """
+        wait_s, told_s = self._patience.next_wait_s(time.monotonic() - lost_s), 0.0
         self._expect_life(wait_s)
         while not self._stopped.wait(wait_s) and generation == self._generation:
             try:
@@ -205,10 +237,13 @@ class LiveSource:
     def _check_patience(self, error: SourceError, lost_for_s: float) -> None:
         give_up_s = self._patience.give_up_s
         if give_up_s is not None and lost_for_s >= give_up_s:
-            raise SourceError(
-                f"{self._name} stopped giving pictures and could not be had again in {give_up_s:.0f} s ({error}); "
-                "is it still plugged in?"
-            ) from error
+            raise self._describe_end(give_up_s, str(error)) from error
+
+    def _describe_end(self, give_up_s: float, reason: str) -> SourceError:
+        return SourceError(
+            f"{self._name} stopped giving pictures and could not be had again in {give_up_s:.0f} s ({reason}); "
+            "is it still plugged in?"
+        )
 
     def _fit(self, image: Frame) -> Frame:
         """The picture in the source's own size, whole, on black."""

@@ -34,11 +34,6 @@ _MODEL_KEPT = (1, 7, 8, 25)  # ir_version, graph, opset_import, functions
 _METADATA_PROPS = 14
 
 
-def hash_network_file(path: Path) -> str:
-    """Sha256 of the graph and weights of an ONNX file, as `hash_network` has it.  Raises ModelError."""
-    return hash_network(read_bytes(path), path)
-
-
 def hash_network(model: bytes, name: object = "this model") -> str:
     """Sha256, hex, of the graph and weights alone of an ONNX file's bytes; `name` is for messages.
 

@@ -19,6 +19,7 @@ from .providers import (
     choose_providers,
     load_gpu_libraries,
     make_session_options,
+    name_run_error,
     name_start_error,
 )
 
@@ -28,17 +29,17 @@ log = logging.getLogger(__name__)
 class OnnxEngine:
     """ONNX Runtime; another device than the one asked for by name is an error; `auto` says when it takes the CPU."""
 
-    def __init__(self, path: Path, device: str = "auto") -> None:
+    def __init__(self, path: Path, device: str = "auto", threads: int | None = None) -> None:
         onnxruntime = import_onnxruntime()
         wanted = _choose_device(device, onnxruntime.get_available_providers())
         if not path.is_file():
             raise ModelError(f"the model {path} does not exist; make one with yoga-export onnx, or leave --model out")
         try:
-            session = _start_session(onnxruntime, path, wanted, quiet=device == "auto")
+            session = _start_session(onnxruntime, path, wanted, threads, quiet=device == "auto")
         except DeviceError:
             if device != "auto":
                 raise
-            session = _start_session(onnxruntime, path, "cpu", quiet=True)
+            session = _start_session(onnxruntime, path, "cpu", threads, quiet=True)
         if device == "auto" and PROVIDERS[wanted] not in session.get_providers():
             log.warning("this ONNX Runtime knows CUDA but no GPU could be used; going on with the CPU")
             wanted = "cpu"
@@ -57,18 +58,27 @@ class OnnxEngine:
         if self.info.precision == "int8":
             log.warning("%s is INT8 as CPUs compute it; a GPU wants FP32, or FP16 from yoga-export fp16", path)
         try:
-            self.run(np.zeros((1, self.info.size, self.info.size, 3), np.uint8))
+            self._session.run(["logits"], {"frames": np.zeros((1, self.info.size, self.info.size, 3), np.uint8)})
         except Exception as error:  # ONNX Runtime's exceptions share no public base but Exception
             raise name_start_error(path, self.device, error) from error
 
     def run(self, frames: Frame) -> Floats:
         """Logits, float32 (N, C)."""
-        return self._session.run(["logits"], {"frames": frames})[0]
+        return self._run(["logits"], frames)[0]
 
     def run_maps(self, frames: Frame) -> tuple[Floats, Floats]:
         """Logits, float32 (N, C), and class maps, float32 (N, C, h, w)."""
-        logits, maps = self._session.run(["logits", "maps"], {"frames": frames})
+        logits, maps = self._run(["logits", "maps"], frames)
         return logits, maps
+
+    def _run(self, outputs: list[str], frames: Frame) -> list[Floats]:
+        """Run the network.  Raises DeviceError for what goes wrong within ONNX Runtime, as on a GPU that is lost."""
+        try:
+            return self._session.run(outputs, {"frames": frames})
+        except Exception as error:  # ONNX Runtime's exceptions share no public base but Exception
+            if isinstance(error, RuntimeError) or type(error).__module__.startswith("onnxruntime"):
+                raise name_run_error(self.device, error) from error
+            raise
 
 
 def import_onnxruntime() -> Any:
@@ -89,11 +99,11 @@ def import_onnxruntime() -> Any:
     return onnxruntime
 
 
-def _start_session(onnxruntime: Any, path: Path, device: str, *, quiet: bool) -> Any:
+def _start_session(onnxruntime: Any, path: Path, device: str, threads: int | None, *, quiet: bool) -> Any:
     """Open the file on a device; ONNX Runtime may still have taken the CPU instead, which the caller looks at."""
     if device != "cpu":
         load_gpu_libraries(onnxruntime, device)
-    options, providers = make_session_options(onnxruntime, quiet=quiet), choose_providers(device, path)
+    options, providers = make_session_options(onnxruntime, quiet=quiet, threads=threads), choose_providers(device, path)
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=providers, enable_fallback=0)
     except Exception as error:  # ONNX Runtime's exceptions share no public base but Exception

@@ -9,6 +9,7 @@ from .engine import Floats
 from .errors import MissingPackageError, ModelError
 from .model_info import METADATA_KEY, ModelInfo, read_pose_model
 from .preprocess import Frame
+from .providers import name_run_error
 
 NUMPY_TYPES = {"u8": "uint8", "i8": "int8", "f16": "float16", "f32": "float32"}  # OpenVINO's names of element types
 
@@ -20,7 +21,7 @@ class OpenVINOEngine:
     confidences that were calibrated in FP32 (by up to 0.014, and 1 of 582 answers; in FP32 by 1e-6 and none).
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, threads: int | None = None) -> None:
         openvino = _import_openvino()
         if not path.is_file():
             raise ModelError(f"the model {path} does not exist; make one with yoga-export onnx, or leave --model out")
@@ -31,7 +32,9 @@ class OpenVINOEngine:
         except Exception as error:  # the front ends' exceptions share no base but Exception
             raise _name_error(path, error) from error
         self.device, self.info = "openvino", _read_info(model, path)
-        settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+        settings: dict[str, str | int] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+        if threads:
+            settings["INFERENCE_NUM_THREADS"] = threads
         try:
             compiled = openvino.Core().compile_model(model, "CPU", settings)
         except RuntimeError as error:
@@ -40,12 +43,18 @@ class OpenVINOEngine:
 
     def run(self, frames: Frame) -> Floats:
         """Logits, float32 (N, C)."""
-        return self._request.infer({"frames": frames}, share_inputs=True)["logits"]
+        return self._infer(frames)["logits"]
 
     def run_maps(self, frames: Frame) -> tuple[Floats, Floats]:
         """Logits, float32 (N, C), and class maps, float32 (N, C, h, w)."""
-        answers = self._request.infer({"frames": frames}, share_inputs=True)
+        answers = self._infer(frames)
         return answers["logits"], answers["maps"]
+
+    def _infer(self, frames: Frame) -> Any:
+        try:
+            return self._request.infer({"frames": frames}, share_inputs=True)
+        except RuntimeError as error:
+            raise name_run_error(self.device, error) from error
 
 
 def _import_openvino() -> Any:

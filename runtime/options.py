@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 from .command_line import HelpFormatter
 from .errors import OptionError
+from .file_lists import is_list, parse_input
 from .serve_address import ServeAddress, parse_address
 
 if TYPE_CHECKING:
     from .regions import Roi
+    from .remote_files import RemoteFile
 
 EXAMPLES = """examples:
   yoga-live --demo --save demo.mp4                     see it work: no camera, display or network needed
@@ -22,6 +24,7 @@ EXAMPLES = """examples:
   yoga-live --video class.mp4 --timeline class.vtt     chapters for a video player (also .csv, .json)
   yoga-live --video class.mp4 --from 12:30 --to 15:00 --save clip.mp4
   yoga-live --video classes --save out --timeline out  every video in a folder, one after the other
+  yoga-live --video archive --to out --cluster local   thousands of videos, on all cores or a Ray cluster
   yoga-live --images photos --table answers.csv        every photo in a folder
   yoga-live --camera 0 --record raw.mp4                keep the picture as it came too
   yoga-live --camera 0 --model my-poses.onnx           your own poses
@@ -45,11 +48,14 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     _add_sources(parser)
     _add_recognition(parser)
     _add_outputs(parser)
+    _add_cluster(parser)
     args = parser.parse_args(argv)
     if not (args.benchmark or any(hasattr(args, name) for name in ("camera", "video", "images", "demo"))):
         parser.error("one of the arguments --camera --video --images --demo --benchmark is required")
+    if args.cluster is None and (args.workers or args.gpus_per_worker):
+        parser.error("--workers and --gpus-per-worker belong to --cluster")
     if hasattr(args, "video"):
-        if len(args.video) == 1 and not args.video[0].is_dir():
+        if len(args.video) == 1 and not args.cluster and _is_one_file(args.video[0]):
             args.video = args.video[0]
         else:
             args.videos = args.video
@@ -86,10 +92,11 @@ def _add_sources(parser: argparse.ArgumentParser) -> None:
     )
     source.add_argument(
         "--video",
-        type=Path,
+        type=parse_input,
         nargs="+",
         metavar="FILE",
-        help="annotate a recorded video, every frame of it; several, or all in a folder, into folders",
+        help="annotate a recorded video, every frame of it; several, all in a folder, or those that a .txt or .list "
+        "names (one a line), into folders",
         default=argparse.SUPPRESS,
     )
     source.add_argument(
@@ -104,11 +111,15 @@ def _add_sources(parser: argparse.ArgumentParser) -> None:
         "--demo", action="store_true", help="a short clip that the package draws itself", default=argparse.SUPPRESS
     )
     parser.add_argument("--from", dest="from_", metavar="TIME", help="where in --video to begin: 90, 1:30, 1:02:03.5")
-    parser.add_argument("--to", metavar="TIME", help="where in --video to end")
+    parser.add_argument(
+        "--to", metavar="TIME", help="where in --video to end; with --cluster: the folder or URL of the results"
+    )
     parser.add_argument(
         "--camera-size", type=_read_size, default=(1280, 720), metavar="WxH", help="asked of a camera of this machine"
     )
-    parser.add_argument("--camera-rate", type=int, default=30, metavar="FPS", help="asked of a camera of this machine")
+    parser.add_argument(
+        "--camera-rate", type=_read_rate, default=30, metavar="FPS", help="asked of a camera of this machine"
+    )
     parser.add_argument(
         "--benchmark",
         action="store_true",
@@ -179,11 +190,57 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_cluster(parser: argparse.ArgumentParser) -> None:
+    """Who does the work, where it is much."""
+    parser.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="watch many videos at once with Ray: local is this machine, HOST:PORT or auto a cluster; timelines go to "
+        "--to, videos and --to may be URLs (s3://, gs://, https://), what is done is not done again",
+    )
+    parser.add_argument(
+        "--workers", type=_read_count, metavar="N", help="of --cluster; they share its CPUs (one a CPU)"
+    )
+    parser.add_argument(
+        "--gpus-per-worker", type=_read_share, metavar="SHARE", help="of --cluster: 1, or 0.25 for four on one GPU"
+    )
+
+
+def _is_one_file(path: Path | RemoteFile) -> bool:
+    return isinstance(path, Path) and not path.is_dir() and not is_list(path)
+
+
+def _read_count(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of workers; give 1 or more")
+    return int(text)
+
+
+def _read_share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = 0.0
+    if not 0 < share < 1 and not (share >= 1 and share.is_integer()):
+        raise argparse.ArgumentTypeError(f"{text!r} is no share of GPUs; give a whole number, or a part such as 0.25")
+    return share
+
+
 def _read_size(text: str) -> tuple[int, int]:
     width, _, height = text.partition("x")
-    if not (width.isdigit() and height.isdigit() and int(width) > 0 and int(height) > 0):
+    if not (_is_size(width) and _is_size(height)):
         raise argparse.ArgumentTypeError(f"{text!r} is no size; give WIDTHxHEIGHT, such as 1280x720")
     return int(width), int(height)
+
+
+def _is_size(text: str) -> bool:
+    return text.isascii() and text.isdigit() and 0 < int(text[:9]) < 100_000
+
+
+def _read_rate(text: str) -> int:
+    if not (_is_size(text) and int(text) <= 1000):
+        raise argparse.ArgumentTypeError(f"{text!r} is no rate; give frames per second, 1 to 1000, such as 30")
+    return int(text)
 
 
 def _read_serve(text: str) -> ServeAddress:

@@ -163,10 +163,14 @@ def _draw_names(canvas: Canvas, hold: Hold, top: int, margin: int, unit: float, 
 
 
 def _read_clock(hold_s: float, goal_s: float | None) -> str:
-    """How long it has been held; with a goal how long it still is, then a tick and how long it has been."""
+    """How long it has been held; with a goal how long it still is, then a tick and how long it has been.
+
+    In whole seconds that have passed, as the live page counts them.
+    """
+    held = format_duration(math.floor(hold_s + 1e-6))
     if goal_s is None:
-        return format_duration(hold_s)
-    return f"−{format_duration(math.ceil(goal_s - hold_s))}" if hold_s < goal_s else f"✓ {format_duration(hold_s)}"
+        return held
+    return f"−{format_duration(math.ceil(goal_s - hold_s - 1e-6))}" if hold_s < goal_s else f"✓ {held}"
 
 
 def _draw_bar(canvas: Canvas, share: float, unit: float) -> None:

@@ -15,9 +15,10 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import IPv6Address, ip_address, ip_network
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from .errors import PhotoError
 from .live_board import LiveBoard
@@ -35,7 +36,9 @@ PAGE_FILES = {
 }
 MOST_VIEWERS = 12
 MOST_CONNECTIONS = 96  # a browser opens up to six
+MOST_OF_ONE = 24  # of one address: as many as twelve viewers behind a tunnel need
 IDLE_S = 12.0  # for so long a connection may say or take nothing
+HEAD_S = 10.0  # from when a request is awaited until its head is whole, however it trickles
 PICTURE_WAIT_S = 4.0
 STATE_EVERY_S = 0.2  # at most so often; a hold is counted in whole seconds
 BEAT_S = 1.0  # at least so often, so that a page knows a silent server from a lost one
@@ -74,7 +77,8 @@ class PageServer(ThreadingHTTPServer):
             del self.headers["Cross-Origin-Opener-Policy"]
         self.files = {name: ((PAGES / file).read_bytes(), kind) for name, (file, kind) in PAGE_FILES.items()}
         self.viewers = threading.BoundedSemaphore(MOST_VIEWERS)
-        self._open: set[Any] = set()
+        self._open: dict[Any, str] = {}  # each connection, and from where it comes
+        self._heads: dict[Any, float] = {}  # those that have not said yet what they want, and since when
         super().__init__(at[1:], PageHandler)
 
     def server_bind(self) -> None:
@@ -89,19 +93,38 @@ class PageServer(ThreadingHTTPServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Give the connection a thread, or turn it away."""
-        if len(self._open) >= MOST_CONNECTIONS:
+        origin = name_origin(client_address[0])
+        theirs = sum(other == origin for other in list(self._open.values()))
+        if len(self._open) >= MOST_CONNECTIONS or (self.guard.token and theirs >= MOST_OF_ONE):
             with suppress(OSError):
                 request.settimeout(0.1)
                 request.sendall(TOO_MANY)
             self.shutdown_request(request)
         else:
-            self._open.add(request)
+            self._open[request] = origin
+            self.await_head(request)
             super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
         """End a connection."""
-        self._open.discard(request)
+        self._open.pop(request, None)
+        self._heads.pop(request, None)
         super().shutdown_request(request)
+
+    def await_head(self, request: Any, *, is_here: bool = False) -> None:
+        """Note that the head of a request is awaited from now on; or that it is here."""
+        if is_here:
+            self._heads.pop(request, None)
+        else:
+            self._heads[request] = time.monotonic()
+
+    def service_actions(self) -> None:
+        """Hang up, ten times a second, where a head takes too long: a byte now and then would hold a place for ever."""
+        latest_s = time.monotonic() - HEAD_S
+        for request in [request for request, since_s in list(self._heads.items()) if since_s < latest_s]:
+            self._heads.pop(request, None)
+            with suppress(OSError):
+                request.shutdown(socket.SHUT_RDWR)
 
     @property
     def connections(self) -> int:
@@ -146,6 +169,17 @@ class PageHandler(BaseHTTPRequestHandler):
         except (ConnectionError, TimeoutError):
             self.close_connection = True
 
+    def handle_one_request(self) -> None:
+        """Wait for a request, not for ever, and answer it."""
+        self.server.await_head(self.request)
+        super().handle_one_request()
+
+    def parse_request(self) -> bool:
+        """Read the rest of the head.  Returns whether it is a request."""
+        is_request = super().parse_request()
+        self.server.await_head(self.request, is_here=True)
+        return is_request
+
     def do_GET(self) -> None:
         """A file of the page, the picture, the events, the model."""
         if self._has_body():
@@ -183,7 +217,7 @@ class PageHandler(BaseHTTPRequestHandler):
 
     def _enter(self) -> str | None:
         """Let in who may ask.  Returns the path after the token, None where it has been answered."""
-        guard, path = self.server.guard, urlsplit(self.path).path
+        guard, path = self.server.guard, self.path.partition("?")[0]
         if reason := guard.refuse(self.headers.get("Host", ""), self.headers.get("Origin"), path):
             self._refuse(HTTPStatus.FORBIDDEN, reason)
             return None
@@ -198,7 +232,7 @@ class PageHandler(BaseHTTPRequestHandler):
 
     def _answer_picture(self) -> None:
         """The newest picture that is another than `after`; 204 where there is none for a while."""
-        after = parse_qs(urlsplit(self.path).query).get("after", ["-1"])[0][:12]
+        after = parse_qs(self.path.partition("?")[2]).get("after", ["-1"])[0][:12]
         picture = self.server.board.wait_for_picture(int(after) if after.isdecimal() else -1, PICTURE_WAIT_S)
         if picture is None:
             self._answer(b"", "image/jpeg", HTTPStatus.NO_CONTENT)
@@ -306,3 +340,11 @@ class PageHandler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         """Requests are nobody's business, but for who looks for an error."""
         log.debug(format, *args)
+
+
+def name_origin(address: str) -> str:
+    """Where a connection comes from: an IPv4 address, or the network of an IPv6 one, which has no end of them."""
+    ip = ip_address(address.partition("%")[0])
+    if not isinstance(ip, IPv6Address):
+        return str(ip)
+    return str(ip.ipv4_mapped or ip_network((ip, 64), strict=False))

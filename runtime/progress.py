@@ -5,9 +5,13 @@ Forty lines instead of a library, because `yoga-live` installs on a Jetson with 
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 import time
+import unicodedata
 from collections.abc import Iterable, Iterator
+from itertools import accumulate
 from typing import TextIO, TypeVar
 
 T = TypeVar("T")
@@ -59,13 +63,23 @@ class Progress:
         if self._total:
             share = min(self._done / self._total, 1.0)
             filled = round(share * 24)
-            left = (self._total - self._done) / rate if rate > 0 else 0.0
+            left = format_duration((self._total - self._done) / rate) if share > 0.001 else "?"
             parts = [f"{self._title} [{'#' * filled}{'.' * (24 - filled)}] {share:4.0%}"]
-            parts.append(f"{format_duration(elapsed_s)} < {format_duration(left)}")
+            parts.append(f"{format_duration(elapsed_s)} < {left}")
         parts.append(f"{rate:.1f} {self._unit}/s" if self._unit else "")
         line = "  ".join(part for part in [*parts, self._note] if part)
-        self._stream.write(f"\r\x1b[K{line}" if self._on_terminal else f"{line}\n")
+        self._stream.write(f"\r\x1b[K{self._cut(line)}" if self._on_terminal else f"{line}\n")
         self._stream.flush()
+
+    def _cut(self, line: str) -> str:
+        """As much as fits on a line of the terminal: one that is wrapped is not redrawn, it scrolls."""
+        try:
+            columns = os.get_terminal_size(self._stream.fileno()).columns
+        except (OSError, ValueError):
+            columns = shutil.get_terminal_size().columns
+        room = max(columns or 80, 20) - 1
+        ends = accumulate(2 if unicodedata.east_asian_width(letter) in "FW" else 1 for letter in line)
+        return "".join(letter for letter, end in zip(line, ends, strict=True) if end <= room)
 
 
 def track(items: Iterable[T], title: str, total: float | None = None, unit: str = "") -> Iterator[T]:

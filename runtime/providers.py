@@ -35,8 +35,8 @@ CUDA_OPTIONS = {
 }
 
 
-def make_session_options(onnxruntime: Any, *, quiet: bool) -> Any:
-    """Session options; threads that wait for work sleep instead of spinning.
+def make_session_options(onnxruntime: Any, *, quiet: bool, threads: int | None = None) -> Any:
+    """Session options; threads (None: one a core) that wait for work sleep instead of spinning.
 
     Spinning wins up to 20 % from frame to label where nothing else runs, and nothing beside other programs.  In the
     live loop it takes the cores from the decoder and the encoder: at 8 frames a second, annotated and encoded, sleeping
@@ -47,6 +47,8 @@ def make_session_options(onnxruntime: Any, *, quiet: bool) -> Any:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4 if quiet else 3  # errors only: a session that starts is no news
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if threads:
+        options.intra_op_num_threads = threads
     return options
 
 
@@ -105,8 +107,17 @@ def load_gpu_libraries(onnxruntime: Any, device: str) -> None:
 
 
 def name_start_error(path: Path, device: str, error: Exception) -> DeviceError:
-    """A GPU's provider that does not start, on one line, without ONNX Runtime's places in its source."""
+    """A GPU's provider that does not start, on one line."""
+    return DeviceError(f"{PROVIDERS[device]} does not start with {path}: {name_reason(error)}; {GPU_HELP[device]}")
+
+
+def name_run_error(device: str, error: Exception) -> DeviceError:
+    """A network that broke in the middle, on one line."""
+    return DeviceError(f"the network broke off on {device}: {name_reason(error)}; run it again, or on another --device")
+
+
+def name_reason(error: Exception) -> str:
+    """An error's last line, without ONNX Runtime's places in its source."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or ["no reason given"]
     cuda = re.search(r"(CUDA|CUDNN|CUBLAS) failure \d+: [^;]+", lines[-1])
-    reason = cuda.group().strip() if cuda else lines[-1][-300:]
-    return DeviceError(f"{PROVIDERS[device]} does not start with {path}: {reason}; {GPU_HELP[device]}")
+    return cuda.group().strip() if cuda else lines[-1][-300:]

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
+from .animations import AnimationSource
 from .classifier import NO_POSE, PoseClassifier
-from .errors import OutputError, SourceError
+from .errors import SourceError, YogaLiveError, name_trouble
 from .frames import DecodedFrame, TimedFrame
 from .hindsight import Hindsight
 from .live import Watched
@@ -19,10 +23,13 @@ from .overlay import OverlayStyle, annotate_frame
 from .readahead import ReadAhead
 from .session import Hold, Segment
 from .sinks import Sink, StopWatching
-from .sources import Source, SourceInfo
+from .sources import Source, SourceInfo, VideoSource
+from .stretches import SAME_S, Turns
 from .timeline import TimelineFile
 from .tracking import Look, Looker, Tracked
 from .views import View
+
+log = logging.getLogger(__name__)
 
 LOOKS_PER_S = 6.0
 """Frames of a recording that are classified, of a second: twice what `Hindsight` counts as independent.
@@ -73,8 +80,9 @@ class Foresight:
         return Tracked(hold, self._looks[0].region, self._looks[0].evidence)
 
     def segments(self, end_s: float) -> tuple[Segment, ...]:
-        """The timeline up to `end_s`, seconds."""
-        return self._hindsight.segments(end_s=end_s)
+        """The timeline up to `end_s`, seconds: looks may have gone further."""
+        told = self._hindsight.segments(end_s=end_s)
+        return tuple(replace(each, end_s=min(each.end_s, end_s)) for each in told if each.start_s <= end_s)
 
 
 def annotate(
@@ -93,73 +101,105 @@ def annotate(
     kept.  Without sinks nothing is drawn.  Ends as `watch` does.  timeline: is kept while it grows, and finished.
     Where the source is a part of a file, sinks get times from its start, everything else the file's own.
     """
-    sinks, foresight = list(sinks), Foresight(classifier)
+    sinks, foresight, reads = list(sinks), Foresight(classifier), source
     watcher = Watcher(Looker(classifier, view, explain=bool(sinks and style and style.explain)))
-    frames, end_s, trouble, stopped, started_s = 0, 0.0, None, False, time.monotonic()
+    frames, end_s, trouble, stopped, started_s = 0, source.info.start_s, None, False, time.monotonic()
     try:
         with ExitStack() as closing:
             if timeline:
                 closing.callback(lambda: timeline.finish(foresight.segments(end_s)))
             for sink in sinks:
                 closing.callback(sink.close)
-            if not sinks or _held_bytes(source.info) > HELD_BYTES:
-                looks = watcher.look_through(closing.enter_context(open_again()).frames())
+            if not sinks or _held_bytes(source) > HELD_BYTES:
+                reads = closing.enter_context(open_again())
+                looks = watcher.look_through(reads.frames())
                 steps = _look_beside(source.frames(), looks) if sinks else looks
             else:
                 steps = watcher.look_along(source.frames())
             steps = closing.enter_context(ReadAhead(steps, READ_AHEAD))
-            for frame in _wait_for_looks(steps, foresight):
-                tracked = foresight.tell(frame.time_s)
-                if sinks:
-                    known = tracked.region, tracked.evidence
-                    scene = annotate_frame(frame, tracked.hold, None, style, *known, source.info.colours)
-                    shown = scene.move(frame.time_s - source.info.start_s, frame.pts - source.info.start_pts)
-                    for sink in sinks:
-                        sink.write(shown)
-                frames, end_s = frames + 1, frame.time_s + (frame.lasts_s or 0.0)
-                if timeline:
-                    timeline.keep(partial(foresight.segments, end_s))
-                if on_frame:
-                    on_frame(frame, tracked.hold)
-            for sink in sinks:
-                sink.complete()
-    except (StopWatching, KeyboardInterrupt):
+            try:
+                for frame in _wait_for_looks(steps, foresight):
+                    tracked = foresight.tell(frame.time_s)
+                    _draw(frame, tracked, sinks, style, source.info)
+                    frames, end_s = frames + 1, frame.time_s + (frame.lasts_s or 0.0)
+                    if timeline:
+                        timeline.keep(partial(foresight.segments, end_s))
+                    if on_frame:
+                        on_frame(frame, tracked.hold)
+                for sink in sinks:
+                    sink.complete()
+            except (StopWatching, KeyboardInterrupt):
+                stopped = True
+            finally:
+                if not sinks:  # those were looks alone
+                    frames, end_s = reads.info.seen.frames, end_s if stopped else reads.info.seen.end_s
+    except KeyboardInterrupt:  # while it was closed
         stopped = True
-    except (SourceError, OutputError) as error:
-        trouble = error
+    except (YogaLiveError, OSError) as error:
+        trouble = name_trouble(error)
+    for damage in sorted({each.damage for each in (source, reads) if isinstance(each, VideoSource) and each.damage}):
+        log.warning(damage)
     return Watched(foresight.segments(end_s), frames, time.monotonic() - started_s, trouble, stopped)
 
 
-class Watcher:
-    """A looker that looks a few times a second."""
+def _draw(
+    frame: TimedFrame, tracked: Tracked, sinks: list[Sink], style: OverlayStyle | None, source: SourceInfo
+) -> None:
+    """Draw what is held, and hand it to the sinks with times from the source's start."""
+    if sinks:
+        scene = annotate_frame(frame, tracked.hold, None, style, tracked.region, tracked.evidence, source.colours)
+        shown = scene.move(frame.time_s - source.start_s, frame.pts - source.start_pts)
+        for sink in sinks:
+            sink.write(shown)
 
-    def __init__(self, looker: Looker) -> None:
-        self._looker, self._due_s = looker, 0.0
+
+class Watcher:
+    """A looker that looks a few times a second, and forgets what is minutes ago."""
+
+    def __init__(self, looker: Looker, start_s: float = 0.0) -> None:
+        """start_s: where its looks begin, seconds; frames before it are for warming up alone."""
+        self._looker, self._start_s = looker, start_s
+        self._turns = Turns(LOOKS_PER_S)
+        self._stretch: int | None = None
+        self._warmed: int | None = None
 
     def look_along(self, frames: Iterable[TimedFrame]) -> Iterator[Step]:
         """Every frame, some of them looked at; they wait as small as they are drawn."""
         for frame in frames:
-            look = self._looker.look(frame) if self._is_due(frame) else None
+            look = self._take(frame)
             yield frame.to_plain() if isinstance(frame, DecodedFrame) else frame, look
 
     def look_through(self, frames: Iterable[TimedFrame]) -> Iterator[Step]:
         """Those that are looked at, by their times alone."""
         nothing = np.empty((0, 0, 3), np.uint8)
         for frame in frames:
-            if self._is_due(frame):
-                yield TimedFrame(nothing, frame.time_s, frame.pts, frame.lasts_s), self._looker.look(frame)
+            if look := self._take(frame):
+                yield TimedFrame(nothing, frame.time_s, frame.pts, frame.lasts_s), look
 
-    def _is_due(self, frame: TimedFrame) -> bool:
-        if frame.time_s < self._due_s - 1e-6:
-            return False
-        self._due_s = max(self._due_s + 1 / LOOKS_PER_S, frame.time_s)
-        return True
+    def _take(self, frame: TimedFrame) -> Look | None:
+        """Look at a frame if it is its turn; the view of a new stretch has seen nothing but its warm-up."""
+        turn = self._turns.take(frame.time_s)
+        if self._stretch not in (None, turn.stretch):
+            if self._warmed != turn.stretch:  # a gap: what was warmed up is another stretch's
+                self._looker.forget()
+            self._looker.turn()
+        self._stretch = turn.stretch
+        if turn.warms and self._warmed != turn.stretch + 1:
+            self._looker.forget()
+            self._warmed = turn.stretch + 1
+        if turn.looks and frame.time_s >= self._start_s - SAME_S:
+            return self._looker.look(frame, warms=turn.warms)
+        if turn.warms:
+            self._looker.warm_up(frame)
+        return None
 
 
-def _held_bytes(info: SourceInfo) -> float:
-    """What the frames take that wait for their looks, 8 bit 4:2:0."""
-    width, height = info.size_wh
-    return width * height * 1.5 * float(info.rate) * AHEAD_S
+def _held_bytes(source: Source) -> float:
+    """What the frames take that wait for their looks, 8 bit 4:2:0; no end is known of an animation's frames in BGR."""
+    if isinstance(source, AnimationSource):
+        return math.inf
+    width, height = source.info.size_wh
+    return width * height * 1.5 * float(source.info.rate) * AHEAD_S
 
 
 def _look_beside(frames: Iterable[TimedFrame], looks: Iterator[Step]) -> Iterator[Step]:
@@ -176,9 +216,9 @@ def _look_beside(frames: Iterable[TimedFrame], looks: Iterator[Step]) -> Iterato
 
 
 def _wait_for_looks(steps: Iterable[Step], foresight: Foresight) -> Iterator[TimedFrame]:
-    """Each frame once enough has been looked at after it; at the end, and before damage, all that are left."""
+    """Each frame once enough has been looked at after it; at the end, and before trouble, all that are left."""
     waiting: deque[TimedFrame] = deque()
-    trouble: SourceError | None = None
+    trouble: Exception | None = None
     try:
         for frame, look in steps:
             if look:
@@ -187,9 +227,8 @@ def _wait_for_looks(steps: Iterable[Step], foresight: Foresight) -> Iterator[Tim
                 waiting.append(frame)
             while waiting and waiting[0].time_s + AHEAD_S <= foresight.looked_s:
                 yield waiting.popleft()
-    except SourceError as error:
+    except Exception as error:  # noqa: BLE001 - raised below, whatever it is
         trouble = error
-    while waiting:
-        yield waiting.popleft()
+    yield from waiting
     if trouble:
         raise trouble

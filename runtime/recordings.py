@@ -6,20 +6,26 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .animations import AnimationSource, is_animated_webp
 from .classifier import PoseClassifier
+from .files import check_apart, check_growing_output
 from .live import Watched
+from .media_files import open_media
 from .overlay import OverlayStyle
 from .recorded import LOOKS_PER_S, annotate
 from .regions import Roi
 from .session import Hold
 from .sources import Source, TimedFrame, VideoSource
 from .spans import Span
-from .summary import write_summary
-from .timeline import TimelineFile
-from .video_sink import VideoSink
+from .summary import check_summary_output, write_summary
+from .timeline import TimelineFile, check_format
+from .video_sink import VideoSink, check_video_output
 from .views import choose_view
+
+if TYPE_CHECKING:
+    from .remote_files import RemoteFile
 
 VIDEO_SUFFIXES = frozenset((
     ".3gp", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts",
@@ -62,10 +68,14 @@ def is_video(path: Path) -> bool:
     return is_animated_webp(path) if suffix == ".webp" else suffix in VIDEO_SUFFIXES
 
 
-def open_recording(path: Path, at_most_per_s: float | None = None, span: Span | None = None) -> Source:
+def open_recording(
+    path: Path | RemoteFile, at_most_per_s: float | None = None, span: Span | None = None, threads: int | None = None
+) -> Source:
     """Open a video file, GIF or animated WebP; arguments as `VideoSource` has them.  Raises SourceError."""
-    opens = AnimationSource if is_animated_webp(path) else VideoSource
-    return opens(path, at_most_per_s, span)
+    may_be_webp = isinstance(path, Path) or path.suffix.lower() == ".webp"  # asking a remote file costs a round trip
+    if may_be_webp and is_animated_webp(path):
+        return AnimationSource(path, at_most_per_s, span)
+    return VideoSource(path, at_most_per_s, span, threads)
 
 
 def read_length_s(path: Path, span: Span | None = None) -> float:
@@ -73,7 +83,7 @@ def read_length_s(path: Path, span: Span | None = None) -> float:
     import av.error
 
     try:
-        with av.open(str(path)) as container:
+        with open_media(path) as container:
             length_s = (container.duration or 0) / 1_000_000
     except (av.error.FFmpegError, OSError):
         return 0.0
@@ -94,6 +104,7 @@ def annotate_video(
     in the result's `trouble`, and what was seen before it is in the outputs.
     """
     wishes = wishes or Wishes()
+    check_outputs(outputs, path, force=wishes.force)
     with open_recording(path, span=wishes.span) as source:
         info = source.info
         view = choose_view(wishes.roi, wishes.zoom, info.size_wh)
@@ -105,6 +116,18 @@ def annotate_video(
     if outputs.summary:
         write_summary(outputs.summary, watched.segments, info.name)
     return watched
+
+
+def check_outputs(outputs: Outputs, path: Path | None, *, force: bool = False) -> None:
+    """Refuse what is taken, of another kind, or would destroy the video, if it is one.  Raises OutputError."""
+    check_apart(outputs.paths(), [path] if path else [])
+    if outputs.save:
+        check_video_output(outputs.save, force=force)
+    if outputs.summary:
+        check_summary_output(outputs.summary, force=force)
+    if outputs.timeline:
+        check_format(outputs.timeline)
+        check_growing_output(outputs.timeline, force=force)
 
 
 def open_timeline(outputs: Outputs, start_s: float) -> TimelineFile | None:

@@ -24,11 +24,23 @@ class Segment:
 
 @dataclass(frozen=True)
 class Hold:
-    """What is shown at this moment: the pose, its confidence, and for how long it has been held."""
+    """What is shown at this moment: the pose, its confidence, and for how long it has been held.
+
+    leads: False while the pose is only kept, because what follows it has not lasted long enough; hold_s then stands
+    still, and goes on from where it would be if the pose leads again.  ahead_s: how much of hold_s is newer than what
+    the network has seen.
+    """
 
     pose: str
     confidence: float
     hold_s: float
+    leads: bool = True
+    ahead_s: float = 0.0
+
+    @property
+    def seen_s(self) -> float:
+        """For how long it has been seen to be held."""
+        return self.hold_s - self.ahead_s
 
     @property
     def is_resting(self) -> bool:
@@ -42,18 +54,20 @@ class Session:
         self._segments: list[Segment] = []
         self._current: SmoothedPose | None = None
         self._sum, self._frames = 0.0, 0
-        self._end_s = 0.0
+        self._end_s = self._led_s = 0.0
 
     def update(self, time_s: float, smoothed: SmoothedPose) -> Hold:
         """Take the smoothed pose of the frame at `time_s`."""
         if self._current is None or smoothed.pose != self._current.pose:
             self._close(smoothed.since_s)
-            self._current, self._sum, self._frames = smoothed, 0.0, 0
+            self._current, self._sum, self._frames, self._led_s = smoothed, 0.0, 0, time_s
         if smoothed.leads:  # the frames after its end say nothing of how sure it was
             self._sum += smoothed.confidence
             self._frames += 1
+        if smoothed.leads or smoothed.pose == NO_POSE:
+            self._led_s = time_s
         self._end_s = time_s
-        return Hold(smoothed.pose, smoothed.confidence, time_s - self._current.since_s)
+        return Hold(smoothed.pose, smoothed.confidence, self._led_s - self._current.since_s, smoothed.leads)
 
     def segments(self) -> tuple[Segment, ...]:
         """All segments, the running one included, without gaps."""

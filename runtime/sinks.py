@@ -14,6 +14,8 @@ from .opencv import cv2
 from .sources import TimedFrame
 
 WINDOW = "yoga-live"
+TRIAL_S = 30.0
+"""How long the first window may take; importing OpenCV is the most of it."""
 
 
 class StopWatching(Exception):
@@ -47,17 +49,28 @@ class Pace:
 class WindowSink:
     """A window; q or Esc quits, f switches full screen.  paced: show each frame at its own time (a recorded video)."""
 
-    def __init__(self, size_wh: tuple[int, int], *, paced: bool = False) -> None:
-        check_display()
+    def __init__(self, size_wh: tuple[int, int], *, paced: bool = False, is_checked: bool = False) -> None:
+        """is_checked: `check_display` has been asked.  Raises DeviceError."""
+        if not is_checked:
+            check_display()
         cv2.namedWindow(WINDOW, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
         self._pace = Pace() if paced else None
         cv2.resizeWindow(WINDOW, *size_wh)
-        self._full = False
+        self._full = self._shown = False
 
     def write(self, frame: TimedFrame) -> None:
         """Show one frame.  Raises StopWatching."""
         cv2.imshow(WINDOW, frame.image_bgr)
-        key = cv2.waitKey(self._wait_ms(frame.time_s)) & 0xFF
+        self._shown = True
+        self._take_key(self._wait_ms(frame.time_s))
+
+    def idle(self) -> None:
+        """Hear keys while there is nothing to show.  Raises StopWatching."""
+        if self._shown:
+            self._take_key(1)
+
+    def _take_key(self, wait_ms: int) -> None:
+        key = cv2.waitKey(wait_ms) & 0xFF
         if key in (ord("q"), 27) or cv2.getWindowProperty(WINDOW, cv2.WND_PROP_VISIBLE) < 1:
             raise StopWatching
         if key == ord("f"):
@@ -85,7 +98,13 @@ def check_display() -> None:
     if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise DeviceError("no display was found ($DISPLAY is not set); add --save FILE.mp4 or --timeline FILE.csv")
     trial = "import cv2; cv2.namedWindow('trial'); cv2.destroyAllWindows()"
-    result = subprocess.run([sys.executable, "-c", trial], capture_output=True, timeout=60, check=False)
+    try:
+        result = subprocess.run([sys.executable, "-c", trial], capture_output=True, timeout=TRIAL_S, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise DeviceError(
+            f"the display {os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY')} has not answered within "
+            f"{TRIAL_S:.0f} s; add --save FILE.mp4 or --timeline FILE.csv"
+        ) from error
     if result.returncode:
         lines = result.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
         raise DeviceError(

@@ -9,6 +9,7 @@ from .errors import OptionError
 from .progress import format_duration
 
 CLOCK = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)")
+LONGEST_S = 1e9
 FORMS = "seconds (90, 90.5), minutes (1:30) or hours (1:02:03.5)"
 
 
@@ -22,6 +23,8 @@ class Span:
     def __post_init__(self) -> None:
         if self.start_s < 0:
             raise OptionError(f"--from must not be negative; got {self.start_s:g}")
+        if max(self.start_s, self.end_s or 0.0) > LONGEST_S:
+            raise OptionError(f"no recording lasts {max(self.start_s, self.end_s or 0.0):g} s; give an earlier moment")
         if self.end_s is not None and self.end_s <= self.start_s:
             raise OptionError(
                 f"--from {format_moment(self.start_s)} is not before --to {format_moment(self.end_s)}; "

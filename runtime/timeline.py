@@ -32,8 +32,13 @@ def check_format(path: Path) -> None:
 
 def write_timeline(path: Path, segments: tuple[Segment, ...]) -> None:
     """Write the segments; `none` is in CSV and JSON, WebVTT (chapters in a player) names the poses only."""
+    write_text(path, format_timeline(path.suffix, segments))
+
+
+def format_timeline(suffix: str, segments: tuple[Segment, ...]) -> str:
+    """The text of a timeline.  suffix: one of `FORMATS`."""
     writers = {".csv": format_csv, ".json": format_json, ".vtt": format_vtt}
-    write_text(path, writers[path.suffix.lower()](segments))
+    return writers[suffix.lower()](segments)
 
 
 class GrowingFile(Generic[T]):

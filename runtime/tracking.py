@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from .classifier import NO_POSE, Floats, PoseClassifier
 from .frames import TimedFrame
 from .heat import Evidence
+from .preprocess import Frame
 from .regions import Region
 from .session import Hold, Segment, Session
 from .smoothing import SmoothedPose, Smoother
@@ -48,14 +49,35 @@ class Looker:
 
     def __init__(self, classifier: PoseClassifier, view: View | None = None, *, explain: bool = False) -> None:
         self._classifier, self._view, self._explain = classifier, view or WholeView(), explain
+        self._next: View | None = None
 
-    def look(self, frame: TimedFrame) -> Look:
-        """Classify a frame; its time never goes back."""
+    def look(self, frame: TimedFrame, *, warms: bool = False) -> Look:
+        """Classify a frame; its time never goes back.  warms: show it to the next view too."""
         image_bgr = frame.image_bgr  # made when it is asked for: once
+        if warms:
+            self._show_next(frame.time_s, image_bgr)
         region = self._view.look(frame.time_s, image_bgr)
         if self._explain:
             return Look(frame.time_s, region, *self._classifier.examine(image_bgr, region))
         return Look(frame.time_s, region, self._classifier.probabilities(image_bgr, region))
+
+    def warm_up(self, frame: TimedFrame) -> None:
+        """Show a frame to the next view alone; nothing is classified."""
+        if self._view.remembers:
+            self._show_next(frame.time_s, frame.image_bgr)
+
+    def forget(self) -> None:
+        """Make the next view out of nothing."""
+        self._next = None
+
+    def turn(self) -> None:
+        """Go on with the next view."""
+        self._view, self._next = self._next or self._view.renew(), None
+
+    def _show_next(self, time_s: float, image_bgr: Frame) -> None:
+        if self._view.remembers:
+            self._next = self._next or self._view.renew()
+            self._next.look(time_s, image_bgr)
 
 
 class PoseTracker:
@@ -123,8 +145,10 @@ class BackgroundTracker:
                 raise self._error
             assert self._known is not None
             known_s, tracked = self._known
-        passed_s = max(frame.time_s - known_s, 0.0)
-        return replace(tracked, hold=replace(tracked.hold, hold_s=tracked.hold.hold_s + passed_s))
+        ahead_s = max(frame.time_s - known_s, 0.0)
+        if not (tracked.hold.leads or tracked.hold.is_resting):
+            return tracked
+        return replace(tracked, hold=replace(tracked.hold, hold_s=tracked.hold.hold_s + ahead_s, ahead_s=ahead_s))
 
     def _rest_from(self, time_s: float) -> tuple[float, Tracked]:
         """Nothing is held from `time_s` on; a rest that was there already goes on."""

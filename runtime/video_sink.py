@@ -15,6 +15,7 @@ from .audio import AudioTrack
 from .errors import OutputError
 from .files import check_growing_output, name_part, write_then_rename
 from .frames import LIMITED, PLAIN_FORMAT, DecodedFrame
+from .media_files import open_media
 from .opencv import cv2
 from .preprocess import Frame
 from .sources import SourceInfo, TimedFrame
@@ -44,9 +45,9 @@ class VideoSink:
             # delay_moov: copied sound says what it is only with its first packet.
             options = {"movflags": "delay_moov+default_base_moof", "frag_duration": str(FRAGMENT_US)}
             options["flush_packets"] = "1"  # a fragment in a buffer is lost with the power
-            self._container = av.open(str(self._part), "w", format="mp4", options=options)
+            self._container = open_media(self._part, "w", format="mp4", options=options)
             self._stream = self._add_stream(info)
-            self._audio = AudioTrack(info.audio_from, self._container, info.start_s) if info.audio_from else None
+            self._audio = AudioTrack(info.audio_from, self._container, info) if info.audio_from else None
         except (av.error.FFmpegError, OSError) as error:
             self._part.unlink(missing_ok=True)
             raise OutputError(f"{path} can't be written: {error}") from error
@@ -79,7 +80,9 @@ class VideoSink:
         """The picture as it is encoded; a file's own goes through untouched."""
         size_wh = self._stream.width, self._stream.height
         if isinstance(frame, DecodedFrame):
-            return frame.to_plain().picture.reformat(*size_wh, PLAIN_FORMAT)
+            plain = frame.to_plain()
+            with plain.lock:
+                return plain.picture.reformat(*size_wh, PLAIN_FORMAT)
         picture = self._av.VideoFrame.from_ndarray(_make_even(frame.image_bgr), format="bgr24")
         matrix = self._info.colours.matrix
         picture.colorspace = matrix if matrix in MATRICES else BT601  # asked for by reformat, PyAV 17 knows no BT.2020
@@ -91,8 +94,8 @@ class VideoSink:
             self._container.mux(packets)
             self._pictures += len(packets)
 
-    def _add_sound(self, until_s: float) -> None:
-        for packet in self._audio.read_until(until_s) if self._audio else ():
+    def _add_sound(self, until_s: float, *, is_last: bool = False) -> None:
+        for packet in self._audio.read_until(until_s, is_last=is_last) if self._audio else ():
             with self._naming_the_file():
                 self._container.mux(packet)
 
@@ -115,7 +118,7 @@ class VideoSink:
         try:
             if self._end_s is not None:
                 self._encode(None)
-                self._add_sound(self._find_sound_end_s(self._end_s + self._lasts_s))
+                self._add_sound(self._find_sound_end_s(self._end_s + self._lasts_s), is_last=True)
         finally:
             self._finish()
 
@@ -145,9 +148,8 @@ def join_fragments(path: Path, to: Path, last_s: float, pictures: int) -> None:
 
     last_s: how long the last picture is shown; pictures: how many there are.
     """
-    import av
-
-    with av.open(str(path)) as source, av.open(str(to), "w", format="mp4", options={"movflags": "+faststart"}) as plain:
+    options = {"movflags": "+faststart"}
+    with open_media(path) as source, open_media(to, "w", format="mp4", options=options) as plain:
         streams: dict[int, Any] = {}
         for stream in source.streams:
             streams[stream.index] = plain.add_stream_from_template(stream)  # pyright: ignore[reportArgumentType]

@@ -6,26 +6,43 @@ from typing import Protocol
 
 from .preprocess import Frame
 from .regions import Region, Roi
-from .zoom import Zoom
+from .zoom import Zoom, ZoomConfig
 
 
 class View(Protocol):
-    """Gives the part of each frame that is classified, None for the whole of it."""
+    """Gives the part of each frame that is classified, None for the whole of it.
+
+    remembers: whether that depends on the frames before.
+    """
+
+    remembers: bool
 
     def look(self, time_s: float, frame_bgr: Frame) -> Region | None:
         """Take the frame of `time_s`, seconds, never going back; uint8 (H, W, 3) BGR."""
+        ...
+
+    def renew(self) -> View:
+        """One of the same kind that has seen nothing."""
         ...
 
 
 class WholeView:
     """The whole frame."""
 
+    remembers = False
+
     def look(self, time_s: float, frame_bgr: Frame) -> None:
         """Nothing is left out."""
+
+    def renew(self) -> WholeView:
+        """It keeps nothing."""
+        return self
 
 
 class FixedView:
     """The same part of every frame."""
+
+    remembers = False
 
     def __init__(self, roi: Roi) -> None:
         self._roi = roi
@@ -34,17 +51,28 @@ class FixedView:
         """Raises OptionError where it does not fit in the frame."""
         return self._roi.to_region((frame_bgr.shape[1], frame_bgr.shape[0]))
 
+    def renew(self) -> FixedView:
+        """It keeps nothing."""
+        return self
+
 
 class ZoomView:
     """A steady crop around the person; the whole frame while nobody is found."""
 
-    def __init__(self, zoom: Zoom | None = None) -> None:
-        self._zoom = zoom or Zoom()
+    remembers = True
+
+    def __init__(self, config: ZoomConfig | None = None) -> None:
+        self._config = config
+        self._zoom = Zoom(config)
 
     def look(self, time_s: float, frame_bgr: Frame) -> Region | None:
         """Follow what moves."""
         region = self._zoom.update(time_s, frame_bgr)
         return None if region.is_whole(frame_bgr) else region
+
+    def renew(self) -> ZoomView:
+        """The person is yet to be found."""
+        return ZoomView(self._config)
 
 
 def choose_view(roi: Roi | None, zoom: bool, size_wh: tuple[int, int]) -> View:

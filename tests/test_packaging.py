@@ -26,7 +26,10 @@ COMMANDS = {
     "calibration": ["", "confidence", "int8", "check"],
     "runtime": [""],
 }
-HEAVY = ("torch", "torchvision", "onnx", "onnxruntime", "onnxscript", "cv2", "numpy", "PIL", "av", "matplotlib")
+HEAVY = (
+    *("torch", "torchvision", "onnx", "onnxruntime", "onnxscript", "cv2", "numpy", "PIL", "av", "matplotlib"),
+    *("ray", "pyarrow", "fsspec"),
+)
 
 
 def list_room_files(root: Path) -> set[str]:

@@ -20,9 +20,9 @@ async function ask(path, body) {
   } catch {
     throw new Error("There is no connection to yoga-live; is it still running?");
   }
-  const content = await answer.json();
-  if (answer.status === 503) throw new Busy(content.error);
-  if (!answer.ok) throw new Error(content.error);
+  const content = await answer.json().catch(() => ({})); // a server without a free place says 503 and no more
+  if (answer.status === 503) throw new Busy(content.error ?? "Too many are here at this moment; try again.");
+  if (!answer.ok) throw new Error(content.error ?? `yoga-live answers ${answer.status}; try again.`);
   return content;
 }
 

@@ -80,7 +80,15 @@ def test_one_video_goes_into_a_folder_that_is_there(live: Live, classes: Path, t
     assert live("--video", video, "--save", out, "--timeline", out, "--summary", out)[0] == 0
     assert list_below(out) == ["a.mp4", "a.png", "a.poses.csv"]
     assert_refused(live("--video", video, "--timeline", out / "b.csv", "--timeline-format", "vtt"), "--timeline-format")
-    assert_refused(live("--video", video, "--save", video.parent, "--force"), "is the video itself")
+    assert_refused(live("--video", video, "--save", video.parent, "--force"), "is the input", "itself")
+
+
+def test_what_can_t_be_written_ends_the_run_with_its_report(live: Live, classes: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "tue").write_text("a file in the place of a folder")
+    code, out, err = live("--video", classes, "--summary", tmp_path / "out")
+    assert code == 2 and "out/tue" in err.splitlines()[-1] and "Traceback" not in err
+    assert "written: " in out and " of 3 videos" in out
 
 
 def test_a_broken_video_is_a_line_and_the_others_go_on(
@@ -140,7 +148,7 @@ def test_inputs_that_are_not_there_are_one_line(live: Live, classes: Path, tmp_p
     assert_refused(live("--video", classes, tmp_path / "no.mp4"), "no.mp4 does not exist")
     (tmp_path / "empty").mkdir()
     assert_refused(live("--video", tmp_path / "empty"), "holds no video")
-    assert_refused(live("--video", classes, "--save", classes), "is one of the inputs")
+    assert_refused(live("--video", classes, "--save", classes), "is the input itself")
 
 
 def test_a_part_is_cut_from_each(live: Live, classes: Path, tmp_path: Path) -> None:

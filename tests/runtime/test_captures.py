@@ -34,7 +34,23 @@ def test_a_camera_that_is_not_there_is_refused_in_silence(capfd: pytest.CaptureF
     assert capfd.readouterr().err == ""
 
 
-@pytest.mark.parametrize("text", ["front", "class.mp4", "-1", "csi://", "csi://a", "rtsp://", "ftp://host/a", ""])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "front",
+        "class.mp4",
+        "-1",
+        "csi://",
+        "csi://a",
+        "rtsp://",
+        "ftp://host/a",
+        "",
+        "rtsp://[bad/x",
+        "²",
+        "csi://²",
+        "9" * 20,
+    ],
+)
 def test_what_names_no_camera_is_refused_with_the_choices(text: str) -> None:
     with pytest.raises(OptionError, match="use a number, /dev/video2, csi://0, rtsp://"):
         open_camera(text)
@@ -49,6 +65,12 @@ def test_what_names_no_camera_is_refused_with_the_choices(text: str) -> None:
         ("rtsp://host", "rtsp://host"),
         ("http://host?key=geheim", "http://host"),
         ("0", "0"),
+        ("rtsp://admin:se#cret@host/x", "rtsp://host/x"),
+        ("rtsp://admin:12/3?4@host:554/x", "rtsp://host:554/x"),
+        ("rtsp://host/user=admin_password=tlJw_channel=1_stream=0.sdp?real_stream", "rtsp://host/..."),
+        ("http://host/a/user:geheim/b", "http://host/a/.../b"),
+        ("anna:geheim@host/cam", "host/cam"),
+        ("rtsp:anna:ge//heim@host", "host"),
     ],
 )
 def test_credentials_are_in_no_name(address: str, shown: str) -> None:

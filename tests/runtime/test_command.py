@@ -204,14 +204,25 @@ def test_missing_folder_of_an_output_is_one_line(live: Callable[..., Any], clip:
     assert_refused(live("--video", clip, "--save", tmp_path / "no" / "a.mp4"), "mkdir -p")
 
 
+def test_what_an_interrupted_run_left_is_never_written_over_while_it_is_read(
+    live: Callable[..., Any], write_clip: Callable[..., Path], tmp_path: Path
+) -> None:
+    clip = write_clip(tmp_path / "class.part.mp4", [BLUE] * 5)
+    before = clip.read_bytes()
+    for force in ([], ["--force"]):
+        answer = live("--video", clip, "--save", tmp_path / "class.mp4", *force)
+        assert_refused(answer, f"class.mp4 grows under the name {clip}, which is the input", "another name")
+    assert clip.read_bytes() == before and list(tmp_path.iterdir()) == [clip]
+
+
 def test_video_is_never_written_over_itself(
     live: Callable[..., Any], write_clip: Callable[..., Path], tmp_path: Path
 ) -> None:
     clip = write_clip(tmp_path / "class.mp4", [BLUE] * 5)
     before = clip.read_bytes()
-    assert_refused(live("--video", clip, "--save", clip, "--force"), "is the video itself")
+    assert_refused(live("--video", clip, "--save", clip, "--force"), "is the input", "itself")
     (tmp_path / "link.mp4").symlink_to(clip)
-    assert_refused(live("--video", clip, "--save", tmp_path / "link.mp4", "--force"), "is the video itself")
+    assert_refused(live("--video", clip, "--save", tmp_path / "link.mp4", "--force"), "is the input", "itself")
     assert clip.read_bytes() == before
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -62,6 +63,49 @@ def test_termination_ends_like_ctrl_c() -> None:
         assert run_command("yoga-live", body, argparse.Namespace()) == 130
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no SIGHUP")
+@pytest.mark.parametrize("ignored", [False, True])
+def test_a_closed_terminal_ends_a_run_unless_nohup_is_before_it(ignored: bool) -> None:
+    code = (
+        "import os, sys, argparse, signal\nfrom yoga_live.runtime.command_line import run_command\n"
+        f"signal.signal(signal.SIGHUP, signal.SIG_IGN if {ignored} else signal.SIG_DFL)\n"
+        "def body(_):\n"
+        "    try:\n        os.kill(os.getpid(), signal.SIGHUP)\n        print('on')\n"
+        "    finally:\n        print('closed')\n"
+        "sys.exit(run_command('yoga-live', body, argparse.Namespace()))"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (answer.returncode, answer.stdout) == ((0, "on\nclosed\n") if ignored else (130, "closed\n"))
+
+
+@pytest.mark.skipif(not hasattr(os, "forkpty"), reason="this system has no terminals of this kind")
+def test_what_is_said_after_the_terminal_has_gone_costs_nothing(tmp_path: Path) -> None:
+    code = f"""
+import argparse, os, pathlib, sys, time
+from yoga_live.runtime.command_line import run_command
+
+def body(_):
+    try:
+        print('ready', flush=True)
+        time.sleep(30)
+    except KeyboardInterrupt:
+        print('a line', flush=True)
+        print('another', file=sys.stderr, flush=True)
+        pathlib.Path({str(tmp_path / "summary")!r}).write_text('whole')
+        raise
+
+child, terminal = os.forkpty()
+if not child:
+    os._exit(run_command('yoga-live', body, argparse.Namespace()))
+assert os.read(terminal, 100).startswith(b'ready')
+os.close(terminal)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert answer.stdout == "130\n", answer.stderr
+    assert (tmp_path / "summary").read_text() == "whole"
 
 
 def test_a_reader_that_has_seen_enough_is_no_error() -> None:

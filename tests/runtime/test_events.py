@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
+from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.errors import OptionError
 from yoga_live.runtime.events import Events, parse_goals
 from yoga_live.runtime.session import Hold
+from yoga_live.runtime.sources import TimedFrame
+from yoga_live.runtime.tracking import PoseTracker
 
 LABELS = ("tree", "warrior_2", "none")
 
@@ -67,3 +71,28 @@ def test_what_is_no_goal_is_refused(text: str) -> None:
 def test_a_pose_that_the_model_does_not_know_is_refused_with_those_it_does(text: str) -> None:
     with pytest.raises(OptionError, match="it knows tree, warrior_2"):
         parse_goals([text], LABELS)
+
+
+@pytest.mark.parametrize("rate", [5, 30])
+@pytest.mark.parametrize(("held_s", "reaches"), [(29.2, False), (30.5, True)])
+def test_a_goal_is_told_only_if_it_was_held(
+    classifier: PoseClassifier, rate: int, held_s: float, reaches: bool
+) -> None:
+    tracker, lines = PoseTracker(classifier), list[str]()
+    events = Events(lines.append, {"tree": 30.0})
+    for number in range(round((held_s + 6) * rate)):
+        time_s = number / rate
+        colour = (255, 0, 0) if 1 <= time_s < 1 + held_s else (0, 0, 255)
+        frame = TimedFrame(np.full((24, 32, 3), colour, np.uint8), time_s, number)
+        events.update(time_s, tracker.update(frame).hold)
+    told = [json.loads(line) for line in lines]
+    assert [line["event"] for line in told] == (["begin", "goal", "end"] if reaches else ["begin", "end"])
+    assert told[-1]["hold_s"] == pytest.approx(held_s, abs=0.45)
+
+
+def test_a_goal_waits_until_the_network_has_seen_it() -> None:
+    lines: list[str] = []
+    events = Events(lines.append, {"tree": 30.0})
+    for time_s, ahead_s in ((1.0, 0.0), (30.2, 0.4), (30.4, 0.1)):
+        events.update(time_s, Hold("tree", 0.9, time_s, ahead_s=ahead_s))
+        assert len(lines) == (2 if time_s == 30.4 else 1)

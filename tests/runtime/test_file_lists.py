@@ -94,8 +94,19 @@ def test_taken_outputs_are_refused_all_at_once_and_inputs_always(tmp_path: Path)
     with pytest.raises(OutputError, match=r"a\.mp4 exists already.*1 more"):
         check_new(paths, [])
     check_new(paths, [], force=True)
-    with pytest.raises(OutputError, match="is one of the inputs"):
+    with pytest.raises(OutputError, match=r"in\.mp4 is the input itself"):
         check_new([tmp_path / "in.mp4"], [tmp_path / "in.mp4"], force=True)
+
+
+def test_an_output_never_grows_over_an_input_or_another_output(tmp_path: Path) -> None:
+    make(tmp_path, "a.part.mp4")
+    (tmp_path / "b.part.mp4").hardlink_to(tmp_path / "a.part.mp4")
+    for name in ("a.mp4", "b.mp4"):
+        with pytest.raises(OutputError, match="grows under the name"):
+            check_new([tmp_path / name], [tmp_path / "a.part.mp4"], force=True)
+    with pytest.raises(OutputError, match="would both write"):
+        check_new([tmp_path / "new" / "c.part.mp4", tmp_path / "new" / "C.mp4"], [], force=True)
+    check_new([tmp_path / "a.jpg", tmp_path / "a.part.jpg"], [], grow=False)
 
 
 def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:

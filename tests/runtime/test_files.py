@@ -1,6 +1,9 @@
 """Outputs appear whole or not at all, and never over something."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -52,6 +55,24 @@ def test_name_is_taken_only_when_the_block_ends_well(tmp_path: Path) -> None:
         assert path.read_text() == "old"
     assert path.read_text() == "new"
     assert [p.name for p in tmp_path.iterdir()] == ["a.onnx"]
+
+
+def test_what_a_killed_process_left_long_ago_is_removed(tmp_path: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    names = {
+        "old": f".a[1].part{dead.pid}.csv",
+        "alive": f".a[1].part{os.getppid()}.csv",
+        "new": f".a[1].part0{dead.pid}.csv",
+        "another's": f".b.part{dead.pid}.csv",
+        "the user's": ".a[1].party.csv",
+    }
+    for name in names.values():
+        (tmp_path / name).write_text("half")
+        os.utime(tmp_path / name, (1e9, 1e9))
+    os.utime(tmp_path / names["new"])
+    write_text(tmp_path / "a[1].csv", "whole")
+    assert {path.name for path in tmp_path.iterdir()} == {*names.values(), "a[1].csv"} - {names["old"]}
 
 
 def test_text_and_json_keep_every_letter(tmp_path: Path) -> None:

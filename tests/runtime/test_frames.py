@@ -1,6 +1,9 @@
 """A file's frames: the planes they were decoded to, upright and plain for the encoder, BGR for who looks."""
 
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import av
@@ -80,3 +83,40 @@ def test_a_file_frame_is_converted_anew_and_can_be_changed(write_clip: Callable[
         frame = next(source.frames())
     frame.image_bgr[:] = 0
     assert frame.image_bgr.max() > 60
+
+
+def test_a_frame_that_two_threads_ask_for_at_once_comes_to_both() -> None:
+    """PyAV's converter of a picture hangs, or crashes, where two threads are in it."""
+
+    class Picture:
+        """Takes its time, and notes who comes in the meantime."""
+
+        width, height, inside, most = 4, 2, 0, 0
+
+        def to_ndarray(self, format: str) -> np.ndarray:
+            self.inside += 1
+            self.most = max(self.most, self.inside)
+            time.sleep(0.02)
+            self.inside -= 1
+            return np.zeros((2, 4, 3), np.uint8)
+
+    picture = Picture()
+    frame = DecodedFrame(picture, 0.0, 0)
+    with ThreadPoolExecutor(4) as pool:
+        images = list(pool.map(lambda each: each.image_bgr, [frame, frame.move(1.0, 1)] * 4))
+    assert len(images) == 8 and picture.most == 1
+
+
+def test_frames_are_converted_in_two_threads_side_by_side() -> None:
+    frames = [decoded((320, 240), "yuv444p") for _ in range(60)]
+    seen: list[list[int]] = [[], []]
+
+    def look(number: int) -> None:
+        seen[number] += [int(frame.image_bgr.sum(dtype=np.int64)) for frame in frames]
+
+    threads = [threading.Thread(target=look, args=(number,), daemon=True) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+    assert len(seen[0]) == len(seen[1]) == 60 and seen[0] == seen[1]

@@ -75,7 +75,7 @@ def test_pictures_are_drawn_upon_and_never_collide(live: Live, photos: Path, tmp
 def test_photos_are_never_written_over(live: Live, photos: Path) -> None:
     (photos / "in" / "a.png").unlink()
     before = (photos / "in" / "a.jpg").read_bytes()
-    assert_refused(live("--images", photos, "--save", photos, "--force"), "is one of the inputs")
+    assert_refused(live("--images", photos, "--save", photos, "--force"), "is the input itself")
     assert (photos / "in" / "a.jpg").read_bytes() == before
 
 

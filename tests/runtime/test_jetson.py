@@ -63,6 +63,10 @@ def test_the_service_waits_for_its_camera() -> None:
     assert read_option("TimeoutStartSec") == "infinity"
 
 
+def test_the_service_is_given_the_time_that_closing_a_long_recording_takes() -> None:
+    assert read_option("TimeoutStopSec") == "infinity" and read_option("KillMode") == "mixed"
+
+
 def test_the_service_is_nobodys_root_starts_again_and_knows_each_setting() -> None:
     assert read_option("User") not in {"root", "0"} and "video" in read_option("SupplementaryGroups").split()
     assert read_option("Restart") == "always" and read_option("StartLimitIntervalSec") == "0"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from yoga_live.runtime.classifier import PoseClassifier
-from yoga_live.runtime.errors import OutputError, SourceError
+from yoga_live.runtime.errors import DeviceError, OutputError, SourceError, YogaLiveError
 from yoga_live.runtime.events import Events
 from yoga_live.runtime.live import RateMeter, watch
 from yoga_live.runtime.live_board import LiveBoard
@@ -19,6 +19,7 @@ from yoga_live.runtime.regions import parse_roi
 from yoga_live.runtime.session import Hold
 from yoga_live.runtime.sinks import StopWatching
 from yoga_live.runtime.sources import SourceInfo, TimedFrame, VideoSource
+from yoga_live.runtime.summary import add_up
 from yoga_live.runtime.timeline import TimelineFile
 from yoga_live.runtime.video_sink import VideoSink
 from yoga_live.runtime.views import FixedView
@@ -149,6 +150,46 @@ def test_full_disk_costs_the_video_but_not_what_was_seen(classifier: PoseClassif
     watched = watch(ListSource([BLUE] * 30), classifier, [ListSink(breaks_at=20, error=OutputError)])
     assert isinstance(watched.trouble, OutputError)
     assert watched.segments[-1].pose == "tree" and watched.segments[-1].end_s > 1.5
+
+
+@pytest.mark.parametrize("error", [DeviceError, OSError])
+def test_what_was_seen_is_kept_whatever_breaks_off(classifier: PoseClassifier, error: type[Exception]) -> None:
+    watched = watch(ListSource([*[BLUE] * 25, error("broke off")]), classifier, [ListSink()])
+    assert isinstance(watched.trouble, YogaLiveError) and "broke off" in str(watched.trouble)
+    assert watched.segments[-1].pose == "tree" and watched.frames == 25
+
+
+def test_lines_that_nobody_reads_are_no_trouble(classifier: PoseClassifier) -> None:
+    with pytest.raises(BrokenPipeError):
+        watch(ListSource([BLUE, BrokenPipeError()]), classifier, [])
+
+
+def test_an_hour_without_a_picture_is_nowhere_a_pose(classifier: PoseClassifier, tmp_path: Path) -> None:
+    """Ten seconds of tree, an hour in which the camera is lost, ten seconds of rest."""
+
+    class LostSource(ListSource):
+        def frames(self) -> Iterator[TimedFrame]:
+            blue, red = (np.full((64, 96, 3), colour, np.uint8) for colour in (BLUE, RED))
+            yield from (TimedFrame(blue, n / 10, n) for n in range(100))
+            for second in range(12, 3610):
+                yield TimedFrame(blue, float(second), second * 10, lost_s=second - 9.9)
+            yield from (TimedFrame(red, 3610 + n / 10, 36100 + n) for n in range(100))
+
+    board, lines = LiveBoard(), list[str]()
+    events, timeline = Events(lines.append, {"tree": 30.0}), TimelineFile(tmp_path / "a.csv")
+
+    def show(frame: TimedFrame, hold: Hold) -> None:
+        events.update(frame.time_s, hold)
+        board.tell(frame.time_s, hold)
+
+    watched = watch(LostSource([]), classifier, [], on_frame=show, timeline=timeline)
+    told = [(s.pose, round(s.start_s, 1), round(s.end_s, 1)) for s in watched.segments]
+    assert told == [("none", 0, 0.1), ("tree", 0.1, 9.9), ("none", 9.9, 3619.9)]
+    told = [(line["event"], line["time_s"]) for line in map(json.loads, lines)]
+    assert told == [("begin", 0.1), ("end", 9.9)]
+    assert [0.1, 9.9, "tree"] in board.describe()["past"] and board.describe()["pose"] == "none"
+    assert (tmp_path / "a.csv").read_text().splitlines()[2].startswith("0.100,9.900,tree")
+    assert [(total.pose, round(total.best_s, 1)) for total in add_up(watched.segments)] == [("tree", 9.8)]
 
 
 def test_sink_that_fails_to_close_leaves_no_other_open(classifier: PoseClassifier) -> None:

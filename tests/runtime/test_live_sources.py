@@ -251,3 +251,66 @@ def test_time_of_a_frame_and_its_pts_agree() -> None:
         frame = next(source.frames())
     assert float(frame.pts * source.info.time_base) == pytest.approx(frame.time_s, abs=1e-4)
     assert source.info.is_live and source.info.size_wh == (8, 6) and source.info.duration_s is None
+
+
+def test_a_camera_whose_connections_all_hang_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
+    captures = [ListCapture(numbered(90)) for _ in range(9)]
+    patience = Patience(stall_s=0.1, first_wait_s=0.01, longest_wait_s=0.01, give_up_s=1.5)
+    with LiveSource(connect_to(*captures), "camera 0", patience) as source:
+        frames, started_s = source.frames(), time.monotonic()
+        next(frames)
+        for capture in captures:
+            capture.go.clear()
+        with pytest.raises(SourceError, match=r"camera 0 stopped giving pictures .* in 2 s \(it does not answer\)"):
+            list(frames)
+        assert 1.4 < time.monotonic() - started_s < 8
+        for capture in captures:
+            capture.go.set()
+    assert caplog.text.count("connections hang; none is tried until one of them ends") == 1
+
+
+def test_what_comes_back_for_a_moment_alone_is_tried_ever_more_seldom() -> None:
+    tries_s: list[float] = []
+
+    def connect() -> ListCapture:
+        tries_s.append(time.monotonic())
+        return ListCapture(numbered(2))
+
+    with LiveSource(connect, "s", Patience(stall_s=9, first_wait_s=0.05, longest_wait_s=9)) as source:
+        frames = source.frames()
+        while time.monotonic() < tries_s[0] + 3:
+            next(frames)
+    waits_s = [later - earlier for earlier, later in pairwise(tries_s)]
+    assert len(tries_s) < 25 and waits_s[-1] > 0.3  # 60 tries where each loss counts as new
+
+
+def test_what_was_there_for_long_is_tried_again_soon() -> None:
+    tries_s: list[float] = []
+
+    def connect() -> ListCapture:
+        tries_s.append(time.monotonic())
+        return ListCapture(numbered(20), pace_s=0.02)
+
+    with LiveSource(connect, "s", Patience(stall_s=0.2, first_wait_s=0.05, longest_wait_s=9)) as source:
+        frames = source.frames()
+        while len(tries_s) < 6:
+            next(frames)
+    assert all(later - earlier < 1.5 for earlier, later in pairwise(tries_s))
+
+
+def test_whoever_waits_may_be_idle_meanwhile_and_end_the_waiting() -> None:
+    capture, calls = ListCapture(numbered(90)), []
+
+    def idle() -> None:
+        calls.append(time.monotonic())
+        if len(calls) == 8:
+            raise KeyboardInterrupt
+
+    with LiveSource(connect_to(capture), "camera 0") as source:
+        frames, source.idle = source.frames(), idle
+        next(frames)
+        capture.go.clear()
+        with pytest.raises(KeyboardInterrupt):
+            list(frames)
+        capture.go.set()
+    assert 0.5 < calls[-1] - calls[0] < 3

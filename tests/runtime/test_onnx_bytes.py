@@ -10,7 +10,7 @@ from yoga_live.runtime import onnx_bytes
 from yoga_live.runtime.classifier import DEFAULT_MODEL
 from yoga_live.runtime.errors import ModelError
 from yoga_live.runtime.model_info import ModelInfo
-from yoga_live.runtime.onnx_bytes import DROP, hash_network, hash_network_file, read_bytes, read_info
+from yoga_live.runtime.onnx_bytes import DROP, hash_network, read_bytes, read_info
 
 onnx = pytest.importorskip("onnx")
 
@@ -46,7 +46,7 @@ def test_the_checksum_is_of_what_onnx_serialises_without_notes(model_path: Path)
     bare = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import)
     bare.graph.CopyFrom(model.graph)
     bare.graph.ClearField("name")
-    assert hash_network_file(model_path) == hashlib.sha256(bare.SerializeToString()).hexdigest()
+    assert hash_network(read_bytes(model_path)) == hashlib.sha256(bare.SerializeToString()).hexdigest()
 
 
 def test_metadata_notes_and_the_order_of_fields_change_nothing(model_path: Path) -> None:
@@ -78,7 +78,7 @@ def reverse_fields(model: bytes) -> bytes:
 
 
 def test_another_weight_name_or_operator_set_changes_it(model_path: Path) -> None:
-    seen = {hash_network_file(model_path)}
+    seen = {hash_network(read_bytes(model_path))}
     model = onnx.load(model_path)
     model.opset_import[0].version += 1
     seen.add(hash_network(model.SerializeToString()))
@@ -134,4 +134,4 @@ def end_of_network(data: bytes) -> int:
 
 def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"no\.onnx does not exist"):
-        hash_network_file(tmp_path / "no.onnx")
+        read_bytes(tmp_path / "no.onnx")

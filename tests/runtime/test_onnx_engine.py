@@ -140,6 +140,14 @@ def test_file_that_is_no_onnx_is_refused_in_one_line(tmp_path: Path, content: by
     assert "bad.onnx" in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_what_breaks_within_onnx_runtime_is_one_line(model_path: Path) -> None:
+    engine = OnnxEngine(model_path, "cpu")
+    for run in (engine.run, engine.run_maps):
+        with pytest.raises(DeviceError, match="the network broke off on cpu: ") as caught:
+            run(np.zeros((1, 33, 32, 3), np.uint8))
+        assert "\n" not in str(caught.value)
+
+
 def test_truncated_model_is_refused(model_path: Path, tmp_path: Path) -> None:
     path = tmp_path / "half.onnx"
     path.write_bytes(model_path.read_bytes()[:200])
@@ -175,3 +183,10 @@ def test_newer_format_asks_for_an_update(write_model: Callable[..., Path], tmp_p
     document = json.dumps({"format": 99, "labels": ["a", "b", "c"], "size": 32})
     with pytest.raises(ModelError, match="format 99"):
         OnnxEngine(write_model(tmp_path / "m.onnx", document), "cpu")
+
+
+@pytest.mark.parametrize("threads", [1, 2, None])
+def test_the_number_of_threads_changes_no_answer(exported_model: Path, threads: int | None) -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3), np.uint8)
+    expected = OnnxEngine(exported_model, "cpu").run(frames)
+    assert np.array_equal(OnnxEngine(exported_model, "cpu", threads).run(frames), expected)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from yoga_live.runtime.classifier import DEFAULT_MODEL, PoseClassifier
-from yoga_live.runtime.errors import MissingPackageError, ModelError
+from yoga_live.runtime.errors import DeviceError, MissingPackageError, ModelError
 from yoga_live.runtime.figure import POSES, draw_figure
 from yoga_live.runtime.model_info import ModelInfo
 from yoga_live.runtime.openvino_engine import OpenVINOEngine
@@ -100,6 +100,12 @@ def test_file_that_is_no_onnx_is_refused_in_one_line(
         OpenVINOEngine(path)
     assert "bad.onnx" in str(caught.value) and "\n" not in str(caught.value)
     assert capfd.readouterr() == ("", "")
+
+
+def test_what_breaks_within_openvino_is_one_line(model_path: Path) -> None:
+    with pytest.raises(DeviceError, match="the network broke off on openvino: ") as caught:
+        OpenVINOEngine(model_path).run(np.zeros((1, 33, 32, 3), np.uint8))
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("kept", [200, 20_000_000])

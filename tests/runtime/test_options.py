@@ -36,6 +36,15 @@ def test_one_video_is_a_file_and_several_or_a_folder_are_many(tmp_path: Path) ->
         assert args.videos == [Path(name) for name in given] and not hasattr(args, "video")
 
 
+@pytest.mark.parametrize("given", ["0", "-5", "fast", "²", "1e3", "2000"])
+def test_what_is_no_rate_or_size_is_refused_with_an_example(given: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for option, value, example in (("--camera-rate", given, "such as 30"), ("--camera-size", f"{given}x0", "1280x720")):
+        with pytest.raises(SystemExit) as caught:
+            parse_args(["--camera", "0", f"{option}={value}"])
+        assert caught.value.code == 2 and example in capsys.readouterr().err
+    assert parse_args(["--camera", "0", "--camera-rate", "60"]).camera_rate == 60
+
+
 def test_given_options_are_told_from_their_defaults() -> None:
     args = parse_args(["--demo", "--from", "0", "--no-window", "--goal", "tree=3"])
     assert list_given(args, ("--from", "--to", "--window", "--goal", "--record", "--frames")) == ["--from", "--goal"]
@@ -124,6 +133,7 @@ def test_a_recording_is_never_written_over_another(live: Live, tmp_path: Path) -
     (tmp_path / "raw.mp4").write_text("mine")
     assert_refused(live("--demo", "--record", tmp_path / "raw.mp4"), "exists already")
     assert_refused(live("--demo", "--record", tmp_path / "raw.avi"), "should end in .mp4")
-    answer = live("--demo", "--record", tmp_path / "a.mp4", "--save", tmp_path / "a.mp4")
-    assert_refused(answer, "--record and --save both name")
+    for saved, recorded in (("a.mp4", "a.mp4"), ("a.mp4", "a.part.mp4"), ("a.part.mp4", "a.mp4")):
+        answer = live("--demo", "--record", tmp_path / recorded, "--save", tmp_path / saved, "--force")
+        assert_refused(answer, "would both write")
     assert (tmp_path / "raw.mp4").read_text() == "mine"

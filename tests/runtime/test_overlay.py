@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from yoga_live.runtime import overlay
 from yoga_live.runtime.frames import TimedFrame
 from yoga_live.runtime.overlay import SOFT, OverlayStyle, annotate_frame, draw_overlay
 from yoga_live.runtime.regions import WHOLE, Region
@@ -72,6 +73,17 @@ def test_a_goal_is_counted_down_then_ticked_off() -> None:
     assert not np.array_equal(shown[20.0], plain[-60:-20, 700:])
     other = draw_overlay(grey((1000, 360), 0), Hold("plank", 0.9, 20.0), style=style)
     assert (other[-1].max(axis=1) > 100).sum() == 900
+
+
+@pytest.mark.parametrize(
+    ("hold_s", "goal_s", "words"),
+    [
+        (0.9, None, "0:00"), (59.7, None, "0:59"), (29.999_999_9, None, "0:30"), (3599.9, None, "59:59"),
+        (0.1, 30, "−0:30"), (29.1, 30, "−0:01"), (30, 30, "✓ 0:30"), (30.9, 30, "✓ 0:30"),
+    ],
+)  # fmt: skip
+def test_the_clock_shows_seconds_that_have_passed(hold_s: float, goal_s: float | None, words: str) -> None:
+    assert overlay._read_clock(hold_s, goal_s) == words
 
 
 def test_resting_shows_neither_clock_nor_bar() -> None:

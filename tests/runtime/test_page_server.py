@@ -19,7 +19,7 @@ from yoga_live.runtime import page_server
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.errors import OptionError
 from yoga_live.runtime.live_page import LivePage, open_page, read_token
-from yoga_live.runtime.page_server import MOST_VIEWERS, PageHandler
+from yoga_live.runtime.page_server import MOST_VIEWERS, PageHandler, name_origin
 from yoga_live.runtime.serve_address import ServeAddress
 from yoga_live.runtime.session import Hold
 from yoga_live.runtime.sources import TimedFrame
@@ -377,3 +377,57 @@ def test_a_token_that_can_t_be_kept_is_said(tmp_path: Path, caplog: pytest.LogCa
     (tmp_path / "file").touch()
     assert read_token(tmp_path / "file" / "token") != read_token(tmp_path / "file" / "token")
     assert "will be another next time" in caplog.text
+
+
+def connect(page: LivePage, said: bytes = b"") -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", page.server.server_port), timeout=10)
+    connection.sendall(said)
+    return connection
+
+
+def test_a_head_that_trickles_loses_its_place(public: LivePage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page_server, "HEAD_S", 0.6)
+    slow = [connect(public, b"GET / HTTP/1.1\r\nX: "), connect(public)]
+    for _ in range(8):
+        time.sleep(0.15)
+        for connection in slow:
+            with suppress(OSError):
+                connection.sendall(b"x")
+    assert all(is_gone(connection) for connection in slow)
+    wait_until(lambda: public.server.connections == 0)
+
+
+def test_a_viewer_stays_longer_than_a_head_may_take(page: LivePage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page_server, "HEAD_S", 0.3)
+    viewer = Viewer(page)
+    events = [viewer.read()[0] for _ in range(4)]
+    assert events == ["begin", "state", "state", "state"]
+    viewer.close()
+
+
+def test_one_address_does_not_take_all_places(public: LivePage) -> None:
+    taken = [connect(public) for _ in range(page_server.MOST_OF_ONE)]
+    wait_until(lambda: public.server.connections == page_server.MOST_OF_ONE)
+    with connect(public) as one_more:
+        assert one_more.recv(100).startswith(b"HTTP/1.1 503")
+    with socket.create_connection(
+        ("127.0.0.1", public.server.server_port), timeout=10, source_address=("127.0.0.2", 0)
+    ) as other:
+        other.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert other.recv(100).startswith(b"HTTP/1.1 403")
+    for connection in taken:
+        connection.close()
+
+
+def test_an_origin_is_an_address_or_a_network_of_them() -> None:
+    assert name_origin("192.168.1.20") == name_origin("::ffff:192.168.1.20") == "192.168.1.20"
+    assert name_origin("fe80::1%eth0") == name_origin("fe80::2") != name_origin("2001:db8::2")
+
+
+@pytest.mark.parametrize("target", ["http://[bad", "//[", "http://127.0.0.1/", "/?%", "?", "[", "/%2e%2e/"])
+def test_odd_targets_are_refused_without_a_word(
+    public: LivePage, caplog: pytest.LogCaptureFixture, target: str
+) -> None:
+    with connect(public, f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()) as connection:
+        assert connection.recv(100).startswith(b"HTTP/1.1 403")
+    assert caplog.text == ""

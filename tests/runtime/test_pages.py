@@ -276,6 +276,15 @@ def test_a_photo_is_answered_with_bars_and_a_bad_one_with_its_line(show: Show) -
     show.complaints[:] = [words for words in show.complaints if "422" not in words]
 
 
+def test_a_server_without_a_free_place_is_said_to_be(show: Show) -> None:
+    page = show.open("try")
+    wait_until(lambda: bool(text(page, "threshold")))
+    page.route("**/api/classify", lambda route: route.fulfill(status=503, body=""))
+    choose(page, make_photo((0, 0, 255)))
+    wait_until(lambda: text(page, "trouble") == "Too many are here at this moment; try again.")
+    show.complaints[:] = [words for words in show.complaints if "503" not in words]
+
+
 def test_a_photo_that_is_too_large_is_refused_before_it_is_sent(show: Show) -> None:
     show.served.server.trial.most_bytes = 1_000_000
     page = show.open("try")

@@ -39,6 +39,18 @@ def test_terminal_gets_one_line_that_is_redrawn_and_ended() -> None:
     assert "[########################] 100%" in stream.getvalue()
 
 
+@pytest.mark.parametrize("note", ["a very long name of a video in a folder of a folder.mp4: warrior_2" * 2, "瑜" * 70])
+def test_a_long_line_is_cut_to_the_terminal(monkeypatch: pytest.MonkeyPatch, note: str) -> None:
+    for columns in (80, 40):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        stream = Terminal()
+        with Progress("annotating", 4, "video s", stream) as progress:
+            progress.advance(2, note)
+        line = stream.getvalue().rpartition("\x1b[K")[2].rstrip("\n")
+        wide = sum(letter == "瑜" for letter in line)
+        assert columns - 3 <= len(line) + wide <= columns - 1
+
+
 def test_unknown_length_counts_without_a_bar() -> None:
     stream = io.StringIO()
     with Progress("watching", None, "s", stream) as progress:

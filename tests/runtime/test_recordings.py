@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from yoga_live.runtime.classifier import PoseClassifier
-from yoga_live.runtime.errors import OptionError, SourceError
+from yoga_live.runtime.errors import OptionError, OutputError, SourceError
 from yoga_live.runtime.recordings import Outputs, Wishes, annotate_video, is_video, read_length_s
 from yoga_live.runtime.regions import Roi
 from yoga_live.runtime.sources import VideoSource
@@ -99,6 +99,35 @@ def test_what_is_no_video_is_an_error_and_leaves_nothing(classifier: PoseClassif
     with pytest.raises(SourceError, match="can't be opened"):
         annotate_video(classifier, path, Outputs(tmp_path / "a.mp4", tmp_path / "a.csv"))
     assert [p.name for p in tmp_path.iterdir()] == ["notes.mp4"]
+
+
+@pytest.mark.parametrize("taken", ["a.mp4", "a.csv", "a.png", "a.part.mp4", "a.part.csv"])
+def test_no_output_is_replaced_unless_forced(
+    clip: Path, classifier: PoseClassifier, tmp_path: Path, taken: str
+) -> None:
+    (tmp_path / taken).write_text("mine")
+    outputs = Outputs(tmp_path / "a.mp4", tmp_path / "a.csv", tmp_path / "a.png")
+    with pytest.raises(OutputError, match=taken):
+        annotate_video(classifier, clip, outputs)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(taken, "mine")]
+    wishes = Wishes(Span(0, 0.5), zoom=False, force=True)
+    assert annotate_video(classifier, clip, outputs, wishes).trouble is None
+    assert {path.name for path in tmp_path.iterdir()} == {"a.mp4", "a.csv", "a.png"}
+
+
+def test_outputs_of_another_kind_and_over_the_video_are_refused(classifier: PoseClassifier, tmp_path: Path) -> None:
+    path = tmp_path / "class.part.mp4"
+    path.write_text("a video")
+    for outputs in (
+        Outputs(tmp_path / "class.mp4"),
+        Outputs(path),
+        Outputs(tmp_path / "a.avi"),
+        Outputs(None, tmp_path / "a.txt"),
+        Outputs(None, None, tmp_path / "a.jpg"),
+    ):
+        with pytest.raises(OutputError):
+            annotate_video(classifier, path, outputs, Wishes(force=True))
+    assert path.read_text() == "a video" and list(tmp_path.iterdir()) == [path]
 
 
 def test_a_region_that_does_not_fit_is_an_error(clip: Path, classifier: PoseClassifier) -> None:

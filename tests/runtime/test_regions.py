@@ -37,6 +37,8 @@ def test_what_is_not_four_numbers_is_refused_with_the_form(text: str) -> None:
         ("0,0,50,-3", "is empty"),
         ("0,0,nan,50", "is empty"),
         ("0,0,inf,50", "is empty"),
+        ("1e308,0,1e308,10", "begins outside"),
+        ("0,0,1e308,10", "is empty, or larger than any picture"),
     ],
 )
 def test_impossible_numbers_are_refused(text: str, reason: str) -> None:

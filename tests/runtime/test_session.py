@@ -72,3 +72,14 @@ def test_confidence_leaves_out_the_frames_after_the_pose_was_left() -> None:
         session.update(time_s, SmoothedPose("tree", confidence, 0.0, leads))
     session.update(2.2, SmoothedPose("none", 0.9, 1.2))
     assert session.segments()[0].confidence == pytest.approx(0.8)
+
+
+def test_a_hold_stands_still_while_its_pose_is_only_kept_and_goes_on_when_it_leads_again() -> None:
+    session = Session()
+    steps = [(0.0, True), (29.0, True), (29.2, False), (30.1, False), (30.3, True), (31.0, False)]
+    holds = [session.update(time_s, SmoothedPose("tree", 0.9, 0.0, leads)) for time_s, leads in steps]
+    assert [(hold.hold_s, hold.leads) for hold in holds] == [
+        (0.0, True), (29.0, True), (29.0, False), (29.0, False), (30.3, True), (30.3, False),
+    ]  # fmt: skip
+    rest = session.update(33.0, SmoothedPose("none", 0.0, 31.0, False))
+    assert rest.hold_s == 2.0

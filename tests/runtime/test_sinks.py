@@ -1,5 +1,7 @@
 """The window: shown, closed, paced, or refused in one line."""
 
+import socket
+
 import numpy as np
 import pytest
 
@@ -108,3 +110,37 @@ def test_recorded_video_is_shown_in_its_own_time(monkeypatch: pytest.MonkeyPatch
         assert windows.waits_ms[0] == 1 and 1 < windows.waits_ms[1] <= 500 < windows.waits_ms[2] <= 1000
     else:
         assert windows.waits_ms == [1, 1, 1]
+
+
+def test_a_display_that_never_answers_is_a_device_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        if port < 6000:
+            pytest.skip("this machine gives ports that no display can have")
+        monkeypatch.setenv("DISPLAY", f"127.0.0.1:{port - 6000}")
+        monkeypatch.setenv("QT_QPA_PLATFORM", "xcb")
+        monkeypatch.setattr(sinks, "TRIAL_S", 4.0)
+        with pytest.raises(DeviceError, match=r"the display 127\.0\.0\.1:\d+ has not answered|can't show a window"):
+            check_display()
+
+
+def test_a_display_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+    monkeypatch.setattr(sinks, "cv2", FakeWindows([]))
+    monkeypatch.setattr(sinks, "check_display", lambda: asked.append(True))
+    WindowSink((64, 48), is_checked=True)
+    assert asked == []
+    WindowSink((64, 48))
+    assert asked == [True]
+
+
+def test_keys_are_heard_while_there_is_nothing_to_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    windows = FakeWindows([-1, ord("f"), ord("q")])
+    sink = open_window(monkeypatch, windows)
+    sink.idle()  # before its first picture a window is not there yet
+    assert windows.waits_ms == []
+    sink.write(TimedFrame(np.zeros((48, 64, 3), np.uint8), 0.0, 0))
+    sink.idle()
+    assert windows.modes == [1] and windows.shown == 1
+    with pytest.raises(StopWatching):
+        sink.idle()

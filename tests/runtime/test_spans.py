@@ -35,3 +35,9 @@ def test_either_end_may_be_left_out() -> None:
 @pytest.mark.parametrize("text", ["0:07", "1:30", "1:02:03.5", "0:00.125"])
 def test_moments_are_written_as_they_are_read(text: str) -> None:
     assert format_moment(parse_moment("--from", text)) == text
+
+
+@pytest.mark.parametrize(("start", "end"), [("9" * 20, None), ("0", "9" * 400), ("9" * 12 + ":00:00", None)])
+def test_moments_beyond_every_recording_are_refused(start: str, end: str | None) -> None:
+    with pytest.raises(OptionError, match="no recording lasts"):
+        parse_span(start, end)

@@ -228,3 +228,18 @@ def test_a_timeline_read_beside_the_network_never_holds_a_moment_twice(monkeypat
             assert earlier.end_s <= later.start_s
             assert earlier.pose != later.pose
     assert len(tracker.segments()) == 20
+
+
+def test_a_hold_that_is_only_kept_is_not_counted_on_beside_the_picture() -> None:
+    tracker = BackgroundTracker(PoseTracker(PoseClassifier.from_engine(ColourEngine())))
+    holds = []
+    for number in range(60):
+        time_s = number / 20
+        tracker.update(frame_at(time_s, BLUE if time_s < 2 else (0, 0, 255)))
+        time.sleep(0.02)
+        holds.append(tracker.update(frame_at(time_s + 0.01, BLUE if time_s < 2 else (0, 0, 255))).hold)
+        time.sleep(0.02)
+    tracker.close()
+    kept = [hold for hold in holds if hold.pose == "tree" and not hold.leads]
+    assert len(kept) > 5 and len({hold.hold_s for hold in kept}) == 1 and kept[0].hold_s < 2.5
+    assert all(hold.seen_s <= hold.hold_s for hold in holds)

@@ -1,0 +1,125 @@
+"""The recordings of an archive: which there are, what each is called in the results, and when one has changed."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
+from .errors import OutputError, SourceError
+from .file_lists import is_list, list_files, read_list
+from .progress import track
+from .recordings import VIDEO_SUFFIXES, is_video
+from .remote_files import RemoteFile, find_file_system, read_version
+
+ASKED_AT_ONCE = 16
+"""Remote files that are asked for their size at the same time."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A recording.
+
+    place: its name in the results, its suffix kept, made of its own path alone: it stays when the archive grows.
+    size_bytes, version: change when the file does (modification time, or a store's ETag); of a file that is not there
+    the size is 0.
+    """
+
+    path: Path | RemoteFile
+    place: PurePosixPath
+    size_bytes: int = 0
+    version: str = ""
+
+
+def list_archive(inputs: Sequence[Path | RemoteFile], leave_out: Iterable[Path] = ()) -> list[Recorded]:
+    """Every recording that files, folders, lists and URLs name, each once.
+
+    What a list names and is not there is kept: it becomes a failure of its own.  leave_out: folders that are not
+    entered.  Raises SourceError for what was named by itself and is not there, OutputError where two would share a
+    name.
+    """
+    found: dict[str, Recorded] = {}
+    skipped = list(leave_out)
+    for given in inputs:
+        named = read_list(given) if isinstance(given, Path) and is_list(given) else None
+        places = [given] if named is None else named
+        remote = [each for each in places if isinstance(each, RemoteFile)]
+        rows = [row for each in places if isinstance(each, Path) for row in _list_local(each, skipped, bool(named))]
+        for row in [*rows, *_list_all_remote(remote, bool(named))]:
+            found.setdefault(str(row.path), row)
+    _check_places(found.values())
+    return list(found.values())
+
+
+def _list_local(path: Path, skipped: list[Path], keeps_missing: bool) -> list[Recorded]:
+    if path.is_dir():
+        top = PurePosixPath(path.resolve().name or "root")
+        listed = list_files([path], is_video, "video", leave_out=skipped)
+        return [_describe(file.path, top / file.place.as_posix()) for file in listed]
+    if not path.exists() and not keeps_missing:
+        raise SourceError(f"the video {path} does not exist; give the path of a file or folder that does")
+    whole = Path(os.path.abspath(path))  # noqa: PTH100 - links stay: the name is the one that was given
+    return [_describe(whole, PurePosixPath(*(part.replace(":", "") for part in whole.parts[1:])))]
+
+
+def _describe(path: Path, place: PurePosixPath) -> Recorded:
+    try:
+        facts = path.stat()
+    except OSError:
+        return Recorded(path, place)
+    return Recorded(path, place, facts.st_size, f"mtime_ns {facts.st_mtime_ns}")
+
+
+def _list_all_remote(files: list[RemoteFile], keeps_missing: bool) -> list[Recorded]:
+    """Ask for many at once: each answer is a round trip."""
+    if not files:
+        return []
+    find_file_system(files[0].url)  # a missing package is said once
+    with ThreadPoolExecutor(min(ASKED_AT_ONCE, len(files))) as pool:
+        answers = pool.map(lambda file: _list_remote(file, keeps_missing), files)
+        if len(files) > ASKED_AT_ONCE:
+            answers = track(answers, "listing", len(files), "files")
+        return [row for rows in answers for row in rows]
+
+
+def _list_remote(file: RemoteFile, keeps_missing: bool) -> list[Recorded]:
+    fs, path = find_file_system(file.url)
+    try:
+        facts = fs.info(path)
+        if facts.get("type") != "directory":
+            return [Recorded(file, _name_remote(file), facts.get("size") or 0, read_version(facts))]
+        inside = fs.find(path, detail=True)
+    except FileNotFoundError:
+        if keeps_missing:
+            return [Recorded(file, _name_remote(file))]
+        raise SourceError(f"{file} does not exist; give a file or folder that does") from None
+    except Exception as error:  # each file system has its own family of errors
+        raise SourceError(f"{file} can't be listed: {type(error).__name__}: {error}".splitlines()[0]) from error
+    rows = [
+        Recorded(each, _name_remote(each), facts.get("size") or 0, read_version(facts))
+        for name, facts in sorted(inside.items())
+        if (each := RemoteFile(fs.unstrip_protocol(name))).suffix.lower() in VIDEO_SUFFIXES
+    ]
+    if not rows:
+        raise SourceError(f"{file} holds no video; give another, or name the files themselves")
+    return rows
+
+
+def _name_remote(file: RemoteFile) -> PurePosixPath:
+    """scheme/host/path: a signature in the query, which changes from day to day, is no part of it."""
+    parts = urlsplit(str(file))
+    inner = [part for part in parts.path.split("/") if part not in ("", ".", "..")]
+    return PurePosixPath(parts.scheme, *filter(None, [parts.netloc.replace(":", "_")]), *inner)
+
+
+def _check_places(rows: Iterable[Recorded]) -> None:
+    """Names that differ in case alone are one file on some disks."""
+    rows = list(rows)
+    shared = {name for name, count in Counter(str(row.place).casefold() for row in rows).items() if count > 1}
+    if shared:
+        of_one = [str(row.path) for row in rows if str(row.place).casefold() in shared]
+        raise OutputError(f"what is made of {' and '.join(of_one[:2])} would have one name; give them in two runs")

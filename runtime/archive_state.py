@@ -1,0 +1,158 @@
+"""What is done of an archive: a record beside each timeline says of what, by which model and how it was made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+
+from .archive_inputs import Recorded
+from .archive_store import Store
+from .errors import OutputError
+from .pieces import Told
+from .session import Segment
+from .timeline import FORMATS, format_timeline, shift_segments
+
+RECORD_SUFFIX = ".video.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How timelines are made: another recipe makes others.  model_sha256: of the whole model file, calibration too."""
+
+    model_sha256: str
+    timeline_format: str = "csv"
+    from_s: float = 0.0
+    roi: str | None = None
+    zoom: bool = True
+    summary: bool = False
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is kept of a video.  trouble: what broke it off; yoga_live: the version that made it."""
+
+    input: str
+    size_bytes: int
+    version: str
+    recipe: Recipe
+    yoga_live: str
+    looks: int
+    segments: tuple[Segment, ...]
+    trouble: str | None = None
+
+    def to_json(self) -> str:
+        content = {"format": FORMAT, **asdict(self)}
+        content["segments"] = [list(asdict(segment).values()) for segment in self.segments]
+        return json.dumps(content, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Record:
+        """Raises ValueError, KeyError or TypeError for anything that `to_json` did not write."""
+        content = json.loads(text)
+        if content.pop("format") != FORMAT:
+            raise ValueError("another format")
+        content["recipe"] = Recipe(**content["recipe"])
+        content["segments"] = tuple(Segment(*row) for row in content["segments"])
+        return cls(**content)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """todo: what is yet to be watched; done: how many have their results; stale: timelines that are replaced."""
+
+    todo: tuple[Recorded, ...]
+    done: int
+    stale: frozenset[str] = frozenset()
+
+
+def plan_work(videos: Sequence[Recorded], store: Store, recipe: Recipe, *, force: bool = False) -> Plan:
+    """Leave out what is done already, by the same recipe, of the same file; no video is opened.
+
+    What broke off is tried again.  Raises OutputError where results of another recipe or file would be replaced and
+    `force` does not allow it.
+    """
+    todo, refused, done = [], [], 0
+    there = set(store.find(""))
+    known = [name for video in videos if (name := f"{video.place}{RECORD_SUFFIX}") in there]
+    records = dict(zip(known, map(_read, store.read_many(known)), strict=True))
+    for video in videos:
+        record = records.get(f"{video.place}{RECORD_SUFFIX}")
+        is_whole = record is None or record.trouble is None
+        is_there = name_timeline(video, record.recipe if record else recipe) in there
+        differs = _differ(record, video, recipe) if record else "was not made by --cluster"
+        if is_there and is_whole and not differs:
+            done += 1
+            continue
+        if is_there and is_whole:
+            refused.append((video, differs))
+        todo.append(video)
+    if refused and not force:
+        video, reason = refused[0]
+        more = f" ({len(refused) - 1} more)" if len(refused) > 1 else ""
+        raise OutputError(
+            f"{store}/{name_timeline(video, recipe)} {reason}{more}; give another --to, or --force to replace them"
+        )
+    timelines = {f"{video.place}.poses{suffix}" for video in todo for suffix in FORMATS}
+    return Plan(tuple(todo), done, frozenset(timelines & there))
+
+
+def keep(
+    video: Recorded,
+    told: Told,
+    store: Store,
+    pictures: Store | None,
+    recipe: Recipe,
+    yoga_live: str,
+    stale: frozenset[str],
+) -> None:
+    """Write a video's record and results.  stale: timelines that are there.
+
+    An old timeline goes first, the new one comes last: it is never of another recipe than the record says.
+    """
+    for name in stale & {f"{video.place}.poses{suffix}" for suffix in FORMATS}:
+        store.remove(name)
+    record = Record(
+        *(str(video.path), video.size_bytes, video.version, recipe, yoga_live),
+        *(told.looks, told.segments, told.trouble),
+    )
+    store.write(f"{video.place}{RECORD_SUFFIX}", record.to_json().encode())
+    if told.picture and pictures:
+        pictures.write(f"{video.place}.png", told.picture)
+    text = format_timeline(f".{recipe.timeline_format}", shift_segments(told.segments, 0.0))
+    store.write(name_timeline(video, recipe), text.encode())
+
+
+def name_timeline(video: Recorded, recipe: Recipe) -> str:
+    """Where a video's timeline lies."""
+    return f"{video.place}.poses.{recipe.timeline_format}"
+
+
+def read_records(store: Store) -> Iterator[Record]:
+    """All that is known of the archive, also from earlier runs; what is no record is left out."""
+    for content in store.read_many(store.find(RECORD_SUFFIX)):
+        if record := _read(content):
+            yield record
+
+
+def _read(content: bytes | None) -> Record | None:
+    if content is None:
+        return None
+    try:
+        return Record.from_json(content)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _differ(record: Record, video: Recorded, recipe: Recipe) -> str | None:
+    """In which way a result is not what would be made now; None: in none."""
+    if record.recipe.model_sha256 != recipe.model_sha256:
+        return "was made by another model"
+    if record.recipe != recipe:
+        before, now = asdict(record.recipe), asdict(recipe)
+        names = [name for name in now if before[name] != now[name]]
+        return "was made with other options: " + ", ".join(f"{name} was {before[name]}" for name in names)
+    if (record.size_bytes, record.version) != (video.size_bytes, video.version):
+        return f"was made when {video.path} was another file"
+    return None

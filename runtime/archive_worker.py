@@ -1,0 +1,77 @@
+"""What each worker of a cluster does, with one model that is loaded once.  It knows nothing of the cluster."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import ClusterError, OptionError, SourceError, YogaLiveError
+from .recordings import Wishes
+from .schedule import Answer, Failed, Open, Smooth, Task, Watch
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a worker is told once.
+
+    threads: for decoding and the network; wishes: how videos are watched; summary: draw one of each; yoga_live: the
+    version of who asks.
+    """
+
+    device: str
+    threads: int
+    wishes: Wishes
+    summary: bool
+    yoga_live: str
+
+
+class ArchiveWorker:
+    """Watches what it is told to."""
+
+    def __init__(self) -> None:
+        self._order: Order | None = None
+
+    def start(self, model: bytes, order: Order) -> str:
+        """Load the model.  model: the ONNX file's bytes.  Returns the device.  Raises YogaLiveError."""
+        from importlib.metadata import version
+
+        from .classifier import PoseClassifier
+        from .opencv import cv2
+
+        if (mine := version("yoga-live")) != order.yoga_live:
+            raise ClusterError(f"a node has yoga-live {mine}, this machine {order.yoga_live}; install the same on all")
+        cv2.setNumThreads(order.threads)
+        with tempfile.TemporaryDirectory(prefix="yoga-live-") as folder:
+            path = Path(folder) / "model.onnx"
+            path.write_bytes(model)
+            self._classifier = PoseClassifier(path, order.device, order.threads)
+        self._order = order
+        return self._classifier.engine.device
+
+    def work(self, task: Task) -> Answer:
+        """Do a task; what is wrong with its recording is an answer, not an error."""
+        try:
+            return self._work(task)
+        except (SourceError, OptionError, OSError) as error:
+            return Failed(str(error))
+        except YogaLiveError:
+            raise
+        except Exception as error:  # noqa: BLE001 - no recording, however odd, may end the archive
+            return Failed(f"unexpected, please report: {type(error).__name__}: {error}".replace("\n", " "))
+
+    def _work(self, task: Task) -> Answer:
+        from .pieces import join_looks, read_pieces, tell, watch_piece
+
+        assert self._order is not None, "start comes first"
+        order, wishes, path = self._order, self._order.wishes, task.video.path
+        title = path.name if order.summary else None
+        if isinstance(task, Watch):
+            return watch_piece(self._classifier, path, wishes, task.piece, order.threads)
+        if isinstance(task, Smooth):
+            return tell(join_looks(task.looks), self._classifier.info, title)
+        assert isinstance(task, Open)
+        pieces = read_pieces(path, wishes, order.threads)
+        if len(pieces) > 1:
+            return pieces
+        return tell(watch_piece(self._classifier, path, wishes, pieces[0], order.threads), self._classifier.info, title)

@@ -1,0 +1,277 @@
+"""`yoga-live --video ... --to OUT --cluster`: an archive, watched by many workers at once."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import importlib.util
+import io
+import re
+import sys
+import time
+from collections import Counter, defaultdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .errors import MissingPackageError, OptionError, OutputError, SourceError
+from .options import list_given, read_roi
+
+if TYPE_CHECKING:
+    from .archive_inputs import Recorded
+    from .archive_state import Plan, Recipe
+    from .archive_store import Store
+    from .archive_worker import Order
+    from .cluster import Lost
+    from .progress import Progress
+    from .remote_files import RemoteFile
+    from .schedule import Answer, Outcome, Task
+
+PACKAGES = ("ray", "pyarrow")
+WRITE_S = 5.0
+"""How often the list of failures is written while it grows."""
+FAILED_NAME, FAILED_HEADER = "failed.csv", ("input", "reason")
+USELESS = (
+    *("--save", "--timeline", "--table", "--record", "--events", "--goal", "--explain", "--serve", "--window"),
+    *("--mirror", "--frames"),
+)
+
+
+def watch_archive(args: argparse.Namespace) -> None:
+    """Watch every video that has no result yet; one that fails is a row of failed.csv.
+
+    Raises SourceError at the end where one failed, YogaLiveError before any work where something can't be.
+    """
+    from .archive_inputs import list_archive
+    from .archive_state import plan_work
+    from .archive_store import open_store
+    from .onnx_bytes import read_bytes, read_info
+    from .progress import Progress
+
+    place = _check(args)
+    path = _find_model(args)
+    model = read_bytes(path)
+    read_info(model, path)
+    order, recipe = _read_order(args, model)
+    store = open_store(place)
+    videos = list_archive(args.videos, [place] if isinstance(place, Path) else [])
+    plan = plan_work(videos, store, recipe, force=args.force)
+    _check_own(store, args.force)
+    pictures = open_store(args.summary) if args.summary else None
+    tally = Tally(store, pictures, recipe, order.yoga_live, len(videos), plan)
+    print(f"yoga-live: {len(videos)} videos, {plan.done} of them done before", file=sys.stderr, flush=True)
+    if plan.todo:
+        total = sum(max(video.size_bytes, 1) for video in plan.todo) / 1e6
+        with Progress("watching", total) as progress:
+            tally.progress = progress
+            try:
+                _run(args, plan.todo, model, order, tally)
+            except KeyboardInterrupt:
+                progress.say(f"yoga-live: {tally.done} of {len(videos)} videos are done; the same command goes on")
+                raise
+            finally:
+                tally.write_failed()
+    else:
+        tally.write_failed()
+    _report(tally, store)
+
+
+def _run(args: argparse.Namespace, todo: tuple[Recorded, ...], model: bytes, order: Order, tally: Tally) -> None:
+    from dataclasses import replace
+
+    from .cluster import Crew, connect, run_schedule, share_out
+    from .schedule import Schedule
+
+    with connect(args.cluster) as nodes:
+        share = share_out(nodes, args.workers, args.gpus_per_worker or 0.0)
+        tally.say(f"yoga-live: {len(nodes)} machines, {share}")
+        crew = Crew(share, model, replace(order, threads=share.cpus), tally.say, first=len(todo))
+        run_schedule(Schedule(todo), crew, tally.count, tally.keep)
+
+
+class Tally:
+    """Keeps what comes in, and counts it."""
+
+    def __init__(
+        self, store: Store, pictures: Store | None, recipe: Recipe, yoga_live: str, videos: int, plan: Plan
+    ) -> None:
+        self.progress: Progress | None = None
+        self._store, self._pictures = store, pictures
+        self._recipe, self._yoga_live = recipe, yoga_live
+        self._stale = plan.stale
+        self.videos, self.done, self.watched = videos, plan.done, 0
+        self.failed: list[tuple[str, str]] = []
+        self.held_s: Counter[str] = Counter()
+        self.seen_s, self._started_s = 0.0, time.monotonic()
+        self._pieces: dict[str, int] = {}
+        self._counted: defaultdict[str, float] = defaultdict(float)
+        self._written_s = 0.0
+
+    def say(self, line: str) -> None:
+        """A line above the bar."""
+        if self.progress:
+            self.progress.say(line)
+
+    @property
+    def pace(self) -> float:
+        """Seconds of video a second."""
+        return self.seen_s / max(time.monotonic() - self._started_s, 1e-9)
+
+    def count(self, task: Task, answer: Answer | Lost) -> None:
+        """Count a piece, or tell of a worker that died."""
+        from .cluster import Lost
+        from .pieces import Looks, Told
+        from .schedule import Smooth
+
+        name = str(task.video.path)
+        if isinstance(answer, Lost):
+            self.say(f"yoga-live: {name}: a worker died, its piece is done again: {answer.reason}")
+        elif isinstance(answer, list):
+            self._pieces[name] = len(answer)
+        elif isinstance(answer, Looks):
+            self._see(len(answer.times_s))
+            self._advance(task.video, 1 / self._pieces.get(name, 1))
+        elif isinstance(answer, Told) and not isinstance(task, Smooth):
+            self._see(answer.looks)
+
+    def keep(self, outcome: Outcome) -> None:
+        """Write a video's results, or remember why there are none.  Raises OutputError."""
+        from .archive_state import keep
+        from .schedule import Failed
+        from .summary import add_up
+
+        result, name = outcome.result, str(outcome.video.path)
+        if isinstance(result, Failed):
+            self._fail(name, result.reason)
+        else:
+            keep(outcome.video, result, self._store, self._pictures, self._recipe, self._yoga_live, self._stale)
+            self.held_s.update({total.pose: total.total_s for total in add_up(result.segments)})
+            if result.trouble:
+                self._fail(name, result.trouble)
+            else:
+                self.done, self.watched = self.done + 1, self.watched + 1
+        self._pieces.pop(name, None)
+        self._advance(outcome.video, 1.0 - self._counted.pop(name, 0.0))
+        self._counted.pop(name, None)
+
+    def write_failed(self) -> None:
+        """Write the videos that failed in this run; where none did, the list of an earlier run goes."""
+        if not self.failed:
+            self._store.remove(FAILED_NAME)
+            return
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
+        writer.writerows([FAILED_HEADER, *self.failed])
+        self._store.write(FAILED_NAME, buffer.getvalue().encode())
+        self._written_s = time.monotonic()
+
+    def _fail(self, name: str, reason: str) -> None:
+        self.failed.append((name, reason))
+        self.say(f"yoga-live: {reason if name in reason else f'{name}: {reason}'}")
+        if time.monotonic() - self._written_s > WRITE_S:
+            self.write_failed()
+
+    def _see(self, looks: int) -> None:
+        from .recorded import LOOKS_PER_S
+
+        self.seen_s += looks / LOOKS_PER_S
+
+    def _advance(self, video: Recorded, share: float) -> None:
+        """Count a share of a video, by its bytes: how long it is, is not known before it is opened."""
+        self._counted[str(video.path)] += share
+        if self.progress:
+            failed = f", {len(self.failed)} failed" if self.failed else ""
+            pace = f"{self.seen_s / 3600:.2f} h at {self.pace:.1f} x real time"
+            note = f"{self.done} of {self.videos} videos, {pace}{failed}"
+            self.progress.advance(share * max(video.size_bytes, 1) / 1e6, note)
+
+
+def _check(args: argparse.Namespace) -> Path | RemoteFile:
+    """Refuse what --cluster has no use for.  Returns where the results go."""
+    from .file_lists import parse_input
+
+    if not hasattr(args, "videos"):
+        raise OptionError("--cluster watches recorded videos; give --video with files, folders, lists or URLs")
+    if given := list_given(args, USELESS):
+        raise OptionError(
+            f"{', '.join(given)} can't be used with --cluster, which writes timelines alone; leave it out"
+        )
+    if args.to is None:
+        raise OptionError("--cluster needs --to OUT, the folder or URL of the timelines")
+    if re.fullmatch(r"[\d.:]+", args.to) and not Path(args.to).is_dir():
+        raise OptionError(f"with --cluster, --to names where the timelines go; {args.to} is a moment: give ./{args.to}")
+    if args.summary and args.summary.suffix and not args.summary.is_dir():
+        raise OptionError(f"--summary {args.summary} names one file for many videos; give a folder")
+    for package in PACKAGES:
+        if importlib.util.find_spec(package) is None:
+            raise MissingPackageError(
+                f'--cluster needs the package {package}, which is not installed; run: pip install "yoga-live[cluster]"'
+            )
+    return parse_input(args.to)
+
+
+def _find_model(args: argparse.Namespace) -> Path:
+    from .classifier import DEFAULT_MODEL
+
+    path = args.model or DEFAULT_MODEL
+    if path.suffix == ".engine":
+        raise OptionError(
+            f"{path} is of one kind of GPU, workers may have another; give the ONNX file, with --device tensorrt"
+        )
+    return path
+
+
+def _read_order(args: argparse.Namespace, model: bytes) -> tuple[Order, Recipe]:
+    """What workers are told, and what is remembered of it beside each result."""
+    from .archive_state import Recipe
+    from .archive_worker import Order
+    from .recordings import Wishes
+    from .spans import parse_span
+
+    span, roi, zoom = parse_span(args.from_, None), read_roi(args), args.zoom != "off"
+    wishes = Wishes(span, roi, zoom)
+    summary = args.summary is not None
+    recipe = Recipe(
+        hashlib.sha256(model).hexdigest(),
+        args.timeline_format or "csv",
+        span.start_s if span else 0.0,
+        str(roi) if roi else None,
+        zoom,
+        summary,
+    )
+    return Order(args.device, 1, wishes, summary, version("yoga-live")), recipe
+
+
+def _check_own(store: Store, force: bool) -> None:
+    """Refuse to replace a table or a list of failures that is not of this command.  Raises OutputError."""
+    from .archive_state import RECORD_SUFFIX
+    from .timeline_table import TABLE_NAME
+
+    names = store.find("")
+    taken = [name for name in (TABLE_NAME, FAILED_NAME) if name in names]
+    if taken == [TABLE_NAME] and not any(name.endswith(RECORD_SUFFIX) for name in names) and not force:
+        raise OutputError(f"{store}/{taken[0]} exists and is not of this command; give another --to, or --force")
+
+
+def _report(tally: Tally, store: Store) -> None:
+    """The table, what was seen, where it lies.  Raises SourceError where a video failed."""
+    from .archive_state import read_records
+    from .pose_names import display_name
+    from .progress import format_duration
+    from .timeline_table import TABLE_NAME, write_table
+
+    for pose, held_s in tally.held_s.most_common():
+        print(f"{display_name(pose)}: {format_duration(held_s)}")
+    rows = write_table(read_records(store), store)
+    print(
+        f"{tally.done} of {tally.videos} videos are done, {tally.watched} of them now: "
+        f"{format_duration(tally.seen_s)} of video at {tally.pace:.1f} x real time"
+    )
+    print(f"written: timelines and {TABLE_NAME} ({rows} rows) in {store}")
+    if tally.failed:
+        names = ", ".join(name for name, _ in tally.failed[:3]) + (", ..." if len(tally.failed) > 3 else "")
+        raise SourceError(
+            f"{len(tally.failed)} of {tally.videos} videos could not be read to their end: {names}; "
+            f"{store}/{FAILED_NAME} says why"
+        )

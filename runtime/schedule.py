@@ -1,0 +1,129 @@
+"""Which piece of which recording is watched next: no clock, no cluster, no file.
+
+A recording is opened by one task, which watches the whole of a short one and says in which pieces a long one is
+watched.  Pieces of recordings that are open go before recordings that are not, so that few are open at once and what is
+kept of them stays small, however long the list is.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from .archive_inputs import Recorded
+from .pieces import Looks, Piece, Told
+
+TRIES = 3
+"""How many workers a task may cost before its recording is given up."""
+
+
+@dataclass(frozen=True)
+class Open:
+    """Open a recording; watch it, or say in which pieces."""
+
+    video: Recorded
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Watch one piece.  number: which."""
+
+    video: Recorded
+    number: int
+    piece: Piece
+
+
+@dataclass(frozen=True)
+class Smooth:
+    """Smooth the looks of all pieces."""
+
+    video: Recorded
+    looks: tuple[Looks, ...] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Failed:
+    """Why nothing came of a recording."""
+
+    reason: str
+
+
+Task = Open | Watch | Smooth
+Answer = Told | list[Piece] | Looks | Failed
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a recording."""
+
+    video: Recorded
+    result: Told | Failed
+
+
+@dataclass
+class _Seen:
+    """What is known of the pieces of an open recording."""
+
+    looks: list[Looks | None]
+
+
+class Schedule:
+    """Hand out tasks, take what came of them; a task whose worker died is handed out again."""
+
+    def __init__(self, videos: Iterable[Recorded]) -> None:
+        self._videos = iter(videos)
+        self._waiting: deque[Task] = deque()
+        self._open: dict[str, _Seen] = {}
+        self._losses: dict[tuple[str, int], int] = {}
+
+    @property
+    def waiting(self) -> int:
+        """How many tasks of recordings that are open wait for a worker."""
+        return len(self._waiting)
+
+    def next(self) -> Task | None:
+        """The next task; None where there is none at the moment."""
+        while self._waiting:
+            task = self._waiting.popleft()
+            if not isinstance(task, Watch) or _key(task.video) in self._open:  # else its recording was given up
+                return task
+        video = next(self._videos, None)
+        return Open(video) if video else None
+
+    def take(self, task: Task, answer: Answer) -> Outcome | None:
+        """Take the answer to a task.  Returns what became of the recording, once that is known."""
+        key = _key(task.video)
+        self._losses.pop((key, _number(task)), None)
+        if isinstance(task, Watch) and key not in self._open:
+            return None
+        if isinstance(answer, Told | Failed):
+            self._open.pop(key, None)
+            return Outcome(task.video, answer)
+        if isinstance(answer, list):
+            self._open[key] = _Seen([None] * len(answer))
+            self._waiting += [Watch(task.video, number, piece) for number, piece in enumerate(answer)]
+        elif isinstance(task, Watch):
+            seen = self._open[key].looks
+            seen[task.number] = answer
+            if all(each is not None for each in seen):
+                del self._open[key]
+                self._waiting.appendleft(Smooth(task.video, tuple(each for each in seen if each is not None)))
+        return None
+
+    def lose(self, task: Task, reason: str) -> Outcome | None:
+        """Hand a task out again whose worker died, or give its recording up."""
+        key = _key(task.video)
+        losses = self._losses[key, _number(task)] = self._losses.get((key, _number(task)), 0) + 1
+        if losses < TRIES:
+            self._waiting.appendleft(task)
+            return None
+        return self.take(task, Failed(f"{TRIES} workers died of it, the last one so: {reason}"))
+
+
+def _key(video: Recorded) -> str:
+    return str(video.path)
+
+
+def _number(task: Task) -> int:
+    return task.number if isinstance(task, Watch) else -1

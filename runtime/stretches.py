@@ -1,0 +1,65 @@
+"""Long recordings in stretches of minutes: on a fixed grid of a video's time all that is remembered begins anew.
+
+So memory stays bounded, and what is seen of a stretch does not depend on where reading began, if it began early enough
+to warm up: parts of a video that are watched on several machines say what one machine says of the whole.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+STRETCH_S = 600.0
+"""How long a stretch is, seconds: stretch n is from n * STRETCH_S on, whatever part of the video is read."""
+WARM_UP_S = 60.0
+"""How long before its stretch a view begins to look: twelve times what the zoom keeps of a place that is left."""
+SAME_S = 1e-6
+"""Moments nearer than this are one: times are kept as fractions, seconds as floats."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What a frame is for: a look in its own stretch, a look by which the next stretch's view warms up, both, none."""
+
+    stretch: int
+    looks: bool
+    warms: bool
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether it is for anything."""
+        return self.looks or self.warms
+
+
+class Turns:
+    """Says of each frame what it is for.  The same frames are chosen of all frames, and of those that it chose."""
+
+    def __init__(self, per_s: float, start_s: float = 0.0) -> None:
+        """per_s: frames that are wanted of a second; start_s: where reading begins, seconds."""
+        self._interval_s, self._stretch, self._warmed = 1 / per_s, find_stretch(start_s), -1
+        self._look_due_s, self._warm_due_s = start_s, 0.0
+
+    def take(self, time_s: float) -> Turn:
+        """Take the next frame by its time, seconds, never going back."""
+        stretch = find_stretch(time_s)
+        if stretch != self._stretch:
+            self._stretch, self._look_due_s = stretch, stretch * STRETCH_S
+        looks = time_s >= self._look_due_s - SAME_S
+        if looks:
+            self._look_due_s = max(self._look_due_s + self._interval_s, time_s)
+        return Turn(stretch, looks, self._is_warm_up(time_s, stretch + 1))
+
+    def _is_warm_up(self, time_s: float, stretch: int) -> bool:
+        begin_s = stretch * STRETCH_S - WARM_UP_S
+        if time_s < begin_s - SAME_S:
+            return False
+        if self._warmed != stretch:
+            self._warmed, self._warm_due_s = stretch, begin_s
+        if time_s < self._warm_due_s - SAME_S:
+            return False
+        self._warm_due_s = max(self._warm_due_s + self._interval_s, time_s)
+        return True
+
+
+def find_stretch(time_s: float) -> int:
+    """The number of the stretch that a moment lies in."""
+    return int((time_s + SAME_S) // STRETCH_S)

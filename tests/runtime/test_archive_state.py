@@ -1,0 +1,145 @@
+"""What is done is not done again; what would be replaced is refused; in a folder as in an object store."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from yoga_live.runtime import archive_state
+from yoga_live.runtime.archive_inputs import Recorded
+from yoga_live.runtime.archive_state import Recipe, plan_work, read_records
+from yoga_live.runtime.archive_store import Store, open_store
+from yoga_live.runtime.errors import OutputError
+from yoga_live.runtime.pieces import Told
+from yoga_live.runtime.remote_files import RemoteFile
+from yoga_live.runtime.session import Segment
+from yoga_live.runtime.timeline_table import TABLE_NAME, write_table
+
+RECIPE = Recipe("a" * 64)
+VIDEOS = [Recorded(Path(f"/v/{name}.mp4"), PurePosixPath(f"v/{name}.mp4"), 10, "mtime_ns 1") for name in "abc"]
+TOLD = Told((Segment(0.0, 2.0, "none", 0.9), Segment(2.0, 61.23456789, "tree", 0.8)), 367)
+
+
+@pytest.fixture(params=["folder", "object store"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    if request.param == "folder":
+        return open_store(tmp_path / "out")
+    pytest.importorskip("fsspec")
+    return open_store(RemoteFile(f"memory://archive-{uuid.uuid4().hex}/out"))
+
+
+def keep(video: Recorded, told: Told, store: Store, pictures: Store | None = None, recipe: Recipe = RECIPE) -> None:
+    archive_state.keep(video, told, store, pictures, recipe, "1.0", frozenset(store.find("")))
+
+
+def read(store: Store, name: str) -> bytes | None:
+    [content] = store.read_many([name])
+    return content
+
+
+def test_what_is_done_is_left_out_and_new_videos_are_not(store: Store) -> None:
+    assert plan_work(VIDEOS, store, RECIPE).todo == tuple(VIDEOS)
+    keep(VIDEOS[1], TOLD, store)
+    plan = plan_work(VIDEOS, store, RECIPE)
+    assert plan.todo == (VIDEOS[0], VIDEOS[2]) and plan.done == 1
+    assert read(store, "v/b.mp4.poses.csv") == (
+        b"start_s,end_s,pose,confidence\n0.000,2.000,none,0.900\n2.000,61.235,tree,0.800\n"
+    )
+
+
+CHANGES = {
+    "another model": (VIDEOS[0], replace(RECIPE, model_sha256="b" * 64)),
+    "roi was None": (VIDEOS[0], replace(RECIPE, roi="0,0,0.5,1")),
+    "timeline_format was csv": (VIDEOS[0], replace(RECIPE, timeline_format="vtt")),
+    "zoom was True, summary was False": (VIDEOS[0], replace(RECIPE, zoom=False, summary=True)),
+    "was another file": (replace(VIDEOS[0], size_bytes=11), RECIPE),
+    "when /v/a.mp4": (replace(VIDEOS[0], version="mtime_ns 2"), RECIPE),
+}
+
+
+@pytest.mark.parametrize("part", CHANGES)
+def test_results_of_another_recipe_or_file_are_replaced_only_by_force(store: Store, part: str) -> None:
+    video, recipe = CHANGES[part]
+    for each in VIDEOS[:2]:
+        keep(each, TOLD, store)
+    with pytest.raises(OutputError, match=part) as error:
+        plan_work([video, *VIDEOS[1:]], store, recipe)
+    assert "--force" in str(error.value)
+    plan = plan_work([video, *VIDEOS[1:]], store, recipe, force=True)
+    assert "v/a.mp4.poses.csv" in plan.stale
+    assert video in plan.todo and VIDEOS[2] in plan.todo
+    keep(video, TOLD, store, recipe=recipe)  # a forced run that was stopped goes on where it was
+    again = plan_work([video, *VIDEOS[1:]], store, recipe, force=True)
+    assert len(again.todo) == len(plan.todo) - 1
+    assert len([name for name in store.find("") if "a.mp4.poses" in name]) == 1
+
+
+def test_a_timeline_of_somebody_else_is_refused(store: Store) -> None:
+    store.write("v/c.mp4.poses.csv", b"mine")
+    with pytest.raises(OutputError, match=r"c\.mp4\.poses\.csv was not made by --cluster"):
+        plan_work(VIDEOS, store, RECIPE)
+    assert len(plan_work(VIDEOS, store, RECIPE, force=True).todo) == 3
+
+
+def test_what_broke_off_or_lost_its_timeline_is_done_again(store: Store) -> None:
+    keep(VIDEOS[0], replace(TOLD, trouble="damaged after 60 s"), store)
+    keep(VIDEOS[1], TOLD, store)
+    store.remove("v/b.mp4.poses.csv")
+    keep(VIDEOS[2], TOLD, store)
+    store.write("v/c.mp4.video.json", b"{ half")
+    with pytest.raises(OutputError, match=r"v/c\.mp4"):
+        plan_work(VIDEOS, store, RECIPE)
+    assert plan_work(VIDEOS[:2], store, RECIPE).todo == tuple(VIDEOS[:2])
+
+
+def test_pictures_lie_where_they_were_wanted(store: Store, tmp_path: Path) -> None:
+    pictures = open_store(tmp_path / "pictures")
+    keep(VIDEOS[0], replace(TOLD, picture=b"png"), store, pictures)
+    assert (tmp_path / "pictures" / "v" / "a.mp4.png").read_bytes() == b"png"
+
+
+def test_the_table_holds_all_that_is_known(store: Store, tmp_path: Path) -> None:
+    pq = pytest.importorskip("pyarrow.parquet", reason='the table needs pyarrow: pip install "yoga-live[cluster]"')
+    keep(VIDEOS[0], TOLD, store)
+    keep(VIDEOS[1], replace(TOLD, trouble="damaged"), store, recipe=replace(RECIPE, model_sha256="b" * 64))
+    store.write("v/other.video.json", b"[]")
+    assert write_table(read_records(store), store) == 4
+    (tmp_path / "table.parquet").write_bytes(read(store, TABLE_NAME) or b"")
+    rows = pq.read_table(tmp_path / "table.parquet").to_pylist()
+    assert rows[1] == {
+        "video": "/v/a.mp4", "start_s": 2.0, "end_s": 61.23456789, "pose": "tree", "confidence": 0.8,
+        "complete": True, "model": "a" * 64,
+    }  # fmt: skip
+    assert [row["complete"] for row in rows] == [True, True, False, False] and rows[3]["model"] == "b" * 64
+
+
+def test_an_archive_without_results_has_an_empty_table(store: Store) -> None:
+    pytest.importorskip("pyarrow", reason='the table needs pyarrow: pip install "yoga-live[cluster]"')
+    assert write_table(read_records(store), store) == 0 and read(store, TABLE_NAME)
+
+
+def test_a_store_that_can_not_be_reached_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    fsspec = pytest.importorskip("fsspec")
+    root = RemoteFile(f"memory://archive-{uuid.uuid4().hex}/out")
+    store = open_store(root)
+    store.write("v/a.mp4.video.json", b"{}")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise ConnectionError("no route\nto the store")
+
+    file_system = type(fsspec.core.url_to_fs(root.url)[0])
+    for name in ("find", "pipe_file", "cat_file", "rm_file"):
+        monkeypatch.setattr(file_system, name, refuse)
+    works = (
+        lambda: store.find(""),
+        lambda: store.write("a", b"1"),
+        lambda: list(store.read_many(["v/a.mp4.video.json"])),
+        lambda: store.remove("v/a.mp4.video.json"),
+    )
+    for work in works:
+        with pytest.raises(OutputError, match="ConnectionError: no route") as error:
+            work()
+        assert "\n" not in str(error.value)

@@ -1,0 +1,93 @@
+"""What a worker does, without a cluster around it."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from fractions import Fraction
+from importlib.metadata import version
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from yoga_live.runtime import pieces, stretches
+from yoga_live.runtime.archive_inputs import Recorded
+from yoga_live.runtime.archive_worker import ArchiveWorker, Order
+from yoga_live.runtime.errors import ClusterError, ModelError, SourceError
+from yoga_live.runtime.pieces import Told
+from yoga_live.runtime.recordings import Wishes
+from yoga_live.runtime.regions import Roi
+from yoga_live.runtime.schedule import Failed, Open, Schedule
+
+pytest.importorskip("onnxruntime")
+
+BLUE, RED = (255, 0, 0), (0, 0, 255)
+
+
+def make_order(wishes: Wishes | None = None, summary: bool = False, yoga_live: str = "") -> Order:
+    return Order("cpu", 1, wishes or Wishes(), summary, yoga_live or version("yoga-live"))
+
+
+@pytest.fixture
+def video(write_clip: Callable[..., Path], tmp_path: Path) -> Recorded:
+    path = write_clip(tmp_path / "a.mp4", ([RED] * 30 + [BLUE] * 50) * 2, rate=Fraction(10))
+    return Recorded(path, PurePosixPath("a.mp4"))
+
+
+@pytest.fixture
+def start(model_path: Path) -> Callable[..., ArchiveWorker]:
+    def begin(order: Order) -> ArchiveWorker:
+        worker = ArchiveWorker()
+        assert worker.start(model_path.read_bytes(), order) == "cpu"
+        return worker
+
+    return begin
+
+
+def test_a_short_video_is_watched_at_once(start: Callable[..., ArchiveWorker], video: Recorded) -> None:
+    told = start(make_order(summary=True)).work(Open(video))
+    assert isinstance(told, Told) and [s.pose for s in told.segments] == ["none", "tree", "none", "tree"]
+    assert told.picture is not None and told.picture.startswith(b"\x89PNG")
+
+
+def test_a_long_one_goes_through_the_schedule_in_pieces_that_can_be_sent(
+    start: Callable[..., ArchiveWorker], video: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = start(make_order()).work(Open(video))
+    for module in (stretches, pieces):
+        monkeypatch.setattr(module, "STRETCH_S", 4.0)
+        monkeypatch.setattr(module, "WARM_UP_S", 1.0)
+    worker, schedule, count = start(make_order()), Schedule([video]), 0
+    while task := schedule.next():
+        count += 1
+        outcome = schedule.take(task, pickle.loads(pickle.dumps(worker.work(pickle.loads(pickle.dumps(task))))))
+    assert count == 1 + 4 + 1 and outcome is not None and outcome.result == whole
+
+
+def test_what_is_wrong_with_a_video_is_an_answer(
+    start: Callable[..., ArchiveWorker], video: Recorded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = start(make_order(Wishes(roi=Roi(50, 0, 50, 20))))
+    (tmp_path / "notes.mp4").write_text("buy a mat")
+    for path, part in ((video.path, "64 x 48"), (tmp_path / "notes.mp4", "can't be"), (tmp_path / "no.mp4", "exist")):
+        answer = worker.work(Open(Recorded(path, PurePosixPath("x"))))
+        assert isinstance(answer, Failed) and part in answer.reason
+
+    def break_down(*_: object) -> None:
+        raise ZeroDivisionError("a bug\nof two lines")
+
+    monkeypatch.setattr(pieces, "read_pieces", break_down)
+    answer = worker.work(Open(video))
+    assert answer == Failed("unexpected, please report: ZeroDivisionError: a bug of two lines")
+
+
+def test_another_version_or_model_is_refused(model_path: Path) -> None:
+    with pytest.raises(ClusterError, match=r"install the same on all"):
+        ArchiveWorker().start(model_path.read_bytes(), make_order(yoga_live="99.9"))
+    with pytest.raises(ModelError):
+        ArchiveWorker().start(b"no model", make_order())
+
+
+def test_errors_can_be_sent(video: Recorded) -> None:
+    error = pickle.loads(pickle.dumps(SourceError("gone")))
+    assert str(error) == "gone"

@@ -1,0 +1,170 @@
+"""`--cluster`: what can't be is one line, before any cluster is asked for."""
+
+from __future__ import annotations
+
+import importlib.util
+import socket
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from yoga_live.runtime import command
+
+from .conftest import assert_refused
+
+pytest.importorskip("onnxruntime")
+
+BLUE = (255, 0, 0)
+Live = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def classes(write_clip: Callable[..., Path], tmp_path: Path) -> Path:
+    (tmp_path / "classes").mkdir()
+    write_clip(tmp_path / "classes" / "a.mp4", [BLUE] * 20, rate=Fraction(10))
+    return tmp_path / "classes"
+
+
+@pytest.fixture
+def with_packages() -> None:
+    for name in ("ray", "pyarrow"):
+        pytest.importorskip(name, reason='needs pip install "yoga-live[cluster]"')
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["--save", "x"], "--save can't be used with --cluster"),
+        (["--serve", "0", "--events"], "--events, --serve can't"),
+        (["--record", "a.mp4"], "--record"),
+        (["--timeline", "x"], "--timeline"),
+        (["--to", "1:30"], "1:30 is a moment"),
+        (["--to", "90"], "./90"),
+        (["--summary", "a.png"], "give a folder"),
+        (["--roi", "1,2"], "--roi"),
+        (["--model", "a.engine"], "give the ONNX file"),
+        (["--model", "no.onnx"], "no.onnx does not exist"),
+        (["--from", "x"], "--from 'x' is no moment"),
+        (["--cluster", "nowhere"], "give HOST:PORT"),
+    ],
+    ids=str,
+)
+@pytest.mark.usefixtures("with_packages")
+def test_what_can_not_be_is_one_line(
+    live: Live, classes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], part: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, err = live("--video", classes, "--to", "out", "--cluster", "local", *arguments)
+    assert code == 2 and out == "" and "Traceback" not in err
+    assert err.splitlines()[-1].startswith("yoga-live: error: ") and part in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_other_sources_and_a_missing_place_are_one_line(live: Live, classes: Path) -> None:
+    assert_refused(live("--camera", "0", "--cluster", "local"), "--cluster watches recorded videos")
+    assert_refused(live("--video", classes, "--cluster", "local"), "--cluster needs --to OUT")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--workers", "2"], ["--gpus-per-worker", "0.5"], ["--cluster", "local", "--workers", "0"]],
+    ids=str,
+)
+def test_wrong_options_show_the_usage(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        command.main(["--video", "a.mp4", *arguments])
+    assert "usage: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("share", ["0", "-1", "1.5", "x"])
+def test_a_share_of_gpus_is_whole_or_a_part_of_one(capsys: pytest.CaptureFixture[str], share: str) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        command.main(["--video", "a.mp4", "--to", "x", "--cluster", "local", f"--gpus-per-worker={share}"])
+    assert "is no share of GPUs" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("package", ["ray", "pyarrow"])
+def test_a_missing_package_names_the_extra(
+    live: Live, classes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str
+) -> None:
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == package else object() and real(name))
+    if package == "pyarrow":
+        pytest.importorskip("ray")
+    answer = live("--video", classes, "--to", tmp_path / "out", "--cluster", "local")
+    assert_refused(answer, package, 'pip install "yoga-live[cluster]"')
+
+
+@pytest.mark.usefixtures("with_packages")
+def test_an_address_where_nobody_answers_is_one_line_at_once(live: Live, classes: Path, tmp_path: Path) -> None:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+    code, _, err = live("--video", classes, "--to", tmp_path / "out", "--cluster", address)
+    assert code == 2 and f"the Ray cluster '{address}' can't be used: nothing answers there" in err.splitlines()[-1]
+
+
+@pytest.mark.usefixtures("with_packages")
+def test_a_table_of_somebody_else_is_refused(live: Live, classes: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "timelines.parquet").write_bytes(b"mine")
+    assert_refused(live("--video", classes, "--to", out, "--cluster", "local"), "is not of this command")
+    assert (out / "timelines.parquet").read_bytes() == b"mine"
+
+
+def test_a_list_of_files_works_without_a_cluster(live: Live, classes: Path, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("# one\nclasses/a.mp4\n")
+    code, out, _ = live("--video", tmp_path / "list.txt", "--timeline", tmp_path / "out")
+    assert code == 0 and "1 of 1 videos" in out and (tmp_path / "out" / "a.poses.csv").is_file()
+
+
+def test_a_list_may_come_from_the_standard_input(
+    live: Live, classes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import io
+
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{classes / 'a.mp4'}\n"))
+    code, out, _ = live("--video", "-", "--timeline", tmp_path / "out")
+    assert code == 0 and "1 of 1 videos" in out
+
+
+def test_a_url_without_a_cluster_says_what_reads_it(live: Live, tmp_path: Path) -> None:
+    assert_refused(live("--video", "s3://me:secret@bucket/a.mp4"), "s3://bucket/a.mp4", "--cluster local")
+    (tmp_path / "list.txt").write_text("s3://bucket/a.mp4\n")
+    assert_refused(live("--video", tmp_path / "list.txt"), "does not lie on this machine")
+
+
+def test_a_file_url_is_a_path(live: Live, classes: Path, tmp_path: Path) -> None:
+    code, *_ = live("--video", (classes / "a.mp4").as_uri(), "--timeline", tmp_path / "a.csv")
+    assert code == 0 and (tmp_path / "a.csv").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("with_packages")
+def test_one_machine_is_a_cluster_too(
+    model_path: Path, classes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import os
+    import subprocess
+    import sys
+
+    out, pictures = tmp_path / "out", tmp_path / "pictures"
+    arguments: list[Any] = ["--model", model_path, "--video", classes, "--to", out, "--cluster", "local"]
+    arguments += ["--workers", "1", "--timeline-format", "vtt", "--summary", pictures, "--from", "0.5"]
+    answer = subprocess.run(
+        [sys.executable, "-m", "yoga_live.runtime", *map(str, arguments)],
+        env={**os.environ, "RAY_AUTH_MODE": "disabled"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert "1 of 1 videos are done" in answer.stdout and "Tree: 0:0" in answer.stdout
+    assert (out / "classes/a.mp4.poses.vtt").read_text().startswith("WEBVTT\n\n00:00:00.500 --> 00:00:02.000\nTree")
+    assert (pictures / "classes/a.mp4.png").read_bytes().startswith(b"\x89PNG")
+    assert (out / "timelines.parquet").is_file() and not (out / "failed.csv").exists()

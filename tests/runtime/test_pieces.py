@@ -1,0 +1,222 @@
+"""Pieces of a recording, joined, are the whole: the same looks, the same timeline, byte for byte."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from yoga_live.runtime import pieces, stretches
+from yoga_live.runtime.classifier import PoseClassifier
+from yoga_live.runtime.errors import OptionError, SourceError
+from yoga_live.runtime.pieces import Piece, join_looks, plan_pieces, read_pieces, tell, watch_piece
+from yoga_live.runtime.recordings import Outputs, Wishes, annotate_video
+from yoga_live.runtime.regions import Roi
+from yoga_live.runtime.spans import Span
+from yoga_live.runtime.timeline import format_timeline
+
+BLUE, GREEN, RED = (255, 0, 0), (0, 255, 0), (0, 0, 255)  # tree, warrior_2, none
+RATE, SECONDS = 20, 17
+
+
+@pytest.fixture(autouse=True)
+def short_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stretches of three seconds, two to warm up."""
+    for module in (stretches, pieces):
+        monkeypatch.setattr(module, "STRETCH_S", 3.0)
+        monkeypatch.setattr(module, "WARM_UP_S", 2.0)
+
+
+def draw_class() -> list[np.ndarray]:
+    """Someone small who walks about, and changes colour every few seconds."""
+    frames, rng = [], np.random.default_rng(3)
+    for number in range(RATE * SECONDS):
+        time_s = number / RATE
+        frame = np.full((150, 200, 3), 30, np.uint8) + rng.integers(0, 6, (150, 200, 1), np.uint8)
+        x, y = int(70 + 20 * np.sin(time_s * 0.9)), int(30 + 10 * np.cos(time_s * 2.3))
+        frame[y : y + 85, x : x + 60] = (RED, BLUE, RED, GREEN)[int(time_s / 4.1) % 4]
+        frames.append(frame)
+    return frames
+
+
+@pytest.fixture(scope="module")
+def frames() -> list[np.ndarray]:
+    return draw_class()
+
+
+def write(path: Path, frames: list[np.ndarray], codec: str, options: dict[str, str]) -> Path:
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream(codec, rate=Fraction(RATE), options=options)
+        stream.height, stream.width, stream.pix_fmt = *frames[0].shape[:2], "yuv420p"
+        for image in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.fixture(scope="module")
+def clip(frames: list[np.ndarray], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Open groups of pictures with B-frames, key frames at no multiple of anything."""
+    options = {"preset": "veryfast", "x264-params": "open-gop=1:bframes=3:keyint=37:min-keyint=37:scenecut=0"}
+    return write(tmp_path_factory.mktemp("clip") / "class.mp4", frames, "libx264", options)
+
+
+def tell_whole(classifier: PoseClassifier, path: Path, wishes: Wishes, tmp_path: Path) -> str:
+    annotate_video(classifier, path, Outputs(timeline=tmp_path / "whole.csv"), wishes)
+    text = (tmp_path / "whole.csv").read_text()
+    (tmp_path / "whole.csv").unlink()
+    return text
+
+
+def test_a_file_whose_times_begin_anew_is_one_piece(
+    frames: list[np.ndarray], classifier: PoseClassifier, tmp_path: Path
+) -> None:
+    part = write(tmp_path / "part.ts", frames[: 8 * RATE], "libx264", {"preset": "ultrafast"}).read_bytes()
+    (path := tmp_path / "class.ts").write_bytes(part + part)
+    for wishes in (Wishes(zoom=False), Wishes(Span(7.0, 15.0), zoom=False)):
+        told = tell_whole(classifier, path, wishes, tmp_path)
+        assert tell_in_pieces(classifier, path, wishes, 1) == told and told.count("\n") >= 3
+
+
+def tell_in_pieces(classifier: PoseClassifier, path: Path, wishes: Wishes, count: int) -> str:
+    planned = read_pieces(path, wishes)
+    assert len(planned) == count, planned
+    # the last one first, each for itself: none has what another remembers
+    looks = [watch_piece(classifier, path, wishes, piece, threads=1) for piece in reversed(planned)]
+    return format_timeline(".csv", tell(join_looks(looks[::-1]), classifier.info).segments)
+
+
+WISHES = {
+    "zoom": (Wishes(), 6),
+    "whole frame": (Wishes(zoom=False), 6),
+    "roi": (Wishes(roi=Roi(0.2, 0, 0.7, 1)), 6),
+    "part": (Wishes(Span(4.3, 13.9)), 4),
+    "part from within a warm-up": (Wishes(Span(5.4)), 5),
+    "part within one stretch": (Wishes(Span(3.2, 5.0)), 1),
+}
+
+
+@pytest.mark.parametrize("name", WISHES)
+def test_the_timeline_of_the_pieces_is_the_whole_ones(
+    clip: Path, classifier: PoseClassifier, tmp_path: Path, name: str
+) -> None:
+    wishes, count = WISHES[name]
+    whole = tell_whole(classifier, clip, wishes, tmp_path)
+    assert tell_in_pieces(classifier, clip, wishes, count) == whole
+    assert len(whole.splitlines()) > 2 or "within one" in name
+
+
+FILES = {
+    "closed groups": ("mp4", "libx264", {"preset": "ultrafast", "g": "30"}),
+    "one key frame": ("mp4", "libx264", {"preset": "veryfast", "g": "9999", "sc_threshold": "0"}),
+    "by bytes": ("ts", "libx264", {"preset": "veryfast", "g": "25", "bf": "2"}),
+    "matroska": ("mkv", "libx264", {"preset": "veryfast", "g": "40", "bf": "3"}),
+    "packed": ("avi", "mpeg4", {"g": "33", "bf": "2"}),
+    "mpeg-2": ("mpg", "mpeg2video", {"g": "15", "bf": "2"}),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_containers_and_codecs_make_no_difference(
+    frames: list[np.ndarray], classifier: PoseClassifier, tmp_path: Path, name: str
+) -> None:
+    suffix, codec, options = FILES[name]
+    path = write(tmp_path / f"class.{suffix}", frames, codec, options)
+    planned = read_pieces(path, Wishes())
+    assert len(planned) >= 5
+    assert tell_in_pieces(classifier, path, Wishes(), len(planned)) == tell_whole(classifier, path, Wishes(), tmp_path)
+
+
+def test_uneven_frames_and_gaps_make_no_difference(
+    frames: list[np.ndarray], write_clip: Callable[..., Path], classifier: PoseClassifier, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(5)
+    steps_ms = rng.choice([1, 7, 33, 50, 120, 400], len(frames), p=[0.1, 0.2, 0.4, 0.2, 0.08, 0.02])
+    steps_ms[150] = 4500  # longer than a stretch: one stretch's warm-up is never used
+    times_ms = np.cumsum(steps_ms).tolist()
+    path = write_clip(tmp_path / "uneven.mkv", frames, pts=times_ms, time_base=Fraction(1, 1000))
+    planned = read_pieces(path, Wishes())
+    assert len(planned) >= 4
+    whole = tell_whole(classifier, path, Wishes(), tmp_path)
+    assert tell_in_pieces(classifier, path, Wishes(), len(planned)) == whole
+
+
+def test_looks_are_the_same_to_the_last_bit(clip: Path, classifier: PoseClassifier) -> None:
+    whole = watch_piece(classifier, clip, Wishes(), Piece(0.0, None))
+    parts = [watch_piece(classifier, clip, Wishes(), piece) for piece in plan_pieces(SECONDS)]
+    joined = join_looks(parts)
+    assert np.array_equal(joined.times_s, whole.times_s) and np.array_equal(joined.rows, whole.rows)
+    assert joined.end_s == whole.end_s and len(whole.times_s) == pytest.approx(6 * SECONDS, abs=2)
+
+
+def test_the_zoom_is_warm_where_a_stretch_begins(clip: Path, classifier: PoseClassifier) -> None:
+    """A view that began cold would show the whole frame: other probabilities than the zoomed ones just before."""
+    warm = watch_piece(classifier, clip, Wishes(), Piece(6.0, 9.0))
+    cold = watch_piece(classifier, clip, Wishes(Span(6.0)), Piece(6.0, 9.0))
+    assert warm.times_s[0] == cold.times_s[0] == pytest.approx(6.0)
+    assert not np.allclose(warm.rows[0], cold.rows[0], atol=0.02)
+
+
+def test_a_piece_beyond_the_end_is_empty(clip: Path, classifier: PoseClassifier) -> None:
+    planned = plan_pieces(SECONDS + 7)  # a file that says it is longer than it is
+    looks = [watch_piece(classifier, clip, Wishes(), piece) for piece in planned]
+    assert len(looks[-1].times_s) == 0 and looks[-1].trouble is None
+    assert np.array_equal(join_looks(looks).times_s, watch_piece(classifier, clip, Wishes(), Piece(0, None)).times_s)
+
+
+@pytest.mark.parametrize("is_torn_off", [False, True])
+def test_a_damaged_recording_is_what_one_run_makes_of_it(
+    clip: Path, classifier: PoseClassifier, tmp_path: Path, is_torn_off: bool
+) -> None:
+    container = av.open(str(clip))
+    packets = [packet for packet in container.demux(video=0) if packet.pos]
+    at = next(packet.pos for packet in packets if packet.dts * packet.time_base > 7.5)
+    container.close()
+    content = bytearray(clip.read_bytes())
+    end = content.rindex(b"moov") - 4 if is_torn_off else at + 4000
+    content[at:end] = b"\xff" * (end - at)
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(content)
+    watched = annotate_video(classifier, broken, Outputs(), Wishes())
+    assert (watched.trouble is not None) == is_torn_off
+    joined = join_looks([watch_piece(classifier, broken, Wishes(), piece) for piece in read_pieces(broken, Wishes())])
+    told = tell(joined, classifier.info)
+    assert told.segments == watched.segments and told.trouble == (str(watched.trouble) if is_torn_off else None)
+
+
+def test_what_can_not_be_opened_is_an_error(clip: Path, classifier: PoseClassifier, tmp_path: Path) -> None:
+    (tmp_path / "notes.mp4").write_text("buy a mat")
+    with pytest.raises(SourceError, match="can't be opened"):
+        read_pieces(tmp_path / "notes.mp4", Wishes())
+    with pytest.raises(SourceError, match="beyond the end"):
+        read_pieces(clip, Wishes(Span(60.0)))
+    with pytest.raises(OptionError, match="200 x 150"):
+        read_pieces(clip, Wishes(roi=Roi(150, 0, 100, 50)))
+
+
+@pytest.mark.parametrize(
+    ("length_s", "span", "expected"),
+    [
+        (None, None, [(0, None)]),
+        (2.0, None, [(0, None)]),
+        (4.4, None, [(0, None)]),  # a rest of less than half a stretch is no piece
+        (4.6, None, [(0, 3), (3, None)]),
+        (9.0, None, [(0, 3), (3, 6), (6, None)]),
+        (10.0, Span(3.0, 7.7), [(3, 6), (6, None)]),
+        (10.0, Span(2.9), [(2.9, 3), (3, 6), (6, None)]),
+        (10.0, Span(0.0, 900.0), [(0, 3), (3, 6), (6, None)]),
+    ],
+)
+def test_pieces_begin_on_the_grid(length_s: float | None, span: Span | None, expected: list[Any]) -> None:
+    assert [(piece.start_s, piece.end_s) for piece in plan_pieces(length_s, span)] == expected
+
+
+def test_a_summary_is_drawn_where_it_is_wanted(clip: Path, classifier: PoseClassifier) -> None:
+    looks = watch_piece(classifier, clip, Wishes(), Piece(0, None))
+    picture = tell(looks, classifier.info, "class.mp4").picture
+    assert picture is not None and picture.startswith(b"\x89PNG") and tell(looks, classifier.info).picture is None
