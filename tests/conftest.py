@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import os
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,6 +20,10 @@ import pytest
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     # A shell starts `pytest &` deaf to Ctrl-C, and programs that tests start and stop by it would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+if "PYTEST_XDIST_WORKER_COUNT" in os.environ:  # before torch is imported: its threads share the cores with the others
+    workers = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
 
 DRAWINGS_PER_POSE = 16
 DRAWN = {  # pose -> the figure, and its lamp's colour (BGR), so that even a tiny network can tell the poses apart
