@@ -55,9 +55,9 @@ def count_work() -> dict[str, float]:
         counts["processor s"] += time.process_time() - started_s
         return loss
 
-    Fitter._train_epoch = train_and_time
+    Fitter._train_epoch = train_and_time  # pyright: ignore[reportAttributeAccessIssue]
     photo_folder._read_one = read_and_count
-    Surroundings.augment = augment_and_count
+    Surroundings.augment = augment_and_count  # pyright: ignore[reportAttributeAccessIssue]
     Fitter.predict = predict_and_count
     return counts
 
