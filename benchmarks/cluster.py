@@ -40,12 +40,15 @@ from yoga_live.runtime.archive_store import Store, open_store
 from yoga_live.runtime.archive_worker import ArchiveWorker, Order
 from yoga_live.runtime.classifier import DEFAULT_MODEL, PoseClassifier
 from yoga_live.runtime.cluster import Crew, connect, run_schedule, share_out
+from yoga_live.runtime.frames import TimedFrame
 from yoga_live.runtime.pieces import Looks, Piece, join_looks, tell, watch_piece
 from yoga_live.runtime.progress import track
 from yoga_live.runtime.recorded import LOOKS_PER_S
 from yoga_live.runtime.recordings import VIDEO_SUFFIXES, Wishes
 from yoga_live.runtime.schedule import Open, Outcome, Schedule
 from yoga_live.runtime.sources import VideoSource
+from yoga_live.runtime.sparse_looks import SparseLooker
+from yoga_live.runtime.tracking import Glance, Look, Looker
 from yoga_live.runtime.views import ZoomView
 
 MINUTE_S = 60.0
@@ -210,24 +213,43 @@ def resize(clip: Path, height: int, seconds: float, to: Path) -> Path:
     return to
 
 
+class TimedLooker(Looker):
+    """A looker with the CPU seconds of its two halves."""
+
+    def __init__(self, classifier: PoseClassifier) -> None:
+        super().__init__(classifier, ZoomView())
+        self.zoom_s = self.network_s = 0.0
+
+    def glance(self, frame: TimedFrame, *, warms: bool = False) -> Glance:
+        """Convert, find the person, letterbox."""
+        at = time.process_time()
+        glance = super().glance(frame, warms=warms)
+        self.zoom_s += time.process_time() - at
+        return glance
+
+    def judge(self, glance: Glance) -> Look:
+        """Run the network."""
+        at = time.process_time()
+        look = super().judge(glance)
+        self.network_s += time.process_time() - at
+        return look
+
+
 def measure_stages(clip: Path, classifier: PoseClassifier) -> dict[str, float]:
     """CPU seconds for a second of video, one thread: decoding, conversion and zoom, network, smoothing."""
-    stages = dict.fromkeys(("decode", "zoom", "network", "smoothing"), 0.0)
+    looker, decode_s = TimedLooker(classifier), 0.0
+    sparse = SparseLooker(looker)
     with VideoSource(clip, LOOKS_PER_S, threads=1) as source:
-        length_s, view, frames = source.info.duration_s or 0.0, ZoomView(), source.frames()
+        length_s, frames = source.info.duration_s or 0.0, source.frames()
         while True:
             at = time.process_time()
             frame = next(frames, None)
-            decoded = time.process_time()
-            stages["decode"] += decoded - at
+            decode_s += time.process_time() - at
             if frame is None:
                 break
-            image_bgr = frame.image_bgr
-            region = view.look(frame.time_s, image_bgr)
-            zoomed = time.process_time()
-            classifier.probabilities(image_bgr, region)
-            stages["zoom"] += zoomed - decoded
-            stages["network"] += time.process_time() - zoomed
+            sparse.look(frame)
+        sparse.finish()
+    stages = {"decode": decode_s, "zoom": looker.zoom_s, "network": looker.network_s}
     looks = watch_piece(classifier, clip, Wishes(), Piece(0.0, None), threads=1)
     hour = join_looks([shift_looks(looks, number * length_s) for number in range(max(1, round(3600 / length_s)))])
     at = time.process_time()

@@ -97,7 +97,11 @@ class PoseClassifier:
 
     def classify_letterboxed(self, frames: Frame) -> list[Prediction]:
         """Classify frames that are letterboxed already, in one run of the network.  frames: uint8 (N, S, S, 3) BGR."""
-        return [self._predict(row) for row in softmax(self.engine.run(frames) / self.info.temperature)]
+        return [self._predict(row) for row in self.probabilities_letterboxed(frames)]
+
+    def probabilities_letterboxed(self, frames: Frame) -> Floats:
+        """Calibrated probabilities of such frames, float64 (N, C)."""
+        return softmax(self.engine.run(frames) / self.info.temperature)
 
     def _predict(self, probabilities: Floats) -> Prediction:
         pose, confidence = choose_answer(probabilities, self.labels, self.info.threshold)

@@ -110,10 +110,9 @@ def watch_piece(
         with open_recording(path, LOOKS_PER_S, _find_span(wishes, piece), threads) as source:
             view, seen = choose_view(wishes.roi, wishes.zoom, source.info.size_wh), source.info.seen
             watcher = Watcher(Looker(classifier, view), piece.start_s)
-            for _, look in watcher.look_through(_frames_before(source.frames(), piece.end_s)):
-                if look:
-                    times_s.append(look.time_s)
-                    rows.append(look.probabilities)
+            for _, looks in watcher.look_through(_frames_before(source.frames(), piece.end_s)):
+                times_s += [look.time_s for look in looks]
+                rows += [look.probabilities for look in looks]
             if source.info.seen.jumps_s and not (
                 piece.end_s is None and piece.start_s == (wishes.span or Span()).start_s
             ):

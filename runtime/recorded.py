@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -24,6 +24,7 @@ from .readahead import ReadAhead
 from .session import Hold, Segment
 from .sinks import Sink, StopWatching
 from .sources import Source, SourceInfo, VideoSource
+from .sparse_looks import EVERY, SparseLooker
 from .stretches import SAME_S, Turns
 from .timeline import TimelineFile
 from .tracking import Look, Looker, Tracked
@@ -32,7 +33,7 @@ from .views import View
 log = logging.getLogger(__name__)
 
 LOOKS_PER_S = 6.0
-"""Frames of a recording that are classified, of a second: twice what `Hindsight` counts as independent.
+"""Frames of a recording that are due to be looked at, of a second: twice what `Hindsight` counts as independent.
 
 The network is what annotating costs most beside the codec.  On four clips 6 move no edge by more than 0.1 s from where
 8 or all frames put it; with a quarter of the answers replaced by chance, 1.5 % of the time is named otherwise than by
@@ -40,14 +41,14 @@ all frames, 1.0 % with 8, 2.5 % with 5 (means of six draws).
 """
 AHEAD_S = 4.0
 """How far the looks are ahead of the picture that is drawn: evidence from later than that moves no edge any more."""
-HELD_BYTES = 400_000_000
-"""Of frames in memory that wait for their looks, at most: 1080p at 30 FPS is 373 MB; larger ones are decoded twice."""
-READ_AHEAD = 8
+HELD_BYTES = 450_000_000
+"""Of frames in memory that wait for their looks, at most: 1080p at 30 FPS is 420 MB; larger ones are decoded twice."""
+LOOKED_AHEAD = 8
 """Frames that are decoded and looked at while others are drawn and encoded."""
 
 
-Step = tuple[TimedFrame | None, Look | None]
-"""A frame to be drawn, or a look, or both: the look at that frame."""
+Step = tuple[TimedFrame | None, Sequence[Look]]
+"""A frame to be drawn, or none, and the looks that are known since the step before: of this frame or earlier ones."""
 
 
 class Foresight:
@@ -116,7 +117,7 @@ def annotate(
                 steps = _look_beside(source.frames(), looks) if sinks else looks
             else:
                 steps = watcher.look_along(source.frames())
-            steps = closing.enter_context(ReadAhead(steps, READ_AHEAD))
+            steps = closing.enter_context(ReadAhead(steps, LOOKED_AHEAD))
             try:
                 for frame in _wait_for_looks(steps, foresight):
                     tracked = foresight.tell(frame.time_s)
@@ -158,28 +159,41 @@ class Watcher:
 
     def __init__(self, looker: Looker, start_s: float = 0.0) -> None:
         """start_s: where its looks begin, seconds; frames before it are for warming up alone."""
-        self._looker, self._start_s = looker, start_s
+        self._looker, self._looks, self._start_s = looker, SparseLooker(looker), start_s
         self._turns = Turns(LOOKS_PER_S)
         self._stretch: int | None = None
         self._warmed: int | None = None
 
     def look_along(self, frames: Iterable[TimedFrame]) -> Iterator[Step]:
         """Every frame, some of them looked at; they wait as small as they are drawn."""
-        for frame in frames:
-            look = self._take(frame)
-            yield frame.to_plain() if isinstance(frame, DecodedFrame) else frame, look
+        for frame, looks, _ in self._take_all(frames):
+            yield frame.to_plain() if isinstance(frame, DecodedFrame) else frame, looks
 
     def look_through(self, frames: Iterable[TimedFrame]) -> Iterator[Step]:
-        """Those that are looked at, by their times alone."""
+        """Those that are due to be looked at, by their times alone."""
         nothing = np.empty((0, 0, 3), np.uint8)
-        for frame in frames:
-            if look := self._take(frame):
-                yield TimedFrame(nothing, frame.time_s, frame.pts, frame.lasts_s), look
+        for frame, looks, is_due in self._take_all(frames):
+            if frame and is_due:
+                yield TimedFrame(nothing, frame.time_s, frame.pts, frame.lasts_s), looks
+            elif looks:
+                yield None, looks
 
-    def _take(self, frame: TimedFrame) -> Look | None:
+    def _take_all(self, frames: Iterable[TimedFrame]) -> Iterator[tuple[TimedFrame | None, Sequence[Look], bool]]:
+        """Each frame, the looks that are known since, and whether it is due; those that wait at the end, or at damage,
+        come without one."""
+        try:
+            for frame in frames:
+                yield frame, *self._take(frame)
+        except SourceError:
+            yield None, self._looks.finish(), False
+            raise
+        yield None, self._looks.finish(), False
+
+    def _take(self, frame: TimedFrame) -> tuple[Sequence[Look], bool]:
         """Look at a frame if it is its turn; the view of a new stretch has seen nothing but its warm-up."""
-        turn = self._turns.take(frame.time_s)
+        turn, known = self._turns.take(frame.time_s), []
         if self._stretch not in (None, turn.stretch):
+            known = self._looks.finish()
             if self._warmed != turn.stretch:  # a gap: what was warmed up is another stretch's
                 self._looker.forget()
             self._looker.turn()
@@ -188,10 +202,10 @@ class Watcher:
             self._looker.forget()
             self._warmed = turn.stretch + 1
         if turn.looks and frame.time_s >= self._start_s - SAME_S:
-            return self._looker.look(frame, warms=turn.warms)
+            return [*known, *self._looks.look(frame, warms=turn.warms)], True
         if turn.warms:
             self._looker.warm_up(frame)
-        return None
+        return known, False
 
 
 def _held_bytes(source: Source) -> float:
@@ -199,7 +213,7 @@ def _held_bytes(source: Source) -> float:
     if isinstance(source, AnimationSource):
         return math.inf
     width, height = source.info.size_wh
-    return width * height * 1.5 * float(source.info.rate) * AHEAD_S
+    return width * height * 1.5 * float(source.info.rate) * (AHEAD_S + EVERY / LOOKS_PER_S)
 
 
 def _look_beside(frames: Iterable[TimedFrame], looks: Iterator[Step]) -> Iterator[Step]:
@@ -209,10 +223,10 @@ def _look_beside(frames: Iterable[TimedFrame], looks: Iterator[Step]) -> Iterato
         try:
             while looked_s < frame.time_s + AHEAD_S and (step := next(looks, None)):
                 yield None, step[1]
-                looked_s = step[1].time_s if step[1] else looked_s
+                looked_s = step[1][-1].time_s if step[1] else looked_s
         except SourceError:
             pass
-        yield frame, None
+        yield frame, ()
 
 
 def _wait_for_looks(steps: Iterable[Step], foresight: Foresight) -> Iterator[TimedFrame]:
@@ -220,8 +234,8 @@ def _wait_for_looks(steps: Iterable[Step], foresight: Foresight) -> Iterator[Tim
     waiting: deque[TimedFrame] = deque()
     trouble: Exception | None = None
     try:
-        for frame, look in steps:
-            if look:
+        for frame, looks in steps:
+            for look in looks:
                 foresight.add(look)
             if frame:
                 waiting.append(frame)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from .classifier import NO_POSE, Floats, PoseClassifier
 from .frames import TimedFrame
 from .heat import Evidence
-from .preprocess import Frame
+from .preprocess import Frame, letterbox
 from .regions import Region
 from .session import Hold, Segment, Session
 from .smoothing import SmoothedPose, Smoother
@@ -44,22 +44,39 @@ class Look:
     evidence: Evidence | None = None
 
 
+@dataclass(frozen=True)
+class Glance:
+    """A frame as the network will see it.  region: the part that is left of it; letterboxed: uint8 (S, S, 3) BGR."""
+
+    time_s: float
+    region: Region | None
+    letterboxed: Frame
+
+
 class Looker:
-    """View and classifier in a row."""
+    """View and classifier in a row.  explains: whether its looks say where."""
 
     def __init__(self, classifier: PoseClassifier, view: View | None = None, *, explain: bool = False) -> None:
-        self._classifier, self._view, self._explain = classifier, view or WholeView(), explain
+        self._classifier, self._view, self.explains = classifier, view or WholeView(), explain
         self._next: View | None = None
 
     def look(self, frame: TimedFrame, *, warms: bool = False) -> Look:
         """Classify a frame; its time never goes back.  warms: show it to the next view too."""
-        image_bgr = frame.image_bgr  # made when it is asked for: once
-        if warms:
-            self._show_next(frame.time_s, image_bgr)
-        region = self._view.look(frame.time_s, image_bgr)
-        if self._explain:
+        image_bgr, region = self._view_frame(frame, warms=warms)
+        if self.explains:
             return Look(frame.time_s, region, *self._classifier.examine(image_bgr, region))
         return Look(frame.time_s, region, self._classifier.probabilities(image_bgr, region))
+
+    def glance(self, frame: TimedFrame, *, warms: bool = False) -> Glance:
+        """Keep of a frame what the network needs, for `judge`; arguments as `look` has them."""
+        image_bgr, region = self._view_frame(frame, warms=warms)
+        part = region.cut(image_bgr) if region else image_bgr
+        return Glance(frame.time_s, region, letterbox(part, self._classifier.info.size))
+
+    def judge(self, glance: Glance) -> Look:
+        """Classify what was kept."""
+        rows = self._classifier.probabilities_letterboxed(glance.letterboxed[None])
+        return Look(glance.time_s, glance.region, rows[0])
 
     def warm_up(self, frame: TimedFrame) -> None:
         """Show a frame to the next view alone; nothing is classified."""
@@ -73,6 +90,12 @@ class Looker:
     def turn(self) -> None:
         """Go on with the next view."""
         self._view, self._next = self._next or self._view.renew(), None
+
+    def _view_frame(self, frame: TimedFrame, *, warms: bool) -> tuple[Frame, Region | None]:
+        image_bgr = frame.image_bgr  # made when it is asked for: once
+        if warms:
+            self._show_next(frame.time_s, image_bgr)
+        return image_bgr, self._view.look(frame.time_s, image_bgr)
 
     def _show_next(self, time_s: float, image_bgr: Frame) -> None:
         if self._view.remembers:

@@ -1,0 +1,110 @@
+"""Looks that are left out: where both sides agree, and there alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from yoga_live.runtime.classifier import PoseClassifier
+from yoga_live.runtime.frames import TimedFrame
+from yoga_live.runtime.regions import Region
+from yoga_live.runtime.sparse_looks import SAME, SparseLooker
+from yoga_live.runtime.tracking import Glance, Look, Looker
+
+from .conftest import LABELS, ColourEngine
+
+BLUE, GREEN, RED = (255, 0, 0), (0, 255, 0), (0, 0, 255)  # tree, warrior_2, none
+FPS = 6
+
+
+class GivenLooker(Looker):
+    """Answers with what it was given for each moment; counts what it was asked."""
+
+    def __init__(self, rows: dict[float, list[float]]) -> None:
+        self.rows, self.explains = rows, False
+        self.judged_s: list[float] = []
+
+    def glance(self, frame: TimedFrame, *, warms: bool = False) -> Glance:
+        return Glance(frame.time_s, Region(round(frame.time_s * FPS), 0, 8, 8), frame.image_bgr)
+
+    def judge(self, glance: Glance) -> Look:
+        self.judged_s.append(glance.time_s)
+        return Look(glance.time_s, glance.region, np.array(self.rows[glance.time_s]))
+
+
+def look_at(times_s: list[float], shares: list[float]) -> tuple[list[Look], list[Look], list[float]]:
+    """Probabilities of a pose at moments.  Returns looks on the way, those that were left at the end, and which of all
+    the network saw."""
+    looker = GivenLooker({time_s: [share, 1 - share] for time_s, share in zip(times_s, shares, strict=True)})
+    sparse = SparseLooker(looker)
+    picture = np.zeros((8, 8, 3), np.uint8)
+    known = [look for time_s in times_s for look in sparse.look(TimedFrame(picture, time_s, 0))]
+    return known, sparse.finish(), looker.judged_s
+
+
+def test_between_looks_that_agree_the_answer_lies_between_theirs() -> None:
+    times_s = [0.0, 0.2, 0.3, 0.5]
+    known, left, judged_s = look_at(times_s, [0.90, 0.1, 0.1, 0.95])
+    assert judged_s == [0.0, 0.5] and left == []
+    assert [look.time_s for look in known] == times_s
+    assert [look.probabilities[0] for look in known] == pytest.approx([0.90, 0.92, 0.93, 0.95])
+    assert [look.probabilities.sum() for look in known] == pytest.approx([1.0] * 4)
+    assert [look.region.left for look in known if look.region] == [0, 1, 2, 3]  # each has its own part of the frame
+
+
+def test_between_looks_that_disagree_all_are_looked_at() -> None:
+    times_s = [0.0, 0.2, 0.3, 0.5]
+    known, _, judged_s = look_at(times_s, [0.9, 0.5, 0.4, 0.9 - SAME - 0.01])
+    assert sorted(judged_s) == times_s
+    assert [look.probabilities[0] for look in known] == [0.9, 0.5, 0.4, pytest.approx(0.79)]
+
+
+def test_what_is_beside_a_disagreement_is_left_out_again() -> None:
+    times_s = [number / FPS for number in range(13)]
+    _, _, judged_s = look_at(times_s, [0.9] * 5 + [0.1] * 8)
+    assert sorted(judged_s) == [times_s[number] for number in (0, 3, 4, 5, 6, 9, 12)]
+
+
+def test_a_video_of_few_frames_is_looked_at_whole() -> None:
+    times_s = [0.0, 0.3, 0.6, 0.9, 1.2, 1.5, 1.8]
+    _, _, judged_s = look_at(times_s, [0.9] * 7)
+    assert sorted(judged_s) == times_s
+
+
+def test_what_waits_at_the_end_is_looked_at() -> None:
+    times_s = [number / FPS for number in range(6)]
+    known, left, judged_s = look_at(times_s, [0.9] * 6)
+    assert [look.time_s for look in known + left] == times_s and len(left) == 2
+    assert judged_s == [times_s[number] for number in (0, 3, 4, 5)]
+
+
+def test_after_the_end_nothing_is_compared_with_what_was_before() -> None:
+    engine = ColourEngine()
+    sparse = SparseLooker(Looker(PoseClassifier.from_engine(engine)))
+    blue, green = (TimedFrame(np.full((24, 32, 3), colour, np.uint8), 0.0, 0) for colour in (BLUE, GREEN))
+    assert len(sparse.look(blue)) == 1 and sparse.look(blue.move(0.1, 1)) == []
+    assert len(sparse.finish()) == 1
+    looks = sparse.look(green.move(0.2, 2))  # the first again
+    assert len(looks) == 1 and LABELS[int(looks[0].probabilities.argmax())] == "warrior_2"
+
+
+def test_the_answers_are_those_of_a_looker() -> None:
+    frames = [
+        TimedFrame(np.full((24, 32, 3), colour, np.uint8), number / FPS, number)
+        for number, colour in enumerate([RED, RED, BLUE, BLUE, GREEN, GREEN, GREEN])
+    ]
+    plain = Looker(PoseClassifier.from_engine(ColourEngine()))
+    sparse = SparseLooker(Looker(PoseClassifier.from_engine(ColourEngine())))
+    found = [look for frame in frames for look in sparse.look(frame)] + sparse.finish()
+    for look, frame in zip(found, frames, strict=True):
+        wanted = plain.look(frame)
+        assert look.time_s == wanted.time_s and look.region == wanted.region
+        np.testing.assert_array_equal(look.probabilities, wanted.probabilities)
+
+
+def test_looks_that_say_where_are_all_taken() -> None:
+    engine = ColourEngine()
+    sparse = SparseLooker(Looker(PoseClassifier.from_engine(engine), explain=True))
+    picture = np.full((24, 32, 3), BLUE, np.uint8)
+    looks = [look for number in range(7) for look in sparse.look(TimedFrame(picture, number / FPS, number))]
+    assert len(looks) == len(engine.batches) == 7 and all(look.evidence for look in looks) and sparse.finish() == []
