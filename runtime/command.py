@@ -59,6 +59,7 @@ def _watch(args: argparse.Namespace) -> None:
     from .sinks import Sink
     from .spans import parse_span
     from .video_sink import VideoSink
+    from .writebehind import WriteBehind
 
     _refuse_useless(args)
     roi, span = read_roi(args), parse_span(args.from_, args.to)
@@ -80,7 +81,8 @@ def _watch(args: argparse.Namespace) -> None:
             _introduce_page(page)
             sinks.append(page.make_sink(info, paced=paced and not wants_window))
         if args.save:
-            sinks.append(VideoSink(args.save, info, force=args.force))
+            saved = VideoSink(args.save, info, force=args.force)
+            sinks.append(saved if info.is_live else WriteBehind(saved))
         is_seen = bool(wants_window or page) and not args.save
         mirror = args.mirror if args.mirror is not None else is_camera and is_seen
         show_fps = wants_window or info.is_live

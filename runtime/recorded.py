@@ -43,8 +43,8 @@ AHEAD_S = 4.0
 """How far the looks are ahead of the picture that is drawn: evidence from later than that moves no edge any more."""
 HELD_BYTES = 450_000_000
 """Of frames in memory that wait for their looks, at most: 1080p at 30 FPS is 420 MB; larger ones are decoded twice."""
-LOOKED_AHEAD = 8
-"""Frames that are decoded and looked at while others are drawn and encoded."""
+DECODED_AHEAD, LOOKED_AHEAD = 4, 16
+"""Frames that are decoded while others are looked at, and looked at while others are drawn: looks come in bursts."""
 
 
 Step = tuple[TimedFrame | None, Sequence[Look]]
@@ -116,7 +116,7 @@ def annotate(
                 looks = watcher.look_through(reads.frames())
                 steps = _look_beside(source.frames(), looks) if sinks else looks
             else:
-                steps = watcher.look_along(source.frames())
+                steps = watcher.look_along(closing.enter_context(ReadAhead(source.frames(), DECODED_AHEAD)))
             steps = closing.enter_context(ReadAhead(steps, LOOKED_AHEAD))
             try:
                 for frame in _wait_for_looks(steps, foresight):

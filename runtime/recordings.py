@@ -23,6 +23,7 @@ from .summary import check_summary_output, write_summary
 from .timeline import TimelineFile, check_format
 from .video_sink import VideoSink, check_video_output
 from .views import choose_view
+from .writebehind import WriteBehind
 
 if TYPE_CHECKING:
     from .remote_files import RemoteFile
@@ -108,7 +109,7 @@ def annotate_video(
     with open_recording(path, span=wishes.span) as source:
         info = source.info
         view = choose_view(wishes.roi, wishes.zoom, info.size_wh)
-        sinks = [VideoSink(outputs.save, info, force=wishes.force)] if outputs.save else []
+        sinks = [WriteBehind(VideoSink(outputs.save, info, force=wishes.force))] if outputs.save else []
         timeline = open_timeline(outputs, info.start_s)
         again = partial(open_recording, path, LOOKS_PER_S, wishes.span)
         style = OverlayStyle(show_fps=False, goals_s=wishes.goals_s, explain=wishes.explain)
