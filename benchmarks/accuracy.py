@@ -10,7 +10,9 @@ fit` without validation photos: the last epoch is kept.  Near-duplicates never s
 - `--run RUN` trains nothing and scores a finished run on its test photos;
 - `audited.csv` holds the labels that an eye gave to one photo of each family in the poses' folders, whatever folder
   (and whatever label the cleaner's journal gives) it lies in now; the photos on it are a row of their own;
-- `--unseen K`: the other asanas are held out a whole asana at a time, which asks whether one never seen is rejected.
+- `--unseen K`: the other asanas are held out a whole asana at a time, which asks whether one never seen is rejected;
+- `--only fold_1_of_3` trains that one alone; `--beside FOLDER` sets the answers beside those of another run of this
+  command to the same photos, with other settings: what they gain, photo by photo.
 
 Each training's answers are in FOLDER before the next begins, and a killed one goes on from its last epoch: the same
 command goes on, and makes the tables at once when all is done.  `--check` runs everything small: random weights, 32
@@ -36,7 +38,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from accuracy_tables import UNSORTED, Answers, print_answers, print_left_out, print_rejection
+from accuracy_tables import UNSORTED, Answers, print_answers, print_gains, print_left_out, print_rejection
 
 from yoga_live.calibration.runs import Run, load_run
 from yoga_live.runtime.classifier import NO_POSE
@@ -156,6 +158,14 @@ def list_trials(data: TrainingData, rows: Rows, args: argparse.Namespace) -> lis
     return trials
 
 
+def choose_trials(trials: list[Trial], only: str) -> list[Trial]:
+    """Those that are named, all if none is.  Raises OptionError."""
+    names = list(filter(None, only.split(",")))
+    if unknown := sorted(set(names) - {trial.name for trial in trials}):
+        raise OptionError(f"--only {','.join(unknown)}: there are {', '.join(trial.name for trial in trials)}")
+    return [trial for trial in trials if not names or trial.name in names]
+
+
 class Trainings:
     """Runs trials once each, and keeps their answers in a folder."""
 
@@ -176,15 +186,24 @@ class Trainings:
                 settings = np.array(json.dumps(self.settings))
                 np.savez(file, plain=plain, mirrored=mirrored, rows=trial.test, settings=settings)
             shutil.rmtree(self.folder / trial.name)
+        return self._read(path, trial, tuple(self.settings))
+
+    def read_beside(self, folder: Path, trial: Trial) -> Answers:
+        """The answers of a run with other settings.  Raises OptionError if they are not there, or to other photos."""
+        return self._read(folder / f"{trial.name}.npz", trial, ("labels", "photos"))
+
+    def _read(self, path: Path, trial: Trial, same: tuple[str, ...]) -> Answers:
+        if not path.exists():
+            raise OptionError(f"{path} does not exist; train it there first")
         with np.load(path, allow_pickle=False) as kept:
-            self._check(path, json.loads(str(kept["settings"])))
+            self._check(path, json.loads(str(kept["settings"])), same)
             if not np.array_equal(kept["rows"], trial.test):
-                raise OptionError(f"{path} answers other photos; give another --work")
+                raise OptionError(f"{path} answers other photos; give another folder")
             return describe_answers(self.data, trial.test, kept["plain"], kept["mirrored"])
 
-    def _check(self, path: Path, settings: dict[str, Any]) -> None:
-        if differ := sorted(name for name, value in self.settings.items() if settings.get(name) != value):
-            raise OptionError(f"{path} was made with other {', '.join(differ)}; give another --work")
+    def _check(self, path: Path, settings: dict[str, Any], same: tuple[str, ...]) -> None:
+        if differ := sorted(name for name in same if settings.get(name) != self.settings[name]):
+            raise OptionError(f"{path} was made with other {', '.join(differ)}; give another folder")
 
     def _fit(self, trial: Trial) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]:
         config, place, classes = (
@@ -197,7 +216,7 @@ class Trainings:
         network = build_network(classes, config.weights, config.arch)
         fitter = Fitter(network, {"train": self.data.select(trial.train)}, config, self.workers, place)
         if fitter.resume():
-            self._check(place, fitter.notes["settings"])
+            self._check(place, fitter.notes["settings"], tuple(self.settings))
         else:
             fitter.notes["settings"] = self.settings
             fitter.fit_head({"train": self.features.take(trial.train)})
@@ -286,6 +305,8 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--folds", type=int, default=5, help="of cross-validation; 0: none")
     parser.add_argument("--leave-out", default="asanas,five,mixed", metavar="A,B", help="sources; '' for none")
     parser.add_argument("--unseen", type=int, default=0, metavar="K", help="folds by whole asanas of none; 0: none")
+    parser.add_argument("--only", default="", metavar="A,B", help="these trainings alone, by name")
+    parser.add_argument("--beside", type=Path, metavar="FOLDER", help="another --work, with other settings")
     parser.add_argument("--poses", default="", metavar="A,B", help="a model of these alone")
     parser.add_argument("--size", type=int, default=defaults.size)
     parser.add_argument("--epochs", type=int, default=defaults.epochs)
@@ -308,7 +329,7 @@ def run(args: argparse.Namespace) -> None:
         print_answers(answers, "Test photos of the run", finished.size, args.work)
         return
     data, rows = read_data(args.photos, config.size, tuple(filter(None, args.poses.split(","))))
-    trials = list_trials(data, rows, args)
+    trials = choose_trials(list_trials(data, rows, args), args.only)
     args.work.mkdir(parents=True, exist_ok=True)
     trainings = Trainings(data, config, args.work, Workers(device=choose_device(config.device)))
     found = {trial.name: trainings.answer(trial) for trial in trials}
@@ -322,6 +343,9 @@ def run(args: argparse.Namespace) -> None:
         print_left_out(left_out, whole)
     if unseen:
         print_rejection(Answers.join(unseen), "No pose, asanas of `none` never seen in training")
+    if args.beside:
+        others = [trainings.read_beside(args.beside, trial) for trial in trials]
+        print_gains(Answers.join(list(found.values())), Answers.join(others), str(args.beside))
 
 
 def main(argv: list[str] | None = None) -> int:
