@@ -71,7 +71,7 @@ class Answers:
 
     def split(self) -> SplitLogits:
         """As calibration takes them."""
-        return SplitLogits(self.plain, self.targets)
+        return SplitLogits(self.plain, self.targets, self.groups)
 
     def is_of(self, poses: tuple[str, ...]) -> Bools:
         """Which photos show one of these poses, bool (N,)."""
@@ -187,7 +187,7 @@ def print_rejection(answers: Answers, title: str) -> None:
     """AUROC and false alarms at 95 % recall, a row for each score, a column for each kind; the best is bold."""
     if len(set(answers.kinds.tolist())) < 2 or "" not in answers.kinds:
         return
-    temperature = fit_temperature(answers.plain, answers.targets)
+    temperature = fit_temperature(answers.plain, answers.targets, answers.groups)
     names = [NON_POSES.get(str(kind), str(kind)) for kind in answers.kinds]
     found = compare_rejection(answers.split(), names, answers.labels, temperature)
     kinds, scores = (list(dict.fromkeys(getattr(row, name) for row in found)) for name in ("kind", "score"))
@@ -218,7 +218,7 @@ def _print_kinds(answers: Answers) -> None:
 
 
 def _print_thresholds(answers: Answers) -> None:
-    temperature = fit_temperature(answers.plain, answers.targets)
+    temperature = fit_temperature(answers.plain, answers.targets, answers.groups)
     found = compare_thresholds(answers.split(), answers.groups, answers.labels, temperature)
     best, _ = answer_poses(answers.split(), answers.labels, temperature)
     plain = np.where(found.is_none, best < 0, best == answers.targets)
