@@ -147,6 +147,8 @@ class Tally:
         else:
             keep(outcome.video, result, self._store, self._pictures, self._recipe, self._yoga_live, self._stale)
             self.held_s.update({total.pose: total.total_s for total in add_up(result.segments)})
+            if result.damage:
+                self.say(f"yoga-live: {result.damage}")
             if result.trouble:
                 self._fail(name, result.trouble)
             else:

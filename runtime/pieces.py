@@ -51,23 +51,26 @@ class Looks:
     """What was seen in a piece.
 
     times_s: float64 (N,); rows: calibrated probabilities, float32 (N, C); end_s: when the last frame ends that was
-    read, looked at or not; trouble: why it ended early, if it broke.
+    read, looked at or not; trouble: why it ended early, if it broke; damage: what was left out, if anything.
     """
 
     times_s: npt.NDArray[np.float64]
     rows: npt.NDArray[np.float32]
     end_s: float
     trouble: str | None = None
+    damage: str = ""
 
 
 @dataclass(frozen=True)
 class Told:
-    """What is known of a whole recording.  looks: how many; picture: its summary, PNG; trouble: what broke it off."""
+    """What is known of a whole recording.  looks: how many; picture: its summary, PNG; trouble: what broke it off;
+    damage: what was left out of the picture."""
 
     segments: tuple[Segment, ...]
     looks: int
     picture: bytes | None = None
     trouble: str | None = None
+    damage: str = ""
 
 
 def plan_pieces(length_s: float | None, span: Span | None = None) -> list[Piece]:
@@ -105,7 +108,7 @@ def watch_piece(
     """Look at a piece.  Raises SourceError where the recording can't be opened, OptionError for a region outside."""
     times_s: list[float] = []
     rows: list[npt.NDArray[np.floating]] = []
-    seen, trouble = Seen(), None
+    seen, trouble, damage = Seen(), None, ""
     try:
         with open_recording(path, LOOKS_PER_S, _find_span(wishes, piece), threads) as source:
             view, seen = choose_view(wishes.roi, wishes.zoom, source.info.size_wh), source.info.seen
@@ -113,6 +116,7 @@ def watch_piece(
             for _, looks in watcher.look_through(_frames_before(source.frames(), piece.end_s)):
                 times_s += [look.time_s for look in looks]
                 rows += [look.probabilities for look in looks]
+            damage = source.damage if isinstance(source, VideoSource) else ""
             if source.info.seen.jumps_s and not (
                 piece.end_s is None and piece.start_s == (wishes.span or Span()).start_s
             ):
@@ -124,9 +128,8 @@ def watch_piece(
         if not times_s and piece.start_s == (wishes.span or Span()).start_s:
             raise
         trouble = str(error)
-    return Looks(
-        np.array(times_s), np.array(rows, np.float32).reshape(len(rows), len(classifier.labels)), seen.end_s, trouble
-    )
+    seen_rows = np.array(rows, np.float32).reshape(len(rows), len(classifier.labels))
+    return Looks(np.array(times_s), seen_rows, seen.end_s, trouble, damage)
 
 
 def join_looks(looks: Sequence[Looks]) -> Looks:
@@ -139,6 +142,7 @@ def join_looks(looks: Sequence[Looks]) -> Looks:
         np.concatenate([each.rows for each in kept]),
         ends_s[-1] if ends_s else 0.0,
         kept[-1].trouble,
+        "; ".join(dict.fromkeys(each.damage for each in kept if each.damage)),
     )
 
 
@@ -149,7 +153,7 @@ def tell(looks: Looks, info: ModelInfo, title: str | None = None) -> Told:
         hindsight.update(time_s, row)
     segments = hindsight.segments(end_s=looks.end_s)
     picture = None if title is None else _draw(segments, title)
-    return Told(segments, len(looks.times_s), picture, looks.trouble)
+    return Told(segments, len(looks.times_s), picture, looks.trouble, looks.damage)
 
 
 def _find_span(wishes: Wishes, piece: Piece) -> Span | None:

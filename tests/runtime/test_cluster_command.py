@@ -6,12 +6,19 @@ import importlib.util
 import socket
 from collections.abc import Callable
 from fractions import Fraction
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
 
 from yoga_live.runtime import command
+from yoga_live.runtime.archive_inputs import Recorded
+from yoga_live.runtime.archive_state import Plan, Recipe
+from yoga_live.runtime.archive_store import open_store
+from yoga_live.runtime.cluster_command import Tally
+from yoga_live.runtime.pieces import Told
+from yoga_live.runtime.schedule import Outcome
+from yoga_live.runtime.session import Segment
 
 from .conftest import assert_refused
 
@@ -168,3 +175,17 @@ def test_one_machine_is_a_cluster_too(
     assert (out / "classes/a.mp4.poses.vtt").read_text().startswith("WEBVTT\n\n00:00:00.500 --> 00:00:02.000\nTree")
     assert (pictures / "classes/a.mp4.png").read_bytes().startswith(b"\x89PNG")
     assert (out / "timelines.parquet").is_file() and not (out / "failed.csv").exists()
+
+
+def test_what_was_left_out_of_a_video_is_said_and_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video = Recorded(Path("/v/a.mp4"), PurePosixPath("v/a.mp4"), 10, "mtime_ns 1")
+    said: list[str] = []
+    store = open_store(tmp_path / "out")
+    tally = Tally(store, None, Recipe("a" * 64), "1.0", 1, Plan((video,), 0, frozenset()))
+    monkeypatch.setattr(tally, "say", said.append)
+    told = Told((Segment(0.0, 2.0, "none", 0.9),), 12, damage="/v/a.mp4: 2 damaged packets left out of the picture")
+    tally.keep(Outcome(video, told))
+    assert said == ["yoga-live: /v/a.mp4: 2 damaged packets left out of the picture"]
+    assert tally.done == 1 and not tally.failed

@@ -171,7 +171,7 @@ def test_a_piece_beyond_the_end_is_empty(clip: Path, classifier: PoseClassifier)
 
 @pytest.mark.parametrize("is_torn_off", [False, True])
 def test_a_damaged_recording_is_what_one_run_makes_of_it(
-    clip: Path, classifier: PoseClassifier, tmp_path: Path, is_torn_off: bool
+    clip: Path, classifier: PoseClassifier, tmp_path: Path, caplog: pytest.LogCaptureFixture, is_torn_off: bool
 ) -> None:
     container = av.open(str(clip))
     packets = [packet for packet in container.demux(video=0) if packet.pos]
@@ -187,6 +187,7 @@ def test_a_damaged_recording_is_what_one_run_makes_of_it(
     joined = join_looks([watch_piece(classifier, broken, Wishes(), piece) for piece in read_pieces(broken, Wishes())])
     told = tell(joined, classifier.info)
     assert told.segments == watched.segments and told.trouble == (str(watched.trouble) if is_torn_off else None)
+    assert is_torn_off or ("damaged packet" in told.damage and "damaged packet" in caplog.text)
 
 
 def test_what_can_not_be_opened_is_an_error(clip: Path, classifier: PoseClassifier, tmp_path: Path) -> None:
