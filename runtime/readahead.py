@@ -7,9 +7,11 @@ import threading
 from collections.abc import Iterable, Iterator
 from typing import Generic, TypeVar
 
+from .side_thread import SideThread
+
 Item = TypeVar("Item")
 WAIT_S = 0.1
-"""How long the thread waits for a free place before it looks whether it is still wanted."""
+"""How long either side waits for the other before it looks whether it is still wanted."""
 
 
 class ReadAhead(Generic[Item]):
@@ -22,7 +24,7 @@ class ReadAhead(Generic[Item]):
         self._items = items
         self._queue: queue.Queue[tuple[Item | None, BaseException | None]] = queue.Queue(places)
         self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="read ahead", daemon=True)
+        self._thread = SideThread(self._work, "read ahead")
 
     def __enter__(self) -> ReadAhead[Item]:
         self._thread.start()
@@ -34,7 +36,12 @@ class ReadAhead(Generic[Item]):
 
     def __iter__(self) -> Iterator[Item]:
         while True:
-            item, error = self._queue.get()
+            try:
+                item, error = self._queue.get(timeout=WAIT_S)
+            except queue.Empty:
+                if self._closed.is_set():  # by another thread: nothing comes any more
+                    return
+                continue
             if isinstance(error, StopIteration):
                 return
             if error is not None:

@@ -12,6 +12,7 @@ from .heat import Evidence
 from .preprocess import Frame, letterbox
 from .regions import Region
 from .session import Hold, Segment, Session
+from .side_thread import SideThread
 from .smoothing import SmoothedPose, Smoother
 from .views import View, WholeView
 
@@ -147,7 +148,7 @@ class BackgroundTracker:
         self._known: tuple[float, Tracked] | None = None
         self._error: BaseException | None = None
         self._closed = False
-        self._thread = threading.Thread(target=self._work, name="network", daemon=True)
+        self._thread = SideThread(self._work, "network")
         self._thread.start()
 
     def update(self, frame: TimedFrame) -> Tracked:

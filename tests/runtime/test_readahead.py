@@ -1,5 +1,6 @@
 """Work done ahead: in order, bounded, and ended when it is no longer wanted."""
 
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -51,3 +52,35 @@ def test_it_works_in_another_thread() -> None:
 
     with ReadAhead(names(), 1) as items:
         assert list(items) != [threading.current_thread().name]
+
+
+def test_one_that_is_closed_holds_nobody_up() -> None:
+    goes_on, taken = threading.Event(), []
+
+    def wait() -> Iterator[int]:
+        goes_on.wait(10)
+        yield 1
+
+    with ReadAhead(wait(), 1) as items:
+        consumer = threading.Thread(target=lambda: taken.extend(items))
+        consumer.start()
+        threading.Timer(0.2, goes_on.set).start()
+    consumer.join(5)
+    assert not consumer.is_alive() and taken in ([], [1])
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="this system sends no signal to a thread")
+def test_an_interrupt_while_it_ends_waits_for_the_item_in_hand() -> None:
+    made: list[str] = []
+
+    def make() -> Iterator[int]:
+        time.sleep(0.4)
+        made.append("made")
+        yield 1
+
+    main = threading.main_thread().ident
+    assert main is not None
+    with pytest.raises(KeyboardInterrupt), ReadAhead(make(), 1):
+        for after_s in (0.1, 0.2):
+            threading.Timer(after_s, signal.pthread_kill, (main, signal.SIGINT)).start()
+    assert made == ["made"]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import _thread
+import signal
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -14,26 +13,31 @@ from yoga_live.runtime.frames import TimedFrame
 from yoga_live.runtime.writebehind import WriteBehind
 
 
-class SlowSink:
-    """Notes what it is told, slowly; breaks at a frame, or when it is closed."""
+class NotingSink:
+    """Notes what it is told, and where; waits for `goes_on`; breaks at a frame, or when it is closed."""
 
-    def __init__(self, seconds: float = 0.0, breaks_at: int | None = None, breaks_closing: bool = False) -> None:
-        self.seconds, self.breaks_at, self.breaks_closing = seconds, breaks_at, breaks_closing
+    def __init__(self, breaks_at: int | None = None, *, breaks_closing: bool = False) -> None:
+        self.breaks_at, self.breaks_closing = breaks_at, breaks_closing
         self.told: list[object] = []
         self.threads: set[str] = set()
+        self.goes_on = threading.Event()
+        self.goes_on.set()
+        self.writes = False
 
     def write(self, frame: TimedFrame) -> None:
-        time.sleep(self.seconds)
+        self.writes = True
+        self.threads.add(threading.current_thread().name)
+        self.goes_on.wait(10)
+        self.writes = False
         if frame.pts == self.breaks_at:
             raise OutputError("the disk is full")
         self.told.append(frame.pts)
-        self.threads.add(threading.current_thread().name)
 
     def complete(self) -> None:
         self.told.append("complete")
 
     def close(self) -> None:
-        self.told.append("close")
+        self.told.append("close in the middle" if self.writes else "close")
         if self.breaks_closing:
             raise OutputError("the file can't be made")
 
@@ -42,75 +46,113 @@ def frame(number: int) -> TimedFrame:
     return TimedFrame(np.zeros((4, 4, 3), np.uint8), number / 10, number)
 
 
+def list_threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name == "write behind"]
+
+
 def test_all_is_written_in_order_and_elsewhere_before_it_is_complete_and_closed() -> None:
-    sink, before = SlowSink(0.002), threading.active_count()
-    behind = WriteBehind(sink)
+    behind = WriteBehind(sink := NotingSink())
     for number in range(50):
         behind.write(frame(number))
     behind.complete()
     behind.close()
     assert sink.told == [*range(50), "complete", "close"]
-    assert sink.threads == {"write behind"} and threading.active_count() == before
+    assert sink.threads == {"write behind"} and not list_threads()
+
+
+def test_where_watching_stops_it_is_closed_and_not_complete() -> None:
+    behind = WriteBehind(sink := NotingSink())
+    behind.write(frame(0))
+    behind.close()
+    assert sink.told == [0, "close"]
 
 
 def test_without_frames_there_is_no_thread() -> None:
-    sink, before = SlowSink(), threading.active_count()
-    behind = WriteBehind(sink)
-    assert threading.active_count() == before
+    behind = WriteBehind(sink := NotingSink())
+    assert not list_threads()
     behind.close()
-    assert sink.told == ["close"]
+    assert sink.told == ["close"] and not sink.threads
 
 
-def test_no_more_wait_than_there_are_places() -> None:
-    sink = SlowSink(0.05)
-    behind = WriteBehind(sink, places=3)
-    started_s = time.monotonic()
-    for number in range(3):
-        behind.write(frame(number))
-    assert time.monotonic() - started_s < 0.05
-    for number in range(3, 10):
-        behind.write(frame(number))
-        assert number - len(sink.told) <= 3
-    behind.close()
-    assert len(sink.told) == 11
+def test_no_more_are_handed_over_than_there_are_places() -> None:
+    behind = WriteBehind(sink := NotingSink(), places=3)
+    sink.goes_on.clear()
+    handed: list[int] = []
 
-
-def test_what_breaks_is_raised_once_by_the_next_call_and_nothing_waits_for_ever() -> None:
-    sink = SlowSink(breaks_at=3)
-    behind = WriteBehind(sink)
-    with pytest.raises(OutputError, match="disk is full"):
-        for number in range(1000):
+    def hand_over() -> None:
+        for number in range(5):
             behind.write(frame(number))
-            time.sleep(0.001)
+            handed.append(number)
+
+    producer = threading.Thread(target=hand_over)
+    producer.start()
+    producer.join(0.3)
+    assert producer.is_alive() and handed == [0, 1, 2] and sink.told == []
+    sink.goes_on.set()
+    producer.join(10)
+    behind.close()
+    assert sink.told == [*range(5), "close"]
+
+
+def test_what_breaks_is_raised_once_by_a_call_that_follows_and_nothing_waits_for_ever() -> None:
+    behind = WriteBehind(sink := NotingSink(breaks_at=3))
+    with pytest.raises(OutputError, match="disk is full"):
+        for number in range(100):
+            behind.write(frame(number))
     for number in range(10):
         behind.write(frame(number))  # it is given no more
+    behind.complete()
     behind.close()
     assert sink.told == [0, 1, 2, "close"]
 
 
-@pytest.mark.parametrize("how", ["complete", "close"])
-def test_what_breaks_at_the_last_frame_is_raised_at_the_end(how: str) -> None:
-    sink = SlowSink(0.05, breaks_at=1)
-    behind = WriteBehind(sink)
+def test_what_breaks_at_the_last_frame_is_raised_at_the_end() -> None:
+    behind = WriteBehind(sink := NotingSink(breaks_at=1))
+    sink.goes_on.clear()
     behind.write(frame(0))
     behind.write(frame(1))
+    behind.complete()
+    sink.goes_on.set()
     with pytest.raises(OutputError, match="disk is full"):
-        getattr(behind, how)()
-    assert sink.told == [0, "close"][: 1 + (how == "close")]
+        behind.close()
+    assert sink.told == [0, "close"]
 
 
 def test_of_two_troubles_the_one_that_names_what_is_left_is_told() -> None:
-    behind = WriteBehind(SlowSink(breaks_at=0, breaks_closing=True))
+    behind = WriteBehind(NotingSink(breaks_at=0, breaks_closing=True))
     behind.write(frame(0))
     with pytest.raises(OutputError, match="can't be made"):
         behind.close()
 
 
-def test_an_interrupt_while_it_ends_waits_for_the_frame_in_hand() -> None:
-    sink = SlowSink(0.4)
-    behind = WriteBehind(sink)
+def interrupt_main(after_s: float) -> None:
+    """A real signal, which wakes what is waiting."""
+    main = threading.main_thread().ident
+    assert main is not None
+    threading.Timer(after_s, signal.pthread_kill, (main, signal.SIGINT)).start()
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="this system sends no signal to a thread")
+@pytest.mark.parametrize("interrupts", [1, 2])
+def test_interrupts_while_it_ends_wait_until_all_is_written_and_closed(interrupts: int) -> None:
+    behind = WriteBehind(sink := NotingSink())
+    sink.goes_on.clear()
     behind.write(frame(0))
-    threading.Timer(0.1, _thread.interrupt_main).start()
+    behind.write(frame(1))
+    for number in range(interrupts):
+        interrupt_main(0.1 * (number + 1))
+    threading.Timer(0.4, sink.goes_on.set).start()
     with pytest.raises(KeyboardInterrupt):
         behind.close()
-    assert sink.told == [0, "close"]
+    assert sink.told == [0, 1, "close"] and not list_threads()
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="this system sends no signal to a thread")
+def test_a_full_disk_is_told_also_where_closing_is_interrupted() -> None:
+    behind = WriteBehind(sink := NotingSink(breaks_at=0))
+    sink.goes_on.clear()
+    behind.write(frame(0))
+    interrupt_main(0.1)
+    threading.Timer(0.3, sink.goes_on.set).start()
+    with pytest.raises(OutputError, match="disk is full"):
+        behind.close()
