@@ -15,7 +15,7 @@ import numpy as np
 
 from .animations import AnimationSource
 from .classifier import NO_POSE, PoseClassifier
-from .errors import SourceError, YogaLiveError, name_trouble
+from .errors import OptionError, SourceError, YogaLiveError, name_trouble
 from .frames import DecodedFrame, TimedFrame
 from .hindsight import Hindsight
 from .live import Watched
@@ -41,14 +41,18 @@ all frames, 1.0 % with 8, 2.5 % with 5 (means of six draws).
 """
 AHEAD_S = 4.0
 """How far the looks are ahead of the picture that is drawn: evidence from later than that moves no edge any more."""
-HELD_BYTES = 450_000_000
-"""Of frames in memory that wait for their looks, at most: 1080p at 30 FPS is 420 MB; larger ones are decoded twice."""
-DECODED_AHEAD, LOOKED_AHEAD = 4, 16
-"""Frames that are decoded while others are looked at, and looked at while others are drawn: looks come in bursts."""
+HELD_BYTES = 500_000_000
+"""Of frames in memory, at most, that wait for their looks: 1080p at 30 FPS is 495 MB; larger ones are decoded twice."""
+DECODED_AHEAD, LOOKED_AHEAD, IN_HAND = 4, 16, 4
+"""Frames that are decoded while others are looked at, and looked at while others are drawn: looks come in bursts; and
+those that one of the threads has in hand."""
 
 
-Step = tuple[TimedFrame | None, Sequence[Look]]
-"""A frame to be drawn, or none, and the looks that are known since the step before: of this frame or earlier ones."""
+Step = tuple[TimedFrame | None, Sequence[Look] | None]
+"""A frame to be drawn, or none, and the looks that are known since the step before: of this frame or earlier ones.
+
+None instead of looks: no more come.
+"""
 
 
 class Foresight:
@@ -114,10 +118,11 @@ def annotate(
             if not sinks or _held_bytes(source) > HELD_BYTES:
                 reads = closing.enter_context(open_again())
                 looks = watcher.look_through(reads.frames())
-                steps = _look_beside(source.frames(), looks) if sinks else looks
+                steps, ahead = _look_beside(source.frames(), looks) if sinks else looks, LOOKED_AHEAD // 2
             else:
-                steps = watcher.look_along(closing.enter_context(ReadAhead(source.frames(), DECODED_AHEAD)))
-            steps = closing.enter_context(ReadAhead(steps, LOOKED_AHEAD))
+                decoded = closing.enter_context(ReadAhead(source.frames(), DECODED_AHEAD))
+                steps, ahead = watcher.look_along(decoded), LOOKED_AHEAD
+            steps = closing.enter_context(ReadAhead(steps, ahead))
             try:
                 for frame in _wait_for_looks(steps, foresight):
                     tracked = foresight.tell(frame.time_s)
@@ -184,7 +189,7 @@ class Watcher:
         try:
             for frame in frames:
                 yield frame, *self._take(frame)
-        except SourceError:
+        except (SourceError, OptionError):  # damage, or a region that fits no more
             yield None, self._looks.finish(), False
             raise
         yield None, self._looks.finish(), False
@@ -213,20 +218,27 @@ def _held_bytes(source: Source) -> float:
     if isinstance(source, AnimationSource):
         return math.inf
     width, height = source.info.size_wh
-    return width * height * 1.5 * float(source.info.rate) * (AHEAD_S + EVERY / LOOKS_PER_S)
+    rate = float(source.info.rate)
+    frames = rate * AHEAD_S + EVERY * max(rate / LOOKS_PER_S, 1) + DECODED_AHEAD + LOOKED_AHEAD + IN_HAND
+    return width * height * 1.5 * frames
 
 
 def _look_beside(frames: Iterable[TimedFrame], looks: Iterator[Step]) -> Iterator[Step]:
     """Each frame after the looks that it needs; what is damaged there, the drawing meets too, and says so."""
     looked_s: float = 0
     for frame in frames:
-        try:
-            while looked_s < frame.time_s + AHEAD_S and (step := next(looks, None)):
-                yield None, step[1]
-                looked_s = step[1][-1].time_s if step[1] else looked_s
-        except SourceError:
-            pass
+        while looked_s < frame.time_s + AHEAD_S:
+            known = _ask_for_looks(looks)
+            yield None, known
+            looked_s = math.inf if known is None else max(looked_s, *(look.time_s for look in known), 0)
         yield frame, ()
+
+
+def _ask_for_looks(looks: Iterator[Step]) -> Sequence[Look] | None:
+    try:
+        return next(looks, (None, None))[1]
+    except SourceError:
+        return None
 
 
 def _wait_for_looks(steps: Iterable[Step], foresight: Foresight) -> Iterator[TimedFrame]:
@@ -234,12 +246,14 @@ def _wait_for_looks(steps: Iterable[Step], foresight: Foresight) -> Iterator[Tim
     waiting: deque[TimedFrame] = deque()
     trouble: Exception | None = None
     try:
+        is_over = False
         for frame, looks in steps:
-            for look in looks:
+            is_over = is_over or looks is None
+            for look in looks or ():
                 foresight.add(look)
             if frame:
                 waiting.append(frame)
-            while waiting and waiting[0].time_s + AHEAD_S <= foresight.looked_s:
+            while waiting and (is_over or waiting[0].time_s + AHEAD_S <= foresight.looked_s):
                 yield waiting.popleft()
     except Exception as error:  # noqa: BLE001 - raised below, whatever it is
         trouble = error

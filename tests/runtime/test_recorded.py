@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -17,14 +17,14 @@ from yoga_live.runtime import recorded
 from yoga_live.runtime.animations import AnimationSource
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.errors import DeviceError, OutputError
-from yoga_live.runtime.frames import DecodedFrame
 from yoga_live.runtime.media_files import open_media
 from yoga_live.runtime.overlay import OverlayStyle
-from yoga_live.runtime.recorded import AHEAD_S, LOOKS_PER_S, annotate
+from yoga_live.runtime.recorded import LOOKS_PER_S, annotate
 from yoga_live.runtime.session import Hold
-from yoga_live.runtime.sinks import StopWatching
+from yoga_live.runtime.sinks import Sink, StopWatching
 from yoga_live.runtime.sources import TimedFrame, VideoSource
 from yoga_live.runtime.sparse_looks import EVERY
+from yoga_live.runtime.writebehind import WriteBehind
 
 from .conftest import LABELS, ColourEngine
 
@@ -59,7 +59,7 @@ def recording(write_clip: Callable[..., Path], tmp_path_factory: pytest.TempPath
     return write_clip(tmp_path_factory.mktemp("recording") / "class.mp4", PROGRAMME, rate=Fraction(FPS))
 
 
-def run(path: Path, engine: ColourEngine, *sinks: ListSink, style: OverlayStyle | None = None):
+def run(path: Path, engine: ColourEngine, *sinks: Sink, style: OverlayStyle | None = None):
     shown: list[tuple[float, Hold]] = []
     with VideoSource(path) as source:
         watched = annotate(
@@ -112,29 +112,35 @@ def test_frames_too_large_to_be_kept_are_drawn_the_same(
     assert twice.segments == kept.segments and shown_twice == shown
 
 
-def test_frames_that_wait_are_as_many_as_the_looks_are_ahead(
-    recording: Path, engine: ColourEngine, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("twice", [False, True])
+def test_frames_that_wait_are_as_many_as_is_counted_with(
+    recording: Path, engine: ColourEngine, monkeypatch: pytest.MonkeyPatch, twice: bool
 ) -> None:
-    waiting, most = [0], [0]
-    to_plain, annotate_frame = DecodedFrame.to_plain, recorded.annotate_frame
+    waiting, most = 0, 0
+    frames, annotate_frame = VideoSource.frames, recorded.annotate_frame
 
-    def arrive(frame: DecodedFrame) -> DecodedFrame:
-        waiting[0] += 1
-        most[0] = max(most)
-        most.append(waiting[0])
-        return to_plain(frame)
+    def arrive(source: VideoSource) -> Iterator[TimedFrame]:
+        nonlocal waiting, most
+        for frame in frames(source):
+            if source is drawn:
+                waiting += 1
+                most = max(most, waiting)
+            yield frame
 
     def leave(*args: Any) -> TimedFrame:
-        waiting[0] -= 1
-        drawn = annotate_frame(*args)
-        waiting[0] -= 1  # drawing makes it plain once more
-        return drawn
+        nonlocal waiting
+        waiting -= 1
+        return annotate_frame(*args)
 
-    monkeypatch.setattr(DecodedFrame, "to_plain", arrive)
+    monkeypatch.setattr(VideoSource, "frames", arrive)
     monkeypatch.setattr(recorded, "annotate_frame", leave)
-    run(recording, engine, ListSink())
-    assert waiting == [0]
-    assert max(most) <= (AHEAD_S + (EVERY + 1) / LOOKS_PER_S) * FPS + recorded.LOOKED_AHEAD + 4
+    monkeypatch.setattr(recorded, "HELD_BYTES", 0 if twice else recorded.HELD_BYTES)
+    with VideoSource(recording) as drawn:
+        counted = recorded._held_bytes(drawn) / (drawn.info.size_wh[0] * drawn.info.size_wh[1] * 1.5)
+        again = partial(VideoSource, recording, LOOKS_PER_S)
+        annotate(drawn, again, PoseClassifier.from_engine(engine), [ListSink()])
+    assert waiting == 0
+    assert most <= (recorded.LOOKED_AHEAD // 2 + recorded.IN_HAND if twice else counted)
 
 
 def test_explaining_draws_the_newest_look_of_each_frame(recording: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,6 +177,15 @@ def test_what_was_seen_is_kept_however_it_ends(recording: Path, engine: ColourEn
     assert [s.pose for s in watched.segments][:2] == ["none", "tree"]
     assert watched.segments[-1].end_s == pytest.approx(100 / FPS)
     assert isinstance(watched.trouble, OutputError) == isinstance(error, OutputError)
+
+
+def test_a_disk_that_is_full_for_the_sink_beside_is_told_and_all_is_closed(
+    recording: Path, engine: ColourEngine
+) -> None:
+    sink = ListSink(OutputError("the disk is full"), at=100)
+    watched, _ = run(recording, engine, WriteBehind(sink))
+    assert str(watched.trouble) == "the disk is full" and sink.closed and not sink.completed
+    assert 100 <= watched.frames <= 105 and [s.pose for s in watched.segments][:2] == ["none", "tree"]
 
 
 class BreakingEngine(ColourEngine):
