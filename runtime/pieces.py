@@ -113,10 +113,12 @@ def watch_piece(
         with open_recording(path, LOOKS_PER_S, _find_span(wishes, piece), threads) as source:
             view, seen = choose_view(wishes.roi, wishes.zoom, source.info.size_wh), source.info.seen
             watcher = Watcher(Looker(classifier, view), piece.start_s)
-            for _, looks in watcher.look_through(_frames_before(source.frames(), piece.end_s)):
-                times_s += [look.time_s for look in looks]
-                rows += [look.probabilities for look in looks]
-            damage = source.damage if isinstance(source, VideoSource) else ""
+            try:
+                for _, looks in watcher.look_through(_frames_before(source.frames(), piece.end_s)):
+                    times_s += [look.time_s for look in looks or ()]
+                    rows += [look.probabilities for look in looks or ()]
+            finally:
+                damage = source.damage if isinstance(source, VideoSource) else ""
             if source.info.seen.jumps_s and not (
                 piece.end_s is None and piece.start_s == (wishes.span or Span()).start_s
             ):
@@ -142,8 +144,14 @@ def join_looks(looks: Sequence[Looks]) -> Looks:
         np.concatenate([each.rows for each in kept]),
         ends_s[-1] if ends_s else 0.0,
         kept[-1].trouble,
-        "; ".join(dict.fromkeys(each.damage for each in kept if each.damage)),
+        _join_damage([each.damage for each in kept if each.damage]),
     )
+
+
+def _join_damage(damages: Sequence[str]) -> str:
+    """What is said of several pieces; no sum: near a cut the same packet is met by both sides."""
+    others = len(damages) - 1
+    return damages[0] + (f"; more in {others} other piece{'s' * (others > 1)}" if others else "") if damages else ""
 
 
 def tell(looks: Looks, info: ModelInfo, title: str | None = None) -> Told:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from yoga_live.runtime import pieces, stretches
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.errors import OptionError, SourceError
-from yoga_live.runtime.pieces import Piece, join_looks, plan_pieces, read_pieces, tell, watch_piece
+from yoga_live.runtime.pieces import Looks, Piece, join_looks, plan_pieces, read_pieces, tell, watch_piece
 from yoga_live.runtime.recordings import Outputs, Wishes, annotate_video
 from yoga_live.runtime.regions import Roi
 from yoga_live.runtime.spans import Span
@@ -221,3 +222,15 @@ def test_a_summary_is_drawn_where_it_is_wanted(clip: Path, classifier: PoseClass
     looks = watch_piece(classifier, clip, Wishes(), Piece(0, None))
     picture = tell(looks, classifier.info, "class.mp4").picture
     assert picture is not None and picture.startswith(b"\x89PNG") and tell(looks, classifier.info).picture is None
+
+
+def test_damage_of_several_pieces_is_not_added_up() -> None:
+    one, other = (
+        Looks(np.array([time_s]), np.zeros((1, 3), np.float32), time_s + 1, damage=damage)
+        for time_s, damage in ((0.0, "a.mp4: 1 damaged packet left out"), (3.0, "a.mp4: 3 damaged packets left out"))
+    )
+    whole = replace(one, damage="")
+    assert join_looks([whole, whole]).damage == ""
+    assert join_looks([whole, one]).damage == "a.mp4: 1 damaged packet left out"
+    assert join_looks([one, whole, other]).damage == "a.mp4: 1 damaged packet left out; more in 1 other piece"
+    assert join_looks([one, other, one]).damage == "a.mp4: 1 damaged packet left out; more in 2 other pieces"
