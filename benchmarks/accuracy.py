@@ -322,6 +322,8 @@ def run(args: argparse.Namespace) -> None:
     if args.check:
         config = replace(config, weights="none", size=32, epochs=1, epochs_frozen=1)
     if hasattr(args, "run_folder"):
+        if args.only or args.beside:
+            raise OptionError("--run trains nothing; leave --only and --beside out")
         finished = load_run(args.run_folder)
         data, _ = read_data(args.photos, finished.size, ())
         args.work.mkdir(parents=True, exist_ok=True)
@@ -332,20 +334,23 @@ def run(args: argparse.Namespace) -> None:
     trials = choose_trials(list_trials(data, rows, args), args.only)
     args.work.mkdir(parents=True, exist_ok=True)
     trainings = Trainings(data, config, args.work, Workers(device=choose_device(config.device)))
+    beside = {trial.name: trainings.read_beside(args.beside, trial) for trial in trials} if args.beside else {}
     found = {trial.name: trainings.answer(trial) for trial in trials}
     folds = [own for name, own in found.items() if name.startswith("fold_")]
     unseen = [own for name, own in found.items() if name.startswith("unseen_")]
     whole = Answers.join(folds) if folds else None
     if whole:
-        print_answers(whole, "Cross-validation", config.size, args.work)
+        title = "Cross-validation" if len(folds) == args.folds else f"{len(folds)} of {args.folds} folds"
+        print_answers(whole, title, config.size, args.work)
     left_out = {name.removeprefix("without_"): own for name, own in found.items() if name.startswith("without_")}
     if left_out:
         print_left_out(left_out, whole)
     if unseen:
         print_rejection(Answers.join(unseen), "No pose, asanas of `none` never seen in training")
-    if args.beside:
-        others = [trainings.read_beside(args.beside, trial) for trial in trials]
-        print_gains(Answers.join(list(found.values())), Answers.join(others), str(args.beside))
+    for kind in ("fold", "without", "unseen") if beside else ():
+        if names := [name for name in found if name.startswith(f"{kind}_")]:
+            own, others = (Answers.join([answers[name] for name in names]) for answers in (found, beside))
+            print_gains(own, others, f"{', '.join(names)} beside {args.beside}")
 
 
 def main(argv: list[str] | None = None) -> int:

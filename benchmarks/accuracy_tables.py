@@ -249,7 +249,7 @@ def print_left_out(left_out: dict[str, Answers], whole: Answers | None) -> None:
         print_rejection(answers, f"No pose, {source} left out")
 
 
-def print_gains(answers: Answers, beside: Answers, name: str) -> None:
+def print_gains(answers: Answers, beside: Answers, title: str) -> None:
     """What answers gain over others to the same photos, in the same order."""
     poses = answers.is_of(tuple(label for label in answers.labels if label != NO_POSE))
     looked_at = answers.audited >= 0
@@ -262,4 +262,4 @@ def print_gains(answers: Answers, beside: Answers, name: str) -> None:
         right = [(each.plain.argmax(axis=1) == targets)[which].astype(float) for each in (beside, answers)]
         accuracies = [str(estimate_mean(each, groups)) for each in right]
         rows.append([part, str(which.sum()), *accuracies, _format_gain(estimate_mean(right[1] - right[0], groups))])
-    print_table(f"Beside {name}", ["photos of", "photos", "there", "here", "gain"], rows)
+    print_table(title, ["photos of", "photos", "there", "here", "gain"], rows)
