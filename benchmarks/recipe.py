@@ -6,7 +6,8 @@ PHOTOS is what `python -m yoga_live.train.default_photos` gathers.  Photos of th
 and hard: at half their size somewhere on a cluttered picture, turned by up to five degrees and darkened, as a person in
 a living room is.  Half of the photos of places are kept from training to be that clutter.  Near-duplicates of training
 photos are not scored; intervals are 95 %, by cluster bootstrap; gains are paired, photo by photo, with the default.
-Answers are kept in FOLDER: a variant that was trained is not trained again.
+Answers are kept in FOLDER: a variant that was trained is not trained again.  `--beside OTHER` counts the gains from the
+default in another FOLDER, that of another `--size` or `--epochs`.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from torch import Tensor, nn
 
 from yoga_live.calibration.bootstrap import Estimate, estimate_mean, estimate_mean_recall
 from yoga_live.runtime.command_line import HelpFormatter, run_command
+from yoga_live.runtime.errors import OptionError
 from yoga_live.runtime.files import write_then_rename
 from yoga_live.runtime.preprocess import Frame, fit_inside
 from yoga_live.train.checkpoint import Progression
@@ -36,6 +38,8 @@ from yoga_live.train.photo_folder import PLACES
 from yoga_live.train.split_frames import SplitFrames
 from yoga_live.train.training_data import TrainingData
 from yoga_live.train.workers import Workers
+
+VIEWS = ("plain", "hard")
 
 
 class Mixup(nn.Module):
@@ -152,6 +156,16 @@ def answer(
     return {name: fitter.predict(view) for name, view in views.items()} | {"seconds": np.array(seconds)}
 
 
+def read_right(path: Path, targets: np.ndarray) -> dict[str, np.ndarray]:
+    """Which photos kept answers are right of, bool (N,) for each view.  Raises OptionError."""
+    if not path.exists():
+        raise OptionError(f"{path} does not exist; train it there first")
+    with np.load(path, allow_pickle=False) as kept:
+        if any(len(kept[view]) != len(targets) for view in VIEWS):
+            raise OptionError(f"{path} answers other photos; give another folder")
+        return {view: kept[view].argmax(axis=1) == targets for view in VIEWS}
+
+
 def format_gain(gain: Estimate) -> str:
     """Points gained, with the interval."""
     return f"{100 * gain.value:+.1f} ({100 * gain.low:+.1f} to {100 * gain.high:+.1f})"
@@ -163,15 +177,13 @@ def run(args: argparse.Namespace) -> None:
     data, rows = read_data(args.photos, config.size, ())
     train, test, clutter = choose_rows(data, rows, args.leave_out.split(","))
     targets, groups = data.targets[test], data.groups[test]
-    views = {
-        "plain": SplitFrames(data.photo_set.frames, targets, test),
-        "hard": SplitFrames(draw_hard(data, test, clutter, config.size), targets),
-    }
+    plain, hard = data.photo_set.frames, draw_hard(data, test, clutter, config.size)
+    views = dict(zip(VIEWS, (SplitFrames(plain, targets, test), SplitFrames(hard, targets)), strict=True))
     print(f"{len(train)} photos train, {len(test)} of {len(np.unique(groups))} families are answered\n")
     print("| variant | plain | mean recall | gain | hard | mean recall | gain | s |", flush=True)
     print("|---|---|---|---|---|---|---|---|", flush=True)
     args.work.mkdir(parents=True, exist_ok=True)
-    default: dict[str, np.ndarray] = {}
+    default = read_right(args.beside / "default.npz", targets) if args.beside else {}
     for name, (variant, kind) in list_variants(config).items():
         if args.only and name not in args.only.split(","):
             continue
@@ -180,8 +192,8 @@ def run(args: argparse.Namespace) -> None:
             found = answer(data, train, views, variant, kind)
             with write_then_rename(path) as temporary, temporary.open("wb") as file:
                 np.savez(file, plain=found["plain"], hard=found["hard"], seconds=found["seconds"])
+        right = read_right(path, targets)
         with np.load(path, allow_pickle=False) as kept:
-            right = {view: kept[view].argmax(axis=1) == targets for view in views}
             seconds = float(kept["seconds"])
         cells = []
         for view, own in right.items():
@@ -202,6 +214,7 @@ def main() -> int:
     parser.add_argument("--work", type=Path, required=True, metavar="FOLDER", help="where answers are kept")
     parser.add_argument("--leave-out", default="five,mixed", metavar="A,B", help="sources")
     parser.add_argument("--only", default="", metavar="A,B", help="these variants; the first is what gains count from")
+    parser.add_argument("--beside", type=Path, metavar="OTHER", help="what gains count from: another --work's default")
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--seed", type=int, default=0)
