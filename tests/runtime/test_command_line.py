@@ -83,13 +83,16 @@ def test_a_closed_terminal_ends_a_run_unless_nohup_is_before_it(ignored: bool) -
 @pytest.mark.skipif(not hasattr(os, "forkpty"), reason="this system has no terminals of this kind")
 def test_what_is_said_after_the_terminal_has_gone_costs_nothing(tmp_path: Path) -> None:
     code = f"""
-import argparse, os, pathlib, sys, time
+import argparse, os, pathlib, signal, sys, time
 from yoga_live.runtime.command_line import run_command
+
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
 
 def body(_):
     try:
         print('ready', flush=True)
-        time.sleep(30)
+        for _ in range(300):
+            time.sleep(0.1)  # a signal just before one is seen after it
     except KeyboardInterrupt:
         print('a line', flush=True)
         print('another', file=sys.stderr, flush=True)
