@@ -39,7 +39,7 @@ from yoga_live.train.split_frames import SplitFrames
 from yoga_live.train.training_data import TrainingData
 from yoga_live.train.workers import Workers
 
-VIEWS = ("plain", "hard")
+VIEWS: tuple[str, ...] = ("plain", "hard")
 
 
 class Mixup(nn.Module):
