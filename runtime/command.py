@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from .live import Watched
     from .live_page import LivePage
     from .regions import Roi
-    from .sinks import WindowSink
-    from .sources import Source, TimedFrame
+    from .sinks import Sink, WindowSink
+    from .sources import Source, SourceInfo, TimedFrame
     from .spans import Span
     from .views import View
 
@@ -56,10 +56,8 @@ def _watch(args: argparse.Namespace) -> None:
     from .progress import Progress
     from .recorded import LOOKS_PER_S, annotate
     from .recordings import Outputs, open_recording, open_timeline
-    from .sinks import Sink
     from .spans import parse_span
     from .video_sink import VideoSink
-    from .writebehind import WriteBehind
 
     _refuse_useless(args)
     roi, span = read_roi(args), parse_span(args.from_, args.to)
@@ -81,8 +79,7 @@ def _watch(args: argparse.Namespace) -> None:
             _introduce_page(page)
             sinks.append(page.make_sink(info, paced=paced and not wants_window))
         if args.save:
-            saved = VideoSink(args.save, info, force=args.force)
-            sinks.append(saved if info.is_live else WriteBehind(saved))
+            sinks.append(_open_saved(args, info))
         is_seen = bool(wants_window or page) and not args.save
         mirror = args.mirror if args.mirror is not None else is_camera and is_seen
         show_fps = wants_window or info.is_live
@@ -109,6 +106,15 @@ def _watch(args: argparse.Namespace) -> None:
             events.close(seen_s)
         _report(args, watched, info.name)
         _stay(page, watched)
+
+
+def _open_saved(args: argparse.Namespace, info: SourceInfo) -> Sink:
+    """The annotated video; of a recording it is encoded beside the loop."""
+    from .video_sink import VideoSink
+    from .writebehind import WriteBehind
+
+    saved = VideoSink(args.save, info, force=args.force)
+    return saved if info.is_live else WriteBehind(saved)
 
 
 def _benchmark(args: argparse.Namespace) -> None:
