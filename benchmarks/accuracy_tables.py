@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -9,7 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from yoga_live.calibration.bootstrap import Estimate, estimate_mean, estimate_mean_recall
-from yoga_live.calibration.confidence import SplitLogits, answer_poses, calibrate, fit_temperature, plot_reliability
+from yoga_live.calibration.confidence import (
+    SplitLogits,
+    answer_poses,
+    calibrate,
+    choose_threshold,
+    fit_temperature,
+    plot_reliability,
+)
 from yoga_live.calibration.metrics import count_confusions, list_confusions
 from yoga_live.calibration.rejection import compare_rejection, compare_thresholds
 from yoga_live.calibration.risk_coverage import measure_risk_coverage, plot_risk_coverage
@@ -28,6 +36,9 @@ NON_POSES = {
     "blank": "everyday pictures",
 }
 """Folder in `none` -> the kind of non-pose that rejection is measured on."""
+
+FEW, FEW_DRAWS = (60, 150, 380), 40
+"""Families of a validation split, from one of hundreds of photos to the shipped model's."""
 
 ARTICLE = ("down_dog", "up_dog", "tree", "warrior_2", "low_lunge")
 Bools = npt.NDArray[np.bool_]
@@ -96,6 +107,7 @@ def print_answers(answers: Answers, title: str, size: int, folder: Path) -> None
     if NO_POSE in answers.labels:
         _print_kinds(answers)
         _print_thresholds(answers)
+        _print_few(answers)
 
 
 SCORE_HEADS = ["photos", "families", "accuracy", "mean recall", "with mirror: accuracy", "mean recall", "mirror gains"]
@@ -231,6 +243,39 @@ def _print_thresholds(answers: Answers) -> None:
         rows.append([name, *cells, str(balanced), "" if name == "shared" else _format_gain(gain)])
     heads = ["threshold", "poses answered rightly", "`none` answered", "all", "mean of both", "over shared"]
     print_table("Thresholds, chosen on half of the families and scored on the others", heads, rows)
+
+
+def _print_few(answers: Answers) -> None:
+    """Thresholds from as few photos as somebody's validation split has, scored on the families outside of them."""
+    labels, rng = answers.labels, np.random.default_rng(0)
+    _, families = np.unique(answers.groups, return_inverse=True)
+    rules: dict[str, Callable[[SplitLogits, float], float]] = {
+        "none": lambda split, temperature: 0.0,
+        "0.5": lambda split, temperature: 0.5,
+        "best on them": lambda split, temperature: choose_threshold(split, labels, temperature, resamples=0),
+        "the same, over resamples": lambda split, temperature: choose_threshold(split, labels, temperature),
+    }
+    rows = []
+    for size in (count for count in FEW if 2 * count <= len(families)):
+        found: dict[str, list[list[float]]] = {name: [] for name in rules}
+        for _ in range(FEW_DRAWS):
+            drawn = (rng.random(families.max() + 1) < size / len(families))[families.reshape(-1)]
+            few, others = answers.take(drawn).split(), answers.take(~drawn).split()
+            temperature = fit_temperature(few.logits, few.targets, few.groups)
+            best, sure = answer_poses(others, labels, temperature)
+            is_none = others.targets == labels.index(NO_POSE)
+            for name, rule in rules.items():
+                threshold = rule(few, temperature)
+                answered = (best >= 0) & (sure >= threshold)
+                kept, refused = (answered & (best == others.targets))[~is_none].mean(), (~answered)[is_none].mean()
+                found[name].append([threshold, kept, refused, (kept + refused) / 2])
+        for name, numbers in found.items():
+            means, spreads = np.mean(numbers, axis=0), np.std(numbers, axis=0)
+            shares = [f"{mean:.1%} ± {spread:.1%}" for mean, spread in zip(means[1:], spreads[1:], strict=True)]
+            rows.append([str(size), name, f"{means[0]:.2f} ± {spreads[0]:.2f}", *shares])
+    if rows:
+        heads = ["families", "threshold", "value", "poses answered rightly", "`none` answered", "mean of both"]
+        print_table(f"Thresholds from few photos, mean and spread over {FEW_DRAWS} draws", heads, rows)
 
 
 def print_left_out(left_out: dict[str, Answers], whole: Answers | None) -> None:

@@ -57,7 +57,7 @@ def estimate_mean_recall(
     value = float(_mean_of_means(table.sum(axis=0))[()])
     if len(table) < 2:
         return Estimate(value, float("nan"), float("nan"), len(values), len(table))
-    means = np.concatenate([_mean_of_means(sums) for sums in _resample_sums(table, draws, seed)])
+    means = np.concatenate([_mean_of_means(sums) for sums in resample_sums(table, draws, seed)])
     low, high = np.quantile(means, (0.025, 0.975))
     return Estimate(value, float(low), float(high), len(values), len(table))
 
@@ -73,8 +73,11 @@ def _sum_by_group(values: Floats, targets: Ints, groups: Ints) -> Floats:
     return np.concatenate([sums, counts], axis=1).astype(np.float64)
 
 
-def _resample_sums(table: Floats, draws: int, seed: int) -> Iterator[Floats]:
-    """Draw as many families as there are, with replacement, and add up their rows: float (n, 2 C) at a time."""
+def resample_sums(table: Floats, draws: int, seed: int = 0) -> Iterator[Floats]:
+    """Draw as many families as there are, with replacement, and add up their rows, `draws` times.
+
+    table: float (G, K), a row for each family.  Yields float (n, K), n draws at a time.
+    """
     rng, count = np.random.default_rng(seed), len(table)
     step = max(1, CHUNK // count)
     for start in range(0, draws, step):

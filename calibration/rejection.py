@@ -142,7 +142,8 @@ def compare_thresholds(
     is_none = split.targets == labels.index(NO_POSE)
     shared, own = np.zeros(len(half), bool), np.zeros(len(half), bool)
     for number in range(2):
-        chosen = SplitLogits(split.logits[half != number], split.targets[half != number])
+        rows = half != number
+        chosen = SplitLogits(split.logits[rows], split.targets[rows], groups[rows])
         bars = np.full(len(labels), choose_threshold(chosen, labels, temperature))
         for result, thresholds in ((shared, bars), (own, choose_pose_thresholds(chosen, labels, temperature))):
             answered = (best >= 0) & (sure >= thresholds[best])

@@ -125,12 +125,39 @@ def test_a_network_that_knows_every_none_by_its_class_still_gets_a_threshold() -
     assert choose_threshold(SplitLogits(np.log(chances), split.targets), LABELS, 1.0) == pytest.approx(0.42, abs=0.011)
 
 
-def test_the_threshold_is_the_middle_of_the_widest_stretch_of_best_ones() -> None:
-    """`none` at 0.305 and 0.405, poses at 0.365 and 0.905: 0.31 to 0.36 is as good as 0.41 to 0.90."""
-    sure, targets = np.array([0.305, 0.405, 0.365, 0.905]), np.array([3, 3, 0, 1])
-    chances = np.full((4, 4), 0.0) + ((1 - sure) / 3)[:, None]
-    chances[np.arange(4), [0, 1, 0, 1]] = sure
-    assert choose_threshold(SplitLogits(np.log(chances), targets), LABELS, 1.0) == pytest.approx(0.655, abs=0.006)
+def draw_overlapping(seed: int, rows: int = 120) -> SplitLogits:
+    """Poses are answered with 0.5 to 1, `none` like some pose with 0.3 to 0.8: no threshold parts them."""
+    rng = np.random.default_rng(seed)
+    targets = np.arange(rows) % 4
+    sure = np.where(targets == 3, rng.uniform(0.3, 0.8, rows), rng.uniform(0.5, 1.0, rows))
+    chances = np.repeat(((1 - sure) / 3)[:, None], 4, axis=1)
+    chances[np.arange(rows), np.where(targets == 3, 0, targets)] = sure
+    return SplitLogits(np.log(chances), targets)
+
+
+def test_other_photos_of_the_same_kind_move_the_threshold_less_than_the_best_one_on_each() -> None:
+    splits = [draw_overlapping(seed) for seed in range(20)]
+    averaged = [choose_threshold(split, LABELS, 1.0) for split in splits]
+    alone = [choose_threshold(split, LABELS, 1.0, resamples=0) for split in splits]
+    assert np.std(averaged) < 0.7 * np.std(alone)
+    assert abs(np.mean(averaged) - np.mean(alone)) < 0.05
+
+
+def test_copies_of_one_photo_do_not_decide_the_threshold() -> None:
+    """Twenty near-duplicates of `none` at 0.84 are one accident; twenty photos of it are a habit."""
+    split = separate_none()
+    chances = np.repeat(np.array([[0.84, 0.06, 0.05, 0.05]]), 20, axis=0)
+    logits, targets = np.concatenate([split.logits, np.log(chances)]), np.append(split.targets, np.full(20, 3))
+    copies = np.append(np.arange(200), np.full(20, 200))
+    accident = choose_threshold(SplitLogits(logits, targets, copies), LABELS, 1.0)
+    assert accident < choose_threshold(SplitLogits(logits, targets), LABELS, 1.0) - 0.02
+
+
+def test_two_photos_are_enough_for_a_threshold() -> None:
+    """Most draws then lack the pose or the `none`: they say nothing."""
+    chances = np.array([[0.8, 0.1, 0.05, 0.05], [0.4, 0.2, 0.2, 0.2]])
+    split = SplitLogits(np.log(chances), np.array([0, 3]))
+    assert choose_threshold(split, LABELS, 1.0) == pytest.approx(0.6, abs=0.011)
 
 
 def test_threshold_follows_the_temperature() -> None:
