@@ -19,7 +19,6 @@ from .command import main as export
 
 TRAIN_ONLY = "drawn__*,sun_salutation__*"  # drawings and one woman's movements say nothing of other people
 HELD_OUT = "0.08"  # thin poses need their photos for training
-EPOCHS = "8"  # at 224 pixels an hour on two cores
 
 
 def list_steps(sources: Path, work: Path, weights: str, options: list[str]) -> list[tuple[Path, Callable[[], int]]]:
@@ -30,7 +29,7 @@ def list_steps(sources: Path, work: Path, weights: str, options: list[str]) -> l
     full, small = work / "default.fp32.onnx", work / "default.onnx"
 
     def fit() -> int:
-        arguments = ["fit", str(photos), "--to", str(run), "--weights", weights, "--epochs", EPOCHS]
+        arguments = ["fit", str(photos), "--to", str(run), "--weights", weights]
         arguments += ["--train-only", TRAIN_ONLY, "--held-out", HELD_OUT, *options]
         return train([*arguments, "--resume"] if run.exists() else arguments)
 
