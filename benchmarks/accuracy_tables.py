@@ -248,7 +248,8 @@ def _print_thresholds(answers: Answers) -> None:
 def _print_few(answers: Answers) -> None:
     """Thresholds from as few photos as somebody's validation split has, scored on the families outside of them."""
     labels, rng = answers.labels, np.random.default_rng(0)
-    _, families = np.unique(answers.groups, return_inverse=True)
+    families = np.unique(answers.groups, return_inverse=True)[1].reshape(-1)
+    count = int(families.max()) + 1
     rules: dict[str, Callable[[SplitLogits, float], float]] = {
         "none": lambda split, temperature: 0.0,
         "0.5": lambda split, temperature: 0.5,
@@ -256,10 +257,12 @@ def _print_few(answers: Answers) -> None:
         "the same, over resamples": lambda split, temperature: choose_threshold(split, labels, temperature),
     }
     rows = []
-    for size in (count for count in FEW if 2 * count <= len(families)):
+    for size in (size for size in FEW if 2 * size <= count):
         found: dict[str, list[list[float]]] = {name: [] for name in rules}
+        photos = []
         for _ in range(FEW_DRAWS):
-            drawn = (rng.random(families.max() + 1) < size / len(families))[families.reshape(-1)]
+            drawn = (rng.random(count) < size / count)[families]
+            photos.append(drawn.sum())
             few, others = answers.take(drawn).split(), answers.take(~drawn).split()
             temperature = fit_temperature(few.logits, few.targets, few.groups)
             best, sure = answer_poses(others, labels, temperature)
@@ -272,9 +275,9 @@ def _print_few(answers: Answers) -> None:
         for name, numbers in found.items():
             means, spreads = np.mean(numbers, axis=0), np.std(numbers, axis=0)
             shares = [f"{mean:.1%} ± {spread:.1%}" for mean, spread in zip(means[1:], spreads[1:], strict=True)]
-            rows.append([str(size), name, f"{means[0]:.2f} ± {spreads[0]:.2f}", *shares])
+            rows.append([f"{size} ({np.mean(photos):.0f})", name, f"{means[0]:.2f} ± {spreads[0]:.2f}", *shares])
     if rows:
-        heads = ["families", "threshold", "value", "poses answered rightly", "`none` answered", "mean of both"]
+        heads = ["families (photos)", "threshold", "value", "poses answered rightly", "`none` answered", "mean of both"]
         print_table(f"Thresholds from few photos, mean and spread over {FEW_DRAWS} draws", heads, rows)
 
 

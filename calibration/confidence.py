@@ -128,11 +128,12 @@ def choose_threshold(
 ) -> float:
     """Threshold on the best pose's probability, between 0 and 0.95 in steps of 0.01.
 
-    With photos of `none`: what makes the sum of poses answered rightly and of `none` answered as `none` largest (Youden
-    1950), on average over resampled families (bagging, Breiman 1996), since on the photos as they are one of them may
-    move it by half.  Where a stretch of thresholds does equally well, the middle of the widest such stretch, farthest
-    from the photos on either side: the lowest would be 0 for a network that already answers every `none` here by its
-    class.  Without: the highest that keeps 95 % of the right answers.  resamples: how many; 0: the photos as they are.
+    With photos of `none`, the largest sum of poses answered rightly and of `none` answered as `none` decides (Youden
+    1950); where a stretch of thresholds does equally well, the middle of the widest such stretch, farthest from the
+    photos on either side: the lowest would be 0 for a network that already answers every `none` here by its class.
+    One photo may move that by half, so it is found on resampled families; of the thresholds that lie within two
+    standard errors of the best on the photos as they are, the one nearest to the mean of those is taken.
+    Without: the highest that keeps 95 % of the right answers.  resamples: how many; 0: the photos as they are.
     """
     candidates = np.arange(0, 0.955, 0.01)
     right, is_none = _find_right(split, labels, temperature, candidates)
@@ -148,7 +149,11 @@ def choose_threshold(
     sums = sums[(sums[:, -2:] > 0).all(axis=1) | (np.arange(len(sums)) == 0)]  # a few photos may leave one side empty
     kept = sums[:, :count] / np.maximum(sums[:, -2:-1], 1)
     rejected = sums[:, count:-2] / np.maximum(sums[:, -1:], 1)
-    return float(candidates[round(np.mean([_find_middle(scores) for scores in kept + rejected]))])
+    scores = kept + rejected
+    mean = np.mean([_find_middle(row) for row in scores])
+    behind = scores[:, [scores[0].argmax()]] - scores
+    good = np.flatnonzero(behind[0] <= 2 * behind.std(axis=0) + SAME_SCORE)
+    return float(candidates[good[np.abs(good - mean).argmin()]])
 
 
 def _find_middle(scores: Floats) -> int:

@@ -110,8 +110,8 @@ class ThresholdComparison:
 def choose_pose_thresholds(split: SplitLogits, labels: tuple[str, ...], temperature: float) -> Floats:
     """A threshold for each label, float (C,), between 0 and 0.95 in steps of 0.01.
 
-    What `choose_threshold` takes for all poses together is a sum over the answered poses, so each term is made largest
-    by itself.  Where several do equally well, the one nearest to the shared threshold is taken.
+    The sum that `choose_threshold` makes large is one over the answered poses: each term is made largest by itself, on
+    the photos as they are.  Where several do equally well, the one nearest to the shared threshold is taken.
     """
     shared = choose_threshold(split, labels, temperature)
     best, sure = answer_poses(split, labels, temperature)

@@ -125,6 +125,26 @@ def test_a_network_that_knows_every_none_by_its_class_still_gets_a_threshold() -
     assert choose_threshold(SplitLogits(np.log(chances), split.targets), LABELS, 1.0) == pytest.approx(0.42, abs=0.011)
 
 
+def answer_like_poses(sure: list[float], targets: list[int], copies: int = 1) -> SplitLogits:
+    """Poses are answered rightly and `none` (3) like a pose, as surely as it says."""
+    chances = np.repeat(((1 - np.array(sure)) / 3)[:, None], 4, axis=1)
+    chances[np.arange(len(sure)), np.where(np.array(targets) == 3, 0, targets)] = sure
+    return SplitLogits(np.repeat(np.log(chances), copies, axis=0), np.repeat(targets, copies))
+
+
+def test_the_threshold_is_the_middle_of_the_widest_stretch_of_best_ones() -> None:
+    """`none` at 0.305 and 0.405, poses at 0.365 and 0.905: 0.31 to 0.36 is as good as 0.41 to 0.90."""
+    split = answer_like_poses([0.305, 0.405, 0.365, 0.905], [3, 3, 0, 1])
+    assert choose_threshold(split, LABELS, 1.0, resamples=0) == pytest.approx(0.655, abs=0.006)
+
+
+def test_the_threshold_does_not_lie_between_two_places_that_are_both_better() -> None:
+    """`none` at 0.3 and 0.695, poses at 0.45 and 0.95: 0.31 to 0.45 is as good as 0.7 to 0.95, between is worse."""
+    split = answer_like_poses([0.3, 0.695, 0.45, 0.95], [3, 3, 0, 1], copies=50)
+    threshold = choose_threshold(split, LABELS, 1.0)
+    assert 0.3 < threshold <= 0.45 or 0.695 < threshold <= 0.95
+
+
 def draw_overlapping(seed: int, rows: int = 120) -> SplitLogits:
     """Poses are answered with 0.5 to 1, `none` like some pose with 0.3 to 0.8: no threshold parts them."""
     rng = np.random.default_rng(seed)
@@ -154,7 +174,7 @@ def test_copies_of_one_photo_do_not_decide_the_threshold() -> None:
 
 
 def test_two_photos_are_enough_for_a_threshold() -> None:
-    """Most draws then lack the pose or the `none`: they say nothing."""
+    """Half of the draws then lack the pose or the `none`: they say nothing."""
     chances = np.array([[0.8, 0.1, 0.05, 0.05], [0.4, 0.2, 0.2, 0.2]])
     split = SplitLogits(np.log(chances), np.array([0, 3]))
     assert choose_threshold(split, LABELS, 1.0) == pytest.approx(0.6, abs=0.011)
