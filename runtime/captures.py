@@ -20,6 +20,7 @@ import numpy as np
 
 from .errors import OptionError, SourceError
 from .live_sources import Capture, LiveSource, Patience
+from .media_files import open_media
 from .opencv import cv2
 from .preprocess import Frame
 
@@ -146,7 +147,6 @@ class StreamCapture:
 
     def __init__(self, url: str, name: str, *, is_known: bool = False) -> None:
         """is_known: its rate was found before; measuring it takes twenty pictures, and they would be missed."""
-        import av
         import av.error
 
         options = {"rtsp_transport": "tcp", "fflags": "nobuffer", "flags": "low_delay"}
@@ -154,7 +154,7 @@ class StreamCapture:
             options["fpsprobesize"] = "0"
         self._errors: Any = (av.error.FFmpegError, OSError)
         try:
-            self._container: Any = av.open(url, options=options, timeout=(OPEN_S, READ_S), metadata_errors="replace")
+            self._container: Any = open_media(url, options=options, timeout=(OPEN_S, READ_S))
         except self._errors as error:
             raise SourceError(f"{name} can't be opened: {error.strerror or 'no answer'}") from None  # names the URL
         if not self._container.streams.video:

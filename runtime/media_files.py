@@ -16,20 +16,22 @@ BACK_S, GAP_S = 1.0, 10.0
 """A time that is this much before the last one, or after it, is looked at twice."""
 LOOKS = 24
 """Places in a file where its times are read before it is trusted."""
+TAGS_KEPT = 19
+"""From this major version on PyAV takes tags in any encoding, and knows no `metadata_errors` any more."""
 MAY_JUMP = 0x0200
 """FFmpeg's AVFMT_TS_DISCONT: times in this kind of file may begin anew in the middle."""
 
 
 def open_media(file: Path | Any, mode: Literal["r", "w"] = "r", **settings: Any) -> Any:
-    """Open a file, or what reads like one, by PyAV.  Raises its errors and OSError.
+    """Open a file, an address, or what reads like a file, by PyAV.  Raises its errors and OSError.
 
     FFmpeg would take `Yoga: class.mp4` for an address, and tags of old files are not always UTF-8.
     """
     import av
 
-    return av.open(
-        str(file.absolute()) if isinstance(file, Path) else file, mode, metadata_errors="replace", **settings
-    )
+    if int(av.__version__.split(".")[0]) < TAGS_KEPT:
+        settings["metadata_errors"] = "replace"
+    return av.open(str(file.absolute()) if isinstance(file, Path) else file, mode, **settings)
 
 
 def may_jump(container: Any) -> bool:
@@ -56,8 +58,11 @@ class Damage:
         self._in_row = 0
 
     def check_end(self) -> None:
-        """Raise the last error if nothing could be read after it: the file lacks its end."""
-        if self._in_row and self._error:
+        """Raise the last error if nothing could be read after several: the file lacks its end.
+
+        A single one is what a cut leaves of the last packet; which call of a decoder it fails depends on its threads.
+        """
+        if self._in_row > 1 and self._error:
             raise self._error
 
 

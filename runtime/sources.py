@@ -130,11 +130,11 @@ class VideoSource:
     @property
     def damage(self) -> str:
         """What could not be read so far, as a sentence; empty if everything could."""
-        if count := self._damage.packets:
-            return f"{self._path}: {count} damaged packet{'s' * (count > 1)} left out of the picture"
         told_s = self._told_s
         if self._is_over and self._span.end_s is None and told_s - self._seen.end_s > max(SHORT_S, SHORT * told_s):
             return f"{self._path} ends after {self._seen.end_s:.1f} s, not {told_s:.1f} s as it says; is it complete?"
+        if count := self._damage.packets:
+            return f"{self._path}: {count} damaged packet{'s' * (count > 1)} left out of the picture"
         return ""
 
     def goes_back(self) -> bool:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -17,6 +19,7 @@ import pytest
 from yoga_live.runtime import captures
 from yoga_live.runtime.captures import (
     CameraWishes,
+    StreamCapture,
     check_gstreamer,
     describe_pipeline,
     hide_credentials,
@@ -158,12 +161,44 @@ def test_the_rate_of_a_stream_is_measured_once_so_that_less_is_missed_when_it_is
     mjpeg_address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked, opens = [], av.open
-    monkeypatch.setattr(av, "open", lambda url, **more: (asked.append(more["options"]), opens(url, **more))[1])
+    monkeypatch.setattr(av, "open", lambda *a, **more: (asked.append(more["options"]), opens(*a, **more))[1])
     with open_camera(mjpeg_address) as source:
         for _ in source.frames():
             if source.reconnected == 2:
                 break
     assert ["fpsprobesize" in options for options in asked[:3]] == [False, True, True]
+
+
+def test_a_stream_whose_tags_are_no_utf8_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.avi"  # whose tags come first
+    with av.open(str(path), "w") as container:
+        container.metadata["title"] = "Cafe"
+        track: Any = container.add_stream("mjpeg", rate=25)
+        track.width, track.height, track.pix_fmt = 64, 48, "yuvj420p"
+        for pts in range(100):
+            picture = av.VideoFrame(64, 48, "yuvj420p")
+            picture.pts = pts
+            container.mux(track.encode(picture))
+    assert b"Cafe" in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(b"Cafe", b"Caf\xe9"))
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            with suppress(OSError):
+                self.wfile.write(path.read_bytes())
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        stream = StreamCapture(f"http://127.0.0.1:{server.server_address[1]}/a.avi", "the stream")
+        image = stream.read()
+        stream.release()
+        server.shutdown()
+    assert image is not None and image.shape == (48, 64, 3)
 
 
 def test_a_device_is_asked_for_mjpg_first_then_size_and_rate(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,9 +21,11 @@ WriteClip = Callable[..., Path]
 RATE = 25
 
 
-def read_numbers(path: Path, span: Span | None = None) -> tuple[list[int], list[float], VideoSource]:
+def read_numbers(
+    path: Path, span: Span | None = None, threads: int | None = None
+) -> tuple[list[int], list[float], VideoSource]:
     """Frame i of `shades` is read as i; their times; the source."""
-    with VideoSource(path, span=span) as source:
+    with VideoSource(path, span=span, threads=threads) as source:
         frames = list(source.frames())
     return [round((f.image_bgr.mean() - 20) / 4) for f in frames], [f.time_s for f in frames], source
 
@@ -82,14 +84,28 @@ def test_a_name_that_is_no_utf8_is_read(write_clip: WriteClip, tmp_path: Path) -
     assert len(numbers) == 5 and source.info.name == "caf\\udce9.mp4"
 
 
+def is_all_utf8(path: Path) -> bool:
+    """Whether PyAV reads every tag as UTF-8; up to version 18 it raises for one that is not."""
+    try:
+        with av.open(str(path)) as container:
+            tags = [*container.metadata.values(), *(tag for s in container.streams for tag in s.metadata.values())]
+    except UnicodeDecodeError:
+        return False
+    return all(tag.isprintable() for tag in tags)  # a surrogate is not
+
+
+@pytest.mark.parametrize("where", ["container", "stream"])
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi"])
-def test_tags_of_another_encoding_are_no_reason_not_to_read(tmp_path: Path, suffix: str) -> None:
+def test_tags_of_another_encoding_are_no_reason_not_to_read(tmp_path: Path, suffix: str, where: str) -> None:
     path = tmp_path / f"a{suffix}"
     with av.open(str(path), "w") as container:
-        container.metadata["title"] = "Cafe"
+        if where == "container":
+            container.metadata["title"] = "Cafe"
         stream: Any = container.add_stream("libx264" if suffix != ".avi" else "mpeg4", rate=RATE)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         track: Any = container.add_stream("mp3", rate=48_000)
+        if where == "stream":  # its name is the one tag of a stream that all three containers have
+            track.metadata["handler_name" if suffix == ".mp4" else "title"] = "Cafe"
         picture = av.VideoFrame(64, 48, "yuv420p")
         for pts in range(3):
             picture.pts = pts
@@ -102,8 +118,7 @@ def test_tags_of_another_encoding_are_no_reason_not_to_read(tmp_path: Path, suff
     content = path.read_bytes()
     assert b"Cafe" in content
     path.write_bytes(content.replace(b"Cafe", b"Caf\xe9"))
-    with pytest.raises(UnicodeDecodeError):
-        av.open(str(path))
+    assert not is_all_utf8(path)
     assert read_length_s(path) > 0
     with save(path, tmp_path / "saved.mp4") as container:
         assert len(list(container.decode(video=0))) == 3 and container.streams.audio
@@ -135,7 +150,15 @@ def test_a_file_that_was_cut_off_is_told_by_its_own_length(write_clip: WriteClip
     assert read_numbers(path)[2].damage == ""
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     assert re.search(r"a\.mp4 ends after [345]\.\d s, not 8\.0 s as it says", read_numbers(path)[2].damage)
+    assert read_numbers(path, threads=1)[2].damage == read_numbers(path)[2].damage  # the cut packet fails elsewhere
     assert read_numbers(path, Span(0.0, 2.0))[2].damage == ""
+
+
+def test_a_last_packet_that_is_damaged_costs_no_more_than_itself(write_clip: WriteClip, tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4", shades(20))
+    overwrite(path, "video", range(19, 20), b"\xff" * 6)
+    for threads in (1, None):
+        assert len(read_numbers(path, threads=threads)[0]) in (18, 19)  # PyAV 17 loses the one before it too
 
 
 def test_there_is_an_end_to_the_patience(write_clip: WriteClip, tmp_path: Path) -> None:
