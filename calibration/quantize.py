@@ -16,6 +16,7 @@ from onnx import numpy_helper
 from ..runtime.errors import ModelError, RunError
 from ..runtime.model_info import ModelInfo
 from ..runtime.preprocess import Frame
+from ..runtime.telemetry import silence_telemetry
 from .activation_ranges import MagnitudeHistogram, RangeMethod, collect_histograms
 from .int8_options import LEAST_SAMPLE, SAMPLE_PER_CLASS, Treatment
 from .onnx_file import read_model
@@ -123,6 +124,7 @@ def draft_quantisation(
 
 def _insert_quantisers(path: Path, prepared: Path, frames: Frame, treatment: Treatment) -> onnx.ModelProto:
     """Write the folded float graph to `prepared` and return it with Q/DQ nodes, whose scales are still of one photo."""
+    silence_telemetry()
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 

@@ -7,6 +7,7 @@ import onnx
 from onnx import TensorProto, numpy_helper
 
 from ..runtime.errors import ModelError
+from ..runtime.telemetry import silence_telemetry
 
 LARGEST = float(np.finfo(np.float16).max)
 """65504: anything larger is infinite in FP16."""
@@ -23,6 +24,7 @@ def convert_to_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
     6.8.  So nothing is kept in FP32: a strongly typed TensorRT network would run it in FP32.
     Raises ModelError where a weight is too large.
     """
+    silence_telemetry()
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
     for tensor in model.graph.initializer:

@@ -19,6 +19,7 @@ from ..runtime.errors import ModelError
 from ..runtime.files import write_then_rename
 from ..runtime.model_info import ModelInfo
 from ..runtime.onnx_engine import OnnxEngine
+from ..runtime.telemetry import silence_telemetry
 from ..train.network import IMAGENET_MEAN, IMAGENET_STD, PoseNetwork, load_network, normalise
 
 OPSET = 18
@@ -82,6 +83,7 @@ def export_run(run: Run, path: Path) -> Parity:
 def build_model(network: PoseNetwork, size: int) -> onnx.ModelProto:
     """Trace the network into ONNX with a dynamic batch."""
     example = torch.zeros((2, size, size, 3), dtype=torch.uint8)  # torch fails on a dynamic batch traced with 1
+    silence_telemetry()  # torch's exporter may import ONNX Runtime
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch's exporter about itself
         program = torch.onnx.export(

@@ -10,8 +10,11 @@ import signal
 import stat
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 from .errors import YogaLiveError
+from .files import find_cache_folder
+from .telemetry import silence_telemetry
 
 
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
@@ -20,6 +23,9 @@ class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescript
 
 def run_command(name: str, run: Callable[[argparse.Namespace], None], args: argparse.Namespace) -> int:
     """Run a command's body.  Returns 0, 2 (bad input, one line on stderr), 130 (Ctrl-C) or 141 (nobody reads on)."""
+    silence_telemetry()
+    with suppress(RuntimeError):  # nobody's home
+        os.environ.setdefault("MPLCONFIGDIR", str(find_cache_folder("matplotlib")))  # its list of fonts goes there
     logging.basicConfig(level=logging.INFO, format=f"{name}: %(message)s", stream=sys.stderr, force=True)
     for noisy in ("onnxscript", "onnx_ir", "torch", "matplotlib", "PIL"):
         logging.getLogger(noisy).setLevel(logging.ERROR)

@@ -22,6 +22,7 @@ from .providers import (
     name_run_error,
     name_start_error,
 )
+from .telemetry import silence_telemetry
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +91,7 @@ def import_onnxruntime() -> Any:
             "onnxruntime and onnxruntime-gpu are both installed, which gives the CPU only; run: "
             "pip uninstall -y onnxruntime onnxruntime-gpu, then pip install the one you want"
         )
+    silence_telemetry()
     try:
         import onnxruntime
     except ImportError as error:

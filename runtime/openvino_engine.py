@@ -10,6 +10,7 @@ from .errors import MissingPackageError, ModelError
 from .model_info import METADATA_KEY, ModelInfo, read_pose_model
 from .preprocess import Frame
 from .providers import name_run_error
+from .telemetry import silence_telemetry
 
 NUMPY_TYPES = {"u8": "uint8", "i8": "int8", "f16": "float16", "f32": "float32"}  # OpenVINO's names of element types
 
@@ -58,6 +59,7 @@ class OpenVINOEngine:
 
 
 def _import_openvino() -> Any:
+    silence_telemetry()
     try:
         import openvino
         import openvino.frontend

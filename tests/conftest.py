@@ -17,6 +17,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from yoga_live.runtime.telemetry import silence_telemetry
+
+silence_telemetry()  # before a test imports onnxruntime or openvino
+
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     # A shell starts `pytest &` deaf to Ctrl-C, and programs that tests start and stop by it would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
