@@ -8,13 +8,15 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from .archive_worker import ArchiveWorker, Order
 from .errors import ClusterError, YogaLiveError
+from .local_ray import keep_ray_local, without_api_server
 from .schedule import TRIES, Answer, Outcome, Schedule, Task
+from .telemetry import silence_telemetry
 
 LOCAL = "local"
 STORE_BYTES = 256 * 1024 * 1024
@@ -83,7 +85,9 @@ def _count_places(nodes: Sequence[Node], cpus: int, gpus: float) -> int:
 @contextmanager
 def connect(address: str) -> Iterator[list[Node]]:
     """Join a Ray cluster, or start one on this machine; it yields the machines.  Raises ClusterError."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
+    silence_telemetry()
+    if address == LOCAL:
+        keep_ray_local()
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # what newer versions do; older ones warn
     os.environ.setdefault("RAY_worker_niceness", "0")  # of --cluster local: workers run as this command runs
     import ray
@@ -101,7 +105,8 @@ def connect(address: str) -> Iterator[list[Node]]:
             settings.update(num_cpus=_count_cpus(), object_store_memory=STORE_BYTES, include_dashboard=False)
         else:
             _check_address(address)
-        ray.init(**settings)
+        with without_api_server() if address == LOCAL else nullcontext():
+            ray.init(**settings)
     except (ConnectionError, ValueError, RuntimeError, OSError, TimeoutError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ClusterError(f"the Ray cluster {address!r} can't be used: {reason}; see `ray status`") from error

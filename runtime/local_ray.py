@@ -1,0 +1,36 @@
+"""A Ray cluster of this machine alone: it listens and connects on 127.0.0.1, and asks nobody where it runs."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+def keep_ray_local() -> None:
+    """Set up, before Ray is imported, that a cluster which it starts stays on this machine.  The user's values hold.
+
+    Without this Ray finds out its address by way of 8.8.8.8, listens on it for the whole network, and writes
+    ~/.ray/auth_token (2.60).
+    """
+    os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # on Linux too: use the loopback address
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))  # of this cluster, in no file
+
+
+@contextmanager
+def without_api_server() -> Iterator[None]:
+    """Start Ray without its API server, which there is only to report usage where the dashboard is left out.
+
+    Switched off or not, it asks the metadata services of three clouds (and so the name server) where it runs; there is
+    no setting against it.
+    """
+    from ray._private.node import Node  # pyright: ignore[reportPrivateUsage]
+
+    started = Node.start_api_server
+    Node.start_api_server = lambda *_, **__: None
+    try:
+        yield
+    finally:
+        Node.start_api_server = started
