@@ -56,8 +56,8 @@ def draw_sample(run: Run, per_class: int = SAMPLE_PER_CLASS) -> CalibrationSampl
             f"INT8 needs at least {LEAST_SAMPLE} training photos to see how far activations reach; got {len(chosen)} "
             f"(of {sum(photo.split == 'train' for photo in run.photos)} in {run.folder}): give --per-class more"
         )
-    frames, _, _ = load_frames(replace(run, photos=tuple(chosen)), "train")
-    return CalibrationSample(frames, counts)
+    frames, _, read = load_frames(replace(run, photos=tuple(chosen)), "train")
+    return CalibrationSample(frames, {label: sum(photo.pose == label for photo in read) for label in run.labels})
 
 
 def _spread(total: int, most: int) -> list[int]:

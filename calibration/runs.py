@@ -9,6 +9,7 @@ import csv
 import hashlib
 import io
 import json
+import logging
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
@@ -20,12 +21,16 @@ import numpy.typing as npt
 
 from ..runtime.errors import ModelError, RunError
 from ..runtime.files import ODD_NAMES, write_text
+from ..runtime.item_failures import Failure, attempt
 from ..runtime.model_info import ModelInfo
 from ..runtime.photos import decode_photo
 from ..runtime.preprocess import Frame, letterbox
 from ..runtime.progress import track
 
+log = logging.getLogger(__name__)
+
 SPLITS = ("train", "validation", "test")
+MOST_TOLD = 5  # photos that can't be decoded and are named one by one
 
 
 @dataclass(frozen=True)
@@ -150,24 +155,36 @@ def load_frames(run: Run, split: str) -> tuple[Frame, npt.NDArray[np.int64], lis
     """Decode and letterbox the photos of one split, just as training and the live loop do.
 
     Returns frames uint8 (N, S, S, 3) BGR, targets int64 (N,) and their rows.
-    Raises RunError where a photo is gone or is no longer the one that was held out.
+    A photo that can't be decoded (any more: this version may be stricter) is left out, which is said.
+    Raises RunError where a photo is gone or is no longer the one that was held out, or none is left.
     """
     rows = [photo for photo in run.photos if photo.split == split]
     if not rows:
         raise RunError(f"{run.folder} has no {split} photos")
     with ThreadPoolExecutor() as pool:
         decoded = pool.map(lambda row: _load_one(run, row), rows)
-        frames = np.stack(list(track(decoded, f"{split} photos", len(rows), "photos")))
-    targets = np.array([run.labels.index(row.pose) for row in rows], dtype=np.int64)
-    return frames, targets, rows
+        results = list(track(decoded, f"{split} photos", len(rows), "photos"))
+    read = [(row, frame) for row, frame in zip(rows, results, strict=True) if not isinstance(frame, Failure)]
+    failed = [(row, frame) for row, frame in zip(rows, results, strict=True) if isinstance(frame, Failure)]
+    for row, failure in failed[:MOST_TOLD]:
+        log.warning("%s: %s", row.path, failure.reason)
+    if not read:
+        raise RunError(
+            f"none of the {len(rows)} {split} photos of {run.folder} can be decoded; the lines above say why"
+        )
+    if failed:
+        log.warning("%d of %d %s photos can't be decoded and are left out", len(failed), len(rows), split)
+    targets = np.array([run.labels.index(row.pose) for row, _ in read], dtype=np.int64)
+    return np.stack([frame for _, frame in read]), targets, [row for row, _ in read]
 
 
-def _load_one(run: Run, row: RunPhoto) -> Frame:
+def _load_one(run: Run, row: RunPhoto) -> Frame | Failure:
     path = run.photo_folder / row.path
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise RunError(f"{path} is gone; name the folder that holds the run's photos now with --photos") from error
+    content = attempt(path, path.read_bytes)
+    if isinstance(content, Failure) and not content.is_foreseen:
+        return content
+    if isinstance(content, Failure):
+        raise RunError(f"{path} is gone; name the folder that holds the run's photos now with --photos")
     if hashlib.sha256(content).hexdigest() != row.sha256:
         raise RunError(f"{path} is not the photo that {run.folder} was trained with; train again or restore it")
-    return letterbox(decode_photo(content, min_side=run.size), run.size)
+    return attempt(path, lambda: letterbox(decode_photo(content, min_side=run.size), run.size))

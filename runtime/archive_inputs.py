@@ -98,6 +98,8 @@ def _list_remote(file: RemoteFile, keeps_missing: bool) -> list[Recorded]:
             return [Recorded(file, _name_remote(file))]
         raise SourceError(f"{file} does not exist; give a file or folder that does") from None
     except Exception as error:  # each file system has its own family of errors
+        if keeps_missing:  # one of a list: what is wrong with it is said when it is opened, in its row
+            return [Recorded(file, _name_remote(file))]
         raise SourceError(f"{file} can't be listed: {type(error).__name__}: {error}".splitlines()[0]) from error
     rows = [
         Recorded(each, _name_remote(each), facts.get("size") or 0, read_version(facts))

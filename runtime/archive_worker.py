@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import ClusterError, OptionError, SourceError, YogaLiveError
+from .item_failures import explain
 from .recordings import Wishes
 from .schedule import Answer, Failed, Open, Smooth, Task, Watch
 
@@ -58,7 +59,7 @@ class ArchiveWorker:
         except YogaLiveError:
             raise
         except Exception as error:  # noqa: BLE001 - no recording, however odd, may end the archive
-            return Failed(f"unexpected, please report: {type(error).__name__}: {error}".replace("\n", " "))
+            return Failed(f"unexpected, please report: {explain(error, task.video.path).reason}")
 
     def _work(self, task: Task) -> Answer:
         from .pieces import join_looks, read_pieces, tell, watch_piece

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import OptionError, OutputError, SourceError, YogaLiveError, name_trouble
+from .item_failures import explain
 from .options import list_given, read_roi
 
 if TYPE_CHECKING:
@@ -148,6 +149,8 @@ def _annotate_job(classifier: PoseClassifier, wishes: Wishes, tells: bool, job: 
         return Done(job, watched, watched.trouble)
     except (YogaLiveError, OSError) as error:
         return Done(job, None, name_trouble(error))
+    except Exception as error:  # noqa: BLE001 - whatever one video does is a line, the others go on
+        return Done(job, None, SourceError(f"{job.path}: {explain(error, job.path).reason}"))
     finally:
         progress.advance(max(job.length_s - (seen_s - start_s), 0.0))
         _close(events, seen_s)

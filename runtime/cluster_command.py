@@ -138,14 +138,19 @@ class Tally:
     def keep(self, outcome: Outcome) -> None:
         """Write a video's results, or remember why there are none.  Raises OutputError."""
         from .archive_state import keep
+        from .item_failures import Failure, attempt
+        from .pieces import Told
         from .schedule import Failed
         from .summary import add_up
 
         result, name = outcome.result, str(outcome.video.path)
+        if isinstance(told := result, Told):
+            settled = self._store, self._pictures, self._recipe, self._yoga_live, self._stale
+            kept = attempt(name, lambda: keep(outcome.video, told, *settled))
+            result = Failed(f"its results can't be kept: {kept.reason}") if isinstance(kept, Failure) else told
         if isinstance(result, Failed):
             self._fail(name, result.reason)
         else:
-            keep(outcome.video, result, self._store, self._pictures, self._recipe, self._yoga_live, self._stale)
             self.held_s.update({total.pose: total.total_s for total in add_up(result.segments)})
             if result.damage:
                 self.say(f"yoga-live: {result.damage}")

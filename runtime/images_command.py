@@ -51,8 +51,7 @@ def classify_images(args: argparse.Namespace) -> None:
         with Progress("classifying", len(files), "photos") as progress:
             named = [(file.name, file.path) for file in files]
             for answer in classify_photos(classifier, named, roi, keep_images=bool(args.save)):
-                _take(answer, pictures[len(answers)] if args.save else None, progress)
-                answers.append(replace(answer, image_bgr=None))
+                answers.append(_take(answer, pictures[len(answers)] if args.save else None, progress))
                 if table:
                     table.keep(lambda: answers)
     finally:
@@ -61,6 +60,8 @@ def classify_images(args: argparse.Namespace) -> None:
         _report(args, answers, len(files))
     if broken := sum(answer.prediction is None for answer in answers):
         raise PhotoError(f"{broken} of {len(files)} photos could not be read; the lines above say why")
+    if lacking := sum(bool(answer.reason) for answer in answers):
+        raise OutputError(f"{lacking} of {len(files)} photos could not be drawn upon; the lines above say why")
 
 
 def _plan(args: argparse.Namespace) -> tuple[list[Listed], list[Path]]:
@@ -87,13 +88,21 @@ def _plan(args: argparse.Namespace) -> tuple[list[Listed], list[Path]]:
     return files, pictures
 
 
-def _take(answer: Answer, picture: Path | None, progress: Progress) -> None:
-    """Draw upon a photo if that is asked for, and count it."""
-    if answer.prediction is None:
+def _take(answer: Answer, picture: Path | None, progress: Progress) -> Answer:
+    """Draw upon a photo if that is asked for, and count it.  Returns the answer without the photo.
+
+    A photo that can't be drawn upon keeps its answer, with the reason why there is no picture of it.
+    """
+    from .item_failures import Failure, attempt
+
+    if picture and answer.image_bgr is not None:
+        drawn = attempt(answer.file, lambda: _write_picture(picture, answer))
+        if isinstance(drawn, Failure):
+            answer = replace(answer, reason=f"can't be drawn upon: {drawn.reason}")
+    if answer.reason:
         progress.say(f"yoga-live: {answer.file}: {answer.reason}")
-    elif picture and answer.image_bgr is not None:
-        _write_picture(picture, answer)
     progress.advance(1, answer.prediction.pose if answer.prediction else "")
+    return replace(answer, image_bgr=None)
 
 
 def _write_picture(path: Path, answer: Answer) -> None:
@@ -126,4 +135,4 @@ def _report(args: argparse.Namespace, answers: list[Answer], count: int) -> None
     if args.table:
         print(f"written: {args.table}")
     if args.save:
-        print(f"written: {len(told)} files in {args.save}")
+        print(f"written: {sum(not answer.reason for answer in answers)} files in {args.save}")

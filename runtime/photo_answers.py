@@ -6,17 +6,19 @@ import csv
 import io
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from .classifier import PoseClassifier, Prediction
-from .errors import OptionError, OutputError, PhotoError
+from .errors import OutputError, PhotoError
 from .files import format_json, write_text
+from .item_failures import Failure, attempt
 from .photos import decode_photo
 from .preprocess import Frame, letterbox
 from .regions import Region, Roi
@@ -34,6 +36,8 @@ FORMATS = (".csv", ".json")
 @dataclass(frozen=True)
 class Answer:
     """What is said of one photo.  prediction: None where it can't be read, and `reason` says why.
+
+    reason: also why no picture was drawn of a photo that has an answer.
 
     image_bgr: uint8 (H, W, 3), the whole photo, if it was asked for; region: the part that was looked at.
     """
@@ -68,12 +72,13 @@ def classify_photos(
     """
     size, workers = classifier.info.size, min(8, os.cpu_count() or 1)
     files = iter(files)
-    waiting: deque[tuple[str, Future[_Loaded]]] = deque()
+    waiting: deque[tuple[str, Future[_Loaded | Failure]]] = deque()
     pool = ThreadPoolExecutor(workers, "photos")
     try:
         while True:
             for name, path in islice(files, 2 * BATCH + workers - len(waiting)):
-                waiting.append((name, pool.submit(_load, path, size, roi, keep_images)))
+                load = partial(_load, path, size, roi, keep_images)
+                waiting.append((name, pool.submit(attempt, path, load)))
             if not waiting:
                 return
             yield from _answer(classifier, [waiting.popleft() for _ in range(min(BATCH, len(waiting)))])
@@ -95,23 +100,30 @@ def _load(path: Path, size: int, roi: Roi | None, keep_image: bool) -> _Loaded:
     return _Loaded(letterbox(region.cut(image), size), image if keep_image else None, region)
 
 
-def _answer(classifier: PoseClassifier, batch: list[tuple[str, Future[_Loaded]]]) -> Iterator[Answer]:
-    photos = [(name, _wait_for(future)) for name, future in batch]
-    frames = [photo.letterboxed for _, photo in photos if isinstance(photo, _Loaded)]
-    predictions = iter(classifier.classify_letterboxed(np.stack(frames)) if frames else [])
+def _answer(classifier: PoseClassifier, batch: list[tuple[str, Future[_Loaded | Failure]]]) -> Iterator[Answer]:
+    photos = [(name, future.result()) for name, future in batch]
+    loaded = [(name, photo) for name, photo in photos if isinstance(photo, _Loaded)]
+    predictions = iter(_classify(classifier, loaded))
     for name, photo in photos:
-        if isinstance(photo, _Loaded):
-            yield Answer(name, next(predictions), "", photo.image_bgr, photo.region)
-        else:
-            yield Answer(name, None, photo)
+        told = next(predictions) if isinstance(photo, _Loaded) else photo
+        if isinstance(photo, _Loaded) and isinstance(told, Prediction):
+            yield Answer(name, told, "", photo.image_bgr, photo.region)
+        elif isinstance(told, Failure):
+            yield Answer(name, None, told.reason.removeprefix("the file "))
 
 
-def _wait_for(future: Future[_Loaded]) -> _Loaded | str:
-    """The photo, or why there is none."""
-    try:
-        return future.result()
-    except (PhotoError, OptionError) as error:
-        return str(error).removeprefix("the file ")
+def _classify(classifier: PoseClassifier, photos: list[tuple[str, _Loaded]]) -> Sequence[Prediction | Failure]:
+    """Answer for photos in one run of the network; where that fails one by one, so that one alone bears it."""
+    if len(photos) > 1:
+        frames = np.stack([photo.letterboxed for _, photo in photos])
+        told = attempt(f"{len(photos)} photos", lambda: classifier.classify_letterboxed(frames))
+        if isinstance(told, list):
+            return told
+    return [attempt(name, partial(_classify_one, classifier, photo)) for name, photo in photos]
+
+
+def _classify_one(classifier: PoseClassifier, photo: _Loaded) -> Prediction:
+    return classifier.classify_letterboxed(photo.letterboxed[None])[0]
 
 
 def check_table_format(path: Path) -> None:
@@ -137,7 +149,7 @@ def format_answers_csv(answers: list[Answer]) -> str:
             writer.writerow((answer.file, "", "", *[""] * len(labels), answer.reason))
         else:
             shares = [f"{share:.4f}" for share in told.probabilities.values()]
-            writer.writerow((answer.file, told.pose, f"{told.confidence:.4f}", *shares, ""))
+            writer.writerow((answer.file, told.pose, f"{told.confidence:.4f}", *shares, answer.reason))
     return buffer.getvalue()
 
 
@@ -151,4 +163,5 @@ def _describe(answer: Answer) -> dict[str, object]:
         return {"file": answer.file, "reason": answer.reason}
     told = answer.prediction
     shares = {label: round(share, 4) for label, share in told.probabilities.items()}
-    return {"file": answer.file, "pose": told.pose, "confidence": round(told.confidence, 4), "probabilities": shares}
+    row = {"file": answer.file, "pose": told.pose, "confidence": round(told.confidence, 4), "probabilities": shares}
+    return {**row, "reason": answer.reason} if answer.reason else row

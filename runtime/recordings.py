@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from .animations import AnimationSource, is_animated_webp
 from .classifier import PoseClassifier
 from .files import check_apart, check_growing_output
+from .item_failures import Failure, attempt
 from .live import Watched
 from .media_files import open_media
 from .overlay import OverlayStyle
@@ -81,15 +82,16 @@ def open_recording(
 
 def read_length_s(path: Path, span: Span | None = None) -> float:
     """Seconds that will be read of a file, for a progress bar: nothing is decoded; 0 where it does not say."""
-    import av.error
-
-    try:
-        with open_media(path) as container:
-            length_s = (container.duration or 0) / 1_000_000
-    except (av.error.FFmpegError, OSError):
+    length_s = attempt(path, partial(_ask_length_s, path))
+    if isinstance(length_s, Failure):  # the run itself meets it again, and says so
         return 0.0
     span = span or Span()
     return max((length_s if span.end_s is None else min(length_s, span.end_s)) - span.start_s, 0.0)
+
+
+def _ask_length_s(path: Path) -> float:
+    with open_media(path) as container:
+        return (container.duration or 0) / 1_000_000
 
 
 def annotate_video(

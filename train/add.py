@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import warnings
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from ..runtime.errors import OutputError, PhotoError, RunError
+from ..runtime.errors import OutputError, RunError
 from ..runtime.files import write_then_rename
+from ..runtime.item_failures import Failure, attempt
 from ..runtime.progress import track
-from .manifest import DUPLICATE, OK, REFUSED, Manifest, ManifestRow
-from .photo_facts import identify_photo
+from .manifest import DUPLICATE, FAILED, OK, REFUSED, Manifest, ManifestRow
+from .photo_facts import PhotoFacts, identify_photo
 from .photo_folder import list_files
 from .url_lists import check_pose
 
@@ -75,20 +76,28 @@ def add_files(files: Iterable[tuple[Path, str]], pose: str, photos: Path) -> Cou
 
 
 def _read_loose(photos: Path, pose: str, paths: set[str]) -> dict[str, str]:
-    """Files of a pose that no row of the manifest names, such as those copied there by hand: SHA-256 -> path."""
+    """Files of a pose that no row of the manifest names, such as those copied there by hand: SHA-256 -> path.
+
+    What can't be read is left out: `stats` and `fit` say so.
+    """
     files = [(file.relative_to(photos).as_posix(), file) for _, file in list_files(photos, (pose,))]
     files = [(name, file) for name, file in files if name not in paths]
     named = track(files, f"what {pose} has", len(files), "files") if files else ()
-    return {hashlib.sha256(file.read_bytes()).hexdigest(): name for name, file in named}
+    digests = ((attempt(file, partial(_read_digest, file)), name) for name, file in named)
+    return {digest: name for digest, name in digests if isinstance(digest, str)}
+
+
+def _read_digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _add_one(
     path: Path, origin: str, pose: str, photos: Path, places: dict[str, str], removed: set[str]
 ) -> ManifestRow | None:
-    try:
-        facts = identify_photo(path)
-    except PhotoError as error:
-        return ManifestRow(pose, origin, status=REFUSED, reason=str(error))
+    read = attempt(path, partial(_read_photo, path))
+    if isinstance(read, Failure):
+        return ManifestRow(pose, origin, status=REFUSED if read.is_foreseen else FAILED, reason=read.reason)
+    facts, content = read
     if facts.sha256 in removed:
         return None
     place = places.get(facts.sha256)
@@ -96,5 +105,10 @@ def _add_one(
         return replace(facts.to_row(pose, origin, is_new=False), path=place)
     places[facts.sha256] = target = facts.path_under(pose)
     with write_then_rename(photos / target) as temporary:
-        shutil.copyfile(path, temporary)
+        temporary.write_bytes(content)
     return facts.to_row(pose, origin, is_new=True)
+
+
+def _read_photo(path: Path) -> tuple[PhotoFacts, bytes]:
+    """Identify a photo and read it, so that what fails from here on is the photo folder's fault."""
+    return identify_photo(path), path.read_bytes()

@@ -10,11 +10,13 @@ import sys
 import webbrowser
 from collections import Counter
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..runtime.command_line import HelpFormatter
 from ..runtime.errors import OptionError, PhotoError, RunError
+from ..runtime.item_failures import Failure, attempt
 from .option_types import read_whole
 
 if TYPE_CHECKING:
@@ -176,7 +178,9 @@ def _mark_automatically(photos: CleaningList, args: argparse.Namespace) -> None:
         pose = planned.photo.pose
         if not args.dry_run:
             try:
-                photos.cleaner.check_content(planned.photo)
+                checked = attempt(planned.photo.path, partial(photos.cleaner.check_content, planned.photo))
+                if isinstance(checked, Failure):
+                    raise PhotoError(checked.reason)
                 photos.cleaner.mark(planned.photo, planned.action, planned.to_pose)
             except PhotoError as error:
                 print(f"yoga-train: {error}", file=sys.stderr)

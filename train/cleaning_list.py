@@ -10,7 +10,8 @@ import numpy as np
 
 from ..calibration.runs import Run, RunPhoto
 from ..runtime.classifier import NO_POSE
-from ..runtime.errors import PhotoError, RunError
+from ..runtime.errors import RunError
+from ..runtime.item_failures import Failure, attempt
 from ..runtime.photos import decode_photo
 from .cleaning import Cleaner
 from .cleaning_journal import TrackedPhoto
@@ -150,10 +151,8 @@ class CleaningList:
 
     def _hash(self, photo: TrackedPhoto) -> tuple[int, int] | None:
         """Both hashes as `fit` makes them."""
-        try:
-            return hash_photo(decode_photo(self.cleaner.locate(photo), min_side=HASH_SIDE))
-        except PhotoError:
-            return None
+        hashes = attempt(photo.path, lambda: hash_photo(decode_photo(self.cleaner.locate(photo), min_side=HASH_SIDE)))
+        return None if isinstance(hashes, Failure) else hashes
 
     def select(self, view: str, pose: str = "", split: str = "") -> list[int]:
         """The numbers of a view's entries, in its order.  A pose fits by what it is now and by what it was at first."""

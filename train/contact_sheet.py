@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +10,9 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from ..runtime.classifier import NO_POSE
-from ..runtime.errors import PhotoError, RunError
+from ..runtime.errors import RunError
 from ..runtime.files import write_then_rename
+from ..runtime.item_failures import Failure, attempt
 from ..runtime.overlay import FONT
 from ..runtime.photos import decode_photo
 from ..runtime.pose_names import display_name
@@ -59,10 +60,16 @@ def draw_batch(folder: Path, count: int, size: int, seed: int) -> tuple[SplitFra
 def _take_readable(paths: list[Path], size: int) -> tuple[Frame, tuple[int, int]] | None:
     """Decode the next readable photo as `fit` does; broken ones are passed over.  Returns width and height too."""
     while paths:
-        with suppress(PhotoError):
-            photo = decode_photo(paths.pop(), min_side=size)
-            return letterbox(photo, size), (photo.shape[1], photo.shape[0])
+        path = paths.pop()
+        shown = attempt(path, partial(_decode, path, size))
+        if not isinstance(shown, Failure):
+            return shown
     return None
+
+
+def _decode(path: Path, size: int) -> tuple[Frame, tuple[int, int]]:
+    photo = decode_photo(path, min_side=size)
+    return letterbox(photo, size), (photo.shape[1], photo.shape[0])
 
 
 def augment_batch(photos: SplitFrames, count: int, ranges: Augmentation, seed: int) -> Frame:

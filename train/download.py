@@ -16,12 +16,14 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 
 import aiohttp
 
-from ..runtime.errors import OutputError, PhotoError
+from ..runtime.errors import OutputError
+from ..runtime.item_failures import Failure, attempt, explain
 from ..runtime.progress import Progress
 from .address_guard import make_connector
 from .fetch import Body, FetchError, fetch
@@ -187,14 +189,19 @@ class _Downloader:
             except FetchError as error:
                 self._retry_or_record(job, error)
                 continue
+            except Exception as error:  # noqa: BLE001 - whatever one URL does becomes its row
+                self._queue.finish(job)
+                self._record(ManifestRow(job.pose, job.url, status=FAILED, reason=explain(error, job.url).reason))
+                continue
             if isinstance(answer, str):
                 self._follow(job, answer)
                 continue
             self._queue.finish(job)
-            try:
-                facts = await asyncio.get_running_loop().run_in_executor(self._decoders, _save_and_identify, answer)
-            except PhotoError as error:
-                self._record(ManifestRow(job.pose, job.url, status=REFUSED, reason=str(error)))
+            work = partial(attempt, job.url, partial(_save_and_identify, answer))
+            facts = await asyncio.get_running_loop().run_in_executor(self._decoders, work)
+            if isinstance(facts, Failure):  # what nobody foresaw may pass in the next run, or with a later version
+                status = REFUSED if facts.is_foreseen else FAILED
+                self._record(ManifestRow(job.pose, job.url, status=status, reason=facts.reason))
                 continue
             self._keep(job, part, facts)
 

@@ -14,6 +14,7 @@ import aiohttp
 from aiohttp.http_exceptions import ContentEncodingError
 from yarl import URL
 
+from ..runtime.errors import OutputError
 from .address_guard import ForbiddenAddressError
 from .manifest import FAILED, FORBIDDEN, REFUSED
 from .url_lists import RefusedUrl, clean_url
@@ -61,9 +62,12 @@ class Body:
             self.save()
 
     def save(self) -> None:
-        """Bring everything so far to the file; nothing of an earlier body stays in it."""
-        with self.part.open("ab" if self._is_saved else "wb") as file:
-            file.write(self._memory)
+        """Bring everything so far to the file; nothing of an earlier body stays in it.  Raises OutputError."""
+        try:
+            with self.part.open("ab" if self._is_saved else "wb") as file:
+                file.write(self._memory)
+        except OSError as error:  # the photo folder's fault, not the URL's
+            raise OutputError(f"{self.part.parent.parent} can't be written: {error.strerror or error}") from error
         self._memory.clear()
         self._is_saved = True
 

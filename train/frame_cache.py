@@ -25,7 +25,7 @@ from ..runtime.preprocess import Frame
 
 VERSION = "2"  # to be raised when decoding, letterboxing or hashing changes
 UNUSED_DAYS = 30  # after which a cache is thrown away
-UNREADABLE = "can't be read"  # how the reason of a file that could not even be opened begins
+UNREADABLE = "can't be read"  # how a reason begins that may pass: a file that can't be opened, an unforeseen exception
 COLUMNS = ("path", "bytes", "changed_ns", "sha256", "phash", "mirror_phash", "width", "height", "error")
 LEFT_OVER_S = 86400  # age of frames that no index names: a killed writer's, not another's who is at work
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ..runtime.errors import MissingPackageError, YogaLiveError
+from ..runtime.item_failures import explain
 
 ENGINES = ("bing", "duckduckgo")
 MOST_PAGES = 20
@@ -153,6 +154,9 @@ class ImageSearch:
                 if isinstance(error, SearchBlocked):
                     self._refusals[engine] = str(error)
                 return SearchOutcome(query, engine, tuple(urls), page - 1, str(error))
+            except Exception as error:  # noqa: BLE001 - whatever one search does, the others go on
+                reason = explain(error, f"{engine}, {query!r}").reason
+                return SearchOutcome(query, engine, tuple(urls), page - 1, reason)
             new = [url for url in dict.fromkeys(found) if url not in self._seen][: most - len(urls)]
             urls += new
             self._seen.update(new)

@@ -16,6 +16,7 @@ from PIL import Image, ImageOps
 from ..calibration.runs import is_pose_name
 from ..runtime.classifier import NO_POSE
 from ..runtime.errors import PhotoError, RunError
+from ..runtime.item_failures import Failure, attempt
 from ..runtime.photos import decode_photo, read_size_wh
 from ..runtime.preprocess import Frame, letterbox
 from ..runtime.progress import Progress, track
@@ -113,10 +114,8 @@ def _read_digest(name: str, path: Path, cache: FrameCache) -> str:
     known = cache.find(name, path)
     if known and known[0].sha256:
         return known[0].sha256
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
-        return ""
+    digest = attempt(path, lambda: hashlib.sha256(path.read_bytes()).hexdigest())
+    return "" if isinstance(digest, Failure) else digest
 
 
 def read_photos(folder: Path, size: int, *, cached: bool = True) -> PhotoSet:
@@ -209,13 +208,18 @@ def _read_files(
 
 
 def _read_one(path: Path, size: int) -> tuple[Found, Frame | None]:
+    read = attempt(path, lambda: _decode_one(path, size))
+    if not isinstance(read, Failure):
+        return read
+    return Found(error=read.reason if read.is_foreseen else f"{UNREADABLE}: {read.reason}"), None
+
+
+def _decode_one(path: Path, size: int) -> tuple[Found, Frame]:
     try:
         content = path.read_bytes()
-        frame = decode_photo(content, min_side=size)
     except OSError as error:
-        return Found(error=f"{UNREADABLE}: {error.strerror}"), None
-    except PhotoError as error:
-        return Found(error=str(error)), None
+        raise PhotoError(f"{UNREADABLE}: {error.strerror}") from error
+    frame = decode_photo(content, min_side=size)
     digest = hashlib.sha256(content).hexdigest()
     to_hash = frame if size == HASH_SIDE else decode_photo(content, min_side=HASH_SIDE)
     return Found(digest, *hash_photo(to_hash), read_size_wh(content)), letterbox(frame, size)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..runtime.errors import PhotoError
+from ..runtime.item_failures import Failure, attempt
 from ..runtime.opencv import cv2
 from ..runtime.photos import decode_photo
 from ..runtime.preprocess import Frame
@@ -34,7 +35,9 @@ class Previews:
             if key in self._made:
                 self._made.move_to_end(key)
                 return self._made[key]
-        content = encode_preview(path, side)
+        content = attempt(path, lambda: encode_preview(path, side))
+        if isinstance(content, Failure):
+            raise PhotoError(content.reason)
         with self._lock:
             if key not in self._made:
                 self._made[key] = content

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import logging
 from collections import defaultdict
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,13 +17,15 @@ import numpy as np
 from PIL import Image
 
 from ..calibration.runs import Run, RunPhoto
-from ..runtime.errors import PhotoError
+from ..runtime.item_failures import Failure, attempt
 from ..runtime.photos import decode_photo
 from ..runtime.preprocess import Frame, letterbox
 from ..runtime.progress import track
 from .class_maps import compute_class_maps, draw_class_map
 from .network import PoseNetwork
 from .photo_previews import shrink_photo
+
+log = logging.getLogger(__name__)
 
 SMALL, LARGE = 128, 226  # longest side in pixels; large where a class map goes with it
 BATCH = 16  # class maps at once
@@ -88,7 +91,7 @@ def make_pictures(
     wanted = list(dict.fromkeys([*answers, *photos]))
     finder = PhotoFinder(run.photo_folder)
     with ThreadPoolExecutor() as pool:  # a photo leaves its thread small: thousands of decoded ones fill the memory
-        results = pool.map(lambda photo: _prepare(finder, run, photo, photo in answers), wanted)
+        results = pool.map(lambda photo: _try_prepare(finder, run, photo, photo in answers), wanted)
         found = dict(zip(wanted, track(results, "pictures", len(wanted), "photos"), strict=True))
     prepared = {photo: result for photo, result in found.items() if result is not None}
     maps: dict[tuple[int, int], str] = {}
@@ -103,16 +106,23 @@ def make_pictures(
     return RunPictures(urls, maps, len(wanted) - len(prepared))
 
 
+def _try_prepare(finder: PhotoFinder, run: Run, photo: int, is_mapped: bool) -> _Prepared | None:
+    """One photo, or none where it is gone or can't be decoded, which is said."""
+    path = run.photos[photo].path
+    prepared = attempt(path, lambda: _prepare(finder, run, photo, is_mapped))
+    if isinstance(prepared, Failure):
+        log.warning("%s is not shown: %s", path, prepared.reason)
+        return None
+    return prepared
+
+
 def _prepare(finder: PhotoFinder, run: Run, photo: int, is_mapped: bool) -> _Prepared | None:
     content = finder.read(run.photos[photo])
     if content is None:
         return None
     side = LARGE if is_mapped else SMALL
-    try:
-        picture = shrink_photo(decode_photo(content, min_side=side), side)
-        square = letterbox(decode_photo(content, min_side=run.size), run.size) if is_mapped else None
-    except PhotoError:
-        return None
+    picture = shrink_photo(decode_photo(content, min_side=side), side)
+    square = letterbox(decode_photo(content, min_side=run.size), run.size) if is_mapped else None
     return _Prepared(encode_picture(picture), picture, square)
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..runtime.errors import PhotoError
 from ..runtime.files import write_text
+from ..runtime.item_failures import Failure, attempt
 from ..runtime.photos import decode_photo
 from ..runtime.preprocess import letterbox
 from .manifest import DUPLICATE, MOVED, OK, REMOVED, read_manifest
@@ -142,9 +142,8 @@ def write_page(stats: FolderStats, photo_list: PhotoList, path: Path) -> None:
 
 def encode_thumbnail(path: Path) -> str:
     """A data URL, JPEG; empty if the photo went away in the meantime."""
-    try:
-        frame = letterbox(decode_photo(path, min_side=THUMBNAIL), THUMBNAIL)
-    except PhotoError:
+    frame = attempt(path, lambda: letterbox(decode_photo(path, min_side=THUMBNAIL), THUMBNAIL))
+    if isinstance(frame, Failure):
         return ""
     buffer = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(frame[:, :, ::-1])).save(buffer, "JPEG", quality=80)

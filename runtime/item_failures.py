@@ -1,0 +1,67 @@
+"""Batches: whatever one item does becomes a reason for its row, and the others go on.
+
+A photo may make a decoder raise anything: MemoryError, RecursionError, an exception of a foreign package.  Each loop
+over items runs the work on one of them through `attempt`, or hands what it caught to `explain`, so that what ends a
+whole batch is decided here alone.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from .errors import ClusterError, DeviceError, MissingPackageError, OutputError, YogaLiveError
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+ENDS_ALL = (OutputError, MissingPackageError, DeviceError, ClusterError, ModuleNotFoundError, BrokenPipeError)
+"""What the next item would meet too: these end the run."""
+FULL = frozenset(
+    getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EROFS", "EMFILE", "ENFILE") if hasattr(errno, name)
+)
+"""Errors of the system that are no item's fault: a full or read-only disk, too many open files."""
+LONGEST = 300  # characters of a reason; some exceptions print whole arrays
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why nothing came of an item, in one line.  is_foreseen: False for what no code of ours expected."""
+
+    reason: str
+    is_foreseen: bool = True
+
+
+def attempt(item: object, work: Callable[[], T]) -> T | Failure:
+    """Do the work on one item.  Returns its result, or why it failed.
+
+    item: its name, for the log.  What is not the item's fault is raised: Ctrl-C, a pipe that nobody reads, a full disk,
+    an output, device or package that the next item needs too.
+    """
+    try:
+        return work()
+    except Exception as error:  # noqa: BLE001 - whatever one item does becomes its row
+        return explain(error, item)
+
+
+def explain(error: Exception, item: object) -> Failure:
+    """Say why an item failed.  Raises `error` itself where that was not the item's fault."""
+    if isinstance(error, ENDS_ALL) or (isinstance(error, OSError) and error.errno in FULL):
+        raise error
+    if isinstance(error, YogaLiveError):
+        return Failure(str(error))
+    if isinstance(error, OSError) and error.strerror:
+        return Failure(error.strerror)
+    kind = type(error).__name__
+    log.debug("%s: unexpected %s", item, kind, exc_info=error)
+    log.warning("%s: unexpected %s; --debug shows the traceback", item, kind)
+    return Failure(name_exception(error), is_foreseen=False)
+
+
+def name_exception(error: BaseException) -> str:
+    """An exception's type and message in one line of bounded length."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}"[:LONGEST] if text else type(error).__name__
