@@ -77,6 +77,9 @@ class Nowhere:
     def complete(self) -> None:
         """Nothing follows."""
 
+    def break_off(self) -> None:
+        """Nothing is kept."""
+
     def close(self) -> None:
         """Nothing is open."""
 

@@ -127,6 +127,9 @@ class Screen:
     def complete(self) -> None:
         """Nothing follows."""
 
+    def break_off(self) -> None:
+        """Nothing is kept."""
+
     def close(self) -> None:
         """Nothing is open."""
 

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import OptionError, OutputError, SourceError, YogaLiveError, name_trouble
+from .errors import OptionError, OutputError, SourceError, TakenError, YogaLiveError, name_trouble
 from .item_failures import explain
 from .options import list_given, read_roi
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .recordings import Outputs, Wishes
     from .session import Hold, Segment
     from .sources import TimedFrame
+    from .spans import Span
 
 USELESS = ("--serve", "--window", "--mirror", "--record", "--table", "--frames")
 
@@ -66,9 +67,11 @@ def annotate_many(args: argparse.Namespace) -> None:
         stopped = _run_jobs(jobs, partial(_annotate_job, classifier, wishes, args.events), progress, done)
     _report(args, done, len(jobs))
     if stopped:
-        raise KeyboardInterrupt
-    if done and isinstance(done[-1].trouble, OutputError):
-        raise done[-1].trouble
+        raise KeyboardInterrupt(_describe_stop(done, jobs, span))
+    if done and (trouble := _find_end(done[-1])):
+        raise trouble
+    if taken := next((row.trouble for row in done if isinstance(row.trouble, TakenError)), None):
+        raise taken
     if failed := [row for row in done if row.trouble]:
         names = ", ".join(row.job.name for row in failed[:3]) + (", ..." if len(failed) > 3 else "")
         raise SourceError(f"{len(failed)} of {len(jobs)} videos could not be read to their end: {names}")
@@ -123,9 +126,25 @@ def _run_jobs(jobs: list[Job], annotate: Callable[[Job, Progress], Done], progre
             progress.say(f"yoga-live: {row.trouble}")
         if row.watched and row.watched.stopped:
             return True
-        if isinstance(row.trouble, OutputError):  # a full disk is full for the next one too
+        if _find_end(row):
             return False
     return False
+
+
+def _find_end(row: Done) -> OutputError | None:
+    """What ends all: a full disk is full for the next one too, while a name that is taken concerns one video."""
+    return row.trouble if isinstance(row.trouble, OutputError) and not isinstance(row.trouble, TakenError) else None
+
+
+def _describe_stop(done: list[Done], jobs: list[Job], span: Span | None) -> str:
+    """Say where it was stopped, and how many were not begun."""
+    from .live import describe_stop
+
+    words, left = "stopped", len(jobs) - len(done)
+    if done and (watched := done[-1].watched) and watched.stopped:
+        job = done[-1].job
+        words = f"{describe_stop(watched, span.start_s if span else 0.0, job.length_s)} of {job.name}"
+    return f"{words}; {left} of {len(jobs)} videos were not begun" if left else words
 
 
 def _annotate_job(classifier: PoseClassifier, wishes: Wishes, tells: bool, job: Job, progress: Progress) -> Done:
@@ -163,6 +182,7 @@ def _close(events: Events | None, time_s: float) -> None:
 
 def _report(args: argparse.Namespace, done: list[Done], count: int) -> None:
     """A line for each video, the poses of all of them, where the outputs lie."""
+    from .files import find_result
     from .pose_names import display_name
     from .progress import format_duration
     from .summary import add_up
@@ -176,16 +196,20 @@ def _report(args: argparse.Namespace, done: list[Done], count: int) -> None:
         totals = [f"{display_name(total.pose)} {format_duration(total.total_s)}" for total in add_up(segments)]
         lasted = format_duration(segments[-1].end_s - segments[0].start_s) if segments else "-"
         said = ", ".join(totals) or ("no pose was seen" if row.watched else "not read")
-        if row.watched and (row.watched.stopped or row.trouble):
+        if row.watched and (row.trouble or not row.watched.whole):
             said += " (stopped)" if row.watched.stopped else " (broken off)"
         say(f"  {row.job.name:{width}}  {lasted:>7}  {said}")
     for total in add_up(tuple(everything)):
         times = "once" if total.holds == 1 else f"{total.holds} times"
         say(f"{display_name(total.pose)}: {times}, {total.total_s:.1f} s, at best {total.best_s:.1f} s")
     frames, wall_s = sum(r.watched.frames for r in done if r.watched), sum(r.watched.wall_s for r in done if r.watched)
-    whole = sum(row.trouble is None and row.watched is not None and not row.watched.stopped for row in done)
+    whole = sum(row.trouble is None and row.watched is not None and row.watched.whole for row in done)
     say(f"{whole} of {count} videos, {frames} frames in {wall_s:.1f} s ({frames / max(wall_s, 1e-9):.0f} a second)")
     for option, folder in (("save", args.save), ("timeline", args.timeline), ("summary", args.summary)):
-        written = [path for row in done if row.watched and (path := getattr(row.job.outputs, option)) and path.exists()]
+        named = [path for row in done if row.watched and (path := getattr(row.job.outputs, option))]
+        results = [result for path in named if (result := find_result(path))]
+        parts = [result for result in results if result not in named]
         if folder:
-            say(f"written: {len(written)} files in {folder}")
+            say(f"written: {len(results) - len(parts)} files in {folder}")
+        for part in parts:
+            say(f"not whole: {part}")

@@ -148,12 +148,14 @@ class Benchmark:
     """milliseconds: stage -> float64 (frames,).
 
     wall_s: from the first counted frame until the written video is complete; cpu_s: this process's CPU seconds then.
+    stopped: somebody ended it before all frames were seen (Ctrl-C).
     """
 
     source: SourceInfo
     milliseconds: dict[str, npt.NDArray[np.float64]]
     wall_s: float
     cpu_s: float
+    stopped: bool = False
 
     @property
     def frames(self) -> int:
@@ -200,13 +202,15 @@ def _measure(
     ended_s, ended_cpu_s = time.perf_counter(), time.process_time()
     if watched.trouble:
         raise watched.trouble
+    if source.counted_from is None and not watched.whole:
+        raise KeyboardInterrupt(f"stopped after {watched.frames} frames, before any counts")
     if source.counted_from is None:
         raise SourceError(
             f"only {watched.frames} frames of {source.info.name} were seen and the first {WARM_UP} are not counted; "
             "give a longer video"
         )
     wall_s, cpu_s = ended_s - source.counted_from[0], ended_cpu_s - source.counted_from[1]
-    return Benchmark(source.info, times.milliseconds(WARM_UP), wall_s, cpu_s)
+    return Benchmark(source.info, times.milliseconds(WARM_UP), wall_s, cpu_s, not watched.whole)
 
 
 def draw_demo(path: Path, count: int) -> Path:

@@ -13,6 +13,8 @@ from .errors import DeviceError, OptionError
 from .options import BENCHMARK_FRAMES, list_given, parse_args, read_roi
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .live import Watched
     from .live_page import LivePage
     from .regions import Roi
@@ -48,6 +50,19 @@ def _choose_work(args: argparse.Namespace) -> Callable[[argparse.Namespace], Non
 
 
 def _watch(args: argparse.Namespace) -> None:
+    from .claims import claim_outputs
+    from .spans import parse_span
+
+    _refuse_useless(args)
+    roi, span = read_roi(args), parse_span(args.from_, args.to)
+    _place_outputs(args)
+    _check_outputs(args)
+    with claim_outputs(_list_outputs(args), force=args.force, grow=True):
+        _watch_source(args, roi, span)
+
+
+def _watch_source(args: argparse.Namespace, roi: Roi | None, span: Span | None) -> None:
+    """Watch, with the outputs claimed."""
     from .classifier import PoseClassifier
     from .events import Events, parse_goals
     from .live import watch
@@ -55,21 +70,16 @@ def _watch(args: argparse.Namespace) -> None:
     from .overlay import OverlayStyle
     from .progress import Progress
     from .recorded import LOOKS_PER_S, annotate
-    from .recordings import Outputs, open_recording, open_timeline
-    from .spans import parse_span
+    from .recordings import Outputs, open_recording, open_timeline, summarise
     from .video_sink import VideoSink
 
-    _refuse_useless(args)
-    roi, span = read_roi(args), parse_span(args.from_, args.to)
-    _place_outputs(args)
-    _check_outputs(args)
-    is_camera = hasattr(args, "camera")
+    is_camera, outputs = hasattr(args, "camera"), Outputs(args.save, args.timeline, args.summary)
     classifier = PoseClassifier(args.model, args.device)
     goals_s = parse_goals(args.goal, classifier.labels)
     events = Events(partial(print, flush=True), goals_s) if args.events else None
     with open_page(args.serve, classifier, goals_s) as page, _open_source(args, span) as source:
         info = source.info
-        timeline = open_timeline(Outputs(args.save, args.timeline), info.start_s)
+        timeline = open_timeline(outputs, info.start_s, force=args.force)
         view = _choose_view(args, roi, info.size_wh)
         wants_window = _wants_window(args, is_camera)
         print(_describe_source(source, classifier.engine.device), file=sys.stderr)
@@ -104,7 +114,9 @@ def _watch(args: argparse.Namespace) -> None:
                 watched = watch(source, classifier, sinks, style, show, view, timeline, raw=raw)
         if events:
             events.close(seen_s)
-        _report(args, watched, info.name)
+        watched = summarise(watched, outputs, info.name, force=args.force)
+        _report(args, watched)
+        _tell_end(args, watched, info)
         _stay(page, watched)
 
 
@@ -118,13 +130,22 @@ def _open_saved(args: argparse.Namespace, info: SourceInfo) -> Sink:
 
 
 def _benchmark(args: argparse.Namespace) -> None:
-    from .benchmark import DEMO_SIZE_WH, WARM_UP, format_benchmark, run_benchmark
-    from .classifier import DEFAULT_MODEL, PoseClassifier
-    from .sources import VideoSource
+    from .claims import claim_outputs
 
     count = _check_benchmark(args)
     roi = read_roi(args)
     _check_outputs(args)
+    with claim_outputs(_list_outputs(args), force=args.force, grow=True):
+        _measure(args, count, roi)
+
+
+def _measure(args: argparse.Namespace, count: int, roi: Roi | None) -> None:
+    """Measure and print, with the video that is kept claimed."""
+    from .benchmark import DEMO_SIZE_WH, WARM_UP, format_benchmark, run_benchmark
+    from .classifier import DEFAULT_MODEL, PoseClassifier
+    from .files import find_result
+    from .sources import VideoSource
+
     video = getattr(args, "video", None)
     size_wh = DEMO_SIZE_WH
     if video:
@@ -140,8 +161,10 @@ def _benchmark(args: argparse.Namespace) -> None:
         "milliseconds"
     )
     print(*format_benchmark(result), sep="\n")
-    if args.save:
-        print(f"written: {args.save}")
+    if args.save and (kept := find_result(args.save)):
+        print(f"written: {kept}" if kept == args.save else f"not whole: {kept}")
+    if result.stopped:
+        raise KeyboardInterrupt(f"stopped after {result.frames} of {count} frames")
 
 
 def _check_benchmark(args: argparse.Namespace) -> int:
@@ -199,6 +222,11 @@ def _place_outputs(args: argparse.Namespace) -> None:
         for name, suffix in suffixes.items():
             if (path := getattr(args, name)) and path.is_dir():
                 setattr(args, name, path / f"{args.video.stem}{suffix}")
+
+
+def _list_outputs(args: argparse.Namespace) -> list[Path]:
+    """Every file that is wanted."""
+    return [path for path in (args.save, args.record, args.timeline, args.summary) if path]
 
 
 def _check_outputs(args: argparse.Namespace) -> None:
@@ -279,12 +307,13 @@ def _describe_source(source: Source, device: str) -> str:
     return f"yoga-live: {source.info.name}, {width} x {height} at {float(source.info.rate):.4g} FPS, engine on {device}"
 
 
-def _report(args: argparse.Namespace, watched: Watched, name: str) -> None:
-    """Say what was seen when, draw the summary, say where everything lies."""
+def _report(args: argparse.Namespace, watched: Watched) -> None:
+    """Say what was seen when, and where everything lies."""
     from .classifier import NO_POSE
+    from .files import find_result
     from .pose_names import display_name
     from .progress import format_duration
-    from .summary import add_up, write_summary
+    from .summary import add_up
 
     say = partial(print, file=sys.stderr if args.events else sys.stdout)
     poses = [segment for segment in watched.segments if segment.pose != NO_POSE]
@@ -297,16 +326,26 @@ def _report(args: argparse.Namespace, watched: Watched, name: str) -> None:
     for total in add_up(watched.segments):
         times = "once" if total.holds == 1 else f"{total.holds} times"
         say(f"{display_name(total.pose)}: {times}, {total.total_s:.1f} s, at best {total.best_s:.1f} s")
-    if args.summary:
-        write_summary(args.summary, watched.segments, name)
     rate = watched.frames / max(watched.wall_s, 1e-9)
     say(f"{watched.frames} frames in {watched.wall_s:.1f} s ({rate:.0f} a second)")
     videos = (args.save, args.record) if watched.frames else ()
-    for path in (*videos, args.timeline, args.summary):
-        if path and path.exists():
-            say(f"written: {path}")
+    others = (args.timeline, args.summary) if watched.frames or watched.whole else ()
+    for path in (*videos, *others):
+        if path and (result := find_result(path)):
+            say(f"written: {path}" if result == path else f"not whole: {result}")
+
+
+def _tell_end(args: argparse.Namespace, watched: Watched, source: SourceInfo) -> None:
+    """End as the run did.  Raises its trouble, or KeyboardInterrupt where somebody stopped what is not whole now."""
+    from .files import name_part
+    from .live import describe_stop
+
     if watched.trouble:
         raise watched.trouble
+    outputs = _list_outputs(args)
+    is_left = not watched.whole or any(name_part(path).exists() for path in outputs)
+    if watched.stopped and is_left and (outputs or not watched.by_key):  # a window that is closed is no failure
+        raise KeyboardInterrupt(describe_stop(watched, source.start_s, source.duration_s))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 
-from .errors import YogaLiveError
+from .errors import Stopped, YogaLiveError
 from .files import find_cache_folder
 from .telemetry import silence_telemetry
 
@@ -22,7 +22,10 @@ class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescript
 
 
 def run_command(name: str, run: Callable[[argparse.Namespace], None], args: argparse.Namespace) -> int:
-    """Run a command's body.  Returns 0, 2 (bad input, one line on stderr), 130 (Ctrl-C) or 141 (nobody reads on)."""
+    """Run a command's body.  Returns 0, 2 (bad input, one line on stderr) or 141 (nobody reads on).
+
+    Stopped by a signal it is 128 and the signal's number: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP.
+    """
     silence_telemetry()
     with suppress(RuntimeError):  # nobody's home
         os.environ.setdefault("MPLCONFIGDIR", str(find_cache_folder("matplotlib")))  # its list of fonts goes there
@@ -31,10 +34,18 @@ def run_command(name: str, run: Callable[[argparse.Namespace], None], args: argp
         logging.getLogger(noisy).setLevel(logging.ERROR)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a file name that is no UTF-8 is said, as stderr says it
-    signal.signal(signal.SIGTERM, _interrupt)  # a service that is stopped ends as one on which Ctrl-C was pressed
+    stops: list[int] = []  # signals that came; library code ends well on a KeyboardInterrupt, whatever its cause
+
+    def interrupt(number: int, _: object) -> None:
+        stops.append(number)
+        if number != signal.SIGTERM:
+            _leave_terminal()
+        raise Stopped(number)
+
+    signal.signal(signal.SIGTERM, interrupt)  # a service that is stopped ends as one on which Ctrl-C was pressed
     hang_up = getattr(signal, "SIGHUP", None)  # the terminal was closed; not on Windows, and not under nohup
     if hang_up is not None and signal.getsignal(hang_up) != signal.SIG_IGN:
-        signal.signal(hang_up, _hang_up)
+        signal.signal(hang_up, interrupt)
     try:
         run(args)
         sys.stdout.flush()
@@ -56,22 +67,18 @@ def run_command(name: str, run: Callable[[argparse.Namespace], None], args: argp
         where = f" ({error.filename})" if error.filename else ""
         print(f"{name}: error: {error.strerror or error}{where}; mend that and run it again", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print(f"\n{name}: stopped", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as error:
+        print(f"\n{name}: {str(error) or 'stopped'}", file=sys.stderr)
+        own = [error.number] if isinstance(error, Stopped) else []
+        return 128 + [*own, *stops, signal.SIGINT][0]
     return 0
 
 
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
-
-
-def _hang_up(*_: object) -> None:
-    """End as with Ctrl-C; what is still said must not fail for want of the terminal."""
+def _leave_terminal() -> None:
+    """Once the terminal has been closed, what is still said must not fail for want of it."""
     for number in (1, 2):
         if stat.S_ISCHR(os.fstat(number).st_mode):
             os.dup2(os.open(os.devnull, os.O_WRONLY), number)
-    raise KeyboardInterrupt
 
 
 def _install_hint(name: str) -> str:

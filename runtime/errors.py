@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 
 class YogaLiveError(Exception):
     """Anything that a command reports as one line and exit code 2."""
@@ -43,8 +46,27 @@ class OutputError(YogaLiveError):
     """A file that can't be written, or would be overwritten."""
 
 
+class TakenError(OutputError):
+    """An output whose name is taken: it exists, another run is writing it, or it was created while this one ran.
+
+    kept: where the result lies then, if there is one.
+    """
+
+    def __init__(self, message: str, kept: Path | None = None) -> None:
+        super().__init__(message)
+        self.kept = kept
+
+
 class RunError(YogaLiveError):
     """A training run or photo folder that lacks what is needed from it."""
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal that ends a run as Ctrl-C does.  number: of the signal."""
+
+    def __init__(self, number: int, *words: str) -> None:
+        super().__init__(*words)
+        self.number = number
 
 
 def name_trouble(error: YogaLiveError | OSError) -> YogaLiveError:
@@ -55,3 +77,13 @@ def name_trouble(error: YogaLiveError | OSError) -> YogaLiveError:
         return error
     where = f" ({error.filename})" if error.filename else ""
     return OutputError(f"{error.strerror or error}{where}; mend that and run it again")
+
+
+def name_troubles(errors: Sequence[YogaLiveError | OSError]) -> YogaLiveError:
+    """What ended a run, and what closing it met after that.  The last is told, with every output that has failed."""
+    named = [name_trouble(error) for error in errors]
+    words: list[str] = []
+    for error in named:
+        if isinstance(error, OutputError):  # of one output that is told twice, what was said last says more
+            words = [*(each for each in words if not str(error).startswith(each)), str(error)]
+    return OutputError("; ".join(words)) if isinstance(named[-1], OutputError) and len(words) > 1 else named[-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import json
 import os
@@ -11,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from .errors import OutputError
+from .errors import OutputError, TakenError
 
 ODD_NAMES = "surrogateescape"
 """How text files with names of files are written and read (PEP 383): a name need not be UTF-8, its bytes come back."""
@@ -30,8 +31,8 @@ def check_output(path: Path, *, force: bool = False) -> None:
     """Refuse early an output that exists or whose folder doesn't.  Raises OutputError."""
     if path.is_dir():
         raise OutputError(f"{path} is a folder; give the name of a file")
-    if path.exists() and not force:
-        raise OutputError(f"{path} exists already; give another name, or --force to replace it")
+    if os.path.lexists(path) and not force:
+        raise TakenError(f"{path} exists already; give another name, or --force to replace it")
     if not path.parent.is_dir():
         raise OutputError(f"the folder {path.parent} does not exist; make it first: mkdir -p {path.parent}")
     if not os.access(path.parent, os.W_OK):
@@ -44,10 +45,22 @@ def name_part(path: Path) -> Path:
 
 
 def check_growing_output(path: Path, *, force: bool = False) -> None:
-    """Refuse early an output that exists, or what an interrupted run left of one.  Raises OutputError."""
+    """Refuse early an output that exists, or that another run is writing.  Raises OutputError.
+
+    What a run that did not finish left under `name_part` is no hindrance: the next run replaces it.
+    """
+    from .claims import find_holder
+
     check_output(path, force=force)
-    if (part := name_part(path)).exists() and not force:
-        raise OutputError(f"{part} is what an interrupted run left; move it away, or --force to replace it")
+    if (part := name_part(path)).is_dir():
+        raise OutputError(f"{path} grows under the name {part}, which is a folder; give another name")
+    if holder := find_holder(path):
+        raise TakenError(f"{holder} is writing {path}; wait for it to end, or give another name")
+
+
+def find_result(path: Path) -> Path | None:
+    """Where an output of a run that has ended lies: under its own name, or what there is of it under `name_part`."""
+    return next((each for each in (name_part(path), path) if each.exists()), None)
 
 
 def check_apart(outputs: Sequence[Path], inputs: Sequence[Path] = (), *, grow: bool = True) -> None:
@@ -82,18 +95,77 @@ def _fold(path: Path) -> str:
 
 
 @contextmanager
-def write_then_rename(path: Path) -> Iterator[Path]:
+def write_then_rename(path: Path, *, replace: bool = True, grows: bool = False) -> Iterator[Path]:
     """Yield a temporary name beside `path`; it takes the real name when the block ends without an error.
 
-    The suffix is kept, because encoders choose their format by it.
+    The suffix is kept, because encoders choose their format by it.  replace: what lies at `path` by then; without, the
+    result is kept beside it and TakenError says where.  grows: `name_part` is this output's own; it goes once `path` is
+    there.  An OSError that names no file, or the temporary one, names `path`.
     """
     temporary = path.with_name(f".{path.stem}.part{os.getpid()}{path.suffix}")
     _remove_orphans(path)
     try:
         yield temporary
-        temporary.replace(path)
+        if replace:
+            temporary.replace(path)
+        else:
+            _take_new_name(temporary, path, owns_part=grows)
+        if grows:
+            name_part(path).unlink(missing_ok=True)
+    except OSError as error:
+        if error.errno is not None and error.filename in (None, temporary, str(temporary)):
+            with suppress(AttributeError):  # PyAV's can't be told
+                error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _take_new_name(temporary: Path, path: Path, *, owns_part: bool) -> None:
+    """Rename unless the name is taken; then keep the file under another one.  Raises TakenError."""
+    try:
+        rename_to_new(temporary, path)
+    except FileExistsError:
+        kept = _keep_beside(temporary, path, owns_part=owns_part)
+        raise TakenError(
+            f"{path} was created by another program meanwhile and is left as it is; the result is {kept}", kept
+        ) from None
+
+
+def _keep_beside(temporary: Path, path: Path, *, owns_part: bool) -> Path:
+    part = name_part(path)
+    if owns_part:
+        temporary.replace(part)
+        return part
+    try:
+        rename_to_new(temporary, part)
+    except FileExistsError:
+        part = path.with_name(f"{path.stem}.part{os.getpid()}{path.suffix}")
+        temporary.replace(part)
+    return part
+
+
+NO_HARD_LINKS = {errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EMLINK, errno.EINVAL}
+NO_HARD_LINKS |= {getattr(errno, name) for name in ("ENOTSUP", "EOPNOTSUPP") if hasattr(errno, name)}
+"""What file systems answer that have none (FAT, exFAT, some network and FUSE mounts)."""
+
+
+def rename_to_new(path: Path, to: Path) -> None:
+    """Rename a file, never over another one.  Raises FileExistsError."""
+    if os.name == "nt":
+        path.rename(to)  # which replaces nothing there
+        return
+    try:
+        os.link(path, to)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        if error.errno not in NO_HARD_LINKS:
+            raise
+        os.close(os.open(to, os.O_CREAT | os.O_EXCL | os.O_WRONLY))  # the name is ours from here on
+        path.replace(to)
+    else:
+        path.unlink()
 
 
 def _remove_orphans(path: Path) -> None:
@@ -103,13 +175,13 @@ def _remove_orphans(path: Path) -> None:
     """
     for left in path.parent.glob(f".{glob.escape(path.stem)}.part*{glob.escape(path.suffix)}"):
         pid = left.name[len(path.stem) + len(".part") + 1 : len(left.name) - len(path.suffix)]
-        if pid.isascii() and pid.isdigit() and not _is_alive(int(pid)):
+        if pid.isascii() and pid.isdigit() and not is_alive(int(pid)):
             with suppress(OSError):
                 if time.time() - left.stat().st_mtime > ORPHAN_S:
                     left.unlink()
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
     """Whether a process runs; where that can't be asked, it does."""
     if os.name == "nt":  # there `kill` would end it
         return True
@@ -122,15 +194,15 @@ def _is_alive(pid: int) -> bool:
     return True
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, *, replace: bool = True) -> None:
     """Write UTF-8 text in one step: the old content or the new, never half of it."""
-    with write_then_rename(path) as temporary:
+    with write_then_rename(path, replace=replace) as temporary:
         temporary.write_text(text, encoding="utf-8", errors=ODD_NAMES)
 
 
-def write_json(path: Path, content: Any) -> None:
+def write_json(path: Path, content: Any, *, replace: bool = True) -> None:
     """Write JSON for people, as `format_json` has it."""
-    write_text(path, format_json(content))
+    write_text(path, format_json(content), replace=replace)
 
 
 def format_json(content: Any) -> str:

@@ -36,27 +36,39 @@ USELESS = {
 
 def classify_images(args: argparse.Namespace) -> None:
     """Classify every photo; one that can't be read is a line and a row, the others go on.  Raises PhotoError then."""
+    from .claims import claim_outputs
+
+    files, pictures = _plan(args)
+    with claim_outputs([args.table] if args.table else [], force=args.force, grow=True):
+        _classify(args, files, pictures)
+
+
+def _classify(args: argparse.Namespace, files: list[Listed], pictures: list[Path]) -> None:
+    """Classify, with the table claimed.  Raises PhotoError at the end where a photo could not be read."""
     from .classifier import PoseClassifier
     from .photo_answers import classify_photos, write_answers
     from .progress import Progress
     from .timeline import GrowingFile
 
-    files, pictures = _plan(args)
     roi = read_roi(args)
     classifier = PoseClassifier(args.model, args.device)
     print(f"yoga-live: {len(files)} photos, engine on {classifier.engine.device}", file=sys.stderr)
-    table = GrowingFile(args.table, write_answers) if args.table else None
+    table = GrowingFile(args.table, write_answers, force=args.force) if args.table else None
     answers: list[Answer] = []
+    is_whole = False
     try:
         with Progress("classifying", len(files), "photos") as progress:
             named = [(file.name, file.path) for file in files]
             for answer in classify_photos(classifier, named, roi, keep_images=bool(args.save)):
-                answers.append(_take(answer, pictures[len(answers)] if args.save else None, progress))
+                answers.append(_take(answer, pictures[len(answers)] if args.save else None, progress, force=args.force))
                 if table:
                     table.keep(lambda: answers)
+        is_whole = True
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt(f"stopped after {len(answers)} of {len(files)} photos") from error
     finally:
         if table:
-            table.finish(answers)
+            table.finish(answers, whole=is_whole)
         _report(args, answers, len(files))
     if broken := sum(answer.prediction is None for answer in answers):
         raise PhotoError(f"{broken} of {len(files)} photos could not be read; the lines above say why")
@@ -88,7 +100,7 @@ def _plan(args: argparse.Namespace) -> tuple[list[Listed], list[Path]]:
     return files, pictures
 
 
-def _take(answer: Answer, picture: Path | None, progress: Progress) -> Answer:
+def _take(answer: Answer, picture: Path | None, progress: Progress, *, force: bool) -> Answer:
     """Draw upon a photo if that is asked for, and count it.  Returns the answer without the photo.
 
     A photo that can't be drawn upon keeps its answer, with the reason why there is no picture of it.
@@ -96,7 +108,7 @@ def _take(answer: Answer, picture: Path | None, progress: Progress) -> Answer:
     from .item_failures import Failure, attempt
 
     if picture and answer.image_bgr is not None:
-        drawn = attempt(answer.file, lambda: _write_picture(picture, answer))
+        drawn = attempt(answer.file, lambda: _write_picture(picture, answer, force=force))
         if isinstance(drawn, Failure):
             answer = replace(answer, reason=f"can't be drawn upon: {drawn.reason}")
     if answer.reason:
@@ -105,7 +117,7 @@ def _take(answer: Answer, picture: Path | None, progress: Progress) -> Answer:
     return replace(answer, image_bgr=None)
 
 
-def _write_picture(path: Path, answer: Answer) -> None:
+def _write_picture(path: Path, answer: Answer, *, force: bool) -> None:
     from PIL import Image
 
     from .files import write_then_rename
@@ -116,12 +128,13 @@ def _write_picture(path: Path, answer: Answer) -> None:
     hold = Hold(answer.prediction.pose, answer.prediction.confidence, 0.0)
     scene = draw_overlay(answer.image_bgr, hold, None, OverlayStyle(show_fps=False, is_still=True), answer.region)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with write_then_rename(path) as temporary:
+    with write_then_rename(path, replace=force) as temporary:
         Image.fromarray(scene[:, :, ::-1]).save(temporary, format="JPEG", quality=90)
 
 
 def _report(args: argparse.Namespace, answers: list[Answer], count: int) -> None:
     """The answers, unless they are in a file; how many of each pose; where the outputs lie."""
+    from .files import find_result
     from .pose_names import display_name
 
     told = [(answer.file, answer.prediction) for answer in answers if answer.prediction]
@@ -132,7 +145,7 @@ def _report(args: argparse.Namespace, answers: list[Answer], count: int) -> None
     for pose, number in Counter(prediction.pose for _, prediction in told).most_common():
         print(f"{display_name(pose)}: {number}")
     print(f"{len(told)} of {count} photos")
-    if args.table:
-        print(f"written: {args.table}")
+    if args.table and (result := find_result(args.table)):
+        print(f"written: {result}" if result == args.table else f"not whole: {result}")
     if args.save:
         print(f"written: {sum(not answer.reason for answer in answers)} files in {args.save}")

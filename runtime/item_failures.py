@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from .errors import ClusterError, DeviceError, MissingPackageError, OutputError, YogaLiveError
+from .errors import ClusterError, DeviceError, MissingPackageError, OutputError, TakenError, YogaLiveError
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -49,7 +49,8 @@ def attempt(item: object, work: Callable[[], T]) -> T | Failure:
 
 def explain(error: Exception, item: object) -> Failure:
     """Say why an item failed.  Raises `error` itself where that was not the item's fault."""
-    if isinstance(error, ENDS_ALL) or (isinstance(error, OSError) and error.errno in FULL):
+    is_own = isinstance(error, TakenError)  # a name that appeared meanwhile is that item's alone
+    if (isinstance(error, ENDS_ALL) and not is_own) or (isinstance(error, OSError) and error.errno in FULL):
         raise error
     if isinstance(error, YogaLiveError):
         return Failure(str(error))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 
 from .classifier import PoseClassifier
-from .errors import YogaLiveError, name_trouble
+from .errors import SourceError, YogaLiveError, name_troubles
 from .overlay import OverlayStyle, annotate_frame
 from .session import Hold, Segment
 from .sinks import Sink, StopWatching
@@ -22,7 +22,8 @@ from .views import View
 class Watched:
     """What a run of the loop saw.  frames: how many; wall_s: how long it took.
 
-    trouble: why it ended early, if it broke; stopped: somebody ended it (Ctrl-C, SIGTERM, q).
+    trouble: why it ended early, if it broke; stopped: somebody ended it (Ctrl-C, SIGTERM, q), by_key: in the window.
+    whole: there was no more to be seen: the source came to its end, or to damage, or somebody ended a camera.
     """
 
     segments: tuple[Segment, ...]
@@ -30,6 +31,53 @@ class Watched:
     wall_s: float
     trouble: YogaLiveError | None = None
     stopped: bool = False
+    by_key: bool = False
+    whole: bool = True
+
+
+@dataclass
+class Ending:
+    """How a run ends, for what is closed then.  whole: as `Watched` has it; False until it is known."""
+
+    whole: bool = False
+    stopped: bool = False
+    by_key: bool = False
+    troubles: list[YogaLiveError | OSError] = field(default_factory=list)
+
+    def close(self, sink: Sink) -> None:
+        """Close a sink, which is told where it has not the whole."""
+        with self._noting():
+            if not self.whole:
+                sink.break_off()
+            sink.close()
+
+    def finish(self, timeline: TimelineFile, read: Callable[[], tuple[Segment, ...]]) -> None:
+        """Finish a timeline."""
+        with self._noting():
+            timeline.finish(read(), whole=self.whole)
+
+    @contextmanager
+    def _noting(self) -> Iterator[None]:
+        """Note what goes wrong: on a full disk that may be several outputs."""
+        try:
+            yield
+        except (YogaLiveError, OSError) as error:
+            self.troubles.append(error)
+            raise
+
+    @contextmanager
+    def judge(self, *, is_live: bool = False) -> Iterator[None]:
+        """Watch in this block; what a person ends is caught here.  is_live: then that is a source's normal end."""
+        try:
+            with self._noting():
+                yield
+        except (StopWatching, KeyboardInterrupt) as cause:
+            self.stopped, self.by_key, self.whole = True, isinstance(cause, StopWatching), is_live
+        except SourceError:
+            self.whole = True  # as far as the source goes, or can be read
+            raise
+        else:
+            self.whole = True
 
 
 class RateMeter:
@@ -65,47 +113,60 @@ def watch(
     Every frame of a file is classified; a live source is shown as it comes, beside the network, which takes the newest.
     While it is lost, its last picture says so, nothing is held, and sinks and `on_frame` go on.  Ends with the source,
     with `q` in a window, or with Ctrl-C.  A source or network that breaks in the middle, or a full disk, ends it too:
-    what was seen until then is kept and the reason is in `trouble`.  view: which part of each frame is classified, the
+    what was seen until then is kept and the reason is in `trouble`.  What is not the whole keeps the name that files
+    have while they grow; to stop a live source is its normal end.  view: which part of each frame is classified, the
     whole of it if None.  timeline: is kept while it grows, and finished.  mark: is told the name of each stage when it
     ends.  raw: is handed each frame as it came, without the overlay.
     """
     sinks, meter, mark = list(sinks), RateMeter(), mark or (lambda stage: None)
     outputs = [*sinks, raw] if raw else sinks
     tracker = PoseTracker(classifier, view, explain=bool(style and style.explain))
-    frames, trouble, stopped, started_s = 0, None, False, time.monotonic()
+    frames, trouble, ending, started_s = 0, None, Ending(), time.monotonic()
     try:
         with ExitStack() as closing:
             if timeline:
-                closing.callback(lambda: timeline.finish(tracker.segments()))
+                closing.callback(ending.finish, timeline, tracker.segments)
             for sink in outputs:
-                closing.callback(sink.close)
+                closing.callback(ending.close, sink)
             follower = BackgroundTracker(tracker) if source.info.is_live else tracker
             if isinstance(follower, BackgroundTracker):
                 closing.callback(follower.close)
-            for frame in source.frames():
-                mark("decode")
-                is_new = frame.lost_s is None
-                if raw and is_new:
-                    raw.write(frame)
-                tracked = follower.update(frame)
-                fps = meter.tick(time.monotonic()) if is_new else None
-                mark("smoothing")
-                if sinks:
-                    known = tracked.region, tracked.evidence
-                    scene = annotate_frame(frame, tracked.hold, fps, style, *known, source.info.colours)
-                    mark("overlay")
-                    for sink in sinks:
-                        sink.write(scene)
-                    mark("encode")
-                frames += is_new
-                if timeline:
-                    timeline.keep(tracker.segments)
-                if on_frame:
-                    on_frame(frame, tracked.hold)
-            for sink in outputs:
-                sink.complete()
-    except (StopWatching, KeyboardInterrupt):
-        stopped = True
+            with ending.judge(is_live=source.info.is_live):
+                for frame in source.frames():
+                    mark("decode")
+                    is_new = frame.lost_s is None
+                    if raw and is_new:
+                        raw.write(frame)
+                    tracked = follower.update(frame)
+                    fps = meter.tick(time.monotonic()) if is_new else None
+                    mark("smoothing")
+                    if sinks:
+                        seen = tracked.hold, fps, style, tracked.region, tracked.evidence
+                        scene = annotate_frame(frame, *seen, source.info.colours)
+                        mark("overlay")
+                        _hand_out(scene, sinks)
+                        mark("encode")
+                    frames += is_new
+                    if timeline:
+                        timeline.keep(tracker.segments)
+                    if on_frame:
+                        on_frame(frame, tracked.hold)
+                for sink in outputs:
+                    sink.complete()
+    except KeyboardInterrupt:  # while it was closed
+        ending.stopped = True
     except (YogaLiveError, OSError) as error:
-        trouble = name_trouble(error)
-    return Watched(tracker.segments(), frames, time.monotonic() - started_s, trouble, stopped)
+        trouble = name_troubles(ending.troubles or [error])
+    wall_s = time.monotonic() - started_s
+    return Watched(tracker.segments(), frames, wall_s, trouble, ending.stopped, ending.by_key, ending.whole)
+
+
+def describe_stop(watched: Watched, start_s: float, lasts_s: float | None) -> str:
+    """Say where a run was stopped.  start_s: of what was watched; lasts_s: seconds of it, if that is known."""
+    seen_s = watched.segments[-1].end_s - start_s if watched.segments else 0.0
+    return f"stopped at {seen_s:.1f} of {lasts_s:.1f} s" if lasts_s else f"stopped at {seen_s:.1f} s"
+
+
+def _hand_out(frame: TimedFrame, sinks: Iterable[Sink]) -> None:
+    for sink in sinks:
+        sink.write(frame)

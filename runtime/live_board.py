@@ -152,6 +152,9 @@ class PageSink:
     def complete(self) -> None:
         """Nothing follows the last picture."""
 
+    def break_off(self) -> None:
+        """The page keeps nothing."""
+
     def close(self) -> None:
         """Say that there will be no more."""
         self._board.end()

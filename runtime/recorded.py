@@ -15,14 +15,14 @@ import numpy as np
 
 from .animations import AnimationSource
 from .classifier import NO_POSE, PoseClassifier
-from .errors import OptionError, SourceError, YogaLiveError, name_trouble
+from .errors import OptionError, SourceError, YogaLiveError, name_troubles
 from .frames import DecodedFrame, TimedFrame
 from .hindsight import Hindsight
-from .live import Watched
+from .live import Ending, Watched
 from .overlay import OverlayStyle, annotate_frame
 from .readahead import ReadAhead
 from .session import Hold, Segment
-from .sinks import Sink, StopWatching
+from .sinks import Sink
 from .sources import Source, SourceInfo, VideoSource
 from .sparse_looks import EVERY, SparseLooker
 from .stretches import SAME_S, Turns
@@ -108,13 +108,13 @@ def annotate(
     """
     sinks, foresight, reads = list(sinks), Foresight(classifier), source
     watcher = Watcher(Looker(classifier, view, explain=bool(sinks and style and style.explain)))
-    frames, end_s, trouble, stopped, started_s = 0, source.info.start_s, None, False, time.monotonic()
+    frames, end_s, trouble, ending, started_s = 0, source.info.start_s, None, Ending(), time.monotonic()
     try:
         with ExitStack() as closing:
             if timeline:
-                closing.callback(lambda: timeline.finish(foresight.segments(end_s)))
+                closing.callback(ending.finish, timeline, lambda: foresight.segments(end_s))
             for sink in sinks:
-                closing.callback(sink.close)
+                closing.callback(ending.close, sink)
             if not sinks or _held_bytes(source) > HELD_BYTES:
                 reads = closing.enter_context(open_again())
                 looks = watcher.look_through(reads.frames())
@@ -124,28 +124,28 @@ def annotate(
                 steps, ahead = watcher.look_along(decoded), LOOKED_AHEAD
             steps = closing.enter_context(ReadAhead(steps, ahead))
             try:
-                for frame in _wait_for_looks(steps, foresight):
-                    tracked = foresight.tell(frame.time_s)
-                    _draw(frame, tracked, sinks, style, source.info)
-                    frames, end_s = frames + 1, frame.time_s + (frame.lasts_s or 0.0)
-                    if timeline:
-                        timeline.keep(partial(foresight.segments, end_s))
-                    if on_frame:
-                        on_frame(frame, tracked.hold)
-                for sink in sinks:
-                    sink.complete()
-            except (StopWatching, KeyboardInterrupt):
-                stopped = True
+                with ending.judge():
+                    for frame in _wait_for_looks(steps, foresight):
+                        tracked = foresight.tell(frame.time_s)
+                        _draw(frame, tracked, sinks, style, source.info)
+                        frames, end_s = frames + 1, frame.time_s + (frame.lasts_s or 0.0)
+                        if timeline:
+                            timeline.keep(partial(foresight.segments, end_s))
+                        if on_frame:
+                            on_frame(frame, tracked.hold)
+                    for sink in sinks:
+                        sink.complete()
             finally:
                 if not sinks:  # those were looks alone
-                    frames, end_s = reads.info.seen.frames, end_s if stopped else reads.info.seen.end_s
+                    frames, end_s = reads.info.seen.frames, end_s if ending.stopped else reads.info.seen.end_s
     except KeyboardInterrupt:  # while it was closed
-        stopped = True
+        ending.stopped = True
     except (YogaLiveError, OSError) as error:
-        trouble = name_trouble(error)
+        trouble = name_troubles(ending.troubles or [error])
     for damage in sorted({each.damage for each in (source, reads) if isinstance(each, VideoSource) and each.damage}):
         log.warning(damage)
-    return Watched(foresight.segments(end_s), frames, time.monotonic() - started_s, trouble, stopped)
+    wall_s = time.monotonic() - started_s
+    return Watched(foresight.segments(end_s), frames, wall_s, trouble, ending.stopped, ending.by_key, ending.whole)
 
 
 def _draw(

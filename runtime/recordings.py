@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .animations import AnimationSource, is_animated_webp
+from .claims import claim_outputs
 from .classifier import PoseClassifier
+from .errors import YogaLiveError, name_trouble
 from .files import check_apart, check_growing_output
 from .item_failures import Failure, attempt
 from .live import Watched
@@ -104,20 +106,33 @@ def annotate_video(
     """Annotate one video: outputs get their names when they are complete; their folders must exist.
 
     Raises SourceError where it can't be opened, OutputError where an output is taken; what happens in the middle is
-    in the result's `trouble`, and what was seen before it is in the outputs.
+    in the result's `trouble`, and what was seen before it is in the outputs.  Where that is not the whole (Ctrl-C, a
+    full disk) they keep the names under which they grew, `NAME.part.mp4` and so on.
     """
     wishes = wishes or Wishes()
     check_outputs(outputs, path, force=wishes.force)
-    with open_recording(path, span=wishes.span) as source:
+    with (
+        claim_outputs(outputs.paths(), force=wishes.force, grow=True),
+        open_recording(path, span=wishes.span) as source,
+    ):
         info = source.info
         view = choose_view(wishes.roi, wishes.zoom, info.size_wh)
         sinks = [WriteBehind(VideoSink(outputs.save, info, force=wishes.force))] if outputs.save else []
-        timeline = open_timeline(outputs, info.start_s)
+        timeline = open_timeline(outputs, info.start_s, force=wishes.force)
         again = partial(open_recording, path, LOOKS_PER_S, wishes.span)
         style = OverlayStyle(show_fps=False, goals_s=wishes.goals_s, explain=wishes.explain)
         watched = annotate(source, again, classifier, sinks, style, on_frame, view, timeline)
-    if outputs.summary:
-        write_summary(outputs.summary, watched.segments, info.name)
+        return summarise(watched, outputs, info.name, force=wishes.force)
+
+
+def summarise(watched: Watched, outputs: Outputs, title: str, *, force: bool = False) -> Watched:
+    """Draw the summary, if it is wanted; what goes wrong with it is trouble, if there was none before."""
+    if outputs.summary is None or not (watched.whole or watched.frames):
+        return watched
+    try:
+        write_summary(outputs.summary, watched.segments, title, replace=force, whole=watched.whole)
+    except (YogaLiveError, OSError) as error:
+        return replace(watched, trouble=watched.trouble or name_trouble(error))
     return watched
 
 
@@ -133,9 +148,9 @@ def check_outputs(outputs: Outputs, path: Path | None, *, force: bool = False) -
         check_growing_output(outputs.timeline, force=force)
 
 
-def open_timeline(outputs: Outputs, start_s: float) -> TimelineFile | None:
+def open_timeline(outputs: Outputs, start_s: float, *, force: bool = False) -> TimelineFile | None:
     """The timeline's file.  start_s: where in the video the saved clip begins; WebVTT is for whom plays that clip."""
     if outputs.timeline is None:
         return None
     fits_clip = outputs.save is not None and outputs.timeline.suffix.lower() == ".vtt"
-    return TimelineFile(outputs.timeline, start_s if fits_clip else 0.0)
+    return TimelineFile(outputs.timeline, start_s if fits_clip else 0.0, force=force)

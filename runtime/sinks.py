@@ -25,11 +25,13 @@ class StopWatching(Exception):
 class Sink(Protocol):
     """Takes annotated frames, which are its own to keep; `close` finishes what it holds, also after an error.
 
-    `complete` comes before it where the source has given all it has: it did not break, nobody stopped it.
+    `complete` comes before it where the source has given all it has: it did not break, nobody stopped it.  `break_off`
+    comes before it where what was written is not the whole: somebody stopped a recording, or something else broke.
     """
 
     def write(self, frame: TimedFrame) -> None: ...
     def complete(self) -> None: ...
+    def break_off(self) -> None: ...
     def close(self) -> None: ...
 
 
@@ -80,6 +82,9 @@ class WindowSink:
 
     def complete(self) -> None:
         """Nothing follows the last picture."""
+
+    def break_off(self) -> None:
+        """A window keeps nothing."""
 
     def _wait_ms(self, time_s: float) -> int:
         """How long until this frame has been due; at least the millisecond that the window needs."""

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from .classifier import NO_POSE
 from .errors import OutputError
-from .files import check_output, write_then_rename
+from .files import check_growing_output, name_part, write_then_rename
 from .overlay import FONT
 from .pose_names import display_name
 from .progress import format_duration
@@ -50,13 +50,19 @@ def check_summary_output(path: Path, *, force: bool = False) -> None:
     """Refuse a path that is no PNG or is taken.  Raises OutputError."""
     if path.suffix.lower() != ".png":
         raise OutputError(f"{path} should end in .png: the summary is a picture")
-    check_output(path, force=force)
+    check_growing_output(path, force=force)
 
 
-def write_summary(path: Path, segments: tuple[Segment, ...], title: str) -> None:
-    """Draw the summary and write it as a PNG in one step."""
+def write_summary(
+    path: Path, segments: tuple[Segment, ...], title: str, *, replace: bool = True, whole: bool = True
+) -> None:
+    """Draw the summary and write it as a PNG in one step.
+
+    replace: what lies there; else TakenError is raised, and says where the picture is.  whole: otherwise it is kept
+    under the name of a file that has not grown to its end.
+    """
     picture = draw_summary(segments, title)
-    with write_then_rename(path) as temporary:
+    with write_then_rename(path if whole else name_part(path), replace=replace or not whole, grows=whole) as temporary:
         picture.save(temporary, format="PNG")
 
 

@@ -6,14 +6,15 @@ import csv
 import io
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from .classifier import NO_POSE
 from .errors import OutputError
-from .files import name_part, write_text
+from .files import name_part, write_text, write_then_rename
 from .pose_names import display_name
 from .session import Segment
 
@@ -44,30 +45,53 @@ def format_timeline(suffix: str, segments: tuple[Segment, ...]) -> str:
 class GrowingFile(Generic[T]):
     """A file while it grows: written every few seconds under a name of its own, or a power cut would cost it."""
 
-    def __init__(self, path: Path, write: Callable[[Path, T], None]) -> None:
+    def __init__(self, path: Path, write: Callable[[Path, T], None], *, force: bool = False) -> None:
+        """force: replace what lies at `path` by the time that all of it is written."""
         self._path, self._part, self._due_s = path, name_part(path), time.monotonic() + EVERY_S
-        self._write = write
+        self._write, self._force = write, force
 
     def keep(self, read: Callable[[], T]) -> None:
         """Write what is known by now, if it is time; it then takes a hundredth of the time at most."""
         started_s = time.monotonic()
         if started_s >= self._due_s:
-            self._write(self._part, read())
+            self._keep_part(read())
             now_s = time.monotonic()
             self._due_s = now_s + max(EVERY_S, 100 * (now_s - started_s))
 
-    def finish(self, content: T) -> None:
-        """Write all of it under its own name."""
-        self._write(self._path, content)
-        self._part.unlink(missing_ok=True)
+    def finish(self, content: T, *, whole: bool = True) -> None:
+        """Write all of it under its own name; what is not the whole, if there is any, under that by which it grows.
+
+        Raises TakenError where somebody else has created the file meanwhile, OutputError say on a full disk.
+        """
+        if not whole:
+            if content:
+                self._keep_part(content)
+            return
+        with (
+            self._naming_the_file(),
+            write_then_rename(self._path, replace=self._force, grows=True) as temporary,
+        ):
+            self._write(temporary, content)
+
+    def _keep_part(self, content: T) -> None:
+        with self._naming_the_file():
+            self._write(self._part, content)
+
+    @contextmanager
+    def _naming_the_file(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            kept = f"; {self._part} has what was known before" if self._part.exists() else ""
+            raise OutputError(f"{self._path} can't be written: {error.strerror or error}{kept}") from error
 
 
 class TimelineFile(GrowingFile[tuple[Segment, ...]]):
     """A timeline while it grows."""
 
-    def __init__(self, path: Path, zero_s: float = 0.0) -> None:
+    def __init__(self, path: Path, zero_s: float = 0.0, *, force: bool = False) -> None:
         """zero_s: the moment, in the segments' time, that is 0 in the file."""
-        super().__init__(path, lambda to, segments: write_timeline(to, shift_segments(segments, zero_s)))
+        super().__init__(path, lambda to, segments: write_timeline(to, shift_segments(segments, zero_s)), force=force)
 
 
 def shift_segments(segments: tuple[Segment, ...], zero_s: float) -> tuple[Segment, ...]:

@@ -14,6 +14,7 @@ import numpy as np
 from .audio import AudioTrack
 from .errors import OutputError
 from .files import check_growing_output, name_part, write_then_rename
+from .fragments import drop_torn_fragment
 from .frames import LIMITED, PLAIN_FORMAT, DecodedFrame
 from .media_files import open_media
 from .opencv import cv2
@@ -36,11 +37,12 @@ class VideoSink:
         import av.error
 
         check_video_output(path, force=force)
-        self._path, self._info, self._part = path, info, name_part(path)
+        self._path, self._info, self._part, self._force = path, info, name_part(path), force
         self._av: Any = av
         self._end_s: float | None = None  # time of the last frame
         self._lasts_s = float(1 / info.rate)  # how long it is shown
-        self._pictures, self._is_complete = 0, False
+        self._pictures, self._is_complete, self._is_broken_off = 0, False, False
+        self._broke: str | None = None  # why it can't be written further
         try:
             # delay_moov: copied sound says what it is only with its first packet.
             options = {"movflags": "delay_moov+default_base_moof", "frag_duration": str(FRAGMENT_US)}
@@ -104,23 +106,34 @@ class VideoSink:
         try:
             yield
         except (self._av.error.FFmpegError, OSError) as error:
-            raise OutputError(f"{self._path} can't be written further: {error}") from error
+            self._broke = f"{self._path} can't be written further: {error}"
+            raise OutputError(self._broke) from error
 
     def complete(self) -> None:
         """Keep the sound that outlasts the picture; where watching stops before, it ends with it."""
         self._is_complete = True
 
+    def break_off(self) -> None:
+        """What was written is not the whole: it plays, and keeps the name under which it grew."""
+        self._is_broken_off = True
+
     def close(self) -> None:
         """Finish the file, make it a plain MP4 and give it its name: what was annotated so far is kept and plays.
 
-        Without a single frame there is no file.  Raises OutputError; on a full disk the fragments keep their name.
+        Without a single frame there is no file.  Raises TakenError where somebody else has created the file meanwhile,
+        OutputError otherwise; on a full disk the fragments keep their name.
         """
         try:
-            if self._end_s is not None:
-                self._encode(None)
-                self._add_sound(self._find_sound_end_s(self._end_s + self._lasts_s), is_last=True)
-        finally:
-            self._finish()
+            try:
+                if self._end_s is not None and not self._broke:
+                    self._encode(None)
+                    self._add_sound(self._find_sound_end_s(self._end_s + self._lasts_s), is_last=True)
+            finally:
+                self._finish()
+        except OutputError as error:
+            if not self._broke:
+                raise
+            raise OutputError(f"{self._broke}; {self._describe_part()}") from error
 
     def _find_sound_end_s(self, picture_end_s: float) -> float:
         if not self._is_complete:
@@ -135,12 +148,27 @@ class VideoSink:
         if self._end_s is None:
             self._part.unlink(missing_ok=True)
             return
+        if self._broke:
+            raise OutputError(self._broke)
         try:
-            with write_then_rename(self._path) as temporary:
-                join_fragments(self._part, temporary, self._lasts_s, self._pictures)
+            if self._is_broken_off:
+                with write_then_rename(self._part) as temporary:
+                    join_fragments(self._part, temporary, self._lasts_s, self._pictures)
+            else:
+                with write_then_rename(self._path, replace=self._force, grows=True) as temporary:
+                    join_fragments(self._part, temporary, self._lasts_s, self._pictures)
         except (self._av.error.FFmpegError, OSError) as error:
             raise OutputError(f"{self._path} can't be made ({error}); {self._part} plays as it is") from error
-        self._part.unlink(missing_ok=True)
+
+    def _describe_part(self) -> str:
+        """Say what plays of that which was written before the disk was full; what is no whole fragment is dropped."""
+        try:
+            if drop_torn_fragment(self._part):
+                return f"{self._part} plays up to there"
+            self._part.unlink(missing_ok=True)
+        except OSError:
+            return f"{self._part} is what there is of it"
+        return "nothing of it could be kept"
 
 
 def join_fragments(path: Path, to: Path, last_s: float, pictures: int) -> None:

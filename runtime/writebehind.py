@@ -26,7 +26,7 @@ class WriteBehind:
         self._places = threading.Semaphore(places)
         self._thread: SideThread | None = None
         self._error: BaseException | None = None
-        self._is_complete = False
+        self._is_complete = self._is_broken_off = False
 
     def write(self, frame: TimedFrame) -> None:
         """Wait for a place, and leave the frame there."""
@@ -41,6 +41,10 @@ class WriteBehind:
         """The last frame has been handed over."""
         self._raise_error()
         self._is_complete = True
+
+    def break_off(self) -> None:
+        """What was handed over is not the whole."""
+        self._is_broken_off = True
 
     def close(self) -> None:
         """Write what waits, then complete and close the sink; it is closed also after an error."""
@@ -63,7 +67,9 @@ class WriteBehind:
         while (frame := self._frames.get()) is not None:
             is_broken = is_broken or not self._try(partial(self._sink.write, frame))
             self._places.release()
-        if self._is_complete and not is_broken:
+        if self._is_broken_off or is_broken:
+            self._try(self._sink.break_off)
+        elif self._is_complete:
             self._try(self._sink.complete)
         self._try(self._sink.close)  # what it has to say of what is left comes before what broke
 

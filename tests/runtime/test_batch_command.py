@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -110,10 +111,10 @@ def test_taken_outputs_are_refused_before_any_work(live: Live, classes: Path, tm
     out = tmp_path / "out"
     (out / "tue").mkdir(parents=True)
     (out / "tue" / "b.poses.csv").write_text("mine")
-    (out / "tue" / "a.part.mp4").write_text("left")
+    (out / "tue" / "a.mp4").write_text("mine too")
     answer = live("--video", classes, "--timeline", out, "--save", out)
-    assert_refused(answer, "is what an interrupted run left", "1 more")
-    assert list_below(out) == ["tue/a.part.mp4", "tue/b.poses.csv"]
+    assert_refused(answer, "exists already", "1 more")
+    assert list_below(out) == ["tue/a.mp4", "tue/b.poses.csv"]
     assert live("--video", classes, "--timeline", out, "--save", out, "--force")[0] == 0
     assert (out / "tue" / "b.poses.csv").read_text().startswith("start_s")
 
@@ -191,7 +192,8 @@ def test_ctrl_c_keeps_what_is_done_and_says_so(
     process.send_signal(signal.SIGINT)
     said, err = process.communicate(timeout=60)
     assert process.returncode == 130 and "Traceback" not in err
-    assert "1 of 3 videos" in said and "(stopped)" in said
-    assert list_below(out) == ["a.mp4", "a.poses.csv", "b.mp4", "b.poses.csv"]
-    with VideoSource(out / "b.mp4") as video:
+    assert "1 of 3 videos" in said and "(stopped)" in said and f"not whole: {out / 'b.part.mp4'}" in said
+    assert re.search(r"stopped at \d\.\d of 10\.0 s of b\.mp4; 1 of 3 videos were not begun$", err.strip()), err
+    assert list_below(out) == ["a.mp4", "a.poses.csv", "b.part.mp4", "b.poses.part.csv"]
+    with VideoSource(out / "b.part.mp4") as video:
         assert 1 <= len(list(video.frames())) < 250

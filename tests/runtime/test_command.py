@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -295,8 +296,8 @@ def test_camera_unplugged_keeps_video_and_timeline(
     assert capture.released
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
-def test_stopping_the_program_keeps_a_playable_video(model_path: Path, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_what_is_stopped_is_kept_as_a_part_that_plays(model_path: Path, tmp_path: Path, name: str, code: int) -> None:
     saved, timeline = tmp_path / "demo.mp4", tmp_path / "demo.json"
     arguments = ["--demo", "--model", str(model_path), "--save", str(saved), "--timeline", str(timeline)]
     process = subprocess.Popen(
@@ -311,11 +312,16 @@ def test_stopping_the_program_keeps_a_playable_video(model_path: Path, tmp_path:
         time.sleep(0.05)
     process.send_signal(getattr(signal, name))
     out, err = process.communicate(timeout=60)
-    assert process.returncode == 0, err
-    assert "Traceback" not in err and "written" in out
-    with VideoSource(saved) as video:
-        assert 5 <= len(list(video.frames())) < 900
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["demo.json", "demo.mp4"]
+    assert process.returncode == code, err
+    assert "Traceback" not in err and "written" not in out and f"not whole: {tmp_path / 'demo.part.mp4'}" in out
+    stop = re.search(r"^yoga-live: stopped at (\d+\.\d) of 36\.6 s$", err, re.MULTILINE)
+    assert stop, err
+    with VideoSource(tmp_path / "demo.part.mp4") as video:
+        frames = list(video.frames())
+    assert 5 <= len(frames) < 900 and float(stop[1]) == pytest.approx(len(frames) / 25, abs=0.1)
+    segments = json.loads((tmp_path / "demo.part.json").read_text())
+    assert segments[-1]["end_s"] == pytest.approx(len(frames) / 25, abs=0.05)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["demo.part.json", "demo.part.mp4"]
 
 
 def test_events_are_json_lines_and_nothing_else_on_stdout(live: Callable[..., Any], clip: Path) -> None:

@@ -54,13 +54,25 @@ def test_ctrl_c_is_130_and_a_good_run_0() -> None:
     assert run(None) == 0
 
 
-def test_termination_ends_like_ctrl_c() -> None:
+def test_words_of_a_stop_are_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(KeyboardInterrupt("stopped at 3.4 of 8.8 s")) == 130
+    assert capsys.readouterr().err == "\nyoga-live: stopped at 3.4 of 8.8 s\n"
+
+
+def test_termination_ends_like_ctrl_c_with_its_own_code() -> None:
     def body(_: argparse.Namespace) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
+    def body_that_says_more(_: argparse.Namespace) -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        except KeyboardInterrupt as error:
+            raise KeyboardInterrupt("stopped at 3.4 of 8.8 s") from error
+
     before = signal.getsignal(signal.SIGTERM)
     try:
-        assert run_command("yoga-live", body, argparse.Namespace()) == 130
+        assert run_command("yoga-live", body, argparse.Namespace()) == 143
+        assert run_command("yoga-live", body_that_says_more, argparse.Namespace()) == 143
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -77,7 +89,7 @@ def test_a_closed_terminal_ends_a_run_unless_nohup_is_before_it(ignored: bool) -
         "sys.exit(run_command('yoga-live', body, argparse.Namespace()))"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert (answer.returncode, answer.stdout) == ((0, "on\nclosed\n") if ignored else (130, "closed\n"))
+    assert (answer.returncode, answer.stdout) == ((0, "on\nclosed\n") if ignored else (129, "closed\n"))
 
 
 @pytest.mark.skipif(not hasattr(os, "forkpty"), reason="this system has no terminals of this kind")
@@ -107,7 +119,7 @@ os.close(terminal)
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
-    assert answer.stdout == "130\n", answer.stderr
+    assert answer.stdout == "129\n", answer.stderr
     assert (tmp_path / "summary").read_text() == "whole"
 
 

@@ -89,7 +89,7 @@ def test_names_that_can_not_be_told_apart_are_refused(tmp_path: Path) -> None:
 
 
 def test_taken_outputs_are_refused_all_at_once_and_inputs_always(tmp_path: Path) -> None:
-    make(tmp_path, "in.mp4", "a.mp4", "b.part.mp4")
+    make(tmp_path, "in.mp4", "a.mp4", "b.mp4", "c.part.mp4")
     paths = [tmp_path / "a.mp4", tmp_path / "b.mp4", tmp_path / "c.mp4", tmp_path / "new" / "d.mp4"]
     with pytest.raises(OutputError, match=r"a\.mp4 exists already.*1 more"):
         check_new(paths, [])

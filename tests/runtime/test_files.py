@@ -1,5 +1,6 @@
 """Outputs appear whole or not at all, and never over something."""
 
+import errno
 import json
 import os
 import subprocess
@@ -8,8 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from yoga_live.runtime.errors import OutputError
-from yoga_live.runtime.files import ODD_NAMES, check_output, write_json, write_text, write_then_rename
+from yoga_live.runtime.errors import OutputError, TakenError
+from yoga_live.runtime.files import (
+    ODD_NAMES,
+    check_output,
+    find_result,
+    rename_to_new,
+    write_json,
+    write_text,
+    write_then_rename,
+)
 
 
 def test_file_that_exists_is_refused_unless_forced(tmp_path: Path) -> None:
@@ -55,6 +64,79 @@ def test_name_is_taken_only_when_the_block_ends_well(tmp_path: Path) -> None:
         assert path.read_text() == "old"
     assert path.read_text() == "new"
     assert [p.name for p in tmp_path.iterdir()] == ["a.onnx"]
+
+
+@pytest.fixture(params=["hard links", "none"])
+def _file_system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With hard links, and without: FAT says EPERM."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    if request.param == "none":
+        monkeypatch.setattr(os, "link", refuse)
+
+
+@pytest.mark.usefixtures("_file_system")
+def test_what_appears_while_it_is_written_is_left_alone_and_the_result_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "a.onnx"
+    for number in range(2):
+        with (
+            pytest.raises(TakenError, match=r"a\.onnx was created by another program.*the result is .*a\.part"),
+            write_then_rename(path, replace=False) as temporary,
+        ):
+            temporary.write_text(f"result {number}")
+            path.write_text("another's")
+    names = {p.name: p.read_text() for p in tmp_path.iterdir()}
+    kept = f"a.part{os.getpid()}.onnx"  # what lay under the first name was not replaced either
+    assert names == {"a.onnx": "another's", "a.part.onnx": "result 0", kept: "result 1"}
+    with write_then_rename(tmp_path / "b.onnx", replace=False) as temporary:
+        temporary.write_text("mine")
+    assert (tmp_path / "b.onnx").read_text() == "mine" and len(list(tmp_path.iterdir())) == 4
+
+
+@pytest.mark.usefixtures("_file_system")
+def test_a_rename_is_never_over_another_file_folder_or_link(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "new").write_text("new")
+    for name in ("file", "folder", "link"):
+        with pytest.raises(FileExistsError):
+            rename_to_new(tmp_path / "new", tmp_path / name)
+    rename_to_new(tmp_path / "new", tmp_path / "free")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder", "free", "link"]
+    assert (tmp_path / "free").read_text() == "new" and (tmp_path / "file").read_text() == "mine"
+
+
+def test_the_part_that_an_output_grew_under_goes_with_success_and_is_its_result_without(tmp_path: Path) -> None:
+    path, part = tmp_path / "a.csv", tmp_path / "a.part.csv"
+    part.write_text("as far as it came")
+    assert find_result(path) == part
+    with write_then_rename(path, replace=False, grows=True) as temporary:
+        temporary.write_text("whole")
+    assert find_result(path) == path and not part.exists()
+    part.write_text("as far as it came")
+    with pytest.raises(TakenError), write_then_rename(path, replace=False, grows=True) as temporary:
+        temporary.write_text("whole again")
+    assert part.read_text() == "whole again" and path.read_text() == "whole" and len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_link_that_leads_nowhere_is_an_output_that_exists(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").symlink_to(tmp_path / "unplugged" / "a.csv")
+    with pytest.raises(OutputError, match="exists already"):
+        check_output(tmp_path / "a.csv")
+
+
+def test_a_full_disk_names_the_output_not_the_temporary_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    for error in (OSError(errno.ENOSPC, "No space left on device"), None):
+        with pytest.raises(OSError, match=r"denied|No space") as caught, write_then_rename(path) as temporary:
+            raise error or OSError(errno.ENOSPC, "No space left on device", str(temporary))
+        assert caught.value.filename == str(path)
+    with pytest.raises(OSError, match=r"denied|No space") as caught, write_then_rename(path):
+        raise OSError(errno.EACCES, "Permission denied", "another file")
+    assert caught.value.filename == "another file"
 
 
 def test_what_a_killed_process_left_long_ago_is_removed(tmp_path: Path) -> None:

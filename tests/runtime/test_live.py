@@ -12,7 +12,7 @@ import pytest
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.errors import DeviceError, OutputError, SourceError, YogaLiveError
 from yoga_live.runtime.events import Events
-from yoga_live.runtime.live import RateMeter, watch
+from yoga_live.runtime.live import RateMeter, Watched, watch
 from yoga_live.runtime.live_board import LiveBoard
 from yoga_live.runtime.overlay import SOFT
 from yoga_live.runtime.regions import parse_roi
@@ -58,7 +58,7 @@ class ListSink:
         breaks_closing: type[Exception] | None = None,
     ) -> None:
         self.frames: list[TimedFrame] = []
-        self.closed, self.completed = 0, False
+        self.closed, self.completed, self.broken_off = 0, False, False
         self.breaks_at, self.error, self.breaks_closing = breaks_at, error, breaks_closing
 
     def write(self, frame: TimedFrame) -> None:
@@ -69,6 +69,10 @@ class ListSink:
     def complete(self) -> None:
         assert not self.closed
         self.completed = True
+
+    def break_off(self) -> None:
+        assert not self.closed
+        self.broken_off = True
 
     def close(self) -> None:
         self.closed += 1
@@ -122,6 +126,19 @@ def test_q_in_the_window_ends_well_and_closes_all(classifier: PoseClassifier) ->
     watched = watch(ListSource([*PROGRAMME]), classifier, [window, video])
     assert watched.trouble is None and watched.frames == 5 and watched.stopped
     assert window.closed == video.closed == 1 and not video.completed
+    assert video.broken_off and watched.by_key and not watched.whole
+
+
+def test_stopping_a_live_source_is_its_normal_end(classifier: PoseClassifier) -> None:
+    def watch_camera(end: BaseException) -> tuple[Watched, ListSink]:
+        camera, sink = ListSource([*[BLUE] * 5, end]), ListSink()
+        camera.info = replace(INFO, is_live=True)
+        return watch(camera, classifier, [sink]), sink
+
+    watched, video = watch_camera(KeyboardInterrupt())
+    assert watched.stopped and watched.whole and not watched.by_key and video.closed and not video.broken_off
+    watched, video = watch_camera(DeviceError("the GPU is lost"))
+    assert watched.trouble and not watched.whole and video.broken_off
 
 
 def test_broken_source_keeps_what_was_seen_and_says_why(classifier: PoseClassifier) -> None:
@@ -134,6 +151,7 @@ def test_broken_source_keeps_what_was_seen_and_says_why(classifier: PoseClassifi
         and sink.closed == 1
         and not sink.completed
     )
+    assert watched.whole and not sink.broken_off  # as far as the source went
 
 
 @pytest.mark.parametrize("error", [ValueError, MemoryError])
@@ -228,14 +246,15 @@ def test_empty_source_gives_nothing_and_closes(classifier: PoseClassifier) -> No
     assert watched.segments == () and watched.frames == 0 and sink.closed == 1
 
 
-def test_ctrl_c_in_the_middle_keeps_a_playable_video(classifier: PoseClassifier, tmp_path: Path) -> None:
-    path = tmp_path / "a.mp4"
+def test_ctrl_c_in_the_middle_keeps_a_playable_video_that_is_no_whole_one(
+    classifier: PoseClassifier, tmp_path: Path
+) -> None:
     source = ListSource([*[BLUE] * 30, KeyboardInterrupt()])
-    watched = watch(source, classifier, [VideoSink(path, INFO)])
-    assert watched.frames == 30 and watched.trouble is None
-    with VideoSource(path) as video:
+    watched = watch(source, classifier, [VideoSink(tmp_path / "a.mp4", INFO)])
+    assert watched.frames == 30 and watched.trouble is None and not watched.whole
+    with VideoSource(tmp_path / "a.part.mp4") as video:
         assert len(list(video.frames())) == 30
-    assert [p.name for p in tmp_path.iterdir()] == ["a.mp4"]
+    assert [p.name for p in tmp_path.iterdir()] == ["a.part.mp4"]
 
 
 def test_ctrl_c_before_the_first_frame_leaves_no_file(classifier: PoseClassifier, tmp_path: Path) -> None:
@@ -244,13 +263,11 @@ def test_ctrl_c_before_the_first_frame_leaves_no_file(classifier: PoseClassifier
 
 
 def test_error_in_the_middle_leaves_a_playable_video_or_none(classifier: PoseClassifier, tmp_path: Path) -> None:
-    path = tmp_path / "a.mp4"
     with pytest.raises(RuntimeError):
-        watch(ListSource([*[BLUE] * 12, RuntimeError("bug")]), classifier, [VideoSink(path, INFO)])
-    assert [p.name for p in tmp_path.iterdir()] in ([], ["a.mp4"])
-    if path.exists():
-        with VideoSource(path) as video:
-            assert len(list(video.frames())) == 12
+        watch(ListSource([*[BLUE] * 12, RuntimeError("bug")]), classifier, [VideoSink(tmp_path / "a.mp4", INFO)])
+    assert [p.name for p in tmp_path.iterdir()] == ["a.part.mp4"]
+    with VideoSource(tmp_path / "a.part.mp4") as video:
+        assert len(list(video.frames())) == 12
 
 
 def test_video_in_gives_a_video_out_frame_for_frame(

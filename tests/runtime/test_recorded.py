@@ -39,7 +39,7 @@ class ListSink:
 
     def __init__(self, raises: Exception | None = None, at: int = 0) -> None:
         self.times_s: list[float] = []
-        self.raises, self.at, self.closed, self.completed = raises, at, False, False
+        self.raises, self.at, self.closed, self.completed, self.broken_off = raises, at, False, False, False
 
     def write(self, frame: TimedFrame) -> None:
         if self.raises and len(self.times_s) == self.at:
@@ -49,6 +49,10 @@ class ListSink:
     def complete(self) -> None:
         assert not self.closed
         self.completed = True
+
+    def break_off(self) -> None:
+        assert not self.closed
+        self.broken_off = True
 
     def close(self) -> None:
         self.closed = True
@@ -174,6 +178,7 @@ def test_what_was_seen_is_kept_however_it_ends(recording: Path, engine: ColourEn
     sink = ListSink(error, at=100)
     watched, _ = run(recording, engine, sink)
     assert sink.closed and not sink.completed and len(sink.times_s) == watched.frames == 100
+    assert sink.broken_off and not watched.whole
     assert [s.pose for s in watched.segments][:2] == ["none", "tree"]
     assert watched.segments[-1].end_s == pytest.approx(100 / FPS)
     assert isinstance(watched.trouble, OutputError) == isinstance(error, OutputError)
@@ -184,7 +189,7 @@ def test_a_disk_that_is_full_for_the_sink_beside_is_told_and_all_is_closed(
 ) -> None:
     sink = ListSink(OutputError("the disk is full"), at=100)
     watched, _ = run(recording, engine, WriteBehind(sink))
-    assert str(watched.trouble) == "the disk is full" and sink.closed and not sink.completed
+    assert str(watched.trouble) == "the disk is full" and sink.closed and not sink.completed and sink.broken_off
     assert 100 <= watched.frames <= 105 and [s.pose for s in watched.segments][:2] == ["none", "tree"]
 
 
@@ -217,8 +222,8 @@ def test_a_full_disk_met_by_the_timeline_costs_no_report(recording: Path, engine
         def keep(self, read: Any) -> None:
             raise OSError(errno.ENOSPC, "No space left on device", "class.part.csv")
 
-        def finish(self, content: Any) -> None:
-            assert [s.pose for s in content] == ["none"]
+        def finish(self, content: Any, *, whole: bool) -> None:
+            assert [s.pose for s in content] == ["none"] and not whole
 
     with VideoSource(recording) as source:
         timeline: Any = FullTimeline()
@@ -267,4 +272,5 @@ def test_a_damaged_recording_is_drawn_up_to_the_damage(
     sink = ListSink()
     watched, _ = run(path, engine, sink)
     assert watched.trouble is not None and "is damaged after" in str(watched.trouble)
+    assert watched.whole and not sink.broken_off  # as far as the file goes
     assert len(sink.times_s) > 100 and "tree" in {s.pose for s in watched.segments}

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from yoga_live.runtime import video_sink
-from yoga_live.runtime.errors import OutputError, SourceError, YogaLiveError
+from yoga_live.runtime.errors import OutputError, SourceError, TakenError, YogaLiveError
 from yoga_live.runtime.sources import SourceInfo, TimedFrame, VideoSource
 from yoga_live.runtime.video_sink import VideoSink
 
@@ -368,14 +368,29 @@ def test_an_unfinished_file_plays_up_to_its_last_second(write_clip: WriteClip, t
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mp4", "in.mp4", "left.mp4"]
 
 
-def test_what_an_interrupted_recording_left_is_not_replaced(tmp_path: Path) -> None:
-    (tmp_path / "a.part.mp4").write_bytes(b"an hour of class")
-    with pytest.raises(OutputError, match=r"a\.part\.mp4 is what an interrupted run left"):
-        VideoSink(tmp_path / "a.mp4", demo_info())
-    assert (tmp_path / "a.part.mp4").read_bytes() == b"an hour of class"
-    save_over = VideoSink(tmp_path / "a.mp4", demo_info(), force=True)
-    save_over.close()
-    assert list(tmp_path.iterdir()) == []
+def test_what_is_not_the_whole_keeps_its_part_name_and_plays_to_its_last_frame(tmp_path: Path) -> None:
+    info = demo_info()
+    sink = VideoSink(tmp_path / "a.mp4", info)
+    for frame in timed(80, info):
+        sink.write(frame)
+    sink.break_off()
+    sink.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["a.part.mp4"]
+    assert len(decode_times(tmp_path / "a.part.mp4")) == 80
+    content = (tmp_path / "a.part.mp4").read_bytes()
+    assert content.index(b"moov") < content.index(b"mdat") and b"moof" not in content  # a plain MP4
+
+
+def test_what_appears_under_the_name_while_it_is_written_is_left_alone(tmp_path: Path) -> None:
+    info = demo_info()
+    sink = VideoSink(tmp_path / "a.mp4", info)
+    for frame in timed(30, info):
+        sink.write(frame)
+    (tmp_path / "a.mp4").write_text("another's")
+    with pytest.raises(TakenError, match=r"a\.mp4 was created by another program.*the result is .*a\.part\.mp4"):
+        sink.close()
+    assert (tmp_path / "a.mp4").read_text() == "another's"
+    assert len(decode_times(tmp_path / "a.part.mp4")) == 30
 
 
 def test_a_disk_that_is_full_at_the_end_keeps_the_fragments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

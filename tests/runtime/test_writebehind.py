@@ -36,6 +36,9 @@ class NotingSink:
     def complete(self) -> None:
         self.told.append("complete")
 
+    def break_off(self) -> None:
+        self.told.append("break off")
+
     def close(self) -> None:
         self.told.append("close in the middle" if self.writes else "close")
         if self.breaks_closing:
@@ -65,6 +68,14 @@ def test_where_watching_stops_it_is_closed_and_not_complete() -> None:
     behind.write(frame(0))
     behind.close()
     assert sink.told == [0, "close"]
+
+
+def test_what_is_not_the_whole_is_told_before_it_is_closed() -> None:
+    behind = WriteBehind(sink := NotingSink())
+    behind.write(frame(0))
+    behind.break_off()
+    behind.close()
+    assert sink.told == [0, "break off", "close"]
 
 
 def test_without_frames_there_is_no_thread() -> None:
@@ -103,7 +114,7 @@ def test_what_breaks_is_raised_once_by_a_call_that_follows_and_nothing_waits_for
         behind.write(frame(number))  # it is given no more
     behind.complete()
     behind.close()
-    assert sink.told == [0, 1, 2, "close"]
+    assert sink.told == [0, 1, 2, "break off", "close"]
 
 
 def test_what_breaks_at_the_last_frame_is_raised_at_the_end() -> None:
@@ -115,7 +126,7 @@ def test_what_breaks_at_the_last_frame_is_raised_at_the_end() -> None:
     sink.goes_on.set()
     with pytest.raises(OutputError, match="disk is full"):
         behind.close()
-    assert sink.told == [0, "close"]
+    assert sink.told == [0, "break off", "close"]
 
 
 def test_of_two_troubles_the_one_that_names_what_is_left_is_told() -> None:

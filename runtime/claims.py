@@ -1,0 +1,208 @@
+"""An output belongs to one run at a time: a lock beside it says to whom, and dies with its process."""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import os
+import socket
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+
+from .errors import OutputError, TakenError
+from .files import check_output, is_alive, name_part
+
+log = logging.getLogger(__name__)
+
+TRIES, PAUSE_S = 4, 0.05
+"""How often a lock is asked for: whoever only looks at it holds it for an instant."""
+NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EINVAL, getattr(errno, "ENOTSUP", 95), getattr(errno, "EOPNOTSUPP", 95)}
+"""What a file system answers that has no locks (some FUSE and network mounts)."""
+LOCKED_BYTE = 1 << 30
+"""Windows locks bytes against reading too, so the one that is locked lies behind the text."""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """The process that holds an output.  since: local time, to the second."""
+
+    pid: int
+    host: str
+    since: str
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host}, since {self.since}"
+
+    @property
+    def is_this_process(self) -> bool:
+        """Whether it is this very process."""
+        return (self.pid, self.host) == (os.getpid(), socket.gethostname())
+
+    @property
+    def may_be_alive(self) -> bool:
+        """False where it is known to have ended."""
+        return self.host != socket.gethostname() or is_alive(self.pid)
+
+
+def name_lock(path: Path) -> Path:
+    """Where the lock of an output lies: hidden, beside it, so that other users and machines see it too."""
+    return path.with_name(f".{path.name}.lock")
+
+
+@contextmanager
+def claim_outputs(paths: Sequence[Path], *, force: bool = False, grow: bool = False) -> Iterator[None]:
+    """Hold outputs while the block lasts, so that no other run writes them.  Raises OutputError.
+
+    force: they may exist.  grow: they are kept under `name_part` until they are whole; what an earlier run left there,
+    and no process holds, will be replaced, which is logged.
+    """
+    with ExitStack() as held:
+        for path in sorted(set(paths)):
+            held.enter_context(hold(name_lock(path), path))
+        for path in paths:
+            check_output(path, force=force)
+            if grow and name_part(path).exists():
+                log.info("%s was left by a run that did not finish; it will be replaced", name_part(path))
+        yield
+
+
+@contextmanager
+def hold(lock: Path, what: object) -> Iterator[None]:
+    """Hold a lock file while the block lasts.  Raises TakenError, which names the holder of `what`."""
+    file = _take(lock, what)
+    try:
+        yield
+    finally:
+        _release(file, lock)
+
+
+@contextmanager
+def hold_folder(folder: Path) -> Iterator[None]:
+    """Hold a folder that a command makes, or goes on with.  Raises TakenError, OutputError.
+
+    The lock lies beside it, in folders that are made for it and go again if nothing else is put there.
+    """
+    missing = [parent for parent in folder.absolute().parents if not parent.exists()]
+    try:
+        try:
+            folder.absolute().parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"the folder {folder} can't be made: {error.strerror}; choose another place") from error
+        with hold(name_lock(folder.absolute()), folder):
+            yield
+    finally:
+        for parent in missing:
+            with suppress(OSError):  # it is not empty
+                parent.rmdir()
+
+
+def find_holder(path: Path) -> str | None:
+    """Who else holds an output now, in words; None where nobody does."""
+    lock = name_lock(path)
+    try:
+        file = os.open(lock, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        holder = _read_holder(file)
+        if holder and holder.is_this_process:
+            return None
+        return None if _try_lock(file, holder) else _describe(holder)
+    finally:
+        os.close(file)
+
+
+def _take(lock: Path, what: object) -> int:
+    holder = None
+    for number in range(TRIES):
+        if number:
+            time.sleep(PAUSE_S)
+        file = _open(lock)
+        holder = _read_holder(file)
+        if not _try_lock(file, holder):
+            os.close(file)
+            continue
+        if not _is_still(file, lock):  # its last holder has removed it meanwhile
+            os.close(file)
+            continue
+        _write_holder(file)
+        return file
+    raise TakenError(f"{_describe(holder)} is writing {what}; wait for it to end, or give another name")
+
+
+def _describe(holder: Holder | None) -> str:
+    return f"another run ({holder})" if holder else "another run"
+
+
+def _open(lock: Path) -> int:
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        return os.open(lock, flags, 0o666)
+    except PermissionError:  # another user's, left by a process that was killed: it can be locked all the same
+        with suppress(OSError):
+            return os.open(lock, os.O_RDONLY)
+        raise OutputError(f"the folder {lock.parent} can't be written to; choose another place") from None
+    except OSError as error:
+        raise OutputError(f"the lock {lock} can't be made: {error.strerror}; choose another folder") from error
+
+
+def _try_lock(file: int, holder: Holder | None) -> bool:
+    """Lock an open file, or say that another process has; without locks it has it whose process lives."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            os.lseek(file, LOCKED_BYTE, os.SEEK_SET)
+            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in NO_LOCKS or sys.platform == "win32":
+            return False
+        return holder is None or holder.is_this_process or not holder.may_be_alive
+    return True
+
+
+def _is_still(file: int, lock: Path) -> bool:
+    """Whether the open file is the one that has the name."""
+    try:
+        named, opened = lock.stat(), os.fstat(file)
+    except OSError:
+        return False
+    return (named.st_dev, named.st_ino) == (opened.st_dev, opened.st_ino)
+
+
+def _read_holder(file: int) -> Holder | None:
+    try:
+        os.lseek(file, 0, os.SEEK_SET)
+        return Holder(**json.loads(os.read(file, 1000)))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _write_holder(file: int) -> None:
+    holder = Holder(os.getpid(), socket.gethostname(), f"{datetime.now():%Y-%m-%d %H:%M:%S}")
+    with suppress(OSError):  # another user's, which can only be read, or a full disk: it is locked, and that is enough
+        os.ftruncate(file, 0)
+        os.lseek(file, 0, os.SEEK_SET)
+        os.write(file, (json.dumps(asdict(holder)) + "\n").encode())
+
+
+def _release(file: int, lock: Path) -> None:
+    """Remove the lock file while it is held; Windows removes no open file, so there it goes after."""
+    if sys.platform != "win32":
+        with suppress(OSError):
+            if _is_still(file, lock):
+                lock.unlink()
+    os.close(file)
+    if sys.platform == "win32":
+        with suppress(OSError):
+            lock.unlink()

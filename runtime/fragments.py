@@ -1,0 +1,38 @@
+"""What a full disk leaves of a fragmented MP4, cut back to its last whole fragment."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import BinaryIO
+
+Box = tuple[bytes, int, int]
+"""Kind, where it begins, where it ends (bytes)."""
+
+
+def drop_torn_fragment(path: Path) -> int:
+    """Cut off a fragment (`moof`, `mdat`) that was not written to its end.  Returns how many whole ones are left."""
+    size = path.stat().st_size
+    with path.open("rb+") as file:
+        pairs = pairwise(_read_boxes(file, size))
+        whole = [end for (kind, _, _), (_, _, end) in pairs if kind == b"moof" and end <= size]
+        if whole and whole[-1] < size:
+            file.truncate(whole[-1])
+    return len(whole)
+
+
+def _read_boxes(file: BinaryIO, size: int) -> Iterator[Box]:
+    """The boxes on the highest level (ISO 14496-12, 4.2), as far as their heads are there."""
+    at = 0
+    while at + 8 <= size:
+        file.seek(at)
+        length, kind = struct.unpack(">I4s", file.read(8))
+        if length == 1:
+            long = file.read(8)
+            length = int.from_bytes(long, "big") if len(long) == 8 else size + 1
+        if length < 8:  # 0: to the end of the file; FFmpeg fills it in when the box is complete
+            length = size - at + 1
+        yield kind, at, at + length
+        at += length
