@@ -1,0 +1,1 @@
+"""What faults.py tries, one module a kind."""
