@@ -24,6 +24,7 @@ from fault_kinds.shape_model import write_shape_model
 
 KINDS = {
     **{"shapes": "ffmpeg", "streams": "ffmpeg", "damage": "ffmpeg", "formats": "ffmpeg"},
+    "pictures": "",
 }
 """Each kind, a module of fault_kinds, and what it needs beside the product."""
 SAME = 3
