@@ -24,7 +24,7 @@ from fault_kinds.shape_model import write_shape_model
 
 KINDS = {
     **{"shapes": "ffmpeg", "streams": "ffmpeg", "damage": "ffmpeg", "formats": "ffmpeg"},
-    "pictures": "",
+    **{"pictures": "", "models": "", "runs": "", "names": "ffmpeg", "folders": ""},
 }
 """Each kind, a module of fault_kinds, and what it needs beside the product."""
 SAME = 3
