@@ -25,6 +25,7 @@ from fault_kinds.shape_model import write_shape_model
 KINDS = {
     **{"shapes": "ffmpeg", "streams": "ffmpeg", "damage": "ffmpeg", "formats": "ffmpeg"},
     **{"pictures": "", "models": "", "runs": "", "names": "ffmpeg", "folders": ""},
+    **{"kills": "ffmpeg", "collisions": "ffmpeg", "cameras": "gstreamer", "page": ""},
 }
 """Each kind, a module of fault_kinds, and what it needs beside the product."""
 SAME = 3
