@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from ..runtime.plain_text import print
+
 
 def run_check(args: argparse.Namespace) -> None:
     """Print, for each file, how right, honest, alike, small and fast it is."""
@@ -28,7 +30,8 @@ def run_check(args: argparse.Namespace) -> None:
     print(f"{len(targets)} test photos of {args.run}; {devices}, {count_cores()} CPU cores")
     print(f"latency: the network alone, batch 1, {TURNS} turns of {FRAMES} frames each, taken in turns")
     print()
-    print(format_scores(scores))
+    print(*format_scores(scores).split("\n"), sep="\n")
     if args.to:
         write_scores(scores, args.to)
-        print(f"\nwritten: {args.to}")
+        print()
+        print(f"written: {args.to}")

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from ..runtime.command_line import HelpFormatter, run_command
+from ..runtime.command_line import CommandParser, HelpFormatter, run_command
 from .check_command import run_check
 from .confidence_command import run_confidence
 from .int8_command import run_int8
@@ -22,7 +22,7 @@ Temperature and threshold are fitted on the run's validation photos; every numbe
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """Define the options; imports nothing heavy, so that --help answers at once."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         "yoga-calibrate",
         description="Make a pose model honest and small, and compare its files.",
         epilog=EXAMPLES,

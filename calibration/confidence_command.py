@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..runtime.errors import ModelError
 from ..runtime.files import check_output
+from ..runtime.plain_text import print
 
 if TYPE_CHECKING:
     from .confidence import ConfidenceReport

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ..runtime.errors import ModelError
+from ..runtime.plain_text import print
 from .confidence_command import check_outputs, print_report
 
 if TYPE_CHECKING:

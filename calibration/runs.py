@@ -12,7 +12,7 @@ import json
 import logging
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..runtime.errors import ModelError, RunError
-from ..runtime.files import ODD_NAMES, write_text
+from ..runtime.files import ODD_NAMES, make_csv_writer, write_text
 from ..runtime.item_failures import Failure, attempt
 from ..runtime.model_info import ModelInfo
 from ..runtime.photos import decode_photo
@@ -60,9 +60,9 @@ class Run:
 def write_run_photos(path: Path, photos: list[RunPhoto]) -> None:
     """Write `photos.csv`."""
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, [field.name for field in fields(RunPhoto)], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(photo) for photo in photos)
+    writer = make_csv_writer(buffer)
+    writer.writerow(field.name for field in fields(RunPhoto))
+    writer.writerows(astuple(photo) for photo in photos)
     write_text(path, buffer.getvalue())
 
 

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from ..runtime.command_line import HelpFormatter, run_command
+from ..runtime.command_line import CommandParser, HelpFormatter, run_command
 from .engine_command import add_engine_options, run_engine
 from .fp16_command import run_fp16
 from .info_command import run_info
@@ -25,7 +25,7 @@ Then make its confidence honest and the file small:
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """Define the options; imports nothing heavy, so that --help answers at once."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         "yoga-export", description="Turn a run into one file.", epilog=EXAMPLES, formatter_class=HelpFormatter
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

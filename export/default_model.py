@@ -6,14 +6,13 @@ FOLDER is not done again, and a killed training goes on.  `runtime/models/README
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from ..calibration.command import main as calibrate
-from ..runtime.command_line import HelpFormatter, run_command
+from ..runtime.command_line import CommandParser, HelpFormatter, run_command
 from ..train.command import main as train
 from .command import main as export
 
@@ -50,7 +49,7 @@ def is_done(output: Path) -> bool:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the steps that are not done.  Returns the exit code of the first that fails, or 0."""
-    parser = argparse.ArgumentParser("default_model", description=__doc__, formatter_class=HelpFormatter)
+    parser = CommandParser("default_model", description=__doc__, formatter_class=HelpFormatter)
     parser.add_argument(
         "sources", type=Path, help="folder that holds asanas/, five/, mixed/, everyday/, people/, video/"
     )

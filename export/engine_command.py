@@ -6,6 +6,8 @@ import argparse
 import shlex
 from pathlib import Path
 
+from ..runtime.plain_text import print
+
 WORKSPACE_MB = 512
 """Scratch memory that TensorRT's kernels may take: forty times the largest activation of a batch of 8 in FP16."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..calibration.confidence_command import check_outputs, print_report
 from ..runtime.errors import ModelError
+from ..runtime.plain_text import print
 
 if TYPE_CHECKING:
     from ..calibration.fidelity import Fidelity

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 
+from ..runtime.plain_text import escape_json, print
+
 
 def run_info(args: argparse.Namespace) -> None:
     """Print what a pose model or an engine says of itself, for people or as JSON."""
@@ -12,7 +14,7 @@ def run_info(args: argparse.Namespace) -> None:
 
     document = read_file_info(args.model)
     if args.json:
-        print(json.dumps(document, indent=2, ensure_ascii=False))
+        print(*escape_json(json.dumps(document, indent=2, ensure_ascii=False)).split("\n"), sep="\n")
         return
     for line in format_info(document):
         print(line)

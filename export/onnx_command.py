@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from ..runtime.plain_text import print
+
 
 def run_onnx(args: argparse.Namespace) -> None:
     """Export a run and say how equal torch and ONNX Runtime are."""

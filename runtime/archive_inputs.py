@@ -8,10 +8,11 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from urllib.parse import urlsplit
+from urllib.parse import quote_from_bytes, urlsplit
 
 from .errors import OutputError, SourceError
 from .file_lists import is_list, list_files, read_list
+from .plain_text import is_plain
 from .progress import track
 from .recordings import VIDEO_SUFFIXES, is_video
 from .remote_files import RemoteFile, find_file_system, read_version
@@ -59,11 +60,16 @@ def _list_local(path: Path, skipped: list[Path], keeps_missing: bool) -> list[Re
     if path.is_dir():
         top = PurePosixPath(path.resolve().name or "root")
         listed = list_files([path], is_video, "video", leave_out=skipped)
-        return [_describe(file.path, top / file.place.as_posix()) for file in listed]
+        return [_describe(file.path, _make_place(top.parts + file.place.parts)) for file in listed]
     if not path.exists() and not keeps_missing:
         raise SourceError(f"the video {path} does not exist; give the path of a file or folder that does")
     whole = Path(os.path.abspath(path))  # noqa: PTH100 - links stay: the name is the one that was given
-    return [_describe(whole, PurePosixPath(*(part.replace(":", "") for part in whole.parts[1:])))]
+    return [_describe(whole, _make_place(part.replace(":", "") for part in whole.parts[1:]))]
+
+
+def _make_place(parts: Iterable[str]) -> PurePosixPath:
+    """A name that every store takes: what is not UTF-8, or would break a line, is percent-encoded."""
+    return PurePosixPath(*(part if is_plain(part) else quote_from_bytes(os.fsencode(part)) for part in parts))
 
 
 def _describe(path: Path, place: PurePosixPath) -> Recorded:
@@ -115,7 +121,7 @@ def _name_remote(file: RemoteFile) -> PurePosixPath:
     """scheme/host/path: a signature in the query, which changes from day to day, is no part of it."""
     parts = urlsplit(str(file))
     inner = [part for part in parts.path.split("/") if part not in ("", ".", "..")]
-    return PurePosixPath(parts.scheme, *filter(None, [parts.netloc.replace(":", "_")]), *inner)
+    return _make_place([parts.scheme, *filter(None, [parts.netloc.replace(":", "_")]), *inner])
 
 
 def _check_places(rows: Iterable[Recorded]) -> None:

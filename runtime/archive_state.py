@@ -9,7 +9,9 @@ from dataclasses import asdict, dataclass
 from .archive_inputs import Recorded
 from .archive_store import Store
 from .errors import OutputError
+from .file_lists import name_input
 from .pieces import Told
+from .plain_text import escape_json
 from .session import Segment
 from .timeline import FORMATS, format_timeline, shift_segments
 
@@ -45,7 +47,7 @@ class Record:
     def to_json(self) -> str:
         content = {"format": FORMAT, **asdict(self)}
         content["segments"] = [list(asdict(segment).values()) for segment in self.segments]
-        return json.dumps(content, ensure_ascii=False) + "\n"
+        return escape_json(json.dumps(content, ensure_ascii=False)) + "\n"
 
     @classmethod
     def from_json(cls, text: bytes) -> Record:
@@ -114,7 +116,7 @@ def keep(
     for name in stale & {f"{video.place}.poses{suffix}" for suffix in FORMATS}:
         store.remove(name)
     record = Record(
-        *(str(video.path), video.size_bytes, video.version, recipe, yoga_live),
+        *(name_input(video.path), video.size_bytes, video.version, recipe, yoga_live),
         *(told.looks, told.segments, told.trouble),
     )
     store.write(f"{video.place}{RECORD_SUFFIX}", record.to_json().encode())

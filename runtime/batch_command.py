@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from .errors import OptionError, OutputError, SourceError, TakenError, YogaLiveError, name_trouble
 from .item_failures import explain
 from .options import list_given, read_roi
+from .plain_text import print
 
 if TYPE_CHECKING:
     from .classifier import PoseClassifier

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import hashlib
 import importlib.util
 import io
@@ -16,7 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import MissingPackageError, OptionError, OutputError, SourceError
+from .file_lists import name_input
+from .files import make_csv_writer
 from .options import list_given, read_roi
+from .plain_text import print, show_name
 
 if TYPE_CHECKING:
     from .archive_inputs import Recorded
@@ -149,13 +151,13 @@ class Tally:
             kept = attempt(name, lambda: keep(outcome.video, told, *settled))
             result = Failed(f"its results can't be kept: {kept.reason}") if isinstance(kept, Failure) else told
         if isinstance(result, Failed):
-            self._fail(name, result.reason)
+            self._fail(outcome.video, result.reason)
         else:
             self.held_s.update({total.pose: total.total_s for total in add_up(result.segments)})
             if result.damage:
                 self.say(f"yoga-live: {result.damage}")
             if result.trouble:
-                self._fail(name, result.trouble)
+                self._fail(outcome.video, result.trouble)
             else:
                 self.done, self.watched = self.done + 1, self.watched + 1
         self._pieces.pop(name, None)
@@ -168,13 +170,14 @@ class Tally:
             self._store.remove(FAILED_NAME)
             return
         buffer = io.StringIO()
-        writer = csv.writer(buffer, lineterminator="\n")
+        writer = make_csv_writer(buffer)
         writer.writerows([FAILED_HEADER, *self.failed])
         self._store.write(FAILED_NAME, buffer.getvalue().encode())
         self._written_s = time.monotonic()
 
-    def _fail(self, name: str, reason: str) -> None:
-        self.failed.append((name, reason))
+    def _fail(self, video: Recorded, reason: str) -> None:
+        name = str(video.path)
+        self.failed.append((name_input(video.path), show_name(reason)))
         self.say(f"yoga-live: {reason if name in reason else f'{name}: {reason}'}")
         if time.monotonic() - self._written_s > WRITE_S:
             self.write_failed()

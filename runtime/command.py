@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .command_line import run_command
 from .errors import DeviceError, OptionError
 from .options import BENCHMARK_FRAMES, list_given, parse_args, read_roi
+from .plain_text import print
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -278,7 +279,7 @@ def _introduce_page(page: LivePage) -> None:
     who = "for whoever has this address, in your network" if page.is_public else "for this machine only"
     print(f"yoga-live: live page, {who}: {'  '.join(page.addresses)}", file=sys.stderr, flush=True)
     if page.is_public and sys.stderr.isatty() and (code := draw_qr_code(page.addresses[0])):
-        print(*(f"\x1b[97;40m{line}\x1b[0m" for line in code.splitlines()), sep="\n", file=sys.stderr)
+        sys.stderr.writelines(f"\x1b[97;40m{line}\x1b[0m\n" for line in code.splitlines())
 
 
 def _stay(page: LivePage | None, watched: Watched) -> None:

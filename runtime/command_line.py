@@ -11,14 +11,29 @@ import stat
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any, NoReturn
 
 from .errors import Stopped, YogaLiveError
 from .files import find_cache_folder
+from .plain_text import LineFormatter, show_name
 from .telemetry import silence_telemetry
 
 
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
     """Keep examples as they are written, and show defaults."""
+
+
+class CommandParser(argparse.ArgumentParser):
+    """An argument parser whose error is one line, whatever the arguments hold."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what was wrong with the command line and exit with 2."""
+        super().error(show_name(message))
+
+
+def make_parser(name: str, **settings: Any) -> argparse.ArgumentParser:
+    """A `CommandParser`, for commands that others are added to; settings as argparse has them."""
+    return CommandParser(name, **settings)
 
 
 def run_command(name: str, run: Callable[[argparse.Namespace], None], args: argparse.Namespace) -> int:
@@ -29,7 +44,7 @@ def run_command(name: str, run: Callable[[argparse.Namespace], None], args: argp
     silence_telemetry()
     with suppress(RuntimeError):  # nobody's home
         os.environ.setdefault("MPLCONFIGDIR", str(find_cache_folder("matplotlib")))  # its list of fonts goes there
-    logging.basicConfig(level=logging.INFO, format=f"{name}: %(message)s", stream=sys.stderr, force=True)
+    log_to_stderr(name)
     for noisy in ("onnxscript", "onnx_ir", "torch", "matplotlib", "PIL"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -53,7 +68,7 @@ def run_command(name: str, run: Callable[[argparse.Namespace], None], args: argp
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except YogaLiveError as error:
-        print(f"{name}: error: {error}", file=sys.stderr)
+        print(f"{name}: error: {show_name(str(error))}", file=sys.stderr)
         return 2
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("yoga_live"):
@@ -65,13 +80,21 @@ def run_command(name: str, run: Callable[[argparse.Namespace], None], args: argp
         return 2
     except OSError as error:  # a full disk, a folder without permission: the machine's doing, not a bug
         where = f" ({error.filename})" if error.filename else ""
-        print(f"{name}: error: {error.strerror or error}{where}; mend that and run it again", file=sys.stderr)
+        reason = show_name(f"{error.strerror or error}{where}")
+        print(f"{name}: error: {reason}; mend that and run it again", file=sys.stderr)
         return 2
     except KeyboardInterrupt as error:
         print(f"\n{name}: {str(error) or 'stopped'}", file=sys.stderr)
         own = [error.number] if isinstance(error, Stopped) else []
         return 128 + [*own, *stops, signal.SIGINT][0]
     return 0
+
+
+def log_to_stderr(name: str) -> None:
+    """Show what libraries of ours log, a line each."""
+    told = logging.StreamHandler(sys.stderr)
+    told.setFormatter(LineFormatter(f"{name}: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[told], force=True)
 
 
 def _leave_terminal() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from .cuda_device import CudaDevice
 from .errors import ModelError
+from .files import format_json
 from .model_info import ModelInfo
 from .onnx_bytes import hash_network, read_bytes, read_info
 
@@ -53,7 +54,7 @@ class EngineRecord:
     def to_json(self) -> str:
         content = {"format": FORMAT, **self.__dict__}
         content["model"], content["gpu"] = json.loads(self.model.to_json()), self.gpu.__dict__
-        return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+        return format_json(content)
 
     @classmethod
     def from_json(cls, text: str) -> EngineRecord:

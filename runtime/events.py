@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from .classifier import NO_POSE
 from .errors import OptionError
+from .plain_text import escape_json
 from .session import Hold
 
 
@@ -52,7 +53,7 @@ class Events:
 
     def _say(self, event: str, time_s: float, pose: str, **more: float) -> None:
         content = {"event": event, **self._source, "time_s": round(time_s, 3), "pose": pose, **more}
-        self._tell(json.dumps(content, ensure_ascii=False))
+        self._tell(escape_json(json.dumps(content, ensure_ascii=False)))
 
 
 def parse_goals(texts: list[str], labels: tuple[str, ...]) -> dict[str, float]:

@@ -8,11 +8,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from urllib.parse import urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 from urllib.request import url2pathname
 
 from .errors import OptionError, OutputError, SourceError
-from .files import check_apart, check_growing_output, check_output
+from .files import ODD_NAMES, check_apart, check_growing_output, check_output
+from .plain_text import is_plain, is_utf8, quote_path
 from .remote_files import RemoteFile, is_url
 
 LIST_SUFFIXES = (".txt", ".list")
@@ -32,12 +33,22 @@ class Listed:
 
 
 def parse_input(text: str) -> Path | RemoteFile:
-    """A path, or what a URL names; file:// is a path."""
+    """A path, or what a URL names; file:// is a path, percent-encoded bytes in it are taken as they are."""
     if not is_url(text):
         return Path(text)
     if text.startswith("file://"):
-        return Path(url2pathname(urlsplit(text).path))
+        path = urlsplit(text).path
+        return Path(url2pathname(path) if os.name == "nt" else os.fsdecode(unquote_to_bytes(path)))
     return RemoteFile(text)
+
+
+def name_input(path: Path | RemoteFile) -> str:
+    """How tables and records name an input; `parse_input` finds it again by that.
+
+    A name that is not UTF-8, or holds a line break, becomes a file:// address: Parquet and lists have no place for it.
+    """
+    text = str(path)
+    return text if isinstance(path, RemoteFile) or is_plain(text) else quote_path(os.path.abspath(text))  # noqa: PTH100
 
 
 def is_list(path: Path | RemoteFile) -> bool:
@@ -51,15 +62,23 @@ def read_list(path: Path) -> list[Path | RemoteFile]:
     Raises SourceError where it can't be read or holds nothing.
     """
     try:
-        text = sys.stdin.read() if path == STDIN else path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-        raise SourceError(f"the list {path} can't be read: {reason}") from error
-    lines = [line.strip() for line in text.splitlines()]
+        content = _read_stdin() if path == STDIN else path.read_bytes()
+    except OSError as error:
+        raise SourceError(f"the list {path} can't be read: {error.strerror}") from error
+    lines = [line.strip() for line in content.decode("utf-8-sig", ODD_NAMES).split("\n")]
+    odd = [line for line in lines if not is_utf8(line)]  # names may be so; a list in another encoding names no file
+    if b"\0" in content or (odd and not any((path.parent / line).exists() for line in odd)):
+        raise SourceError(f"the list {path} can't be read: it is no UTF-8 text with a path or URL a line")
     found = [parse_input(line) for line in lines if line and not line.startswith("#")]
     if not found:
         raise SourceError(f"the list {path} names nothing; give it a path or URL a line")
     return [path.parent / each if isinstance(each, Path) else each for each in found]
+
+
+def _read_stdin() -> bytes:
+    """All of it, whatever its encoding is taken for."""
+    buffer = getattr(sys.stdin, "buffer", None)
+    return buffer.read() if buffer else sys.stdin.read().encode("utf-8", ODD_NAMES)
 
 
 def read_lists(paths: Sequence[Path | RemoteFile]) -> list[Path]:

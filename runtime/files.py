@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 import glob
 import json
@@ -10,9 +11,11 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from .errors import OutputError, TakenError
+from .plain_text import escape_json
+from .plain_text import show_name as show_name
 
 ODD_NAMES = "surrogateescape"
 """How text files with names of files are written and read (PEP 383): a name need not be UTF-8, its bytes come back."""
@@ -20,11 +23,6 @@ ODD_NAMES = "surrogateescape"
 
 ORPHAN_S = 3600.0
 """For so long nothing must have been written to what a dead process left, before it is removed."""
-
-
-def show_name(name: str) -> str:
-    """A file's name for people and pages, which are told UTF-8: what is none in it by its number, as stderr has it."""
-    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def check_output(path: Path, *, force: bool = False) -> None:
@@ -200,6 +198,24 @@ def write_text(path: Path, text: str, *, replace: bool = True) -> None:
         temporary.write_text(text, encoding="utf-8", errors=ODD_NAMES)
 
 
+def make_csv_writer(file: TextIO) -> Any:
+    """A csv.writer whose rows end in a line feed; a cell with a line break of any kind is quoted.
+
+    csv.writer itself leaves a bare carriage return unquoted when its rows end in a line feed, and no reader takes that.
+    """
+    return csv.writer(_LineFeeds(file), lineterminator="\r\n")
+
+
+class _LineFeeds:
+    """Rows as csv.writer hands them on, one a call."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, row: str) -> int:
+        return self._file.write(row.removesuffix("\r\n") + "\n")
+
+
 def write_json(path: Path, content: Any, *, replace: bool = True) -> None:
     """Write JSON for people, as `format_json` has it."""
     write_text(path, format_json(content), replace=replace)
@@ -207,7 +223,7 @@ def write_json(path: Path, content: Any, *, replace: bool = True) -> None:
 
 def format_json(content: Any) -> str:
     """JSON for people: indented, Unicode as it is; what is none in a file name by JSON's own escapes."""
-    return show_name(json.dumps(content, indent=2, ensure_ascii=False)) + "\n"
+    return escape_json(json.dumps(content, indent=2, ensure_ascii=False)) + "\n"
 
 
 def find_cache_folder(kind: str) -> Path:

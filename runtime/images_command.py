@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from .errors import OptionError, OutputError, PhotoError
 from .options import list_given, read_roi
+from .plain_text import print
 
 if TYPE_CHECKING:
     from .file_lists import Listed

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import ModelError
+from .plain_text import escape_json
 
 METADATA_KEY = "yoga_live"
 FORMAT = 1
@@ -42,7 +43,7 @@ class ModelInfo:
             raise ModelError(f"the threshold must be between 0 and 1; got {self.threshold}")
 
     def to_json(self) -> str:
-        return json.dumps({"format": FORMAT, **asdict(self)}, ensure_ascii=False)
+        return escape_json(json.dumps({"format": FORMAT, **asdict(self)}, ensure_ascii=False))
 
     @classmethod
     def from_json(cls, text: str) -> ModelInfo:

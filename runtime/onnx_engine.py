@@ -12,6 +12,7 @@ import numpy as np
 from .engine import DEVICES, Floats
 from .errors import DeviceError, MissingPackageError, ModelError
 from .model_info import METADATA_KEY, ModelInfo, read_pose_model
+from .plain_text import is_utf8
 from .preprocess import Frame
 from .providers import (
     GPU_HELP,
@@ -107,7 +108,9 @@ def _start_session(onnxruntime: Any, path: Path, device: str, threads: int | Non
         load_gpu_libraries(onnxruntime, device)
     options, providers = make_session_options(onnxruntime, quiet=quiet, threads=threads), choose_providers(device, path)
     try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=providers, enable_fallback=0)
+        # ONNX Runtime takes names in UTF-8 alone
+        model = str(path) if is_utf8(str(path)) else path.read_bytes()
+        session = onnxruntime.InferenceSession(model, options, providers=providers, enable_fallback=0)
     except Exception as error:  # ONNX Runtime's exceptions share no public base but Exception
         if device != "cpu" and "Load model" not in str(error):
             raise name_start_error(path, device, error) from error

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .command_line import HelpFormatter
+from .command_line import CommandParser, HelpFormatter
 from .errors import OptionError
 from .file_lists import is_list, parse_input
 from .serve_address import ServeAddress, parse_address
@@ -39,7 +39,7 @@ BENCHMARK_FRAMES = 300
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """Read the command line; a wrong one ends the program with its usage and code 2."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         "yoga-live",
         description="Name the yoga pose that a camera or a video shows.",
         epilog=EXAMPLES,
@@ -87,7 +87,8 @@ def _add_sources(parser: argparse.ArgumentParser) -> None:
     source.add_argument(
         "--camera",
         metavar="ADDRESS",
-        help="watch a camera: 0 is the first, /dev/video2, csi://0 (a Jetson's own), rtsp://..., http://... (MJPEG)",
+        help="watch a camera: 0 is the first, /dev/video2, csi://0 (a Jetson's own), rtsp://..., http://... (MJPEG); "
+        "an address with a password is safer in a file (@FILE) or an environment variable (env:NAME)",
         default=argparse.SUPPRESS,
     )
     source.add_argument(

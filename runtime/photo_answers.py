@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import os
 from collections import deque
@@ -17,7 +16,7 @@ import numpy as np
 
 from .classifier import PoseClassifier, Prediction
 from .errors import OutputError, PhotoError
-from .files import format_json, write_text
+from .files import format_json, make_csv_writer, write_text
 from .item_failures import Failure, attempt
 from .photos import decode_photo
 from .preprocess import Frame, letterbox
@@ -141,7 +140,7 @@ def format_answers_csv(answers: list[Answer]) -> str:
     """file,pose,confidence, a column for each label, reason; of a photo that can't be read, file and reason alone."""
     labels = next((list(answer.prediction.probabilities) for answer in answers if answer.prediction), [])
     buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
+    writer = make_csv_writer(buffer)
     writer.writerow(("file", "pose", "confidence", *(f"p_{label}" for label in labels), "reason"))
     for answer in answers:
         told = answer.prediction

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator
 from itertools import accumulate
 from typing import TextIO, TypeVar
 
+from .plain_text import show_name
+
 T = TypeVar("T")
 
 
@@ -53,6 +55,7 @@ class Progress:
 
     def say(self, line: str) -> None:
         """Write a line of its own above the bar."""
+        line = show_name(line)
         self._stream.write(f"\r\x1b[K{line}\n" if self._on_terminal else f"{line}\n")
         self._show()
 
@@ -67,7 +70,7 @@ class Progress:
             parts = [f"{self._title} [{'#' * filled}{'.' * (24 - filled)}] {share:4.0%}"]
             parts.append(f"{format_duration(elapsed_s)} < {left}")
         parts.append(f"{rate:.1f} {self._unit}/s" if self._unit else "")
-        line = "  ".join(part for part in [*parts, self._note] if part)
+        line = show_name("  ".join(part for part in [*parts, self._note] if part))
         self._stream.write(f"\r\x1b[K{self._cut(line)}" if self._on_terminal else f"{line}\n")
         self._stream.flush()
 

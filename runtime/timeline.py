@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 from .classifier import NO_POSE
 from .errors import OutputError
 from .files import name_part, write_text, write_then_rename
+from .plain_text import escape_json, show_name
 from .pose_names import display_name
 from .session import Segment
 
@@ -124,13 +125,13 @@ def format_json(segments: tuple[Segment, ...]) -> str:
         }
         for segment in segments
     ]
-    return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
+    return escape_json(json.dumps(rows, indent=2, ensure_ascii=False)) + "\n"
 
 
 def format_vtt(segments: tuple[Segment, ...]) -> str:
     """WebVTT cues (W3C), one a pose."""
     cues = [
-        f"{_clock(segment.start_s)} --> {_clock(segment.end_s)}\n{_escape(display_name(segment.pose))}\n"
+        f"{_clock(segment.start_s)} --> {_clock(segment.end_s)}\n{_escape(show_name(display_name(segment.pose)))}\n"
         for segment in segments
         if segment.pose != NO_POSE
     ]

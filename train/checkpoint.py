@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from ..runtime.errors import RunError
-from .tensor_files import write_tensors
+from .tensor_files import open_tensors, write_tensors
 from .workers import Workers
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -79,7 +79,7 @@ def load_checkpoint(path: Path, progression: Progression, workers: Workers) -> N
 def _read_all(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     content = _read_state(path)
     try:
-        with safe_open(path, "pt") as file:
+        with open_tensors(path) as file:
             return content, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise RunError(f"{path} can't be read ({error!r}); start again under another --to") from error
@@ -101,7 +101,7 @@ def _strip(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 def _read_state(path: Path) -> dict[str, Any]:
     try:
-        with safe_open(path, "pt") as file:
+        with open_tensors(path) as file:
             return json.loads((file.metadata() or {})["state"])
     except (SafetensorError, KeyError, ValueError, OSError) as error:
         raise RunError(f"{path} can't be read ({error!r}); start again under another --to") from error

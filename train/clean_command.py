@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from ..runtime.command_line import HelpFormatter
 from ..runtime.errors import OptionError, PhotoError, RunError
 from ..runtime.item_failures import Failure, attempt
+from ..runtime.plain_text import print
 from .option_types import read_whole
 
 if TYPE_CHECKING:
@@ -149,7 +150,8 @@ def _serve(photos: CleaningList, args: argparse.Namespace) -> None:
     with suppress(KeyboardInterrupt):  # where signals can't be handled on the loop (Windows)
         asyncio.run(_serve_until_stopped(CleaningServer(photos), args.port, browser=not args.no_browser))
     counts = photos.cleaner.count_marks(since=before)
-    print(f"\n{counts['keep']} kept, {counts['remove']} removed, {counts['relabel']} relabelled")
+    print()
+    print(f"{counts['keep']} kept, {counts['remove']} removed, {counts['relabel']} relabelled")
     _report_end(photos.cleaner, args)
 
 

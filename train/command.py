@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from ..runtime.command_line import HelpFormatter, run_command
+from ..runtime.command_line import HelpFormatter, make_parser, run_command
 from .clean_command import add_clean
 from .fit_command import add_fit_commands
 from .gather_commands import add_gather_commands
@@ -30,7 +30,7 @@ A folder named `none` may hold what is no pose: people standing about, empty roo
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """Define the options; imports nothing heavy, so that --help answers at once."""
-    parser = argparse.ArgumentParser(
+    parser = make_parser(
         "yoga-train",
         description="Teach a computer your poses.",
         epilog=EXAMPLES,

@@ -19,11 +19,12 @@ import numpy as np
 from PIL import Image
 
 from ..runtime.classifier import NO_POSE
-from ..runtime.command_line import HelpFormatter, run_command
+from ..runtime.command_line import CommandParser, HelpFormatter, run_command
 from ..runtime.errors import OutputError, RunError
 from ..runtime.figure import POSES, draw_figure, jitter_pose, random_look
 from ..runtime.opencv import cv2
 from ..runtime.overlay import draw_caption
+from ..runtime.plain_text import print
 from .cleaning import open_cleaner
 from .cleaning_journal import JOURNAL
 from .photo_folder import list_files, list_poses
@@ -132,7 +133,7 @@ def _draw_blanks(to: Path) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the gathering.  Returns the exit code."""
-    parser = argparse.ArgumentParser("default_photos", description=__doc__, formatter_class=HelpFormatter)
+    parser = CommandParser("default_photos", description=__doc__, formatter_class=HelpFormatter)
     parser.add_argument(
         "sources", type=Path, help="folder that holds asanas/, five/, mixed/, everyday/, people/, video/"
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..runtime.command_line import HelpFormatter
 from ..runtime.errors import OptionError
+from ..runtime.plain_text import print
 from .option_types import read_side, read_whole
 
 if TYPE_CHECKING:

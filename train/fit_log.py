@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,12 @@ import numpy.typing as npt
 
 from ..calibration.metrics import measure_accuracy, measure_nll, measure_recalls
 from ..runtime.files import write_text
+from ..runtime.plain_text import is_utf8
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard.writer import SummaryWriter
+
+log = logging.getLogger(__name__)
 
 Row = dict[str, float | str]
 
@@ -29,6 +33,9 @@ class FitLog:
         self.rows: list[Row] = rows or []
         self._folder = folder
         self._board: SummaryWriter | None = None
+        self._has_board = folder is None or is_utf8(str(folder))
+        if not self._has_board:
+            log.warning("%s is not UTF-8, which TensorBoard wants: the curves are in log.csv alone", folder)
 
     def add(self, row: Row) -> None:
         """Append an epoch."""
@@ -43,7 +50,7 @@ class FitLog:
         self._write_board(row)
 
     def _write_board(self, row: Row) -> None:
-        if self._board is None and self._folder is not None:
+        if self._board is None and self._folder is not None and self._has_board:
             from torch.utils.tensorboard.writer import SummaryWriter
 
             self._board = SummaryWriter(str(self._folder / "tensorboard"))

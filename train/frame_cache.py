@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..runtime.files import find_cache_folder, write_then_rename
+from ..runtime.files import find_cache_folder, make_csv_writer, write_then_rename
 from ..runtime.preprocess import Frame
 
 VERSION = "2"  # to be raised when decoding, letterboxing or hashing changes
@@ -107,7 +107,7 @@ class FrameCache:
                 frames_path.open("wb") as frames_file,
                 temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as index_file,
             ):
-                index = csv.writer(index_file, lineterminator="\n")
+                index = make_csv_writer(index_file)
                 index.writerows([(VERSION, frames_path.name), COLUMNS])
                 for name, path, found, frame in items:
                     if frame is not None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..runtime.command_line import HelpFormatter
 from ..runtime.errors import DeviceError, OptionError
+from ..runtime.plain_text import print
 from .image_search import ENGINES, SearchError, SearchOutcome
 from .option_types import read_count, read_requests, read_seconds, read_wait
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
+from ..runtime.command_line import log_to_stderr
 from ..runtime.errors import DeviceError, RunError, YogaLiveError
 
 
@@ -75,7 +76,7 @@ def launch_workers(run: Callable[[argparse.Namespace], None], args: argparse.Nam
 
 def run_worker(run: Callable[[argparse.Namespace], None], args: argparse.Namespace) -> None:
     """One worker: the first shows progress, of every other machine one says what is wrong there, the rest is silent."""
-    logging.basicConfig(level=logging.INFO, format="yoga-train: %(message)s", stream=sys.stderr, force=True)
+    log_to_stderr("yoga-train")
     if os.environ["RANK"] == "0":
         run(args)
         return

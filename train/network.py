@@ -8,13 +8,12 @@ from pathlib import Path
 
 import torch
 import torchvision
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ..runtime.errors import ModelError
-from .tensor_files import write_tensors
+from .tensor_files import open_tensors, read_tensors, write_tensors
 from .workers import Workers
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -139,7 +138,7 @@ def _read_state(path: Path) -> dict[str, Tensor]:
         raise ModelError(f"--weights {path}: no such file; give a .safetensors or .pth file, or imagenet, or none")
     try:
         if path.suffix == ".safetensors":
-            return load_file(path)
+            return read_tensors(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's notes on odd pickles; what they lead to is caught below
             state = torch.load(path, map_location="cpu", weights_only=True)
@@ -181,12 +180,12 @@ def load_network(path: Path, classes: int) -> PoseNetwork:
         raise ModelError(f"{path} is missing; the run has no weights yet")
     arch = ARCH
     try:
-        with safe_open(path, "pt") as file:
+        with open_tensors(path) as file:
             arch = (file.metadata() or {}).get("arch", ARCH)
         if arch not in ARCHS:
             raise ModelError(f"{path} holds a {arch!r}; this version knows {', '.join(ARCHS)}")
         network = PoseNetwork(classes, arch=arch)
-        network.resnet.load_state_dict(load_file(path))
+        network.resnet.load_state_dict(read_tensors(path))
     except (SafetensorError, RuntimeError) as error:
         raise ModelError(
             f"{path} can't be read as a {arch} of {classes} classes ({_last_line(error)}); train again"

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ..calibration.runs import Run
 from ..runtime.errors import RunError
-from ..runtime.files import ODD_NAMES, write_then_rename
+from ..runtime.files import ODD_NAMES, make_csv_writer, write_then_rename
 
 PREDICTIONS, FOLDS = "predictions.csv", "folds.csv"
 
@@ -40,7 +40,7 @@ def write_predictions(
         write_then_rename(path) as temporary,
         temporary.open("w", newline="", encoding="utf-8", errors=ODD_NAMES) as file,
     ):
-        writer = csv.writer(file, lineterminator="\n")
+        writer = make_csv_writer(file)
         writer.writerow(["path", *labels])
         for photo_path, row in zip(photo_paths, probabilities, strict=True):
             writer.writerow([photo_path, *(f"{value:.6g}" for value in row)])

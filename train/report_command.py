@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..runtime.command_line import HelpFormatter
 from ..runtime.errors import OptionError, OutputError
+from ..runtime.plain_text import print
 from .option_types import read_whole
 
 if TYPE_CHECKING:
@@ -104,7 +105,8 @@ def _print_comparison(report: Report, both: Comparison) -> None:
         rows += [(f"  {row.pose} ({row.ours.total})", row.ours, row.theirs) for row in both.recalls if row.ours.total]
     wide = max(len(row[0]) for row in rows)
     columns = [max(8, len(name)) for name in names]
-    print(f"\n{'answered right':{wide}}  {names[0]:>{columns[0]}}  {names[1]:>{columns[1]}}")
+    print()
+    print(f"{'answered right':{wide}}  {names[0]:>{columns[0]}}  {names[1]:>{columns[1]}}")
     for title, ours, theirs in rows:
         print(f"{title:{wide}}  {ours.value:>{columns[0]}.1%}  {theirs.value:>{columns[1]}.1%}")
     if both.shared:

@@ -9,6 +9,7 @@ from typing import Any
 from ..calibration.metrics import Accuracy
 from ..calibration.runs import Run
 from ..runtime.files import write_text
+from ..runtime.plain_text import show_in_page
 from .curves import draw_curves
 from .photo_answers import PhotoAnswer
 from .report import ALL, DUELS, Report
@@ -26,9 +27,8 @@ VIEW_NOTES = {
 
 
 def write_report(report: Report, pictures: RunPictures, path: Path) -> None:
-    """Write the page.  Every text is escaped; what is no Unicode in a file name becomes a question mark."""
-    page = render_report(report, pictures)
-    write_text(path, page.encode("utf-8", "replace").decode())
+    """Write the page.  Every text is escaped, and names are shown as `show_name` has them."""
+    write_text(path, render_report(report, pictures))
 
 
 def render_report(report: Report, pictures: RunPictures) -> str:
@@ -39,6 +39,7 @@ def render_report(report: Report, pictures: RunPictures) -> str:
         loader=FileSystemLoader(Path(__file__).parent / "pages"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=show_in_page,
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import logging
 import math
@@ -12,7 +11,7 @@ from typing import Any
 
 from ..calibration.runs import load_run, read_run_photos, write_run_photos
 from ..runtime.errors import OptionError, OutputError, RunError
-from ..runtime.files import ODD_NAMES
+from ..runtime.files import ODD_NAMES, make_csv_writer
 from .checkpoint import CHECKPOINT, load_notes
 from .fit_config import FitConfig
 from .predictions import FOLDS
@@ -103,7 +102,7 @@ def make_run_folder(folder: Path, data: TrainingData) -> None:
     broken = data.photo_set.broken
     if broken:
         with (folder / "skipped.csv").open("w", newline="", encoding="utf-8", errors=ODD_NAMES) as file:
-            csv.writer(file, lineterminator="\n").writerows([("path", "reason"), *broken])
+            make_csv_writer(file).writerows([("path", "reason"), *broken])
         log.warning("%d files are no readable photos and were skipped; see %s", len(broken), folder / "skipped.csv")
     poses_of: dict[int, set[str]] = {}
     for row in rows:

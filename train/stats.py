@@ -14,6 +14,7 @@ from PIL import Image
 from ..runtime.files import write_text
 from ..runtime.item_failures import Failure, attempt
 from ..runtime.photos import decode_photo
+from ..runtime.plain_text import show_in_page
 from ..runtime.preprocess import letterbox
 from .manifest import DUPLICATE, MOVED, OK, REMOVED, read_manifest
 from .photo_folder import Photo, PhotoList, inspect_photos
@@ -123,7 +124,10 @@ def write_page(stats: FolderStats, photo_list: PhotoList, path: Path) -> None:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "pages"), autoescape=True, undefined=StrictUndefined
+        loader=FileSystemLoader(Path(__file__).parent / "pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=show_in_page,
     )
     photos, folder = photo_list.photos, photo_list.folder
     members: dict[str, list[int]] = {row.pose: [] for row in stats.poses}
@@ -137,7 +141,7 @@ def write_page(stats: FolderStats, photo_list: PhotoList, path: Path) -> None:
         thumbnail=lambda index: encode_thumbnail(folder / photos[index].path),
         most=max((row.photos for row in stats.poses), default=1) or 1,
     )
-    write_text(path, page.encode("utf-8", "replace").decode())  # a file name need not be UTF-8
+    write_text(path, page)
 
 
 def encode_thumbnail(path: Path) -> str:

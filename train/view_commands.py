@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..runtime.command_line import HelpFormatter
 from ..runtime.errors import OptionError, OutputError
+from ..runtime.plain_text import print
 from .option_types import read_index, read_sheet_count, read_side
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def _stats(args: argparse.Namespace) -> None:
     if hasattr(args, "html"):
         check_output(page, force=args.force)
     photos, stats = measure_folder(args.photos)
-    print(format_table(stats))
+    print(*format_table(stats).split("\n"), sep="\n")
     try:
         write_page(stats, photos, page)
     except OSError as error:

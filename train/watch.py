@@ -19,6 +19,8 @@ from contextlib import suppress
 from torch import distributed
 from torch.distributed.distributed_c10d import Store
 
+from ..runtime.plain_text import show_name
+
 BEAT_S = 1.0
 LOST_S = 60.0  # without a sign of life: longer than a busy machine ever took, shorter than anybody wants to wait
 NOTICE_S = 2.0  # for a worker to find a broken connection by itself, when another has ended, before it is interrupted
@@ -128,7 +130,7 @@ class Watch:
     def _end_process(self) -> None:
         """End a process whose main thread waits for ever inside torch."""
         if self._speaks and sys.__stderr__ is not None:
-            sys.__stderr__.write(f"yoga-train: error: {self._failure}\n")
+            sys.__stderr__.write(f"yoga-train: error: {show_name(self._failure)}\n")
             sys.__stderr__.flush()
         os._exit(2)
 
