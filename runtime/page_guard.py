@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from email.errors import (
+    FirstHeaderLineIsContinuationDefect,
+    MisplacedEnvelopeHeaderDefect,
+    MissingHeaderBodySeparatorDefect,
+)
+from email.message import Message
+
+NO_HEADER = (
+    MissingHeaderBodySeparatorDefect,
+    FirstHeaderLineIsContinuationDefect,
+    MisplacedEnvelopeHeaderDefect,
+)
+"""What Python's parser passes over in a head, with all that follows: a length that another reader would see."""
 
 
 @dataclass(frozen=True)
@@ -20,16 +34,34 @@ class PageGuard:
     token: str = ""
     schemes: tuple[str, ...] = ("http",)  # of the origins; https too where something before us may speak it
 
-    def refuse(self, host: str, origin: str | None, path: str) -> str:
-        """Why this request is not answered, empty if it is; from its headers Host and Origin and its path."""
-        if not self.accepts(host):
+    def refuse(self, host: str, origin: str | None, target: str) -> str:
+        """Why this request is not answered, empty if it is; from its headers Host and Origin and its target."""
+        named, path = split_target(target)
+        if not self.accepts(host) or (named is not None and named.lower() != host.lower()):
             return f"this page answers to {self.answers_to} only"
         if origin is not None and origin not in {f"{scheme}://{host}" for scheme in self.schemes}:
             return "another page may not ask here"
-        first = path.removeprefix("/").partition("/")[0]
+        first = path.partition("?")[0].removeprefix("/").partition("/")[0]
         if self.token and not secrets.compare_digest(first.encode(), self.token.encode()):
             return "the address lacks its token; take it from the terminal"
         return ""
+
+
+def name_head_fault(headers: Message) -> str:
+    """What makes the head of a request ambiguous, to us or to a proxy before us; empty if nothing (RFC 9112)."""
+    faults = {
+        "its head holds what is no header": any(isinstance(defect, NO_HEADER) for defect in headers.defects),
+        "it names more than one host": len(headers.get_all("Host", [])) > 1,
+        "it says more than once how long it is": len(headers.get_all("Content-Length", [])) > 1,
+        "it says in two ways how long it is": "Content-Length" in headers and "Transfer-Encoding" in headers,
+    }
+    return next((f"the request can't be understood: {fault}" for fault, is_so in faults.items() if is_so), "")
+
+
+def split_target(target: str) -> tuple[str | None, str]:
+    """The host and the rest of a request's target; None where it names no host, as browsers' don't."""
+    found = re.match(r"https?://([^/?#]*)", target, re.IGNORECASE)
+    return (found[1], target[found.end() :] or "/") if found else (None, target)
 
 
 def page_headers(pictures: str = "'self' data:") -> dict[str, str]:

@@ -22,8 +22,10 @@ from urllib.parse import parse_qs
 
 from .errors import PhotoError
 from .live_board import LiveBoard
-from .page_guard import PageGuard, page_headers
+from .page_guard import PageGuard, name_head_fault, page_headers, split_target
 from .photo_trial import PhotoTrial
+from .plain_text import escape_json
+from .uploads import Upload, UploadError, Uploads
 
 PAGES = Path(__file__).parent / "pages"
 PAGE_FILES = {
@@ -37,6 +39,7 @@ PAGE_FILES = {
 MOST_VIEWERS = 12
 MOST_CONNECTIONS = 96  # a browser opens up to six
 MOST_OF_ONE = 24  # of one address: as many as twelve viewers behind a tunnel need
+PLACES_OF_MANY = 4  # uploads at once from an address that may be several viewers
 IDLE_S = 12.0  # for so long a connection may say or take nothing
 HEAD_S = 10.0  # from when a request is awaited until its head is whole, however it trickles
 PICTURE_WAIT_S = 4.0
@@ -77,6 +80,7 @@ class PageServer(ThreadingHTTPServer):
             del self.headers["Cross-Origin-Opener-Policy"]
         self.files = {name: ((PAGES / file).read_bytes(), kind) for name, (file, kind) in PAGE_FILES.items()}
         self.viewers = threading.BoundedSemaphore(MOST_VIEWERS)
+        self.uploads = Uploads()
         self._open: dict[Any, str] = {}  # each connection, and from where it comes
         self._heads: dict[Any, float] = {}  # those that have not said yet what they want, and since when
         super().__init__(at[1:], PageHandler)
@@ -178,6 +182,11 @@ class PageHandler(BaseHTTPRequestHandler):
         """Read the rest of the head.  Returns whether it is a request."""
         is_request = super().parse_request()
         self.server.await_head(self.request, is_here=True)
+        if is_request and (fault := name_head_fault(self.headers)):
+            # without a length that is certain, what follows can't be told from this request
+            is_length = "Transfer-Encoding" in self.headers
+            self._refuse(HTTPStatus.LENGTH_REQUIRED if is_length else HTTPStatus.BAD_REQUEST, fault)
+            return False
         return is_request
 
     def do_GET(self) -> None:
@@ -207,18 +216,19 @@ class PageHandler(BaseHTTPRequestHandler):
             return
         if name != "api/classify":
             self._refuse(HTTPStatus.NOT_FOUND, "nothing is sent there")
-        elif self.server.trial.places.acquire(blocking=False):
-            try:
-                self._answer_photo()
-            finally:
-                self.server.trial.places.release()
         else:
-            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "others are trying photos at this moment; try again")
+            origin = name_origin(self.client_address[0])
+            try:
+                with self.server.uploads.enter(origin, count_places(origin), self._hang_up) as upload:
+                    self._answer_photo(upload)
+            except UploadError as error:
+                status = HTTPStatus.REQUEST_TIMEOUT if error.is_late else HTTPStatus.SERVICE_UNAVAILABLE
+                self._refuse(status, str(error))
 
     def _enter(self) -> str | None:
         """Let in who may ask.  Returns the path after the token, None where it has been answered."""
-        guard, path = self.server.guard, self.path.partition("?")[0]
-        if reason := guard.refuse(self.headers.get("Host", ""), self.headers.get("Origin"), path):
+        guard, path = self.server.guard, split_target(self.path)[1].partition("?")[0]
+        if reason := guard.refuse(self.headers.get("Host", ""), self.headers.get("Origin"), self.path):
             self._refuse(HTTPStatus.FORBIDDEN, reason)
             return None
         rest = path.removeprefix("/")
@@ -264,21 +274,26 @@ class PageHandler(BaseHTTPRequestHandler):
         self._send_event("state", board.describe(past))
 
     def _send_event(self, name: str, content: Mapping[str, Any]) -> None:
-        data = json.dumps(content, ensure_ascii=False)
+        data = escape_json(json.dumps(content, ensure_ascii=False))
         self.wfile.write(f"retry: {RETRY_MS}\nevent: {name}\ndata: {data}\n\n".encode())
 
-    def _answer_photo(self) -> None:
-        content = self._read_photo()
+    def _answer_photo(self, upload: Upload) -> None:
+        """Read it, then wait for nobody: a place is taken once all of it is here, however slowly it came."""
+        content = self._read_photo(upload)
         if content is None:
             return
+        if not self.server.trial.places.acquire(blocking=False):
+            raise UploadError("others are trying photos at this moment; try again")
         try:
             answer = self.server.trial.classify(content)
         except PhotoError as error:
             self._answer_json({"error": str(error)}, HTTPStatus.UNPROCESSABLE_ENTITY)
         else:
             self._answer_json(answer)
+        finally:
+            self.server.trial.places.release()
 
-    def _read_photo(self) -> bytes | None:
+    def _read_photo(self, upload: Upload) -> bytes | None:
         """The body; None where it was refused.  One of another kind than ours comes from another page's form."""
         most, text = self.server.trial.most_bytes, self.headers.get("Content-Length", "")
         if self.headers.get("Content-Type") != "application/octet-stream":
@@ -286,21 +301,33 @@ class PageHandler(BaseHTTPRequestHandler):
         elif "Transfer-Encoding" in self.headers or not (text.isascii() and text.isdigit() and len(text) < 16):
             self._refuse(HTTPStatus.LENGTH_REQUIRED, "say how long the photo is")
         elif int(text) > most:
-            self._discard(int(text))
+            self._discard(int(text), upload)
             words = f"the photo has {int(text) / 1e6:.0f} MB, more than {most / 1e6:.0f}; make it smaller"
             self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, words)
         else:
-            content = self.rfile.read(int(text))
+            content = self.server.uploads.receive(upload, int(text), self._read_some)
             if len(content) == int(text):
                 return content
             self.close_connection = True
         return None
 
-    def _discard(self, length: int) -> None:
+    def _discard(self, length: int, upload: Upload) -> None:
         """Read what is not wanted, within reason: a browser hears the reason only after it has sent all of it."""
-        left = min(length, 8 * self.server.trial.most_bytes)
-        while left > 0 and (part := self.rfile.read(min(left, 1 << 16))):
-            left -= len(part)
+        length = min(length, 8 * self.server.trial.most_bytes)
+        self.server.uploads.receive(upload, length, self._read_some, keep=False)
+
+    def _read_some(self, most: int, within_s: float) -> bytes:
+        """What has come of a body, as soon as something has.  Raises TimeoutError."""
+        self.connection.settimeout(within_s)
+        try:
+            return self.rfile.read1(most)
+        finally:
+            self.connection.settimeout(self.timeout)
+
+    def _hang_up(self) -> None:
+        """Stop waiting for what the other side says; it can still be answered."""
+        with suppress(OSError):
+            self.request.shutdown(socket.SHUT_RD)
 
     def _has_body(self) -> bool:
         return self.headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in self.headers
@@ -310,7 +337,8 @@ class PageHandler(BaseHTTPRequestHandler):
         self._answer_json({"error": reason}, status)
 
     def _answer_json(self, content: Mapping[str, Any], status: HTTPStatus = HTTPStatus.OK) -> None:
-        self._answer(json.dumps(content, ensure_ascii=False).encode(), "application/json; charset=utf-8", status)
+        text = escape_json(json.dumps(content, ensure_ascii=False))
+        self._answer(text.encode(), "application/json; charset=utf-8", status)
 
     def _answer(
         self, content: bytes, kind: str, status: HTTPStatus = HTTPStatus.OK, more: Mapping[str, str] | None = None
@@ -348,3 +376,8 @@ def name_origin(address: str) -> str:
     if not isinstance(ip, IPv6Address):
         return str(ip)
     return str(ip.ipv4_mapped or ip_network((ip, 64), strict=False))
+
+
+def count_places(origin: str) -> int:
+    """Uploads at once from one origin: a viewer's one, or some where a tunnel or a network brings several viewers."""
+    return PLACES_OF_MANY if "/" in origin or ip_address(origin).is_loopback else 1

@@ -21,7 +21,7 @@ class PhotoTrial:
         self._classifier, self.most_bytes = classifier, most_bytes
         self._turn = threading.Lock()
         self.places = threading.BoundedSemaphore(MOST_WAITING)
-        """Photos in memory at once; a server takes one before it reads a photo."""
+        """Photos that wait for their answer; a server takes one when a photo is there."""
 
     def describe_model(self) -> dict[str, Any]:
         """What the page tells of the model, for JSON."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
@@ -16,8 +17,10 @@ from aiohttp import web
 from ..calibration.runs import SPLITS
 from ..runtime.errors import OptionError, PhotoError, YogaLiveError
 from ..runtime.page_guard import PageGuard, page_headers
+from ..runtime.plain_text import show_name
 from .cleaning_journal import RELABEL
 from .cleaning_list import NO_SPLIT, SEEN_TRAINING, VIEWS, CleaningList
+from .page_connections import IDLE_S, Doorkeeper, read_body
 from .photo_previews import PICTURE, THUMBNAIL, Previews
 
 if TYPE_CHECKING:
@@ -27,6 +30,7 @@ HOST = "127.0.0.1"
 PAGES = Path(__file__).parent / "pages"
 PAGE_FILES = {"": ("clean.html", "text/html"), "clean.js": ("clean.js", "text/javascript")}
 PAGE_FILES["clean.css"] = ("clean.css", "text/css")
+MOST_DECODED = 4  # photos at once: each may be large
 MOST_PHOTOS = 200  # on one page of the list
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -47,15 +51,22 @@ class CleaningServer:
     @asynccontextmanager
     async def serve(self, port: int = 0) -> AsyncIterator[str]:
         """Listen while the block lasts.  Yields the page's address, token included.  Raises OptionError."""
-        runner = web.AppRunner(self._make_app(), access_log=None, shutdown_timeout=1.0)
+        runner = web.AppRunner(
+            self._make_app(), access_log=None, shutdown_timeout=1.0, keepalive_timeout=IDLE_S, lingering_time=1.0
+        )
         await runner.setup()
+        assert runner.server is not None
+        self._door = Doorkeeper(runner.server)
+        listener = None
         try:
-            await _listen(runner, port)
-            bound = runner.addresses[0][1]
+            listener = await _listen(self._door, port)
+            bound = listener.sockets[0].getsockname()[1]
             self._hosts = frozenset({f"{HOST}:{bound}", f"localhost:{bound}"})
-            with ThreadPoolExecutor(thread_name_prefix="preview") as self._pool:
+            with ThreadPoolExecutor(MOST_DECODED, "preview") as self._pool:
                 yield f"http://{HOST}:{bound}/{self.token}/"
         finally:
+            if listener is not None:
+                listener.close()
             await runner.cleanup()
 
     def _make_app(self) -> web.Application:
@@ -83,14 +94,17 @@ class CleaningServer:
             answer = web.json_response({"error": error.reason}, status=error.status)
         except (YogaLiveError, OSError) as error:
             status = 404 if isinstance(error, PhotoError) else 400 if isinstance(error, OptionError) else 500
-            answer = web.json_response({"error": str(error)}, status=status)
+            answer = web.json_response({"error": show_name(str(error))}, status=status)
         answer.headers.update(page_headers())
         answer.headers.setdefault("Cache-Control", "no-store")
         return answer
 
     def _check(self, request: web.Request) -> None:
-        host, origin = request.headers.get("Host", ""), request.headers.get("Origin")
-        if reason := self._who.refuse(host, origin, request.path):
+        self._door.note(request)
+        hosts, origin = request.headers.getall("Host", [""]), request.headers.get("Origin")
+        if len(hosts) > 1 or len(request.headers.getall("Content-Length", [])) > 1:
+            raise web.HTTPBadRequest(reason="the request can't be understood: it says the same header twice")
+        if reason := self._who.refuse(hosts[0], origin, request.raw_path):
             raise web.HTTPForbidden(reason=reason)
 
     async def _answer_page(self, request: web.Request) -> web.StreamResponse:
@@ -106,8 +120,8 @@ class CleaningServer:
         photos = self._list
         return web.json_response(
             {
-                "folder": self._cleaner.folder.resolve().name,
-                "run": photos.run.folder.name,
+                "folder": show_name(self._cleaner.folder.resolve().name),
+                "run": show_name(photos.run.folder.name),
                 "poses": photos.poses,
                 "splits": [*SPLITS, NO_SPLIT],
                 "views": {view: len(photos.select(view)) for view in VIEWS if photos.knows(view)},
@@ -164,7 +178,7 @@ class CleaningServer:
         photo = entry.photo
         return {
             "number": number,
-            "path": photo.path,
+            "path": show_name(photo.path),
             "pose": photo.pose,
             "first_pose": photo.marks[0].pose if photo.marks else photo.pose,
             "split": entry.split,
@@ -227,9 +241,9 @@ class CleaningServer:
         raise PhotoError(f"there is no photo {str(value)[:40]!r}")
 
 
-async def _listen(runner: web.AppRunner, port: int) -> None:
+async def _listen(door: Doorkeeper, port: int) -> asyncio.Server:
     try:
-        await web.TCPSite(runner, HOST, port).start()
+        return await asyncio.get_running_loop().create_server(door, HOST, port)
     except (OSError, OverflowError) as error:
         raise OptionError(f"--port {port} can't be had: {error}; leave it out for a free one") from error
 
@@ -245,8 +259,9 @@ async def _read_json(request: web.Request) -> dict[str, Any]:
     """The body, if it is an object and comes as JSON: a form of another page can't send that."""
     if request.content_type != "application/json":
         raise web.HTTPUnsupportedMediaType(reason="send application/json")
+    body = await read_body(request)
     try:
-        content = await request.json()
+        content = json.loads(body)
     except ValueError as error:
         raise OptionError("the body is no JSON") from error
     if not isinstance(content, dict):

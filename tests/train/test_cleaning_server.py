@@ -8,8 +8,10 @@ import json
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ import pytest
 from PIL import Image
 
 from yoga_live.runtime.errors import OptionError, PhotoError
+from yoga_live.train import page_connections
 from yoga_live.train.cleaning_list import CleaningList
 from yoga_live.train.cleaning_server import CleaningServer
 from yoga_live.train.photo_previews import Previews
@@ -272,3 +275,72 @@ def test_previews_are_remembered_up_to_a_size(tmp_path: Path) -> None:
         previews.read(number, tmp_path / f"{number}.png", 400)
     with pytest.raises(PhotoError):
         previews.read(0, tmp_path / "0.png", 100)
+
+
+def connect(client: Client, said: bytes) -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", client.port), timeout=20)
+    connection.sendall(said)
+    return connection
+
+
+def begin_mark(client: Client, more: bytes) -> bytes:
+    head = f"POST /{client.token}/api/mark HTTP/1.1\r\nHost: 127.0.0.1:{client.port}\r\n"
+    return head.encode() + b"Content-Type: application/json\r\n" + more + b"\r\n"
+
+
+def test_a_head_or_a_body_that_trickles_in_is_given_up(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page_connections, "BODY_S", 0.3)
+    with connect(client, begin_mark(client, b"Content-Length: 90\r\n") + b"{") as body:
+        assert body.recv(100).startswith(b"HTTP/1.1 408")
+    monkeypatch.setattr(page_connections, "HEAD_S", 0.3)
+    with connect(client, b"GET / HTTP/1.1\r\nX: ") as head:
+        with suppress(ConnectionError):
+            for _ in range(6):
+                time.sleep(0.1)
+                head.sendall(b"x")
+        with suppress(ConnectionResetError):
+            assert head.recv(100) == b""
+    assert client.ask("api/session").status == 200
+
+
+def test_a_connection_that_asked_in_time_may_stay(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page_connections, "HEAD_S", 0.2)
+    asked = f"GET /{client.token}/clean.css HTTP/1.1\r\nHost: 127.0.0.1:{client.port}\r\n\r\n".encode()
+    with connect(client, asked) as connection:
+        assert connection.recv(100_000).startswith(b"HTTP/1.1 200")
+        time.sleep(0.5)
+        connection.sendall(asked)
+        assert connection.recv(100_000)
+
+
+def test_more_connections_than_a_browser_needs_are_turned_away(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page_connections, "MOST_CONNECTIONS", 3)
+    idle = [connect(client, b"") for _ in range(3)]
+    time.sleep(0.2)
+    with pytest.raises((ConnectionError, http.client.HTTPException)):
+        client.ask("api/session")
+    for connection in idle:
+        connection.close()
+    time.sleep(0.2)
+    assert client.ask("api/session").status == 200
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        b"Content-Length: 2\r\nContent-Length: 2\r\n",
+        b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n",
+        b"Host: 127.0.0.1\r\nContent-Length: 2\r\n",
+    ],
+)
+def test_a_head_that_contradicts_itself_is_refused(client: Client, more: bytes) -> None:
+    with connect(client, begin_mark(client, more) + b"{}") as connection:
+        assert connection.recv(100)[:13].endswith(b" 400 "), more
+
+
+def test_a_target_of_another_host_is_refused(client: Client) -> None:
+    here = f"127.0.0.1:{client.port}"
+    for host, status in (("evil.example", 403), (here, 200)):
+        asked = f"GET http://{host}/{client.token}/ HTTP/1.1\r\nHost: {here}\r\n\r\n"
+        with connect(client, asked.encode()) as connection:
+            assert connection.recv(100).startswith(b"HTTP/1.1 %d" % status), host
