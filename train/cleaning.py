@@ -9,14 +9,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timezone
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from ..runtime.errors import OptionError, PhotoError, RunError
 from .cleaning_journal import (
     KEEP,
     RELABEL,
     REMOVE,
-    REMOVED_FOLDER,
     UNDO,
     Journal,
     Mark,
@@ -26,7 +25,7 @@ from .cleaning_journal import (
     trace_photos,
 )
 from .cleaning_rows import PhotoRows, plan_arriving, plan_copy_leaving, plan_leaving
-from .manifest import Manifest
+from .manifest import REMOVED_FOLDER, Manifest
 from .photo_folder import list_files, list_poses
 
 log = logging.getLogger(__name__)
@@ -96,6 +95,7 @@ class Cleaner:
                 continue
             for place in reversed(photo.places):
                 if self._holds(place, photo.sha256):
+                    self._check_place(photo.path)
                     self._move(place, photo.path)
                     completed += 1
                     break
@@ -156,6 +156,7 @@ class Cleaner:
         to_path, rows = self._plan(photo, action, to_pose)
         if not is_inside(to_path):
             raise PhotoError(f"{photo.path} can't go to {to_path!r}, which is no file of a pose; it is left alone")
+        self._check_place(to_path)
         mark = Mark(
             number=self._history.last_number + 1,
             action=action,
@@ -231,6 +232,7 @@ class Cleaner:
         if (self.folder / photo.path).exists() and self._read_sha256(photo.path) != mark.sha256:
             raise PhotoError(f"{photo.path} was changed since it was marked; put the old file back, then undo")
         to_path = photo.path if mark.path == mark.to_path else self._find_free(mark.path)
+        self._check_place(to_path)
         again = replace(mark, number=self._history.last_number + 2)
         self._carry_out(self._reverse(mark, photo, to_path), photo, again)
         return photo
@@ -271,6 +273,11 @@ class Cleaner:
         self._journal.append(mark)
         self._history.record(mark, photo)
         self._marked[id(photo)] = photo
+
+    def _check_place(self, path: str) -> None:
+        """Raise PhotoError where a photo would be moved through a link that leads out of the folder."""
+        if not (self.folder / path).parent.resolve().is_relative_to(self._root):
+            raise PhotoError(f"{PurePath(path).parent} is a link that leads out of the folder; no photo is moved there")
 
     def _move(self, path: str, to_path: str) -> None:
         if path != to_path and (self.folder / path).exists():

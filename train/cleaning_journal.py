@@ -16,9 +16,9 @@ from types import TracebackType
 from typing import Any
 
 from ..runtime.errors import RunError
+from .manifest import REMOVED_FOLDER
 
 JOURNAL = "cleaning.jsonl"
-REMOVED_FOLDER = "_removed"
 KEEP, REMOVE, RELABEL, UNDO = "keep", "remove", "relabel", "undo"
 ACTIONS = (KEEP, REMOVE, RELABEL, UNDO)
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+import shlex
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
@@ -19,8 +21,10 @@ from typing import IO
 
 from ..runtime.errors import OutputError, RunError
 from ..runtime.files import ODD_NAMES, write_then_rename
+from ..runtime.plain_text import ADDRESS, is_plain, quote_path, unquote_path
 
 MANIFEST = "manifest.csv"
+REMOVED_FOLDER = "_removed"
 OK, DUPLICATE = "ok", "duplicate"
 REFUSED = "refused"  # no second run would change it: 404, no picture, too large
 FAILED = "failed"  # may pass another time: time-outs, connections, 429, 5xx
@@ -58,7 +62,21 @@ class ManifestRow:
         return self.reason.partition(":")[0]
 
 
+PLACES = ("pose", "path")
 COLUMNS = tuple(field.name for field in fields(ManifestRow))
+
+
+def check_removed_folder(photos: Path) -> None:
+    """Refuse a `_removed` that leads out of the photo folder: photos would be moved and looked for elsewhere.
+
+    Raises RunError.
+    """
+    removed = photos / REMOVED_FOLDER
+    if removed.is_symlink() and not Path(os.path.realpath(removed)).is_relative_to(os.path.realpath(photos)):
+        raise RunError(
+            f"{removed} is a link that leads out of {photos}, to {os.path.realpath(removed)}; put a folder with those "
+            "photos in its place"
+        )
 
 
 def read_manifest(photos: Path) -> Iterator[ManifestRow]:
@@ -75,8 +93,14 @@ def _index(file: IO[bytes], path: Path) -> tuple[dict[str, int], dict[tuple[str,
 
     Returns offsets by sort key, and the URLs by content of the photos that another command settled (removed ones).
     """
-    header = file.readline().decode("utf-8-sig", "replace").strip()
-    if header and tuple(header.split(",")) != COLUMNS:
+    line = file.readline()
+    header = line.decode("utf-8-sig", "replace").strip()
+    if not line:  # it has a header from its first moment on, so that this is what a crash or a full disk left
+        raise RunError(
+            f"{path} is empty, which is damage: it said which photos were refused or removed; put a copy of it back, "
+            f"or begin a new one (removed photos may come again): rm {shlex.quote(str(path))}"
+        )
+    if tuple(header.split(",")) != COLUMNS:
         raise RunError(f"{path} has the columns {header[:80]!r}; expected {','.join(COLUMNS)}")
     newest: dict[str, int] = {}
     settled: dict[str, tuple[str, str]] = {}
@@ -118,15 +142,32 @@ def _parse(line: bytes, path: Path) -> ManifestRow:
         raise RunError(f"{path} holds a damaged row, {line[:60]!r}: {error}; delete that line") from error
     if len(cells) != len(COLUMNS):
         raise RunError(f"{path} holds a row of {len(cells)} cells, {line[:60]!r}; expected {len(COLUMNS)}")
-    return ManifestRow(*cells)
+    row = ManifestRow(*cells)
+    if any(getattr(row, name).startswith(ADDRESS) for name in PLACES):
+        return replace(row, **{name: unquote_path(getattr(row, name)) for name in PLACES})
+    return row
 
 
 def _format(row: ManifestRow) -> str:
-    """One row is one line, so that a torn one can be told: line breaks inside cells become spaces."""
+    """One row is one line, so that a torn one can be told: line breaks inside cells become spaces.
+
+    A path and its pose stay what they are; line breaks in them are percent-encoded (`file:tree/a%0Ab.jpg`).
+    """
     text = io.StringIO()
-    cells = (" ".join(str(getattr(row, name)).replace("\0", "").split()) for name in COLUMNS)
+    cells = (
+        _quote_place(getattr(row, name))
+        if name in PLACES
+        else " ".join(str(getattr(row, name)).replace("\0", "").split())
+        for name in COLUMNS
+    )
     csv.writer(text, lineterminator="\n").writerow(cells)
     return text.getvalue()
+
+
+def _quote_place(path: str) -> str:
+    """Bytes that are not UTF-8 stay as they are: the file is written with them."""
+    is_line = is_plain(path.encode("utf-8", "replace").decode())
+    return path if is_line and not path.startswith(ADDRESS) else quote_path(path)
 
 
 class Manifest:
@@ -145,6 +186,7 @@ class Manifest:
             raise OutputError(f"{self._photos} can't be made a folder: {error.strerror}") from error
         self._lock = _lock(self._photos)
         try:
+            check_removed_folder(self._photos)
             for left_over in self._photos.glob(f".{Path(MANIFEST).stem}.part*"):
                 left_over.unlink()
             self._compact()

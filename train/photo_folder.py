@@ -21,6 +21,7 @@ from ..runtime.photos import decode_photo, read_size_wh
 from ..runtime.preprocess import Frame, letterbox
 from ..runtime.progress import Progress, track
 from .frame_cache import UNREADABLE, Found, FrameCache, drop_unused_caches
+from .manifest import check_removed_folder
 
 log = logging.getLogger(__name__)
 HASH_SIDE = 224
@@ -78,6 +79,7 @@ def list_poses(folder: Path, least: int = 2) -> tuple[str, ...]:
     """
     if not folder.is_dir():
         raise RunError(f"{folder} is no folder; expected one folder per pose inside it, such as {folder}/tree/")
+    check_removed_folder(folder)
     names = sorted(f.name for f in folder.iterdir() if f.is_dir() and not f.name.startswith((".", "_")))
     for name in names:
         if not is_pose_name(name):  # unreadable bytes too: no model could hold them, no screen show them

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
-from yoga_live.runtime.errors import OptionError, OutputError, PhotoError
+from yoga_live.runtime.errors import OptionError, OutputError, PhotoError, RunError
 from yoga_live.train.add import LEFT_OUT, add_files
 from yoga_live.train.cleaning import Cleaner, open_cleaner
 from yoga_live.train.cleaning_journal import JOURNAL, Journal, Mark, TrackedPhoto
@@ -397,3 +397,25 @@ def test_a_pose_that_leads_out_of_the_folder_moves_nothing(folder: Path, pose: s
     assert (folder / JOURNAL).read_bytes() == b"" and not (folder.parent / "outside").exists()
     with open_cleaner(folder) as cleaner:
         assert find(cleaner, "tree/bb.jpg").marks == []
+
+
+@pytest.mark.skipif(not hasattr(os, "symlink"), reason="needs links")
+def test_no_photo_is_moved_through_a_link_that_leads_out(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (folder / "_removed").mkdir()
+    (folder / "_removed" / "tree").symlink_to(tmp_path / "elsewhere")
+    (folder / "none").rename(tmp_path / "none")
+    (folder / "none").symlink_to(tmp_path / "none")
+    before = read_folder(folder)
+    with open_cleaner(folder) as cleaner:
+        photo = next(photo for photo in cleaner.photos if photo.path == "tree/aa.jpg")
+        for action, pose in (("remove", ""), ("relabel", "none")):
+            with pytest.raises(PhotoError, match="is a link that leads out of the folder"):
+                cleaner.mark(photo, action, pose)
+        assert cleaner.last_number == 0
+    assert read_folder(folder, JOURNAL) == before and not any((tmp_path / "elsewhere").iterdir())
+    (folder / "_removed" / "tree").unlink()
+    (folder / "_removed").rmdir()
+    (folder / "_removed").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(RunError, match="_removed is a link that leads out of"), open_cleaner(folder):
+        pass

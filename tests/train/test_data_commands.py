@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -226,3 +227,51 @@ def test_defaults_are_those_of_the_capture_configuration() -> None:
 
     args = parse_args(["capture", "--pose", "tree", "--to", "photos"])
     assert (args.count, args.every) == (CaptureConfig().count, CaptureConfig().every_s)
+
+
+@pytest.mark.skipif(not hasattr(os, "symlink"), reason="needs links")
+@pytest.mark.parametrize("target", ["../elsewhere", "/nowhere/at/all"])
+def test_removed_photos_that_would_lie_elsewhere_are_refused_by_every_command(
+    run: Run, photos: Path, tmp_path: Path, target: str
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "lists").mkdir()
+    save_photo(tmp_path / "new" / "a.png", 99)
+    (tmp_path / "lists" / "tree.csv").write_text("http://127.0.0.1:1/a.jpg\n")
+    (photos / "_removed").symlink_to(target)
+    before = list_pictures(photos)
+    for command in (
+        ["download", tmp_path / "lists", "--to", photos],
+        ["add", tmp_path / "new", "--pose", "chair", "--to", photos],
+        ["stats", photos],
+        ["show", photos, "--to", tmp_path / "batch.png"],
+        ["fit", photos, "--to", tmp_path / "run", "--weights", "none"],
+    ):
+        code, _, told = run(*command)
+        assert code == 2 and told.count("\n") == 1 and "_removed is a link that leads out of" in told, command
+    assert list_pictures(photos) == before and not any((tmp_path / "elsewhere").iterdir())
+
+
+def test_a_link_inside_the_folder_for_removed_photos_is_followed(run: Run, photos: Path) -> None:
+    (photos / ".bin").mkdir()
+    (photos / "_removed").symlink_to(".bin")
+    assert run("stats", photos)[0] == 0
+
+
+@pytest.mark.parametrize("content", ["", "\n", "\ufeff"])
+def test_an_empty_manifest_is_damage_and_no_new_one(run: Run, photos: Path, tmp_path: Path, content: str) -> None:
+    (photos / "manifest.csv").write_text(content, encoding="utf-8")
+    (tmp_path / "lists").mkdir()
+    save_photo(tmp_path / "new" / "a.png", 99)
+    (tmp_path / "lists" / "tree.csv").write_text("http://127.0.0.1:1/a.jpg\n")
+    for command in (
+        ["download", tmp_path / "lists", "--to", photos],
+        ["add", tmp_path / "new", "--pose", "chair", "--to", photos],
+        ["stats", photos],
+    ):
+        code, _, told = run(*command)
+        assert code == 2 and told.count("\n") == 1 and "manifest.csv" in told, command
+        assert ("is empty, which is damage" in told) == (content == "")
+    assert (photos / "manifest.csv").read_text(encoding="utf-8") == content
+    (photos / "manifest.csv").unlink()  # as the line says
+    assert run("add", tmp_path / "new", "--pose", "chair", "--to", photos)[0] == 0
