@@ -22,7 +22,9 @@ from .errors import OptionError, SourceError
 from .live_sources import Capture, LiveSource, Patience
 from .media_files import open_media
 from .opencv import cv2
+from .plain_text import show_name
 from .preprocess import Frame
+from .secret_files import is_secret, read_secret
 
 STREAMS = ("rtsp", "rtsps", "http", "https")
 OPEN_S, READ_S = 10.0, 5.0
@@ -41,8 +43,12 @@ class CameraWishes:
 
 
 def open_camera(text: str, wishes: CameraWishes | None = None) -> LiveSource:
-    """Open what `--camera` names.  Raises OptionError for what is no camera, SourceError for one that can't be had."""
-    wishes = wishes or CameraWishes()
+    """Open what `--camera` names, which may be kept in a file (`@FILE`) or the environment (`env:NAME`).
+
+    Raises OptionError for what is no camera, SourceError for one that can't be had.
+    """
+    wishes, given = wishes or CameraWishes(), text
+    text = read_secret("--camera", given)
     if re.fullmatch(r"(/dev/video)?[0-9]{1,4}", text):
         number = int(text.removeprefix("/dev/video"))
         name = f"camera {number}"
@@ -51,11 +57,12 @@ def open_camera(text: str, wishes: CameraWishes | None = None) -> LiveSource:
     if separator and scheme == "csi" and re.fullmatch(r"[0-9]{1,2}", rest):
         return LiveSource(lambda: CsiCapture(int(rest), text, wishes), text, DEVICE_PATIENCE)
     if separator and scheme in STREAMS and _has_host(text):
-        name = hide_credentials(text)
+        name = show_name(hide_credentials(text))
         tries = count()
         return LiveSource(lambda: StreamCapture(text, name, is_known=next(tries) > 0), name)
+    said = f"{given} holds" if is_secret(given) else f"{hide_credentials(text)} is"  # which may be a bare password
     raise OptionError(
-        f"--camera {hide_credentials(text)} is no camera; use a number, /dev/video2, csi://0, rtsp://HOST/PATH or "
+        f"--camera {said} no camera; use a number, /dev/video2, csi://0, rtsp://HOST/PATH or "
         "http://HOST/PATH (a file is --video)"
     )
 

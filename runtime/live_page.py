@@ -18,6 +18,7 @@ from .live_board import LiveBoard, PageSink
 from .page_guard import PageGuard
 from .page_server import PageServer
 from .photo_trial import PhotoTrial, describe_poses
+from .secret_files import name_others
 from .serve_address import ServeAddress, accepts_host, is_this_machine, list_names, resolve
 from .session import Hold
 from .sinks import Pace
@@ -100,12 +101,10 @@ def open_page(
 def read_token(path: Path) -> str:
     """The token that phones have in their address, made once: a phone finds the page again after a restart.
 
-    The file is the user's alone; deleting it shuts everybody out who has the old one.
+    The file is the user's alone; deleting it shuts everybody out who has the old one.  Raises OptionError for one that
+    others may have read or written.
     """
-    try:
-        kept = path.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError):
-        kept = ""
+    kept = _read_kept(path)
     if re.fullmatch(f"[{TOKEN_LETTERS}]{{{TOKEN_LENGTH}}}", kept):
         return kept
     token = "".join(secrets.choice(TOKEN_LETTERS) for _ in range(TOKEN_LENGTH))
@@ -113,7 +112,29 @@ def read_token(path: Path) -> str:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
-            file.write(token)
+            is_private = not name_others(os.fstat(file.fileno()))
+            file.write(token if is_private else "")
+        if not is_private:  # a disk without permissions, such as FAT
+            path.unlink()
+            log.warning("%s can't be kept from others: the page's address will be another next time", path)
     except OSError as error:
         log.warning("%s can't be written (%s): the page's address will be another next time", path, error.strerror)
     return token
+
+
+def _read_kept(path: Path) -> str:
+    """What the file holds; empty where there is none that can be used, a link or a FIFO for example."""
+    try:
+        careful = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+        with os.fdopen(os.open(path, os.O_RDONLY | careful), encoding="ascii") as file:
+            status = os.fstat(file.fileno())
+            kept = file.read(1000).strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+    is_ours = os.name == "nt" or status.st_uid in {os.geteuid(), 0}
+    if (who := name_others(status)) or not is_ours:
+        raise OptionError(
+            f"the page's token {path} {'may be ' + who if who else 'belongs to another user'}, who could then open the "
+            "page; delete it, and a new one is made, with a new address"
+        )
+    return kept

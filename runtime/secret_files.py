@@ -1,0 +1,59 @@
+"""Secrets that are not on the command line, which every user of a machine can list: in files, in the environment."""
+
+from __future__ import annotations
+
+import logging
+import os
+import stat
+from pathlib import Path
+
+from .errors import OptionError
+
+MOST_BYTES = 64_000
+FROM_FILE, FROM_ENVIRONMENT = "@", "env:"
+
+log = logging.getLogger(__name__)
+
+
+def is_secret(text: str) -> bool:
+    """Whether an option's value is kept elsewhere."""
+    return text.startswith((FROM_FILE, FROM_ENVIRONMENT))
+
+
+def read_secret(option: str, text: str) -> str:
+    """The value of an option: `@FILE` is a file's first line, `env:NAME` an environment variable, else it is the text.
+
+    A file that others may read is named in a warning.  Raises OptionError, which never holds the secret.
+    """
+    if text.startswith(FROM_ENVIRONMENT):
+        name = text.removeprefix(FROM_ENVIRONMENT)
+        if value := os.environ.get(name, "").strip():
+            return value
+        raise OptionError(f"{option} {text}: the environment variable {name!r} is not set, or empty; export it first")
+    if not text.startswith(FROM_FILE):
+        return text
+    path = Path(text.removeprefix(FROM_FILE))
+    try:
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            content = file.read(MOST_BYTES)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise OptionError(f"{option} {text} can't be read: {getattr(error, 'strerror', None) or error}") from error
+    if stat.S_ISREG(status.st_mode) and (who := name_others(status, reads=stat.S_IROTH)):
+        log.warning("%s may be %s; it holds a secret: chmod 600 %s", path, who, path)
+    value = os.fsdecode(content).strip().partition("\n")[0].strip()
+    if not value:
+        raise OptionError(f"{option} {text}: the file is empty; write the address into its first line")
+    return value
+
+
+def name_others(status: os.stat_result, reads: int = stat.S_IRGRP | stat.S_IROTH) -> str:
+    """What people other than its owner may do with a file, such as `read by others`; empty where nothing.
+
+    reads: which of the permissions to read count.  Windows has none of these.
+    """
+    if os.name == "nt":
+        return ""
+    can = [("read", status.st_mode & reads), ("changed", status.st_mode & (stat.S_IWGRP | stat.S_IWOTH))]
+    words = " and ".join(word for word, may in can if may)
+    return f"{words} by others" if words else ""
