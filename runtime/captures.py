@@ -6,8 +6,10 @@ rtsp://, rtsps://, http:// and https:// are network streams (FFmpeg).  Credentia
 
 from __future__ import annotations
 
+import logging
 import re
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -25,13 +27,18 @@ from .opencv import cv2
 from .plain_text import show_name
 from .preprocess import Frame
 from .secret_files import is_secret, read_secret
+from .sinks import Pace
 
 STREAMS = ("rtsp", "rtsps", "http", "https")
+LONGEST_SLEEP_S = 1.0  # of a recording's still pictures: less than what is taken for a stall
 OPEN_S, READ_S = 10.0, 5.0
 """Seconds until FFmpeg gives up connecting, and waiting for a packet."""
 
 DEVICE_PATIENCE = Patience(give_up_s=60.0)
 """A camera that was pulled out is waited for this long; a network stream for ever."""
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -171,18 +178,44 @@ class StreamCapture:
         stream.thread_type = "SLICE"  # frame threads would hold back as many frames as there are threads
         self._frames = self._container.decode(stream)
         self.rate = sane_rate(float(stream.average_rate or stream.guessed_rate or 0))
+        self.is_recording = _has_end(self._container, url)
+        self._name, self._pace, self._read = name, Pace(), 0
+        if self.is_recording:
+            log.warning("%s is a recording, no camera; it is played once (a file belongs to --video FILE)", name)
 
     def read(self) -> Frame | None:
-        """The next picture; damaged ones are left out by FFmpeg."""
+        """The next picture; damaged ones are left out by FFmpeg.  A recording's come in their own time.
+
+        Raises SourceError where a recording breaks off.
+        """
         try:
             frame = next(self._frames, None)
-        except self._errors:
+        except self._errors as error:
+            if self.is_recording:
+                raise SourceError(f"{self._name} broke off: {error.strerror or 'no answer'}") from None
             return None
+        if self.is_recording and frame is not None:
+            time_s = frame.time if frame.time is not None else float(self._read / self.rate)
+            time.sleep(min(self._pace.wait_s(time_s), LONGEST_SLEEP_S))
+            self._read += 1
         return None if frame is None else np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
 
     def release(self) -> None:
         """Hang up."""
         self._container.close()
+
+
+def _has_end(container: Any, url: str) -> bool:
+    """Whether a stream says how long it is: a file on a web server, a playlist that has ended (HLS, DASH).
+
+    A camera that sends JPEG by JPEG may tell a length that means nothing, and one picture may be asked for again.
+    """
+    kind = container.format.name
+    if kind == "mpjpeg" or kind.startswith("image2") or kind.endswith("_pipe"):
+        return False
+    if (container.duration or 0) > 0:
+        return True
+    return url.startswith("http") and not kind.startswith(("hls", "dash")) and container.size > 0
 
 
 def sane_rate(told: float) -> Fraction:

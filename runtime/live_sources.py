@@ -14,6 +14,7 @@ import numpy as np
 
 from .errors import SourceError
 from .opencv import cv2
+from .opening import Opening
 from .preprocess import Frame, as_bgr, fit_inside_wh
 from .sources import LIVE_TIME_BASE, SourceInfo, TimedFrame
 
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 
 BEAT_S = 0.5
 """Whoever waits for a picture is told so often that there is none, once it is lost."""
+TELL_S = 10.0
+"""After so long without a first picture, that is said."""
 IDLE_S = 0.1
 """So often a window, say, is heard while there is no picture."""
 MOST_HANGING = 2
@@ -45,7 +48,8 @@ class Patience:
 
     Between tries lies a quarter of the time that it has been lost, at least first_wait_s and at most longest_wait_s:
     little is missed of what is back soon, and what is gone for long is left in peace.  give_up_s without a picture
-    ends the source, None: never.  lost_s without one, whoever watches is told, twice a second.
+    ends the source, None: never.  lost_s without one, whoever watches is told, twice a second.  first_s: for so long
+    its very first picture is waited for; a stream may begin with the rest of a long group of pictures.
     """
 
     stall_s: float = 5.0
@@ -53,10 +57,16 @@ class Patience:
     longest_wait_s: float = 15.0
     give_up_s: float | None = None
     lost_s: float = 2.0
+    first_s: float = 60.0
 
     def next_wait_s(self, lost_for_s: float) -> float:
         """How long to wait until the next try."""
         return min(max(lost_for_s / 4, self.first_wait_s), self.longest_wait_s)
+
+
+def is_recording(capture: Capture) -> bool:
+    """Whether a connection is to something that has an end, which a camera has not."""
+    return bool(getattr(capture, "is_recording", False))
 
 
 class LiveSource:
@@ -77,15 +87,30 @@ class LiveSource:
         self._grabbers: list[threading.Thread] = []
         self._generation = 0
         self._trouble: Exception | None = None
+        self._is_over_for_good = False
         self.reconnected = 0
         self.idle: Callable[[], None] = lambda: None  # is called while there is no picture, in the thread that waits
-        capture, image = self._open()
+        capture, image = self._open_in_time()
         self.info = SourceInfo(name, (image.shape[1], image.shape[0]), capture.rate, LIVE_TIME_BASE, is_live=True)
         self._first: Capture | None = capture
         self._started_s = time.monotonic()
         self._due_s = self._started_s + self._patience.stall_s
         self._put_s = self._started_s  # when the newest picture came
         self._is_stuck = False
+
+    def _open_in_time(self) -> tuple[Capture, Frame]:
+        """Wait for the first picture in a way that ends: what never gives one would hold up Ctrl-C, too."""
+        longest_s = self._patience.first_s
+        opening = Opening(self._open, lambda found: found[0].release())
+        if found := opening.wait(min(TELL_S, longest_s)):
+            return found
+        log.warning("waiting for the first picture of %s", self._name)
+        if found := opening.wait(max(longest_s - TELL_S, 0.0)):
+            return found
+        opening.abandon()
+        raise SourceError(
+            f"{self._name} gave no picture within {longest_s:.0f} s; is it sending, or in use by another program?"
+        )
 
     def _open(self) -> tuple[Capture, Frame]:
         capture = self._connect()
@@ -115,7 +140,9 @@ class LiveSource:
         wait_s, due_s = min(IDLE_S, self._patience.lost_s, self._patience.stall_s), 0.0
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._newest is not None or self._trouble, wait_s)
+                self._changed.wait_for(
+                    lambda: self._newest is not None or self._trouble or self._is_over_for_good, wait_s
+                )
                 newest, self._newest = self._newest, None
                 now_s = time.monotonic() - self._started_s
             if newest is not None:
@@ -124,6 +151,8 @@ class LiveSource:
                 yield self._last
             elif self._trouble:
                 raise self._trouble
+            elif self._is_over_for_good:
+                return
             else:
                 self.idle()
                 self._mend_stall()
@@ -132,6 +161,9 @@ class LiveSource:
                 if (lost_s := now_s - self._last.time_s) >= self._patience.lost_s:
                     due_s = now_s + BEAT_S
                     yield replace(self._last, time_s=now_s, pts=_to_pts(now_s), lost_s=lost_s)
+
+    def _has_news(self) -> bool:
+        return self._newest is not None or self._trouble is not None or self._is_over_for_good
 
     def _start(self, capture: Capture | None) -> None:
         self._generation += 1
@@ -183,6 +215,9 @@ class LiveSource:
                 image = capture.read()
                 if image is None:
                     capture.release()
+                    if is_recording(capture):
+                        self._end(generation)
+                        return
                     capture = None
                 elif not self._is_over(generation):
                     self._put(image)
@@ -201,6 +236,13 @@ class LiveSource:
         with self._changed:
             self._newest = image, self._put_s - self._started_s
             self._changed.notify()
+
+    def _end(self, generation: int) -> None:
+        """All of a recording was played: connecting again would play it again."""
+        if not self._is_over(generation):
+            with self._changed:
+                self._is_over_for_good = True
+                self._changed.notify()
 
     def _give_up(self, error: Exception, generation: int) -> None:
         if not self._is_over(generation):
