@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from .archive_worker import ArchiveWorker, Order
+from .cluster_start import check_address, choose_store, describe_failure, import_ray, shorten
 from .errors import ClusterError, YogaLiveError
 from .local_ray import keep_ray_local, without_api_server
 from .schedule import TRIES, Answer, Outcome, Schedule, Task
@@ -25,7 +26,7 @@ START_S = 300.0
 """How long no worker may find a place before the run is given up; a cluster that grows by itself takes minutes."""
 TELL_S = 20.0
 """After which time without a worker that is said."""
-CONNECT_S = 10.0
+SHARED_MEMORY = Path("/dev/shm")
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,7 @@ def connect(address: str) -> Iterator[list[Node]]:
         keep_ray_local()
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # what newer versions do; older ones warn
     os.environ.setdefault("RAY_worker_niceness", "0")  # of --cluster local: workers run as this command runs
-    import ray
-
+    ray = import_ray()
     on_terminate = signal.getsignal(signal.SIGTERM)
     # address is given always: without one, Ray joins a cluster that runs here by chance
     settings: dict[str, Any] = {
@@ -103,19 +103,25 @@ def connect(address: str) -> Iterator[list[Node]]:
     try:
         if address == LOCAL:
             settings.update(num_cpus=_count_cpus(), object_store_memory=STORE_BYTES, include_dashboard=False)
+            settings.update(choose_store(SHARED_MEMORY))
         else:
-            _check_address(address)
+            check_address(address)
         with without_api_server() if address == LOCAL else nullcontext():
             ray.init(**settings)
-    except (ConnectionError, ValueError, RuntimeError, OSError, TimeoutError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ClusterError(f"the Ray cluster {address!r} can't be used: {reason}; see `ray status`") from error
+    except SystemExit:  # Ray's own answer to SIGTERM
+        raise KeyboardInterrupt from None
+    except Exception as error:  # Ray raises whatever its parts do, also a bare Exception
+        raise ClusterError(describe_failure(address, error)) from error
     finally:
         with suppress(ValueError):  # not in the main thread
             signal.signal(signal.SIGTERM, on_terminate)  # Ray sets one of its own
     try:
         found = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         yield [Node(each.get("CPU", 0.0), each.get("GPU", 0.0)) for each in found]
+    except ray.exceptions.RayError as error:
+        raise ClusterError(
+            f"the Ray cluster {address!r} was lost: {shorten(error)}; the same command goes on"
+        ) from error
     finally:
         ray.shutdown()
 
@@ -123,19 +129,6 @@ def connect(address: str) -> Iterator[list[Node]]:
 def _count_cpus() -> int:
     """CPUs that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _check_address(address: str) -> None:
-    """Knock first: Ray itself would try for a minute.  Raises OSError or ValueError."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if address == "auto":
-        return
-    if not (host and port.isdigit()):
-        raise ValueError("it is no address; give HOST:PORT (as `ray start` prints it), auto, or local")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
-    except OSError as error:
-        raise ConnectionError(f"nothing answers there ({error.strerror or error})") from error
 
 
 class Crew:
@@ -209,11 +202,11 @@ class Crew:
         except self._ray.exceptions.RayTaskError as error:
             if isinstance(error.cause, YogaLiveError):
                 raise error.cause from None
-            raise ClusterError(f"a worker does not start: {_shorten(error.cause or error)}") from error
+            raise ClusterError(f"a worker does not start: {shorten(error.cause or error)}") from error
         except self._ray.exceptions.RayError as error:
             self._deaths += 1
             if self._deaths > TRIES * self._share.workers:
-                raise ClusterError(f"workers die while they start: {_shorten(error)}") from error
+                raise ClusterError(f"workers die while they start: {shorten(error)}") from error
             self._hire()
         else:
             self._deaths = 0
@@ -225,11 +218,11 @@ class Crew:
             answer = self._ray.get(ref)
         except self._ray.exceptions.RayTaskError as error:  # a bug, or what can't be sent
             self._idle.append(worker)
-            return task, Lost(_shorten(error.cause or error))
+            return task, Lost(shorten(error.cause or error))
         except self._ray.exceptions.RayError as error:
             self._ray.kill(worker)
             self._hire()
-            return task, Lost(_shorten(error))
+            return task, Lost(shorten(error))
         self._idle.append(worker)
         return task, answer
 
@@ -269,9 +262,3 @@ def run_schedule(
             lost = isinstance(answer, Lost)
             if outcome := schedule.lose(task, answer.reason) if lost else schedule.take(task, answer):
                 on_outcome(outcome)
-
-
-def _shorten(error: BaseException) -> str:
-    """The first line that says something; Ray's messages are long."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:200]
