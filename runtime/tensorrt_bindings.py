@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import Any, NamedTuple
 
 from .errors import MissingPackageError
+
+OLDEST = (10, 3)
+"""The oldest TensorRT that takes the files of `yoga-export`: JetPack 6.1 brings it."""
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +22,7 @@ class Bindings(NamedTuple):
 
 
 def import_bindings() -> Bindings:
-    """Import TensorRT (10.3 or newer) and cuda-bindings.  Raises MissingPackageError."""
+    """Import TensorRT (10.3 or newer) and cuda-bindings.  Raises MissingPackageError, which names an older version."""
     try:
         import tensorrt as trt  # pyright: ignore[reportMissingImports]
     except ImportError as error:
@@ -27,6 +31,7 @@ def import_bindings() -> Bindings:
             "python3-libnvinfer) and needs a virtual environment made with --system-site-packages; on a PC run: "
             "pip install tensorrt"
         ) from error
+    _check_version(str(getattr(trt, "__version__", "")))
     try:
         from cuda.bindings import runtime as cudart  # pyright: ignore[reportMissingImports, reportAttributeAccessIssue]
     except ImportError as error:
@@ -35,6 +40,16 @@ def import_bindings() -> Bindings:
             "(with CUDA 12 or JetPack 6: pip install 'cuda-python>=12.6.2,<13')"
         ) from error
     return Bindings(trt, cudart)
+
+
+def _check_version(version: str) -> None:
+    """Raises MissingPackageError for a TensorRT that is too old; one that doesn't say how old it is, is tried."""
+    numbers = tuple(int(number) for number in re.findall("[0-9]+", version)[:2])
+    if numbers and numbers < OLDEST:
+        raise MissingPackageError(
+            f"TensorRT {version} is too old: {'.'.join(map(str, OLDEST))} or newer is needed; on a Jetson update to "
+            "JetPack 6.1 or newer (6.0 brings TensorRT 8.6), on a PC run: pip install --upgrade tensorrt"
+        )
 
 
 def make_logger(trt: Any) -> Any:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import yoga_live.runtime.command as command
+from yoga_live.runtime.secret_files import read_secret
 
 FOLDER = Path(command.__file__).parent / "jetson"
 RAW = (FOLDER / "yoga-live.service").read_text(encoding="utf-8")
@@ -35,14 +36,16 @@ def read_settings() -> dict[str, str]:
 
 @pytest.mark.skipif(shutil.which("sh") is None, reason="needs a shell")
 @pytest.mark.parametrize(("options", "zoom"), [("", None), ("--zoom off --save a.mp4", "off")])
-def test_the_command_of_the_service_is_one_that_yoga_live_takes(tmp_path: Path, options: str, zoom: str | None) -> None:
+def test_the_command_of_the_service_is_one_that_yoga_live_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: str, zoom: str | None
+) -> None:
     program = tmp_path / "yoga live"
     program.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
     program.chmod(0o755)
     settings = {
         **read_settings(),
         "YOGA_LIVE": str(program),
-        "CAMERA": "2",
+        "CAMERA": "rtsp://me:secret@host/1",
         "OPTIONS": options,
         "PATH": "/usr/bin:/bin",
     }
@@ -50,16 +53,34 @@ def test_the_command_of_the_service_is_one_that_yoga_live_takes(tmp_path: Path, 
         ["sh", "-c", read_shell_line("ExecStart")], env=settings, capture_output=True, text=True, check=True
     )
     args = command.parse_args(answer.stdout.splitlines())
-    assert (args.camera, args.model, args.window, args.zoom) == ("2", Path(settings["MODEL"]), False, zoom)
+    assert (args.model, args.window, args.zoom) == (Path(settings["MODEL"]), False, zoom)
+    assert "secret" not in answer.stdout  # what `ps` would show
+    monkeypatch.setenv("CAMERA", settings["CAMERA"])
+    assert read_secret("--camera", args.camera) == settings["CAMERA"]
     assert re.fullmatch(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d\.csv", args.timeline.name)
 
 
 @pytest.mark.skipif(shutil.which("sh") is None, reason="needs a shell")
-def test_the_service_waits_for_its_camera() -> None:
-    line = read_shell_line("ExecStartPre").replace("/dev/video$CAMERA", "$DEVICE").replace("sleep 5", "exit 7")
-    for device, expected in (("/dev/null", (0, "")), ("/dev/video97", (7, "waiting for /dev/video97\n"))):
-        answer = subprocess.run(["sh", "-c", line], env={"DEVICE": device}, capture_output=True, text=True, check=False)
-        assert (answer.returncode, answer.stdout) == expected
+@pytest.mark.parametrize(
+    ("camera", "waits_for"),
+    [
+        ("/dev/null", ""),
+        ("97", "/dev/video97"),
+        ("/dev/video97", "/dev/video97"),
+        ("/etc/passwd", "/etc/passwd"),  # there, and no device
+        ("csi://0", ""),
+        ("rtsp://user:pa$s w'ord@10.0.0.2/stream?a=1&b=2", ""),
+        ("https://camera.local/video", ""),
+        ("@/etc/yoga-camera", ""),
+        ("env:HOME", ""),
+        ("", ""),
+    ],
+)
+def test_the_service_waits_for_a_camera_that_is_a_device_and_for_no_other(camera: str, waits_for: str) -> None:
+    line = read_shell_line("ExecStartPre").replace("sleep 5", "exit 7")
+    answer = subprocess.run(["sh", "-c", line], env={"CAMERA": camera}, capture_output=True, text=True, check=False)
+    expected = (7, f"waiting for {waits_for}\n") if waits_for else (0, "")
+    assert (answer.returncode, answer.stdout, answer.stderr) == (*expected, "")
     assert read_option("TimeoutStartSec") == "infinity"
 
 
@@ -72,7 +93,7 @@ def test_the_service_is_nobodys_root_starts_again_and_knows_each_setting() -> No
     assert read_option("Restart") == "always" and read_option("StartLimitIntervalSec") == "0"
     defaults = dict(setting.split("=", 1) for setting in read_option("Environment").split())
     assert defaults == read_settings()
-    used = set(re.findall(r"\$([A-Z_]+)", read_shell_line("ExecStart") + read_shell_line("ExecStartPre")))
+    used = set(re.findall(r"(?:\$|env:)([A-Z_]+)", read_shell_line("ExecStart") + read_shell_line("ExecStartPre")))
     assert used == set(defaults)
 
 

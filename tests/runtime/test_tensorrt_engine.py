@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import logging
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from yoga_live.runtime.engine_record import EngineRecord, Gpu, record_path
 from yoga_live.runtime.errors import DeviceError, MissingPackageError, ModelError
 from yoga_live.runtime.model_info import ModelInfo
 from yoga_live.runtime.onnx_bytes import hash_network
+from yoga_live.runtime.tensorrt_bindings import import_bindings
 from yoga_live.runtime.tensorrt_engine import TensorRTEngine
 
 pytest.importorskip("onnxruntime")
@@ -251,3 +253,22 @@ def test_missing_packages_are_named_with_what_brings_them(
     monkeypatch.setitem(__import__("sys").modules, "cuda.bindings", None)
     with pytest.raises(MissingPackageError, match="pip install cuda-bindings"):
         TensorRTEngine(engine_path)
+
+
+@pytest.mark.parametrize(
+    ("version", "is_old"), [("8.6.2", True), ("10.2.0.19", True), ("10.3.0", False), ("11.4.0", False)]
+)
+def test_a_tensorrt_that_is_too_old_is_named_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, is_old: bool
+) -> None:
+    """As JetPack 6.0 brings it: the package imports, and has another version."""
+    (tmp_path / "tensorrt.py").write_text(f"__version__ = {version!r}\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in ("tensorrt", "cuda", "cuda.bindings"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "cuda", None)  # not installed, which is looked at after the version
+    with pytest.raises(MissingPackageError) as caught:
+        import_bindings()
+    sys.modules.pop("tensorrt", None)
+    words = f"TensorRT {version} is too old: 10.3 or newer is needed; on a Jetson update to JetPack 6.1"
+    assert (words in str(caught.value)) == is_old and ("CUDA's Python bindings" in str(caught.value)) != is_old
