@@ -1,76 +1,86 @@
-"""Decoding a photo of any kind: what people collect is JPEG, PNG, GIF, WebP, AVIF, turned, grey, CMYK, broken."""
+"""Decoding a photo of any kind: what people collect is JPEG, PNG, GIF, WebP, AVIF, HEIC, turned, grey, CMYK, broken."""
 
 from __future__ import annotations
 
 import io
+import stat
 import struct
 import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from .errors import PhotoError
+from .photo_colours import flatten, to_bgr
+from .photo_kinds import EXTENSIONS, guess_content, is_heic
+from .photo_limits import (
+    MAX_FILE_BYTES,
+    MAX_PIXELS,
+    RefusedPicture,
+    check_header,
+    check_size,
+    estimate_memory,
+    memory,
+)
+from .photo_turns import ORIENTATION, lies_on_its_side, read_turn, turn_upright
 from .preprocess import Frame
 
-ORIENTATION = 0x0112  # EXIF tag
-MAX_PIXELS = 120_000_000
-"""A larger picture is refused before decoding: no photo needs it, a decompression bomb does."""
+__all__ = [
+    "DAMAGE", "EXTENSIONS", "HEIC_HELP", "MAX_PIXELS", "ORIENTATION", "decode_photo", "flatten", "inspect_photo",
+    "list_formats", "read_photo", "read_size_wh",
+]  # fmt: skip
 
-TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""EXIF orientation to what undoes it.  Pillow's exif_transpose also rewrites the EXIF, and fails where that is odd."""
-
-EXTENSIONS = {
-    **{"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "GIF": "gif", "WEBP": "webp", "AVIF": "avif"},
-    **{"BMP": "bmp", "TIFF": "tif", "JPEG2000": "jp2", "PPM": "ppm", "ICO": "ico"},
-}
-"""Kinds of picture that photos come in, and nothing else is opened: Pillow reads EPS, which is a program, with the help
-of Ghostscript and without a time limit, and other kinds with parsers that hardly anybody tests."""
-
-DAMAGE = (OSError, SyntaxError, ValueError, EOFError, RuntimeError, LookupError, TypeError, struct.error)
-"""What Pillow's decoders raise on broken bytes (RuntimeError: AVIF)."""
-
-HEIC = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
-"""Brands of HEIF files (ISO/IEC 23008-12) that Pillow has no decoder for; AVIF has brands of its own."""
-
-
-OTHER_KINDS = {
-    **{b"%!PS": "PostScript", b"\xc5\xd0\xd3\xc6": "PostScript", b"%PDF": "a PDF", b"8BPS": "a Photoshop file"},
-}
-"""First bytes of what else people name `.jpg`, so that the refusal can say so."""
+DAMAGE = (
+    *(OSError, SyntaxError, ValueError, EOFError, RuntimeError, LookupError, TypeError, AttributeError),
+    *(ArithmeticError, AssertionError, MemoryError, struct.error, zlib.error, Image.DecompressionBombError),
+)
+"""What Pillow's decoders raise on broken bytes (RuntimeError: AVIF; RecursionError is one)."""
+HEIC_HELP = " that can be read here but HEIC, an iPhone's own kind; run: pip install pi-heif, or export it as JPEG"
+MOST_WORDS = 200  # of what a decoder says
 
 
 def decode_photo(source: Path | bytes, *, min_side: int | None = None, most_pixels: int = MAX_PIXELS) -> Frame:
-    """Decode one picture upright.  Returns uint8 (H, W, 3) BGR; transparent parts become white, a GIF its first frame.
+    """Decode one picture upright.  Returns uint8 (H, W, 3) BGR in sRGB; transparent parts become white.
 
+    Of a GIF or another animation it is the first frame.
     min_side: a JPEG may be decoded at a half, a quarter or an eighth while both sides stay at least this long
     (fewer bytes to decode; phone photos take a fifth of the time).  most_pixels: refuse more, before decoding.
-    Raises PhotoError with the true reason.
+    It takes MOST_MEMORY at most beside the file.  Raises PhotoError with the true reason, and nothing else.
     """
     name = str(source) if isinstance(source, Path) else "the file"
+    content = read_photo(source) if isinstance(source, Path) else source
+    with _explain(name, content):
+        return _decode(content, min_side, most_pixels)
+
+
+def read_photo(path: Path) -> bytes:
+    """Read a file that may be a photo.  Raises PhotoError for one that can't be read, is no file, or is too large."""
     try:
-        content = source.read_bytes() if isinstance(source, Path) else source
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+            raise PhotoError(f"{path} is no file but a device or pipe")
+        if status.st_size > MAX_FILE_BYTES:
+            raise PhotoError(f"{path} is too large: {status.st_size:,} bytes, more than {MAX_FILE_BYTES:,}")
+        return path.read_bytes()
     except OSError as error:
-        raise PhotoError(f"{name} can't be read: {error.strerror}") from error
-    if not content:
-        raise PhotoError(f"{name} is empty")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's notes on odd EXIF or palettes; the size is checked here
-            return _decode(content, min_side, most_pixels)
-    except UnidentifiedImageError as error:
-        raise PhotoError(f"{name} is no picture{_guess_content(content)}") from error
-    except (*DAMAGE, Image.DecompressionBombError) as error:
-        raise PhotoError(f"{name} is damaged: {error}") from error
+        raise PhotoError(f"{path} can't be read: {error.strerror}") from error
+
+
+def inspect_photo(content: bytes) -> tuple[str, tuple[int, int]]:
+    """Read the kind, as Pillow calls it, and width and height, upright, from a picture's header.  Raises PhotoError."""
+    with _explain("the file", content), _open(content) as image:
+        width, height = image.size if not hasattr(image, "tag_v2") else _read_stored_size(image)
+        return image.format or "", (height, width) if lies_on_its_side(image) else (width, height)
+
+
+def read_size_wh(content: bytes) -> tuple[int, int]:
+    """Read width and height, upright, from the header of a picture that `decode_photo` takes.  Raises PhotoError."""
+    return inspect_photo(content)[1]
 
 
 @lru_cache(maxsize=1)
@@ -80,51 +90,71 @@ def list_formats() -> tuple[str, ...]:
     TGA has no magic number, so that noise may pass for one: a user's own file may be one, a downloaded file is none.
     """
     Image.init()
-    return tuple(kind for kind in (*EXTENSIONS, "TGA") if kind in Image.OPEN)
+    return tuple(kind for kind in (*EXTENSIONS, "TGA") if kind in Image.OPEN and kind != "HEIF")
+
+
+@lru_cache(maxsize=1)
+def _load_heif() -> bool:
+    """Let Pillow read HEIC, where the package for it is installed: pi-heif, or pillow-heif which can write it too."""
+    for name in ("pi_heif", "pillow_heif"):
+        try:
+            __import__(name).register_heif_opener(thumbnails=False)
+        except ImportError:
+            continue
+        return True
+    return False
+
+
+@contextmanager
+def _explain(name: str, content: bytes) -> Iterator[None]:
+    """Turn whatever decoding raises into a PhotoError.  name: of the file, for the message."""
+    if not content:
+        raise PhotoError(f"{name} is empty")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's notes on odd EXIF or palettes; the size is checked here
+            yield
+    except RefusedPicture as error:
+        raise PhotoError(f"{name} {error}") from error
+    except UnidentifiedImageError as error:
+        raise PhotoError(f"{name} is no picture{guess_content(content)}") from error
+    except Image.DecompressionBombError as error:
+        raise PhotoError(f"{name} has too many pixels: {error}") from error
+    except MemoryError as error:
+        raise PhotoError(f"{name} needs more memory than there is; make it smaller") from error
+    except Exception as error:
+        words = " ".join(str(error).split())[:MOST_WORDS] or type(error).__name__
+        raise PhotoError(f"{name} is damaged: {words}") from error
+
+
+@contextmanager
+def _open(content: bytes, most_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
+    """Open a picture whose header asks for nothing unreasonable."""
+    check_header(content)
+    formats = list_formats()
+    if is_heic(content):
+        if not _load_heif():
+            raise RefusedPicture(f"is no picture{HEIC_HELP}")
+        formats = ("HEIF",)
+    with Image.open(io.BytesIO(content), formats=formats) as image:
+        check_size(image.size, most_pixels)
+        yield image
 
 
 def _decode(content: bytes, min_side: int | None, most_pixels: int) -> Frame:
-    with Image.open(io.BytesIO(content), formats=list_formats()) as image:
-        width, height = image.size
-        if width * height > most_pixels:
-            raise ValueError(f"{width} x {height} pixels, more than {most_pixels:,}")
+    with _open(content, most_pixels) as image:
+        stored_wh = image.size
         if min_side:
             image.draft(None, (min_side, min_side))
-        image.load()
-        turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-        upright = image if turn is None else image.transpose(turn)
-        rgb = np.asarray(flatten(upright), dtype=np.uint8)
-    return np.ascontiguousarray(rgb[:, :, ::-1])
+        cost = estimate_memory(image, stored_wh)
+        with memory.hold(cost):
+            image.load()
+            turn = read_turn(image)
+            frame = to_bgr(image)
+            image.close()
+            return turn_upright(frame, turn)
 
 
-def read_size_wh(content: bytes) -> tuple[int, int]:
-    """Read width and height, upright, from the header of a picture that `decode_photo` takes."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with Image.open(io.BytesIO(content), formats=list_formats()) as image:
-            width, height = image.size
-            lies_on_its_side = image.getexif().get(ORIENTATION, 1) in {5, 6, 7, 8}
-    return (height, width) if lies_on_its_side else (width, height)
-
-
-def flatten(image: Image.Image) -> Image.Image:
-    """Bring any mode to RGB; alpha (also a palette's) over white."""
-    if image.mode.startswith("I;16") or image.mode in {"I", "F"}:
-        values = np.asarray(image, dtype=np.float32)
-        top = 65535.0 if values.max(initial=0) > 255 else 255.0
-        return Image.fromarray((values * (255 / top)).clip(0, 255).astype(np.uint8)).convert("RGB")
-    if image.mode in {"RGBA", "LA", "PA", "RGBa", "La"} or "transparency" in image.info:
-        rgba = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-    return image.convert("RGB")
-
-
-def _guess_content(content: bytes) -> str:
-    start = content[:512].lstrip().lower()
-    if start.startswith((b"<!doctype", b"<html")) or b"<html" in start:
-        return " but an HTML page"
-    if content[4:8] == b"ftyp" and content[8:12] in HEIC:
-        return " that can be read here but HEIC, an iPhone's own kind; export it as JPEG"
-    if b"<svg" in start:
-        return " but a drawing (SVG)"
-    return next((f" but {name}" for magic, name in OTHER_KINDS.items() if content.startswith(magic)), "")
+def _read_stored_size(image: Any) -> tuple[int, int]:
+    """Width and height of a TIFF as it lies in the file; newer Pillows tell them upright."""
+    return int(image.tag_v2[256]), int(image.tag_v2[257])

@@ -21,9 +21,10 @@ from pathlib import Path
 import numpy as np
 
 from ..runtime.files import find_cache_folder, make_csv_writer, write_then_rename
+from ..runtime.photos import HEIC_HELP
 from ..runtime.preprocess import Frame
 
-VERSION = "2"  # to be raised when decoding, letterboxing or hashing changes
+VERSION = "3"  # to be raised when decoding, letterboxing or hashing changes
 UNUSED_DAYS = 30  # after which a cache is thrown away
 UNREADABLE = "can't be read"  # how a reason begins that may pass: a file that can't be opened, an unforeseen exception
 COLUMNS = ("path", "bytes", "changed_ns", "sha256", "phash", "mirror_phash", "width", "height", "error")
@@ -126,7 +127,8 @@ class FrameCache:
 
 
 def _format(name: str, path: Path, found: Found) -> tuple[object, ...]:
-    status = None if found.error.startswith(UNREADABLE) else path.stat()  # permissions may change: look again
+    may_change = found.error.startswith(UNREADABLE) or found.error.endswith(HEIC_HELP)  # permissions, packages
+    status = None if may_change else path.stat()
     length, changed_ns = (status.st_size, status.st_mtime_ns) if status else (0, 0)
     hashes = found.sha256, f"{found.phash:x}", f"{found.mirror_phash:x}"
     return (name, length, changed_ns, *hashes, *found.size_wh, found.error)

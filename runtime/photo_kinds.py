@@ -1,0 +1,132 @@
+"""The kinds of picture that photos come in: one list for `--images`, `add`, `download`, photo folders and the page."""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+EXTENSIONS = {
+    **{"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "GIF": "gif", "WEBP": "webp", "AVIF": "avif", "HEIF": "heic"},
+    **{"BMP": "bmp", "TIFF": "tif", "JPEG2000": "jp2", "PPM": "ppm", "ICO": "ico"},
+}
+"""Pillow's name of each kind to the suffix of its files.  Nothing else is opened: Pillow reads EPS, which is a program,
+with the help of Ghostscript and without a time limit, and other kinds with parsers that hardly anybody tests."""
+
+PHOTO_SUFFIXES = frozenset((
+    ".apng", ".avif", ".bmp", ".dib", ".gif", ".heic", ".heif", ".hif", ".ico", ".j2k", ".jfif", ".jp2", ".jpe",
+    ".jpeg", ".jpf", ".jpg", ".jpx", ".mpo", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp",
+))  # fmt: skip
+"""What is taken for a photo in a folder by its name; the rest by its first bytes.  A file that is named is tried."""
+
+HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1")
+AVIF_BRANDS = (b"avif", b"avis")
+"""Brands of HEIF files (ISO/IEC 23008-12); mif1 and msf1 stand in files of both kinds."""
+
+SNIFFED_BYTES = 64
+"""So many bytes tell a photo from what else lies in a folder."""
+MOST_SUFFIXES = 6  # that are named of what was left out
+
+OTHER_KINDS = {
+    **{b"%!PS": "PostScript", b"\xc5\xd0\xd3\xc6": "PostScript", b"%PDF": "a PDF", b"8BPS": "a Photoshop file"},
+}
+"""First bytes of what else people name `.jpg`, so that the refusal can say so."""
+NAMED_KINDS = {
+    **{b"\xff\xd8\xff": "a JPEG", b"\x89PNG": "a PNG", b"GIF8": "a GIF", b"II*\0": "a TIFF", b"MM\0*": "a TIFF"},
+}
+
+
+def is_photo(path: Path) -> bool:
+    """Whether a file in a folder is taken for a photo: by its suffix, or by its first bytes where that says nothing."""
+    if path.suffix.lower() in PHOTO_SUFFIXES:
+        return True
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return has_photo_bytes(file.read(SNIFFED_BYTES))
+    except OSError:
+        return False
+
+
+def has_photo_bytes(head: bytes) -> bool:
+    """Whether a file that begins so is a photo of a kind that its bytes tell beyond doubt.
+
+    Not TIFF's: the raw files of many cameras begin with them too, and hold a small preview where a photo is looked for.
+    """
+    is_webp = head[:4] == b"RIFF" and head[8:12] == b"WEBP"
+    return (
+        head.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a"))
+        or is_webp
+        or bool(read_brands(head) & {*AVIF_BRANDS, *HEIC_BRANDS})
+    )
+
+
+def read_brands(content: bytes) -> set[bytes]:
+    """The brands of an ISO media file, such as HEIC and AVIF; none of anything else."""
+    if content[4:8] != b"ftyp":
+        return set()
+    (length,) = struct.unpack(">I", content[:4])
+    return {content[8:12]} | {content[at : at + 4] for at in range(16, min(length, SNIFFED_BYTES), 4)}
+
+
+def is_heic(content: bytes) -> bool:
+    """Whether a file is HEIC, an iPhone's own kind, and no AVIF."""
+    brands = read_brands(content)
+    return not brands & {*AVIF_BRANDS} and bool(brands & {*HEIC_BRANDS})
+
+
+def guess_content(content: bytes) -> str:
+    """What a file is that can't be decoded, to go behind "is no picture"; empty where nobody knows."""
+    start = content[:512].lstrip().lower()
+    if start.startswith((b"<!doctype", b"<html")) or b"<html" in start:
+        return " but an HTML page"
+    if is_heic(content):
+        return " but a damaged HEIC"
+    if b"<svg" in start:
+        return " but a drawing (SVG)"
+    if other := next((kind for magic, kind in OTHER_KINDS.items() if content.startswith(magic)), ""):
+        return f" but {other}"
+    named = next((kind for magic, kind in NAMED_KINDS.items() if content.startswith(magic)), "")
+    return f" that can be read here but {named} of a rare sort; save it as an ordinary JPEG or PNG" if named else ""
+
+
+class PhotoSieve:
+    """Tells the photos of a folder from its other files, which it counts: nothing is left out without a word."""
+
+    def __init__(self) -> None:
+        self.left_out: list[Path] = []
+
+    def __call__(self, path: Path) -> bool:
+        """Whether a file is taken for a photo."""
+        is_wanted = is_photo(path)
+        if not is_wanted:
+            self.left_out.append(path)
+        return is_wanted
+
+    def describe(self) -> str:
+        """What was left out, as "left out 77 files that are no photos: 40 .pdf, 37 .mov"; empty where nothing was."""
+        count = len(self.left_out)
+        if not count:
+            return ""
+        return f"left out {count} file{'s that are no photos' if count > 1 else ' that is no photo'}: {self.count()}"
+
+    def count(self) -> str:
+        """The suffixes of what was left out with how many have each, the most frequent first."""
+        return count_suffixes(self.left_out)
+
+
+def count_suffixes(paths: Iterable[Path]) -> str:
+    """How many files have each suffix, such as "40 .pdf, 37 .mov, 2 without a suffix"."""
+    counts = Counter(_show_suffix(path) for path in paths)
+    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    words = [f"{number} {suffix}" for suffix, number in ranked[:MOST_SUFFIXES]]
+    rest = sum(number for _, number in ranked[MOST_SUFFIXES:])
+    return ", ".join([*words, f"{rest} others"] if rest else words)
+
+
+def _show_suffix(path: Path) -> str:
+    """A suffix that any terminal can show; a very long one is none."""
+    suffix = path.suffix.lower()
+    return suffix if suffix.isprintable() and suffix.isascii() and 1 < len(suffix) <= 12 else "without a suffix"
