@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
-from .errors import OptionError, OutputError, PhotoError
+from .errors import OptionError, OutputError, PhotoError, SourceError
 from .options import list_given, read_roi
 from .plain_text import print
 
@@ -39,12 +39,12 @@ def classify_images(args: argparse.Namespace) -> None:
     """Classify every photo; one that can't be read is a line and a row, the others go on.  Raises PhotoError then."""
     from .claims import claim_outputs
 
-    files, pictures = _plan(args)
+    files, pictures, left_out = _plan(args)
     with claim_outputs([args.table] if args.table else [], force=args.force, grow=True):
-        _classify(args, files, pictures)
+        _classify(args, files, pictures, left_out)
 
 
-def _classify(args: argparse.Namespace, files: list[Listed], pictures: list[Path]) -> None:
+def _classify(args: argparse.Namespace, files: list[Listed], pictures: list[Path], left_out: str) -> None:
     """Classify, with the table claimed.  Raises PhotoError at the end where a photo could not be read."""
     from .classifier import PoseClassifier
     from .photo_answers import classify_photos, write_answers
@@ -54,6 +54,8 @@ def _classify(args: argparse.Namespace, files: list[Listed], pictures: list[Path
     roi = read_roi(args)
     classifier = PoseClassifier(args.model, args.device)
     print(f"yoga-live: {len(files)} photos, engine on {classifier.engine.device}", file=sys.stderr)
+    if left_out:
+        print(f"yoga-live: {left_out}", file=sys.stderr)
     table = GrowingFile(args.table, write_answers, force=args.force) if args.table else None
     answers: list[Answer] = []
     is_whole = False
@@ -77,11 +79,12 @@ def _classify(args: argparse.Namespace, files: list[Listed], pictures: list[Path
         raise OutputError(f"{lacking} of {len(files)} photos could not be drawn upon; the lines above say why")
 
 
-def _plan(args: argparse.Namespace) -> tuple[list[Listed], list[Path]]:
-    """List the photos and where each is drawn upon; refuse what can't be written, before any work."""
+def _plan(args: argparse.Namespace) -> tuple[list[Listed], list[Path], str]:
+    """List the photos, where each is drawn upon, and say what is left out; refuse what can't be written, at once."""
     from .file_lists import check_new, list_files, make_folder, name_outputs
     from .files import check_growing_output
-    from .photo_answers import check_table_format, is_photo
+    from .photo_answers import check_table_format
+    from .photo_kinds import PhotoSieve
 
     if given := list_given(args, USELESS):
         raise OptionError(f"{given[0]} can't be used with --images: {USELESS[given[0]]}")
@@ -90,15 +93,19 @@ def _plan(args: argparse.Namespace) -> tuple[list[Listed], list[Path]]:
     if args.table:
         check_table_format(args.table)
         check_growing_output(args.table, force=args.force)
-    files = list_files(args.images, is_photo, "photo", leave_out=[args.save] if args.save else [])
+    sieve = PhotoSieve()
+    try:
+        files = list_files(args.images, sieve, "photo", leave_out=[args.save] if args.save else [])
+    except SourceError as error:
+        raise SourceError(f"{error} ({sieve.describe()})" if sieve.left_out else str(error)) from error
     if args.table and args.table.resolve() in {file.path.resolve() for file in files}:
         raise OutputError(f"--table {args.table} is one of the photos; give another name")
     if not args.save:
-        return files, []
+        return files, [], sieve.describe()
     pictures = [args.save / PurePath(f"{name}.jpg") for name in name_outputs(files)]
     check_new(pictures, [file.path for file in files], force=args.force, grow=False)
     make_folder("--save", args.save)
-    return files, pictures
+    return files, pictures, sieve.describe()
 
 
 def _take(answer: Answer, picture: Path | None, progress: Progress, *, force: bool) -> Answer:

@@ -18,18 +18,21 @@ from .classifier import PoseClassifier, Prediction
 from .errors import OutputError, PhotoError
 from .files import format_json, make_csv_writer, write_text
 from .item_failures import Failure, attempt
-from .photos import decode_photo
+from .photo_kinds import PHOTO_SUFFIXES, is_photo
+from .photo_limits import check_shown
+from .photos import decode_photo, read_photo
 from .preprocess import Frame, letterbox
 from .regions import Region, Roi
 
-PHOTO_SUFFIXES = frozenset((
-    ".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm",
-    ".pgm", ".png", ".ppm", ".tga", ".tif", ".tiff", ".webp",
-))  # fmt: skip
-"""What is taken for a photo in a folder; one that can't be decoded is said.  A file that is named is tried anyway."""
+KEPT_PIXELS = 16_000_000
+"""Larger photos don't wait in memory to be drawn upon: some twenty wait at once."""
 BATCH = 8
 """Photos in one run of the network: what an engine of yoga-export takes at once."""
 FORMATS = (".csv", ".json")
+__all__ = [
+    "BATCH", "FORMATS", "PHOTO_SUFFIXES", "Answer", "check_table_format", "classify_photos", "format_answers_csv",
+    "format_answers_json", "is_photo", "write_answers",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -50,16 +53,12 @@ class Answer:
 
 @dataclass(frozen=True)
 class _Loaded:
-    """A photo on its way to the network.  letterboxed: uint8 (S, S, 3)."""
+    """A photo on its way to the network.  letterboxed: uint8 (S, S, 3); again: where a huge one is read once more."""
 
     letterboxed: Frame
     image_bgr: Frame | None
     region: Region | None
-
-
-def is_photo(path: Path) -> bool:
-    """Whether a file in a folder is taken for a photo."""
-    return path.suffix.lower() in PHOTO_SUFFIXES
+    again: Path | None = None
 
 
 def classify_photos(
@@ -88,15 +87,18 @@ def classify_photos(
 def _load(path: Path, size: int, roi: Roi | None, keep_image: bool) -> _Loaded:
     """Decode and letterbox.  Raises PhotoError; OptionError where the region does not fit in."""
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise PhotoError(f"can't be read: {error.strerror}") from error
-    if roi is None:
-        image = decode_photo(content) if keep_image else None
-        return _Loaded(letterbox(decode_photo(content, min_side=size), size), image, None)
-    image = decode_photo(content)
-    region = roi.to_region((image.shape[1], image.shape[0]))
-    return _Loaded(letterbox(region.cut(image), size), image if keep_image else None, region)
+        content = read_photo(path)
+    except PhotoError as error:
+        raise PhotoError(str(error).removeprefix(f"{path} ")) from error
+    whole = decode_photo(content, min_side=None if roi else size)
+    check_shown(whole)
+    region = roi.to_region((whole.shape[1], whole.shape[0])) if roi else None
+    letterboxed = letterbox(region.cut(whole) if region else whole, size)
+    if not keep_image:
+        return _Loaded(letterboxed, None, region)
+    image = whole if roi else decode_photo(content)
+    is_huge = image.shape[0] * image.shape[1] > KEPT_PIXELS
+    return _Loaded(letterboxed, None if is_huge else image, region, path if is_huge else None)
 
 
 def _answer(classifier: PoseClassifier, batch: list[tuple[str, Future[_Loaded | Failure]]]) -> Iterator[Answer]:
@@ -106,7 +108,12 @@ def _answer(classifier: PoseClassifier, batch: list[tuple[str, Future[_Loaded | 
     for name, photo in photos:
         told = next(predictions) if isinstance(photo, _Loaded) else photo
         if isinstance(photo, _Loaded) and isinstance(told, Prediction):
-            yield Answer(name, told, "", photo.image_bgr, photo.region)
+            again = photo.again
+            image = attempt(name, partial(decode_photo, again)) if again else photo.image_bgr
+            if isinstance(image, Failure):
+                yield Answer(name, told, f"can't be drawn upon: {image.reason}", None, photo.region)
+            else:
+                yield Answer(name, told, "", image, photo.region)
         elif isinstance(told, Failure):
             yield Answer(name, None, told.reason.removeprefix("the file "))
 

@@ -6,6 +6,8 @@ import threading
 from typing import Any
 
 from .classifier import PoseClassifier
+from .errors import PhotoError
+from .photo_limits import check_shown
 from .photos import decode_photo
 from .pose_names import SANSKRIT, display_name
 
@@ -37,6 +39,10 @@ class PhotoTrial:
         """Classify a photo of any kind.  Returns the answer for JSON.  Raises PhotoError with the true reason."""
         with self._turn:
             photo = decode_photo(content, min_side=self._classifier.info.size, most_pixels=MOST_PIXELS)
+            try:
+                check_shown(photo)
+            except PhotoError as error:
+                raise PhotoError(f"the file is {error}") from error
             prediction = self._classifier.classify(photo)
         ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
         return {

@@ -10,23 +10,28 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from ..runtime.classifier import NO_POSE
 from ..runtime.errors import OutputError, RunError
 from ..runtime.files import write_then_rename
 from ..runtime.item_failures import Failure, attempt
+from ..runtime.photo_kinds import PhotoSieve
 from ..runtime.progress import track
 from .manifest import DUPLICATE, FAILED, OK, REFUSED, Manifest, ManifestRow
 from .photo_facts import PhotoFacts, identify_photo
 from .photo_folder import list_files
 from .url_lists import check_pose
 
-LEFT_OUT = ("left out", "taken out of this pose earlier")
+OTHER_FILES = "left out"
+"""The status of files that are no photos: they get no row."""
+LEFT_OUT = (OTHER_FILES, "taken out of this pose earlier")
 """The outcome of a photo that another command removed: adding a folder a second time brings no mistake back."""
 
 
 def add_folder(source: Path, pose: str, photos: Path) -> Counter[tuple[str, str]]:
     """Copy every picture below `source` to `photos/<pose>/`.  Returns files by (status, kind of reason).
 
-    What is no photo gets a row with the reason; what the pose has already, with a row or without, is not copied twice.
+    What can't be decoded gets a row with the reason; what the pose has already, with a row or without, is not copied
+    twice.  Files in the folder that are no photos by name and first bytes are only counted.
     Raises YogaLiveError.
     """
     if not source.exists():
@@ -34,11 +39,15 @@ def add_folder(source: Path, pose: str, photos: Path) -> Counter[tuple[str, str]
     inside, outside = photos.resolve(), source.resolve()
     if inside.is_relative_to(outside) or outside.is_relative_to(inside):
         raise RunError(f"{source} and {photos} lie inside each other; give a folder that holds only the new pictures")
-    files = _list_files(source) if source.is_dir() else [source]
+    sieve = PhotoSieve()
+    files = list(filter(sieve, _list_files(source))) if source.is_dir() else [source]
     if not files:
-        raise RunError(f"{source} holds no files")
+        raise RunError(f"{source} holds no {f'photos; {sieve.describe()}' if sieve.left_out else 'files'}")
     named = ((path, path.resolve().as_uri()) for path in files)
-    return add_files(track(named, "adding", len(files), "files"), pose, photos)
+    outcomes = add_files(track(named, "adding", len(files), "files"), pose, photos)
+    if sieve.left_out:
+        outcomes[OTHER_FILES, f"no photos: {sieve.count()}"] = len(sieve.left_out)
+    return outcomes
 
 
 def _list_files(folder: Path) -> list[Path]:
@@ -94,7 +103,7 @@ def _read_digest(path: Path) -> str:
 def _add_one(
     path: Path, origin: str, pose: str, photos: Path, places: dict[str, str], removed: set[str]
 ) -> ManifestRow | None:
-    read = attempt(path, partial(_read_photo, path))
+    read = attempt(path, partial(_read_photo, path, pose))
     if isinstance(read, Failure):
         return ManifestRow(pose, origin, status=REFUSED if read.is_foreseen else FAILED, reason=read.reason)
     facts, content = read
@@ -109,6 +118,6 @@ def _add_one(
     return facts.to_row(pose, origin, is_new=True)
 
 
-def _read_photo(path: Path) -> tuple[PhotoFacts, bytes]:
+def _read_photo(path: Path, pose: str) -> tuple[PhotoFacts, bytes]:
     """Identify a photo and read it, so that what fails from here on is the photo folder's fault."""
-    return identify_photo(path), path.read_bytes()
+    return identify_photo(path, blank_is_fine=pose == NO_POSE), path.read_bytes()

@@ -14,6 +14,7 @@ from ..runtime.errors import RunError
 from ..runtime.files import write_then_rename
 from ..runtime.item_failures import Failure, attempt
 from ..runtime.overlay import FONT
+from ..runtime.photo_limits import check_shown
 from ..runtime.photos import decode_photo
 from ..runtime.pose_names import display_name
 from ..runtime.preprocess import Frame, letterbox
@@ -43,7 +44,7 @@ def draw_batch(folder: Path, count: int, size: int, seed: int) -> tuple[SplitFra
     labels: list[str] = []
     while len(drawn) < count and any(waiting.values()):
         for pose, paths in waiting.items():
-            photo = _take_readable(paths, size) if len(drawn) < count else None
+            photo = _take_readable(pose, paths, size) if len(drawn) < count else None
             if photo is not None:
                 drawn.append(photo)
                 labels.append(pose)
@@ -51,24 +52,25 @@ def draw_batch(folder: Path, count: int, size: int, seed: int) -> tuple[SplitFra
         raise RunError(f"{folder} holds no readable photo; yoga-train stats says what is wrong with its files")
     places = [path for path in by_pose.get(NO_POSE, []) if path.parent == folder / NO_POSE / PLACES]
     shown = [places[i] for i in rng.permutation(len(places))]
-    drawn += [photo for _ in range(MOST_PLACES) if (photo := _take_readable(shown, size))]
+    drawn += [photo for _ in range(MOST_PLACES) if (photo := _take_readable(NO_POSE, shown, size))]
     frames, sizes_wh = np.stack([frame for frame, _ in drawn]), np.array([size_wh for _, size_wh in drawn])
     scenes = np.arange(len(labels), len(drawn))
     return SplitFrames(frames, np.zeros(len(drawn), np.int64), None, sizes_wh, scenes), labels
 
 
-def _take_readable(paths: list[Path], size: int) -> tuple[Frame, tuple[int, int]] | None:
+def _take_readable(pose: str, paths: list[Path], size: int) -> tuple[Frame, tuple[int, int]] | None:
     """Decode the next readable photo as `fit` does; broken ones are passed over.  Returns width and height too."""
     while paths:
         path = paths.pop()
-        shown = attempt(path, partial(_decode, path, size))
+        shown = attempt(path, partial(_decode, path, size, pose))
         if not isinstance(shown, Failure):
             return shown
     return None
 
 
-def _decode(path: Path, size: int) -> tuple[Frame, tuple[int, int]]:
+def _decode(path: Path, size: int, pose: str) -> tuple[Frame, tuple[int, int]]:
     photo = decode_photo(path, min_side=size)
+    check_shown(photo, blank_is_fine=pose == NO_POSE)
     return letterbox(photo, size), (photo.shape[1], photo.shape[0])
 
 

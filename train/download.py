@@ -22,6 +22,7 @@ from pathlib import Path
 
 import aiohttp
 
+from ..runtime.classifier import NO_POSE
 from ..runtime.errors import OutputError
 from ..runtime.item_failures import Failure, attempt, explain
 from ..runtime.progress import Progress
@@ -139,9 +140,9 @@ def user_agent() -> str:
     return f"yoga-live/{version} (photo downloader)"
 
 
-def _save_and_identify(body: Body) -> PhotoFacts:
+def _save_and_identify(body: Body, pose: str) -> PhotoFacts:
     body.save()
-    return identify_photo(body.part)
+    return identify_photo(body.part, blank_is_fine=pose == NO_POSE)
 
 
 class _Downloader:
@@ -197,7 +198,7 @@ class _Downloader:
                 self._follow(job, answer)
                 continue
             self._queue.finish(job)
-            work = partial(attempt, job.url, partial(_save_and_identify, answer))
+            work = partial(attempt, job.url, partial(_save_and_identify, answer, job.pose))
             facts = await asyncio.get_running_loop().run_in_executor(self._decoders, work)
             if isinstance(facts, Failure):  # what nobody foresaw may pass in the next run, or with a later version
                 status = REFUSED if facts.is_foreseen else FAILED

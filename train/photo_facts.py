@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from contextlib import suppress
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
-
 from ..runtime.errors import PhotoError
-from ..runtime.photos import EXTENSIONS, MAX_PIXELS, decode_photo, list_formats
+from ..runtime.photo_kinds import EXTENSIONS
+from ..runtime.photo_limits import check_shown
+from ..runtime.photos import decode_photo, inspect_photo, read_photo
 from .manifest import DUPLICATE, OK, SAME_CONTENT, ManifestRow
 from .photo_folder import hash_photo
+
+_LEAD = re.compile(r"^(the file )?(is |has )?")
+"""How a message begins that names the file; a row of the manifest names it already."""
 
 
 @dataclass(frozen=True)
@@ -46,30 +49,19 @@ class PhotoFacts:
         )
 
 
-def identify_photo(path: Path) -> PhotoFacts:
-    """Decode a whole file and say what it is.  Raises PhotoError; its message is the bare reason, `kind: details`."""
-    extension = _read_extension(path)
+def identify_photo(path: Path, *, blank_is_fine: bool = False) -> PhotoFacts:
+    """Decode a whole file and say what it is.  Raises PhotoError; its message is the bare reason, `kind: details`.
+
+    blank_is_fine: a picture of one colour may be a photo of `none`, never of a pose.
+    """
     try:
-        frame = decode_photo(path)
+        content = read_photo(path)
+        frame = decode_photo(content)
+        kind, _ = inspect_photo(content)
     except PhotoError as error:
-        raise PhotoError(str(error).removeprefix(f"{path} is ").removeprefix(f"{path} ")) from error
+        raise PhotoError(_LEAD.sub("", str(error).removeprefix(f"{path} "))) from error
+    if kind not in EXTENSIONS:
+        raise PhotoError(f"no kind of photo: {kind}")
+    check_shown(frame, blank_is_fine=blank_is_fine)
     height, width = frame.shape[:2]
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return PhotoFacts(digest, extension, width, height, *hash_photo(frame))
-
-
-def _read_extension(path: Path) -> str:
-    """Look at the header only.  What can't be recognised is left to the decoder, which says what is wrong with it."""
-    with suppress(OSError, SyntaxError, ValueError, EOFError):
-        try:
-            with Image.open(path, formats=list_formats()) as image:
-                width, height = image.size
-                kind = image.format or "unknown"
-        except Image.DecompressionBombError as error:
-            raise PhotoError(f"too many pixels: {error}") from error
-        if width * height > MAX_PIXELS:
-            raise PhotoError(f"too many pixels: {width} x {height}")
-        if kind not in EXTENSIONS:
-            raise PhotoError(f"no kind of photo: {kind}")
-        return EXTENSIONS[kind]
-    return ""
+    return PhotoFacts(hashlib.sha256(content).hexdigest(), EXTENSIONS[kind], width, height, *hash_photo(frame))

@@ -17,6 +17,8 @@ from ..calibration.runs import is_pose_name
 from ..runtime.classifier import NO_POSE
 from ..runtime.errors import PhotoError, RunError
 from ..runtime.item_failures import Failure, attempt
+from ..runtime.photo_colours import BAND_PIXELS
+from ..runtime.photo_limits import MAX_FILE_BYTES, check_shown
 from ..runtime.photos import decode_photo, read_size_wh
 from ..runtime.preprocess import Frame, letterbox
 from ..runtime.progress import Progress, track
@@ -203,25 +205,30 @@ def _read_files(
     with ThreadPoolExecutor() as pool, Progress("reading photos", len(files), "photos") as progress:
         for start in range(0, len(files), AHEAD):
             part = files[start : start + AHEAD]
-            results = pool.map(lambda item: (cache and cache.find(*item)) or _read_one(item[1], size), part)
+            results = pool.map(
+                lambda item: (cache and cache.find(*item)) or _read_one(item[1], size, item[0].partition("/")[0]), part
+            )
             for (name, path), (found, frame) in zip(part, results, strict=True):
                 yield name, path, found, frame
                 progress.advance()
 
 
-def _read_one(path: Path, size: int) -> tuple[Found, Frame | None]:
-    read = attempt(path, lambda: _decode_one(path, size))
+def _read_one(path: Path, size: int, pose: str) -> tuple[Found, Frame | None]:
+    read = attempt(path, lambda: _decode_one(path, size, pose))
     if not isinstance(read, Failure):
         return read
     return Found(error=read.reason if read.is_foreseen else f"{UNREADABLE}: {read.reason}"), None
 
 
-def _decode_one(path: Path, size: int) -> tuple[Found, Frame]:
+def _decode_one(path: Path, size: int, pose: str) -> tuple[Found, Frame]:
     try:
+        if (length := path.stat().st_size) > MAX_FILE_BYTES:
+            raise PhotoError(f"too large: {length:,} bytes, more than {MAX_FILE_BYTES:,}")
         content = path.read_bytes()
     except OSError as error:
         raise PhotoError(f"{UNREADABLE}: {error.strerror}") from error
     frame = decode_photo(content, min_side=size)
+    check_shown(frame, blank_is_fine=pose == NO_POSE)
     digest = hashlib.sha256(content).hexdigest()
     to_hash = frame if size == HASH_SIDE else decode_photo(content, min_side=HASH_SIDE)
     return Found(digest, *hash_photo(to_hash), read_size_wh(content)), letterbox(frame, size)
@@ -229,6 +236,10 @@ def _decode_one(path: Path, size: int) -> tuple[Found, Frame]:
 
 def hash_photo(frame_bgr: Frame) -> tuple[int, int]:
     """64-bit perceptual hash (DCT; Zauner 2010) of a photo and of its mirror image.  frame_bgr: uint8 (H, W, 3)."""
-    grey = Image.fromarray(np.ascontiguousarray(frame_bgr[:, :, ::-1])).convert("L")
+    height, width = frame_bgr.shape[:2]
+    grey, rows = Image.new("L", (width, height)), max(1, BAND_PIXELS // width)
+    for top in range(0, height, rows):  # in bands: a copy of a large photo in RGB takes seven times its grey
+        band = np.ascontiguousarray(frame_bgr[top : top + rows, :, ::-1])
+        grey.paste(Image.fromarray(band).convert("L"), (0, top))
     small = grey.resize((32, 32), Image.Resampling.LANCZOS)  # what imagehash shrinks to; mirrored it stays the same
     return int(str(imagehash.phash(small)), 16), int(str(imagehash.phash(ImageOps.mirror(small))), 16)

@@ -13,6 +13,7 @@ from PIL import Image
 
 from ..runtime.files import write_text
 from ..runtime.item_failures import Failure, attempt
+from ..runtime.photo_kinds import PHOTO_SUFFIXES, count_suffixes
 from ..runtime.photos import decode_photo
 from ..runtime.plain_text import show_in_page
 from ..runtime.preprocess import letterbox
@@ -114,9 +115,19 @@ def format_table(stats: FolderStats) -> str:
         lines.append(f"{len(conflict.members):7d} copies of one picture lie under {', '.join(conflict.poses)}")
     if stats.conflicts:
         lines.append(f"{len(stats.conflicts):7d} pictures lie under several poses: at least one label of each is wrong")
-    lines += [f"{len(stats.broken):7d} files are no readable photos"] if stats.broken else []
+    lines += _format_broken(stats.broken)
     lines += [f"{count:7d} URLs or files failed: {reason}" for reason, count in stats.failures]
     return "\n".join(lines)
+
+
+def _format_broken(broken: tuple[tuple[str, str], ...]) -> list[str]:
+    """What is no photo by its name, by suffix; of the rest, which is, the kinds of reason."""
+    paths = [Path(path) for path, _ in broken]
+    others = [path for path in paths if path.suffix.lower() not in PHOTO_SUFFIXES]
+    lines = [f"{len(broken):7d} files are no readable photos"] if broken else []
+    if others:
+        lines[0] += f", {len(others)} of them of other kinds: {count_suffixes(others)}"
+    return lines
 
 
 def write_page(stats: FolderStats, photo_list: PhotoList, path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from yoga_live.runtime import command
 from yoga_live.runtime.classifier import PoseClassifier
@@ -33,6 +34,16 @@ class ColourEngine:
         self.batches.append(frames.copy())
         logits = frames.mean(axis=(1, 2), dtype=np.float32) / 16
         return logits, logits[:, :, None, None]
+
+
+def paint_photo(colour: tuple[int, int, int], size_wh: tuple[int, int]) -> Image.Image:
+    """A picture of one colour, RGB, but for a darker spot: of one colour alone it would be no photo."""
+    width, height = size_wh
+    image = Image.new("RGB", size_wh, colour)
+    image.paste(
+        tuple(max(0, level - 40) for level in colour), (width // 2, height // 2, width * 3 // 4, height * 3 // 4)
+    )
+    return image
 
 
 @pytest.fixture

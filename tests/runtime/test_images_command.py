@@ -11,7 +11,7 @@ from PIL import Image
 
 from yoga_live.runtime.photos import decode_photo
 
-from .conftest import assert_refused
+from .conftest import assert_refused, paint_photo
 
 pytest.importorskip("onnxruntime")
 
@@ -24,7 +24,7 @@ def photos(tmp_path: Path) -> Path:
     folder = tmp_path / "photos"
     for name, colour in (("b.png", RED), ("in/a.jpg", BLUE), ("in/a.png", GREEN), ("in/c.webp", BLUE)):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (320, 240), colour).save(folder / name)
+        paint_photo(colour, (320, 240)).save(folder / name)
     (folder / "list.csv").write_text("no photo")
     return folder
 
@@ -104,3 +104,37 @@ def test_folders_without_photos_and_taken_tables_are_one_line(live: Live, photos
     (tmp_path / "a.csv").write_text("mine")
     assert_refused(live("--images", photos, "--table", tmp_path / "a.csv"), "exists already")
     assert (tmp_path / "a.csv").read_text() == "mine"
+
+
+def test_what_is_no_photo_is_counted_by_kind(live: Live, photos: Path, tmp_path: Path) -> None:
+    for name in ("a.mov", "b.MOV", "in/c.pdf", "notes"):
+        (photos / name).write_bytes(b"nothing of a picture")
+    (photos / "in" / "c.webp").rename(photos / "in" / "named_without_a_suffix")
+    code, out, err = live("--images", photos)
+    assert code == 0 and "4 of 4 photos" in out and "named_without_a_suffix" in out
+    assert (
+        "yoga-live: left out 5 files that are no photos: 2 .mov, 1 .csv, 1 .pdf, 1 without a suffix" in err.splitlines()
+    )
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "a.mov").write_bytes(b"moving")
+    assert_refused(live("--images", tmp_path / "clips"), "holds no photo", "left out 1 file that is no photo: 1 .mov")
+
+
+def test_pictures_that_show_nobody_are_rows_with_a_reason(live: Live, photos: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (1, 1)).save(photos / "one.png")
+    Image.new("RGB", (320, 240), BLUE).save(photos / "plain.jpg")
+    code, out, _ = live("--images", photos, "--table", tmp_path / "a.csv")
+    rows = {row["file"]: row for row in csv.DictReader((tmp_path / "a.csv").read_text().splitlines())}
+    assert code == 2 and "4 of 6 photos" in out
+    assert rows["one.png"]["reason"].startswith("too small: 1 x 1 pixels") and not rows["one.png"]["pose"]
+    assert rows["plain.jpg"]["reason"].startswith("of one colour: #0000f")
+
+
+def test_a_photo_too_large_to_wait_in_memory_is_drawn_upon_all_the_same(
+    live: Live, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert live("--images", photos, "--save", tmp_path / "kept")[0] == 0
+    monkeypatch.setattr("yoga_live.runtime.photo_answers.KEPT_PIXELS", 1000)
+    assert live("--images", photos, "--save", tmp_path / "again")[0] == 0
+    for path in (tmp_path / "kept").rglob("*.jpg"):
+        assert path.read_bytes() == (tmp_path / "again" / path.relative_to(tmp_path / "kept")).read_bytes()

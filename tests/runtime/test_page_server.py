@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from yoga_live.runtime import page_server
 from yoga_live.runtime.classifier import PoseClassifier
@@ -22,6 +21,7 @@ from yoga_live.runtime.serve_address import ServeAddress
 from yoga_live.runtime.session import Hold
 from yoga_live.runtime.sources import TimedFrame
 
+from .conftest import paint_photo
 from .page_client import Viewer, ask, wait_until
 
 NOISE = TimedFrame(np.random.default_rng(0).integers(0, 256, (720, 1280, 3), dtype=np.uint8), 0.0, 0)  # over a megabyte
@@ -203,7 +203,7 @@ def test_too_many_connections_are_turned_away(page: LivePage, monkeypatch: pytes
 
 def photo(tmp_path: Path, colour: tuple[int, int, int] = (0, 0, 255)) -> bytes:
     path = tmp_path / "photo.png"
-    Image.new("RGB", (64, 48), colour).save(path)
+    paint_photo(colour, (64, 48)).save(path)
     return path.read_bytes()
 
 

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from yoga_live.runtime import live_board
 from yoga_live.runtime.classifier import PoseClassifier
@@ -22,6 +21,8 @@ from yoga_live.runtime.live_page import LivePage, open_page
 from yoga_live.runtime.serve_address import ServeAddress
 from yoga_live.runtime.session import Hold
 from yoga_live.runtime.sources import TimedFrame
+
+from .conftest import paint_photo
 
 playwright = pytest.importorskip("playwright.sync_api", reason='no playwright: pip install ".[dev]"')
 CHROMIUM = os.environ.get("CHROMIUM") or next(
@@ -248,7 +249,7 @@ def test_a_hidden_page_asks_for_no_picture(show: Show) -> None:
 def make_photo(colour: tuple[int, int, int], kind: str = "PNG") -> bytes:
     """A plain picture; colour: RGB."""
     buffer = io.BytesIO()
-    Image.new("RGB", (160, 120), colour).save(buffer, kind)
+    paint_photo(colour, (160, 120)).save(buffer, kind)
     return buffer.getvalue()
 
 

@@ -25,13 +25,13 @@ from yoga_live.runtime.photo_answers import (
 from yoga_live.runtime.photos import decode_photo
 from yoga_live.runtime.regions import Roi
 
-from .conftest import LABELS, ColourEngine
+from .conftest import LABELS, ColourEngine, paint_photo
 
 BLUE, GREEN, RED = (0, 0, 255), (0, 255, 0), (255, 0, 0)  # RGB; tree, warrior_2, none
 
 
 def paint(path: Path, colour: tuple[int, int, int], size: tuple[int, int] = (90, 60)) -> tuple[str, Path]:
-    Image.new("RGB", size, colour).save(path)
+    paint_photo(colour, size).save(path)
     return path.name, path
 
 

@@ -5,18 +5,19 @@ import threading
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from yoga_live.runtime import photo_trial
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.errors import PhotoError
 from yoga_live.runtime.photo_trial import PhotoTrial, describe_poses
 
+from .conftest import paint_photo
+
 
 def encode(colour: tuple[int, int, int], kind: str = "PNG", size: tuple[int, int] = (64, 48)) -> bytes:
-    """A plain picture; colour: RGB."""
+    """A picture that is nearly plain; colour: RGB."""
     buffer = io.BytesIO()
-    Image.new("RGB", size, colour).save(buffer, kind)
+    paint_photo(colour, size).save(buffer, kind)
     return buffer.getvalue()
 
 
@@ -32,7 +33,8 @@ def test_a_photo_is_answered_with_every_probability(classifier: PoseClassifier, 
 @pytest.mark.parametrize(
     ("content", "reason"),
     [(b"", "is empty"), (b"buy a mat", "is no picture"), (b"<html>404", "an HTML page"),
-     (b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic", "export it as JPEG"), (encode((0, 0, 0))[:60], "damaged")],
+     (b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic", "pip install pi-heif|damaged"),
+     (encode((0, 0, 0))[:60], "damaged")],
 )  # fmt: skip
 def test_what_is_no_photo_is_one_line(classifier: PoseClassifier, content: bytes, reason: str) -> None:
     with pytest.raises(PhotoError, match=reason) as caught:
@@ -74,3 +76,13 @@ def test_poses_are_described_as_people_read_them(classifier: PoseClassifier) -> 
     }
     model = PhotoTrial(classifier).describe_model()
     assert set(model["poses"]) == set(classifier.labels) and model["most_bytes"] == photo_trial.MOST_BYTES
+
+
+@pytest.mark.parametrize(
+    ("size_wh", "reason"), [((1, 1), "the file is too small"), ((64, 48), "the file is of one colour")]
+)
+def test_a_picture_that_shows_nobody_is_refused(
+    classifier: PoseClassifier, size_wh: tuple[int, int], reason: str
+) -> None:
+    with pytest.raises(PhotoError, match=reason):
+        PhotoTrial(classifier).classify(encode((0, 0, 0), size=size_wh))  # a darker spot on black is black

@@ -155,3 +155,45 @@ def test_a_file_that_lies_in_the_pose_without_a_row_is_not_stored_again(tmp_path
     assert (row.status, row.path) == (OK, "tree/home/mine.jpg")  # the first row of that content
     assert add_folder(tmp_path / "mine", "tree", photos) == {(DUPLICATE, "same content"): 2}
     assert len(list((photos / "tree").rglob("*.jpg"))) == 2
+
+
+def test_files_that_are_no_photos_are_counted_by_kind_and_get_no_row(tmp_path: Path) -> None:
+    save_photo(tmp_path / "mine" / "a.jpg")
+    save_photo(tmp_path / "mine" / "b.png", 1).rename(tmp_path / "mine" / "without_a_suffix")
+    for name in ("a.mov", "in/b.mov", "c.pdf"):
+        (tmp_path / "mine" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "mine" / name).write_bytes(b"%PDF-1.7")
+    outcomes = add_folder(tmp_path / "mine", "tree", tmp_path / "photos")
+    assert outcomes == {(OK, ""): 2, ("left out", "no photos: 2 .mov, 1 .pdf"): 3}
+    assert set(rows_by_name(tmp_path / "photos")) == {"a.jpg", "without_a_suffix"}
+    with pytest.raises(RunError, match=r"holds no photos; left out 1 file that is no photo: 1 \.mov"):
+        add_folder(tmp_path / "mine" / "in", "tree", tmp_path / "photos")
+
+
+@pytest.mark.parametrize(
+    ("size_wh", "reason"), [((1, 1), "too small: 1 x 1 pixels"), ((90, 60), "of one colour: #0a141e all over")]
+)
+def test_a_picture_that_shows_nobody_is_no_photo_of_a_pose(
+    tmp_path: Path, size_wh: tuple[int, int], reason: str
+) -> None:
+    (tmp_path / "mine").mkdir()
+    Image.new("RGB", size_wh, (10, 20, 30)).save(tmp_path / "mine" / "a.png")
+    add_folder(tmp_path / "mine", "tree", tmp_path / "photos")
+    [row] = read_manifest(tmp_path / "photos")
+    assert row.status == REFUSED and row.reason.startswith(reason)
+
+
+def test_a_plain_picture_may_be_a_photo_of_none(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    Image.new("RGB", (90, 60)).save(tmp_path / "mine" / "black.png")
+    assert add_folder(tmp_path / "mine", "none", tmp_path / "photos") == {(OK, ""): 1}
+
+
+@pytest.mark.skipif(not (MESSY.parents[1] / "faults").is_dir(), reason="the shared faults are not here")
+def test_shared_pictures_that_failed_are_right(tmp_path: Path) -> None:
+    faults = MESSY.parents[1] / "faults"
+    for name in ("o6.tif", "one.png", "float01.tif"):
+        add_folder(faults / name, "tree", tmp_path / "photos")
+    rows = rows_by_name(tmp_path / "photos")
+    assert (rows["o6.tif"].width, rows["o6.tif"].height) == ("40", "60") and rows["float01.tif"].status == OK
+    assert rows["one.png"].reason.startswith("too small")

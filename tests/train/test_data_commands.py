@@ -70,8 +70,10 @@ def test_add_says_what_came_of_every_file_and_where_a_label_is_wrong(run: Run, p
     mine = tmp_path / "mine"
     save_photo(mine / "a.png", 100)
     (mine / "notes.txt").write_text("no picture")
+    (mine / "broken.jpg").write_text("no picture")
     code, out, _ = run("add", mine, "--pose", "tree", "--to", photos)
     assert code == 0 and "      1 ok\n" in out and "      1 refused" in out
+    assert "      1 left out   no photos: 1 .txt\n" in out
     assert "1 photos in manifest.csv, 1 when near-duplicates count once" in out and "wrong label" not in out
     code, out, _ = run("add", mine, "--pose", "chair", "--to", photos)
     assert code == 0 and f"1 pictures lie under several poses, a wrong label; see: yoga-train stats {photos}" in out

@@ -6,6 +6,7 @@ import io
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -142,7 +143,7 @@ def test_a_decompression_bomb_is_refused_by_its_pixels(bench: Bench) -> None:
     bench.list("/bomb", "/worse")
     bench.run()
     rows = bench.rows()
-    assert rows["/bomb"].reason == "too many pixels: 12000 x 11000"
+    assert rows["/bomb"].reason == "too many pixels: 12000 x 11000 pixels, more than 120,000,000"
     assert rows["/worse"].reason.startswith("too many pixels: ")
 
 
@@ -390,3 +391,28 @@ def test_what_can_not_be_sent_is_encoded() -> None:
     )
     assert str(make_address("http://[::1]:81")) == "http://[::1]:81/"
     assert make_address("http://a.example/x/../y").raw_path == "/y"
+
+
+def test_a_picture_with_an_endless_row_gets_its_row_and_is_not_asked_for_again(bench: Bench) -> None:
+    row = b"\0" * (3 * 49_999_999 + 1)
+    endless = claim_pixels(49_999_999, 1).replace(zlib.compress(b""), zlib.compress(row, 1))
+    bench.server.pages.update({"/endless": endless, "/fine": draw(1)})
+    bench.list("/endless", "/fine")
+    for _ in range(2):
+        bench.run()
+        rows = bench.rows()
+        assert rows["/fine"].status == "ok" and rows["/endless"].status == "refused"
+        assert rows["/endless"].reason.startswith("too long a side: 49999999 x 1 pixels")
+    assert bench.server.asked["/endless"] == 1
+
+
+def test_a_picture_of_one_colour_is_a_photo_of_none_alone(bench: Bench) -> None:
+    content = io.BytesIO()
+    Image.new("RGB", (80, 60), (9, 9, 9)).save(content, "PNG")
+    bench.server.pages["/plain"] = content.getvalue()
+    bench.list("/plain")
+    bench.list("/plain", pose="none")
+    bench.run()
+    rows = {row.pose: row for row in read_manifest(bench.photos)}
+    assert rows["tree"].reason == "of one colour: #090909 all over, nobody can be seen in it"
+    assert (rows["tree"].status, rows["none"].status) == ("refused", "ok")

@@ -30,9 +30,9 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     read = photo_folder._read_one
 
-    def spy(path: Path, size: int):
+    def spy(path: Path, size: int, pose: str):
         names.append(path.name)
-        return read(path, size)
+        return read(path, size, pose)
 
     monkeypatch.setattr(photo_folder, "_read_one", spy)
     return names

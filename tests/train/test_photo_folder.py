@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import imagehash
 import numpy as np
 import pytest
 from PIL import Image
 
+from yoga_live.runtime import photos
 from yoga_live.runtime.errors import RunError
 from yoga_live.runtime.photos import decode_photo
 from yoga_live.runtime.preprocess import letterbox
@@ -162,3 +164,32 @@ def test_contents_are_read_by_path_with_and_without_a_cache(tmp_path: Path) -> N
     assert read_contents(tmp_path, 64) == expected
     save_noise(tmp_path / "tree/a.png", seed=99)
     assert read_contents(tmp_path, 64)["tree/a.png"] != expected["tree/a.png"]
+
+
+def test_pictures_that_show_nobody_are_broken_files_of_a_pose(tmp_path: Path) -> None:
+    for pose in ("tree", "plank", "none"):
+        save_noise(tmp_path / pose / "a.png")
+        Image.new("RGB", (90, 60), (7, 7, 7)).save(tmp_path / pose / "plain.png")
+        Image.new("RGB", (1, 1)).save(tmp_path / pose / "one.png")
+    photo_set = read_photos(tmp_path, 64)
+    assert [photo.path for photo in photo_set.photos] == ["plank/a.png", "tree/a.png", "none/a.png", "none/plain.png"]
+    reasons = dict(photo_set.broken)
+    assert reasons["tree/plain.png"].startswith("of one colour") and reasons["none/one.png"].startswith("too small")
+
+
+def test_the_hash_of_a_large_photo_is_that_of_the_whole(tmp_path: Path) -> None:
+    photo = decode_photo(save_noise(tmp_path / "large.png", (1500, 900)))
+    grey = (
+        Image.fromarray(np.ascontiguousarray(photo[:, :, ::-1])).convert("L").resize((32, 32), Image.Resampling.LANCZOS)
+    )
+    assert hash_photo(photo)[0] == int(str(imagehash.phash(grey)), 16)
+
+
+def test_what_a_package_would_read_is_read_once_it_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for pose in ("tree", "plank"):
+        save_noise(tmp_path / pose / "a.png")
+    (tmp_path / "tree" / "b.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    monkeypatch.setattr(photos, "_load_heif", lambda: False)
+    assert "pip install pi-heif" in dict(read_photos(tmp_path, 64).broken)["tree/b.heic"]
+    monkeypatch.setattr(photos, "_load_heif", lambda: True)
+    assert "pip install" not in dict(read_photos(tmp_path, 64).broken)["tree/b.heic"]
