@@ -22,6 +22,8 @@ TOP_OF_SHARES = 1.5
 MOST_PROFILE_BYTES = 4_000_000
 """Longer colour profiles are ignored; those of printing presses take 0.5 to 3 MB."""
 PROFILES_KEPT = 8
+BLACK_POINT_COMPENSATION = 0x2000
+"""LittleCMS' flag; Pillow has a name for it since 10.3."""
 SAME_COLOUR = 3
 """A profile is sRGB by another name where it moves no colour by more than so many of 255 levels."""
 PROFILED_MODES = {"RGB": "RGB", "RGBA": "RGB", "L": "GRAY", "LA": "GRAY", "CMYK": "CMYK", "P": "RGB", "PA": "RGB"}
@@ -139,10 +141,10 @@ def _make_transform(profile: bytes, space: str) -> Any | None:
             mode,
             "RGB",
             renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-            flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+            flags=BLACK_POINT_COMPENSATION,  # pyright: ignore[reportArgumentType] - older Pillows know no Flags
         )
         return None if space != "CMYK" and _moves_no_colour(transform, mode) else transform
-    except Exception:  # noqa: BLE001 - whatever the library says of a broken profile: the picture is shown without it
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):  # a broken profile: the picture is shown without it
         return None
 
 

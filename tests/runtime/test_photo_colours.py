@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from yoga_live.runtime.photos import decode_photo, read_size_wh
+from yoga_live.runtime.photos import decode_photo, list_formats, read_size_wh
 
 from .hostile_pictures import draw_spot, encode
 
@@ -56,6 +56,8 @@ def draw_ramp() -> Image.Image:
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
 def test_display_p3_becomes_srgb(kind: str) -> None:
+    if kind == "AVIF" and "AVIF" not in list_formats():
+        pytest.skip("this Pillow was built without AVIF")
     options = {"quality": 100, "subsampling": 0} if kind == "JPEG" else {"quality": 100} if kind == "AVIF" else {}
     options |= {"lossless": True} if kind == "WEBP" else {}
     green = Image.new("RGB", (32, 32), (100, 200, 100))

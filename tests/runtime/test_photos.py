@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import EpsImagePlugin, Image, features
+from PIL import EpsImagePlugin, Image
 
 from yoga_live.runtime.errors import PhotoError
 from yoga_live.runtime.figure import POSES, draw_figure
-from yoga_live.runtime.photos import MAX_PIXELS, decode_photo, read_size_wh
+from yoga_live.runtime.photos import MAX_PIXELS, decode_photo, list_formats, read_size_wh
 
 MESSY = Path(__file__).parents[2] / ".." / "shared" / "data" / "messy"
 ORIENTATION = 0x0112
@@ -45,7 +45,7 @@ def assert_same_picture(decoded: np.ndarray, expected: np.ndarray, tolerance: fl
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "JPEG2000", "PPM", "TGA"])
 def test_colours_and_sides_survive_every_format(tmp_path: Path, kind: str) -> None:
-    if kind == "AVIF" and not features.check("avif"):
+    if kind == "AVIF" and "AVIF" not in list_formats():
         pytest.skip("this Pillow was built without AVIF")
     path = tmp_path / "named.jpg"  # people's suffixes lie
     path.write_bytes(encode(as_pil(quartered()), kind))
@@ -167,7 +167,7 @@ def test_truncated_jpeg_is_refused_as_damaged(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "JPEG2000", "ICO", "PPM"])
 def test_damage_of_any_kind_ends_in_a_picture_or_a_photo_error(kind: str) -> None:
     """Cut anywhere, or with bytes overwritten: another exception would end a training."""
-    if kind == "AVIF" and not features.check("avif"):
+    if kind == "AVIF" and "AVIF" not in list_formats():
         pytest.skip("this Pillow was built without AVIF")
     exif = Image.Exif()
     exif[ORIENTATION] = 6
@@ -271,6 +271,8 @@ def test_bomb_is_refused_before_it_is_decoded(width: int, height: int) -> None:
 def test_messy_photos_decode_or_are_refused_for_the_right_reason() -> None:
     reasons = {"truncated.jpg": "damaged", "html_named.jpg": "HTML", "empty.jpg": "empty"}
     for path in sorted(MESSY.iterdir()):
+        if "avif" in path.name and "AVIF" not in list_formats():
+            continue
         if path.name in reasons:
             with pytest.raises(PhotoError, match=reasons[path.name]):
                 decode_photo(path)
