@@ -1,4 +1,4 @@
-"""Animated WebP as a video: FFmpeg, which reads all other videos, can't; Pillow can."""
+"""Animated WebP and PNG as videos: FFmpeg can't read the one, and shows what is transparent in the other as black."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from PIL import Image, UnidentifiedImageError
 
 from .errors import NoFrameError, SourceError
 from .files import show_name
+from .photo_limits import RefusedPicture, check_size
 from .photos import DAMAGE, flatten
 from .sources import Seen, SourceInfo, TimedFrame
 from .spans import Span, format_moment
@@ -21,21 +22,27 @@ if TYPE_CHECKING:
     from .remote_files import RemoteFile
 
 TIME_BASE = Fraction(1, 1000)
+MOST_PIXELS = 36_000_000
+"""8K video has 33 million; the decoder holds three canvases of four bytes a pixel."""
 ANIMATED = 2
 """The animation flag of VP8X in WebP's container specification."""
 SHORTEST_MS = 10
+HEAD_BYTES = 4096
+"""Where a PNG says that it is animated, before its first picture."""
 LEFT_OUT_MS = 100
 """Browsers show a frame that gives no time, or less than SHORTEST_MS, for so long."""
 
 
 def is_animated_webp(path: Path | RemoteFile) -> bool:
-    """Read it from the header; False for anything else, also what can't be read."""
+    """Whether a file is an animated WebP, or an animated PNG, from its header; False also for what can't be read."""
     try:
         with path.open("rb") as file:
-            head = file.read(21)
+            head = file.read(HEAD_BYTES)
     except OSError:
         return False
-    is_extended = len(head) == 21 and head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X"
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return b"acTL" in head.partition(b"IDAT")[0]
+    is_extended = len(head) > 20 and head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X"
     return is_extended and bool(head[20] & ANIMATED)
 
 
@@ -48,10 +55,15 @@ class AnimationSource:
         self._turns = Turns(at_most_per_s, self._span.start_s) if at_most_per_s else None
         self._file = None if isinstance(path, Path) else path.open()
         try:
-            kinds = ("WEBP",)
+            kinds = ("WEBP", "PNG")
             self._image = Image.open(self._file or path, formats=kinds)  # pyright: ignore[reportArgumentType] - a path
         except (*DAMAGE, UnidentifiedImageError) as error:
             raise SourceError(f"{path} can't be opened as a video: {error}") from error
+        try:
+            check_size(self._image.size, MOST_PIXELS)
+        except RefusedPicture as error:
+            self._close()
+            raise SourceError(f"{path} {error}") from error
         self._frames = self._decode()
         try:
             self._first = next(self._frames, None)
@@ -91,7 +103,8 @@ class AnimationSource:
 
     def _decode(self) -> Iterator[TimedFrame]:
         pts = 0
-        for number in range(getattr(self._image, "n_frames", 1)):
+        first = int(getattr(self._image, "default_image", False))  # a PNG's picture for viewers that know no animations
+        for number in range(first, getattr(self._image, "n_frames", 1)):
             try:
                 self._image.seek(number)
                 self._image.load()

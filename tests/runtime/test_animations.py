@@ -71,3 +71,30 @@ def test_a_cut_animation_keeps_what_came_before_or_says_what_is_wrong(tmp_path: 
         path.write_bytes(content[: int(len(content) * share)])
         with pytest.raises(SourceError, match=r"cut\.webp"), AnimationSource(path) as source:
             list(source.frames())
+
+
+@pytest.mark.parametrize("default_image", [False, True])
+def test_an_animated_png_lies_on_white(tmp_path: Path, default_image: bool) -> None:
+    pictures = []
+    for left in (0, 20):
+        picture = Image.new("RGBA", (40, 30))
+        picture.paste((200, 30, 60, 255), (left, 0, left + 20, 30))
+        pictures.append(picture)
+    path, more = tmp_path / "a.png", {"default_image": True} if default_image else {}
+    frames = pictures[:1] * default_image + pictures
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=[300, 500], **more)
+    with open_recording(path) as source:
+        shown = list(source.frames())
+    assert [frame.time_s for frame in shown] == pytest.approx([0, 0.3]) and shown[1].lasts_s == pytest.approx(0.5)
+    for frame, drawn, white in zip(shown, (5, 35), (35, 5), strict=True):
+        assert tuple(frame.image_bgr[5, drawn]) == (60, 30, 200) and tuple(frame.image_bgr[5, white]) == (255, 255, 255)
+    Image.new("RGB", (40, 30)).save(tmp_path / "still.png")
+    assert not is_animated_webp(tmp_path / "still.png")
+
+
+def test_an_animation_of_a_huge_canvas_is_refused(animation: Path) -> None:
+    content = bytearray(animation.read_bytes())
+    content[24:30] = (11_999).to_bytes(3, "little") * 2
+    animation.write_bytes(content)
+    with pytest.raises(SourceError, match=r"a\.webp has too many pixels: 12000 x 12000 pixels"):
+        open_recording(animation)
