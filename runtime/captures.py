@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from .addresses import hide_credentials
 from .errors import OptionError, SourceError
 from .live_sources import Capture, LiveSource, Patience
 from .media_files import open_media
@@ -74,18 +75,6 @@ def open_camera(text: str, wishes: CameraWishes | None = None) -> LiveSource:
     )
 
 
-def hide_credentials(text: str) -> str:
-    """An address without user, password, query, fragment and settings in its path: any of them may hold a secret.
-
-    All up to the last @ goes: a password that should have been written with %23 may hold a #, and so on.
-    """
-    scheme, separator, rest = text.partition("://")
-    if not separator:
-        scheme, rest = "", text
-    host, *path = re.split(r"[?#]", rest.rpartition("@")[2], maxsplit=1)[0].split("/")
-    return "/".join((scheme + separator + host, *("..." if re.search("[=&:;]", part) else part for part in path)))
-
-
 def _has_host(url: str) -> bool:
     try:
         return bool(urlsplit(url).hostname)
@@ -97,7 +86,7 @@ class DeviceCapture:
     """A camera of this machine."""
 
     def __init__(self, number: int, name: str, wishes: CameraWishes) -> None:
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # its lines beside ours
+        _silence_opencv()
         # Through GStreamer, which OpenCV on a Jetson would try first, the wishes below are not heard.
         self._capture = cv2.VideoCapture(number, cv2.CAP_V4L2 if sys.platform == "linux" else cv2.CAP_ANY)
         if not self._capture.isOpened():
@@ -221,6 +210,14 @@ def _has_end(container: Any, url: str) -> bool:
 def sane_rate(told: float) -> Fraction:
     """A device's own word on its frames per second, 30 where that can't be."""
     return Fraction(told).limit_denominator(1001) if 1 <= told <= 1000 else Fraction(30)
+
+
+def _silence_opencv() -> None:
+    """Keep OpenCV's lines from standing beside ours; its versions have one of two functions for that."""
+    if levels := getattr(cv2.utils, "logging", None):
+        levels.setLogLevel(levels.LOG_LEVEL_SILENT)
+    else:  # 4.8
+        cv2.setLogLevel(0)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _list_cameras() -> str:

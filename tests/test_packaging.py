@@ -9,7 +9,10 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from importlib import metadata
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,9 +45,37 @@ def list_room_files(root: Path) -> set[str]:
     }
 
 
+UNBOUND = {"pyarrow", "fsspec"}  # a major version each few months, and little of it is used
+
+
+def list_requirements(*without: str) -> Iterator[Any]:
+    """What is asked for by the product itself and its extras."""
+    tomllib = pytest.importorskip("tomllib")  # Python 3.11
+    requirements = pytest.importorskip("packaging.requirements")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = [lines for extra, lines in project["optional-dependencies"].items() if extra not in without]
+    for line in chain(project["dependencies"], *extras):
+        yield requirements.Requirement(line)
+
+
+def test_what_is_used_deeply_is_bound_below_its_next_major_version() -> None:
+    """PyAV 19 dropped an argument of `av.open`, and `av>=17.1` took it."""
+    loose = [str(asked) for asked in list_requirements("dev") if "<" not in str(asked.specifier)]
+    assert {re.split("[<>=]", line)[0] for line in loose} == UNBOUND, loose
+
+
+def test_bounds_admit_what_is_installed() -> None:
+    for asked in list_requirements("jetson"):
+        try:
+            version = metadata.version(asked.name)
+        except metadata.PackageNotFoundError:
+            continue
+        assert version in asked.specifier, f"{asked} does not admit {version}"
+
+
 def test_no_torch_is_asked_for_that_runs_code_out_of_weights() -> None:
     """CVE-2025-32434 (up to 2.5.1) and CVE-2026-24747 (below 2.10): weights_only=True did not hold."""
-    floors = re.findall(r'"torch>=(\d+)\.(\d+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    floors = re.findall(r'"torch>=(\d+)\.(\d+),', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     assert len(floors) == 2 and all((int(major), int(minor)) >= (2, 10) for major, minor in floors)
 
 
