@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from ..runtime.command_line import CommandParser, HelpFormatter, run_command
+from ..runtime.crashes import report_crashes
 from .check_command import run_check
 from .confidence_command import run_confidence
 from .int8_command import run_int8
@@ -96,6 +97,7 @@ def _read_percent(text: str) -> float:
     return value
 
 
+@report_crashes("yoga-calibrate")
 def main(argv: list[str] | None = None) -> int:
     """Run `yoga-calibrate`.  Returns the exit code."""
     args = parse_args(argv)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from ..runtime.command_line import CommandParser, HelpFormatter, run_command
+from ..runtime.crashes import report_crashes
 from .engine_command import add_engine_options, run_engine
 from .fp16_command import run_fp16
 from .info_command import run_info
@@ -53,6 +54,7 @@ def _add_output_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--force", action="store_true", help="replace an output that exists")
 
 
+@report_crashes("yoga-export")
 def main(argv: list[str] | None = None) -> int:
     """Run `yoga-export`.  Returns the exit code."""
     args = parse_args(argv)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ..calibration.command import main as calibrate
 from ..runtime.command_line import CommandParser, HelpFormatter, run_command
+from ..runtime.crashes import report_crashes
 from ..train.command import main as train
 from .command import main as export
 
@@ -47,6 +48,7 @@ def is_done(output: Path) -> bool:
     return not json.loads(output.read_text(encoding="utf-8"))["metrics"]["interrupted"]
 
 
+@report_crashes("yoga-export")
 def main(argv: list[str] | None = None) -> int:
     """Run the steps that are not done.  Returns the exit code of the first that fails, or 0."""
     parser = CommandParser("default_model", description=__doc__, formatter_class=HelpFormatter)

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .command_line import run_command
+from .crashes import report_crashes
 from .errors import DeviceError, OptionError
 from .options import BENCHMARK_FRAMES, list_given, parse_args, read_roi
 from .plain_text import print
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from .views import View
 
 
+@report_crashes("yoga-live")
 def main(argv: list[str] | None = None) -> int:
     """Run `yoga-live`.  Returns the exit code."""
     args = parse_args(argv)

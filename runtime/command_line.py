@@ -1,4 +1,4 @@
-"""What all four commands share: one line and exit code 2 for bad input, a traceback for a bug."""
+"""What all four commands share: one line and exit code 2 for bad input; what nobody foresaw is for crashes.py."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NoReturn
 
+from .crashes import show_tracebacks
 from .errors import Stopped, YogaLiveError
 from .files import find_cache_folder
 from .plain_text import LineFormatter, show_name
@@ -24,7 +25,17 @@ class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescript
 
 
 class CommandParser(argparse.ArgumentParser):
-    """An argument parser whose error is one line, whatever the arguments hold."""
+    """An argument parser with the options that every command has; so have the parsers of its subcommands.
+
+    Its error is one line, whatever the arguments hold.
+    """
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        group = self.add_argument_group("if something goes wrong")
+        group.add_argument(
+            "--debug", action="store_true", help="print the traceback of any error", default=argparse.SUPPRESS
+        )
 
     def error(self, message: str) -> NoReturn:
         """Say what was wrong with the command line and exit with 2."""
@@ -62,7 +73,8 @@ def run_command(name: str, run: Callable[[argparse.Namespace], None], args: argp
     if hang_up is not None and signal.getsignal(hang_up) != signal.SIG_IGN:
         signal.signal(hang_up, interrupt)
     try:
-        run(args)
+        with show_tracebacks(args):
+            run(args)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader of our lines, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

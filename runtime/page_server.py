@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
+from .crashes import describe_crash
 from .errors import PhotoError
 from .live_board import LiveBoard
 from .page_guard import PageGuard, name_head_fault, page_headers, split_target
@@ -149,7 +151,9 @@ class PageServer(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A viewer that goes away is no error; anything else is a bug, and is told."""
-        log.exception("the page failed to answer %s", client_address[0])
+        if (error := sys.exc_info()[1]) is not None:
+            told = describe_crash("page", sys.argv[1:], error)
+            log.error("the page failed to answer %s: unexpected %s", client_address[0], told)
 
 
 class PageHandler(BaseHTTPRequestHandler):

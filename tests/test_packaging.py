@@ -157,6 +157,7 @@ def test_help_answers_without_importing_anything_heavy(room: str, command: str) 
     answer = run_python(HELP, room, command, ",".join(HEAVY))
     assert answer.returncode == 0, answer.stderr
     assert answer.stdout.startswith("usage: yoga-") and "examples" in answer.stdout
+    assert "--debug" in answer.stdout
     assert answer.stderr.strip() == "[]"
 
 

@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from ..runtime.command_line import HelpFormatter, make_parser, run_command
+from ..runtime.crashes import report_crashes
 from .clean_command import add_clean
 from .fit_command import add_fit_commands
 from .gather_commands import add_gather_commands
@@ -45,6 +46,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+@report_crashes("yoga-train")
 def main(argv: list[str] | None = None) -> int:
     """Run `yoga-train`.  Returns the exit code."""
     args = parse_args(argv)

@@ -20,6 +20,7 @@ from PIL import Image
 
 from ..runtime.classifier import NO_POSE
 from ..runtime.command_line import CommandParser, HelpFormatter, run_command
+from ..runtime.crashes import report_crashes
 from ..runtime.errors import OutputError, RunError
 from ..runtime.figure import POSES, draw_figure, jitter_pose, random_look
 from ..runtime.opencv import cv2
@@ -131,6 +132,7 @@ def _draw_blanks(to: Path) -> None:
         cv2.imwrite(str(to / f"drawn__{number:02d}.png"), image)
 
 
+@report_crashes("yoga-train")
 def main(argv: list[str] | None = None) -> int:
     """Run the gathering.  Returns the exit code."""
     parser = CommandParser("default_photos", description=__doc__, formatter_class=HelpFormatter)

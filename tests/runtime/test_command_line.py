@@ -1,4 +1,4 @@
-"""Bad input is one line and exit code 2; a bug stays a traceback."""
+"""Bad input is one line and exit code 2; a bug is left to crashes.py."""
 
 import argparse
 import errno
@@ -44,7 +44,7 @@ def test_full_disk_names_the_file(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError("bug"), ModuleNotFoundError("typo", name="yoga_live.runtime.typo")])
-def test_bug_stays_a_traceback(error: Exception) -> None:
+def test_a_bug_is_left_to_crashes(error: Exception) -> None:
     with pytest.raises(type(error)):
         run(error)
 

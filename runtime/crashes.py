@@ -1,0 +1,170 @@
+"""An error that nobody foresaw: one line for the user, and a file with what is needed to mend it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import re
+import shlex
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from functools import wraps
+from importlib import metadata
+from pathlib import Path
+
+from .addresses import hide_in_text
+from .errors import YogaLiveError
+from .files import find_cache_folder
+
+CRASH = 70
+"""The exit code: EX_SOFTWARE of BSD's sysexits.h."""
+KEPT = 20
+"""Files that are kept; older ones are removed."""
+LONGEST = 300
+"""Characters of the error's own message that fit into a line."""
+ODD = "backslashreplace"
+"""How file names that are not UTF-8 are told."""
+
+
+def report_crashes(name: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Decorate a command's `main`: whatever it did not foresee, also in reading its options, is one line and code 70.
+
+    With --debug the traceback is printed too.  Exceptions that end a thread are told in the same way; the run goes on.
+    """
+
+    def decorate(main: Callable[..., int]) -> Callable[..., int]:
+        @wraps(main)
+        def run(argv: list[str] | None = None) -> int:
+            arguments = sys.argv[1:] if argv is None else argv
+            try:
+                with _tell_of_threads(name, arguments):
+                    return main(argv)
+            except YogaLiveError as error:
+                sys.stderr.write(f"{name}: error: {error}\n")
+                return 2
+            except KeyboardInterrupt:
+                sys.stderr.write(f"\n{name}: stopped\n")
+                return 130
+            except Exception as error:  # noqa: BLE001 - that is what this is for
+                _tell(name, arguments, error)
+                return CRASH
+
+        return run
+
+    return decorate
+
+
+@contextmanager
+def show_tracebacks(args: argparse.Namespace) -> Iterator[None]:
+    """With --debug, print the traceback of an error that is about to become one line; it is raised again."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except Exception:
+        if getattr(args, "debug", False):
+            traceback.print_exc()
+        raise
+
+
+def record_crash(name: str, arguments: list[str], error: BaseException) -> Path:
+    """Write the traceback, the command line without its secrets, and versions.  Returns the file, for its owner alone.
+
+    Raises OSError, or RuntimeError where nobody's home is known.
+    """
+    folder = find_cache_folder("crashes")
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    old = sorted(folder.glob("*.txt"))[: -KEPT + 1]
+    for path in old:
+        with suppress(OSError):
+            path.unlink()
+    path = folder / f"{datetime.now():%Y-%m-%dT%H-%M-%S.%f}-{name}-{os.getpid()}.txt"
+    with os.fdopen(
+        os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8", errors=ODD
+    ) as file:
+        file.write(_describe(name, arguments, error))
+    return path
+
+
+def summarise_error(error: BaseException, arguments: list[str]) -> str:
+    """The kind of an error and the first line of its message: printable, without secrets, not too long."""
+    lines = hide_in_text(str(error), arguments).strip().splitlines()
+    words = "".join(char if char.isprintable() else repr(char)[1:-1] for char in lines[0]) if lines else ""
+    words = words if len(words) <= LONGEST else f"{words[:LONGEST]}..."
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__
+
+
+def describe_crash(name: str, arguments: list[str], error: BaseException) -> str:
+    """One line: what happened, and where the traceback is kept or why it is not."""
+    try:
+        kept = f"the traceback is in {record_crash(name, arguments, error)}; to report it, attach that file to an issue"
+    except (OSError, RuntimeError) as trouble:
+        kept = f"the traceback can't be kept ({trouble}); run it again with --debug to see it"
+    return f"{summarise_error(error, arguments)}{_find_cause(error)}; {kept}".encode("utf-8", ODD).decode()
+
+
+def _tell(name: str, arguments: list[str], error: BaseException, where: str = "") -> None:
+    if "--debug" in arguments:
+        traceback.print_exception(type(error), error, error.__traceback__)
+    sys.stderr.write(f"{name}: error: unexpected {where}{describe_crash(name, arguments, error)}\n")
+
+
+def _find_cause(error: BaseException) -> str:
+    """What is the matter, where a package that is there can't be loaded."""
+    if isinstance(error, ImportError) and error.name and not error.name.startswith("yoga_live"):
+        package = error.name.partition(".")[0]
+        return f" (the package {package!r} is damaged or does not fit with the others; install it again)"
+    return ""
+
+
+def _describe(name: str, arguments: list[str], error: BaseException) -> str:
+    """What goes into the file."""
+    told = hide_in_text("".join(traceback.format_exception(type(error), error, error.__traceback__)), arguments)
+    line = shlex.join([name, *(hide_in_text(argument, arguments) for argument in arguments)])
+    versions = "\n".join(f"  {package} {version}" for package, version in _list_versions())
+    return (
+        f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S %z}\n"
+        f"command: {line}\n"
+        f"system: {platform.platform()}, Python {platform.python_version()} ({sys.executable})\n"
+        f"packages:\n{versions}\n\n{told}"
+    )
+
+
+def _list_versions() -> list[tuple[str, str]]:
+    """What is installed of yoga-live and of all that it may ask for."""
+    with suppress(metadata.PackageNotFoundError):
+        asked = [re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0] for line in metadata.requires("yoga-live") or ()]
+        names = ["yoga-live", *sorted({*asked, "opencv-python-headless"}, key=str.lower)]
+        return [(package, version) for package in names if (version := _find_version(package))]
+    return []
+
+
+def _find_version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+@contextmanager
+def _tell_of_threads(name: str, arguments: list[str]) -> Iterator[None]:
+    """Tell of exceptions that end a thread as of others, unless a host program does already."""
+    if threading.excepthook is not threading.__excepthook__:
+        yield
+        return
+
+    def tell(ended: threading.ExceptHookArgs) -> None:
+        if ended.exc_value is not None and not isinstance(ended.exc_value, SystemExit):
+            thread = f" {ended.thread.name!r}" if ended.thread else ""
+            _tell(name, arguments, ended.exc_value, f"end of the thread{thread} by ")
+
+    threading.excepthook = tell
+    try:
+        yield
+    finally:
+        threading.excepthook = threading.__excepthook__
