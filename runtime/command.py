@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .command_line import run_command
 from .crashes import report_crashes
 from .errors import DeviceError, OptionError
+from .opencv_packages import describe_clash
 from .options import BENCHMARK_FRAMES, list_given, parse_args, read_roi
 from .plain_text import print
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 def main(argv: list[str] | None = None) -> int:
     """Run `yoga-live`.  Returns the exit code."""
     args = parse_args(argv)
+    if clash := describe_clash():
+        print(f"yoga-live: {clash}", file=sys.stderr)
     return run_command("yoga-live", _choose_work(args), args)
 
 
