@@ -229,7 +229,7 @@ def _add(args: argparse.Namespace) -> None:
     from .add import add_folder
 
     _print_outcomes(add_folder(args.folder, args.pose, args.to))
-    print(f"photos: {args.to / args.pose}   every file and what came of it: {args.to / 'manifest.csv'}")
+    print(f"photos: {args.to / args.pose}   every photo and what came of it: {args.to / 'manifest.csv'}")
     _group(args.to)
 
 
