@@ -156,21 +156,29 @@ class StreamCapture:
         if is_known:
             options["fpsprobesize"] = "0"
         self._errors: Any = (av.error.FFmpegError, OSError)
+        self._name, self._pace, self._read = name, Pace(), 0
+        stream = self._open(url, options)
+        self.is_recording = _has_end(self._container, url)
+        if self.is_recording:
+            log.warning("%s is a recording, no camera; it is played once (a file belongs to --video FILE)", name)
+            self._container.close()
+            stream = self._open(url, {"rtsp_transport": "tcp"})  # with the pictures that were read to look at it
+        self._frames = self._container.decode(stream)
+        self.rate = sane_rate(float(stream.average_rate or stream.guessed_rate or 0))
+
+    def _open(self, url: str, options: dict[str, str]) -> Any:
+        """Connect.  Returns the stream of pictures.  Raises SourceError."""
         try:
             self._container: Any = open_media(url, options=options, timeout=(OPEN_S, READ_S))
         except self._errors as error:
-            raise SourceError(f"{name} can't be opened: {error.strerror or 'no answer'}") from None  # names the URL
+            reason = error.strerror or "no answer"
+            raise SourceError(f"{self._name} can't be opened: {reason}") from None  # the error names the URL
         if not self._container.streams.video:
             self._container.close()
-            raise SourceError(f"{name} holds no video")
+            raise SourceError(f"{self._name} holds no video")
         stream = self._container.streams.video[0]
         stream.thread_type = "SLICE"  # frame threads would hold back as many frames as there are threads
-        self._frames = self._container.decode(stream)
-        self.rate = sane_rate(float(stream.average_rate or stream.guessed_rate or 0))
-        self.is_recording = _has_end(self._container, url)
-        self._name, self._pace, self._read = name, Pace(), 0
-        if self.is_recording:
-            log.warning("%s is a recording, no camera; it is played once (a file belongs to --video FILE)", name)
+        return stream
 
     def read(self) -> Frame | None:
         """The next picture; damaged ones are left out by FFmpeg.  A recording's come in their own time.
