@@ -58,6 +58,8 @@ def run_command(name: str, run: Callable[[argparse.Namespace], None], args: argp
     log_to_stderr(name)
     for noisy in ("onnxscript", "onnx_ir", "torch", "matplotlib", "PIL"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
+    is_debug = getattr(args, "debug", False)  # then tracebacks of what became an item's row are shown too
+    logging.getLogger("yoga_live").setLevel(logging.DEBUG if is_debug else logging.NOTSET)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a file name that is no UTF-8 is said, as stderr says it
     stops: list[int] = []  # signals that came; library code ends well on a KeyboardInterrupt, whatever its cause

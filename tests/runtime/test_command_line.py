@@ -12,6 +12,7 @@ import pytest
 
 from yoga_live.runtime.command_line import run_command
 from yoga_live.runtime.errors import OptionError
+from yoga_live.runtime.item_failures import attempt
 
 
 def run(error: BaseException | None) -> int:
@@ -133,3 +134,14 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
         process.stdout.close()
         assert process.stderr is not None and process.stderr.read() == b""
     assert process.returncode == 141
+
+
+@pytest.mark.parametrize("is_debug", [False, True])
+def test_debug_shows_the_traceback_behind_an_items_row(is_debug: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    def classify(_: argparse.Namespace) -> None:
+        attempt("odd.jpg", lambda: 1 // 0)
+
+    assert run_command("yoga-live", classify, argparse.Namespace(debug=is_debug)) == 0
+    said = capsys.readouterr().err
+    assert "odd.jpg: unexpected ZeroDivisionError" in said
+    assert ("Traceback" in said) == is_debug
