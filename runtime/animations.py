@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -56,7 +57,9 @@ class AnimationSource:
         self._file = None if isinstance(path, Path) else path.open()
         try:
             kinds = ("WEBP", "PNG")
-            self._image = Image.open(self._file or path, formats=kinds)  # pyright: ignore[reportArgumentType] - a path
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # Pillow's on the size, which is checked here
+                self._image = Image.open(self._file or path, formats=kinds)  # pyright: ignore[reportArgumentType] - a path
         except (*DAMAGE, UnidentifiedImageError) as error:
             raise SourceError(f"{path} can't be opened as a video: {error}") from error
         try:
