@@ -14,7 +14,7 @@ from typing import Any
 
 from .archive_worker import ArchiveWorker, Order
 from .cluster_start import check_address, choose_store, describe_failure, import_ray, shorten
-from .errors import ClusterError, YogaLiveError
+from .errors import ClusterError, Stopped, YogaLiveError
 from .local_ray import keep_ray_local, without_api_server
 from .schedule import TRIES, Answer, Outcome, Schedule, Task
 from .telemetry import silence_telemetry
@@ -109,7 +109,7 @@ def connect(address: str) -> Iterator[list[Node]]:
         with without_api_server() if address == LOCAL else nullcontext():
             ray.init(**settings)
     except SystemExit:  # Ray's own answer to SIGTERM
-        raise KeyboardInterrupt from None
+        raise Stopped(signal.SIGTERM) from None
     except Exception as error:  # Ray raises whatever its parts do, also a bare Exception
         raise ClusterError(describe_failure(address, error)) from error
     finally:

@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 from .crashes import show_tracebacks
-from .errors import Stopped, YogaLiveError
+from .errors import MissingPackageError, Stopped, YogaLiveError
 from .files import find_cache_folder
 from .plain_text import LineFormatter, show_name
 from .telemetry import silence_telemetry
@@ -70,13 +70,19 @@ def run_command(name: str, run: Callable[[argparse.Namespace], None], args: argp
             _leave_terminal()
         raise Stopped(number)
 
+    def note(number: int, frame: Any) -> None:
+        stops.append(number)
+        signal.default_int_handler(number, frame)
+
+    if callable(signal.getsignal(signal.SIGINT)):  # not where it is ignored, as in a job in the background
+        signal.signal(signal.SIGINT, note)
     signal.signal(signal.SIGTERM, interrupt)  # a service that is stopped ends as one on which Ctrl-C was pressed
     hang_up = getattr(signal, "SIGHUP", None)  # the terminal was closed; not on Windows, and not under nohup
     if hang_up is not None and signal.getsignal(hang_up) != signal.SIG_IGN:
         signal.signal(hang_up, interrupt)
     try:
         with show_tracebacks(args):
-            run(args)
+            _run(run, args, stops)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader of our lines, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -102,6 +108,16 @@ def run_command(name: str, run: Callable[[argparse.Namespace], None], args: argp
         own = [error.number] if isinstance(error, Stopped) else []
         return 128 + [*own, *stops, signal.SIGINT][0]
     return 0
+
+
+def _run(run: Callable[[argparse.Namespace], None], args: argparse.Namespace, stops: list[int]) -> None:
+    """A package that a signal hit while it was imported says that it is broken or missing, which it is not."""
+    try:
+        run(args)
+    except (ImportError, MissingPackageError):
+        if stops:
+            raise Stopped(stops[0]) from None
+        raise
 
 
 def log_to_stderr(name: str) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from .addresses import hide_in_text
 from .errors import YogaLiveError
 from .files import find_cache_folder
+from .plain_text import show_name
 
 CRASH = 70
 """The exit code: EX_SOFTWARE of BSD's sysexits.h."""
@@ -45,7 +46,7 @@ def report_crashes(name: str) -> Callable[[Callable[..., int]], Callable[..., in
                 with _tell_of_threads(name, arguments):
                     return main(argv)
             except YogaLiveError as error:
-                sys.stderr.write(f"{name}: error: {error}\n")
+                sys.stderr.write(f"{name}: error: {show_name(str(error))}\n")
                 return 2
             except KeyboardInterrupt:
                 sys.stderr.write(f"\n{name}: stopped\n")
@@ -111,7 +112,7 @@ def describe_crash(name: str, arguments: list[str], error: BaseException) -> str
 def _tell(name: str, arguments: list[str], error: BaseException, where: str = "") -> None:
     if "--debug" in arguments:
         traceback.print_exception(type(error), error, error.__traceback__)
-    sys.stderr.write(f"{name}: error: unexpected {where}{describe_crash(name, arguments, error)}\n")
+    sys.stderr.write(f"{name}: error: unexpected {show_name(where + describe_crash(name, arguments, error))}\n")
 
 
 def _find_cause(error: BaseException) -> str:

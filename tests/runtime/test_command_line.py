@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from yoga_live.runtime.command_line import run_command
-from yoga_live.runtime.errors import OptionError
+from yoga_live.runtime.errors import MissingPackageError, OptionError
 from yoga_live.runtime.item_failures import attempt
 
 
@@ -145,3 +145,25 @@ def test_debug_shows_the_traceback_behind_an_items_row(is_debug: bool, capsys: p
     said = capsys.readouterr().err
     assert "odd.jpg: unexpected ZeroDivisionError" in said
     assert ("Traceback" in said) == is_debug
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    "broken", [ImportError("initialization failed"), MissingPackageError("no engine is installed")]
+)
+def test_a_package_that_was_interrupted_while_it_was_imported_is_not_called_missing(
+    number: int, code: int, broken: Exception, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What C extensions do: numpy's import turns KeyboardInterrupt into ImportError, without a word of it."""
+
+    def body(_: argparse.Namespace) -> None:
+        try:
+            os.kill(os.getpid(), number)
+            signal.pause()
+        except KeyboardInterrupt:
+            pass
+        raise broken
+
+    assert run_command("yoga-live", body, argparse.Namespace()) == code
+    assert capsys.readouterr().err.strip() == "yoga-live: stopped"

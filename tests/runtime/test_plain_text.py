@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from yoga_live.runtime.command_line import CommandParser, run_command
+from yoga_live.runtime.crashes import report_crashes
 from yoga_live.runtime.errors import YogaLiveError
 from yoga_live.runtime.events import Events
 from yoga_live.runtime.file_lists import name_input, parse_input, read_list
@@ -162,3 +163,17 @@ def test_a_command_reads_and_writes_odd_names_and_says_them_harmlessly(tmp_path:
     with (folder / f"{ODD}.csv").open(newline="", encoding="utf-8", errors="surrogateescape") as file:
         names = {row["file"] for row in csv.DictReader(file)}
     assert names == {"b.png", f"{ODD}.png", f"broken{ODD}.png"}
+
+
+@pytest.mark.parametrize("error", [YogaLiveError(ODD), RuntimeError(ODD)])
+def test_an_error_that_nobody_foresaw_is_told_harmlessly(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / ODD))
+
+    def main(argv: list[str] | None = None) -> int:
+        raise error
+
+    assert report_crashes("yoga-live")(main)([]) in {2, 70}
+    told = capsys.readouterr().err
+    assert is_harmless(told) and told.count("\n") == 1
