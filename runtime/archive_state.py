@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 from .archive_inputs import Recorded
 from .archive_store import Store
-from .errors import OutputError
+from .errors import OutputError, TakenError
 from .file_lists import name_input
 from .pieces import Told
 from .plain_text import escape_json
@@ -111,7 +111,8 @@ def keep(
 ) -> None:
     """Write a video's record and results.  stale: timelines that are there.
 
-    An old timeline goes first, the new one comes last: it is never of another recipe than the record says.
+    An old timeline goes first, the new one comes last: it is never of another recipe than the record says.  Raises
+    TakenError where another program has put one there meanwhile.
     """
     for name in stale & {f"{video.place}.poses{suffix}" for suffix in FORMATS}:
         store.remove(name)
@@ -123,7 +124,11 @@ def keep(
     if told.picture and pictures:
         pictures.write(f"{video.place}.png", told.picture)
     text = format_timeline(f".{recipe.timeline_format}", shift_segments(told.segments, 0.0))
-    store.write(name_timeline(video, recipe), text.encode())
+    try:
+        store.write(name_timeline(video, recipe), text.encode(), replace=False)
+    except TakenError:  # nobody is to take another's timeline for the one of this record
+        store.remove(f"{video.place}{RECORD_SUFFIX}")
+        raise
 
 
 def name_timeline(video: Recorded, recipe: Recipe) -> str:

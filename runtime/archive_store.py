@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
-from .errors import OutputError
+from .claims import hold_inside
+from .errors import OutputError, TakenError
 from .files import write_then_rename
 from .remote_files import RemoteFile, find_file_system
+from .store_lease import LEASE, hold_lease
 
 READ_AT_ONCE = 500
 
@@ -19,7 +21,8 @@ class Store(Protocol):
 
     def exists(self, name: str) -> bool: ...
     def read_many(self, names: list[str]) -> Iterator[bytes | None]: ...
-    def write(self, name: str, content: bytes) -> None: ...
+    def claim(self) -> AbstractContextManager[None]: ...
+    def write(self, name: str, content: bytes, *, replace: bool = True) -> None: ...
     def write_file(self, name: str, path: Path) -> None: ...
     def remove(self, name: str) -> None: ...
     def find(self, suffix: str) -> list[str]: ...
@@ -51,11 +54,15 @@ class FolderStore:
             path = self._root / name
             yield path.read_bytes() if path.is_file() else None
 
-    def write(self, name: str, content: bytes) -> None:
-        """The old content or the new, never half of it."""
+    def claim(self) -> AbstractContextManager[None]:
+        """Hold it for this run.  Raises TakenError, which names the run that has it."""
+        return hold_inside(self._root)
+
+    def write(self, name: str, content: bytes, *, replace: bool = True) -> None:
+        """The old content or the new, never half of it.  Raises TakenError where there is one and not `replace`."""
         path = self._root / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        with write_then_rename(path) as temporary:
+        with write_then_rename(path, replace=replace) as temporary:
             temporary.write_bytes(content)
 
     def write_file(self, name: str, path: Path) -> None:
@@ -99,9 +106,18 @@ class RemoteStore:
                     raise error
             yield from (each if isinstance(each := found.get(path), bytes) else None for path in paths)
 
-    def write(self, name: str, content: bytes) -> None:
-        """The old content or the new.  Raises OutputError."""
+    def claim(self) -> AbstractContextManager[None]:
+        """Hold it for this run, by a lease.  Raises TakenError, which names the run that has it."""
+        return hold_lease(self)
+
+    def write(self, name: str, content: bytes, *, replace: bool = True) -> None:
+        """The old content or the new.  Raises OutputError, TakenError where there is one and not `replace`."""
         path = f"{self._root}/{name}"
+        if not replace and self.exists(name):
+            kept = PurePosixPath(name).with_stem(f"{PurePosixPath(name).stem}.part")
+            self.write(str(kept), content)
+            told = f"{self._told}/{name} was created by another program meanwhile and is left as it is"
+            raise TakenError(f"{told}; the result is {self._told}/{kept}")
         with _name_errors(f"{self._told}/{name} can't be written"):
             self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
             self._fs.pipe_file(path, content)
@@ -120,7 +136,8 @@ class RemoteStore:
         """Names that end so, sorted.  Raises OutputError."""
         with _name_errors(f"{self._told} can't be listed"):
             found = self._fs.find(self._root) if self._fs.exists(self._root) else []
-        return sorted(name[len(self._root) :].lstrip("/") for name in found if name.endswith(suffix))
+        names = (name[len(self._root) :].lstrip("/") for name in found if name.endswith(suffix))
+        return sorted(name for name in names if name != LEASE)
 
 
 @contextmanager

@@ -62,6 +62,8 @@ def claim_outputs(paths: Sequence[Path], *, force: bool = False, grow: bool = Fa
     force: they may exist.  grow: they are kept under `name_part` until they are whole; what an earlier run left there,
     and no process holds, will be replaced, which is logged.
     """
+    for path in paths:
+        check_output(path, force=force)
     with ExitStack() as held:
         for path in sorted(set(paths)):
             held.enter_context(hold(name_lock(path), path))
@@ -80,6 +82,26 @@ def hold(lock: Path, what: object) -> Iterator[None]:
         yield
     finally:
         _release(file, lock)
+
+
+@contextmanager
+def hold_inside(folder: Path) -> Iterator[None]:
+    """Hold a folder of results while the block lasts; it is made, and goes again if nothing is put there.
+
+    Raises TakenError, OutputError.
+    """
+    is_new = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"the folder {folder} can't be made: {error.strerror}; choose another place") from error
+    try:
+        with hold(folder / ".yoga-live.lock", folder):
+            yield
+    finally:
+        if is_new:
+            with suppress(OSError):  # it is not empty
+                folder.rmdir()
 
 
 @contextmanager

@@ -10,11 +10,12 @@ import re
 import sys
 import time
 from collections import Counter, defaultdict
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import MissingPackageError, OptionError, OutputError, SourceError
+from .errors import MissingPackageError, OptionError, OutputError, SourceError, TakenError
 from .file_lists import name_input
 from .files import make_csv_writer
 from .options import list_given, read_roi
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from .archive_store import Store
     from .archive_worker import Order
     from .cluster import Lost
+    from .pieces import Told
     from .progress import Progress
     from .remote_files import RemoteFile
     from .schedule import Answer, Outcome, Task
@@ -45,11 +47,8 @@ def watch_archive(args: argparse.Namespace) -> None:
 
     Raises SourceError at the end where one failed, YogaLiveError before any work where something can't be.
     """
-    from .archive_inputs import list_archive
-    from .archive_state import plan_work
     from .archive_store import open_store
     from .onnx_bytes import read_bytes, read_info
-    from .progress import Progress
 
     place = _check(args)
     path = _find_model(args)
@@ -57,6 +56,19 @@ def watch_archive(args: argparse.Namespace) -> None:
     read_info(model, path)
     order, recipe = _read_order(args, model)
     store = open_store(place)
+    with store.claim():
+        _watch_claimed(args, place, store, model, order, recipe)
+
+
+def _watch_claimed(
+    args: argparse.Namespace, place: Path | RemoteFile, store: Store, model: bytes, order: Order, recipe: Recipe
+) -> None:
+    """Watch, while no other run writes there."""
+    from .archive_inputs import list_archive
+    from .archive_state import plan_work
+    from .archive_store import open_store
+    from .progress import Progress
+
     videos = list_archive(args.videos, [place] if isinstance(place, Path) else [])
     plan = plan_work(videos, store, recipe, force=args.force)
     _check_own(store, args.force)
@@ -80,8 +92,6 @@ def watch_archive(args: argparse.Namespace) -> None:
 
 
 def _run(args: argparse.Namespace, todo: tuple[Recorded, ...], model: bytes, order: Order, tally: Tally) -> None:
-    from dataclasses import replace
-
     from .cluster import Crew, connect, run_schedule, share_out
     from .schedule import Schedule
 
@@ -137,9 +147,18 @@ class Tally:
         elif isinstance(answer, Told) and not isinstance(task, Smooth):
             self._see(answer.looks)
 
+    def _store_result(self, video: Recorded, told: Told) -> Told:
+        """Write what is known of a video; where another program has put a timeline there, the result says so."""
+        from .archive_state import keep
+
+        try:
+            keep(video, told, self._store, self._pictures, self._recipe, self._yoga_live, self._stale)
+        except TakenError as error:
+            return replace(told, trouble=str(error))
+        return told
+
     def keep(self, outcome: Outcome) -> None:
         """Write a video's results, or remember why there are none.  Raises OutputError."""
-        from .archive_state import keep
         from .item_failures import Failure, attempt
         from .pieces import Told
         from .schedule import Failed
@@ -147,9 +166,8 @@ class Tally:
 
         result, name = outcome.result, str(outcome.video.path)
         if isinstance(told := result, Told):
-            settled = self._store, self._pictures, self._recipe, self._yoga_live, self._stale
-            kept = attempt(name, lambda: keep(outcome.video, told, *settled))
-            result = Failed(f"its results can't be kept: {kept.reason}") if isinstance(kept, Failure) else told
+            stored = attempt(name, lambda: self._store_result(outcome.video, told))
+            result = Failed(f"its results can't be kept: {stored.reason}") if isinstance(stored, Failure) else stored
         if isinstance(result, Failed):
             self._fail(outcome.video, result.reason)
         else:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import uuid
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import pytest
 
-from yoga_live.runtime import archive_state
+from yoga_live.runtime import archive_state, store_lease
 from yoga_live.runtime.archive_inputs import Recorded
 from yoga_live.runtime.archive_state import Recipe, plan_work, read_records
 from yoga_live.runtime.archive_store import Store, open_store
-from yoga_live.runtime.errors import OutputError
+from yoga_live.runtime.errors import OutputError, TakenError
 from yoga_live.runtime.pieces import Told
 from yoga_live.runtime.remote_files import RemoteFile
 from yoga_live.runtime.session import Segment
@@ -143,3 +145,26 @@ def test_a_store_that_can_not_be_reached_is_one_line(monkeypatch: pytest.MonkeyP
         with pytest.raises(OutputError, match="ConnectionError: no route") as error:
             work()
         assert "\n" not in str(error.value)
+
+
+def test_a_place_belongs_to_one_run_at_a_time(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_lease, "SETTLE_S", 0.01)
+    with store.claim():
+        store.write("v/a.mp4.poses.csv", b"1")
+        expected = rf"another run \(process {os.getpid()} on {socket.gethostname()}, since 20.*\) is writing "
+        with pytest.raises(TakenError, match=expected), store.claim():
+            pytest.fail("it was taken twice")
+        assert store.find(".csv") == ["v/a.mp4.poses.csv"] and not store.find(".lock")  # the lock is no result
+    with store.claim():
+        pass
+    assert not store.exists(".yoga-live.lock")
+
+
+def test_a_timeline_that_appears_meanwhile_is_left_alone_and_has_no_record(store: Store) -> None:
+    plan = plan_work(VIDEOS, store, RECIPE)
+    store.write("v/a.mp4.poses.csv", b"another's")
+    with pytest.raises(TakenError, match=r"poses\.csv was created by another program.*a\.mp4\.poses\.part\.csv"):
+        archive_state.keep(VIDEOS[0], TOLD, store, None, RECIPE, "1.0", plan.stale)
+    assert store.find(".csv") == ["v/a.mp4.poses.csv", "v/a.mp4.poses.part.csv"] and not store.find(".json")
+    assert read(store, "v/a.mp4.poses.csv") == b"another's"
+    assert (read(store, "v/a.mp4.poses.part.csv") or b"").startswith(b"start_s")

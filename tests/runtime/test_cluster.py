@@ -262,7 +262,7 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(
         time.sleep(0.02)
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 130 and "Traceback" not in err and "the same command goes on" in err, err
+    assert process.returncode == 143 and "Traceback" not in err and "the same command goes on" in err, err
     done = len(list(out.rglob("*.poses.csv")))
     assert 1 <= done < 10
     said, err = start(*watching).communicate(timeout=120)

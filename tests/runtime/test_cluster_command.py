@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path, PurePosixPath
@@ -189,3 +191,34 @@ def test_what_was_left_out_of_a_video_is_said_and_is_no_failure(
     tally.keep(Outcome(video, told))
     assert said == ["yoga-live: /v/a.mp4: 2 damaged packets left out of the picture"]
     assert tally.done == 1 and not tally.failed
+
+
+@pytest.mark.usefixtures("with_packages")
+def test_the_second_run_into_one_place_says_who_has_it(live: Live, classes: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom yoga_live.runtime.archive_store import open_store\n"
+        "with open_store(Path(sys.argv[1])).claim():\n    print('held', flush=True)\n    sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code, str(out)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None and other.stdout.readline() == "held\n"
+        answer = live("--video", classes, "--to", out, "--cluster", "local", "--force")
+        assert_refused(
+            answer, f"another run (process {other.pid} on {socket.gethostname()}, since 20", f"writing {out}"
+        )
+        other.communicate(timeout=30)
+    assert not out.exists()
+
+
+def test_a_timeline_that_appears_meanwhile_fails_that_video_alone(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "out")
+    recipe = Recipe("a" * 64)
+    videos = [Recorded(Path(f"/v/{name}.mp4"), PurePosixPath(f"{name}.mp4"), 10, "1") for name in "ab"]
+    tally = Tally(store, None, recipe, "1.0", 2, Plan(tuple(videos), 0))
+    store.write("a.mp4.poses.csv", b"another's")
+    for video in videos:
+        tally.keep(Outcome(video, Told((Segment(0.0, 2.0, "tree", 0.9),), 12)))
+    assert tally.done == 1 and [name for name, _ in tally.failed] == ["/v/a.mp4"]
+    assert "was created by another program" in tally.failed[0][1]
+    assert (tmp_path / "out" / "a.mp4.poses.csv").read_text() == "another's"
