@@ -141,4 +141,4 @@ def _install_hint(name: str) -> str:
         "yoga-calibrate": "export,cpu",
         "yoga-live": "cpu",
     }
-    return f'run, in the folder of yoga-live: pip install ".[{extras[name]}]"'
+    return f'run, in the folder of yoga-live: pip install ".[{extras.get(name, "train,export,cpu")}]"'
