@@ -9,21 +9,22 @@ import onnx
 from ..runtime.errors import ModelError
 from ..runtime.files import write_then_rename
 from ..runtime.model_info import METADATA_KEY, ModelInfo
+from ..runtime.onnx_bytes import check_file
+from ..runtime.providers import name_reason
 
 
 def read_model(path: Path) -> tuple[onnx.ModelProto, ModelInfo]:
     """Read a pose model.  Raises ModelError."""
+    check_file(path)
     try:
-        model = onnx.load(path)
+        model = onnx.load(path, load_external_data=False)
         onnx.checker.check_model(model)
-    except FileNotFoundError as error:
-        raise ModelError(f"the model {path} does not exist; make one with yoga-export onnx") from error
     except Exception as error:  # protobuf's and onnx's exceptions share no public base but Exception
-        raise ModelError(f"{path} can't be read as an ONNX model: {str(error).splitlines()[0]}") from error
-    for entry in model.metadata_props:
-        if entry.key == METADATA_KEY:
-            return model, ModelInfo.from_json(entry.value)
-    raise ModelError(f"{path} is an ONNX file but no pose model of yoga-live; export one with yoga-export onnx")
+        raise ModelError(f"{path} can't be read as an ONNX model: {name_reason(error, first=True)}") from error
+    document = next((entry.value for entry in model.metadata_props if entry.key == METADATA_KEY), None)
+    if document is None:
+        raise ModelError(f"{path} is an ONNX file but no pose model of yoga-live; export one with yoga-export onnx")
+    return model, ModelInfo.from_json(document, path)
 
 
 def write_model(model: onnx.ModelProto, info: ModelInfo, path: Path) -> None:

@@ -14,6 +14,7 @@ import onnx
 from onnx import numpy_helper
 
 from ..runtime.errors import ModelError, RunError
+from ..runtime.item_failures import name_exception
 from ..runtime.model_info import ModelInfo
 from ..runtime.preprocess import Frame
 from ..runtime.telemetry import silence_telemetry
@@ -111,10 +112,13 @@ def draft_quantisation(
         )
     with tempfile.TemporaryDirectory() as folder:
         prepared = Path(folder) / "prepared.onnx"
-        quantised = _insert_quantisers(path, prepared, sample.frames[:1], treatment)
-        scales = _plan_scales(quantised)
-        tensors = sorted({scale.tensor for scale in scales.values()})
-        _expose(prepared, tensors)
+        try:
+            quantised = _insert_quantisers(path, prepared, sample.frames[:1], treatment)
+            scales = _plan_scales(quantised)
+            tensors = sorted({scale.tensor for scale in scales.values()})
+            _expose(prepared, tensors)
+        except Exception as error:  # also of ONNX Runtime's tools, about a graph that yoga-export did not make
+            raise ModelError(f"{path} can't be quantised: {name_exception(error)}; stay with FP32") from error
         try:
             seen = collect_histograms(prepared, tensors, sample.frames)
         except ValueError as error:

@@ -10,8 +10,9 @@ import math
 from pathlib import Path
 from typing import Any
 
-from ..runtime.engine_record import record_path
+from ..runtime.engine_record import read_record, record_path
 from ..runtime.errors import ModelError
+from ..runtime.model_info import read_pose_model
 
 INDENT, NAMES = 2, 24
 
@@ -37,6 +38,8 @@ def _read_onnx(path: Path) -> dict[str, Any]:
 
     model, info = read_model(path)
     graph = model.graph
+    inputs, outputs = (dict(map(_read_tensor, values)) for values in (graph.input, graph.output))
+    read_pose_model(path, info.to_json(), inputs, outputs)  # what it says of itself must fit its graph
     network = {
         "inputs": [_describe_tensor(value) for value in graph.input],
         "outputs": [_describe_tensor(value) for value in graph.output],
@@ -51,21 +54,12 @@ def _read_onnx(path: Path) -> dict[str, Any]:
 
 
 def _read_engine(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise ModelError(f"the engine {path} does not exist; build one with yoga-export engine")
-    beside = record_path(path)  # an engine itself says nothing
-    try:
-        content = json.loads(beside.read_text(encoding="utf-8"))
-        model = content.pop("model")
-        sections = _part_model(dict(model))
-    except FileNotFoundError as error:
-        raise ModelError(
-            f"{beside} is missing, and an engine says nothing without it; build it again with yoga-export engine"
-        ) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"{beside} can't be read ({error!r}); build it again with yoga-export engine") from error
+    record = read_record(path)  # an engine itself says nothing
+    content = json.loads(record.to_json())
+    sections = _part_model(content.pop("model"))
     file = _describe_file(path)
-    if content.get("engine_sha256", file["sha256"]) != file["sha256"]:
+    if record.engine_sha256 != file["sha256"]:
+        beside = record_path(path)
         raise ModelError(f"{beside} belongs to another engine than {path.name}; build it again with yoga-export engine")
     return {"file": file, **sections, "engine": content}
 
@@ -86,7 +80,21 @@ def _describe_tensor(value: Any) -> str:
 
     tensor = value.type.tensor_type
     shape = ", ".join(dim.dim_param or str(dim.dim_value) for dim in tensor.shape.dim)
-    return f"{value.name} {onnx.TensorProto.DataType.Name(tensor.elem_type).lower()} ({shape})"
+    kinds = {number: name.lower() for name, number in onnx.TensorProto.DataType.items()}
+    return f"{value.name} {kinds.get(tensor.elem_type, f'element type {tensor.elem_type}')} ({shape})"
+
+
+def _read_tensor(value: Any) -> tuple[str, tuple[str, list[Any]]]:
+    """Name, element type as NumPy names it, and shape."""
+    import numpy as np
+    import onnx
+
+    tensor = value.type.tensor_type
+    try:
+        kind = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)).name
+    except (KeyError, TypeError, ValueError):  # none, or one that this onnx does not know
+        kind = f"element type {tensor.elem_type}"
+    return value.name, (kind, [dim.dim_param or dim.dim_value for dim in tensor.shape.dim])
 
 
 def _count_parameters(model: Any) -> int:

@@ -7,6 +7,7 @@ import onnx
 from onnx import TensorProto, numpy_helper
 
 from ..runtime.errors import ModelError
+from ..runtime.item_failures import name_exception
 from ..runtime.telemetry import silence_telemetry
 
 LARGEST = float(np.finfo(np.float16).max)
@@ -34,7 +35,10 @@ def convert_to_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
                 raise ModelError(
                     f"the weights `{tensor.name}` hold {largest:.4g}, beyond FP16's {LARGEST:.0f}; stay with FP32"
                 )
-    return convert_float_to_float16(model, keep_io_types=True, op_block_list=[])
+    try:
+        return convert_float_to_float16(model, keep_io_types=True, op_block_list=[])
+    except Exception as error:  # of ONNX Runtime's tool, about a graph that yoga-export did not make
+        raise ModelError(f"FP16 can't be made of this graph: {name_exception(error)}; stay with FP32") from error
 
 
 def weigh_subnormals(model: onnx.ModelProto) -> float:

@@ -42,10 +42,12 @@ def run_fp16(args: argparse.Namespace) -> None:
         raise ModelError(f"{args.model} is {info.precision.upper()} already; give the FP32 model that it was made from")
     run = load_run(args.run, args.photos)
     check_model_run(args.model, info, run)
-    half = convert_to_fp16(model)
+    full = OnnxEngine(args.model, "cpu")
     (frames, targets, rows), (test_frames, test_targets, _) = (
         load_frames(run, name) for name in ("validation", "test")
     )
+    full.run_maps(frames[:1])  # what goes wrong in any case is said with the file's name
+    half = convert_to_fp16(model)
     frames, targets = np.concatenate([frames, test_frames]), np.concatenate([targets, test_targets])
     tests = slice(len(rows), None)
     measured = measure_magnitudes(model, frames)

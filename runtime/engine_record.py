@@ -12,6 +12,7 @@ from typing import Any
 from .cuda_device import CudaDevice
 from .errors import ModelError
 from .files import format_json
+from .foreign_files import MOST_DOCUMENT_BYTES, check_text, check_whole, is_inside, open_plain, parse_json, show
 from .model_info import ModelInfo
 from .onnx_bytes import hash_network, read_bytes, read_info
 
@@ -59,13 +60,29 @@ class EngineRecord:
     @classmethod
     def from_json(cls, text: str) -> EngineRecord:
         """Read what `to_json` wrote.  Raises ValueError, KeyError, TypeError or ModelError for anything else."""
-        content = json.loads(text)
+        content = parse_json(text)
         version = content.pop("format")
         if version != FORMAT:
-            raise ValueError(f"it has format {version}, this yoga-live reads {FORMAT}")
-        content["model"] = ModelInfo.from_json(json.dumps(content["model"]))
+            raise ValueError(f"it has format {show(version)}, this yoga-live reads {FORMAT}")
+        content["model"] = ModelInfo.from_json(json.dumps(content["model"]), "the engine")
         content["gpu"] = Gpu(**content["gpu"])
-        return cls(**content)
+        record = cls(**content)
+        record.check()
+        return record
+
+    def check(self) -> None:
+        """Refuse values of other kinds.  Raises ValueError.  The source is a file beside the engine, no other place."""
+        for name in ("tensorrt", "network_sha256", "engine_sha256"):
+            check_text(getattr(self, name), name)
+        for name in ("name", "compute_capability"):
+            check_text(getattr(self.gpu, name), f"the GPU's {name}")
+        check_whole(self.gpu.multiprocessors, "the GPU's multiprocessors", 0, 1_000_000)
+        if not is_inside(check_text(self.source, "source")) or Path(self.source).name != self.source:
+            raise ValueError(f"source should be the name of a file; it is {show(self.source)}")
+        if not isinstance(self.built_with, dict):
+            raise ValueError(f"built_with should hold names and values; it is {show(self.built_with)}")
+        if "workspace_mb" in self.built_with:
+            check_whole(self.built_with["workspace_mb"], "workspace_mb", 0, 2**40)
 
 
 def record_path(engine: Path) -> Path:
@@ -81,8 +98,9 @@ def read_record(engine: Path) -> EngineRecord:
     if not path.is_file():
         raise ModelError(f"{path} is missing, and {engine.name} says nothing of itself; {_build_again(engine)}")
     try:
-        return EngineRecord.from_json(path.read_text(encoding="utf-8"))
-    except (ValueError, KeyError, TypeError, AttributeError, ModelError) as error:
+        with open_plain(path) as file:
+            return EngineRecord.from_json(file.read(MOST_DOCUMENT_BYTES + 1).decode())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ModelError) as error:
         raise ModelError(f"{path} can't be read ({error}); {_build_again(engine)}") from error
 
 

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from .errors import ModelError
-from .plain_text import escape_json
+from .foreign_files import check_number, check_text, check_whole, parse_json, show
+from .plain_text import escape_json, show_name
 
 METADATA_KEY = "yoga_live"
 FORMAT = 1
 UNCALIBRATED_THRESHOLD = 0.5
+SMALLEST, LARGEST = 32, 2048
+"""Of the input's side, pixels: at 2,048 a frame takes 12.6 MB."""
+LEAST_TEMPERATURE, MOST_TEMPERATURE = 0.001, 1000
+MOST_LABELS, LONGEST_LABEL = 10_000, 200
+TURNS_OF_DIRECTION = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""They reorder what stands around them on a screen (Unicode Technical Report 36)."""
 
 
 @dataclass(frozen=True)
@@ -33,53 +41,89 @@ class ModelInfo:
     calibration: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
-            raise ModelError(f"a pose model needs at least two different labels; got {list(self.labels)}")
-        if self.size < 32:
-            raise ModelError(f"the input side must be at least 32 pixels; got {self.size}")
-        if not 0 < self.temperature < 1000:
-            raise ModelError(f"the temperature must be above 0 and below 1000; got {self.temperature}")
-        if not 0 <= self.threshold <= 1:
-            raise ModelError(f"the threshold must be between 0 and 1; got {self.threshold}")
+        try:
+            _check_labels(self.labels)
+            check_whole(self.size, "the input side", SMALLEST, LARGEST)
+            check_number(self.temperature, "the temperature", LEAST_TEMPERATURE, MOST_TEMPERATURE)
+            check_number(self.threshold, "the threshold", 0, 1)
+            check_text(self.precision, "the precision", 40)
+            check_text(self.preprocessing, "the preprocessing", 200)
+            for name, notes in (("training", self.training), ("calibration", self.calibration)):
+                if not isinstance(notes, dict):
+                    raise ValueError(f"{name} should hold names and values; it is {show(notes)}")
+        except ValueError as error:
+            raise ModelError(str(error)) from error
 
     def to_json(self) -> str:
         return escape_json(json.dumps({"format": FORMAT, **asdict(self)}, ensure_ascii=False))
 
     @classmethod
-    def from_json(cls, text: str) -> ModelInfo:
-        """Read the metadata document.  Raises ModelError."""
+    def from_json(cls, text: str, name: object = "the model") -> ModelInfo:
+        """Read the metadata document of the file `name`.  Raises ModelError."""
         try:
-            content = json.loads(text)
+            content = parse_json(text)
             version = content.pop("format")
             if version != FORMAT:
-                raise ModelError(f"the model's metadata has format {version}, this yoga-live reads {FORMAT}; update it")
+                raise ModelError(f"it has format {show(version)}, this yoga-live reads format {FORMAT}: update it")
+            if not isinstance(content["labels"], list):
+                raise ModelError(f"the labels should be a list; they are {show(content['labels'])}")
             return cls(**{**content, "labels": tuple(content["labels"])})
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, ModelError) as error:
+            reason = f"{error} is missing" if isinstance(error, KeyError) else error
             raise ModelError(
-                f"the model's metadata can't be read ({error}); export it again with yoga-export"
+                f"the metadata of {name} can't be read ({reason}); export it again with yoga-export"
             ) from error
+
+
+def _check_labels(labels: Any) -> None:
+    """Refuse what is no list of different, printable names.  Raises ValueError."""
+    if not isinstance(labels, tuple) or not 2 <= len(labels) <= MOST_LABELS:
+        raise ValueError(f"a pose model needs 2 to {MOST_LABELS} labels; got {show(labels)}")
+    for label in labels:
+        if not isinstance(label, str) or not is_printable(label) or not 0 < len(label) <= LONGEST_LABEL:
+            raise ValueError(f"a label should be a printable name of 1 to {LONGEST_LABEL} letters; got {show(label)}")
+    if len(set(labels)) != len(labels):
+        twice = next(label for label in labels if labels.count(label) > 1)
+        raise ValueError(f"a pose model needs different labels; {show(twice)} stands twice")
+
+
+def is_printable(name: str) -> bool:
+    """Whether a name shows as one line: no control characters, line ends, half characters, turns of direction."""
+    return not any(
+        unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") or letter in TURNS_OF_DIRECTION for letter in name
+    )
 
 
 def read_pose_model(
     path: Path,
     document: str | None,
     inputs: Mapping[str, tuple[str, Sequence[Any]]],
-    outputs: Mapping[str, Sequence[Any]],
+    outputs: Mapping[str, tuple[str, Sequence[Any]]],
 ) -> ModelInfo:
     """What the file says of itself, checked against its graph.  Raises ModelError.
 
-    inputs: name -> element type as NumPy names it, and shape; outputs: name -> shape.
+    inputs, outputs: name -> element type as NumPy names it, and shape.
     """
     if document is None:
         raise ModelError(f"{path} is an ONNX file but no pose model of yoga-live; export one with yoga-export onnx")
-    info = ModelInfo.from_json(document)
+    info = ModelInfo.from_json(document, path)
     kind, shape = inputs.get("frames", ("", ()))
-    fits = kind == "uint8" and list(shape[1:]) == [info.size, info.size, 3]
-    if not fits or "maps" not in outputs or "logits" not in outputs:
+    fits = kind == "uint8" and list(shape[1:]) == [info.size, info.size, 3] and len(inputs) == 1
+    for name, dimensions in (("logits", 2), ("maps", 4)):
+        kind, shape = outputs.get(name, ("", ()))
+        fits = fits and kind == "float32" and len(shape) == dimensions
+    if not fits:
         raise ModelError(
-            f"{path} should take `frames` (N, {info.size}, {info.size}, 3), uint8, and give `logits` and `maps`; "
-            f"it takes {dict(inputs)} and gives {list(outputs)}"
+            f"{path} should take `frames` (N, {info.size}, {info.size}, 3), uint8, and give `logits` (N, C) and `maps` "
+            f"(N, C, h, w), float32; it takes {_describe(inputs)} and gives {_describe(outputs)}"
         )
-    if outputs["logits"][-1] != len(info.labels):
-        raise ModelError(f"{path} gives {outputs['logits'][-1]} logits but names {len(info.labels)} labels")
+    for name in ("logits", "maps"):
+        if (count := outputs[name][1][1]) != len(info.labels):
+            raise ModelError(f"{path} gives {count} {name} but names {len(info.labels)} labels")
     return info
+
+
+def _describe(tensors: Mapping[str, tuple[str, Sequence[Any]]]) -> str:
+    """Tensors for a message; a file may name thousands."""
+    told = [f"`{show_name(name)[:40]}` {kind} {tuple(shape)}" for name, (kind, shape) in list(tensors.items())[:3]]
+    return ", ".join([*told, *(["..."] if len(tensors) > 3 else [])]).replace("\n", " ")[:300] or "nothing"

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .errors import ModelError
 from .model_info import METADATA_KEY, ModelInfo
 
@@ -33,6 +35,21 @@ _MODEL: Schema = {7: _GRAPH, 25: _FUNCTION}
 _MODEL_KEPT = (1, 7, 8, 25)  # ir_version, graph, opset_import, functions
 _METADATA_PROPS = 14
 
+_TENSOR_PLACE: Schema = {}  # where the numbers of a tensor lie, is one field of it
+_DATA_LOCATION = 14
+_SPARSE: Schema = dict.fromkeys((1, 2), _TENSOR_PLACE)  # values, indices
+_ATTRIBUTE_TENSORS: Schema = {5: _TENSOR_PLACE, 10: _TENSOR_PLACE, 22: _SPARSE, 23: _SPARSE}
+_NODE_TENSORS: Schema = {5: _ATTRIBUTE_TENSORS}
+_GRAPH_TENSORS: Schema = {1: _NODE_TENSORS, 5: _TENSOR_PLACE, 15: _SPARSE}
+_ATTRIBUTE_TENSORS.update({6: _GRAPH_TENSORS, 11: _GRAPH_TENSORS})
+_FUNCTION_TENSORS: Schema = {7: _NODE_TENSORS, 11: _ATTRIBUTE_TENSORS}
+_TRAINING: Schema = dict.fromkeys((1, 2), _GRAPH_TENSORS)
+_MODEL_TENSORS: Schema = {7: _GRAPH_TENSORS, 20: _TRAINING, 25: _FUNCTION_TENSORS}
+"""In which fields tensors lie, from the model down."""
+
+MOST_NESTED = 100
+"""Messages inside one another: as many as protocol buffers' own readers take."""
+
 
 def hash_network(model: bytes, name: object = "this model") -> str:
     """Sha256, hex, of the graph and weights alone of an ONNX file's bytes; `name` is for messages.
@@ -42,7 +59,7 @@ def hash_network(model: bytes, name: object = "this model") -> str:
     """
     try:
         fields = [(number, parts) for number, parts in _strip(memoryview(model), _MODEL) if number in _MODEL_KEPT]
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _refuse(name, error) from error
     if all(number != 7 for number, _ in fields):
         raise _refuse(name, "it holds no graph")
@@ -56,14 +73,47 @@ def hash_network(model: bytes, name: object = "this model") -> str:
 def read_info(model: bytes, name: object = "this model") -> ModelInfo:
     """Read what a pose model says of itself from an ONNX file's bytes; `name` is for messages.  Raises ModelError."""
     try:
-        entries = [value for number, _, value in _read_fields(memoryview(model)) if number == _METADATA_PROPS]
-        properties = [{key: bytes(text) for key, _, text in _read_fields(entry)} for entry in entries]
+        documents = _find_documents(memoryview(model))
     except ValueError as error:
         raise _refuse(name, error) from error
-    for entry in properties:
-        if entry.get(1) == METADATA_KEY.encode():
-            return ModelInfo.from_json(entry.get(2, b"").decode(errors="replace"))
-    raise ModelError(f"{name} is an ONNX file but no pose model of yoga-live; export one with yoga-export onnx")
+    if not documents:
+        raise ModelError(f"{name} is an ONNX file but no pose model of yoga-live; export one with yoga-export onnx")
+    return ModelInfo.from_json(documents[0], name)
+
+
+def check_file(path: Path) -> None:
+    """Refuse an ONNX file that is torn, says two things of itself, or keeps weights in other files.  Raises ModelError.
+
+    An engine would read another file at any path that this one names; those of yoga-export are whole in themselves.
+    """
+    if not path.is_file():
+        raise ModelError(f"the model {path} does not exist; make one with yoga-export onnx, or leave --model out")
+    try:
+        model = np.memmap(path, np.uint8, "r").data  # only what is looked at is read: sizes, not weights
+        if (count := len(_find_documents(model))) > 1:
+            raise ValueError(f"it says {count} times what it is")
+        _refuse_external(model, _MODEL_TENSORS)
+    except (OSError, ValueError) as error:  # ValueError: an empty file too
+        raise _refuse(path, error) from error
+
+
+def _refuse_external(message: memoryview, schema: Schema, depth: int = 0) -> None:
+    """Raise ValueError where a tensor anywhere in the message lies in another file."""
+    if depth > MOST_NESTED:
+        raise ValueError(f"it is nested deeper than {MOST_NESTED} levels")
+    for number, _, value in _read_fields(message):
+        if schema is _TENSOR_PLACE:
+            if number == _DATA_LOCATION and _decode_varint(value, 0)[0]:
+                raise ValueError("it keeps weights in another file")
+        elif number in schema:
+            _refuse_external(value, schema[number], depth + 1)
+
+
+def _find_documents(model: memoryview) -> list[str]:
+    """What the file says of itself, more than once perhaps.  Raises ValueError, also for metadata that is no UTF-8."""
+    entries = [value for number, _, value in _read_fields(model) if number == _METADATA_PROPS]
+    properties = [{key: bytes(text).decode() for key, _, text in _read_fields(entry)} for entry in entries]
+    return [entry.get(2, "") for entry in properties if entry.get(1) == METADATA_KEY]
 
 
 def _refuse(name: object, reason: object) -> ModelError:
@@ -71,9 +121,8 @@ def _refuse(name: object, reason: object) -> ModelError:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Read a whole model file.  Raises ModelError where there is none."""
-    if not path.is_file():
-        raise ModelError(f"the model {path} does not exist; make one with yoga-export onnx")
+    """Read a whole model file.  Raises ModelError where there is none, or as `check_file` does."""
+    check_file(path)
     return path.read_bytes()
 
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from .engine import DEVICES, Floats
+from .engine import DEVICES, Floats, check_answers
 from .errors import DeviceError, MissingPackageError, ModelError
 from .model_info import METADATA_KEY, ModelInfo, read_pose_model
+from .onnx_bytes import check_file
 from .plain_text import is_utf8
 from .preprocess import Frame
 from .providers import (
@@ -20,6 +21,7 @@ from .providers import (
     choose_providers,
     load_gpu_libraries,
     make_session_options,
+    name_reason,
     name_run_error,
     name_start_error,
 )
@@ -34,8 +36,7 @@ class OnnxEngine:
     def __init__(self, path: Path, device: str = "auto", threads: int | None = None) -> None:
         onnxruntime = import_onnxruntime()
         wanted = _choose_device(device, onnxruntime.get_available_providers())
-        if not path.is_file():
-            raise ModelError(f"the model {path} does not exist; make one with yoga-export onnx, or leave --model out")
+        check_file(path)
         try:
             session = _start_session(onnxruntime, path, wanted, threads, quiet=device == "auto")
         except DeviceError:
@@ -50,7 +51,7 @@ class OnnxEngine:
                 f"ONNX Runtime was asked for {PROVIDERS[wanted]} but started with {session.get_providers()}; "
                 f"{GPU_HELP[wanted]}"
             )
-        self.device, self.info = wanted, _read_info(session, path)
+        self.device, self.info, self._path = wanted, _read_info(session, path), path
         self._session: Any = session
         if wanted != "cpu":
             self._warm_up(path)
@@ -66,11 +67,14 @@ class OnnxEngine:
 
     def run(self, frames: Frame) -> Floats:
         """Logits, float32 (N, C)."""
-        return self._run(["logits"], frames)[0]
+        logits = self._run(["logits"], frames)[0]
+        check_answers(self._path, self.info, len(frames), logits)
+        return logits
 
     def run_maps(self, frames: Frame) -> tuple[Floats, Floats]:
         """Logits, float32 (N, C), and class maps, float32 (N, C, h, w)."""
         logits, maps = self._run(["logits", "maps"], frames)
+        check_answers(self._path, self.info, len(frames), logits, maps)
         return logits, maps
 
     def _run(self, outputs: list[str], frames: Frame) -> list[Floats]:
@@ -114,7 +118,7 @@ def _start_session(onnxruntime: Any, path: Path, device: str, threads: int | Non
     except Exception as error:  # ONNX Runtime's exceptions share no public base but Exception
         if device != "cpu" and "Load model" not in str(error):
             raise name_start_error(path, device, error) from error
-        raise ModelError(f"{path} can't be loaded as an ONNX model: {str(error).splitlines()[0]}") from error
+        raise ModelError(f"{path} can't be loaded as an ONNX model: {name_reason(error, first=True)}") from error
     session.disable_fallback()  # a provider that fails later is an error too
     return session
 
@@ -134,7 +138,14 @@ def _choose_device(device: str, available: list[str]) -> str:
 
 def _read_info(session: Any, path: Path) -> ModelInfo:
     document = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
-    inputs = {
-        item.name: (item.type.removeprefix("tensor(").removesuffix(")"), item.shape) for item in session.get_inputs()
-    }
-    return read_pose_model(path, document, inputs, {item.name: item.shape for item in session.get_outputs()})
+    inputs, outputs = (
+        {item.name: (_name_type(item.type), list(item.shape or ())) for item in items}
+        for items in (session.get_inputs(), session.get_outputs())
+    )
+    return read_pose_model(path, document, inputs, outputs)
+
+
+def _name_type(name: str) -> str:
+    """ONNX Runtime's name of an element type as NumPy has it."""
+    name = name.removeprefix("tensor(").removesuffix(")")
+    return {"float": "float32", "double": "float64"}.get(name, name)

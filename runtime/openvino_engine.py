@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from .engine import Floats
+from .engine import Floats, check_answers
 from .errors import MissingPackageError, ModelError
 from .model_info import METADATA_KEY, ModelInfo, read_pose_model
+from .onnx_bytes import check_file
 from .preprocess import Frame
 from .providers import name_run_error
 from .telemetry import silence_telemetry
@@ -24,15 +25,14 @@ class OpenVINOEngine:
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         openvino = _import_openvino()
-        if not path.is_file():
-            raise ModelError(f"the model {path} does not exist; make one with yoga-export onnx, or leave --model out")
+        check_file(path)
         try:
             # The ONNX front end alone: read_model asks every front end, and TensorFlow's prints what it thinks of ONNX.
             frontend = openvino.frontend.FrontEndManager().load_by_framework("onnx")
             model = frontend.convert(frontend.load(str(path)))
         except Exception as error:  # the front ends' exceptions share no base but Exception
             raise _name_error(path, error) from error
-        self.device, self.info = "openvino", _read_info(model, path)
+        self.device, self.info, self._path = "openvino", _read_info(model, path), path
         settings: dict[str, str | int] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
         if threads:
             settings["INFERENCE_NUM_THREADS"] = threads
@@ -44,12 +44,16 @@ class OpenVINOEngine:
 
     def run(self, frames: Frame) -> Floats:
         """Logits, float32 (N, C)."""
-        return self._infer(frames)["logits"]
+        logits = self._infer(frames)["logits"]
+        check_answers(self._path, self.info, len(frames), logits)
+        return logits
 
     def run_maps(self, frames: Frame) -> tuple[Floats, Floats]:
         """Logits, float32 (N, C), and class maps, float32 (N, C, h, w)."""
         answers = self._infer(frames)
-        return answers["logits"], answers["maps"]
+        logits, maps = answers["logits"], answers["maps"]
+        check_answers(self._path, self.info, len(frames), logits, maps)
+        return logits, maps
 
     def _infer(self, frames: Frame) -> Any:
         try:
@@ -80,7 +84,7 @@ def _read_info(model: Any, path: Path) -> ModelInfo:
     key = ["framework", METADATA_KEY]  # where OpenVINO keeps an ONNX file's metadata
     document = str(model.get_rt_info(key).value) if model.has_rt_info(key) else None
     inputs = {name: (_name_type(port), _read_shape(port)) for port in model.inputs for name in port.get_names()}
-    outputs = {name: _read_shape(port) for port in model.outputs for name in port.get_names()}
+    outputs = {name: (_name_type(port), _read_shape(port)) for port in model.outputs for name in port.get_names()}
     return read_pose_model(path, document, inputs, outputs)
 
 
@@ -90,5 +94,7 @@ def _name_type(port: Any) -> str:
 
 
 def _read_shape(port: Any) -> list[int | str]:
-    """Sizes; one that is free is "?"."""
+    """Sizes; one that is free is "?"; none where even their number is free."""
+    if port.get_partial_shape().rank.is_dynamic:
+        return []
     return [size.get_length() if size.is_static else "?" for size in port.get_partial_shape()]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import Any
 
-from .classifier import PoseClassifier
+from .classifier import PoseClassifier, Prediction
 from .errors import PhotoError
+from .item_failures import Failure, attempt
 from .photo_limits import check_shown
 from .photos import decode_photo
 from .pose_names import SANSKRIT, display_name
@@ -38,18 +40,23 @@ class PhotoTrial:
     def classify(self, content: bytes) -> dict[str, Any]:
         """Classify a photo of any kind.  Returns the answer for JSON.  Raises PhotoError with the true reason."""
         with self._turn:
-            photo = decode_photo(content, min_side=self._classifier.info.size, most_pixels=MOST_PIXELS)
-            try:
-                check_shown(photo)
-            except PhotoError as error:
-                raise PhotoError(f"the file is {error}") from error
-            prediction = self._classifier.classify(photo)
+            prediction = attempt("a photo on the page", partial(self._classify, content))
+        if isinstance(prediction, Failure):
+            raise PhotoError(prediction.reason)
         ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
         return {
             "pose": prediction.pose,
             "confidence": round(prediction.confidence, 4),
             "probabilities": [[label, round(probability, 4)] for label, probability in ranked],
         }
+
+    def _classify(self, content: bytes) -> Prediction:
+        photo = decode_photo(content, min_side=self._classifier.info.size, most_pixels=MOST_PIXELS)
+        try:
+            check_shown(photo)
+        except PhotoError as error:
+            raise PhotoError(f"the file is {error}") from error
+        return self._classifier.classify(photo)
 
 
 def describe_poses(labels: tuple[str, ...]) -> dict[str, dict[str, str]]:

@@ -39,8 +39,9 @@ class Progress:
     def __enter__(self) -> Progress:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._show()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not GeneratorExit:  # forgotten after an error, whose line stays the last one
+            self._show()
         self._stream.write("\n" if self._on_terminal else "")
         self._stream.flush()
 

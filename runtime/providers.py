@@ -116,8 +116,10 @@ def name_run_error(device: str, error: Exception) -> DeviceError:
     return DeviceError(f"the network broke off on {device}: {name_reason(error)}; run it again, or on another --device")
 
 
-def name_reason(error: Exception) -> str:
-    """An error's last line, without ONNX Runtime's places in its source."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or ["no reason given"]
+def name_reason(error: Exception, *, first: bool = False) -> str:
+    """An error's last line, or its first one, without ONNX Runtime's places in its source."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    if first:
+        return lines[0][:300]
     cuda = re.search(r"(CUDA|CUDNN|CUBLAS) failure \d+: [^;]+", lines[-1])
     return cuda.group().strip() if cuda else lines[-1][-300:]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .cuda_device import Bytes, CudaDevice
-from .engine import Floats
+from .engine import Floats, check_answers
 from .engine_record import Gpu, check_record, check_source, read_record
 from .errors import DeviceError, ModelError
 from .model_info import ModelInfo
@@ -24,6 +24,9 @@ OUTPUTS = ("logits", "maps")
 
 class TensorRTEngine:
     """An engine that `yoga-export engine` built on this machine; to be used by one thread at a time."""
+
+    _path: Path | None = None
+    """Of the file; none yet of an engine that was just built, which `yoga-export` checks itself."""
 
     def __init__(self, path: Path, device: str = "auto", bindings: Bindings | None = None) -> None:
         """Open an engine.  bindings: stand-ins for TensorRT and CUDA's runtime.
@@ -43,6 +46,7 @@ class TensorRTEngine:
         check_record(path, record, hashlib.sha256(plan).hexdigest(), Gpu.of(gpu), bindings.trt.__version__)
         check_source(path, record)
         self._open(plan, record.model, bindings, gpu, path.name)
+        self._path = path
 
     @classmethod
     def from_plan(cls, plan: bytes, info: ModelInfo, bindings: Bindings) -> TensorRTEngine:
@@ -53,11 +57,16 @@ class TensorRTEngine:
 
     def run(self, frames: Frame) -> Floats:
         """Logits, float32 (N, C)."""
-        return self._run(frames, OUTPUTS[:1])[0]
+        logits = self._run(frames, OUTPUTS[:1])[0]
+        if self._path:
+            check_answers(self._path, self.info, len(frames), logits)
+        return logits
 
     def run_maps(self, frames: Frame) -> tuple[Floats, Floats]:
         """Logits, float32 (N, C), and class maps, float32 (N, C, h, w)."""
         logits, maps = self._run(frames, OUTPUTS)
+        if self._path:
+            check_answers(self._path, self.info, len(frames), logits, maps)
         return logits, maps
 
     def close(self) -> None:

@@ -84,13 +84,19 @@ def test_the_traceback_is_in_the_debug_log(caplog: pytest.LogCaptureFixture) -> 
     assert any(record.levelno == logging.WARNING and "--debug" in record.message for record in caplog.records)
 
 
+def paint(size_hw: tuple[int, int], colour: tuple[int, int, int]) -> np.ndarray:
+    """A picture of one colour, BGR, brighter to the right."""
+    ramp = np.linspace(0.5, 1, size_hw[1])[None, :, None] * np.ones((size_hw[0], 1, 1))
+    return (ramp * np.array(colour)).astype(np.uint8)
+
+
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
     """Three photos; the second one is 9 pixels wide."""
     folder = tmp_path / "photos"
     folder.mkdir()
     for name, width in (("a", 40), ("b", 9), ("c", 40)):
-        assert cv2.imwrite(str(folder / f"{name}.png"), np.full((30, width, 3), (255, 0, 0), np.uint8))
+        assert cv2.imwrite(str(folder / f"{name}.png"), paint((30, width), (255, 0, 0)))
     return folder
 
 
@@ -115,8 +121,7 @@ def test_a_photo_that_breaks_its_decoder_is_a_row_of_the_table(
 def test_a_photo_that_no_jpeg_can_hold_keeps_its_answer_and_the_others_are_drawn(
     live: Live, photos: Path, tmp_path: Path
 ) -> None:
-    wide = np.full((4, 70_000, 3), (0, 255, 0), np.uint8)
-    assert cv2.imwrite(str(photos / "wide.png"), wide)
+    assert cv2.imwrite(str(photos / "wide.png"), paint((4, 70_000), (0, 255, 0)))
     code, _, err = live("--images", photos, "--table", tmp_path / "t.csv", "--save", tmp_path / "out")
     assert code == 2 and "1 of 4 photos could not be drawn upon" in err
     rows = {row["file"]: row for row in csv.DictReader((tmp_path / "t.csv").read_text().splitlines())}
@@ -130,11 +135,11 @@ def test_a_photo_that_breaks_the_network_does_not_take_its_batch_along(
     run = classifier.engine.run
 
     def run_or_fail(frames: np.ndarray) -> np.ndarray:
-        is_odd = (frames == (0, 0, 255)).all(axis=3).any()
+        is_odd = ((frames[..., 2] > 120) & (frames[..., 0] == 0)).any()
         return fail(ModelError("odd.onnx gives numbers that are not finite")) if is_odd else run(frames)
 
     monkeypatch.setattr(classifier.engine, "run", run_or_fail)
-    assert cv2.imwrite(str(photos / "b.png"), np.full((30, 40, 3), (0, 0, 255), np.uint8))
+    assert cv2.imwrite(str(photos / "b.png"), paint((30, 40), (0, 0, 255)))
     files = [(path.name, path) for path in sorted(photos.iterdir())]
     answers = list(photo_answers.classify_photos(classifier, files))
     assert [answer.prediction and answer.prediction.pose for answer in answers] == ["tree", None, "tree"]

@@ -26,9 +26,9 @@ def test_label_order_is_the_order_written() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"labels": ["tree"]}, "two different labels"),
-        ({"labels": ["tree", "tree"]}, "two different labels"),
-        ({"size": 8}, "at least 32"),
+        ({"labels": ["tree"]}, "needs 2 to 10000 labels"),
+        ({"labels": ["tree", "tree"]}, "'tree' stands twice"),
+        ({"size": 8}, "from 32 to 2048; it is 8"),
         ({"temperature": 0}, "temperature"),
         ({"temperature": -1.5}, "temperature"),
         ({"temperature": 1386304}, "temperature"),
@@ -38,6 +38,26 @@ def test_label_order_is_the_order_written() -> None:
         ({"format": 2}, "format 2"),
         ({"colour": "blue"}, "colour"),
         ({"labels": None}, "can't be read"),
+        ({"labels": "ab"}, "should be a list"),
+        ({"labels": [1, 2]}, "printable name.*got 1"),
+        ({"labels": ["tree", ""]}, "printable name"),
+        ({"labels": ["tree", "a" * 201]}, "printable name"),
+        ({"labels": ["tree", "a\x1b[2J"]}, "printable name"),
+        ({"labels": ["tree", "a\nb"]}, "printable name"),
+        ({"labels": ["tree", "\ud800"]}, "half a character"),
+        ({"labels": ["tree", "\udcff"]}, "printable name"),
+        ({"labels": ["tree", "\u202eeert"]}, "printable name"),
+        ({"labels": [f"pose {number}" for number in range(10_001)]}, "needs 2 to 10000 labels"),
+        ({"size": 32.0}, "whole number"),
+        ({"size": True}, "whole number"),
+        ({"size": 200_000}, "whole number"),
+        ({"temperature": 1e-308}, "temperature"),
+        ({"temperature": float("inf")}, "temperature"),
+        ({"temperature": True}, "temperature"),
+        ({"temperature": 10**400}, "temperature"),
+        ({"precision": 16}, "precision"),
+        ({"training": [1]}, "training"),
+        ({"calibration": "good"}, "calibration"),
         ({"temperature": "warm"}, "can't be read"),
     ],
 )
@@ -45,6 +65,19 @@ def test_wrong_values_are_refused_by_name(change: dict[str, Any], message: str) 
     content = {**json.loads(ModelInfo(LABELS, 224).to_json()), **change}
     with pytest.raises(ModelError, match=message):
         ModelInfo.from_json(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    "nested", ['{"a": ' * 100_000, "[" * 100_000, '{"format": 1, "training": ' + '{"a": ' * 40 + "1" + "}" * 41]
+)
+def test_nesting_is_bounded(nested: str) -> None:
+    with pytest.raises(ModelError, match="deep"):
+        ModelInfo.from_json(nested, "nested.onnx")
+
+
+def test_a_refusal_names_the_file() -> None:
+    with pytest.raises(ModelError, match=r"metadata of a\.onnx"):
+        ModelInfo.from_json("{}", "a.onnx")
 
 
 @pytest.mark.parametrize(

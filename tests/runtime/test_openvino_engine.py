@@ -112,7 +112,7 @@ def test_what_breaks_within_openvino_is_one_line(model_path: Path) -> None:
 def test_truncated_model_is_refused_in_one_line(tmp_path: Path, kept: int) -> None:
     path = tmp_path / "half.onnx"
     path.write_bytes(DEFAULT_MODEL.read_bytes()[:kept])
-    with pytest.raises(ModelError, match=r"half\.onnx can't be loaded") as caught:
+    with pytest.raises(ModelError, match=r"half\.onnx can't be (loaded|read)") as caught:
         OpenVINOEngine(path)
     assert "\n" not in str(caught.value)
 
@@ -137,5 +137,5 @@ def test_metadata_that_contradicts_the_graph_is_refused(
 
 
 def test_model_that_takes_floats_is_refused_when_opened(write_model: Callable[..., Path], tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"it takes \{'frames': \('float32'"):
+    with pytest.raises(ModelError, match="it takes `frames` float32"):
         OpenVINOEngine(write_model(tmp_path / "m.onnx", element="FLOAT"))
