@@ -92,10 +92,10 @@ def paint(size_hw: tuple[int, int], colour: tuple[int, int, int]) -> np.ndarray:
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """Three photos; the second one is 9 pixels wide."""
+    """Three photos; the second one is 19 pixels wide."""
     folder = tmp_path / "photos"
     folder.mkdir()
-    for name, width in (("a", 40), ("b", 9), ("c", 40)):
+    for name, width in (("a", 40), ("b", 19), ("c", 40)):
         assert cv2.imwrite(str(folder / f"{name}.png"), paint((30, width), (255, 0, 0)))
     return folder
 
@@ -108,7 +108,7 @@ def test_a_photo_that_breaks_its_decoder_is_a_row_of_the_table(
 
     def decode_or_fail(content: bytes, **options: int) -> np.ndarray:
         frame = decode(content, **options)
-        return frame if frame.shape[1] != 9 else fail(error)
+        return frame if frame.shape[1] != 19 else fail(error)
 
     monkeypatch.setattr(photo_answers, "decode_photo", decode_or_fail)
     code, _, err = live("--images", photos, "--table", tmp_path / "t.csv")
@@ -121,7 +121,7 @@ def test_a_photo_that_breaks_its_decoder_is_a_row_of_the_table(
 def test_a_photo_that_no_jpeg_can_hold_keeps_its_answer_and_the_others_are_drawn(
     live: Live, photos: Path, tmp_path: Path
 ) -> None:
-    assert cv2.imwrite(str(photos / "wide.png"), paint((4, 70_000), (0, 255, 0)))
+    assert cv2.imwrite(str(photos / "wide.png"), paint((20, 65_520), (0, 255, 0)))
     code, _, err = live("--images", photos, "--table", tmp_path / "t.csv", "--save", tmp_path / "out")
     assert code == 2 and "1 of 4 photos could not be drawn upon" in err
     rows = {row["file"]: row for row in csv.DictReader((tmp_path / "t.csv").read_text().splitlines())}
