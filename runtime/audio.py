@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from .media_files import Damage, decode_packets, follow_jumps, open_media, read_packets
+from .media_files import (
+    Damage,
+    decode_packets,
+    follow_jumps,
+    open_media,
+    pick_sound,
+    pick_video,
+    read_packets,
+)
 from .sources import SourceInfo
 
 log = logging.getLogger(__name__)
@@ -27,12 +35,18 @@ LATER: Any = object()
 PATIENCE_S = 10.0
 """So far the picture may be ahead before a jump of the sound's times is taken for the sound's alone."""
 
+COARSE = 2
+"""A packet or frame is not another's copy where the two overlap by no more ticks: their clock is too coarse."""
+
+COARSEST_S = Fraction(1, 1000)
+"""A clock of longer ticks, such as one of whole frames (WMA in AVI), is replaced by one of samples."""
+
 SKIP_LEAD_S = 2.0
 """A seek for sound aims this far before the moment: it goes by the picture's key frames, or by guessed bytes."""
 
 
 class AudioTrack:
-    """The first audio track of a file as packets for an open MP4, up to a moment at a time.
+    """The best audio track of a file as packets for an open MP4, up to a moment at a time.
 
     What is damaged in it is left out; it never ends the picture.
     """
@@ -42,12 +56,13 @@ class AudioTrack:
         import av.error
 
         self._input = open_media(path)
-        self._from = self._input.streams.audio[0]
+        self._from: Any = pick_sound(self._input, pick_video(self._input))
         self._path, self._error, self._damage = path, av.error.FFmpegError, Damage()
         self._origin_s = Fraction(self._input.start_time or 0, 1_000_000)
         self._jumps_s, self._own_s, self._until_s = info.seen.jumps_s, list[Fraction](), 0.0
-        self._last_s = Fraction(-1 << 32)
         self._is_part = info.start_s > 0
+        self._last_s = Fraction(-1 << 32)  # when the last packet or frame begins
+        self._end_s = self._last_s if self._is_part else Fraction(0)  # and when it ends
         if self._is_part:
             self._skip(info.start_s, seeks=info.seeks)
         if self._from.codec_context.name in COPIED:
@@ -97,28 +112,42 @@ class AudioTrack:
                 self._input.seek(round((self._origin_s + Fraction(max(start_s - SKIP_LEAD_S, 0))) * 1_000_000))
         self._origin_s += Fraction(start_s)
 
-    def _place(self, items: Iterable[Any]) -> Iterator[tuple[Any, int]]:
-        """Each packet or frame that is wanted, and what is added to its time; (None, 0) while that isn't known yet."""
+    def _place(self, items: Iterable[Any], measure_s: Callable[[Any], Fraction]) -> Iterator[tuple[Any, Fraction]]:
+        """Each packet or frame that is wanted, and its time in seconds; (None, 0) while that isn't known yet.
+
+        measure_s: how long one lasts.  Where one has no time of its own (only the first of the frames in a packet has,
+        say), or the clock is too coarse to tell two apart, it begins where the one before it ends.
+        """
         tick = Fraction(self._from.time_base)
         for item, pts, jumps in follow_jumps(items, lambda item: item.pts, tick):
-            if pts is None:
-                continue
             while jumps > max(len(self._jumps_s), len(self._own_s)) and self._until_s < self._last_s + PATIENCE_S:
-                yield None, 0
-            if jumps > max(len(self._jumps_s), len(self._own_s)):  # of the sound alone: it goes on without a gap
-                self._own_s += [self._last_s + self._origin_s - pts * tick] * (jumps - len(self._own_s))
-            added_s = (self._jumps_s if jumps <= len(self._jumps_s) else self._own_s)[jumps - 1] if jumps else 0
-            time_s = pts * tick + added_s - self._origin_s
-            if time_s > self._last_s and (time_s >= 0 or not self._is_part):
+                yield None, Fraction(0)
+            time_s = self._end_s if pts is None else self._find_time_s(pts, tick, jumps)
+            if time_s <= self._last_s and self._end_s - time_s <= COARSE * tick:
+                time_s = self._end_s
+            if time_s <= self._last_s:
+                continue
+            self._end_s = time_s + measure_s(item)
+            if time_s >= 0 or not self._is_part:
                 self._last_s = time_s
-                yield item, round(time_s / tick) - item.pts
+                yield item, time_s
+
+    def _find_time_s(self, pts: int, tick: Fraction, jumps: int) -> Fraction:
+        """A packet's or frame's time in the copy, by its own."""
+        if jumps > max(len(self._jumps_s), len(self._own_s)):  # of the sound alone: it goes on without a gap
+            self._own_s += [self._last_s + self._origin_s - pts * tick] * (jumps - len(self._own_s))
+        added_s = (self._jumps_s if jumps <= len(self._jumps_s) else self._own_s)[jumps - 1] if jumps else 0
+        return pts * tick + added_s - self._origin_s
 
     def _copy(self) -> Iterator[Any]:
         packets = read_packets(self._input, self._from, self._damage)
-        for packet, shift in self._place(packet for packet in packets if packet.dts is not None):
+        timed = (packet for packet in packets if packet.dts is not None)
+        for packet, time_s in self._place(timed, lambda packet: (packet.duration or 0) * Fraction(packet.time_base)):
             if packet is not None:
-                packet.pts += shift
-                packet.dts += shift
+                pts = round(time_s / Fraction(self._from.time_base))
+                packet.dts += 0 if packet.pts is None else pts - packet.pts
+                packet.pts = pts
+                packet.dts = min(packet.dts, pts)
             yield packet or LATER
 
     def _unwrap(self, packets: Iterator[Any]) -> Iterator[Any]:
@@ -148,10 +177,13 @@ class AudioTrack:
 
     def _transcode(self) -> Iterator[Any]:
         packets = read_packets(self._input, self._from, self._damage)
-        for frame, shift in self._place(decode_packets(packets, self._damage, is_torn=self._is_part)):
+        frames = decode_packets(packets, self._damage, is_torn=self._is_part)
+        tick = Fraction(self._from.time_base)
+        unit = tick if tick <= COARSEST_S else Fraction(1, self._from.rate)  # an encoder's frames are shorter
+        for frame, time_s in self._place(frames, lambda frame: Fraction(frame.samples, frame.sample_rate)):
             if frame is None:
                 yield LATER
             else:
-                frame.pts += shift
+                frame.pts, frame.time_base = round(time_s / unit), unit
                 yield from self._to.encode(frame)
         yield from self._to.encode(None)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, BinaryIO, Literal, TypeVar
 
 T = TypeVar("T")
 
@@ -20,6 +22,17 @@ TAGS_KEPT = 19
 """From this major version on PyAV takes tags in any encoding, and knows no `metadata_errors` any more."""
 MAY_JUMP = 0x0200
 """FFmpeg's AVFMT_TS_DISCONT: times in this kind of file may begin anew in the middle."""
+NO_TIMES = 0x0080
+"""FFmpeg's AVFMT_NOTIMESTAMPS."""
+SAYS_LENGTH = {"matroska", "flv", "asf"}
+"""Containers that say in their head how long they are, though not how long each stream is."""
+SHORT_S, SHORT = 2.0, 0.02
+"""By how much, and by what share, a picture may be shorter than its file says."""
+DURATION_TAG = r"DURATION(?:-\w+)?=(\d+):(\d\d):(\d\d(?:\.\d+)?)"
+"""Matroska's statistics tag of each stream, after its key."""
+MP4_STARTS = {b"ftyp", b"mdat", b"free", b"wide", b"skip"}
+MOST_BOXES = 100_000
+"""Boxes of an MP4 that are looked at; a recording in fragments of a second has two a second."""
 
 
 def open_media(file: Path | Any, mode: Literal["r", "w"] = "r", **settings: Any) -> Any:
@@ -37,6 +50,92 @@ def open_media(file: Path | Any, mode: Literal["r", "w"] = "r", **settings: Any)
 def may_jump(container: Any) -> bool:
     """Whether times of this kind of file may begin anew, as where two MPEG-TS were joined by `cat`."""
     return bool(container.format.flags & MAY_JUMP)
+
+
+def has_times(container: Any) -> bool:
+    """Whether this kind of file holds a time for each picture; bare H.264 and the like don't."""
+    return not container.format.flags & NO_TIMES
+
+
+def pick_video(container: Any) -> Any | None:
+    """The video stream that FFmpeg thinks best; a cover picture or thumbnails only where there is nothing else."""
+    best = container.streams.best("video")
+    if best is None or not _is_still(best):
+        return best
+    films = [stream for stream in container.streams.video if not _is_still(stream)]
+    return max(films, key=lambda film: film.codec_context.width if film.codec_context else 0, default=best)
+
+
+def pick_sound(container: Any, video: Any | None) -> Any | None:
+    """The sound that FFmpeg thinks best for a video stream: of the same programme, the default track."""
+    return container.streams.best("audio", video) if video is not None else container.streams.best("audio")
+
+
+def _is_still(stream: Any) -> bool:
+    from av.stream import Disposition
+
+    return bool(stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails))
+
+
+def say_length_s(container: Any, stream: Any) -> float:
+    """How long a stream is by what its file says of this stream, seconds; 0 where it says nothing."""
+    if stream.duration:
+        return float(stream.duration * (stream.time_base or 0))
+    tags = (re.fullmatch(DURATION_TAG, f"{key}={value}") for key, value in stream.metadata.items())
+    tag = next(filter(None, tags), None)
+    if tag is None or not container.duration:
+        return 0.0
+    told_s = 3600 * int(tag[1]) + 60 * int(tag[2]) + float(tag[3])
+    return min(told_s, container.duration / 1_000_000)  # whoever cuts a file may leave the tag as it was
+
+
+def is_cut_off(container: Any, end_s: float) -> bool:
+    """Whether a file whose picture ends at `end_s`, seconds, ends there, and not, say, with sound that goes on.
+
+    Only containers that say in their head how long they are can be judged.
+    """
+    if not container.duration or SAYS_LENGTH.isdisjoint(container.format.name.split(",")):
+        return False
+    told_s = container.duration / 1_000_000
+    return is_short(end_s, told_s) and is_short(find_end_s(container, end_s), told_s)
+
+
+def is_short(end_s: float, told_s: float) -> bool:
+    """Whether what ends at `end_s` lacks more of its `told_s` seconds than rounding explains."""
+    return told_s - end_s > max(SHORT_S, SHORT * told_s)
+
+
+def find_end_s(container: Any, from_s: float) -> float:
+    """When the last packet of any stream ends, seconds from the file's start; what lies before `from_s` is not read."""
+    import av.error
+
+    origin_s, end_s = (container.start_time or 0) / 1_000_000, 0.0
+    with suppress(av.error.FFmpegError, OSError):
+        container.seek(max(round((origin_s + from_s) * 1_000_000), 0))
+        for packet in container.demux():
+            if packet.pts is not None:
+                end_s = max(end_s, float((packet.pts + (packet.duration or 0)) * packet.time_base) - origin_s)
+    return end_s
+
+
+def lacks_index(file: BinaryIO) -> bool:
+    """Whether this is an MP4 or MOV without `moov`, as a camera leaves it whose recording was never finished.
+
+    file: is read from its beginning; boxes are those of ISO 14496-12.
+    """
+    file.seek(0)
+    kinds = list[bytes]()
+    for _ in range(MOST_BOXES):
+        head = file.read(16)
+        size, kind = int.from_bytes(head[:4], "big"), head[4:8]
+        if len(head) < 8 or (not kinds and kind not in MP4_STARTS):
+            break
+        kinds.append(kind)
+        size = int.from_bytes(head[8:16], "big") if size == 1 else size
+        if size < 8:  # up to the end of the file, or damaged
+            break
+        file.seek(size - len(head), 1)
+    return bool(kinds) and b"moov" not in kinds
 
 
 class Damage:

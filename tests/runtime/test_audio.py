@@ -1,5 +1,6 @@
 """Sound lies where its picture does, also in a part of a file, and may outlast it."""
 
+import struct
 from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
@@ -13,6 +14,8 @@ import pytest
 from yoga_live.runtime.sources import VideoSource
 from yoga_live.runtime.spans import Span
 from yoga_live.runtime.video_sink import VideoSink
+
+from .conftest import write_tone
 
 RATE, SECONDS = 25, 8
 FLASH_S = 0.12
@@ -139,3 +142,84 @@ def test_sound_of_a_part_ends_where_the_part_does_though_the_picture_may_end_bef
         copy_through(source_path, out, span)
         tracks_s = track_lengths(out)
         assert tracks_s == {"video": pytest.approx(picture_s, abs=0.05), "audio": pytest.approx(sound_s, abs=0.06)}
+
+
+def sound_s(path: Path) -> float:
+    """How long the sound is that can be heard, seconds."""
+    with av.open(str(path)) as container:
+        return sum(frame.samples / frame.rate for frame in container.decode(audio=0))
+
+
+def write_amr(path: Path, seconds: int, together: int) -> Path:
+    """A phone's clip: frames of 20 ms and 32 bytes, several in each packet, as 3GP has them and FFmpeg writes none."""
+    with av.open(str(path), "w", format="mov") as container:
+        stream: Any = container.add_stream("mpeg4", rate=100)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        track: Any = container.add_stream("libopencore_amrnb", rate=8000)
+        track.layout, track.bit_rate = "mono", 12200
+        picture = av.VideoFrame(64, 48, "yuv420p")
+        picture.pts = 50 * seconds - 1  # one picture in the middle: the sound lies in two chunks of one length
+        container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+        wave = (np.sin(np.arange(8000 * seconds) * 2 * np.pi * 440 / 8000) * 9000).astype(np.int16)
+        for start in range(0, len(wave), 160):
+            frame = av.AudioFrame.from_ndarray(wave[None, start : start + 160], format="s16", layout="mono")
+            frame.rate, frame.pts, frame.time_base = 8000, start, Fraction(1, 8000)
+            container.mux(track.encode(frame))
+    content, frames = bytearray(path.read_bytes()), 50 * seconds
+    packets = frames // together
+
+    def replace(box: bytes, before: tuple[int, ...], after: tuple[int, ...]) -> None:
+        """Numbers of the last box of this kind, after its version and flags."""
+        at = content.rindex(box) + 8
+        assert struct.unpack_from(f">{len(before)}I", content, at) == before
+        struct.pack_into(f">{len(after)}I", content, at, *after)
+
+    replace(b"stsz", (32, frames), (32 * together, packets))
+    replace(b"stts", (1, frames, 160), (1, packets, 160 * together))
+    replace(b"stsc", (1, 1, frames // 2), (1, 1, packets // 2))
+    path.write_bytes(content)
+    return path
+
+
+def test_frames_that_share_a_packets_time_are_all_kept(tmp_path: Path) -> None:
+    path = write_amr(tmp_path / "a.mov", 4, together=5)
+    with av.open(str(path)) as container:
+        assert sum(frame.pts is None for frame in container.decode(audio=0)) == 160
+    copy_through(path, tmp_path / "copy.mp4")
+    assert sound_s(tmp_path / "copy.mp4") == pytest.approx(4, abs=0.15)
+    assert track_lengths(tmp_path / "copy.mp4")["audio"] == pytest.approx(4, abs=0.11)
+    copy_through(path, tmp_path / "part.mp4", Span(1, 3))  # from its picture on
+    assert sound_s(tmp_path / "part.mp4") == pytest.approx(1, abs=0.15)
+
+
+@pytest.mark.parametrize(
+    ("video", "sound", "suffix"),
+    [("libx264", "pcm_s16le", ".mkv"), ("mpeg4", "wmav2", ".avi"), ("mpeg4", "wmav2", ".wmv")],
+)
+def test_sound_whose_clock_is_coarser_than_its_frames_is_kept(
+    tmp_path: Path, video: str, sound: str, suffix: str
+) -> None:
+    path = tmp_path / f"a{suffix}"
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream(video, rate=RATE)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        track: Any = container.add_stream(sound, rate=48_000)
+        track.layout, track.bit_rate = "stereo", 128_000
+        for index in range(RATE * 3):
+            picture = av.VideoFrame(64, 48, "yuv420p")
+            picture.pts, picture.time_base = index, Fraction(1, RATE)
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+        if sound == "pcm_s16le":  # in frames as short as those of TrueHD, which PyAV can't write
+            for start in range(0, 3 * 48_000, 40):
+                frame = av.AudioFrame.from_ndarray(np.full((1, 80), 9, np.int16), format="s16", layout="stereo")
+                frame.rate, frame.pts, frame.time_base = 48_000, start, Fraction(1, 48_000)
+                container.mux(track.encode(frame))
+        else:
+            write_tone(container, track, 48_000, 3.0)
+    copy_through(path, tmp_path / "copy.mp4")
+    assert sound_s(tmp_path / "copy.mp4") == pytest.approx(sound_s(path), abs=0.045)
+    with av.open(str(tmp_path / "copy.mp4")) as container:
+        times = [(packet.pts, packet.duration) for packet in container.demux(audio=0) if packet.size]
+    assert max(after - before - lasts for (before, lasts), (after, _) in pairwise(times)) <= 50
