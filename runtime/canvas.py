@@ -46,6 +46,16 @@ class Ink:
     def __init__(self, levels: Mask, palette: Palette) -> None:
         self.levels, self._palette = levels, palette
         self._yuv: dict[Colours, list[tuple[Mask, Mask]]] = {}
+        self._stretched: dict[tuple[float, float], Ink] = {}
+
+    def stretch(self, across: float, along: float) -> Ink:
+        """The same ink, so many times as wide and as high."""
+        if (across, along) not in self._stretched:
+            height, width = self.levels.shape
+            size_wh = max(1, round(width * across)), max(1, round(height * along))
+            levels = np.asarray(cv2.resize(self.levels, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
+            self._stretched[across, along] = Ink(levels, self._palette)
+        return self._stretched[across, along]
 
     @cached_property
     def bgr(self) -> tuple[Mask, Mask]:
@@ -145,6 +155,38 @@ class YuvCanvas:
             self._planes, ink.yuv(self._colours), ((2 * x, 2 * y), (x, y), (x, y)), strict=True
         ):
             _blend(plane, keep, add, place)
+
+
+class StretchedCanvas:
+    """A canvas whose pixels are not square, drawn on as if they were; what is drawn looks right once it is shown."""
+
+    def __init__(self, canvas: Canvas, size_wh: tuple[int, int]) -> None:
+        """size_wh: of the picture as it is shown, in square pixels."""
+        self._canvas, self.size_wh = canvas, size_wh
+        self._across, self._along = canvas.size_wh[0] / size_wh[0], canvas.size_wh[1] / size_wh[1]
+
+    def mirror(self) -> None:
+        """See Canvas."""
+        self._canvas.mirror()
+
+    def shade(self, area: Region, light: float) -> None:
+        """See Canvas."""
+        self._canvas.shade(self._find(area), light)
+
+    def fill(self, area: Region, colour_bgr: Bgr) -> None:
+        """See Canvas."""
+        self._canvas.fill(self._find(area), colour_bgr)
+
+    def blend(self, ink: Ink, at: tuple[int, int]) -> None:
+        """See Canvas."""
+        place = round(at[0] * self._across), round(at[1] * self._along)
+        self._canvas.blend(ink.stretch(self._across, self._along), place)
+
+    def _find(self, area: Region) -> Region:
+        """An area in stored pixels; what is not empty stays so."""
+        left, right = (round(x * self._across) for x in (area.left, area.left + area.width))
+        top, bottom = (round(y * self._along) for y in (area.top, area.top + area.height))
+        return Region(left, top, max(right - left, min(area.width, 1)), max(bottom - top, min(area.height, 1)))
 
 
 def _on_planes(area: Region) -> tuple[Region, Region, Region]:

@@ -11,7 +11,7 @@ import re
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import count
 from pathlib import Path
@@ -22,11 +22,13 @@ import numpy as np
 
 from .addresses import hide_credentials
 from .errors import OptionError, SourceError
+from .frames import DecodedFrame
 from .live_sources import Capture, LiveSource, Patience
-from .media_files import open_media
+from .media_files import open_media, pick_video
 from .opencv import cv2
 from .plain_text import show_name
 from .preprocess import Frame
+from .presentation import Mounting, PresentationReader
 from .secret_files import is_secret, read_secret
 from .sinks import Pace
 
@@ -44,10 +46,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class CameraWishes:
-    """What is asked of a camera; what it really gives is in the source's info."""
+    """What is asked of a camera; what it really gives is in the source's info.  mounting: how it hangs."""
 
     size_wh: tuple[int, int] = (1280, 720)
     rate: int = 30
+    mounting: Mounting = field(default_factory=Mounting)
 
 
 def open_camera(text: str, wishes: CameraWishes | None = None) -> LiveSource:
@@ -57,17 +60,21 @@ def open_camera(text: str, wishes: CameraWishes | None = None) -> LiveSource:
     """
     wishes, given = wishes or CameraWishes(), text
     text = read_secret("--camera", given)
+
+    def mount(capture: Capture) -> Capture:
+        return MountedCapture(capture, wishes.mounting) if wishes.mounting != Mounting() else capture
+
     if re.fullmatch(r"(/dev/video)?[0-9]{1,4}", text):
         number = int(text.removeprefix("/dev/video"))
         name = f"camera {number}"
-        return LiveSource(lambda: DeviceCapture(number, name, wishes), name, DEVICE_PATIENCE)
+        return LiveSource(lambda: mount(DeviceCapture(number, name, wishes)), name, DEVICE_PATIENCE)
     scheme, separator, rest = text.partition("://")
     if separator and scheme == "csi" and re.fullmatch(r"[0-9]{1,2}", rest):
-        return LiveSource(lambda: CsiCapture(int(rest), text, wishes), text, DEVICE_PATIENCE)
+        return LiveSource(lambda: mount(CsiCapture(int(rest), text, wishes)), text, DEVICE_PATIENCE)
     if separator and scheme in STREAMS and _has_host(text):
         name = show_name(hide_credentials(text))
         tries = count()
-        return LiveSource(lambda: StreamCapture(text, name, is_known=next(tries) > 0), name)
+        return LiveSource(lambda: mount(StreamCapture(text, name, is_known=next(tries) > 0)), name)
     said = f"{given} holds" if is_secret(given) else f"{hide_credentials(text)} is"  # which may be a bare password
     raise OptionError(
         f"--camera {said} no camera; use a number, /dev/video2, csi://0, rtsp://HOST/PATH or "
@@ -80,6 +87,22 @@ def _has_host(url: str) -> bool:
         return bool(urlsplit(url).hostname)
     except ValueError:  # [ without ]
         return False
+
+
+class MountedCapture:
+    """A camera that hangs sideways, upside down or before a mirror: its pictures are corrected as they come."""
+
+    def __init__(self, capture: Capture, mounting: Mounting) -> None:
+        self._capture, self._mounting, self.rate = capture, mounting, capture.rate
+
+    def read(self) -> Frame | None:
+        """The next picture."""
+        image = self._capture.read()
+        return None if image is None else self._mounting.apply(image)
+
+    def release(self) -> None:
+        """Free the camera."""
+        self._capture.release()
 
 
 class DeviceCapture:
@@ -164,6 +187,7 @@ class StreamCapture:
             self._container.close()
             stream = self._open(url, {"rtsp_transport": "tcp"})  # with the pictures that were read to look at it
         self._frames = self._container.decode(stream)
+        self._presentation, self._damaged = PresentationReader(stream), 0
         self.rate = sane_rate(float(stream.average_rate or stream.guessed_rate or 0))
 
     def _open(self, url: str, options: dict[str, str]) -> Any:
@@ -173,29 +197,38 @@ class StreamCapture:
         except self._errors as error:
             reason = error.strerror or "no answer"
             raise SourceError(f"{self._name} can't be opened: {reason}") from None  # the error names the URL
-        if not self._container.streams.video:
+        stream = pick_video(self._container)
+        if stream is None:
             self._container.close()
             raise SourceError(f"{self._name} holds no video")
-        stream = self._container.streams.video[0]
         stream.thread_type = "SLICE"  # frame threads would hold back as many frames as there are threads
         return stream
 
     def read(self) -> Frame | None:
-        """The next picture; damaged ones are left out by FFmpeg.  A recording's come in their own time.
+        """The next picture as it is to be shown; damaged ones are left out.  A recording's come in their own time.
 
         Raises SourceError where a recording breaks off.
         """
         try:
-            frame = next(self._frames, None)
+            for frame in self._frames:
+                if self.is_recording:
+                    self._wait_for(frame)
+                if not frame.is_corrupt:
+                    return DecodedFrame(frame, 0.0, 0, self._presentation.read(frame)).image_bgr
+                self._damaged += 1
+                if self._damaged & (self._damaged - 1) == 0:  # the first, and ever more seldom
+                    so_far = f"{self._damaged} damaged picture{'s' * (self._damaged > 1)} left out so far"
+                    log.warning("%s: %s", self._name, so_far)
         except self._errors as error:
             if self.is_recording:
                 raise SourceError(f"{self._name} broke off: {error.strerror or 'no answer'}") from None
-            return None
-        if self.is_recording and frame is not None:
-            time_s = frame.time if frame.time is not None else float(self._read / self.rate)
-            time.sleep(min(self._pace.wait_s(time_s), LONGEST_SLEEP_S))
-            self._read += 1
-        return None if frame is None else np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
+        return None
+
+    def _wait_for(self, frame: Any) -> None:
+        """Let a recording's picture come at its own time."""
+        time_s = frame.time if frame.time is not None else float(self._read / self.rate)
+        time.sleep(min(self._pace.wait_s(time_s), LONGEST_SLEEP_S))
+        self._read += 1
 
     def release(self) -> None:
         """Hang up."""

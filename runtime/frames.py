@@ -11,12 +11,15 @@ from typing import Any
 import numpy as np
 
 from .preprocess import Frame
+from .presentation import AS_STORED, Presentation
 
 PLAIN_FORMAT = "yuv420p"
 BT709, UNSPECIFIED = 1, 2
 """Numbers of H.273's tables of colours; those of primaries, transfer and matrix agree in these two."""
 LIMITED, FULL = 1, 2
 """FFmpeg's numbers of the ranges."""
+BLACK_YUV = (16, 128, 128)
+"""Y, U and V of black, limited range."""
 LUMA_SHARES = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 7: (0.212, 0.087), 9: (0.2627, 0.0593), 10: (0.2627, 0.0593)}
 """Matrix -> red's and blue's share of the luma, H.273 table 4; every other one is taken for BT.601's."""
 REFERENCE_WHITE = {16: 0.58, 18: 0.75}
@@ -45,7 +48,8 @@ class TimedFrame:
     """image_bgr: uint8 (H, W, 3); time_s: seconds from the start; pts: the same in the source's time base.
 
     lasts_s: how long it is shown, where the source says so; only the last frame has no next one to tell.  lost_s: a
-    live source has given no picture for so long; this is its last one again, at the time of now.
+    live source has given no picture for so long; this is its last one again, at the time of now.  is_damaged: the
+    decoder says that parts of the picture are made up; it is shown, but not classified.
     """
 
     image_bgr: Frame
@@ -53,6 +57,7 @@ class TimedFrame:
     pts: int
     lasts_s: float | None = None
     lost_s: float | None = None
+    is_damaged: bool = False
 
     def move(self, time_s: float, pts: int) -> TimedFrame:
         """The same picture at another time."""
@@ -60,14 +65,14 @@ class TimedFrame:
 
 
 class DecodedFrame(TimedFrame):
-    """A frame of a file.  picture: PyAV's, as it was decoded; degrees: its rotation flag, counter-clockwise.
+    """A frame of a file.  picture: PyAV's, as it was decoded; presentation: how it is to be shown.
 
     lock: for frames that share a picture.  It keeps its converter, and two threads in it at once never come back: the
     window asks for the image in the loop's thread, the live page in those of its viewers.
     """
 
     picture: Any
-    quarter_turns: int
+    presentation: Presentation
     lock: AbstractContextManager[Any]
 
     def __init__(
@@ -75,38 +80,51 @@ class DecodedFrame(TimedFrame):
         picture: Any,
         time_s: float,
         pts: int,
-        degrees: float = 0,
+        presentation: Presentation = AS_STORED,
         lasts_s: float | None = None,
         lock: AbstractContextManager[Any] | None = None,
+        *,
+        is_damaged: bool = False,
     ) -> None:
-        turns, lock = round(degrees / 90) % 4, lock or Lock()
-        self.__dict__.update(picture=picture, time_s=time_s, pts=pts, quarter_turns=turns, lasts_s=lasts_s, lock=lock)
+        self.__dict__.update(picture=picture, time_s=time_s, pts=pts, presentation=presentation, lasts_s=lasts_s)
+        self.__dict__.update(lock=lock or Lock(), is_damaged=is_damaged)
 
     def move(self, time_s: float, pts: int) -> DecodedFrame:
         """The same picture at another time."""
-        return DecodedFrame(self.picture, time_s, pts, 90 * self.quarter_turns, self.lasts_s, self.lock)
+        shown, lock = self.presentation, self.lock
+        return DecodedFrame(self.picture, time_s, pts, shown, self.lasts_s, lock, is_damaged=self.is_damaged)
 
     @property
     def image_bgr(self) -> Frame:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The picture upright, uint8 (H, W, 3); converted whenever it is asked for, and not kept."""
+        """The picture as it is shown, uint8 (H, W, 3), square pixels; converted whenever it is asked for, not kept."""
+        if self.presentation.tilt_degrees:
+            return self.to_plain().image_bgr
+        stored_wh = self.picture.width, self.picture.height
+        width, height = self.presentation.square_wh(stored_wh)
+        resized = {} if (width, height) == stored_wh else {"width": width, "height": height}
         with self.lock:
-            image = np.asarray(self.picture.to_ndarray(format="bgr24"), np.uint8)
-        return np.ascontiguousarray(np.rot90(image, self.quarter_turns)) if self.quarter_turns else image
+            image = np.asarray(self.picture.to_ndarray(format="bgr24", **resized), np.uint8)
+        return self.presentation.turn(image)
 
     @property
     def size_wh(self) -> tuple[int, int]:
-        """Width and height of the upright picture."""
-        size_wh = self.picture.width, self.picture.height
-        return size_wh[::-1] if self.quarter_turns % 2 else size_wh
+        """Width and height of the picture as it is shown: upright, square pixels."""
+        return self.presentation.turn_wh(self.presentation.square_wh((self.picture.width, self.picture.height)))
+
+    @property
+    def stored_wh(self) -> tuple[int, int]:
+        """Width and height of the upright picture in pixels as they are stored, which need not be square."""
+        return self.presentation.turn_wh((self.picture.width, self.picture.height))
 
     def to_plain(self) -> DecodedFrame:
         """As encoders take it: 8 bit 4:2:0 of limited range, upright, even sides (the last row or column twice).
 
-        The colours' matrix stays; a picture in RGB becomes BT.709.  A frame that is so already is returned itself.
+        Its pixels keep their shape.  The colours' matrix stays; a picture in RGB becomes BT.709.  A frame that is so
+        already is returned itself.
         """
         picture = self._to_limited_yuv()
-        if not self.quarter_turns and not (picture.width % 2 or picture.height % 2):
-            return self if picture is self.picture else DecodedFrame(picture, self.time_s, self.pts, 0, self.lasts_s)
+        if self.presentation.is_upright and not (picture.width % 2 or picture.height % 2):
+            return self if picture is self.picture else self._replace(picture)
         return self._copy(picture)
 
     def copy_plain(self) -> DecodedFrame:
@@ -134,15 +152,20 @@ class DecodedFrame(TimedFrame):
         with self.lock:
             return picture.reformat(format=PLAIN_FORMAT, dst_color_range=LIMITED, **ranges, **matrix)
 
+    def _replace(self, picture: Any) -> DecodedFrame:
+        """The same frame with an upright picture."""
+        shown = self.presentation.stand_up()
+        return DecodedFrame(picture, self.time_s, self.pts, shown, self.lasts_s, is_damaged=self.is_damaged)
+
     def _copy(self, picture: Any) -> DecodedFrame:
         """A plain frame in memory of its own; picture: yuv420p of limited range."""
-        width, height = self.size_wh
+        width, height = self.stored_wh
         picture_type = type(picture)
-        plain = picture_type(width + width % 2, height + height % 2, PLAIN_FORMAT)
-        copy = DecodedFrame(plain, self.time_s, self.pts, 0, self.lasts_s)
+        copy = self._replace(picture_type(width + width % 2, height + height % 2, PLAIN_FORMAT))
         copy.picture.colorspace, copy.picture.color_range = picture.colorspace, picture.color_range
-        for to, plane in zip(copy.view_planes(), DecodedFrame(picture, 0, 0).view_planes(), strict=True):
-            upright = np.rot90(plane, self.quarter_turns)
+        stored = DecodedFrame(picture, 0, 0).view_planes()
+        for to, plane, black in zip(copy.view_planes(), stored, BLACK_YUV, strict=True):
+            upright = self.presentation.turn(plane, black)
             height, width = upright.shape
             to[:height, :width] = upright
             to[height:, :width] = upright[-1:]

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from .canvas import Bgr, BgrCanvas, Canvas, Ink, Palette, YuvCanvas
+from .canvas import Bgr, BgrCanvas, Canvas, Ink, Palette, StretchedCanvas, YuvCanvas
 from .frames import Colours, DecodedFrame, TimedFrame
 from .heat import Evidence, make_heat
 from .pose_names import SANSKRIT, display_name
@@ -62,7 +62,10 @@ def annotate_frame(
         style = replace(style or OverlayStyle(), resting=f"no picture for {format_duration(frame.lost_s)}")
     if isinstance(frame, DecodedFrame):
         copy = frame.copy_plain()
-        draw_on(YuvCanvas(copy.view_planes(), colours or Colours()), hold, fps, style, region, evidence)
+        canvas: Canvas = YuvCanvas(copy.view_planes(), colours or Colours())
+        if canvas.size_wh != copy.size_wh:
+            canvas = StretchedCanvas(canvas, copy.size_wh)
+        draw_on(canvas, hold, fps, style, region, evidence)
         return copy
     return replace(frame, image_bgr=draw_overlay(frame.image_bgr, hold, fps, style, region, evidence))
 

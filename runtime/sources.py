@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .errors import NoFrameError, SourceError
+from .errors import NoFrameError, SourceError, YogaLiveError
 from .files import show_name
 from .frames import UNSPECIFIED, Colours, DecodedFrame, TimedFrame, is_rgb
-from .media_files import Damage, decode_packets, follow_jumps, goes_back, may_jump, open_media, read_packets
+from .media_files import (
+    Damage,
+    decode_packets,
+    follow_jumps,
+    goes_back,
+    has_times,
+    is_cut_off,
+    is_short,
+    lacks_index,
+    may_jump,
+    open_media,
+    pick_sound,
+    pick_video,
+    read_packets,
+    say_length_s,
+)
+from .presentation import Mounting, PresentationReader
 from .spans import Span, format_moment
 from .stretches import SAME_S, Turns
 
@@ -22,8 +39,6 @@ if TYPE_CHECKING:
 LIVE_TIME_BASE = Fraction(1, 90_000)
 LEAD_S, LEAD_FRAMES = 1.0, 17
 """How long before a moment decoding begins: B-frames at a key frame, 16 at most in H.264 and H.265, lack their past."""
-SHORT_S, SHORT = 2.0, 0.02
-"""By how much, and by what share, a picture may be shorter than its file says."""
 
 
 @dataclass
@@ -31,21 +46,27 @@ class Seen:
     """What has been read of a recording so far.
 
     frames: how many that are wanted, also those that `at_most_per_s` left out; end_s: when the last of them ends;
-    jumps_s: each time that the file's own time begins anew, what is added to it from there on.
+    damaged_s: for how long the decoder made up parts of the picture; jumps_s: each time that the file's own time begins
+    anew, what is added to it from there on.
     """
 
     frames: int = 0
     end_s: float = 0.0
+    damaged_s: float = 0.0
     jumps_s: list[Fraction] = field(default_factory=list)
 
-    def count(self, time_s: float, lasts_s: float | None) -> None:
+    def count(self, time_s: float, lasts_s: float | None, damaged_s: float = 0.0) -> None:
         """Count a frame."""
         self.frames, self.end_s = self.frames + 1, max(time_s + (lasts_s or 0.0), self.end_s)
+        self.damaged_s += damaged_s
 
 
 @dataclass(frozen=True)
 class SourceInfo:
     """What a source is: size (width, height), nominal rate, length if known, and the file whose sound belongs to it.
+
+    size_wh: of the picture as it is shown, in square pixels; stored_wh: of the upright picture as a file holds it, its
+    pixels pixel_aspect times as wide as high; None: the same.
 
     start_pts: where only a part of a file is read, the time of its first frame; there a saved clip begins.  end_s:
     where that part ends; None: with the file, whose sound may outlast the picture.  colours: what a file says of them,
@@ -65,6 +86,8 @@ class SourceInfo:
     colours: Colours = field(default_factory=Colours)
     seen: Seen = field(default_factory=Seen, compare=False)
     seeks: bool = True
+    stored_wh: tuple[int, int] | None = None
+    pixel_aspect: Fraction = Fraction(1)
 
     @property
     def start_s(self) -> float:
@@ -91,16 +114,17 @@ class VideoSource:
         at_most_per_s: float | None = None,
         span: Span | None = None,
         threads: int | None = None,
+        mounting: Mounting | None = None,
     ) -> None:
         """at_most_per_s: leave out frames that come sooner after another, as `Turns` chooses them; all are decoded.
 
         span: this part alone, from the frame at or after its start; times remain the file's own.  threads: for decoding
-        (None: as many as there are cores).  Raises SourceError.
+        (None: as many as there are cores).  mounting: the user's correction, after the file's own.  Raises SourceError.
         """
         if isinstance(path, Path) and not path.is_file():
             raise SourceError(f"the video {path} does not exist; give the path of a file that does")
-        self._path, self._span, self._threads = path, span or Span(), threads
-        self._damage, self._seen, self._seeks, self._is_over = Damage(), Seen(), True, False
+        self._path, self._span, self._threads, self._mounting = path, span or Span(), threads, mounting
+        self._damage, self._seen, self._seeks, self._cut_at_s = Damage(), Seen(), True, None
         self._open()
         self._turns = Turns(at_most_per_s, self._span.start_s) if at_most_per_s else None
         self._frames = self._decode(path)
@@ -111,31 +135,37 @@ class VideoSource:
         except SourceError:
             self._close()
             raise
-        rate = self._stream.average_rate or self._stream.guessed_rate or Fraction(25)
-        self._told_s = float((self._stream.duration or 0) * (self._stream.time_base or 0))
         self.info = SourceInfo(
             show_name(path.name),
             self._first.size_wh,
-            Fraction(rate),
+            self._find_rate(),
             Fraction(self._stream.time_base or LIVE_TIME_BASE),
             self._find_length_s(),
-            audio_from=path if isinstance(path, Path) and self._container.streams.audio else None,
+            audio_from=path if isinstance(path, Path) and pick_sound(self._container, self._stream) else None,
             start_pts=self._first.pts if self._span.start_s else 0,
             end_s=self._span.end_s,
             colours=_read_colours(self._stream.codec_context, self._first.picture),
             seen=self._seen,
             seeks=self._seeks,
+            stored_wh=self._first.stored_wh,
+            pixel_aspect=self._first.presentation.stand_up().pixel_aspect,
         )
 
     @property
     def damage(self) -> str:
-        """What could not be read so far, as a sentence; empty if everything could."""
-        told_s = self._told_s
-        if self._is_over and self._span.end_s is None and told_s - self._seen.end_s > max(SHORT_S, SHORT * told_s):
-            return f"{self._path} ends after {self._seen.end_s:.1f} s, not {told_s:.1f} s as it says; is it complete?"
+        """What could not be read so far, or had to be assumed, as a sentence; empty if all is well."""
+        found = list[str]()
         if count := self._damage.packets:
-            return f"{self._path}: {count} damaged packet{'s' * (count > 1)} left out of the picture"
-        return ""
+            found.append(f"{count} damaged packet{'s' * (count > 1)} left out of the picture")
+        if self._seen.damaged_s:
+            found.append(f"{self._seen.damaged_s:.1f} s of the picture are damaged and were not classified")
+        if not self._has_times:
+            found.append(f"this kind of file holds no times; {float(self.info.rate):.4g} frames a second are assumed")
+        told = [f"{self._path}: {'; '.join(found)}"] if found else []
+        if self._cut_at_s is not None:
+            ends = f"ends after {self._seen.end_s:.1f} s, not {self._cut_at_s:.1f} s as it says"
+            told.append(f"{self._path} {ends}; is it complete?")
+        return "; ".join(told)
 
     def goes_back(self) -> bool:
         """Whether the file's times begin anew in the middle, as far as a few looks tell; nothing is read after that."""
@@ -151,16 +181,28 @@ class VideoSource:
         except (av.error.FFmpegError, OSError) as error:
             if self._file:
                 self._file.close()
-            reason = "it does not exist" if isinstance(error, FileNotFoundError) else error.strerror or error
-            raise SourceError(f"{self._path} can't be opened as a video: {reason}") from error
-        if not self._container.streams.video:
+            raise SourceError(f"{self._path} can't be opened as a video: {self._explain(error)}") from error
+        self._stream: Any = pick_video(self._container)
+        if self._stream is None:
             kinds = [stream.type for stream in self._container.streams]
             self._close()
             raise SourceError(f"{self._path} holds no video, only {kinds}")
-        self._stream = self._container.streams.video[0]
+        self._has_times = has_times(self._container)
         self._stream.thread_type = "AUTO"
         if self._threads:
-            self._stream.codec_context.thread_count = self._threads
+            self._stream.thread_count = self._threads
+
+    def _explain(self, error: Exception) -> object:
+        """Why the file can't be opened, as well as it can be said."""
+        if isinstance(error, FileNotFoundError):
+            return "it does not exist"
+        with suppress(OSError, YogaLiveError), self._path.open("rb") as file:
+            if lacks_index(file):
+                return (
+                    "its recording was not finished, it has no index (moov); "
+                    "a repair tool may rebuild it with the help of a whole file of the same camera"
+                )
+        return getattr(error, "strerror", None) or error
 
     def _close(self) -> None:
         self._container.close()
@@ -202,32 +244,54 @@ class VideoSource:
         import av.error
 
         time_base = Fraction(self._stream.time_base or LIVE_TIME_BASE)
-        rate = Fraction(self._stream.average_rate or 25)
+        rate = Fraction(self._stream.average_rate or 25) if self._has_times else self._find_rate()
+        step, is_timed = max(round(1 / rate / time_base), 1), False
+        presentation = PresentationReader(self._stream, self._mounting)
         origin = round(Fraction(self._container.start_time or 0, 1_000_000) / time_base)
         last, shift = -1, -origin
         frames = follow_jumps(self._decode_from(origin, time_base, rate), lambda frame: frame.pts, time_base)
         try:
             for index, (frame, own, jumps) in enumerate(frames):
                 if own is not None and jumps > len(self._seen.jumps_s):
-                    shift = last + max(round(1 / rate / time_base), 1) - own
+                    shift = last + step - own
                     self._seen.jumps_s.append((shift + origin) * time_base)
-                pts = own + shift if own is not None else round(index / rate / time_base)
+                if own is not None:
+                    pts, is_timed = own + shift, True
+                else:
+                    pts = last + step if is_timed else round(index / rate / time_base)
                 last = pts = max(pts, last + 1)
                 if (time_s := float(pts * time_base)) < self._span.start_s - SAME_S:
                     continue
                 if self._span.end_s is not None and time_s > self._span.end_s - SAME_S:
                     return
                 lasts_s = self._read_length_s(frame, time_s, time_base)
-                self._seen.count(time_s, lasts_s)
-                if self._turns and not self._turns.take(time_s).is_wanted:
+                is_damaged = bool(frame.is_corrupt)
+                self._seen.count(time_s, lasts_s, (lasts_s or float(1 / rate)) if is_damaged else 0.0)
+                if self._turns and not (is_damaged or self._turns.take(time_s).is_wanted):
                     continue
-                yield DecodedFrame(frame, time_s, pts, frame.rotation, lasts_s)
-            self._is_over = True
+                shown = presentation.read(frame)
+                yield DecodedFrame(frame, time_s, pts, shown, lasts_s, is_damaged=is_damaged)
+            self._look_for_a_cut()
         except (av.error.FFmpegError, OSError) as error:  # OSError: a remote file that can't be read on
             where = f"after {float(last * time_base):.1f} s" if last >= 0 else "at its first frame"
             raise SourceError(
                 f"{path} is damaged {where}: {error.strerror or error}; what came before it was kept"
             ) from error
+
+    def _find_rate(self) -> Fraction:
+        """Frames a second; where a file holds no times, that of the codec's own timing."""
+        said, guessed = self._stream.average_rate, self._stream.guessed_rate
+        return Fraction((said or guessed if self._has_times else guessed or said) or 25)
+
+    def _look_for_a_cut(self) -> None:
+        """At the end: note how long the file says to be, if it is shorter."""
+        if self._span.end_s is not None:
+            return
+        told_s = say_length_s(self._container, self._stream)
+        if not told_s and is_cut_off(self._container, self._seen.end_s):
+            told_s = self._container.duration / 1_000_000
+        if is_short(self._seen.end_s, told_s):
+            self._cut_at_s = told_s
 
     def _read_length_s(self, frame: Any, time_s: float, time_base: Fraction) -> float | None:
         """How long a frame is shown, as far as it is wanted."""

@@ -55,7 +55,7 @@ class VideoSink:
             raise OutputError(f"{path} can't be written: {error}") from error
 
     def _add_stream(self, info: SourceInfo) -> Any:
-        width, height = info.size_wh
+        width, height = info.stored_wh or info.size_wh
         stream: Any = self._container.add_stream("libx264", rate=info.rate, options=ENCODER_OPTIONS)
         stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
         stream.time_base = stream.codec_context.time_base = info.time_base
@@ -67,6 +67,8 @@ class VideoSink:
             colours.transfer,
         )
         context.color_range = LIMITED
+        if info.pixel_aspect != 1:
+            context.sample_aspect_ratio = info.pixel_aspect
         return stream
 
     def write(self, frame: TimedFrame) -> None:
@@ -203,12 +205,14 @@ def _lengthen_last(packets: Iterable[Any], last_s: float, pictures: int) -> Iter
         if not held:
             first_pts, first_dts = packet.pts, packet.dts
         elif packet.pts > held[0].pts:
+            _shorten(held, packet.pts)
             yield from held
             held.clear()
         held.append(packet)
         seen += 1
         if seen == pictures:  # not after all packets: sound that outlasts the picture would lie before its end
             _lengthen(held[0], held[-1], last_s, first_pts - first_dts)
+            _shorten(held, held[0].pts + held[0].duration)
             yield from held
             held.clear()
     yield from held
@@ -219,7 +223,14 @@ def _lengthen(latest: Any, last: Any, last_s: float, delay: int) -> None:
     latest.duration = max(round(last_s / latest.time_base), 1)
     end = latest.pts + latest.duration
     last.dts = max(last.dts, last.pts - delay)
-    last.duration = max(min(end - delay - last.dts, end - last.pts), 1)
+    if last is not latest:
+        last.duration = max(min(end - delay - last.dts, end - last.pts), 1)
+
+
+def _shorten(packets: Iterable[Any], end: int) -> None:
+    """Let none of these be shown beyond `end`: of varying rates, x264 gives a packet the length of another frame."""
+    for packet in packets:
+        packet.duration = min(packet.duration, end - packet.pts)
 
 
 def check_video_output(path: Path, *, force: bool = False) -> None:

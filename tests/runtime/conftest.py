@@ -217,9 +217,13 @@ MATRICES = {  # degrees clockwise that a player turns the picture -> a, b, c, d 
 
 def set_rotation(path: Path, degrees: int) -> None:
     """Write a phone's rotation flag into the track header."""
+    set_matrix(path, *MATRICES[degrees])
+
+
+def set_matrix(path: Path, a: float, b: float, c: float, d: float) -> None:
+    """Write a display matrix into the track header of an MP4's picture, which comes first."""
     content = bytearray(path.read_bytes())
     at = content.index(b"tkhd") + 4 + 40
-    a, b, c, d = ((value * 0x10000) & 0xFFFFFFFF for value in MATRICES[degrees])
     for place, value in zip((0, 4, 12, 16), (a, b, c, d), strict=True):
-        content[at + place : at + place + 4] = value.to_bytes(4, "big")
+        content[at + place : at + place + 4] = (round(value * 0x10000) & 0xFFFFFFFF).to_bytes(4, "big")
     path.write_bytes(content)

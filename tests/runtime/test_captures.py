@@ -27,6 +27,7 @@ from yoga_live.runtime.captures import (
     sane_rate,
 )
 from yoga_live.runtime.errors import OptionError, SourceError
+from yoga_live.runtime.presentation import Mounting
 
 
 def test_a_camera_that_is_not_there_is_refused_in_silence(capfd: pytest.CaptureFixture[str]) -> None:
@@ -234,3 +235,67 @@ def test_a_device_is_asked_for_mjpg_first_then_size_and_rate(monkeypatch: pytest
         (cv2.CAP_PROP_FPS, 60),
     ]  # fmt: skip
     assert source.info.size_wh == (640, 480) and source.info.rate == 25
+
+
+@pytest.mark.parametrize(
+    ("mounting", "size_wh"),
+    [(Mounting(90), (48, 64)), (Mounting(180, flip=True), (64, 48)), (Mounting(flip=True), (64, 48))],
+)
+def test_a_camera_that_hangs_sideways_is_turned_before_anything_sees_it(
+    mjpeg_address: str, mounting: Mounting, size_wh: tuple[int, int]
+) -> None:
+    with open_camera(mjpeg_address) as source:
+        plain = next(source.frames()).image_bgr
+    with open_camera(mjpeg_address, CameraWishes(mounting=mounting)) as source:
+        frame = next(source.frames())
+    assert source.info.size_wh == size_wh == frame.image_bgr.shape[1::-1]
+    assert frame.image_bgr.shape == mounting.apply(plain).shape
+    turned = np.rot90(plain, -mounting.rotate // 90)
+    expected = np.fliplr(turned) if mounting.flip else turned
+    assert np.array_equal(mounting.apply(plain), expected)
+
+
+def write_stream(path: Path, aspect: Fraction, count: int = 25) -> str:
+    """A clip that is read as a stream is: by its address, through FFmpeg."""
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream("libx264", rate=25, options={"crf": "4"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = aspect
+        for index in range(count):
+            picture = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 9 * index % 256, np.uint8), format="bgr24")
+            picture.pts = index
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+    return str(path)
+
+
+def test_a_stream_of_pixels_that_are_not_square_is_shown_as_it_is_meant(tmp_path: Path) -> None:
+    capture = captures.StreamCapture(write_stream(tmp_path / "a.ts", Fraction(4, 3), 500), "stream")
+    image = capture.read()
+    capture.release()
+    assert image is not None and image.shape == (48, 85, 3)
+
+
+def test_damaged_pictures_of_a_stream_are_left_out_and_told_ever_more_seldom(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Picture:
+        """As PyAV gives it, but marked as the decoder marks what it made up."""
+
+        def __init__(self, picture: Any, is_corrupt: bool) -> None:
+            self._picture, self.is_corrupt = picture, is_corrupt
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._picture, name)
+
+    address = write_stream(tmp_path / "a.mp4", Fraction(1))
+    capture = captures.StreamCapture(address, "stream")
+    with av.open(address) as container:
+        decoded = list(container.decode(video=0))
+    capture._frames = (Picture(frame, index % 3 > 0) for index, frame in enumerate(decoded))
+    shades = []
+    while (image := capture.read()) is not None:
+        shades.append(round(float(image.mean()) / 9))
+    capture.release()
+    assert shades == list(range(0, 25, 3))
+    assert [line.split(" damaged")[0] for line in caplog.messages] == [f"stream: {n}" for n in (1, 2, 4, 8, 16)]

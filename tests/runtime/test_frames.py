@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from yoga_live.runtime.frames import FULL, Colours, DecodedFrame
+from yoga_live.runtime.presentation import Presentation
 from yoga_live.runtime.sources import VideoSource
 
 COLOURS = [(255, 255, 255), (0, 0, 0), (40, 90, 200), (150, 205, 120)]
@@ -27,7 +28,7 @@ def smooth_picture(size_wh: tuple[int, int]) -> np.ndarray:
 def decoded(size_wh: tuple[int, int], pixels: str = "yuv420p", degrees: int = 0) -> DecodedFrame:
     picture = av.VideoFrame.from_ndarray(smooth_picture(size_wh), format="bgr24")
     picture = picture if pixels == "bgr24" else picture.reformat(format=pixels, dst_colorspace=1)
-    return DecodedFrame(picture, 1.5, 3, degrees)
+    return DecodedFrame(picture, 1.5, 3, Presentation(quarter_turns=degrees // 90 % 4))
 
 
 @pytest.mark.parametrize("pixels", FORMATS)
@@ -35,7 +36,7 @@ def decoded(size_wh: tuple[int, int], pixels: str = "yuv420p", degrees: int = 0)
 def test_a_plain_frame_shows_the_same_picture(pixels: str, degrees: int) -> None:
     frame = decoded((96, 64), pixels, degrees)
     plain = frame.to_plain()
-    assert (plain.time_s, plain.pts, plain.quarter_turns) == (1.5, 3, 0)
+    assert (plain.time_s, plain.pts, plain.presentation) == (1.5, 3, Presentation())
     assert plain.picture.format.name == "yuv420p" and plain.picture.color_range != FULL
     assert plain.image_bgr.shape == frame.image_bgr.shape == (*frame.size_wh[::-1], 3)
     assert np.abs(plain.image_bgr.astype(int) - frame.image_bgr).max() <= 6
