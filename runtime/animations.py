@@ -15,6 +15,7 @@ from .errors import NoFrameError, SourceError
 from .files import show_name
 from .photo_limits import RefusedPicture, check_size
 from .photos import DAMAGE, flatten
+from .presentation import Mounting, Presentation
 from .sources import Seen, SourceInfo, TimedFrame
 from .spans import Span, format_moment
 from .stretches import SAME_S, Turns
@@ -50,9 +51,16 @@ def is_animated_webp(path: Path | RemoteFile) -> bool:
 class AnimationSource:
     """An animated WebP, every frame with its own time; transparent parts are white."""
 
-    def __init__(self, path: Path | RemoteFile, at_most_per_s: float | None = None, span: Span | None = None) -> None:
+    def __init__(
+        self,
+        path: Path | RemoteFile,
+        at_most_per_s: float | None = None,
+        span: Span | None = None,
+        mounting: Mounting | None = None,
+    ) -> None:
         """Arguments as `VideoSource` has them.  Raises SourceError."""
         self._path, self._span, self._seen = path, span or Span(), Seen()
+        self._mounting = mounting or Mounting()
         self._turns = Turns(at_most_per_s, self._span.start_s) if at_most_per_s else None
         self._file = None if isinstance(path, Path) else path.open()
         try:
@@ -77,9 +85,8 @@ class AnimationSource:
             raise
         rate = Fraction(1000, self._lasts_ms())  # only nominal: each frame has its own time
         start_pts = self._first.pts if self._span.start_s else 0
-        self.info = SourceInfo(
-            show_name(path.name), self._image.size, rate, TIME_BASE, start_pts=start_pts, seen=self._seen
-        )
+        size_wh = Presentation().mount(self._mounting).turn_wh(self._image.size)
+        self.info = SourceInfo(show_name(path.name), size_wh, rate, TIME_BASE, start_pts=start_pts, seen=self._seen)
 
     def __enter__(self) -> AnimationSource:
         return self
@@ -126,4 +133,5 @@ class AnimationSource:
             self._seen.count(time_s, lasts_s)
             if not self._turns or self._turns.take(time_s).is_wanted:
                 rgb = np.asarray(flatten(self._image), np.uint8)
-                yield TimedFrame(np.ascontiguousarray(rgb[:, :, ::-1]), time_s, now, lasts_s)
+                image_bgr = self._mounting.apply(np.ascontiguousarray(rgb[:, :, ::-1]))
+                yield TimedFrame(image_bgr, time_s, now, lasts_s)

@@ -29,6 +29,8 @@ class Recipe:
     roi: str | None = None
     zoom: bool = True
     summary: bool = False
+    rotate: int = 0
+    flip: bool = False
 
 
 @dataclass(frozen=True)

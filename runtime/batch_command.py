@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from .errors import OptionError, OutputError, SourceError, TakenError, YogaLiveError, name_trouble
 from .item_failures import explain
-from .options import list_given, read_roi
+from .options import list_given, read_mounting, read_roi
 from .plain_text import print
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def annotate_many(args: argparse.Namespace) -> None:
     jobs = plan_jobs(args)
     classifier = PoseClassifier(args.model, args.device)
     goals_s = parse_goals(args.goal, classifier.labels)
-    wishes = Wishes(span, roi, args.zoom != "off", goals_s, args.explain, args.force)
+    wishes = Wishes(span, roi, args.zoom != "off", goals_s, args.explain, args.force, read_mounting(args))
     print(f"yoga-live: {len(jobs)} videos, engine on {classifier.engine.device}", file=sys.stderr)
     done: list[Done] = []
     with Progress("annotating", sum(job.length_s for job in jobs) or None, "video s") as progress:

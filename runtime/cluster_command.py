@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from .errors import MissingPackageError, OptionError, OutputError, SourceError, TakenError
 from .file_lists import name_input
 from .files import make_csv_writer
-from .options import list_given, read_roi
+from .options import list_given, read_mounting, read_roi
 from .plain_text import print, show_name
 
 if TYPE_CHECKING:
@@ -258,7 +258,7 @@ def _read_order(args: argparse.Namespace, model: bytes) -> tuple[Order, Recipe]:
     from .spans import parse_span
 
     span, roi, zoom = parse_span(args.from_, None), read_roi(args), args.zoom != "off"
-    wishes = Wishes(span, roi, zoom)
+    wishes = Wishes(span, roi, zoom, mounting=read_mounting(args))
     summary = args.summary is not None
     recipe = Recipe(
         hashlib.sha256(model).hexdigest(),
@@ -267,6 +267,8 @@ def _read_order(args: argparse.Namespace, model: bytes) -> tuple[Order, Recipe]:
         str(roi) if roi else None,
         zoom,
         summary,
+        wishes.mounting.rotate,
+        wishes.mounting.flip,
     )
     return Order(args.device, 1, wishes, summary, version("yoga-live")), recipe
 

@@ -12,7 +12,7 @@ from .command_line import run_command
 from .crashes import report_crashes
 from .errors import DeviceError, OptionError
 from .opencv_packages import describe_clash
-from .options import BENCHMARK_FRAMES, list_given, parse_args, read_roi
+from .options import BENCHMARK_FRAMES, MOUNTING, list_given, parse_args, read_mounting, read_roi
 from .plain_text import print
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def _watch_source(args: argparse.Namespace, roi: Roi | None, span: Span | None) 
                     page.tell(frame.time_s, hold)
 
             if hasattr(args, "video"):
-                again = partial(open_recording, args.video, LOOKS_PER_S, span)
+                again = partial(open_recording, args.video, LOOKS_PER_S, span, mounting=read_mounting(args))
                 watched = annotate(source, again, classifier, sinks, style, show, view, timeline)
             else:
                 raw = VideoSink(args.record, info, force=args.force) if args.record else None
@@ -188,6 +188,7 @@ def _check_benchmark(args: argparse.Namespace) -> int:
         "--serve": args.serve,
         "--window": args.window,
         "--mirror": args.mirror,
+        **{option: True for option in list_given(args, MOUNTING)},
     }
     given = [name for name, value in unused.items() if value]
     if given:
@@ -216,6 +217,8 @@ def _refuse_useless(args: argparse.Namespace) -> None:
             raise OptionError(f"--record keeps what a camera gives; {args.video} is there already: leave it out")
     elif given := list_given(args, ("--from", "--to")):
         raise OptionError(f"{' and '.join(given)} can be used with --video alone; leave it out")
+    if hasattr(args, "demo") and (given := list_given(args, MOUNTING)):
+        raise OptionError(f"{' and '.join(given)} can be used with --camera and --video alone; leave it out")
 
 
 def _place_outputs(args: argparse.Namespace) -> None:
@@ -298,11 +301,11 @@ def _open_source(args: argparse.Namespace, span: Span | None) -> Source:
     if hasattr(args, "camera"):
         from .captures import CameraWishes, open_camera
 
-        return open_camera(args.camera, CameraWishes(args.camera_size, args.camera_rate))
+        return open_camera(args.camera, CameraWishes(args.camera_size, args.camera_rate, read_mounting(args)))
     if hasattr(args, "video"):
         from .recordings import open_recording
 
-        return open_recording(args.video, span=span)
+        return open_recording(args.video, span=span, mounting=read_mounting(args))
     from .demo import DemoSource
 
     return DemoSource()

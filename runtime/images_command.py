@@ -25,6 +25,8 @@ USELESS = {
     "--events": "use --table FILE.json",
     "--goal": "nothing is held in a photo",
     "--record": "the photos are there already",
+    "--rotate": "a photo says itself how it is turned (EXIF)",
+    "--flip": "a photo says itself how it is turned (EXIF)",
     "--from": "photos have no time",
     "--to": "photos have no time",
     "--serve": "its page tries photos one by one, beside --demo for example",

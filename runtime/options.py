@@ -13,6 +13,7 @@ from .file_lists import is_list, parse_input
 from .serve_address import ServeAddress, parse_address
 
 if TYPE_CHECKING:
+    from .presentation import Mounting
     from .regions import Roi
     from .remote_files import RemoteFile
 
@@ -35,6 +36,7 @@ One person in view is assumed."""
 
 
 BENCHMARK_FRAMES = 300
+MOUNTING = ("--rotate", "--flip")
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -48,6 +50,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     _add_sources(parser)
     _add_recognition(parser)
     _add_outputs(parser)
+    add_mounting(parser)
     _add_cluster(parser)
     args = parser.parse_args(argv)
     if not (args.benchmark or any(hasattr(args, name) for name in ("camera", "video", "images", "demo"))):
@@ -79,6 +82,28 @@ def read_roi(args: argparse.Namespace) -> Roi | None:
     if args.zoom == "auto":
         raise OptionError("--roi and --zoom auto both choose the part to look at; give one of them")
     return parse_roi(args.roi)
+
+
+def add_mounting(parser: argparse.ArgumentParser) -> None:
+    """How a camera hangs, or a recording was made."""
+    group = parser.add_argument_group("a camera that hangs sideways, upside down or before a mirror")
+    group.add_argument(
+        "--rotate",
+        type=int,
+        choices=(90, 180, 270),
+        metavar="DEGREES",
+        help="turn the picture clockwise by 90, 180 or 270 degrees before anything sees it: network, page and files",
+    )
+    group.add_argument(
+        "--flip", action="store_true", help="swap left and right before anything sees it, after --rotate"
+    )
+
+
+def read_mounting(args: argparse.Namespace) -> Mounting:
+    """What `add_mounting` was given."""
+    from .presentation import Mounting
+
+    return Mounting(args.rotate or 0, args.flip)
 
 
 def _add_sources(parser: argparse.ArgumentParser) -> None:

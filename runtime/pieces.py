@@ -93,7 +93,7 @@ def read_pieces(path: Path | RemoteFile, wishes: Wishes, threads: int | None = N
 
     One whose times begin anew in the middle is one piece: when what lies there is, only reading up to it tells.
     """
-    with open_recording(path, LOOKS_PER_S, wishes.span, threads) as source:
+    with open_recording(path, LOOKS_PER_S, wishes.span, threads, wishes.mounting) as source:
         choose_view(wishes.roi, wishes.zoom, source.info.size_wh)
         rest_s = source.info.duration_s
         start_s = wishes.span.start_s if wishes.span else 0.0
@@ -110,7 +110,7 @@ def watch_piece(
     rows: list[npt.NDArray[np.floating]] = []
     seen, trouble, damage = Seen(), None, ""
     try:
-        with open_recording(path, LOOKS_PER_S, _find_span(wishes, piece), threads) as source:
+        with open_recording(path, LOOKS_PER_S, _find_span(wishes, piece), threads, wishes.mounting) as source:
             view, seen = choose_view(wishes.roi, wishes.zoom, source.info.size_wh), source.info.seen
             watcher = Watcher(Looker(classifier, view), piece.start_s)
             try:

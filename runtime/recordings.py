@@ -17,6 +17,7 @@ from .item_failures import Failure, attempt
 from .live import Watched
 from .media_files import open_media
 from .overlay import OverlayStyle
+from .presentation import Mounting
 from .recorded import LOOKS_PER_S, annotate
 from .regions import Roi
 from .session import Hold
@@ -55,7 +56,8 @@ class Outputs:
 class Wishes:
     """How a video is annotated.  span: a part of it alone; roi: where to look, else `zoom` finds the person.
 
-    goals_s: label -> seconds that count down; explain: draw class maps; force: replace outputs that exist.
+    goals_s: label -> seconds that count down; explain: draw class maps; force: replace outputs that exist; mounting:
+    how the picture is corrected before anything sees it.
     """
 
     span: Span | None = None
@@ -64,6 +66,7 @@ class Wishes:
     goals_s: Mapping[str, float] = field(default_factory=dict)
     explain: bool = False
     force: bool = False
+    mounting: Mounting = field(default_factory=Mounting)
 
 
 def is_video(path: Path) -> bool:
@@ -73,13 +76,17 @@ def is_video(path: Path) -> bool:
 
 
 def open_recording(
-    path: Path | RemoteFile, at_most_per_s: float | None = None, span: Span | None = None, threads: int | None = None
+    path: Path | RemoteFile,
+    at_most_per_s: float | None = None,
+    span: Span | None = None,
+    threads: int | None = None,
+    mounting: Mounting | None = None,
 ) -> Source:
     """Open a video file, GIF or animated WebP; arguments as `VideoSource` has them.  Raises SourceError."""
     may_be_webp = isinstance(path, Path) or path.suffix.lower() == ".webp"  # asking a remote file costs a round trip
     if may_be_webp and is_animated_webp(path):
-        return AnimationSource(path, at_most_per_s, span)
-    return VideoSource(path, at_most_per_s, span, threads)
+        return AnimationSource(path, at_most_per_s, span, mounting)
+    return VideoSource(path, at_most_per_s, span, threads, mounting)
 
 
 def read_length_s(path: Path, span: Span | None = None) -> float:
@@ -113,13 +120,13 @@ def annotate_video(
     check_outputs(outputs, path, force=wishes.force)
     with (
         claim_outputs(outputs.paths(), force=wishes.force, grow=True),
-        open_recording(path, span=wishes.span) as source,
+        open_recording(path, span=wishes.span, mounting=wishes.mounting) as source,
     ):
         info = source.info
         view = choose_view(wishes.roi, wishes.zoom, info.size_wh)
         sinks = [WriteBehind(VideoSink(outputs.save, info, force=wishes.force))] if outputs.save else []
         timeline = open_timeline(outputs, info.start_s, force=wishes.force)
-        again = partial(open_recording, path, LOOKS_PER_S, wishes.span)
+        again = partial(open_recording, path, LOOKS_PER_S, wishes.span, mounting=wishes.mounting)
         style = OverlayStyle(show_fps=False, goals_s=wishes.goals_s, explain=wishes.explain)
         watched = annotate(source, again, classifier, sinks, style, on_frame, view, timeline)
         return summarise(watched, outputs, info.name, force=wishes.force)

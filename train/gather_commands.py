@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..runtime.command_line import HelpFormatter
 from ..runtime.errors import DeviceError, OptionError
+from ..runtime.options import add_mounting, read_mounting
 from ..runtime.plain_text import print
 from .image_search import ENGINES, SearchError, SearchOutcome
 from .option_types import read_count, read_requests, read_seconds, read_wait
@@ -135,6 +136,7 @@ def _add_capture(commands: Commands) -> None:
         metavar="SECONDS",
         help="time to get into the pose (default: 5; 0 for a video)",
     )
+    add_mounting(capture)
 
 
 def _collect(args: argparse.Namespace) -> None:
@@ -237,21 +239,22 @@ def _capture(args: argparse.Namespace) -> None:
     from contextlib import ExitStack
     from datetime import datetime
 
-    from ..runtime.captures import hide_credentials, open_camera
+    from ..runtime.captures import CameraWishes, hide_credentials, open_camera
     from ..runtime.sources import VideoSource
     from .capture import CaptureConfig, capture_photos
     from .url_lists import check_pose
 
     check_pose(args.pose)
     is_camera = not hasattr(args, "video")
+    mounting = read_mounting(args)
     config = CaptureConfig(getattr(args, "countdown", 5.0 if is_camera else 0.0), args.count, args.every)
     with ExitStack() as stack:
         if is_camera:
             address = getattr(args, "camera", "0")
-            source = stack.enter_context(open_camera(address))
+            source = stack.enter_context(open_camera(address, CameraWishes(mounting=mounting)))
             origin = f"camera:{hide_credentials(address)}/{datetime.now():%Y-%m-%dT%H:%M:%S}"
         else:
-            source = stack.enter_context(VideoSource(args.video))
+            source = stack.enter_context(VideoSource(args.video, mounting=mounting))
             origin = args.video.resolve().as_uri()
         window = _open_window(source.info.size_wh) if is_camera else None
         if window is not None:

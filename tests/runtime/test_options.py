@@ -85,6 +85,34 @@ def test_what_is_live_has_no_parts(live: Live, tmp_path: Path, option: str) -> N
     assert_refused(live("--demo", "--timeline", tmp_path / "a.csv", option, "3"), option, "--video alone")
 
 
+def test_a_recording_is_turned_and_flipped_everywhere(
+    live: Live, write_clip: Callable[..., Path], tmp_path: Path
+) -> None:
+    image = np.full((48, 64, 3), (0, 0, 255), np.uint8)
+    image[:24] = (255, 0, 0)  # blue, which is a tree, above red
+    path, saved = write_clip(tmp_path / "a.mp4", [image] * 50), tmp_path / "out.mp4"
+    arguments = ["--rotate", "90", "--flip", "--roi", "0,0,0.5,1", "--timeline", tmp_path / "a.csv"]
+    code, _, _ = live("--video", path, "--save", saved, *arguments)
+    assert code == 0 and "tree" in (tmp_path / "a.csv").read_text()  # turned clockwise it is right, flipped left
+    with VideoSource(saved) as video:
+        corner = next(video.frames()).image_bgr[8]
+    assert video.info.size_wh == (48, 64)
+    assert corner[8].argmax() == 0 and corner[40].argmax() == 2
+    plain = tmp_path / "plain.csv"
+    assert live("--video", path, "--roi", "0,0,0.5,1", "--timeline", plain)[0] == 0
+    assert plain.read_text() != (tmp_path / "a.csv").read_text()
+
+
+@pytest.mark.parametrize("option", [["--rotate", "90"], ["--flip"]], ids=str)
+def test_only_cameras_and_recordings_are_turned(live: Live, tmp_path: Path, option: list[str]) -> None:
+    (tmp_path / "photos").mkdir()
+    assert_refused(live("--demo", "--save", tmp_path / "a.mp4", *option), option[0], "--camera and --video alone")
+    assert_refused(live("--benchmark", *option), "--benchmark measures", option[0])
+    assert_refused(live("--images", tmp_path / "photos", *option), option[0], "EXIF")
+    with pytest.raises(SystemExit):
+        parse_args(["--camera", "0", "--rotate", "45"])
+
+
 @pytest.mark.parametrize("option", ["--from", "--to", "--record", "--table", "--images"])
 def test_the_benchmark_refuses_them_all(live: Live, tmp_path: Path, option: str) -> None:
     assert_refused(live("--benchmark", option, tmp_path), "--benchmark measures", option)

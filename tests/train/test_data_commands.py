@@ -158,6 +158,13 @@ def test_capture_takes_a_video_for_a_camera_without_waiting_or_a_display(
     assert all(row.group for row in rows) and len(list_pictures(photos)) == 4
 
 
+def test_capture_turns_what_is_recorded_sideways(run: Run, tmp_path: Path) -> None:
+    video, photos = record(tmp_path / "practice.mp4", 2), tmp_path / "photos"
+    assert run("capture", "--pose", "tree", "--video", video, "--to", photos, "--rotate", 270, "--flip")[0] == 0
+    sizes = {Image.open(path).size for path in (photos / "tree").iterdir()}
+    assert sizes == {(64, 96)}
+
+
 def test_capture_of_a_short_video_takes_what_there_is(run: Run, tmp_path: Path) -> None:
     video = record(tmp_path / "short.mp4", 2)
     code, out, _ = run("capture", "--pose", "tree", "--video", video, "--to", tmp_path / "photos")
@@ -190,7 +197,9 @@ def test_capture_counts_down_in_words_where_there_is_no_display(
     from yoga_live.runtime.live_sources import LiveSource
 
     capture = FakeCapture()
-    monkeypatch.setattr(captures, "open_camera", lambda address: LiveSource(lambda: capture, f"camera {address}"))
+    monkeypatch.setattr(
+        captures, "open_camera", lambda address, wishes: LiveSource(lambda: capture, f"camera {address}")
+    )
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     monkeypatch.setattr(sys, "platform", "linux")
