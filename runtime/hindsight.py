@@ -30,6 +30,7 @@ class HindsightConfig:
     evidence_rate: float = 3.0  # independent looks that a second of frames is worth
     longest_look_s: float = 0.25  # a frame stands for no more than this: nothing is known of a gap
     least_probability: float = 0.02  # no single look rules a state out
+    unseen_share: float = 1 / 16  # a look that saw nothing: any pose, by `none`; two seconds of damage end a hold
 
 
 class Hindsight:
@@ -51,7 +52,10 @@ class Hindsight:
         self._count = 0
 
     def update(self, time_s: float, probabilities: Floats) -> None:
-        """Take the calibrated probabilities, float (C,), of the frame at `time_s` (seconds, never going back)."""
+        """Take the calibrated probabilities, float (C,), of the frame at `time_s` (seconds, never going back).
+
+        All zero: nothing was seen there.
+        """
         if self._count == len(self._room):
             self._room_s = np.concatenate([self._room_s, np.empty_like(self._room_s)])
             self._room = np.concatenate([self._room, np.empty_like(self._room)])
@@ -111,7 +115,11 @@ class Hindsight:
         )
 
     def _describe(self, state: int, rows: Floats) -> tuple[str, float]:
-        """A segment's pose and confidence.  rows: its probabilities, float (N, C)."""
+        """A segment's pose and confidence, 0 where nothing was seen.  rows: its probabilities, float (N, C)."""
+        if not (seen := rows.any(axis=1)).all():
+            rows = rows[seen]
+        if not len(rows):
+            return (NO_POSE if state == len(self._poses) else self._labels[self._poses[state]]), 0.0
         if state == len(self._poses):
             return NO_POSE, float((1 - rows[:, self._poses].max(axis=1)).mean())
         pose = self._poses[state]
@@ -135,7 +143,9 @@ class Hindsight:
         none = poses.max(axis=1) * threshold / (1 - threshold) * (1 - best) / np.maximum(best, 1e-6)
         if NO_POSE in self._labels:
             none = np.maximum(none, scaled[:, self._labels.index(NO_POSE)])
-        return np.maximum(np.column_stack([poses, none]), self._config.least_probability)
+        likelihoods = np.maximum(np.column_stack([poses, none]), self._config.least_probability)
+        likelihoods[~rows.any(axis=1)] = [self._config.unseen_share] * len(self._poses) + [1.0]
+        return likelihoods
 
 
 def _normalise(row: Floats) -> Floats:

@@ -27,7 +27,7 @@ from .sources import Source, SourceInfo, VideoSource
 from .sparse_looks import EVERY, SparseLooker
 from .stretches import SAME_S, Turns
 from .timeline import TimelineFile
-from .tracking import Look, Looker, Tracked
+from .tracking import Look, Looker, Tracked, see_nothing
 from .views import View
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,8 @@ HELD_BYTES = 500_000_000
 DECODED_AHEAD, LOOKED_AHEAD, IN_HAND = 4, 16, 4
 """Frames that are decoded while others are looked at, and looked at while others are drawn: looks come in bursts; and
 those that one of the threads has in hand."""
-
+DAMAGE_S = 0.5
+"""Damage that lasts longer is told as nothing seen; across what is shorter, the looks on both sides say enough."""
 
 Step = tuple[TimedFrame | None, Sequence[Look] | None]
 """A frame to be drawn, or none, and the looks that are known since the step before: of this frame or earlier ones.
@@ -168,6 +169,9 @@ class Watcher:
         self._turns = Turns(LOOKS_PER_S)
         self._stretch: int | None = None
         self._warmed: int | None = None
+        self._blanks = Turns(LOOKS_PER_S)
+        self._damaged_from: float | None = None
+        self._last_stretch: int | None = None  # of the last frame, damaged ones too
 
     def look_along(self, frames: Iterable[TimedFrame]) -> Iterator[Step]:
         """Every frame, some of them looked at; they wait as small as they are drawn."""
@@ -196,7 +200,10 @@ class Watcher:
 
     def _take(self, frame: TimedFrame) -> tuple[Sequence[Look], bool]:
         """Look at a frame if it is its turn; the view of a new stretch has seen nothing but its warm-up."""
+        if frame.is_damaged:
+            return self._pass_over(frame.time_s)
         turn, known = self._turns.take(frame.time_s), []
+        self._last_stretch, self._damaged_from = turn.stretch, None
         if self._stretch not in (None, turn.stretch):
             known = self._looks.finish()
             if self._warmed != turn.stretch:  # a gap: what was warmed up is another stretch's
@@ -212,12 +219,26 @@ class Watcher:
             self._looker.warm_up(frame)
         return known, False
 
+    def _pass_over(self, time_s: float) -> tuple[Sequence[Look], bool]:
+        """A damaged frame is not looked at.  Where they don't end, or a stretch begins so, looks say that saw nothing.
+
+        Counted anew in each stretch, so that it does not depend on where reading began.
+        """
+        turn = self._blanks.take(time_s)
+        is_first, self._last_stretch = turn.stretch != self._last_stretch, turn.stretch
+        if is_first or self._damaged_from is None:
+            self._damaged_from = time_s - DAMAGE_S * is_first
+        is_long = time_s - self._damaged_from >= DAMAGE_S - SAME_S
+        if not (turn.looks and is_long) or time_s < self._start_s - SAME_S:
+            return [], False
+        return [*self._looks.finish(), Look(time_s, None, see_nothing(self._looker.classes))], True
+
 
 def _held_bytes(source: Source) -> float:
     """What the frames take that wait for their looks, 8 bit 4:2:0; no end is known of an animation's frames in BGR."""
     if isinstance(source, AnimationSource):
         return math.inf
-    width, height = source.info.size_wh
+    width, height = source.info.stored_wh or source.info.size_wh
     rate = float(source.info.rate)
     frames = rate * AHEAD_S + EVERY * max(rate / LOOKS_PER_S, 1) + DECODED_AHEAD + LOOKED_AHEAD + IN_HAND
     return width * height * 1.5 * frames

@@ -6,6 +6,8 @@ import threading
 import time
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from .classifier import NO_POSE, Floats, PoseClassifier
 from .frames import TimedFrame
 from .heat import Evidence
@@ -18,6 +20,8 @@ from .views import View, WholeView
 
 SLOW = 4
 """From so many frames on that a look takes, the next one waits for a fresh frame: what waits is up to a frame old."""
+UNSEEN_S = 2.0
+"""A hold ends where nothing but damaged pictures has come for so long, as where a camera is lost."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,11 @@ class Look:
     evidence: Evidence | None = None
 
 
+def see_nothing(classes: int) -> Floats:
+    """The probabilities of a look that saw nothing, float32 (C,): none at all, where others add up to one."""
+    return np.zeros(classes, np.float32)
+
+
 @dataclass(frozen=True)
 class Glance:
     """A frame as the network will see it.  region: the part that is left of it; letterboxed: uint8 (S, S, 3) BGR."""
@@ -60,6 +69,11 @@ class Looker:
     def __init__(self, classifier: PoseClassifier, view: View | None = None, *, explain: bool = False) -> None:
         self._classifier, self._view, self.explains = classifier, view or WholeView(), explain
         self._next: View | None = None
+
+    @property
+    def classes(self) -> int:
+        """How many labels there are."""
+        return len(self._classifier.labels)
 
     def look(self, frame: TimedFrame, *, warms: bool = False) -> Look:
         """Classify a frame; its time never goes back.  warms: show it to the next view too."""
@@ -112,20 +126,32 @@ class PoseTracker:
         self._labels, self._threshold = classifier.labels, classifier.info.threshold
         self._smoother = Smoother(self._labels, self._threshold)
         self._session, self._session_lock = Session(), threading.Lock()
+        self._smoothed: SmoothedPose | None = None
+        self._seen_s = 0.0
 
     def update(self, frame: TimedFrame) -> Tracked:
         """Take the next frame; its time never goes back.  One of a lost source says when its last picture was."""
         if frame.lost_s is not None:
             return self._lose(frame.time_s, frame.lost_s)
+        if frame.is_damaged:
+            return self._pass_over(frame.time_s)
         look = self._looker.look(frame)
-        smoothed = self._smoother.update(frame.time_s, look.probabilities)
+        self._smoothed = smoothed = self._smoother.update(frame.time_s, look.probabilities)
+        self._seen_s = frame.time_s
         with self._session_lock:
             hold = self._session.update(frame.time_s, smoothed)
         return Tracked(hold, look.region, look.evidence)
 
+    def _pass_over(self, time_s: float) -> Tracked:
+        """Nothing is seen in a damaged frame: what is held goes on for a while."""
+        if self._smoothed is None or time_s - self._seen_s >= UNSEEN_S:
+            return self._lose(time_s, time_s - self._seen_s)
+        with self._session_lock:
+            return Tracked(self._session.update(time_s, self._smoothed), None)
+
     def _lose(self, time_s: float, lost_s: float) -> Tracked:
         """End what is held at the last picture: what nobody saw is `none`, of no confidence."""
-        self._smoother = Smoother(self._labels, self._threshold)
+        self._smoother, self._smoothed = Smoother(self._labels, self._threshold), None
         nothing = SmoothedPose(NO_POSE, 0.0, time_s - lost_s, leads=False)
         with self._session_lock:
             return Tracked(self._session.update(time_s, nothing), None)

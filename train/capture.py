@@ -44,7 +44,7 @@ def pick_frames(
 ) -> Iterator[TimedFrame]:
     """Yield the frames to keep.  on_frame gets every frame and what to tell the person.  Times are the source's own.
 
-    Time in which the camera is lost does not count.
+    Time in which the camera is lost does not count; instead of a damaged picture the next whole one is taken.
     """
     taken, next_s, started_s, seen_s, is_lost = 0, config.countdown_s, None, 0.0, False
     for frame in frames:
@@ -55,7 +55,7 @@ def pick_frames(
         started_s = frame.time_s if started_s is None else started_s + (frame.time_s - seen_s) * is_lost
         seen_s, is_lost = frame.time_s, False
         elapsed_s = frame.time_s - started_s + 1e-9
-        is_due = elapsed_s >= next_s
+        is_due = elapsed_s >= next_s and not frame.is_damaged
         left_s = config.countdown_s - elapsed_s
         on_frame(frame, f"{math.ceil(left_s)}" if left_s > 0 else f"{taken + is_due} of {config.count}")
         if is_due:

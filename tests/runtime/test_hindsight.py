@@ -154,3 +154,19 @@ def test_two_hours_of_frames_underflow_nowhere() -> None:
     for n in range(20_000):
         hindsight.update(n / 25, rng.dirichlet(np.full(4, 0.05)))
     assert np.isfinite(hindsight.smooth()).all()
+
+
+def test_a_look_that_saw_nothing_ends_a_hold_after_two_seconds_and_not_before() -> None:
+    for damaged_s, poses in ((1.0, ["tree"]), (3.0, ["tree", "none", "tree"])):
+        rows = stream([("tree", 5), ("none", damaged_s), ("tree", 5)], fps=6)
+        blank = [(time_s, np.zeros(4) if 5 <= time_s < 5 + damaged_s else row) for time_s, row in rows]
+        segments = smooth(blank)
+        assert [segment.pose for segment in segments] == poses
+        for segment in segments:
+            assert segment.confidence == (0.0 if segment.pose == "none" else pytest.approx(0.9))
+
+
+def test_of_what_nobody_saw_nothing_is_said() -> None:
+    for labels in (LABELS, LABELS[:3]):
+        segments = smooth([(n / 6, np.zeros(len(labels))) for n in range(30)], labels)
+        assert [(segment.pose, segment.confidence) for segment in segments] == [("none", 0.0)]

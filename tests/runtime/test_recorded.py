@@ -22,8 +22,9 @@ from yoga_live.runtime.overlay import OverlayStyle
 from yoga_live.runtime.recorded import LOOKS_PER_S, annotate
 from yoga_live.runtime.session import Hold
 from yoga_live.runtime.sinks import Sink, StopWatching
-from yoga_live.runtime.sources import TimedFrame, VideoSource
+from yoga_live.runtime.sources import SourceInfo, TimedFrame, VideoSource
 from yoga_live.runtime.sparse_looks import EVERY
+from yoga_live.runtime.tracking import Looker
 from yoga_live.runtime.writebehind import WriteBehind
 
 from .conftest import LABELS, ColourEngine
@@ -274,3 +275,68 @@ def test_a_damaged_recording_is_drawn_up_to_the_damage(
     assert watched.trouble is not None and "is damaged after" in str(watched.trouble)
     assert watched.whole and not sink.broken_off  # as far as the file goes
     assert len(sink.times_s) > 100 and "tree" in {s.pose for s in watched.segments}
+
+
+class DamagedSource:
+    """A recording made of a list, whose damaged frames show another pose than the others."""
+
+    def __init__(self, programme: list[tuple[tuple[int, int, int], float, bool]]) -> None:
+        self.info = SourceInfo("class.ts", (64, 48), Fraction(FPS), Fraction(1, FPS))
+        self._frames = list[TimedFrame]()
+        for colour, seconds, is_damaged in programme:
+            for _ in range(round(seconds * FPS)):
+                number, image = len(self._frames), np.full((48, 64, 3), colour, np.uint8)
+                self._frames.append(TimedFrame(image, number / FPS, number, 1 / FPS, is_damaged=is_damaged))
+
+    def __enter__(self) -> DamagedSource:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def frames(self) -> Iterator[TimedFrame]:
+        for frame in self._frames:
+            self.info.seen.count(frame.time_s, frame.lasts_s)
+            yield frame
+
+
+@pytest.mark.parametrize(
+    ("programme", "expected"),
+    [
+        ([(BLUE, 5, False), (GREEN, 0.4, True), (BLUE, 5, False)], [("tree", 0, 10.4)]),
+        ([(BLUE, 5, False), (GREEN, 6, True), (BLUE, 5, False)], [("tree", 0, 5), ("none", 5, 11), ("tree", 11, 16)]),
+        ([(GREEN, 0.3, True), (BLUE, 5, False)], [("tree", 0, 5.3)]),
+        ([(GREEN, 0.1, True)], [("none", 0, 0.1)]),
+        ([(GREEN, 4, True), (BLUE, 4, False)], [("none", 0, 4), ("tree", 4, 8)]),
+    ],
+)
+@pytest.mark.parametrize("drawn", [True, False])
+def test_damaged_frames_are_shown_but_not_classified(
+    engine: ColourEngine,
+    programme: list[tuple[tuple[int, int, int], float, bool]],
+    expected: list[tuple[str, float, float]],
+    drawn: bool,
+) -> None:
+    sink, told = ListSink(), list[str]()
+    source = DamagedSource(programme)
+    watched = annotate(
+        source,
+        lambda: DamagedSource(programme),
+        PoseClassifier.from_engine(engine),
+        [sink] if drawn else [],
+        on_frame=lambda frame, hold: told.append(hold.pose),
+    )
+    assert watched.trouble is None and (not drawn or len(sink.times_s) == watched.frames == len(told))
+    assert [segment.pose for segment in watched.segments] == [pose for pose, _, _ in expected]
+    for segment, (_, start_s, end_s) in zip(watched.segments, expected, strict=True):
+        assert (segment.start_s, segment.end_s) == (pytest.approx(start_s, abs=0.5), pytest.approx(end_s, abs=0.5))
+    assert set(told) == {pose for pose, _, _ in expected}
+    assert not any((batch.mean(axis=(1, 2))[:, 1] > 200).any() for batch in engine.batches), "a damaged frame was seen"
+
+
+def test_a_long_damage_keeps_no_more_frames_waiting_than_any_other_part(engine: ColourEngine) -> None:
+    watcher = recorded.Watcher(Looker(PoseClassifier.from_engine(engine)))
+    source = DamagedSource([(BLUE, 2, False), (GREEN, 60, True)])
+    last_look_s = 0.0
+    for frame, looks in watcher.look_along(source.frames()):
+        last_look_s = max([last_look_s, *(look.time_s for look in looks or ())])
+        assert frame is None or frame.time_s - last_look_s < 1

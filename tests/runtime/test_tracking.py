@@ -243,3 +243,24 @@ def test_a_hold_that_is_only_kept_is_not_counted_on_beside_the_picture() -> None
     kept = [hold for hold in holds if hold.pose == "tree" and not hold.leads]
     assert len(kept) > 5 and len({hold.hold_s for hold in kept}) == 1 and kept[0].hold_s < 2.5
     assert all(hold.seen_s <= hold.hold_s for hold in holds)
+
+
+def test_damaged_pictures_are_not_classified_and_end_a_hold_after_two_seconds() -> None:
+    engine = ColourEngine()
+    tracker = PoseTracker(PoseClassifier.from_engine(engine))
+    for number in range(60):
+        tracker.update(frame_at(number / 20))
+    seen = len(engine.batches)
+    holds = [tracker.update(replace(frame_at(3 + n / 20, (0, 255, 0)), is_damaged=True)).hold for n in range(80)]
+    assert len(engine.batches) == seen
+    assert [hold.pose for hold in holds] == ["tree"] * 39 + ["none"] * 41
+    for number in range(40):
+        tracker.update(frame_at(7 + number / 20))
+    assert [segment.pose for segment in tracker.segments()][-3:] == ["tree", "none", "tree"]
+    assert [segment.start_s for segment in tracker.segments()][-2:] == [pytest.approx(2.95), pytest.approx(7, abs=0.1)]
+
+
+def test_a_source_that_begins_damaged_rests() -> None:
+    tracker = PoseTracker(PoseClassifier.from_engine(ColourEngine()))
+    assert tracker.update(replace(frame_at(0), is_damaged=True)).hold.pose == "none"
+    assert tracker.update(replace(frame_at(0.1), is_damaged=True)).hold.pose == "none"

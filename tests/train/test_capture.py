@@ -115,6 +115,12 @@ def test_while_the_camera_is_lost_nothing_is_taken_and_nothing_counts_down() -> 
     assert told[20:72] == ["no picture"] * 52 and told[19] == told[72] == "2"
 
 
+def test_of_a_damaged_picture_no_photo_is_taken_but_of_the_next_whole_one() -> None:
+    frames = (replace(frame, is_damaged=2 <= n <= 4) for n, frame in enumerate(make_frames(*at_rate(10, 1))))
+    taken = [frame.time_s for frame in pick_frames(frames, CaptureConfig(0, 3, 0.2), lambda *_: None)]
+    assert taken == pytest.approx([0.0, 0.5, 0.6])
+
+
 def test_it_stops_reading_the_camera_after_the_last_photo() -> None:
     frames = make_frames(*at_rate(10, 100))
     list(pick_frames(frames, CaptureConfig(0, 2, 0.5), lambda frame, words: None))
