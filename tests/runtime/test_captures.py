@@ -298,4 +298,6 @@ def test_damaged_pictures_of_a_stream_are_left_out_and_told_ever_more_seldom(
         shades.append(round(float(image.mean()) / 9))
     capture.release()
     assert shades == list(range(0, 25, 3))
-    assert [line.split(" damaged")[0] for line in caplog.messages] == [f"stream: {n}" for n in (1, 2, 4, 8, 16)]
+    assert [line.split(" damaged")[0] for line in caplog.messages if "damaged" in line] == [
+        f"stream: {n}" for n in (1, 2, 4, 8, 16)
+    ]

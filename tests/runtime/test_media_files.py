@@ -150,7 +150,8 @@ def test_a_file_that_was_cut_off_is_told_by_its_own_length(write_clip: WriteClip
     assert read_numbers(path)[2].damage == ""
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     assert re.search(r"a\.mp4 ends after [345]\.\d s, not 8\.0 s as it says", read_numbers(path)[2].damage)
-    assert read_numbers(path, threads=1)[2].damage == read_numbers(path)[2].damage  # the cut packet fails elsewhere
+    ends = [read_numbers(path, threads=number)[2].damage.rpartition("; ")[0][-30:] for number in (1, None)]
+    assert "not 8.0 s as it says" in ends[0] and ends[0] == ends[1]  # the cut packet itself is met by one thread alone
     assert read_numbers(path, Span(0.0, 2.0))[2].damage == ""
 
 
