@@ -13,6 +13,7 @@ from PIL import Image, UnidentifiedImageError
 
 from .errors import NoFrameError, SourceError
 from .files import show_name
+from .foreign_files import open_plain
 from .photo_limits import RefusedPicture, check_size
 from .photos import DAMAGE, flatten
 from .presentation import Mounting, Presentation
@@ -38,9 +39,9 @@ LEFT_OUT_MS = 100
 def is_animated_webp(path: Path | RemoteFile) -> bool:
     """Whether a file is an animated WebP, or an animated PNG, from its header; False also for what can't be read."""
     try:
-        with path.open("rb") as file:
+        with open_plain(path) if isinstance(path, Path) else path.open("rb") as file:
             head = file.read(HEAD_BYTES)
-    except OSError:
+    except (OSError, ValueError):
         return False
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
         return b"acTL" in head.partition(b"IDAT")[0]

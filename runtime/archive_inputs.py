@@ -63,6 +63,8 @@ def _list_local(path: Path, skipped: list[Path], keeps_missing: bool) -> list[Re
         return [_describe(file.path, _make_place(top.parts + file.place.parts)) for file in listed]
     if not path.exists() and not keeps_missing:
         raise SourceError(f"the video {path} does not exist; give the path of a file or folder that does")
+    if path.is_fifo():  # its writer is on this machine, its reader would be anywhere
+        raise SourceError(f"{path} is a named pipe; --cluster watches files: watch it with yoga-live --video alone")
     whole = Path(os.path.abspath(path))  # noqa: PTH100 - links stay: the name is the one that was given
     return [_describe(whole, _make_place(part.replace(":", "") for part in whole.parts[1:]))]
 

@@ -75,8 +75,8 @@ def _watch_source(args: argparse.Namespace, roi: Roi | None, span: Span | None) 
     from .live_page import open_page
     from .overlay import OverlayStyle
     from .progress import Progress
-    from .recorded import LOOKS_PER_S, annotate
-    from .recordings import Outputs, open_recording, open_timeline, summarise
+    from .recorded import annotate
+    from .recordings import Outputs, open_again, open_timeline, summarise
     from .video_sink import VideoSink
 
     is_camera, outputs = hasattr(args, "camera"), Outputs(args.save, args.timeline, args.summary)
@@ -113,7 +113,7 @@ def _watch_source(args: argparse.Namespace, roi: Roi | None, span: Span | None) 
                     page.tell(frame.time_s, hold)
 
             if hasattr(args, "video"):
-                again = partial(open_recording, args.video, LOOKS_PER_S, span, mounting=read_mounting(args))
+                again = partial(open_again, args.video, span, source, draws=bool(sinks), mounting=read_mounting(args))
                 watched = annotate(source, again, classifier, sinks, style, show, view, timeline)
             else:
                 raw = VideoSink(args.record, info, force=args.force) if args.record else None

@@ -17,6 +17,7 @@ from .item_failures import Failure, attempt
 from .live import Watched
 from .media_files import open_media
 from .overlay import OverlayStyle
+from .pipes import open_pipe, read_on
 from .presentation import Mounting
 from .recorded import LOOKS_PER_S, annotate
 from .regions import Roi
@@ -83,10 +84,21 @@ def open_recording(
     mounting: Mounting | None = None,
 ) -> Source:
     """Open a video file, GIF or animated WebP; arguments as `VideoSource` has them.  Raises SourceError."""
+    if isinstance(path, Path) and path.is_fifo():
+        return open_pipe(path, span, threads, mounting)
     may_be_webp = isinstance(path, Path) or path.suffix.lower() == ".webp"  # asking a remote file costs a round trip
     if may_be_webp and is_animated_webp(path):
         return AnimationSource(path, at_most_per_s, span, mounting)
     return VideoSource(path, at_most_per_s, span, threads, mounting)
+
+
+def open_again(
+    path: Path, span: Span | None, source: Source, *, draws: bool, mounting: Mounting | None = None
+) -> Source:
+    """Open a recording once more, for looks at it alone, beside its `source`.  draws: that one's frames are drawn."""
+    if path.is_fifo():
+        return read_on(path, source, draws=draws)
+    return open_recording(path, LOOKS_PER_S, span, mounting=mounting)
 
 
 def read_length_s(path: Path, span: Span | None = None) -> float:
@@ -99,6 +111,8 @@ def read_length_s(path: Path, span: Span | None = None) -> float:
 
 
 def _ask_length_s(path: Path) -> float:
+    if not path.is_file():  # a named pipe would wait for its writer
+        return 0.0
     with open_media(path) as container:
         return (container.duration or 0) / 1_000_000
 
@@ -126,7 +140,7 @@ def annotate_video(
         view = choose_view(wishes.roi, wishes.zoom, info.size_wh)
         sinks = [WriteBehind(VideoSink(outputs.save, info, force=wishes.force))] if outputs.save else []
         timeline = open_timeline(outputs, info.start_s, force=wishes.force)
-        again = partial(open_recording, path, LOOKS_PER_S, wishes.span, mounting=wishes.mounting)
+        again = partial(open_again, path, wishes.span, source, draws=bool(sinks), mounting=wishes.mounting)
         style = OverlayStyle(show_fps=False, goals_s=wishes.goals_s, explain=wishes.explain)
         watched = annotate(source, again, classifier, sinks, style, on_frame, view, timeline)
         return summarise(watched, outputs, info.name, force=wishes.force)

@@ -1,0 +1,81 @@
+"""A named pipe as a video: it waits with a line, and is watched while it is written."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from yoga_live.runtime import recordings
+
+Live = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def clip(write_clip: Callable[..., Path], tmp_path: Path) -> Path:
+    return write_clip(tmp_path / "clip.ts", [(255, 0, 0)] * 50 + [(0, 255, 0)] * 50, sound="aac")
+
+
+@pytest.fixture
+def pipe(clip: Path, tmp_path: Path) -> Iterator[Path]:
+    """A pipe that somebody writes the clip to, once."""
+    path = tmp_path / "camera.ts"
+    os.mkfifo(path)
+
+    def write() -> None:
+        with suppress(BrokenPipeError):  # whoever reads may have seen enough
+            path.write_bytes(clip.read_bytes())
+
+    writer = threading.Thread(target=write, daemon=True)
+    writer.start()
+    yield path
+    writer.join(10)
+    assert not writer.is_alive()
+
+
+@pytest.mark.parametrize("outputs", [("--timeline", "t.csv"), ("--timeline", "t.csv", "--save", "out.mp4")])
+def test_a_pipe_is_watched_as_its_file_is(
+    live: Live, pipe: Path, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, outputs: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, err = live("--video", pipe, *outputs)
+    assert code == 0 and f"waiting for a writer at {pipe}" in err
+    told = (tmp_path / "t.csv").read_text()
+    assert live("--video", clip, *(name.replace("t.csv", "w.csv").replace("out", "w") for name in outputs))[0] == 0
+    assert told == (tmp_path / "w.csv").read_text()
+
+
+def test_frames_too_large_to_be_kept_are_one_line(
+    live: Live, pipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("yoga_live.runtime.recorded.HELD_BYTES", 1000)
+    code, _, err = live("--video", pipe, "--save", tmp_path / "out.mp4")
+    assert code == 2 and "too large to be drawn upon" in err.splitlines()[-1]
+
+
+def test_a_part_of_a_pipe_is_refused_before_anybody_waits(live: Live, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "camera.ts")
+    code, _, err = live("--video", tmp_path / "camera.ts", "--from", "1", "--timeline", tmp_path / "t.csv")
+    assert code == 2 and "read from its beginning" in err
+
+
+def test_a_pipe_in_a_list_of_videos_holds_nobody_up_before_its_turn(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "camera.ts")
+    assert recordings.read_length_s(tmp_path / "camera.ts") == 0.0
+    assert not recordings.is_video(tmp_path / "camera.webp")
+
+
+def test_ctrl_c_ends_the_waiting(model_path: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "camera.ts")
+    command = (sys.executable, "-m", "yoga_live.runtime", "--model", model_path, "--video", tmp_path / "camera.ts")
+    arguments = list(map(str, (*command, "--timeline", tmp_path / "t.csv")))
+    with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert "waiting for a writer" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
