@@ -8,11 +8,10 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import json
 import logging
-import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +20,18 @@ import numpy.typing as npt
 
 from ..runtime.errors import ModelError, RunError
 from ..runtime.files import ODD_NAMES, make_csv_writer, write_text
+from ..runtime.foreign_files import (
+    check_number,
+    check_text,
+    check_whole,
+    is_inside,
+    open_plain,
+    open_plain_text,
+    read_document,
+    show,
+)
 from ..runtime.item_failures import Failure, attempt
-from ..runtime.model_info import ModelInfo
+from ..runtime.model_info import LARGEST, LONGEST_LABEL, MOST_LABELS, SMALLEST, ModelInfo, is_printable
 from ..runtime.photos import decode_photo
 from ..runtime.preprocess import Frame, letterbox
 from ..runtime.progress import track
@@ -30,6 +39,7 @@ from ..runtime.progress import track
 log = logging.getLogger(__name__)
 
 SPLITS = ("train", "validation", "test")
+MOST_PHOTOS, MOST_EPOCHS = 10**9, 10**6
 MOST_TOLD = 5  # photos that can't be decoded and are named one by one
 
 
@@ -67,62 +77,91 @@ def write_run_photos(path: Path, photos: list[RunPhoto]) -> None:
 
 
 def read_run_photos(path: Path) -> tuple[RunPhoto, ...]:
-    """Read `photos.csv`."""
-    with path.open(newline="", encoding="utf-8", errors=ODD_NAMES) as file:
-        return tuple(
-            RunPhoto(row["path"], row["sha256"], row["pose"], int(row["group"]), row["split"])
-            for row in csv.DictReader(file)
-        )
+    """Read `photos.csv`.  Raises OSError, csv.Error, ValueError, KeyError for what `write_run_photos` did not write."""
+    with open_plain_text(path, ODD_NAMES) as file:
+        return tuple(_read_row(row) for row in csv.DictReader(file))
+
+
+def _read_row(row: dict[str, str]) -> RunPhoto:
+    """One row; its path is below the photo folder, whoever wrote it.  Raises ValueError or KeyError."""
+    if None in row or None in row.values():
+        raise ValueError(f"photos.csv has a row of another length, {show(row['path'])}")
+    if not is_inside(row["path"]):
+        raise ValueError(f"photos.csv names {show(row['path'])}, which leads out of the photo folder")
+    if row["split"] not in SPLITS:
+        raise ValueError(f"photos.csv names the split {show(row['split'])}; there are {', '.join(SPLITS)}")
+    group = row["group"]
+    if not (group.isascii() and group.isdigit() and len(group) < 16):
+        raise ValueError(f"photos.csv names the group {show(group)}, which is no number")
+    return RunPhoto(row["path"], row["sha256"], row["pose"], int(group), row["split"])
 
 
 def is_pose_name(name: str) -> bool:
     """Whether a folder of this name is a pose: visible, one folder, no unreadable letters or control characters."""
-    readable = not any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name)
-    return readable and name[:1] not in ("", ".", "_") and not {"/", "\\"} & {*name}
+    return is_printable(name) and name[:1] not in ("", ".", "_") and not {"/", "\\"} & {*name}
 
 
 def _check_labels(labels: tuple[str, ...], photos: tuple[RunPhoto, ...]) -> None:
     """A run may come from elsewhere, and its labels name folders.  Raises ValueError."""
+    if not 2 <= len(labels) <= MOST_LABELS:
+        raise ValueError(f"a run has 2 to {MOST_LABELS} labels; run.json names {len(labels)}")
     for label in labels:
-        if not isinstance(label, str) or not is_pose_name(label):
-            raise ValueError(f"the label {label!r} can't name a folder of photos")
+        if not isinstance(label, str) or not is_pose_name(label) or len(label) > LONGEST_LABEL:
+            raise ValueError(f"the label {show(label)} can't name a folder of photos")
     if strange := {photo.pose for photo in photos} - set(labels):
-        raise ValueError(f"photos.csv names the pose {min(strange)!r}, which run.json does not")
+        raise ValueError(f"photos.csv names the pose {show(min(strange))}, which run.json does not")
     if len(set(labels)) < len(labels):
         raise ValueError("a label stands twice in run.json")
 
 
-def _check_metrics(metrics: dict[str, Any]) -> None:
-    """Look for what every run says of itself.  Raises KeyError or TypeError."""
+def _check_metrics(metrics: Any) -> None:
+    """Look for what every run says of itself.  Raises KeyError or ValueError."""
     if not isinstance(metrics, dict) or not isinstance(metrics["test"], dict):
-        raise TypeError("its metrics are none")
-    accuracy, photos, interrupted = metrics["test"]["accuracy"], metrics["test"]["photos"], metrics["interrupted"]
-    if not isinstance(accuracy, float | int) or not isinstance(photos, int) or not isinstance(interrupted, bool):
-        raise TypeError(f"its metrics are accuracy {accuracy!r}, photos {photos!r}, interrupted {interrupted!r}")
+        raise ValueError("its metrics are none")
+    for row in [metrics["test"], *([metrics["frozen"]] if metrics.get("frozen") is not None else [])]:
+        if not isinstance(row, dict):
+            raise ValueError(f"its metrics hold {show(row)}")
+        check_number(row["accuracy"], "an accuracy in run.json", 0, 1)
+        check_whole(row["photos"], "a number of photos in run.json", 0, MOST_PHOTOS)
+    if not isinstance(metrics["interrupted"], bool):
+        raise ValueError(f"interrupted should be true or false; it is {show(metrics['interrupted'])}")
+    if metrics.get("best_epoch") is not None:
+        check_whole(metrics["best_epoch"], "best_epoch", 0, MOST_EPOCHS)
+
+
+def _check_summary(summary: Any) -> None:
+    """Check the kinds of what is read from run.json.  Raises KeyError or ValueError."""
+    if not isinstance(summary, dict) or not isinstance(summary["config"], dict):
+        raise ValueError("run.json or its config holds no names and values")
+    if not isinstance(summary["labels"], list):
+        raise ValueError(f"the labels should be a list; they are {show(summary['labels'])}")
+    check_whole(summary["config"]["size"], "the size of the input", SMALLEST, LARGEST)
+    check_text(summary["arch"], "arch", 100)
+    if not isinstance(summary["photo_folder"], str) or "\0" in summary["photo_folder"]:
+        raise ValueError(f"photo_folder should be a path; it is {show(summary['photo_folder'])}")
+    check_text(summary.get("finished_at", ""), "finished_at")
+    if not isinstance(summary.get("versions", {}), dict):
+        raise ValueError(f"versions should hold names and values; it is {show(summary['versions'])}")
+    _check_metrics(summary["metrics"])
 
 
 def load_run(folder: Path, photo_folder: Path | None = None) -> Run:
     """Read a run.  photo_folder: where the photos are now, if they were moved.  Raises RunError."""
     try:
-        summary = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        summary = read_document(folder / "run.json")
+        _check_summary(summary)
         photos = read_run_photos(folder / "photos.csv")
-        labels = tuple(summary["labels"]) if isinstance(summary["labels"], list) else ()
+        labels = tuple(summary["labels"])
         _check_labels(labels, photos)
-        _check_metrics(summary["metrics"])
-        return Run(
-            folder,
-            labels,
-            int(summary["config"]["size"]),
-            str(summary["arch"]),
-            photo_folder or Path(summary["photo_folder"]),
-            photos,
-            summary,
-        )
+        where = photo_folder or Path(summary["photo_folder"])
+        return Run(folder, labels, summary["config"]["size"], summary["arch"], where, photos, summary)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise RunError(
             f"{folder} is no finished run: {Path(error.filename).name} is missing; "
             f"make one with: yoga-train fit PHOTOS --to {folder}"
         ) from error
+    except OSError as error:
+        raise RunError(f"{folder} can't be read as a run: {error.strerror} ({error.filename})") from error
     except (KeyError, ValueError, TypeError, csv.Error) as error:
         raise RunError(f"{folder} can't be read as a run ({_name(error)}); train it again with this version") from error
 
@@ -178,13 +217,23 @@ def load_frames(run: Run, split: str) -> tuple[Frame, npt.NDArray[np.int64], lis
     return np.stack([frame for _, frame in read]), targets, [row for row, _ in read]
 
 
+def _read_bytes(path: Path) -> bytes:
+    try:
+        with open_plain(path) as file:
+            return file.read()
+    except OSError as error:
+        raise RunError(f"{path} is gone; name the folder that holds the run's photos now with --photos") from error
+    except ValueError as error:
+        raise RunError(f"{path} is no photo that a run was trained with: {error}; train again or restore it") from error
+
+
 def _load_one(run: Run, row: RunPhoto) -> Frame | Failure:
     path = run.photo_folder / row.path
-    content = attempt(path, path.read_bytes)
-    if isinstance(content, Failure) and not content.is_foreseen:
-        return content
+    content = attempt(path, partial(_read_bytes, path))
+    if isinstance(content, Failure) and content.is_foreseen:
+        raise RunError(content.reason)
     if isinstance(content, Failure):
-        raise RunError(f"{path} is gone; name the folder that holds the run's photos now with --photos")
+        return content
     if hashlib.sha256(content).hexdigest() != row.sha256:
         raise RunError(f"{path} is not the photo that {run.folder} was trained with; train again or restore it")
     return attempt(path, lambda: letterbox(decode_photo(content, min_side=run.size), run.size))

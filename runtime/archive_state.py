@@ -10,6 +10,7 @@ from .archive_inputs import Recorded
 from .archive_store import Store
 from .errors import OutputError, TakenError
 from .file_lists import name_input
+from .foreign_files import check_number, check_whole, parse_json, show
 from .pieces import Told
 from .plain_text import escape_json
 from .session import Segment
@@ -54,12 +55,27 @@ class Record:
     @classmethod
     def from_json(cls, text: bytes) -> Record:
         """Raises ValueError, KeyError or TypeError for anything that `to_json` did not write."""
-        content = json.loads(text)
+        content = parse_json(text)
         if content.pop("format") != FORMAT:
             raise ValueError("another format")
         content["recipe"] = Recipe(**content["recipe"])
         content["segments"] = tuple(Segment(*row) for row in content["segments"])
-        return cls(**content)
+        record = cls(**content)
+        record.check()
+        return record
+
+    def check(self) -> None:
+        """Raises ValueError where a value is of another kind."""
+        texts = (self.input, self.version, self.yoga_live, self.trouble or "", self.recipe.model_sha256)
+        if not all(isinstance(text, str) for text in texts) or f".{self.recipe.timeline_format}" not in FORMATS:
+            raise ValueError("something else than text, or than the name of a format")
+        check_whole(self.size_bytes, "size_bytes", 0, 2**63)
+        check_whole(self.looks, "looks", 0, 2**63)
+        for segment in self.segments:
+            if not isinstance(segment.pose, str):
+                raise ValueError(f"the pose {show(segment.pose)}")
+            for number in (segment.start_s, segment.end_s, segment.confidence):
+                check_number(number, "a number of a segment", -1e12, 1e12)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from urllib.request import url2pathname
 
 from .errors import OptionError, OutputError, SourceError
 from .files import ODD_NAMES, check_apart, check_growing_output, check_output
+from .foreign_files import open_plain
 from .plain_text import is_plain, is_utf8, quote_path
 from .remote_files import RemoteFile, is_url
 
@@ -62,9 +63,10 @@ def read_list(path: Path) -> list[Path | RemoteFile]:
     Raises SourceError where it can't be read or holds nothing.
     """
     try:
-        content = _read_stdin() if path == STDIN else path.read_bytes()
-    except OSError as error:
-        raise SourceError(f"the list {path} can't be read: {error.strerror}") from error
+        content = _read_stdin() if path == STDIN else _read_file(path)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise SourceError(f"the list {path} can't be read: {reason}") from error
     lines = [line.strip() for line in content.decode("utf-8-sig", ODD_NAMES).split("\n")]
     odd = [line for line in lines if not is_utf8(line)]  # names may be so; a list in another encoding names no file
     if b"\0" in content or (odd and not any((path.parent / line).exists() for line in odd)):
@@ -79,6 +81,11 @@ def _read_stdin() -> bytes:
     """All of it, whatever its encoding is taken for."""
     buffer = getattr(sys.stdin, "buffer", None)
     return buffer.read() if buffer else sys.stdin.read().encode("utf-8", ODD_NAMES)
+
+
+def _read_file(path: Path) -> bytes:
+    with open_plain(path) as file:
+        return file.read()
 
 
 def read_lists(paths: Sequence[Path | RemoteFile]) -> list[Path]:

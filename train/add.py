@@ -36,6 +36,8 @@ def add_folder(source: Path, pose: str, photos: Path) -> Counter[tuple[str, str]
     """
     if not source.exists():
         raise RunError(f"{source} does not exist; give a folder with pictures, or one picture")
+    if not source.is_dir() and not source.is_file():
+        raise RunError(f"{source} is no plain file; give a folder with pictures, or one picture")
     inside, outside = photos.resolve(), source.resolve()
     if inside.is_relative_to(outside) or outside.is_relative_to(inside):
         raise RunError(f"{source} and {photos} lie inside each other; give a folder that holds only the new pictures")

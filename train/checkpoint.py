@@ -14,7 +14,9 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from ..calibration.runs import MOST_EPOCHS
 from ..runtime.errors import RunError
+from ..runtime.foreign_files import check_number, check_whole, open_plain, parse_json, show
 from .tensor_files import open_tensors, write_tensors
 from .workers import Workers
 
@@ -57,7 +59,30 @@ def load_notes(path: Path) -> dict[str, Any] | None:
     """Read a checkpoint's notes; None where there is no checkpoint.  Raises RunError."""
     if not path.exists():
         return None
-    return _read_state(path)["notes"]
+    notes = _read_state(path)["notes"]
+    try:
+        _check_notes(notes)
+    except (KeyError, ValueError, TypeError) as error:
+        raise RunError(f"{path} can't be read ({error!r}); start again under another --to") from error
+    return notes
+
+
+def _check_notes(notes: Any) -> None:
+    """Check the kinds of what a training goes on with.  Raises KeyError, ValueError or TypeError."""
+    check_whole(notes["epoch"], "epoch", 0, MOST_EPOCHS)
+    check_whole(notes["best_epoch"], "best_epoch", 0, MOST_EPOCHS)
+    if not isinstance(notes["best_nll"], int | float):
+        raise ValueError(f"best_nll is {show(notes['best_nll'])}")
+    rows, inner = notes["log"], notes["notes"]
+    if not isinstance(rows, list) or not isinstance(inner, dict):
+        raise ValueError("it holds no log or notes")
+    for row in rows:
+        check_whole(row["epoch"], "an epoch of the log", 0, MOST_EPOCHS)
+        check_number(row["seconds"], "the seconds of an epoch", 0, 1e12)
+    if inner:
+        check_number(inner["frozen"]["seconds"], "the seconds of the frozen phase", 0, 1e12)
+        if not isinstance(inner["config"], dict):
+            raise ValueError(f"config is {show(inner['config'])}")
 
 
 def load_checkpoint(path: Path, progression: Progression, workers: Workers) -> None:
@@ -72,7 +97,7 @@ def load_checkpoint(path: Path, progression: Progression, workers: Workers) -> N
         progression.schedule.load_state_dict(content["schedule"])
         progression.scaler.load_state_dict(content["scaler"])
         progression.generator.set_state(tensors["generator"])
-    except (RuntimeError, KeyError, ValueError) as error:
+    except (RuntimeError, LookupError, ValueError, TypeError, AttributeError, OverflowError) as error:
         raise RunError(f"{path} does not fit this training ({error!r}); start again under another --to") from error
 
 
@@ -101,7 +126,11 @@ def _strip(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 def _read_state(path: Path) -> dict[str, Any]:
     try:
-        with open_tensors(path) as file:
-            return json.loads((file.metadata() or {})["state"])
-    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        with open_plain(path), open_tensors(path) as file:
+            state = parse_json((file.metadata() or {})["state"])
+        for name, kind in (("groups", list), ("schedule", dict), ("scaler", dict), ("notes", dict)):
+            if not isinstance(state[name], kind):
+                raise ValueError(f"{name} is {show(state[name])}")
+        return state
+    except (SafetensorError, KeyError, ValueError, TypeError, OSError) as error:
         raise RunError(f"{path} can't be read ({error!r}); start again under another --to") from error

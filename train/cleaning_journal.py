@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any
 
 from ..runtime.errors import RunError
+from ..runtime.foreign_files import check_whole, open_plain, parse_json, show
 from .manifest import REMOVED_FOLDER
 
 JOURNAL = "cleaning.jsonl"
@@ -178,17 +179,20 @@ class Journal:
 def read_journal(path: Path) -> list[Mark]:
     """Read the marks; a torn last line is left out.  Raises RunError."""
     try:
-        content = path.read_bytes()
+        with open_plain(path) as file:
+            content = file.read()
     except FileNotFoundError:
         return []
+    except ValueError as error:
+        raise RunError(f"{path} can't be read: {error}; mend it, or move it away") from error
     lines = content[: content.rfind(b"\n") + 1].splitlines()
     return [_parse_line(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
 
 
 def _parse_line(line: bytes, place: str) -> Mark:
     try:
-        return _parse(json.loads(line.decode("utf-8", "surrogateescape")))
-    except (ValueError, KeyError, TypeError) as error:
+        return _parse(parse_json(line.decode("utf-8", "surrogateescape")))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(f"{place}, is no mark ({error}); mend or delete that line") from error
 
 
@@ -205,6 +209,11 @@ def _parse(cells: Mapping[str, Any]) -> Mark:
         for row in cells["rows"]
     )
     mark = Mark(**{**cells, "rows": rows})
+    for name in ("number", "undoes"):
+        check_whole(getattr(mark, name), name, 0, 2**53)
+    for name in ("sha256", "pose", "to_pose", "path", "to_path", "run", "by", "time"):
+        if not isinstance(getattr(mark, name), str):
+            raise ValueError(f"{name} is {show(getattr(mark, name))}")
     if mark.action not in ACTIONS:
         raise ValueError(f"{mark.action!r} is no action")
     for path in (mark.path, mark.to_path):
@@ -214,6 +223,8 @@ def _parse(cells: Mapping[str, Any]) -> Mark:
 
 
 def _parse_state(cells: Mapping[str, str] | None) -> RowState | None:
+    if cells is not None and not all(isinstance(value, str) for value in cells.values()):
+        raise ValueError("a row of the manifest holds something else than text")
     return None if cells is None else RowState(**cells)
 
 

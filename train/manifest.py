@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 import shlex
 import sys
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from typing import IO
 
 from ..runtime.errors import OutputError, RunError
 from ..runtime.files import ODD_NAMES, write_then_rename
+from ..runtime.foreign_files import is_inside, open_plain, show
 from ..runtime.plain_text import ADDRESS, is_plain, quote_path, unquote_path
 
 MANIFEST = "manifest.csv"
@@ -63,6 +65,7 @@ class ManifestRow:
 
 
 PLACES = ("pose", "path")
+_HASHES = re.compile(r"([0-9a-f]{2})*(,[0-9a-f]{0,16}){2}")
 COLUMNS = tuple(field.name for field in fields(ManifestRow))
 
 
@@ -83,9 +86,16 @@ def read_manifest(photos: Path) -> Iterator[ManifestRow]:
     """Yield the rows of a photo folder, the newest of each URL; nothing if there is no manifest.  Raises RunError."""
     path = photos / MANIFEST
     if path.exists():
-        with path.open("rb") as file:
+        with _open(path) as file:
             newest, first = _index(file, path)
             yield from _settle(file, newest, first, path)
+
+
+def _open(path: Path) -> IO[bytes]:
+    try:
+        return open_plain(path)
+    except ValueError as error:
+        raise RunError(f"{path} can't be read: {error}; move it away") from error
 
 
 def _index(file: IO[bytes], path: Path) -> tuple[dict[str, int], dict[tuple[str, str], str]]:
@@ -144,7 +154,11 @@ def _parse(line: bytes, path: Path) -> ManifestRow:
         raise RunError(f"{path} holds a row of {len(cells)} cells, {line[:60]!r}; expected {len(COLUMNS)}")
     row = ManifestRow(*cells)
     if any(getattr(row, name).startswith(ADDRESS) for name in PLACES):
-        return replace(row, **{name: unquote_path(getattr(row, name)) for name in PLACES})
+        row = replace(row, **{name: unquote_path(getattr(row, name)) for name in PLACES})
+    if row.path and not is_inside(row.path):
+        raise RunError(f"{path} names {show(row.path)}, which leads out of the folder; delete that line")
+    if not _HASHES.fullmatch(f"{row.sha256},{row.phash},{row.mirror_phash}"):
+        raise RunError(f"{path} holds hashes that are none, {line[:60]!r}; delete that line")
     return row
 
 

@@ -186,7 +186,7 @@ def load_network(path: Path, classes: int) -> PoseNetwork:
             raise ModelError(f"{path} holds a {arch!r}; this version knows {', '.join(ARCHS)}")
         network = PoseNetwork(classes, arch=arch)
         network.resnet.load_state_dict(read_tensors(path))
-    except (SafetensorError, RuntimeError) as error:
+    except (SafetensorError, RuntimeError, OSError, ValueError, TypeError, AttributeError) as error:
         raise ModelError(
             f"{path} can't be read as a {arch} of {classes} classes ({_last_line(error)}); train again"
         ) from error

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from ..calibration.runs import Run
 from ..runtime.errors import RunError
 from ..runtime.files import ODD_NAMES, make_csv_writer, write_then_rename
+from ..runtime.foreign_files import open_plain_text
 
 PREDICTIONS, FOLDS = "predictions.csv", "folds.csv"
 
@@ -56,12 +57,16 @@ def load_predictions(run: Run) -> Predictions:
 def read_predictions(path: Path, run: Run) -> npt.NDArray[np.floating]:
     """Read one of the two files.  Returns float (N, C) in the order of the run's photos.  Raises RunError."""
     try:
-        with path.open(newline="", encoding="utf-8", errors=ODD_NAMES) as file:
+        with open_plain_text(path, ODD_NAMES) as file:
             header, *rows = csv.reader(file)
-        values = np.array([[float(cell) for cell in row[1:]] for row in rows])
+        if any(len(row) != 1 + len(run.labels) for row in rows):
+            raise ValueError(f"a row has not one number for each of {len(run.labels)} labels")
+        values = np.array([[float(cell) for cell in row[1:]] for row in rows]).reshape(len(rows), len(run.labels))
+        if not ((values >= 0) & (values <= 1)).all():  # nor what is no number
+            raise ValueError("it holds a number that is no probability")
     except FileNotFoundError as error:
         raise RunError(f"{path} is missing; {run.folder} was trained by an older version: train it again") from error
-    except (ValueError, csv.Error) as error:
+    except (OSError, ValueError, csv.Error) as error:
         raise RunError(f"{path} can't be read ({error}); train the run again") from error
     if tuple(header[1:]) != run.labels or [row[0] for row in rows] != [photo.path for photo in run.photos]:
         raise RunError(f"{path} does not belong to {run.folder / 'photos.csv'}; train the run again")

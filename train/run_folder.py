@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from ..calibration.runs import load_run, read_run_photos, write_run_photos
+from ..calibration.runs import RunPhoto, load_run, read_run_photos, write_run_photos
 from ..runtime.errors import OptionError, OutputError, RunError
 from ..runtime.files import ODD_NAMES, make_csv_writer
 from .checkpoint import CHECKPOINT, load_notes
@@ -36,6 +36,7 @@ def check_run_folder(folder: Path, photo_folder: Path, config: FitConfig, *, res
         raise OutputError(f"{folder} exists already; give the run another name with --to, or go on with --resume")
     if not (folder / "photos.csv").is_file():
         raise OutputError(f"{folder} is no run that could go on: it has no photos.csv; give another name with --to")
+    load_notes(folder / CHECKPOINT)  # a broken one shows at once, not after the photos are read
     if not (folder / "run.json").exists():
         return None
     content = load_run(folder).summary
@@ -87,11 +88,18 @@ def describe_change(before: dict[str, Any], config: FitConfig) -> str:
     return f"--resume: this run was begun with {name} {before.get(name)!r}, not {asked.get(name)!r}; give it again"
 
 
+def _read_photos(path: Path) -> tuple[RunPhoto, ...]:
+    try:
+        return read_run_photos(path)
+    except (OSError, ValueError, KeyError, csv.Error) as error:
+        raise RunError(f"{path} can't be read ({error}); start again with another --to") from error
+
+
 def make_run_folder(folder: Path, data: TrainingData) -> None:
     """Make the run's folder and say which photos it is about; a run that goes on must be about the same."""
     rows = data.run_photos()
     if (folder / "photos.csv").exists():
-        if read_run_photos(folder / "photos.csv") != tuple(rows):
+        if _read_photos(folder / "photos.csv") != tuple(rows):
             raise RunError(f"the photos are not those that {folder} was begun with; start again with another --to")
         return
     try:

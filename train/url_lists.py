@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import re
 import shutil
 from collections import Counter
@@ -17,6 +18,7 @@ from urllib.parse import urlsplit
 
 from ..runtime.errors import OptionError, OutputError, RunError
 from ..runtime.files import write_then_rename
+from ..runtime.foreign_files import open_plain
 
 URL_COLUMNS = (
     *("image_url", "imageurl", "image_link", "image_src", "img_url", "img_src", "photo_url", "media_url", "murl"),
@@ -78,12 +80,14 @@ def read_list(path: Path, refused: Counter[str] | None = None) -> Iterator[str]:
 
 def _read_lines(path: Path) -> Iterator[str]:
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             is_utf16 = file.read(2) in {b"\xff\xfe", b"\xfe\xff"}
-        with path.open(encoding="utf-16" if is_utf16 else "utf-8-sig", errors="replace") as file:
-            yield from file
+            file.seek(0)
+            yield from io.TextIOWrapper(file, "utf-16" if is_utf16 else "utf-8-sig", errors="replace")
     except OSError as error:
         raise RunError(f"{path} can't be read: {error.strerror}") from error
+    except ValueError as error:
+        raise RunError(f"{path} can't be read: {error}; give a text file") from error
 
 
 def parse_list(lines: Iterable[str], refused: Counter[str]) -> Iterator[str]:
