@@ -9,15 +9,21 @@ from ..runtime.plain_text import print
 
 def run_check(args: argparse.Namespace) -> None:
     """Print, for each file, how right, honest, alike, small and fast it is."""
-    from ..runtime.engine import open_engine
-    from ..runtime.files import check_output
-    from .comparison import check_table_name, compare_files, format_scores, write_scores
-    from .latency import FRAMES, TURNS, count_cores
-    from .runs import check_model_run, load_frames, load_run
+    from ..runtime.claims import claim_outputs
+    from .comparison import check_table_name
 
     if args.to:
         check_table_name(args.to)
-        check_output(args.to, force=args.force)
+    with claim_outputs([args.to] if args.to else [], force=args.force):
+        _compare(args)
+
+
+def _compare(args: argparse.Namespace) -> None:
+    from ..runtime.engine import open_engine
+    from .comparison import compare_files, format_scores, write_scores
+    from .latency import FRAMES, TURNS, count_cores
+    from .runs import check_model_run, load_frames, load_run
+
     run = load_run(args.run, args.photos)
     engines = []
     for path in args.models:
@@ -32,6 +38,6 @@ def run_check(args: argparse.Namespace) -> None:
     print()
     print(*format_scores(scores).split("\n"), sep="\n")
     if args.to:
-        write_scores(scores, args.to)
+        write_scores(scores, args.to, replace=args.force)
         print()
         print(f"written: {args.to}")

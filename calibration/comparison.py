@@ -146,13 +146,13 @@ def check_table_name(path: Path) -> None:
         raise OptionError(f"the table {path} should be named .csv or .json")
 
 
-def write_scores(scores: Sequence[FileScore], path: Path) -> None:
+def write_scores(scores: Sequence[FileScore], path: Path, *, replace: bool = True) -> None:
     """Write the scores as CSV or JSON, by the file's name."""
     rows = [score.row() for score in scores]
     if path.suffix == ".json":
-        return write_json(path, rows)
+        return write_json(path, rows, replace=replace)
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    return write_text(path, buffer.getvalue())
+    return write_text(path, buffer.getvalue(), replace=replace)

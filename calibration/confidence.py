@@ -203,7 +203,7 @@ def _measure(info: ModelInfo, test: SplitLogits, temperature: float, threshold: 
     )
 
 
-def plot_reliability(test: SplitLogits, report: ConfidenceReport, path: Path) -> None:
+def plot_reliability(test: SplitLogits, report: ConfidenceReport, path: Path, *, replace: bool = True) -> None:
     """Write a reliability diagram (DeGroot and Fienberg 1983), a PNG: before, after, photos in each bar."""
     from matplotlib.figure import Figure
 
@@ -230,5 +230,5 @@ def plot_reliability(test: SplitLogits, report: ConfidenceReport, path: Path) ->
         axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", ylabel="share right", title=f"{title}: ECE {ece:.1%}")
     perfect = f"a perfectly calibrated model shows {report.ece_perfect_mean:.1%} on average with as many photos"
     figure.suptitle(f"{len(test.targets)} test photos; {perfect}", fontsize=10)
-    with write_then_rename(path) as temporary:
+    with write_then_rename(path, replace=replace) as temporary:
         figure.savefig(temporary, dpi=110)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..runtime.claims import claim_outputs
 from ..runtime.errors import ModelError
 from ..runtime.files import check_output
 from ..runtime.plain_text import print
@@ -16,20 +19,24 @@ if TYPE_CHECKING:
 
 def run_confidence(args: argparse.Namespace) -> None:
     """Fit temperature and threshold of one file."""
+    with claim_model(args) as plot:
+        _calibrate(args, plot)
+
+
+def _calibrate(args: argparse.Namespace, plot: Path) -> None:
     from ..runtime.onnx_engine import OnnxEngine
     from .confidence import calibrate, load_logits, plot_reliability
     from .onnx_file import read_model, write_model
     from .runs import check_model_run, load_run
 
-    plot = check_outputs(args)
     model, info = read_model(args.model)
     run = load_run(args.run, args.photos)
     check_model_run(args.model, info, run)
     engine = OnnxEngine(args.model, "cpu")
     test = load_logits(engine, run, "test")
     info, report = calibrate(info, load_logits(engine, run, "validation"), test)
-    write_model(model, info, args.to)
-    plot_reliability(test, report, plot)
+    write_model(model, info, args.to, replace=args.force)
+    plot_reliability(test, report, plot, replace=args.force)
     print_report(report)
     print(f"written: {args.to}   reliability diagram: {plot}")
 
@@ -42,6 +49,17 @@ def check_outputs(args: argparse.Namespace) -> Path:
     if args.to.exists() and args.model.exists() and args.to.samefile(args.model):
         raise ModelError(f"--to {args.to} is the input itself; give another name")
     return plot
+
+
+@contextmanager
+def claim_model(args: argparse.Namespace) -> Iterator[Path]:
+    """Hold the model's file and its diagram while the block lasts; what can't be written is refused before any work.
+
+    Yields the diagram's path.
+    """
+    plot = check_outputs(args)
+    with claim_outputs([args.to, plot], force=args.force):
+        yield plot
 
 
 def print_report(report: ConfidenceReport) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..runtime.errors import ModelError
 from ..runtime.plain_text import print
-from .confidence_command import check_outputs, print_report
+from .confidence_command import claim_model, print_report
 
 if TYPE_CHECKING:
     from .fidelity import Candidate
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
 
 def run_int8(args: argparse.Namespace) -> None:
     """Quantise with every method asked for, keep the nearest to FP32, calibrate it, and write it if it agrees."""
+    with claim_model(args) as plot:
+        _quantise(args, plot)
+
+
+def _quantise(args: argparse.Namespace, plot: Path) -> None:
     from dataclasses import replace
 
     import numpy as np
@@ -28,7 +34,6 @@ def run_int8(args: argparse.Namespace) -> None:
     from .quantize import draft_quantisation, draw_sample
     from .runs import check_model_run, load_frames, load_run
 
-    plot = check_outputs(args)
     run = load_run(args.run, args.photos)
     full = OnnxEngine(args.model, "cpu")
     check_model_run(args.model, full.info, run)
@@ -55,8 +60,8 @@ def run_int8(args: argparse.Namespace) -> None:
     info, report = calibrate(draft.info, validation, test)
     details = {"agreement_with_fp32": round(agreement.value, 4), "method": best.method, "sample": sample.counts}
     info = replace(info, calibration={**info.calibration, **details})
-    write_model(best.model, info, args.to)
-    plot_reliability(test, report, plot)
+    write_model(best.model, info, args.to, replace=args.force)
+    plot_reliability(test, report, plot, replace=args.force)
     print_report(report)
     sizes = [path.stat().st_size / 1e6 for path in (args.model, args.to)]
     print(f"written: {args.to}, {sizes[1]:.1f} MB ({args.model.name}: {sizes[0]:.1f} MB)   reliability diagram: {plot}")

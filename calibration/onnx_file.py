@@ -27,14 +27,14 @@ def read_model(path: Path) -> tuple[onnx.ModelProto, ModelInfo]:
     return model, ModelInfo.from_json(document, path)
 
 
-def write_model(model: onnx.ModelProto, info: ModelInfo, path: Path) -> None:
+def write_model(model: onnx.ModelProto, info: ModelInfo, path: Path, *, replace: bool = True) -> None:
     """Write a pose model with its metadata, in one step; notes of the tools that made it are dropped."""
     drop_notes(model)
     kept = [entry for entry in model.metadata_props if entry.key != METADATA_KEY]
     del model.metadata_props[:]
     model.metadata_props.extend(kept)
     model.metadata_props.add(key=METADATA_KEY, value=info.to_json())
-    with write_then_rename(path) as temporary:
+    with write_then_rename(path, replace=replace) as temporary:
         onnx.save(model, temporary)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..runtime.cuda_device import CudaDevice
 from ..runtime.engine_record import EngineRecord, Gpu, read_record, record_path
-from ..runtime.errors import DeviceError, ModelError
+from ..runtime.errors import DeviceError, ModelError, TakenError
 from ..runtime.files import check_output, find_cache_folder, write_then_rename
 from ..runtime.model_info import ModelInfo
 from ..runtime.onnx_bytes import hash_network, read_bytes, read_info
@@ -83,9 +83,14 @@ def export_engine(
     with TensorRTEngine.from_plan(plan, info, bindings) as opened:
         check_engine(opened, source)
     record = replace(record, engine_sha256=hashlib.sha256(plan).hexdigest())
-    with write_then_rename(path) as temporary:
-        temporary.write_bytes(plan)
-    _write_record(path, record)
+    try:
+        with write_then_rename(path, replace=force) as temporary:
+            temporary.write_bytes(plan)
+    except TakenError as error:  # it took minutes, and is of no use without its record
+        if error.kept:
+            _write_record(error.kept, record, replace=force)
+        raise
+    _write_record(path, record, replace=force)
     return BuiltEngine(record, was_built=True, paths=paths)
 
 
@@ -107,8 +112,8 @@ def _find_kept(path: Path, wanted: EngineRecord) -> EngineRecord | None:
     return renewed if is_same else None
 
 
-def _write_record(path: Path, record: EngineRecord) -> None:
-    with write_then_rename(record_path(path)) as temporary:
+def _write_record(path: Path, record: EngineRecord, *, replace: bool = True) -> None:
+    with write_then_rename(record_path(path), replace=replace) as temporary:
         temporary.write_text(record.to_json(), encoding="utf-8")
 
 

@@ -30,6 +30,8 @@ def add_engine_options(command: argparse.ArgumentParser) -> None:
 
 def run_engine(args: argparse.Namespace) -> None:
     """Build the engine, or renew the record of one that is the same network already."""
+    from ..runtime.claims import claim_outputs
+    from ..runtime.engine_record import record_path
     from ..runtime.errors import OptionError
     from ..runtime.files import check_output
     from ..runtime.tensorrt_bindings import import_bindings
@@ -43,7 +45,8 @@ def run_engine(args: argparse.Namespace) -> None:
     if args.timing_cache:
         check_output(args.timing_cache, force=True)
     options = EngineOptions(args.workspace_mb, args.timing_cache)
-    built = export_engine(args.model, args.to, options, import_bindings(), force=args.force)
+    with claim_outputs([args.to, record_path(args.to)], force=True):
+        built = export_engine(args.model, args.to, options, import_bindings(), force=args.force)
     record = built.record
     if built.was_built:
         print(f"built for {record.gpu} by TensorRT {record.tensorrt}, batches of 1 to 8, {record.model.precision}")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..calibration.confidence_command import check_outputs, print_report
+from ..calibration.confidence_command import claim_model, print_report
 from ..runtime.errors import ModelError
 from ..runtime.plain_text import print
 
@@ -22,6 +23,11 @@ WORST_DIFFERENCE = 0.01
 
 def run_fp16(args: argparse.Namespace) -> None:
     """Convert to FP16, check overflow and answers on the run's photos, calibrate its confidence, and write it."""
+    with claim_model(args) as plot:
+        _convert(args, plot)
+
+
+def _convert(args: argparse.Namespace, plot: Path) -> None:
     from dataclasses import replace
 
     import numpy as np
@@ -36,7 +42,6 @@ def run_fp16(args: argparse.Namespace) -> None:
     from .fp16 import convert_to_fp16, weigh_subnormals
     from .fp16_check import check_headroom, measure_magnitudes, round_activations
 
-    plot = check_outputs(args)
     model, info = read_model(args.model)
     if info.precision != "fp32":
         raise ModelError(f"{args.model} is {info.precision.upper()} already; give the FP32 model that it was made from")
@@ -66,13 +71,13 @@ def run_fp16(args: argparse.Namespace) -> None:
     info, report = calibrate(replace(info, precision="fp16"), validation, test)
     details = {"agreement_with_fp32": round(fidelity.agreement.value, 4), "headroom": round(nearest.headroom, 1)}
     info = replace(info, calibration={**info.calibration, **details})
-    with write_then_rename(args.to) as temporary:
+    with write_then_rename(args.to, replace=args.force) as temporary:
         write_model(half, info, temporary)
         logits = compute_logits(OnnxEngine(temporary, "cpu"), frames[tests], "test, fp16")
         on_cpu = measure_fidelity(reference, SplitLogits(logits, test.targets))
         print(f"the file in ONNX Runtime on the CPU: {describe_fidelity(on_cpu, reference)}")
         check_fidelity(on_cpu, reference)
-    plot_reliability(test, report, plot)
+    plot_reliability(test, report, plot, replace=args.force)
     print_report(report)
     sizes = [path.stat().st_size / 1e6 for path in (args.model, args.to)]
     print(f"written: {args.to}, {sizes[1]:.1f} MB ({args.model.name}: {sizes[0]:.1f} MB)   reliability diagram: {plot}")

@@ -10,11 +10,11 @@ from ..runtime.plain_text import print
 def run_onnx(args: argparse.Namespace) -> None:
     """Export a run and say how equal torch and ONNX Runtime are."""
     from ..calibration.runs import load_run
-    from ..runtime.files import check_output
+    from ..runtime.claims import claim_outputs
     from .onnx_export import export_run
 
-    check_output(args.to, force=args.force)
-    parity = export_run(load_run(args.run, args.photos), args.to)
+    with claim_outputs([args.to], force=args.force):
+        parity = export_run(load_run(args.run, args.photos), args.to, replace=args.force)
     print(
         f"torch and ONNX Runtime agree on {parity.agreement}; worst difference {parity.worst_difference:.1e} of the "
         f"largest logit, {parity.map_difference:.1e} of the largest map value"

@@ -63,13 +63,16 @@ class ExportedNetwork(nn.Module):
         return self.network.classify_features(self.network.features(centred))
 
 
-def export_run(run: Run, path: Path) -> Parity:
-    """Write `path`, once ONNX Runtime gives torch's answers on the run's test photos.  Raises ModelError."""
+def export_run(run: Run, path: Path, *, replace: bool = True) -> Parity:
+    """Write `path`, once ONNX Runtime gives torch's answers on the run's test photos.  Raises ModelError.
+
+    replace: what lies there; else TakenError where something does by then.
+    """
     network = load_network(run.folder / "weights.safetensors", len(run.labels))
     frames, _, _ = load_frames(run, "test")
     model = build_model(network, run.size)
     info = ModelInfo(run.labels, run.size, training=_summarise(run))
-    with write_then_rename(path) as temporary:
+    with write_then_rename(path, replace=replace) as temporary:
         write_model(model, info, temporary)
         parity = measure_parity(network, OnnxEngine(temporary, "cpu"), frames)
         if parity.worst_difference > PARITY_TOLERANCE or parity.map_difference > PARITY_TOLERANCE:

@@ -33,10 +33,14 @@ class CaptureConfig:
 
 @dataclass(frozen=True)
 class Captured:
-    """What came of it.  outcomes: photos by (status, kind of reason); trouble: the camera or video gave up early."""
+    """What came of it.  outcomes: photos by (status, kind of reason); trouble: the camera or video gave up early.
+
+    stopped: by Ctrl-C or another signal, before all were taken.
+    """
 
     outcomes: Counter[tuple[str, str]]
     trouble: SourceError | None = None
+    stopped: bool = False
 
 
 def pick_frames(
@@ -81,6 +85,7 @@ def capture_photos(
     for the manifest; the time is added.  on_words: gets the countdown and the count.
     """
     troubles: list[SourceError] = []
+    stops: list[KeyboardInterrupt] = []
 
     def show(frame: TimedFrame, words: str) -> None:
         on_words(words)
@@ -95,11 +100,13 @@ def capture_photos(
                 if not cv2.imwrite(str(path), frame.image_bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]):
                     raise OutputError(f"{path} can't be written; is the disk full?")
                 yield path, f"{origin}#t={frame.time_s:.3f}"
-        except (StopWatching, KeyboardInterrupt):
+        except StopWatching:
             pass
+        except KeyboardInterrupt as error:
+            stops.append(error)
         except SourceError as error:
             troubles.append(error)
 
     with tempfile.TemporaryDirectory() as folder, closing(save(Path(folder))) as files:
         outcomes = add_files(files, pose, photos)
-    return Captured(outcomes, troubles[0] if troubles else None)
+    return Captured(outcomes, troubles[0] if troubles else None, bool(stops))

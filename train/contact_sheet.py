@@ -82,7 +82,7 @@ def augment_batch(photos: SplitFrames, count: int, ranges: Augmentation, seed: i
     return images.round().to(torch.uint8).numpy()
 
 
-def write_contact_sheet(frames: Frame, labels: list[str], path: Path) -> None:
+def write_contact_sheet(frames: Frame, labels: list[str], path: Path, *, replace: bool = True) -> None:
     """Write a picture in the format of `path`'s suffix.  frames: uint8 (N, S, S, 3) BGR."""
     size, columns = frames.shape[1], min(COLUMNS, len(frames))
     rows = -(-len(frames) // columns)
@@ -95,5 +95,5 @@ def write_contact_sheet(frames: Frame, labels: list[str], path: Path) -> None:
         while font.getlength(name) > size - 8 and len(name) > 1:
             name = f"{name.removesuffix('…')[:-1]}…"
         pen.text((x + 4, y + size + 2), name, fill="black", font=font)
-    with write_then_rename(path) as temporary:
+    with write_then_rename(path, replace=replace) as temporary:
         sheet.save(temporary)

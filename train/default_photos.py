@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from ..runtime.claims import hold_folder
 from ..runtime.classifier import NO_POSE
 from ..runtime.command_line import CommandParser, HelpFormatter, run_command
 from ..runtime.crashes import report_crashes
@@ -43,8 +44,13 @@ def gather_photos(
 
     A copy is named after its source, so that results can be told apart by source.  Raises YogaLiveError.
     """
-    if to.exists():
-        raise OutputError(f"{to} exists already; gather into a new folder")
+    with hold_folder(to):
+        if to.exists():
+            raise OutputError(f"{to} exists already; gather into a new folder")
+        return _gather(sources, to, poses, drawings=drawings)
+
+
+def _gather(sources: Path, to: Path, poses: frozenset[str] | None, *, drawings: bool) -> Counter[str]:
     rows, frames = _read_rows("sources.csv"), _read_rows("frames.csv")
     known = {row["pose"] for row in rows}
     if unknown := sorted((poses or set()) - known):

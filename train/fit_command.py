@@ -242,7 +242,7 @@ def _configure(args: argparse.Namespace) -> FitConfig:
 
 
 def _find_rate(args: argparse.Namespace) -> None:
-    from ..runtime.files import check_output
+    from ..runtime.claims import claim_outputs
     from .fit_config import FitConfig
     from .launcher import is_worker
     from .lr_find import find_rate, plot_rates
@@ -251,13 +251,12 @@ def _find_rate(args: argparse.Namespace) -> None:
         raise OptionError("lr-find trains on one device; start it without torchrun")
     if args.to.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise OptionError(f"--to {args.to}: a plot is .png, .svg or .pdf")
-    for output in (args.to, args.to.with_suffix(".csv")):
-        check_output(output, force=args.force)
     config = FitConfig(
         args.weights, size=args.size, batch=args.batch, arch=args.arch, seed=args.seed, device=args.device
     )
-    test = find_rate(args.photos, config, args.steps)
-    plot_rates(test, args.to)
+    with claim_outputs([args.to, args.to.with_suffix(".csv")], force=args.force):
+        test = find_rate(args.photos, config, args.steps)
+        plot_rates(test, args.to, replace=args.force)
     print(f"suggested: --rate {test.suggestion:.1e}   (too high from {test.limit:.1e} on)")
     print(f"plot: {args.to}   numbers: {args.to.with_suffix('.csv')}")
     print(f"next: yoga-train fit {args.photos} --to runs/first --rate {test.suggestion:.1e}")

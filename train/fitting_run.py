@@ -8,6 +8,7 @@ import os
 import platform
 import shutil
 import time
+from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
@@ -25,6 +26,7 @@ from ..calibration.metrics import (
     measure_recalls,
 )
 from ..calibration.runs import SPLITS
+from ..runtime.claims import hold_folder
 from ..runtime.errors import OptionError
 from ..runtime.files import write_json
 from ..runtime.probabilities import softmax
@@ -52,9 +54,11 @@ def fit_run(photo_folder: Path, folder: Path, config: FitConfig, *, resume: bool
 
     resume: go on where an earlier call with the same photos and configuration was stopped, however that happened.
     """
-    with join_workers(config.device) as workers:
+    with join_workers(config.device) as workers, ExitStack() as held:
         workers = find_keeper(workers, folder, resume=resume)
         check_agreement(workers, photo_folder, config, resume=resume)
+        if workers.keeps_run:
+            held.enter_context(hold_folder(folder))
         own = check_run_folder(folder, photo_folder, config, resume=resume) if workers.keeps_run else None
         finished = workers.tell(own)
         if finished and not workers.tell(lacks_folds(folder, config)):

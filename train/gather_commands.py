@@ -268,6 +268,8 @@ def _capture(args: argparse.Namespace) -> None:
         _group(args.to)
     if captured.trouble:
         raise captured.trouble
+    if captured.stopped and not is_camera:  # stopping a camera is its normal end
+        raise KeyboardInterrupt(f"stopped after {taken} of {args.count} photos")
     if not taken and not is_camera:
         raise OptionError(f"{args.video} ends before the countdown of {config.countdown_s:g} s; give --countdown 0")
 

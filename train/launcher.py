@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 from ..runtime.command_line import log_to_stderr
-from ..runtime.errors import DeviceError, RunError, YogaLiveError
+from ..runtime.errors import DeviceError, RunError, Stopped, YogaLiveError
 
 
 def is_worker() -> bool:
@@ -63,7 +64,7 @@ def launch_workers(run: Callable[[argparse.Namespace], None], args: argparse.Nam
     try:
         elastic_launch(config, run_worker)(run, args)
     except SignalException as error:  # Ctrl-C or SIGTERM; the last checkpoint is there for --resume
-        raise KeyboardInterrupt from error
+        raise Stopped(int(error.sigval)) from error
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
         said = failure.error_file_data.get("message", failure.message)
@@ -94,7 +95,7 @@ def run_under_torchrun(run: Callable[[argparse.Namespace], None], args: argparse
         if leads_machine():
             raise
         sys.exit(2)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         if leads_machine():
             raise
-        sys.exit(130)
+        sys.exit(128 + (error.number if isinstance(error, Stopped) else signal.SIGINT))

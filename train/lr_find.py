@@ -115,7 +115,7 @@ def suggest_rate(rates: npt.NDArray[np.floating], losses: npt.NDArray[np.floatin
     return RangeTest(rates, losses, float(rates[lowest]), limit)
 
 
-def plot_rates(test: RangeTest, path: Path) -> None:
+def plot_rates(test: RangeTest, path: Path, *, replace: bool = True) -> None:
     """Write the plot, and its numbers as CSV beside it."""
     from matplotlib.figure import Figure
 
@@ -129,9 +129,9 @@ def plot_rates(test: RangeTest, path: Path) -> None:
     axes.set_xlabel("top learning rate")
     axes.set_ylabel("training loss, smoothed")
     axes.grid(alpha=0.25)
-    with write_then_rename(path) as temporary:
+    with write_then_rename(path, replace=replace) as temporary:
         figure.savefig(temporary, dpi=110)
     table = io.StringIO()
     rows = ((f"{rate:.6g}", f"{loss:.6g}") for rate, loss in zip(test.rates, test.losses, strict=True))
     csv.writer(table, lineterminator="\n").writerows([("rate", "loss"), *rows])
-    write_text(path.with_suffix(".csv"), table.getvalue())
+    write_text(path.with_suffix(".csv"), table.getvalue(), replace=replace)

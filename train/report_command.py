@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,7 @@ from .option_types import read_whole
 if TYPE_CHECKING:
     from .report import Report
     from .run_comparison import Comparison
+    from .run_pictures import RunPictures
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -58,7 +61,6 @@ def _report(args: argparse.Namespace) -> None:
     from ..calibration.runs import load_run
     from .network import load_network
     from .report import measure_report
-    from .report_page import write_report
     from .run_pictures import make_pictures
 
     photos = getattr(args, "photos", None)
@@ -70,18 +72,37 @@ def _report(args: argparse.Namespace) -> None:
         raise OptionError(f"--against {against} is the run itself; name another one")
     other = load_run(against) if against is not None else None
     network = load_network(run.folder / "weights.safetensors", len(run.labels))
-    report = measure_report(run, other, args.top)
     page = run.folder / "report" / "report.html"
-    pictures = make_pictures(run, network, report.list_pictured(), report.list_mapped())
-    try:
-        page.parent.mkdir(exist_ok=True)
-        write_report(report, pictures, page)
-    except OSError as error:
-        raise OutputError(f"{page} can't be written: {error.strerror}; mend that and run it again") from error
+    with _claim(page):
+        report = measure_report(run, other, args.top)
+        pictures = make_pictures(run, network, report.list_pictured(), report.list_mapped())
+        _write(report, pictures, page)
     _print_report(report)
     if pictures.missing:
         print(f"{pictures.missing} photos to be shown were not found below {run.photo_folder}; see --photos")
     print(f"page: {page} ({page.stat().st_size / 1e6:.1f} MB)")
+
+
+@contextmanager
+def _claim(page: Path) -> Iterator[None]:
+    """Hold the page, which is written anew each time, against another report of this run."""
+    from ..runtime.claims import hold, name_lock
+
+    try:
+        page.parent.mkdir(exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{page} can't be written: {error.strerror}; mend that and run it again") from error
+    with hold(name_lock(page), page):
+        yield
+
+
+def _write(report: Report, pictures: RunPictures, page: Path) -> None:
+    from .report_page import write_report
+
+    try:
+        write_report(report, pictures, page)
+    except OSError as error:
+        raise OutputError(f"{page} can't be written: {error.strerror}; mend that and run it again") from error
 
 
 def _print_report(report: Report) -> None:

@@ -130,7 +130,7 @@ def _format_broken(broken: tuple[tuple[str, str], ...]) -> list[str]:
     return lines
 
 
-def write_page(stats: FolderStats, photo_list: PhotoList, path: Path) -> None:
+def write_page(stats: FolderStats, photo_list: PhotoList, path: Path, *, replace: bool = True) -> None:
     """Write `stats.html`: one file, no outside links, every text escaped."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -152,7 +152,7 @@ def write_page(stats: FolderStats, photo_list: PhotoList, path: Path) -> None:
         thumbnail=lambda index: encode_thumbnail(folder / photos[index].path),
         most=max((row.photos for row in stats.poses), default=1) or 1,
     )
-    write_text(path, page)
+    write_text(path, page, replace=replace)
 
 
 def encode_thumbnail(path: Path) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
+from ..runtime.claims import hold, name_lock
 from ..runtime.errors import OptionError, OutputError, RunError
 from ..runtime.files import write_then_rename
 from ..runtime.foreign_files import open_plain
@@ -222,6 +223,14 @@ def merge_list(urls: Iterable[str], path: Path) -> Merge:
     New lines end, and are encoded, as those that are there.  Raises OutputError if the file is a CSV with more columns,
     which new lines would not fit.
     """
+    urls = iter(urls)
+    first = next(urls, None)  # read before anything is written: a source that can't be read leaves no trace
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with hold(name_lock(path), path):  # what another command adds meanwhile would be lost
+        return _merge(chain([] if first is None else [first], urls), path)
+
+
+def _merge(urls: Iterable[str], path: Path) -> Merge:
     known: set[int] = set()
     had_lines = path.exists()
     if had_lines:
@@ -229,13 +238,10 @@ def merge_list(urls: Iterable[str], path: Path) -> Merge:
         if header is not None and not header.is_only_column:
             raise OutputError(f"{path} has more columns than url; import it instead: collect --urls {path} --to OTHER")
         known.update(fingerprint(url) for url in read_list(path))
-    urls = iter(urls)
-    first = next(urls, None)  # read before anything is written: a source that can't be read leaves no trace
-    path.parent.mkdir(parents=True, exist_ok=True)
     added = repeated = 0
     with write_then_rename(path) as temporary, temporary.open("wb") as file:
         add_line = _copy_lines(path, file) if had_lines else _begin_lines(file)
-        for url in chain([] if first is None else [first], urls):
+        for url in urls:
             if (key := fingerprint(url)) in known:
                 repeated += 1
                 continue

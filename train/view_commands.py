@@ -65,27 +65,37 @@ def _add_show(commands: Commands) -> None:
 
 
 def _stats(args: argparse.Namespace) -> None:
-    from ..runtime.files import check_output
+    from ..runtime.claims import claim_outputs
+
+    if hasattr(args, "html"):
+        with claim_outputs([args.html], force=args.force):
+            _measure(args, args.html, replace=args.force)
+    else:
+        _measure(args, args.photos / "stats.html", replace=True)
+
+
+def _measure(args: argparse.Namespace, page: Path, *, replace: bool) -> None:
     from .stats import format_table, measure_folder, write_page
 
-    page = getattr(args, "html", args.photos / "stats.html")
-    if hasattr(args, "html"):
-        check_output(page, force=args.force)
     photos, stats = measure_folder(args.photos)
     print(*format_table(stats).split("\n"), sep="\n")
     try:
-        write_page(stats, photos, page)
+        write_page(stats, photos, page, replace=replace)
     except OSError as error:
         raise OutputError(f"{page} can't be written: {error.strerror}; name another place with --html") from error
     print(f"page: {page}")
 
 
 def _show(args: argparse.Namespace) -> None:
-    from ..runtime.files import check_output
+    from ..runtime.claims import claim_outputs
 
     if args.to.suffix.lower() not in {".png", ".jpg", ".jpeg"}:
         raise OptionError(f"--to {args.to} should end in .png or .jpg")
-    check_output(args.to, force=args.force)
+    with claim_outputs([args.to], force=args.force):
+        _draw(args)
+
+
+def _draw(args: argparse.Namespace) -> None:
     from .augmentation import Augmentation
     from .contact_sheet import augment_batch, draw_batch, write_contact_sheet
 
@@ -93,5 +103,5 @@ def _show(args: argparse.Namespace) -> None:
     frames = batch.frames[: len(labels)]
     if not args.plain:
         frames = augment_batch(batch, len(labels), Augmentation(), args.seed)
-    write_contact_sheet(frames, labels, args.to)
+    write_contact_sheet(frames, labels, args.to, replace=args.force)
     print(f"{args.to}: {len(labels)} photos of {', '.join(dict.fromkeys(labels))}")

@@ -151,6 +151,7 @@ def test_what_was_taken_before_the_end_is_kept(tmp_path: Path, end: BaseExceptio
     captured = capture_photos(source, "camera:0/now", "tree", tmp_path, CaptureConfig(0, 9, 1))
     assert len(list_photos(tmp_path)) == sum(captured.outcomes.values()) == 3
     assert captured.trouble is (end if isinstance(end, SourceError) else None)
+    assert captured.stopped == isinstance(end, KeyboardInterrupt)
 
 
 def test_q_in_the_window_ends_it(tmp_path: Path) -> None:

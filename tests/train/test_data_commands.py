@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from yoga_live.runtime.sources import SourceInfo, TimedFrame
+from yoga_live.runtime.sources import SourceInfo, TimedFrame, VideoSource
 from yoga_live.runtime.video_sink import VideoSink
 from yoga_live.train.command import main, parse_args
 from yoga_live.train.manifest import read_manifest
@@ -163,6 +163,24 @@ def test_capture_turns_what_is_recorded_sideways(run: Run, tmp_path: Path) -> No
     assert run("capture", "--pose", "tree", "--video", video, "--to", photos, "--rotate", 270, "--flip")[0] == 0
     sizes = {Image.open(path).size for path in (photos / "tree").iterdir()}
     assert sizes == {(64, 96)}
+
+
+def test_capture_of_a_video_that_is_stopped_keeps_what_was_taken_and_says_so(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = VideoSource.frames
+
+    def stop_after_a_second(source: VideoSource) -> Iterator[TimedFrame]:
+        for frame in frames(source):
+            if frame.time_s > 1:
+                raise KeyboardInterrupt
+            yield frame
+
+    monkeypatch.setattr(VideoSource, "frames", stop_after_a_second)
+    video = record(tmp_path / "practice.mp4", 9)
+    code, out, err = run("capture", "--pose", "tree", "--video", video, "--to", tmp_path / "photos", "--count", 9)
+    assert code == 130 and "3 of 9 photos taken" in out and "stopped after 3 of 9 photos" in err
+    assert len(list_pictures(tmp_path / "photos")) == 3
 
 
 def test_capture_of_a_short_video_takes_what_there_is(run: Run, tmp_path: Path) -> None:

@@ -230,7 +230,7 @@ def test_why_one_ends_is_one_line_on_both_and_neither_hangs(
     hold = tmp_path / "hold"
     hold_both(start, hold, a, b)
     b.kill(signal.SIGTERM)
-    assert b.end(40) == 130  # it waits no longer than for the other to hear why
+    assert b.end(40) == 143  # it waits no longer than for the other to hear why
     hold.unlink()
     assert a.end(40) == 2
     assert "worker 1 on" in a.error and "stopped (Ctrl-C or SIGTERM)" in a.error and "--resume" in a.error
