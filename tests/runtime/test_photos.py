@@ -104,7 +104,7 @@ def test_transparent_pixels_become_white_and_hide_their_colour(kind: str) -> Non
 def test_grey_with_alpha_lies_on_white() -> None:
     grey_alpha = np.zeros((10, 12, 2), np.uint8)
     grey_alpha[:, :6] = (80, 255)
-    decoded = decode_photo(encode(Image.fromarray(grey_alpha, "LA"), "PNG"))
+    decoded = decode_photo(encode(Image.fromarray(grey_alpha), "PNG"))
     assert (decoded[:, :6] == 80).all() and (decoded[:, 6:] == 255).all()
 
 
