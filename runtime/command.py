@@ -353,7 +353,8 @@ def _tell_end(args: argparse.Namespace, watched: Watched, source: SourceInfo) ->
         raise watched.trouble
     outputs = _list_outputs(args)
     is_left = not watched.whole or any(name_part(path).exists() for path in outputs)
-    if watched.stopped and is_left and (outputs or not watched.by_key):  # a window that is closed is no failure
+    is_only_shown = not (outputs or args.events) and (watched.by_key or args.serve)  # to end that is no failure
+    if watched.stopped and is_left and not is_only_shown:
         raise KeyboardInterrupt(describe_stop(watched, source.start_s, source.duration_s))
 
 

@@ -126,11 +126,12 @@ def test_the_run_after_a_kill_says_what_it_replaces_and_leaves_the_whole_alone(
 def test_of_two_runs_with_one_output_the_second_is_told_who_has_it(start: Run, long_clip: Path, tmp_path: Path) -> None:
     first = start("--video", long_clip, "--to", "12", "--save", "o.mp4")
     wait_for(first, tmp_path / "o.part.mp4")
+    first.send_signal(signal.SIGSTOP)  # it lasts as long as the others need
     for force in ([], ["--force"]):
         code, out, err = end(start("--video", long_clip, "--timeline", "t.csv", "--save", "o.mp4", *force))
         assert code == 2 and not out and len(err.splitlines()) == 1
         assert re.search(rf"another run \(process {first.pid} on .*, since 20.*\) is writing o\.mp4", err), err
-    assert first.poll() is None
+    first.send_signal(signal.SIGCONT)
     assert end(first)[0] == 0 and count_frames(tmp_path / "o.mp4") == 300
     assert list_names(tmp_path) == ["o.mp4"]
 
@@ -143,8 +144,10 @@ def test_outputs_that_appear_meanwhile_are_left_alone_unless_forced(
     process = start("--video", long_clip, "--to", "12", *wanted)
     wait_for(process, tmp_path / "o.part.mp4")
     names = ["o.mp4", "o.csv", "o.png"]
+    process.send_signal(signal.SIGSTOP)
     for name in names:
         (tmp_path / name).write_text("another's")
+    process.send_signal(signal.SIGCONT)
     code, out, err = end(process)
     parts = ["o.part.mp4", "o.part.csv", "o.part.png"]
     if force:
@@ -199,7 +202,9 @@ def test_a_picture_that_appears_meanwhile_is_left_alone(start: Run, tmp_path: Pa
         Image.new("RGB", (1600, 1200), (0, 0, 255)).save(tmp_path / "photos" / f"{number:03d}.jpg")
     process = start("--images", "photos", "--table", "a.csv", "--save", "drawn")
     wait_for(process, tmp_path / "drawn" / "005.jpg")
+    process.send_signal(signal.SIGSTOP)
     (tmp_path / "drawn" / "029.jpg").write_text("another's")
+    process.send_signal(signal.SIGCONT)
     code, out, err = end(process)
     assert code == 2 and "029.jpg was created by another program meanwhile" in err.splitlines()[-1], err
     assert (tmp_path / "drawn" / "029.jpg").read_text() == "another's" and "not whole: a.part.csv" in out
@@ -228,7 +233,9 @@ def test_in_a_folder_a_name_that_another_run_took_costs_that_video_alone(
         write_clip(tmp_path / "in" / name, [BLUE] * 20)
     process = start("--video", "in", "--timeline", "out")
     wait_for(process, tmp_path / "out" / "a.poses.part.csv")
+    process.send_signal(signal.SIGSTOP)
     (tmp_path / "out" / "b.poses.csv").write_text("another's")
+    process.send_signal(signal.SIGCONT)
     code, out, err = end(process)
     assert code == 2 and "b.poses.csv exists already" in err and "2 of 3 videos" in out, err
     assert list_names(tmp_path / "out") == ["a.poses.csv", "b.poses.csv", "c.poses.csv"]
