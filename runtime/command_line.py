@@ -52,34 +52,8 @@ def run_command(name: str, run: Callable[[argparse.Namespace], None], args: argp
 
     Stopped by a signal it is 128 and the signal's number: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP.
     """
-    silence_telemetry()
-    with suppress(RuntimeError):  # nobody's home
-        os.environ.setdefault("MPLCONFIGDIR", str(find_cache_folder("matplotlib")))  # its list of fonts goes there
-    log_to_stderr(name)
-    for noisy in ("onnxscript", "onnx_ir", "torch", "matplotlib", "PIL"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)
-    is_debug = getattr(args, "debug", False)  # then tracebacks of what became an item's row are shown too
-    logging.getLogger("yoga_live").setLevel(logging.DEBUG if is_debug else logging.NOTSET)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a file name that is no UTF-8 is said, as stderr says it
-    stops: list[int] = []  # signals that came; library code ends well on a KeyboardInterrupt, whatever its cause
-
-    def interrupt(number: int, _: object) -> None:
-        stops.append(number)
-        if number != signal.SIGTERM:
-            _leave_terminal()
-        raise Stopped(number)
-
-    def note(number: int, frame: Any) -> None:
-        stops.append(number)
-        signal.default_int_handler(number, frame)
-
-    if callable(signal.getsignal(signal.SIGINT)):  # not where it is ignored, as in a job in the background
-        signal.signal(signal.SIGINT, note)
-    signal.signal(signal.SIGTERM, interrupt)  # a service that is stopped ends as one on which Ctrl-C was pressed
-    hang_up = getattr(signal, "SIGHUP", None)  # the terminal was closed; not on Windows, and not under nohup
-    if hang_up is not None and signal.getsignal(hang_up) != signal.SIG_IGN:
-        signal.signal(hang_up, interrupt)
+    _set_up(name, args)
+    stops = _note_signals()
     try:
         with show_tracebacks(args):
             _run(run, args, stops)
@@ -108,6 +82,43 @@ def run_command(name: str, run: Callable[[argparse.Namespace], None], args: argp
         own = [error.number] if isinstance(error, Stopped) else []
         return 128 + [*own, *stops, signal.SIGINT][0]
     return 0
+
+
+def _set_up(name: str, args: argparse.Namespace) -> None:
+    """Telemetry off, logs to stderr, before anything heavy is imported."""
+    silence_telemetry()
+    with suppress(RuntimeError):  # nobody's home
+        os.environ.setdefault("MPLCONFIGDIR", str(find_cache_folder("matplotlib")))  # its list of fonts goes there
+    log_to_stderr(name)
+    for noisy in ("onnxscript", "onnx_ir", "torch", "matplotlib", "PIL"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    is_debug = getattr(args, "debug", False)  # then tracebacks of what became an item's row are shown too
+    logging.getLogger("yoga_live").setLevel(logging.DEBUG if is_debug else logging.NOTSET)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file name that is no UTF-8 is said, as stderr says it
+
+
+def _note_signals() -> list[int]:
+    """Let signals end the run as Ctrl-C does.  Returns a list that grows by those that came."""
+    stops: list[int] = []  # signals that came; library code ends well on a KeyboardInterrupt, whatever its cause
+
+    def interrupt(number: int, _: object) -> None:
+        stops.append(number)
+        if number != signal.SIGTERM:
+            _leave_terminal()
+        raise Stopped(number)
+
+    def note(number: int, frame: Any) -> None:
+        stops.append(number)
+        signal.default_int_handler(number, frame)
+
+    if callable(signal.getsignal(signal.SIGINT)):  # not where it is ignored, as in a job in the background
+        signal.signal(signal.SIGINT, note)
+    signal.signal(signal.SIGTERM, interrupt)  # a service that is stopped ends as one on which Ctrl-C was pressed
+    hang_up = getattr(signal, "SIGHUP", None)  # the terminal was closed; not on Windows, and not under nohup
+    if hang_up is not None and signal.getsignal(hang_up) != signal.SIG_IGN:
+        signal.signal(hang_up, interrupt)
+    return stops
 
 
 def _run(run: Callable[[argparse.Namespace], None], args: argparse.Namespace, stops: list[int]) -> None:

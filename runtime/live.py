@@ -113,12 +113,11 @@ def watch(
     Every frame of a file is classified; a live source is shown as it comes, beside the network, which takes the newest.
     While it is lost, its last picture says so, nothing is held, and sinks and `on_frame` go on.  Ends with the source,
     with `q` in a window, or with Ctrl-C.  A source or network that breaks in the middle, or a full disk, ends it too:
-    what was seen until then is kept and the reason is in `trouble`.  What is not the whole keeps the name that files
-    have while they grow; to stop a live source is its normal end.  view: which part of each frame is classified, the
-    whole of it if None.  timeline: is kept while it grows, and finished.  mark: is told the name of each stage when it
-    ends.  raw: is handed each frame as it came, without the overlay.
+    what was seen until then is kept and the reason is in `trouble`.  What is not whole keeps its `.part` name; to
+    stop a live source is its normal end.  view: which part of each frame is classified, None: the whole.  timeline: is
+    kept while it grows, and finished.  mark: gets the name of each stage when it ends.  raw: gets frames as they came.
     """
-    sinks, meter, mark = list(sinks), RateMeter(), mark or (lambda stage: None)
+    sinks, meter, mark = list(sinks), RateMeter(), mark or (lambda _: None)
     outputs = [*sinks, raw] if raw else sinks
     tracker = PoseTracker(classifier, view, explain=bool(style and style.explain))
     frames, trouble, ending, started_s = 0, None, Ending(), time.monotonic()
@@ -141,8 +140,8 @@ def watch(
                     fps = meter.tick(time.monotonic()) if is_new else None
                     mark("smoothing")
                     if sinks:
-                        seen = tracked.hold, fps, style, tracked.region, tracked.evidence
-                        scene = annotate_frame(frame, *seen, source.info.colours)
+                        seen = tracked.region, tracked.evidence, source.info.colours
+                        scene = annotate_frame(frame, tracked.hold, fps, style, *seen)
                         mark("overlay")
                         _hand_out(scene, sinks)
                         mark("encode")
@@ -157,8 +156,8 @@ def watch(
         ending.stopped = True
     except (YogaLiveError, OSError) as error:
         trouble = name_troubles(ending.troubles or [error])
-    wall_s = time.monotonic() - started_s
-    return Watched(tracker.segments(), frames, wall_s, trouble, ending.stopped, ending.by_key, ending.whole)
+    ended = time.monotonic() - started_s, trouble, ending.stopped, ending.by_key, ending.whole
+    return Watched(tracker.segments(), frames, *ended)
 
 
 def describe_stop(watched: Watched, start_s: float, lasts_s: float | None) -> str:
