@@ -240,6 +240,9 @@ def build_onnx(trained: Trained) -> tuple[Any, str]:
     import io
     import warnings
 
+    from yoga_live.runtime.telemetry import silence_telemetry
+
+    silence_telemetry()
     written = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the older exporter says that it is the older one

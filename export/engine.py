@@ -86,9 +86,9 @@ def export_engine(
     try:
         with write_then_rename(path, replace=force) as temporary:
             temporary.write_bytes(plan)
-    except TakenError as error:  # it took minutes, and is of no use without its record
-        if error.kept:
-            _write_record(error.kept, record, replace=force)
+    except TakenError as taken:  # it took minutes, and is of no use without its record
+        if taken.kept:
+            _write_record(taken.kept, record, replace=force)
         raise
     _write_record(path, record, replace=force)
     return BuiltEngine(record, was_built=True, paths=paths)

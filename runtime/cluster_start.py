@@ -88,7 +88,7 @@ def _read_logs() -> tuple[str, Path | None]:
     found = [path for top in tops for path in Path(top, "ray").glob(f"session_*_{os.getpid()}")]
     if not found:
         return "", None
-    logs = max(found) / "logs"
+    logs = max(found, key=lambda path: path.stat().st_mtime) / "logs"
     for name in ("raylet.err", "raylet.out", "gcs_server.err", "gcs_server.out"):
         try:
             text = (logs / name).read_text(encoding="utf-8", errors="replace")

@@ -185,3 +185,4 @@ def restore_process() -> Iterator[None]:
     for handler in [handler for handler in root.handlers if handler not in handlers]:
         root.removeHandler(handler)
     root.setLevel(level)
+    logging.getLogger("yoga_live").setLevel(logging.NOTSET)  # --debug

@@ -182,7 +182,7 @@ def test_a_full_disk_names_the_output_and_the_part_that_plays(
 def test_photos_that_are_stopped_leave_their_table_as_a_part(start: Run, tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     for number in range(80):
-        Image.new("RGB", (1600, 1200), (0, 0, 255)).save(tmp_path / "photos" / f"{number:03d}.jpg")
+        Image.linear_gradient("L").convert("RGB").resize((1600, 1200)).save(tmp_path / "photos" / f"{number:03d}.jpg")
     process = start("--images", "photos", "--table", "a.csv", "--save", "drawn")
     wait_for(process, tmp_path / "drawn" / "020.jpg")
     process.send_signal(signal.SIGTERM)
@@ -199,7 +199,7 @@ def test_photos_that_are_stopped_leave_their_table_as_a_part(start: Run, tmp_pat
 def test_a_picture_that_appears_meanwhile_is_left_alone(start: Run, tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     for number in range(30):
-        Image.new("RGB", (1600, 1200), (0, 0, 255)).save(tmp_path / "photos" / f"{number:03d}.jpg")
+        Image.linear_gradient("L").convert("RGB").resize((1600, 1200)).save(tmp_path / "photos" / f"{number:03d}.jpg")
     process = start("--images", "photos", "--table", "a.csv", "--save", "drawn")
     wait_for(process, tmp_path / "drawn" / "005.jpg")
     process.send_signal(signal.SIGSTOP)

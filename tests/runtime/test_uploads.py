@@ -34,7 +34,7 @@ def page(classifier: PoseClassifier) -> Iterator[LivePage]:
 
 def draw_photo() -> bytes:
     file = io.BytesIO()
-    Image.new("RGB", (64, 48), "blue").save(file, "PNG")
+    Image.linear_gradient("L").convert("RGB").resize((64, 48)).save(file, "PNG")
     return file.getvalue()
 
 
