@@ -206,8 +206,12 @@ def test_a_picture_that_appears_meanwhile_is_left_alone(start: Run, tmp_path: Pa
     (tmp_path / "drawn" / "029.jpg").write_text("another's")
     process.send_signal(signal.SIGCONT)
     code, out, err = end(process)
-    assert code == 2 and "029.jpg was created by another program meanwhile" in err.splitlines()[-1], err
-    assert (tmp_path / "drawn" / "029.jpg").read_text() == "another's" and "not whole: a.part.csv" in out
+    assert code == 2 and err.splitlines()[-1].endswith(
+        "1 of 30 photos could not be drawn upon; the lines above say why"
+    )
+    assert (tmp_path / "drawn" / "029.jpg").read_text() == "another's" and "written: a.csv" in out
+    row = (tmp_path / "a.csv").read_text().splitlines()[-1]  # it has its answer, and why it has no picture
+    assert row.startswith("029.jpg,") and "029.jpg was created by another program meanwhile" in row
     with Image.open(tmp_path / "drawn" / "029.part.jpg") as picture:
         assert picture.size == (1600, 1200)
 
