@@ -162,9 +162,8 @@ async def _serve_until_stopped(server: CleaningServer, port: int, *, browser: bo
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stopped.set)
     async with server.serve(port) as address:
-        print(
-            f"cleaning page, for this machine only: {address}\nCtrl-C ends it; every mark is saved at once", flush=True
-        )
+        print(f"cleaning page, for this machine only: {address}", flush=True)
+        print("Ctrl-C ends it; every mark is saved at once", flush=True)
         if browser and not await asyncio.to_thread(webbrowser.open, address):
             print("yoga-train: no browser could be opened; open the address yourself", file=sys.stderr)
         await stopped.wait()

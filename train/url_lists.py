@@ -84,7 +84,8 @@ def _read_lines(path: Path) -> Iterator[str]:
         with open_plain(path) as file:
             is_utf16 = file.read(2) in {b"\xff\xfe", b"\xfe\xff"}
             file.seek(0)
-            yield from io.TextIOWrapper(file, "utf-16" if is_utf16 else "utf-8-sig", errors="replace")
+            with io.TextIOWrapper(file, "utf-16" if is_utf16 else "utf-8-sig", errors="replace") as text:
+                yield from text
     except OSError as error:
         raise RunError(f"{path} can't be read: {error.strerror}") from error
     except ValueError as error:
