@@ -12,6 +12,7 @@ from urllib.parse import quote_from_bytes, urlsplit
 
 from .errors import OutputError, SourceError
 from .file_lists import is_list, list_files, read_list
+from .files import resolve
 from .plain_text import is_plain
 from .progress import track
 from .recordings import VIDEO_SUFFIXES, is_video
@@ -58,7 +59,7 @@ def list_archive(inputs: Sequence[Path | RemoteFile], leave_out: Iterable[Path] 
 
 def _list_local(path: Path, skipped: list[Path], keeps_missing: bool) -> list[Recorded]:
     if path.is_dir():
-        top = PurePosixPath(path.resolve().name or "root")
+        top = PurePosixPath(resolve(path).name or "root")
         listed = list_files([path], is_video, "video", leave_out=skipped)
         return [_describe(file.path, _make_place(top.parts + file.place.parts)) for file in listed]
     if not path.exists() and not keeps_missing:

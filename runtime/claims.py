@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import socket
+import stat
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -64,8 +65,9 @@ def claim_outputs(paths: Sequence[Path], *, force: bool = False, grow: bool = Fa
     """
     for path in paths:
         check_output(path, force=force)
+    names = {*paths, *(map(name_part, paths) if grow else ())}  # another run's output may be what this one grows under
     with ExitStack() as held:
-        for path in sorted(set(paths)):
+        for path in sorted(names):
             held.enter_context(hold(name_lock(path), path))
         for path in paths:
             check_output(path, force=force)
@@ -128,10 +130,12 @@ def find_holder(path: Path) -> str | None:
     """Who else holds an output now, in words; None where nobody does."""
     lock = name_lock(path)
     try:
-        file = os.open(lock, os.O_RDONLY)
+        file = os.open(lock, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     except OSError:
         return None
     try:
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            return None
         holder = _read_holder(file)
         if holder and holder.is_this_process:
             return None
@@ -146,6 +150,9 @@ def _take(lock: Path, what: object) -> int:
         if number:
             time.sleep(PAUSE_S)
         file = _open(lock)
+        if not stat.S_ISREG(os.fstat(file).st_mode):  # a named pipe would be read for ever
+            os.close(file)
+            raise OutputError(f"{lock}, which is to lock {what}, is no file; remove it")
         holder = _read_holder(file)
         if not _try_lock(file, holder):
             os.close(file)

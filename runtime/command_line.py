@@ -9,8 +9,8 @@ import os
 import signal
 import stat
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
 from .crashes import show_tracebacks
@@ -53,7 +53,12 @@ def run_command(name: str, run: Callable[[argparse.Namespace], None], args: argp
     Stopped by a signal it is 128 and the signal's number: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP.
     """
     _set_up(name, args)
-    stops = _note_signals()
+    with _noting_signals() as stops:
+        return _execute(name, run, args, stops)
+
+
+def _execute(name: str, run: Callable[[argparse.Namespace], None], args: argparse.Namespace, stops: list[int]) -> int:
+    """Run the body and tell how it ended.  stops: the signals that came."""
     try:
         with show_tracebacks(args):
             _run(run, args, stops)
@@ -98,9 +103,10 @@ def _set_up(name: str, args: argparse.Namespace) -> None:
         sys.stdout.reconfigure(errors="backslashreplace")  # a file name that is no UTF-8 is said, as stderr says it
 
 
-def _note_signals() -> list[int]:
-    """Let signals end the run as Ctrl-C does.  Returns a list that grows by those that came."""
-    stops: list[int] = []  # signals that came; library code ends well on a KeyboardInterrupt, whatever its cause
+@contextmanager
+def _noting_signals() -> Iterator[list[int]]:
+    """Let signals end the run as Ctrl-C does.  Yields a list that grows by those that came."""
+    stops: list[int] = []  # library code ends well on a KeyboardInterrupt, whatever its cause
 
     def interrupt(number: int, _: object) -> None:
         stops.append(number)
@@ -112,13 +118,20 @@ def _note_signals() -> list[int]:
         stops.append(number)
         signal.default_int_handler(number, frame)
 
-    if callable(signal.getsignal(signal.SIGINT)):  # not where it is ignored, as in a job in the background
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    if callable(before[signal.SIGINT]):  # not where it is ignored, as in a job in the background
         signal.signal(signal.SIGINT, note)
     signal.signal(signal.SIGTERM, interrupt)  # a service that is stopped ends as one on which Ctrl-C was pressed
     hang_up = getattr(signal, "SIGHUP", None)  # the terminal was closed; not on Windows, and not under nohup
     if hang_up is not None and signal.getsignal(hang_up) != signal.SIG_IGN:
+        before[hang_up] = signal.getsignal(hang_up)
         signal.signal(hang_up, interrupt)
-    return stops
+    try:
+        yield stops
+    finally:
+        for number, handler in before.items():  # one that comes while Python ends finds nothing of ours
+            if handler is not None:
+                signal.signal(number, handler)
 
 
 def _run(run: Callable[[argparse.Namespace], None], args: argparse.Namespace, stops: list[int]) -> None:

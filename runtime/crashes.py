@@ -7,6 +7,7 @@ import os
 import platform
 import re
 import shlex
+import signal
 import sys
 import threading
 import traceback
@@ -18,7 +19,7 @@ from importlib import metadata
 from pathlib import Path
 
 from .addresses import hide_in_text
-from .errors import YogaLiveError
+from .errors import Stopped, YogaLiveError
 from .files import find_cache_folder
 from .plain_text import show_name
 
@@ -48,9 +49,9 @@ def report_crashes(name: str) -> Callable[[Callable[..., int]], Callable[..., in
             except YogaLiveError as error:
                 sys.stderr.write(f"{name}: error: {show_name(str(error))}\n")
                 return 2
-            except KeyboardInterrupt:
+            except KeyboardInterrupt as error:
                 sys.stderr.write(f"\n{name}: stopped\n")
-                return 130
+                return 128 + (error.number if isinstance(error, Stopped) else signal.SIGINT)
             except Exception as error:  # noqa: BLE001 - that is what this is for
                 _tell(name, arguments, error)
                 return CRASH

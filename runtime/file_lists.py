@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 from urllib.request import url2pathname
 
 from .errors import OptionError, OutputError, SourceError
-from .files import ODD_NAMES, check_apart, check_growing_output, check_output
+from .files import ODD_NAMES, check_apart, check_growing_output, check_output, resolve
 from .foreign_files import open_plain
 from .plain_text import is_plain, is_utf8, quote_path
 from .remote_files import RemoteFile, is_url
@@ -106,18 +106,18 @@ def list_files(
     is_wanted: decides on files in folders; kind: what they are, for the message; leave_out: folders that are not
     entered (the outputs of the last run are no input of the next).  Raises SourceError for what is not there.
     """
-    skipped = {path.resolve() for path in leave_out}
+    skipped = {resolve(path) for path in leave_out}
     found: dict[Path, Listed] = {}
     for path in paths:
         if path.is_dir():
-            inside = [file for file in _walk(path, skipped - {path.resolve()}) if is_wanted(file)]
+            inside = [file for file in _walk(path, skipped - {resolve(path)}) if is_wanted(file)]
             if not inside:
                 raise SourceError(f"the folder {path} holds no {kind}; give another, or name the files themselves")
             for file in inside:
                 place = file.relative_to(path)
-                found.setdefault(file.resolve(), Listed(file, place, str(place if len(paths) == 1 else file)))
+                found.setdefault(resolve(file), Listed(file, place, str(place if len(paths) == 1 else file)))
         elif path.exists():
-            found.setdefault(path.resolve(), Listed(path, PurePath(path.name), str(path)))
+            found.setdefault(resolve(path), Listed(path, PurePath(path.name), str(path)))
         else:
             raise SourceError(f"the {kind} {path} does not exist; give the path of a file or folder that does")
     return list(found.values())
@@ -126,7 +126,7 @@ def list_files(
 def _walk(folder: Path, skipped: set[Path]) -> Iterator[Path]:
     for name, folders, files in os.walk(folder):
         here = Path(name)
-        folders[:] = sorted(f for f in folders if not f.startswith(".") and (here / f).resolve() not in skipped)
+        folders[:] = sorted(f for f in folders if not f.startswith(".") and resolve(here / f) not in skipped)
         yield from (here / file for file in sorted(files) if not file.startswith("."))
 
 
@@ -139,8 +139,8 @@ def name_outputs(files: list[Listed]) -> list[PurePath]:
     names = [file.place.with_suffix("") for file in files]
     names = _rename_shared(names, [file.place for file in files])
     if _find_shared(names):
-        top = Path(os.path.commonpath([file.path.parent.resolve() for file in files]))
-        names = _rename_shared(names, [file.path.parent.resolve().relative_to(top) / file.path.name for file in files])
+        top = Path(os.path.commonpath([resolve(file.path.parent) for file in files]))
+        names = _rename_shared(names, [resolve(file.path.parent).relative_to(top) / file.path.name for file in files])
     if shared := _find_shared(names):
         of_one = [str(file.path) for file, name in zip(files, names, strict=True) if _fold(name) in shared]
         raise OutputError(f"what is made of {' and '.join(of_one[:2])} would have one name; give them in two runs")

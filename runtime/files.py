@@ -7,6 +7,8 @@ import errno
 import glob
 import json
 import os
+import signal
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -78,18 +80,46 @@ def check_apart(outputs: Sequence[Path], inputs: Sequence[Path] = (), *, grow: b
                 raise OutputError(f"{outputs[first]} and {path} would both write {name}; give names that differ more")
 
 
+@contextmanager
+def hold_signals() -> Iterator[None]:
+    """Let a signal that would end the run wait for the end of the block, which takes a moment: no file is lost."""
+    if threading.current_thread() is not threading.main_thread():  # handlers run in the main thread alone
+        yield
+        return
+    came: list[int] = []
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    handlers = {number: handler for number in numbers if callable(handler := signal.getsignal(number))}
+    for number in handlers:
+        signal.signal(number, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    if came:
+        signal.raise_signal(came[0])
+
+
+def resolve(path: Path) -> Path:
+    """Where links lead, absolute; a link to itself, for which Python up to 3.12 raises, leads nowhere else."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):
+        return path.absolute()
+
+
 def _identify(path: Path) -> list[Any]:
     """What a file has in common with itself by another name: where links lead, and its number on the disk."""
     try:
         status = path.stat()
     except OSError:  # it does not exist
-        return [path.resolve()]
-    return [path.resolve(), (status.st_dev, status.st_ino)]
+        return [resolve(path)]
+    return [resolve(path), (status.st_dev, status.st_ino)]
 
 
 def _fold(path: Path) -> str:
     """A name without its case, which some disks don't tell apart."""
-    return str(path.resolve()).casefold()
+    return str(resolve(path)).casefold()
 
 
 @contextmanager

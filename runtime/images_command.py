@@ -84,7 +84,7 @@ def _classify(args: argparse.Namespace, files: list[Listed], pictures: list[Path
 def _plan(args: argparse.Namespace) -> tuple[list[Listed], list[Path], str]:
     """List the photos, where each is drawn upon, and say what is left out; refuse what can't be written, at once."""
     from .file_lists import check_new, list_files, make_folder, name_outputs
-    from .files import check_growing_output
+    from .files import check_growing_output, resolve
     from .photo_answers import check_table_format
     from .photo_kinds import PhotoSieve
 
@@ -100,7 +100,7 @@ def _plan(args: argparse.Namespace) -> tuple[list[Listed], list[Path], str]:
         files = list_files(args.images, sieve, "photo", leave_out=[args.save] if args.save else [])
     except SourceError as error:
         raise SourceError(f"{error} ({sieve.describe()})" if sieve.left_out else str(error)) from error
-    if args.table and args.table.resolve() in {file.path.resolve() for file in files}:
+    if args.table and resolve(args.table) in {resolve(file.path) for file in files}:
         raise OutputError(f"--table {args.table} is one of the photos; give another name")
     if not args.save:
         return files, [], sieve.describe()

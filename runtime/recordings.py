@@ -113,8 +113,13 @@ def read_length_s(path: Path, span: Span | None = None) -> float:
 def _ask_length_s(path: Path) -> float:
     if not path.is_file():  # a named pipe would wait for its writer
         return 0.0
-    with open_media(path) as container:
-        return (container.duration or 0) / 1_000_000
+    import av.error
+
+    try:
+        with open_media(path) as container:
+            return (container.duration or 0) / 1_000_000
+    except (av.error.FFmpegError, OSError):  # the run itself meets it again, and says so
+        return 0.0
 
 
 def annotate_video(

@@ -39,9 +39,11 @@ def read_secret(option: str, text: str) -> str:
             content = file.read(MOST_BYTES)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise OptionError(f"{option} {text} can't be read: {getattr(error, 'strerror', None) or error}") from error
+    if stat.S_ISREG(status.st_mode) and os.name != "nt" and status.st_mode & stat.S_IWOTH:
+        raise OptionError(f"{option} {text}: others may change that file; it holds a secret: chmod 600 {path}")
     if stat.S_ISREG(status.st_mode) and (who := name_others(status, reads=stat.S_IROTH)):
         log.warning("%s may be %s; it holds a secret: chmod 600 %s", path, who, path)
-    value = os.fsdecode(content).strip().partition("\n")[0].strip()
+    value = os.fsdecode(content.removeprefix(b"\xef\xbb\xbf")).strip().partition("\n")[0].strip()
     if not value:
         raise OptionError(f"{option} {text}: the file is empty; write the address into its first line")
     return value

@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 from .classifier import NO_POSE
 from .errors import OutputError
-from .files import name_part, write_text, write_then_rename
+from .files import hold_signals, name_part, write_text, write_then_rename
 from .plain_text import escape_json, show_name
 from .pose_names import display_name
 from .session import Segment
@@ -66,9 +66,11 @@ class GrowingFile(Generic[T]):
         """
         if not whole:
             if content:
-                self._keep_part(content)
+                with hold_signals():
+                    self._keep_part(content)
             return
         with (
+            hold_signals(),
             self._naming_the_file(),
             write_then_rename(self._path, replace=self._force, grows=True) as temporary,
         ):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..runtime.classifier import NO_POSE
 from ..runtime.errors import OutputError, RunError
-from ..runtime.files import write_then_rename
+from ..runtime.files import resolve, write_then_rename
 from ..runtime.item_failures import Failure, attempt
 from ..runtime.photo_kinds import PhotoSieve
 from ..runtime.progress import track
@@ -38,14 +38,14 @@ def add_folder(source: Path, pose: str, photos: Path) -> Counter[tuple[str, str]
         raise RunError(f"{source} does not exist; give a folder with pictures, or one picture")
     if not source.is_dir() and not source.is_file():
         raise RunError(f"{source} is no plain file; give a folder with pictures, or one picture")
-    inside, outside = photos.resolve(), source.resolve()
+    inside, outside = resolve(photos), resolve(source)
     if inside.is_relative_to(outside) or outside.is_relative_to(inside):
         raise RunError(f"{source} and {photos} lie inside each other; give a folder that holds only the new pictures")
     sieve = PhotoSieve()
     files = list(filter(sieve, _list_files(source))) if source.is_dir() else [source]
     if not files:
         raise RunError(f"{source} holds no {f'photos; {sieve.describe()}' if sieve.left_out else 'files'}")
-    named = ((path, path.resolve().as_uri()) for path in files)
+    named = ((path, resolve(path).as_uri()) for path in files)
     outcomes = add_files(track(named, "adding", len(files), "files"), pose, photos)
     if sieve.left_out:
         outcomes[OTHER_FILES, f"no photos: {sieve.count()}"] = len(sieve.left_out)

@@ -105,7 +105,7 @@ def _fit(fitter: Fitter, data: TrainingData, features: Features | None, started_
         if workers.count > 1:
             raise  # the others are not to be had for what comes now; the checkpoint is there for --resume
         interrupted = True
-        log.warning("stopped by Ctrl-C; the best epoch so far (%d) is kept, --resume goes on", fitter.best_epoch)
+        log.warning("stopped; the best epoch so far (%d) is kept, --resume goes on", fitter.best_epoch)
     seconds = {"seconds": round(time.monotonic() - started_s, 1)}
     fitter.take_kept()
     logits = _predict_all(fitter, data)

@@ -136,3 +136,22 @@ def test_a_lock_that_says_nothing_is_a_lock_all_the_same(tmp_path: Path, content
         name_lock(path).write_text(content)
         with pytest.raises(TakenError, match=r"^another run is writing"), claim_outputs([path]):
             pytest.fail("it is held")
+
+
+def test_the_name_that_another_run_grows_under_is_taken_too(tmp_path: Path) -> None:
+    """`--save o.mp4` is kept as o.part.mp4 until it is whole; a run with that very output would write into it."""
+    with (
+        claim_outputs([tmp_path / "o.mp4"], grow=True),
+        pytest.raises(TakenError, match="is writing"),
+        claim_outputs([tmp_path / "o.part.mp4"], force=True, grow=True),
+    ):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
+def test_a_named_pipe_in_the_place_of_a_lock_is_refused_and_hangs_nobody(tmp_path: Path) -> None:
+    os.mkfifo(name_lock(tmp_path / "o.csv"))
+    assert find_holder(tmp_path / "o.csv") is None
+    with pytest.raises(OutputError, match="is no file; remove it"), claim_outputs([tmp_path / "o.csv"]):
+        pass

@@ -167,3 +167,9 @@ def test_a_package_that_was_interrupted_while_it_was_imported_is_not_called_miss
 
     assert run_command("yoga-live", body, argparse.Namespace()) == code
     assert capsys.readouterr().err.strip() == "yoga-live: stopped"
+
+
+def test_a_command_that_has_ended_leaves_no_handler_of_its_own() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    assert run(OptionError("odd")) == 2
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before

@@ -6,6 +6,7 @@ import argparse
 import importlib
 import os
 import re
+import signal
 import stat
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import pytest
 from yoga_live.runtime.addresses import hide_in_text
 from yoga_live.runtime.command_line import CommandParser, run_command
 from yoga_live.runtime.crashes import CRASH, KEPT, report_crashes
-from yoga_live.runtime.errors import OptionError
+from yoga_live.runtime.errors import OptionError, Stopped
 
 SECRET = "rtsp://me:ge heim@192.0.2.1/live?token=geheim"
 
@@ -163,3 +164,11 @@ sys.exit(code)
     assert re.fullmatch(
         r"yoga-live: error: unexpected end of the thread 'network' by ZeroDivisionError: .*\n", answer.stderr
     )
+
+
+def test_a_signal_after_the_run_keeps_its_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    def main(_: list[str] | None = None) -> int:
+        raise Stopped(signal.SIGTERM)
+
+    assert report_crashes("yoga-live")(main)([]) == 143
+    assert capsys.readouterr().err.strip() == "yoga-live: stopped"

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +13,12 @@ import pytest
 from yoga_live.runtime.errors import OutputError, TakenError
 from yoga_live.runtime.files import (
     ODD_NAMES,
+    check_apart,
     check_output,
     find_result,
+    hold_signals,
     rename_to_new,
+    resolve,
     write_json,
     write_text,
     write_then_rename,
@@ -163,3 +167,20 @@ def test_text_and_json_keep_every_letter(tmp_path: Path) -> None:
     write_json(tmp_path / "a.json", {"pose": "Śvānāsana"})
     text = (tmp_path / "a.json").read_text(encoding="utf-8")
     assert "Śvānāsana" in text and json.loads(text) == {"pose": "Śvānāsana"} and text.endswith("\n")
+
+
+def test_a_signal_waits_until_a_file_has_its_name(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), hold_signals():
+        signal.raise_signal(signal.SIGINT)
+        (tmp_path / "whole").write_text("all of it")
+    assert (tmp_path / "whole").read_text() == "all of it"
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)  # as before
+
+
+def test_a_link_to_itself_leads_to_where_it_lies(tmp_path: Path) -> None:
+    link = tmp_path / "link.mp4"
+    link.symlink_to(link)
+    assert resolve(link) == link
+    with pytest.raises(OutputError):
+        check_apart([link], [link])

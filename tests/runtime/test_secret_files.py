@@ -29,11 +29,21 @@ def test_an_address_is_taken_as_it_is_or_from_the_environment(monkeypatch: pytes
 def test_a_file_that_others_may_read_or_change_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     file = tmp_path / "camera"
     file.write_text(f"{ADDRESS}\r\nnotes\n", encoding="utf-8")
-    for mode, words in ((0o600, ""), (0o640, ""), (0o644, "read by others"), (0o666, "read and changed by others")):
+    for mode, words in ((0o600, ""), (0o640, ""), (0o644, "read by others"), (0o664, "read and changed by others")):
         file.chmod(mode)
         caplog.clear()
         assert read_secret("--camera", f"@{file}") == ADDRESS
         assert words in caplog.text and bool(caplog.text) == bool(words) and "secret@" not in caplog.text
+
+
+@needs_permissions
+def test_a_file_that_anybody_may_change_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "camera"
+    file.write_bytes(b"\xef\xbb\xbf" + ADDRESS.encode())  # as Notepad writes it
+    assert read_secret("--camera", f"@{file}") == ADDRESS
+    file.chmod(0o666)
+    with pytest.raises(OptionError, match="others may change that file"):
+        read_secret("--camera", f"@{file}")
 
 
 def test_a_file_that_can_t_be_used_is_one_line(tmp_path: Path) -> None:
