@@ -35,9 +35,9 @@ def count_work() -> dict[str, float]:
     read, augment, predict = photo_folder._read_one, Surroundings.augment, Fitter.predict
     train_epoch = Fitter._train_epoch
 
-    def read_and_count(path: Path, size: int) -> Any:
+    def read_and_count(path: Path, size: int, pose: str) -> Any:
         counts["decoded"] += 1
-        return read(path, size)
+        return read(path, size, pose)
 
     def augment_and_count(self: Surroundings, rows: Any, *rest: Any) -> Any:
         counts["trained on"] += len(rows)
