@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,7 @@ def list_commands(model: Path, photo: Path, run: Path) -> Iterator[tuple[Any, ..
 
 
 def test_the_model_is_whole_before_it_is_broken(ask: Any, broken: Any, photo: Path, run: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="confidence draws its diagram with the extra export")
     model = broken(lambda model: None)
     for command in list_commands(model, photo, run):
         answer = ask(*command, *(["--force"] if "--to" in command else []))
@@ -106,6 +108,8 @@ def test_there_are_many() -> None:
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_wrong_in_the_file_is_one_line(ask: Any, broken: Any, photo: Path, run: Path, name: str) -> None:
+    if name.startswith("a constant of") and metadata.version("onnxruntime").startswith("1.18."):
+        pytest.skip("ONNX Runtime 1.18 leaves a constant out that nothing uses, and never makes room for it")
     model = broken(REFUSED[name])
     for command in list_commands(model, photo, run):
         answer = ask(*command)
