@@ -84,7 +84,8 @@ def describe_failure(address: str, error: Exception) -> str:
 
 def _read_logs() -> tuple[str, Path | None]:
     """The last fatal line of the session that this process began, and where its logs lie."""
-    tops = dict.fromkeys([os.environ.get("RAY_TMPDIR") or tempfile.gettempdir(), "/tmp"])
+    asked = os.environ.get("RAY_TMPDIR")
+    tops = [asked] if asked else dict.fromkeys([tempfile.gettempdir(), "/tmp"])
     found = [path for top in tops for path in Path(top, "ray").glob(f"session_*_{os.getpid()}")]
     if not found:
         return "", None

@@ -188,7 +188,7 @@ def test_a_name_that_is_no_unicode_does_not_stop_the_page(photos: Path) -> None:
         (photos / "tree" / "caf\udce9.png").write_bytes((photos / "tree" / "3.png").read_bytes())
     except OSError:
         pytest.skip("this file system takes only Unicode names")
-    assert "caf?.png" in draw_page(photos).words
+    assert "caf\\udce9.png" in draw_page(photos).words
 
 
 def test_samples_are_spread_over_a_large_pose(photos: Path) -> None:
