@@ -181,14 +181,25 @@ class StreamCapture:
         self._errors: Any = (av.error.FFmpegError, OSError)
         self._name, self._pace, self._read = name, Pace(), 0
         stream = self._open(url, options)
-        self.is_recording = _has_end(self._container, url)
+        self.is_recording, self._damaged = _has_end(self._container, url), 0
+        self._may_be_short = not self.is_recording and not is_known and _is_bare(self._container, url)
+        self._url = url
         if self.is_recording:
-            log.warning("%s is a recording, no camera; it is played once (a file belongs to --video FILE)", name)
-            self._container.close()
-            stream = self._open(url, {"rtsp_transport": "tcp"})  # with the pictures that were read to look at it
+            self._play_once()
+        else:
+            self._begin(stream)
+
+    def _begin(self, stream: Any) -> None:
         self._frames = self._container.decode(stream)
-        self._presentation, self._damaged = PresentationReader(stream), 0
+        self._presentation = PresentationReader(stream)
         self.rate = sane_rate(float(stream.average_rate or stream.guessed_rate or 0))
+
+    def _play_once(self) -> None:
+        """Begin anew, with the pictures that were read to look at it."""
+        log.warning("%s is a recording, no camera; it is played once (a file belongs to --video FILE)", self._name)
+        self._container.close()
+        self.is_recording, self._may_be_short = True, False
+        self._begin(self._open(self._url, {"rtsp_transport": "tcp"}))
 
     def _open(self, url: str, options: dict[str, str]) -> Any:
         """Connect.  Returns the stream of pictures.  Raises SourceError."""
@@ -213,6 +224,7 @@ class StreamCapture:
             for frame in self._frames:
                 if self.is_recording:
                     self._wait_for(frame)
+                self._may_be_short = False
                 if not frame.is_corrupt:
                     return DecodedFrame(frame, 0.0, 0, self._presentation.read(frame)).image_bgr
                 self._damaged += 1
@@ -222,7 +234,11 @@ class StreamCapture:
         except self._errors as error:
             if self.is_recording:
                 raise SourceError(f"{self._name} broke off: {error.strerror or 'no answer'}") from None
-        return None
+            return None
+        if not self._may_be_short:
+            return None
+        self._play_once()
+        return self.read()
 
     def _wait_for(self, frame: Any) -> None:
         """Let a recording's picture come at its own time."""
@@ -246,6 +262,12 @@ def _has_end(container: Any, url: str) -> bool:
     if (container.duration or 0) > 0:
         return True
     return url.startswith("http") and not kind.startswith(("hls", "dash")) and container.size > 0
+
+
+def _is_bare(container: Any, url: str) -> bool:
+    """Whether this may be a short file whose server tells no length; all of it was read to look at it."""
+    kind = container.format.name
+    return url.startswith("http") and not kind.startswith(("mpjpeg", "hls", "dash"))
 
 
 def sane_rate(told: float) -> Fraction:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
-from .crashes import show_tracebacks
+from .crashes import explain_os_error, show_tracebacks
 from .errors import MissingPackageError, Stopped, YogaLiveError
 from .files import find_cache_folder
 from .plain_text import LineFormatter, show_name
@@ -77,10 +77,8 @@ def _execute(name: str, run: Callable[[argparse.Namespace], None], args: argpars
             file=sys.stderr,
         )
         return 2
-    except OSError as error:  # a full disk, a folder without permission: the machine's doing, not a bug
-        where = f" ({error.filename})" if error.filename else ""
-        reason = show_name(f"{error.strerror or error}{where}")
-        print(f"{name}: error: {reason}; mend that and run it again", file=sys.stderr)
+    except OSError as error:
+        print(f"{name}: error: {explain_os_error(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as error:
         print(f"\n{name}: {str(error) or 'stopped'}", file=sys.stderr)

@@ -49,6 +49,9 @@ def report_crashes(name: str) -> Callable[[Callable[..., int]], Callable[..., in
             except YogaLiveError as error:
                 sys.stderr.write(f"{name}: error: {show_name(str(error))}\n")
                 return 2
+            except OSError as error:
+                sys.stderr.write(f"{name}: error: {explain_os_error(error)}\n")
+                return 2
             except KeyboardInterrupt as error:
                 sys.stderr.write(f"\n{name}: stopped\n")
                 return 128 + (error.number if isinstance(error, Stopped) else signal.SIGINT)
@@ -59,6 +62,12 @@ def report_crashes(name: str) -> Callable[[Callable[..., int]], Callable[..., in
         return run
 
     return decorate
+
+
+def explain_os_error(error: OSError) -> str:
+    """A full disk, a folder without permission, too long a name: the machine's or the user's doing, not a bug."""
+    where = f" ({error.filename})" if error.filename else ""
+    return f"{show_name(f'{error.strerror or error}{where}')}; mend that and run it again"
 
 
 @contextmanager

@@ -26,7 +26,7 @@ NO_TIMES = 0x0080
 """FFmpeg's AVFMT_NOTIMESTAMPS."""
 SAYS_LENGTH = {"matroska", "flv", "asf"}
 """Containers that say in their head how long they are, though not how long each stream is."""
-SHORT_S, SHORT = 2.0, 0.02
+SHORT_S, SHORT = 1.0, 0.02
 """By how much, and by what share, a picture may be shorter than its file says."""
 DURATION_TAG = r"DURATION(?:-\w+)?=(\d+):(\d\d):(\d\d(?:\.\d+)?)"
 """Matroska's statistics tag of each stream, after its key."""
@@ -58,17 +58,28 @@ def has_times(container: Any) -> bool:
 
 
 def pick_video(container: Any) -> Any | None:
-    """The video stream that FFmpeg thinks best; a cover picture or thumbnails only where there is nothing else."""
-    best = container.streams.best("video")
-    if best is None or not _is_still(best):
-        return best
-    films = [stream for stream in container.streams.video if not _is_still(stream)]
-    return max(films, key=lambda film: film.codec_context.width if film.codec_context else 0, default=best)
+    """The video stream that the program ffmpeg picks: a default one, then the largest, then the first.
+
+    A cover picture or thumbnails only where there is nothing else.  FFmpeg's library would take whichever of several
+    has more pictures at the file's start.
+    """
+    from av.stream import Disposition
+
+    streams = list(container.streams.video)
+    films = [stream for stream in streams if not _is_still(stream)] or streams
+    return max(
+        films, key=lambda film: (bool(film.disposition & Disposition.default), _count_pixels(film)), default=None
+    )
 
 
 def pick_sound(container: Any, video: Any | None) -> Any | None:
     """The sound that FFmpeg thinks best for a video stream: of the same programme, the default track."""
     return container.streams.best("audio", video) if video is not None else container.streams.best("audio")
+
+
+def _count_pixels(stream: Any) -> int:
+    codec = stream.codec_context
+    return codec.width * codec.height if codec else -1
 
 
 def _is_still(stream: Any) -> bool:

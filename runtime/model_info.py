@@ -18,7 +18,8 @@ FORMAT = 1
 UNCALIBRATED_THRESHOLD = 0.5
 SMALLEST, LARGEST = 32, 2048
 """Of the input's side, pixels: at 2,048 a frame takes 12.6 MB."""
-LEAST_TEMPERATURE, MOST_TEMPERATURE = 0.001, 1000
+LEAST_TEMPERATURE, MOST_TEMPERATURE = 0.01, 100
+"""Ten times beyond what `yoga-calibrate confidence` looks at, on both sides."""
 MOST_LABELS, LONGEST_LABEL = 10_000, 200
 TURNS_OF_DIRECTION = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """They reorder what stands around them on a screen (Unicode Technical Report 36)."""

@@ -305,7 +305,8 @@ class PageHandler(BaseHTTPRequestHandler):
         elif "Transfer-Encoding" in self.headers or not (text.isascii() and text.isdigit() and len(text) < 16):
             self._refuse(HTTPStatus.LENGTH_REQUIRED, "say how long the photo is")
         elif int(text) > most:
-            self._discard(int(text), upload)
+            with suppress(UploadError):  # however slowly the rest comes: it is too long
+                self._discard(int(text), upload)
             words = f"the photo has {int(text) / 1e6:.0f} MB, more than {most / 1e6:.0f}; make it smaller"
             self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, words)
         else:

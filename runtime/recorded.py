@@ -143,7 +143,8 @@ def annotate(
         ending.stopped = True
     except (YogaLiveError, OSError) as error:
         trouble = name_troubles(ending.troubles or [error])
-    for damage in sorted({each.damage for each in (source, reads) if isinstance(each, VideoSource) and each.damage}):
+    files = [each for each in (source, reads) if isinstance(each, VideoSource)]
+    if files and (damage := max(files, key=lambda file: file.info.seen.frames).damage):  # of who has read more of it
         log.warning(damage)
     wall_s = time.monotonic() - started_s
     return Watched(foresight.segments(end_s), frames, wall_s, trouble, ending.stopped, ending.by_key, ending.whole)

@@ -89,12 +89,14 @@ class Watcher:
         assert self._process.stdout is not None
         self._out = self._process.stdout.read()
 
-    def hears(self, words: str, within_s: float = WAIT_S) -> bool:
-        """Wait until it says something, or ends."""
+    def hears(self, *words: str, within_s: float = WAIT_S) -> bool:
+        """Wait until it says one of these, or ends."""
         until_s = time.monotonic() + within_s
-        while words not in self.said and time.monotonic() < until_s and self._process.poll() is None:
+        while not (is_said := any(each in self.said for each in words)) and time.monotonic() < until_s:
+            if self._process.poll() is not None:
+                break
             time.sleep(0.05)
-        return words in self.said
+        return is_said
 
     def finish(self, kind: signal.Signals | None = None, limit_s: float = LIMIT_S) -> Answer:
         """Stop it, if it does not end by itself; wait for its end."""
@@ -134,7 +136,7 @@ def try_outage(bench: Bench, name: str, how: str, stop: signal.Signals) -> Outco
             server.process.send_signal(signal.SIGSTOP)
         else:
             server.kill()
-        if not (watcher.hears("no picture") if how in ("freeze", "replace") else watcher.hears("is lost")):
+        if not watcher.hears("no picture", "is lost"):
             faults.append("not a word of the outage")
         if how == "freeze":
             server.process.send_signal(signal.SIGCONT)

@@ -118,13 +118,13 @@ def judge_smear(bench: Bench, name: str, clip: Path) -> Outcome:
 
 
 def count_marked(clip: Path) -> int:
-    """Frames that the decoder marks as damaged, by PyAV alone."""
+    """Frames that the decoder marks as damaged, by PyAV alone; decoding slices in threads would lose marks."""
     import av
     import av.error
 
     with av.open(str(clip)) as container:
         stream = container.streams.video[0]
-        marked = 0
+        stream.thread_type, marked = "NONE", 0
         for packet in container.demux(stream):
             try:
                 marked += sum(bool(frame.is_corrupt) for frame in packet.decode())  # pyright: ignore[reportAttributeAccessIssue]

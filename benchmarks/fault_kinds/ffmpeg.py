@@ -80,8 +80,14 @@ def measure(path: Path, picture: str = "v:0", sound: str = "a:0") -> Media:
     shown = probe(path, "-select_streams", picture, "-show_entries", "frame=pts_time,pkt_duration_time")
     times = [float(frame["pts_time"]) for frame in shown.get("frames", []) if "pts_time" in frame]
     lasts = [float(frame.get("pkt_duration_time", 0) or 0) for frame in shown.get("frames", [])]
-    length_s = max(times) - min(times) + lasts[-1] if times else 0.0
+    length_s = max(times) - min(times) + (lasts[-1] or _read_end_s(path, picture) - max(times)) if times else 0.0
     return Media(len(shown.get("frames", [])), length_s, measure_sound(path, sound), read_aspect(path, picture))
+
+
+def _read_end_s(path: Path, picture: str) -> float:
+    """When a stream ends by its container; not every ffprobe says how long each frame of an MP4 with B-frames lasts."""
+    [stream] = probe(path, "-select_streams", picture, "-show_entries", "stream=start_time,duration")["streams"]
+    return sum(float(stream[key]) for key in ("start_time", "duration") if stream.get(key, "N/A") != "N/A")
 
 
 def measure_sound(path: Path, sound: str = "a:0") -> float:

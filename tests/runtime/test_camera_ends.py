@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,27 @@ def test_bare_jpegs_in_a_file_are_played_once(served: str, tmp_path: Path, caplo
     content = b"".join(cv2.imencode(".jpg", picture)[1].tobytes() for picture in pictures)
     (tmp_path / "class.mjpeg").write_bytes(content)
     check_once(f"{served}/class.mjpeg", caplog)
+
+
+def test_a_short_recording_of_a_simple_server_is_played_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """FFmpeg reads all of it to look at it, and the server does not say that it can go back."""
+    noise = np.random.default_rng(0).integers(0, 256, (144, 192, 3), dtype=np.uint8)
+    picture = cv2.imencode(".jpg", noise)[1].tobytes()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(picture) * 40))
+            self.end_headers()
+            self.wfile.write(picture * 40)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        check_once(f"http://127.0.0.1:{server.server_port}/class.mjpeg", caplog)
+        server.shutdown()
 
 
 def test_a_playlist_that_still_grows_is_a_camera(served: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from yoga_live.runtime import command
 from yoga_live.runtime.addresses import hide_in_text
 from yoga_live.runtime.command_line import CommandParser, run_command
 from yoga_live.runtime.crashes import CRASH, KEPT, report_crashes
@@ -172,3 +173,9 @@ def test_a_signal_after_the_run_keeps_its_exit_code(capsys: pytest.CaptureFixtur
 
     assert report_crashes("yoga-live")(main)([]) == 143
     assert capsys.readouterr().err.strip() == "yoga-live: stopped"
+
+
+def test_a_name_that_is_too_long_is_no_crash(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`Path.is_dir` raises on it, wherever that is asked."""
+    assert command.main(["--video", str(tmp_path / ("a" * 300 + ".mp4")), "--no-window"]) == 2
+    assert "too long" in capsys.readouterr().err

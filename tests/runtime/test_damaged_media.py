@@ -11,9 +11,12 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 
+from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.errors import SourceError
 from yoga_live.runtime.media_files import lacks_index, pick_video
+from yoga_live.runtime.recorded import annotate
 from yoga_live.runtime.sources import VideoSource
 from yoga_live.runtime.spans import Span
 from yoga_live.runtime.video_sink import VideoSink
@@ -146,23 +149,26 @@ def test_the_best_stream_is_watched_not_a_cover_that_comes_first(tmp_path: Path)
 
 
 def test_a_cover_is_taken_only_where_there_is_nothing_else() -> None:
-    cover, film, thumbnails = (
-        SimpleNamespace(disposition=disposition, codec_context=SimpleNamespace(width=width))
-        for disposition, width in ((1024 + 1, 4000), (0, 64), (1024 + 2048, 128))
-    )
-
-    class Streams:
-        def __init__(self, *streams: Any) -> None:
-            self.video = streams
-
-        def best(self, kind: str) -> Any:  # FFmpeg prefers the default track, whatever it is
-            return self.video[0] if self.video else None
+    def make(disposition: int, width: int) -> Any:
+        return SimpleNamespace(
+            disposition=Disposition(disposition), codec_context=SimpleNamespace(width=width, height=48)
+        )
 
     def pick(*streams: Any) -> Any:
-        return pick_video(SimpleNamespace(streams=Streams(*streams)))
+        return pick_video(SimpleNamespace(streams=SimpleNamespace(video=streams)))
 
+    cover, film, thumbnails, large, default = map(make, (1024 + 1, 0, 1024 + 2048, 0, 1), (4000, 64, 128, 640, 320))
     assert pick(cover, thumbnails, film) is film and pick(film, cover) is film
     assert pick(cover) is cover and pick() is None
+    assert pick(film, large) is large and pick(large, film) is large  # as the program ffmpeg does
+    assert pick(film, large, default) is default
+
+
+def test_a_file_that_lacks_a_seventh_is_told(write_clip: WriteClip, tmp_path: Path) -> None:
+    """6.8 of 8 s: little is missing, but the end."""
+    path = write_clip(tmp_path / "a.mkv", noise(200))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 85 // 100])
+    assert "is it complete?" in watch(path)[1].damage
 
 
 def copy_through(path: Path, to: Path) -> None:
@@ -227,3 +233,16 @@ def test_varying_frame_lengths_end_with_the_last_frames_own(tmp_path: Path) -> N
         stream = container.streams.video[0]
         assert float(stream.duration * stream.time_base) == pytest.approx(length_s, abs=0.001)  # pyright: ignore
     assert watch(tmp_path / "copy.mp4")[0] == pytest.approx([pts / 90_000 for pts in times], abs=1e-4)
+
+
+def test_damage_is_told_once_whoever_reads_the_file(
+    write_clip: WriteClip, classifier: PoseClassifier, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without sinks a second reader goes through the file; the first one has seen its beginning alone."""
+    large = list(np.random.default_rng(0).integers(0, 256, (50, 144, 256, 3), dtype=np.uint8))
+    path = shake_ts(write_clip(tmp_path / "a.ts", large), 11)
+    with VideoSource(path) as source:
+        next(iter(source.frames()))
+        source.info.seen.count(0.0, 0.04, 0.04)  # its first frame is damaged
+        annotate(source, lambda: VideoSource(path), classifier, ())
+    assert caplog.text.count("are damaged and were not classified") == 1 and " 0.0 s" not in caplog.text
