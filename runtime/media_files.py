@@ -100,7 +100,7 @@ def say_length_s(container: Any, stream: Any) -> float:
     return min(told_s, container.duration / 1_000_000)  # whoever cuts a file may leave the tag as it was
 
 
-def is_cut_off(container: Any, end_s: float) -> bool:
+def is_cut_off(container: Any, end_s: float, frame_s: float) -> bool:
     """Whether a file whose picture ends at `end_s`, seconds, ends there, and not, say, with sound that goes on.
 
     Only containers that say in their head how long they are can be judged.
@@ -108,12 +108,15 @@ def is_cut_off(container: Any, end_s: float) -> bool:
     if not container.duration or SAYS_LENGTH.isdisjoint(container.format.name.split(",")):
         return False
     told_s = container.duration / 1_000_000
-    return is_short(end_s, told_s) and is_short(find_end_s(container, end_s), told_s)
+    return is_short(end_s, told_s, frame_s) and is_short(find_end_s(container, end_s), told_s, frame_s)
 
 
-def is_short(end_s: float, told_s: float) -> bool:
-    """Whether what ends at `end_s` lacks more of its `told_s` seconds than rounding explains."""
-    return told_s - end_s > max(SHORT_S, SHORT * told_s)
+def is_short(end_s: float, told_s: float, frame_s: float) -> bool:
+    """Whether what ends at `end_s` lacks more of its `told_s` seconds than rounding explains.
+
+    frame_s: how long a frame is shown; FLV and WMV don't say it of the last one.
+    """
+    return told_s - end_s - frame_s > max(SHORT_S, SHORT * told_s)
 
 
 def find_end_s(container: Any, from_s: float) -> float:

@@ -287,10 +287,10 @@ class VideoSource:
         """At the end: note how long the file says to be, if it is shorter."""
         if self._span.end_s is not None:
             return
-        told_s = say_length_s(self._container, self._stream)
-        if not told_s and is_cut_off(self._container, self._seen.end_s):
+        told_s, frame_s = say_length_s(self._container, self._stream), float(1 / self._find_rate())
+        if not told_s and is_cut_off(self._container, self._seen.end_s, frame_s):
             told_s = self._container.duration / 1_000_000
-        if is_short(self._seen.end_s, told_s):
+        if is_short(self._seen.end_s, told_s, frame_s):
             self._cut_at_s = told_s
 
     def _read_length_s(self, frame: Any, time_s: float, time_base: Fraction) -> float | None:

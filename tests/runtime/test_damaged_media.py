@@ -57,6 +57,13 @@ def test_a_file_that_was_cut_off_is_told(
     assert "is it complete" not in watch(path, span=Span(1, 2))[1].damage
 
 
+@pytest.mark.parametrize(("suffix", "codec"), [(".mkv", "libx264"), (".flv", "flv")])
+def test_a_picture_each_four_seconds_is_no_cut(write_clip: WriteClip, tmp_path: Path, suffix: str, codec: str) -> None:
+    """FLV does not say how long the last picture is shown."""
+    path = write_clip(tmp_path / f"a{suffix}", noise(10), codec=codec, rate=Fraction(1, 4))
+    assert watch(path)[1].damage == ""
+
+
 @pytest.mark.parametrize(("suffix", "codec", "sound"), [(".mkv", "libx264", "flac"), (".flv", "flv", "aac")])
 def test_sound_that_outlasts_the_picture_is_no_cut(
     write_clip: WriteClip, tmp_path: Path, suffix: str, codec: str, sound: str
