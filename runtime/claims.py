@@ -235,3 +235,15 @@ def _release(file: int, lock: Path) -> None:
     if sys.platform == "win32":
         with suppress(OSError):
             lock.unlink()
+
+
+def check_growing_output(path: Path, *, force: bool = False) -> None:
+    """Refuse early an output that exists, or that another run is writing.  Raises OutputError.
+
+    What a run that did not finish left under `name_part` is no hindrance: the next run replaces it.
+    """
+    check_output(path, force=force)
+    if (part := name_part(path)).is_dir():
+        raise OutputError(f"{path} grows under the name {part}, which is a folder; give another name")
+    if holder := find_holder(path):
+        raise TakenError(f"{holder} is writing {path}; wait for it to end, or give another name")

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from .engine import Engine, open_engine
+from .engine import Engine
+from .engine_factory import open_engine
 from .heat import Evidence
 from .model_info import ModelInfo
 from .preprocess import Frame, letterbox_into

@@ -46,21 +46,3 @@ def check_answers(path: Path, info: ModelInfo, count: int, logits: Floats, maps:
             f"{path} gives no answer to a picture: numbers that are not finite, or not one for each of "
             f"{len(info.labels)} labels; export it again, or stay with FP32"
         )
-
-
-def open_engine(path: Path, device: str = "auto", threads: int | None = None) -> Engine:
-    """Open a pose model with the engine that its file and the device ask for.  Raises YogaLiveError.
-
-    threads: on the CPU; None: the engine's own choice, all cores.
-    """
-    if path.suffix == ".engine":
-        from .tensorrt_engine import TensorRTEngine
-
-        return TensorRTEngine(path, device)
-    if device == "openvino":
-        from .openvino_engine import OpenVINOEngine
-
-        return OpenVINOEngine(path, threads)
-    from .onnx_engine import OnnxEngine
-
-    return OnnxEngine(path, device, threads)

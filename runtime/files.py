@@ -44,20 +44,6 @@ def name_part(path: Path) -> Path:
     return path.with_name(f"{path.stem}.part{path.suffix}")
 
 
-def check_growing_output(path: Path, *, force: bool = False) -> None:
-    """Refuse early an output that exists, or that another run is writing.  Raises OutputError.
-
-    What a run that did not finish left under `name_part` is no hindrance: the next run replaces it.
-    """
-    from .claims import find_holder
-
-    check_output(path, force=force)
-    if (part := name_part(path)).is_dir():
-        raise OutputError(f"{path} grows under the name {part}, which is a folder; give another name")
-    if holder := find_holder(path):
-        raise TakenError(f"{holder} is writing {path}; wait for it to end, or give another name")
-
-
 def find_result(path: Path) -> Path | None:
     """Where an output of a run that has ended lies: under its own name, or what there is of it under `name_part`."""
     return next((each for each in (name_part(path), path) if each.exists()), None)

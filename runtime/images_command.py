@@ -83,8 +83,9 @@ def _classify(args: argparse.Namespace, files: list[Listed], pictures: list[Path
 
 def _plan(args: argparse.Namespace) -> tuple[list[Listed], list[Path], str]:
     """List the photos, where each is drawn upon, and say what is left out; refuse what can't be written, at once."""
+    from .claims import check_growing_output
     from .file_lists import check_new, list_files, make_folder, name_outputs
-    from .files import check_growing_output, resolve
+    from .files import resolve
     from .photo_answers import check_table_format
     from .photo_kinds import PhotoSieve
 

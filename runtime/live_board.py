@@ -11,9 +11,9 @@ import numpy as np
 
 from .errors import YogaLiveError
 from .opencv import cv2
+from .pace import Pace
 from .preprocess import Frame, halve
 from .session import Hold, Segment, Session
-from .sinks import Pace
 from .smoothing import SmoothedPose
 from .sources import TimedFrame
 

@@ -15,13 +15,13 @@ from .classifier import PoseClassifier
 from .errors import OptionError
 from .files import find_cache_folder
 from .live_board import LiveBoard, PageSink
+from .pace import Pace
 from .page_guard import PageGuard
 from .page_server import PageServer
 from .photo_trial import PhotoTrial, describe_poses
 from .secret_files import name_others
 from .serve_address import ServeAddress, accepts_host, is_this_machine, list_names, resolve
 from .session import Hold
-from .sinks import Pace
 from .sources import SourceInfo
 from .summary import PALETTE
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .animations import AnimationSource, is_animated_webp
-from .claims import claim_outputs
+from .claims import check_growing_output, claim_outputs
 from .classifier import PoseClassifier
 from .errors import YogaLiveError, name_trouble
-from .files import check_apart, check_growing_output
+from .files import check_apart
 from .item_failures import Failure, attempt
 from .live import Watched
 from .media_files import open_media

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from .claims import check_growing_output
 from .classifier import NO_POSE
 from .errors import OutputError
-from .files import check_growing_output, name_part, write_then_rename
+from .files import name_part, write_then_rename
 from .overlay import FONT
 from .pose_names import display_name
 from .progress import format_duration

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from .audio import AudioTrack
+from .claims import check_growing_output
 from .errors import OutputError
-from .files import check_growing_output, name_part, write_then_rename
+from .files import name_part, write_then_rename
 from .fragments import drop_torn_fragment
 from .frames import LIMITED, PLAIN_FORMAT, DecodedFrame
 from .media_files import open_media

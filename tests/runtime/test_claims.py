@@ -14,9 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from yoga_live.runtime.claims import claim_outputs, find_holder, name_lock
+from yoga_live.runtime.claims import check_growing_output, claim_outputs, find_holder, name_lock
 from yoga_live.runtime.errors import OutputError, TakenError
-from yoga_live.runtime.files import check_growing_output
 
 HOLD = """
 import sys

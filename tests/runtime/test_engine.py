@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from yoga_live.runtime.engine import DEVICES, open_engine
+from yoga_live.runtime.engine import DEVICES
+from yoga_live.runtime.engine_factory import open_engine
 from yoga_live.runtime.errors import DeviceError
 from yoga_live.runtime.onnx_engine import OnnxEngine
 from yoga_live.runtime.providers import PROVIDERS

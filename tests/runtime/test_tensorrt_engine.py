@@ -16,7 +16,7 @@ import pytest
 
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.cuda_device import CudaDevice
-from yoga_live.runtime.engine import open_engine
+from yoga_live.runtime.engine_factory import open_engine
 from yoga_live.runtime.engine_record import EngineRecord, Gpu, record_path
 from yoga_live.runtime.errors import DeviceError, MissingPackageError, ModelError
 from yoga_live.runtime.model_info import ModelInfo

@@ -1,0 +1,25 @@
+"""Open a pose model with the engine that its file and the device ask for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .engine import Engine
+
+
+def open_engine(path: Path, device: str = "auto", threads: int | None = None) -> Engine:
+    """Open a pose model with the engine that its file and the device ask for.  Raises YogaLiveError.
+
+    threads: on the CPU; None: the engine's own choice, all cores.
+    """
+    if path.suffix == ".engine":
+        from .tensorrt_engine import TensorRTEngine
+
+        return TensorRTEngine(path, device)
+    if device == "openvino":
+        from .openvino_engine import OpenVINOEngine
+
+        return OpenVINOEngine(path, threads)
+    from .onnx_engine import OnnxEngine
+
+    return OnnxEngine(path, device, threads)
