@@ -42,9 +42,9 @@ from accuracy_tables import UNSORTED, Answers, print_answers, print_gains, print
 
 from yoga_live.calibration.runs import Run, load_run
 from yoga_live.runtime.classifier import NO_POSE
-from yoga_live.runtime.command_line import HelpFormatter, run_command
 from yoga_live.runtime.errors import OptionError, RunError
-from yoga_live.runtime.files import write_then_rename
+from yoga_live.runtime.system.cli_runner import HelpFormatter, run_command
+from yoga_live.runtime.system.files import write_then_rename
 from yoga_live.train.devices import choose_device
 from yoga_live.train.fit import WEIGHTS, Fitter
 from yoga_live.train.fit_config import FitConfig

@@ -31,8 +31,8 @@ import cv2  # noqa: E402  (the rooms are found first)
 import torch  # noqa: E402
 from fp16_kernels import HalfNetwork, run_on, watch_layers  # noqa: E402
 
-from yoga_live.runtime.command_line import HelpFormatter, run_command  # noqa: E402
 from yoga_live.runtime.errors import DeviceError, YogaLiveError  # noqa: E402
+from yoga_live.runtime.system.cli_runner import HelpFormatter, run_command  # noqa: E402
 
 POSES = {"tree": "tree", "down_dog": "down_dog", "warrior_2": "warrior_2", "none": "standing"}
 BATCHES = (1, 8, 64)
@@ -240,7 +240,7 @@ def build_onnx(trained: Trained) -> tuple[Any, str]:
     import io
     import warnings
 
-    from yoga_live.runtime.telemetry import silence_telemetry
+    from yoga_live.runtime.system.telemetry import silence_telemetry
 
     silence_telemetry()
     written = io.BytesIO()

@@ -24,7 +24,7 @@ import av
 import numpy as np
 
 from yoga_live.runtime.demo import RATE, DemoSource
-from yoga_live.runtime.progress import Progress, format_duration, track
+from yoga_live.runtime.system.progress import Progress, format_duration, track
 
 SAMPLE_S = 2.0
 WARM_SHARE, WARM_SAMPLES = 0.05, 10

@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from yoga_live.runtime.command_line import HelpFormatter, run_command
+from yoga_live.runtime.system.cli_runner import HelpFormatter, run_command
 
 
 def count_work() -> dict[str, float]:

@@ -26,10 +26,10 @@ from accuracy import ALWAYS_TRAINED, Rows, read_data, source_of
 from torch import Tensor, nn
 
 from yoga_live.calibration.bootstrap import Estimate, estimate_mean, estimate_mean_recall
-from yoga_live.runtime.command_line import HelpFormatter, run_command
 from yoga_live.runtime.errors import OptionError
-from yoga_live.runtime.files import write_then_rename
 from yoga_live.runtime.preprocess import Frame, fit_inside
+from yoga_live.runtime.system.cli_runner import HelpFormatter, run_command
+from yoga_live.runtime.system.files import write_then_rename
 from yoga_live.train.checkpoint import Progression
 from yoga_live.train.fit import WEIGHTS, Fitter
 from yoga_live.train.fit_config import FitConfig

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from ..runtime.onnx_engine import import_onnxruntime
 from ..runtime.preprocess import Frame
-from ..runtime.progress import track
+from ..runtime.system.progress import track
 
 Floats = npt.NDArray[np.floating]
 

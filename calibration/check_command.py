@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 
-from ..runtime.plain_text import print
+from ..runtime.system.plain_text import print
 
 
 def run_check(args: argparse.Namespace) -> None:
     """Print, for each file, how right, honest, alike, small and fast it is."""
-    from ..runtime.claims import claim_outputs
+    from ..runtime.system.claims import claim_outputs
     from .comparison import check_table_name
 
     if args.to:

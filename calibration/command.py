@@ -6,8 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from ..runtime.command_line import CommandParser, HelpFormatter, run_command
-from ..runtime.crashes import report_crashes
+from ..runtime.system.cli_runner import CommandParser, HelpFormatter, run_command
+from ..runtime.system.crashes import report_crashes
 from .check_command import run_check
 from .confidence_command import run_confidence
 from .int8_command import run_int8

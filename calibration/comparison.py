@@ -13,8 +13,8 @@ import numpy as np
 
 from ..runtime.engine import Engine
 from ..runtime.errors import OptionError
-from ..runtime.files import write_json, write_text
 from ..runtime.preprocess import Frame
+from ..runtime.system.files import write_json, write_text
 from .confidence import SplitLogits, compute_logits
 from .fidelity import Fidelity, measure_fidelity
 from .latency import time_engines

@@ -13,7 +13,7 @@ from ..runtime.engine import Engine
 from ..runtime.model_info import ModelInfo
 from ..runtime.preprocess import Frame
 from ..runtime.probabilities import softmax
-from ..runtime.progress import track
+from ..runtime.system.progress import track
 from .bootstrap import resample_sums
 from .metrics import Accuracy, measure_accuracy, measure_ece, measure_nll, simulate_perfect_ece, top_confidences
 from .runs import Run, RunPhoto, load_frames
@@ -207,7 +207,7 @@ def plot_reliability(test: SplitLogits, report: ConfidenceReport, path: Path, *,
     """Write a reliability diagram (DeGroot and Fienberg 1983), a PNG: before, after, photos in each bar."""
     from matplotlib.figure import Figure
 
-    from ..runtime.files import write_then_rename
+    from ..runtime.system.files import write_then_rename
 
     right = test.logits.argmax(axis=1) == test.targets
     figure = Figure(figsize=(8, 4.2), layout="constrained")

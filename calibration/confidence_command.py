@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..runtime.claims import claim_outputs
 from ..runtime.errors import ModelError
-from ..runtime.files import check_output
-from ..runtime.plain_text import print
+from ..runtime.system.claims import claim_outputs
+from ..runtime.system.files import check_output
+from ..runtime.system.plain_text import print
 
 if TYPE_CHECKING:
     from .confidence import ConfidenceReport

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..runtime.errors import ModelError
-from ..runtime.plain_text import print
+from ..runtime.system.plain_text import print
 from .confidence_command import claim_model, print_report
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ..runtime.engine import Engine
 from ..runtime.preprocess import Frame
-from ..runtime.progress import track
+from ..runtime.system.progress import track
 
 TURNS, FRAMES, WARM_UP = 20, 10, 5
 

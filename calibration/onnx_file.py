@@ -7,10 +7,10 @@ from pathlib import Path
 import onnx
 
 from ..runtime.errors import ModelError
-from ..runtime.files import write_then_rename
 from ..runtime.model_info import METADATA_KEY, ModelInfo
 from ..runtime.onnx_bytes import check_file
 from ..runtime.providers import name_reason
+from ..runtime.system.files import write_then_rename
 
 
 def read_model(path: Path) -> tuple[onnx.ModelProto, ModelInfo]:

@@ -14,10 +14,10 @@ import onnx
 from onnx import numpy_helper
 
 from ..runtime.errors import ModelError, RunError
-from ..runtime.item_failures import name_exception
 from ..runtime.model_info import ModelInfo
 from ..runtime.preprocess import Frame
-from ..runtime.telemetry import silence_telemetry
+from ..runtime.system.item_failures import name_exception
+from ..runtime.system.telemetry import silence_telemetry
 from .activation_ranges import MagnitudeHistogram, RangeMethod, collect_histograms
 from .int8_options import LEAST_SAMPLE, SAMPLE_PER_CLASS, Treatment
 from .onnx_file import read_model

@@ -50,7 +50,7 @@ def plot_risk_coverage(curves: dict[str, RiskCoverage], path: Path) -> None:
     """Write a PNG: a curve for each name, the best that its accuracy allows dashed in the same colour."""
     from matplotlib.figure import Figure
 
-    from ..runtime.files import write_then_rename
+    from ..runtime.system.files import write_then_rename
 
     figure = Figure(figsize=(6, 4.2), layout="constrained")
     axes = figure.subplots()

@@ -19,8 +19,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..runtime.errors import ModelError, RunError
-from ..runtime.files import ODD_NAMES, make_csv_writer, write_text
-from ..runtime.foreign_files import (
+from ..runtime.model_info import LARGEST, LONGEST_LABEL, MOST_LABELS, SMALLEST, ModelInfo, is_printable
+from ..runtime.photos import decode_photo
+from ..runtime.preprocess import Frame, letterbox
+from ..runtime.system.files import ODD_NAMES, make_csv_writer, write_text
+from ..runtime.system.foreign_files import (
     check_number,
     check_text,
     check_whole,
@@ -30,11 +33,8 @@ from ..runtime.foreign_files import (
     read_document,
     show,
 )
-from ..runtime.item_failures import Failure, attempt
-from ..runtime.model_info import LARGEST, LONGEST_LABEL, MOST_LABELS, SMALLEST, ModelInfo, is_printable
-from ..runtime.photos import decode_photo
-from ..runtime.preprocess import Frame, letterbox
-from ..runtime.progress import track
+from ..runtime.system.item_failures import Failure, attempt
+from ..runtime.system.progress import track
 
 log = logging.getLogger(__name__)
 

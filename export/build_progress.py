@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..runtime.progress import Progress
+from ..runtime.system.progress import Progress
 
 
 @dataclass

@@ -6,8 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from ..runtime.command_line import CommandParser, HelpFormatter, run_command
-from ..runtime.crashes import report_crashes
+from ..runtime.system.cli_runner import CommandParser, HelpFormatter, run_command
+from ..runtime.system.crashes import report_crashes
 from .engine_command import add_engine_options, run_engine
 from .fp16_command import run_fp16
 from .info_command import run_info

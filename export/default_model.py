@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..calibration.command import main as calibrate
-from ..runtime.command_line import CommandParser, HelpFormatter, run_command
-from ..runtime.crashes import report_crashes
+from ..runtime.system.cli_runner import CommandParser, HelpFormatter, run_command
+from ..runtime.system.crashes import report_crashes
 from ..train.command import main as train
 from .command import main as export
 

@@ -11,10 +11,10 @@ from typing import Any
 from ..runtime.cuda_device import CudaDevice
 from ..runtime.engine_record import EngineRecord, Gpu, read_record, record_path
 from ..runtime.errors import DeviceError, ModelError, TakenError
-from ..runtime.files import check_output, find_cache_folder, write_then_rename
 from ..runtime.model_info import ModelInfo
 from ..runtime.onnx_bytes import hash_network, read_bytes, read_info
-from ..runtime.progress import Progress
+from ..runtime.system.files import check_output, find_cache_folder, write_then_rename
+from ..runtime.system.progress import Progress
 from ..runtime.tensorrt_bindings import Bindings, make_logger
 from ..runtime.tensorrt_engine import TensorRTEngine
 from .build_progress import BuildProgress, make_monitor

@@ -6,7 +6,7 @@ import argparse
 import shlex
 from pathlib import Path
 
-from ..runtime.plain_text import print
+from ..runtime.system.plain_text import print
 
 WORKSPACE_MB = 512
 """Scratch memory that TensorRT's kernels may take: forty times the largest activation of a batch of 8 in FP16."""
@@ -30,10 +30,10 @@ def add_engine_options(command: argparse.ArgumentParser) -> None:
 
 def run_engine(args: argparse.Namespace) -> None:
     """Build the engine, or renew the record of one that is the same network already."""
-    from ..runtime.claims import claim_outputs
     from ..runtime.engine_record import record_path
     from ..runtime.errors import OptionError
-    from ..runtime.files import check_output
+    from ..runtime.system.claims import claim_outputs
+    from ..runtime.system.files import check_output
     from ..runtime.tensorrt_bindings import import_bindings
     from .engine import EngineOptions, export_engine
 

@@ -7,8 +7,8 @@ import onnx
 from onnx import TensorProto, numpy_helper
 
 from ..runtime.errors import ModelError
-from ..runtime.item_failures import name_exception
-from ..runtime.telemetry import silence_telemetry
+from ..runtime.system.item_failures import name_exception
+from ..runtime.system.telemetry import silence_telemetry
 
 LARGEST = float(np.finfo(np.float16).max)
 """65504: anything larger is infinite in FP16."""

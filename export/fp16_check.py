@@ -17,7 +17,7 @@ from ..calibration.metrics import Floats
 from ..runtime.errors import ModelError
 from ..runtime.onnx_engine import import_onnxruntime
 from ..runtime.preprocess import Frame
-from ..runtime.progress import track
+from ..runtime.system.progress import track
 from .fp16 import LARGEST
 
 LEAST_HEADROOM = 4.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from ..runtime.plain_text import escape_json, print
+from ..runtime.system.plain_text import escape_json, print
 
 
 def run_info(args: argparse.Namespace) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from ..runtime.plain_text import print
+from ..runtime.system.plain_text import print
 
 
 def run_onnx(args: argparse.Namespace) -> None:
     """Export a run and say how equal torch and ONNX Runtime are."""
     from ..calibration.runs import load_run
-    from ..runtime.claims import claim_outputs
+    from ..runtime.system.claims import claim_outputs
     from .onnx_export import export_run
 
     with claim_outputs([args.to], force=args.force):

@@ -16,10 +16,10 @@ from ..calibration.metrics import Accuracy
 from ..calibration.onnx_file import write_model
 from ..calibration.runs import Run, load_frames
 from ..runtime.errors import ModelError
-from ..runtime.files import write_then_rename
 from ..runtime.model_info import ModelInfo
 from ..runtime.onnx_engine import OnnxEngine
-from ..runtime.telemetry import silence_telemetry
+from ..runtime.system.files import write_then_rename
+from ..runtime.system.telemetry import silence_telemetry
 from ..train.network import IMAGENET_MEAN, IMAGENET_STD, PoseNetwork, load_network, normalise
 
 OPSET = 18

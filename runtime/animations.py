@@ -12,14 +12,14 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from .errors import NoFrameError, SourceError
-from .files import show_name
-from .foreign_files import open_plain
 from .photo_limits import RefusedPicture, check_size
 from .photos import DAMAGE, flatten
 from .presentation import Mounting, Presentation
 from .sources import Seen, SourceInfo, TimedFrame
 from .spans import Span, format_moment
 from .stretches import SAME_S, Turns
+from .system.files import show_name
+from .system.foreign_files import open_plain
 
 if TYPE_CHECKING:
     from .remote_files import RemoteFile

@@ -12,11 +12,11 @@ from urllib.parse import quote_from_bytes, urlsplit
 
 from .errors import OutputError, SourceError
 from .file_lists import is_list, list_files, read_list
-from .files import resolve
-from .plain_text import is_plain
-from .progress import track
 from .recordings import VIDEO_SUFFIXES, is_video
 from .remote_files import RemoteFile, find_file_system, read_version
+from .system.files import resolve
+from .system.plain_text import is_plain
+from .system.progress import track
 
 ASKED_AT_ONCE = 16
 """Remote files that are asked for their size at the same time."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import ClusterError, OptionError, SourceError, YogaLiveError
-from .item_failures import explain
 from .recordings import Wishes
 from .schedule import Answer, Failed, Open, Smooth, Task, Watch
+from .system.item_failures import explain
 
 
 @dataclass(frozen=True)

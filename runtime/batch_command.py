@@ -11,19 +11,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import OptionError, OutputError, SourceError, TakenError, YogaLiveError, name_trouble
-from .item_failures import explain
 from .options import list_given, read_mounting, read_roi
-from .plain_text import print
+from .system.item_failures import explain
+from .system.plain_text import print
 
 if TYPE_CHECKING:
     from .classifier import PoseClassifier
     from .events import Events
     from .live import Watched
-    from .progress import Progress
     from .recordings import Outputs, Wishes
     from .session import Hold, Segment
     from .sources import TimedFrame
     from .spans import Span
+    from .system.progress import Progress
 
 USELESS = ("--serve", "--window", "--mirror", "--record", "--table", "--frames")
 
@@ -51,9 +51,9 @@ def annotate_many(args: argparse.Namespace) -> None:
     """Annotate every video; one that can't be read is a line, the others go on.  Raises SourceError at the end then."""
     from .classifier import PoseClassifier
     from .events import parse_goals
-    from .progress import Progress
     from .recordings import Wishes
     from .spans import parse_span
+    from .system.progress import Progress
 
     if given := list_given(args, USELESS):
         raise OptionError(f"{', '.join(given)} can't be used with several videos; leave it out, or give one FILE")
@@ -183,10 +183,10 @@ def _close(events: Events | None, time_s: float) -> None:
 
 def _report(args: argparse.Namespace, done: list[Done], count: int) -> None:
     """A line for each video, the poses of all of them, where the outputs lie."""
-    from .files import find_result
     from .pose_names import display_name
-    from .progress import format_duration
     from .summary import add_up
+    from .system.files import find_result
+    from .system.progress import format_duration
 
     say = partial(print, file=sys.stderr if args.events else sys.stdout)
     width = max((len(row.job.name) for row in done), default=0)

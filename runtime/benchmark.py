@@ -24,9 +24,9 @@ from .frames import DecodedFrame, TimedFrame
 from .live import watch
 from .overlay import OverlayStyle
 from .preprocess import Frame
-from .progress import Progress, track
 from .regions import Region
 from .sources import SourceInfo, VideoSource
+from .system.progress import Progress, track
 from .video_sink import VideoSink
 from .views import View, WholeView
 

@@ -20,17 +20,17 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from .addresses import hide_credentials
 from .errors import OptionError, SourceError
 from .frames import DecodedFrame
 from .live_sources import Capture, LiveSource, Patience
 from .media_files import open_media, pick_video
 from .opencv import cv2
 from .pace import Pace
-from .plain_text import show_name
 from .preprocess import Frame
 from .presentation import Mounting, PresentationReader
-from .secret_files import is_secret, read_secret
+from .system.addresses import hide_credentials
+from .system.plain_text import show_name
+from .system.secret_files import is_secret, read_secret
 
 STREAMS = ("rtsp", "rtsps", "http", "https")
 LONGEST_SLEEP_S = 1.0  # of a recording's still pictures: less than what is taken for a stall

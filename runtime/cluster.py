@@ -17,7 +17,7 @@ from .cluster_start import check_address, choose_store, describe_failure, import
 from .errors import ClusterError, Stopped, YogaLiveError
 from .local_ray import keep_ray_local, without_api_server
 from .schedule import TRIES, Answer, Outcome, Schedule, Task
-from .telemetry import silence_telemetry
+from .system.telemetry import silence_telemetry
 
 LOCAL = "local"
 STORE_BYTES = 256 * 1024 * 1024

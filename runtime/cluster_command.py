@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 
 from .errors import MissingPackageError, OptionError, OutputError, SourceError, TakenError
 from .file_lists import name_input
-from .files import make_csv_writer
 from .options import list_given, read_mounting, read_roi
-from .plain_text import print, show_name
+from .system.files import make_csv_writer
+from .system.plain_text import print, show_name
 
 if TYPE_CHECKING:
     from .archive_inputs import Recorded
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from .archive_worker import Order
     from .cluster import Lost
     from .pieces import Told
-    from .progress import Progress
     from .remote_files import RemoteFile
     from .schedule import Answer, Outcome, Task
+    from .system.progress import Progress
 
 PACKAGES = ("ray", "pyarrow")
 WRITE_S = 5.0
@@ -67,7 +67,7 @@ def _watch_claimed(
     from .archive_inputs import list_archive
     from .archive_state import plan_work
     from .archive_store import open_store
-    from .progress import Progress
+    from .system.progress import Progress
 
     videos = list_archive(args.videos, [place] if isinstance(place, Path) else [])
     plan = plan_work(videos, store, recipe, force=args.force)
@@ -159,10 +159,10 @@ class Tally:
 
     def keep(self, outcome: Outcome) -> None:
         """Write a video's results, or remember why there are none.  Raises OutputError."""
-        from .item_failures import Failure, attempt
         from .pieces import Told
         from .schedule import Failed
         from .summary import add_up
+        from .system.item_failures import Failure, attempt
 
         result, name = outcome.result, str(outcome.video.path)
         if isinstance(told := result, Told):
@@ -288,7 +288,7 @@ def _report(tally: Tally, store: Store) -> None:
     """The table, what was seen, where it lies.  Raises SourceError where a video failed."""
     from .archive_state import read_records
     from .pose_names import display_name
-    from .progress import format_duration
+    from .system.progress import format_duration
     from .timeline_table import TABLE_NAME, write_table
 
     for pose, held_s in tally.held_s.most_common():

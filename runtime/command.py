@@ -8,12 +8,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from .command_line import run_command
-from .crashes import report_crashes
 from .errors import DeviceError, OptionError
 from .opencv_packages import describe_clash
 from .options import BENCHMARK_FRAMES, MOUNTING, list_given, parse_args, read_mounting, read_roi
-from .plain_text import print
+from .system.cli_runner import run_command
+from .system.crashes import report_crashes
+from .system.plain_text import print
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,8 +56,8 @@ def _choose_work(args: argparse.Namespace) -> Callable[[argparse.Namespace], Non
 
 
 def _watch(args: argparse.Namespace) -> None:
-    from .claims import claim_outputs
     from .spans import parse_span
+    from .system.claims import claim_outputs
 
     _refuse_useless(args)
     roi, span = read_roi(args), parse_span(args.from_, args.to)
@@ -74,9 +74,9 @@ def _watch_source(args: argparse.Namespace, roi: Roi | None, span: Span | None) 
     from .live import watch
     from .live_page import open_page
     from .overlay import OverlayStyle
-    from .progress import Progress
     from .recorded import annotate
     from .recordings import Outputs, open_again, open_timeline, summarise
+    from .system.progress import Progress
     from .video_sink import VideoSink
 
     is_camera, outputs = hasattr(args, "camera"), Outputs(args.save, args.timeline, args.summary)
@@ -136,7 +136,7 @@ def _open_saved(args: argparse.Namespace, info: SourceInfo) -> Sink:
 
 
 def _benchmark(args: argparse.Namespace) -> None:
-    from .claims import claim_outputs
+    from .system.claims import claim_outputs
 
     count = _check_benchmark(args)
     roi = read_roi(args)
@@ -149,8 +149,8 @@ def _measure(args: argparse.Namespace, count: int, roi: Roi | None) -> None:
     """Measure and print, with the video that is kept claimed."""
     from .benchmark import DEMO_SIZE_WH, WARM_UP, format_benchmark, run_benchmark
     from .classifier import DEFAULT_MODEL, PoseClassifier
-    from .files import find_result
     from .sources import VideoSource
+    from .system.files import find_result
 
     video = getattr(args, "video", None)
     size_wh = DEMO_SIZE_WH
@@ -240,8 +240,8 @@ def _list_outputs(args: argparse.Namespace) -> list[Path]:
 
 def _check_outputs(args: argparse.Namespace) -> None:
     """Refuse what can't be written before any work is done."""
-    from .files import check_apart
     from .recordings import Outputs, check_outputs
+    from .system.files import check_apart
     from .video_sink import check_video_output
 
     outputs = Outputs(args.save, args.timeline, args.summary)
@@ -319,10 +319,10 @@ def _describe_source(source: Source, device: str) -> str:
 def _report(args: argparse.Namespace, watched: Watched) -> None:
     """Say what was seen when, and where everything lies."""
     from .classifier import NO_POSE
-    from .files import find_result
     from .pose_names import display_name
-    from .progress import format_duration
     from .summary import add_up
+    from .system.files import find_result
+    from .system.progress import format_duration
 
     say = partial(print, file=sys.stderr if args.events else sys.stdout)
     poses = [segment for segment in watched.segments if segment.pose != NO_POSE]
@@ -346,8 +346,8 @@ def _report(args: argparse.Namespace, watched: Watched) -> None:
 
 def _tell_end(args: argparse.Namespace, watched: Watched, source: SourceInfo) -> None:
     """End as the run did.  Raises its trouble, or KeyboardInterrupt where somebody stopped what is not whole now."""
-    from .files import name_part
     from .live import describe_stop
+    from .system.files import name_part
 
     if watched.trouble:
         raise watched.trouble

@@ -11,12 +11,12 @@ from pathlib import Path, PurePath
 from urllib.parse import unquote_to_bytes, urlsplit
 from urllib.request import url2pathname
 
-from .claims import check_growing_output
 from .errors import OptionError, OutputError, SourceError
-from .files import ODD_NAMES, check_apart, check_output, resolve
-from .foreign_files import open_plain
-from .plain_text import is_plain, is_utf8, quote_path
 from .remote_files import RemoteFile, is_url
+from .system.claims import check_growing_output
+from .system.files import ODD_NAMES, check_apart, check_output, resolve
+from .system.foreign_files import open_plain
+from .system.plain_text import is_plain, is_utf8, quote_path
 
 LIST_SUFFIXES = (".txt", ".list")
 STDIN = Path("-")

@@ -13,17 +13,17 @@ from pathlib import Path
 
 from .classifier import PoseClassifier
 from .errors import OptionError
-from .files import find_cache_folder
 from .live_board import LiveBoard, PageSink
 from .pace import Pace
 from .page_guard import PageGuard
 from .page_server import PageServer
 from .photo_trial import PhotoTrial, describe_poses
-from .secret_files import name_others
 from .serve_address import ServeAddress, accepts_host, is_this_machine, list_names, resolve
 from .session import Hold
 from .sources import SourceInfo
 from .summary import PALETTE
+from .system.files import find_cache_folder
+from .system.secret_files import name_others
 
 TOKEN_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 TOKEN_LENGTH = 14  # 69 bits, and still typed into a phone

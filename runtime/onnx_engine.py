@@ -13,7 +13,6 @@ from .engine import DEVICES, Floats, check_answers
 from .errors import DeviceError, MissingPackageError, ModelError
 from .model_info import METADATA_KEY, ModelInfo, read_pose_model
 from .onnx_bytes import check_file
-from .plain_text import is_utf8
 from .preprocess import Frame
 from .providers import (
     GPU_HELP,
@@ -25,7 +24,8 @@ from .providers import (
     name_run_error,
     name_start_error,
 )
-from .telemetry import silence_telemetry
+from .system.plain_text import is_utf8
+from .system.telemetry import silence_telemetry
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from .model_info import METADATA_KEY, ModelInfo, read_pose_model
 from .onnx_bytes import check_file
 from .preprocess import Frame
 from .providers import name_run_error
-from .telemetry import silence_telemetry
+from .system.telemetry import silence_telemetry
 
 NUMPY_TYPES = {"u8": "uint8", "i8": "int8", "f16": "float16", "f32": "float32"}  # OpenVINO's names of element types
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .command_line import CommandParser, HelpFormatter
 from .errors import OptionError
 from .file_lists import is_list, parse_input
 from .serve_address import ServeAddress, parse_address
+from .system.cli_runner import CommandParser, HelpFormatter
 
 if TYPE_CHECKING:
     from .presentation import Mounting

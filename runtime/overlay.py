@@ -16,9 +16,9 @@ from .frames import Colours, DecodedFrame, TimedFrame
 from .heat import Evidence, make_heat
 from .pose_names import SANSKRIT, display_name
 from .preprocess import Frame
-from .progress import format_duration
 from .regions import Region
 from .session import Hold
+from .system.progress import format_duration
 
 FONT = Path(__file__).parent / "fonts" / "DejaVuSans.ttf"
 """DejaVu Sans: Latin with every Sanskrit diacritic, Greek, Cyrillic; OpenCV 4 has ASCII alone."""

@@ -16,13 +16,13 @@ import numpy as np
 
 from .classifier import PoseClassifier, Prediction
 from .errors import OutputError, PhotoError
-from .files import format_json, make_csv_writer, write_text
-from .item_failures import Failure, attempt
 from .photo_kinds import PHOTO_SUFFIXES, is_photo
 from .photo_limits import check_shown
 from .photos import decode_photo, read_photo
 from .preprocess import Frame, letterbox
 from .regions import Region, Roi
+from .system.files import format_json, make_csv_writer, write_text
+from .system.item_failures import Failure, attempt
 
 KEPT_PIXELS = 16_000_000
 """Larger photos don't wait in memory to be drawn upon: some twenty wait at once."""

@@ -8,10 +8,10 @@ from typing import Any
 
 from .classifier import PoseClassifier, Prediction
 from .errors import PhotoError
-from .item_failures import Failure, attempt
 from .photo_limits import check_shown
 from .photos import decode_photo
 from .pose_names import SANSKRIT, display_name
+from .system.item_failures import Failure, attempt
 
 MOST_BYTES = 30_000_000
 MOST_PIXELS = 50_000_000  # what a phone takes; decoded, it is in memory as a whole, on a Jetson too

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import DeviceError, OutputError
-from .files import find_cache_folder
+from .system.files import find_cache_folder
 
 log = logging.getLogger(__name__)
 

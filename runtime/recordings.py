@@ -9,11 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .animations import AnimationSource, is_animated_webp
-from .claims import check_growing_output, claim_outputs
 from .classifier import PoseClassifier
 from .errors import YogaLiveError, name_trouble
-from .files import check_apart
-from .item_failures import Failure, attempt
 from .live import Watched
 from .media_files import open_media
 from .overlay import OverlayStyle
@@ -25,6 +22,9 @@ from .session import Hold
 from .sources import Source, TimedFrame, VideoSource
 from .spans import Span
 from .summary import check_summary_output, write_summary
+from .system.claims import check_growing_output, claim_outputs
+from .system.files import check_apart
+from .system.item_failures import Failure, attempt
 from .timeline import TimelineFile, check_format
 from .video_sink import VideoSink, check_video_output
 from .views import choose_view

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .errors import NoFrameError, SourceError, YogaLiveError
-from .files import show_name
 from .frames import UNSPECIFIED, Colours, DecodedFrame, TimedFrame, is_rgb
 from .media_files import (
     Damage,
@@ -32,6 +31,7 @@ from .media_files import (
 from .presentation import Mounting, PresentationReader
 from .spans import Span, format_moment
 from .stretches import SAME_S, Turns
+from .system.files import show_name
 
 if TYPE_CHECKING:
     from .remote_files import RemoteFile

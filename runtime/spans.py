@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from .errors import OptionError
-from .progress import format_duration
+from .system.progress import format_duration
 
 CLOCK = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)")
 LONGEST_S = 1e9

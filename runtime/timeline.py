@@ -14,10 +14,10 @@ from typing import Generic, TypeVar
 
 from .classifier import NO_POSE
 from .errors import OutputError
-from .files import hold_signals, name_part, write_text, write_then_rename
-from .plain_text import escape_json, show_name
 from .pose_names import display_name
 from .session import Segment
+from .system.files import hold_signals, name_part, write_text, write_then_rename
+from .system.plain_text import escape_json, show_name
 
 T = TypeVar("T")
 

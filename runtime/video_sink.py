@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 
 from .audio import AudioTrack
-from .claims import check_growing_output
 from .errors import OutputError
-from .files import name_part, write_then_rename
 from .fragments import drop_torn_fragment
 from .frames import LIMITED, PLAIN_FORMAT, DecodedFrame
 from .media_files import open_media
 from .opencv import cv2
 from .preprocess import Frame
 from .sources import SourceInfo, TimedFrame
+from .system.claims import check_growing_output
+from .system.files import name_part, write_then_rename
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from yoga_live.runtime.telemetry import silence_telemetry
+from yoga_live.runtime.system.telemetry import silence_telemetry
 
 silence_telemetry()  # before a test imports onnxruntime or openvino
 

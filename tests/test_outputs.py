@@ -16,7 +16,7 @@ pytest.importorskip("torch")
 HOLD = """
 import sys
 from pathlib import Path
-from yoga_live.runtime.claims import claim_outputs, hold_folder
+from yoga_live.runtime.system.claims import claim_outputs, hold_folder
 
 path = Path(sys.argv[1])
 with hold_folder(path) if sys.argv[2] == "folder" else claim_outputs([path], force=True):

@@ -193,7 +193,7 @@ def test_the_names_are_found_in_our_code() -> None:
 def test_no_other_file_speaks_to_tensorrt_or_cuda() -> None:
     checked = {*VARIABLES, "runtime/cuda_device.py"}
     for room in ("runtime", "export", "calibration", "train"):
-        for path in (ROOT / room).glob("*.py"):
+        for path in (ROOT / room).rglob("*.py"):
             tree = ast.walk(ast.parse(path.read_text("utf-8")))
             names = {node.id for node in tree if isinstance(node, ast.Name)}
             assert not names & {"trt", "cudart"} or path.relative_to(ROOT).as_posix() in checked, path

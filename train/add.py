@@ -12,10 +12,10 @@ from pathlib import Path
 
 from ..runtime.classifier import NO_POSE
 from ..runtime.errors import OutputError, RunError
-from ..runtime.files import resolve, write_then_rename
-from ..runtime.item_failures import Failure, attempt
 from ..runtime.photo_kinds import PhotoSieve
-from ..runtime.progress import track
+from ..runtime.system.files import resolve, write_then_rename
+from ..runtime.system.item_failures import Failure, attempt
+from ..runtime.system.progress import track
 from .manifest import DUPLICATE, FAILED, OK, REFUSED, Manifest, ManifestRow
 from .photo_facts import PhotoFacts, identify_photo
 from .photo_folder import list_files

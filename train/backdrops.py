@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ..runtime.preprocess import Frame, fit_inside
-from ..runtime.progress import Progress
+from ..runtime.system.progress import Progress
 from .augmentation import Augmentation, Draws, Scenery, augment_frames
 from .split_frames import Numbers, SplitFrames
 from .workers import Workers

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ..calibration.runs import MOST_EPOCHS
 from ..runtime.errors import RunError
-from ..runtime.foreign_files import check_number, check_whole, open_plain, parse_json, show
+from ..runtime.system.foreign_files import check_number, check_whole, open_plain, parse_json, show
 from .tensor_files import open_tensors, write_tensors
 from .workers import Workers
 

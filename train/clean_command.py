@@ -14,10 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..runtime.command_line import HelpFormatter
 from ..runtime.errors import OptionError, PhotoError, RunError
-from ..runtime.item_failures import Failure, attempt
-from ..runtime.plain_text import print
+from ..runtime.system.cli_runner import HelpFormatter
+from ..runtime.system.item_failures import Failure, attempt
+from ..runtime.system.plain_text import print
 from .option_types import read_whole
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any
 
 from ..runtime.errors import RunError
-from ..runtime.foreign_files import check_whole, open_plain, parse_json, show
+from ..runtime.system.foreign_files import check_whole, open_plain, parse_json, show
 from .manifest import REMOVED_FOLDER
 
 JOURNAL = "cleaning.jsonl"

@@ -11,8 +11,8 @@ import numpy as np
 from ..calibration.runs import Run, RunPhoto
 from ..runtime.classifier import NO_POSE
 from ..runtime.errors import RunError
-from ..runtime.item_failures import Failure, attempt
 from ..runtime.photos import decode_photo
+from ..runtime.system.item_failures import Failure, attempt
 from .cleaning import Cleaner
 from .cleaning_journal import TrackedPhoto
 from .label_errors import LabelErrors, find_label_errors

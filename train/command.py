@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from ..runtime.command_line import HelpFormatter, make_parser, run_command
-from ..runtime.crashes import report_crashes
+from ..runtime.system.cli_runner import HelpFormatter, make_parser, run_command
+from ..runtime.system.crashes import report_crashes
 from .clean_command import add_clean
 from .fit_command import add_fit_commands
 from .gather_commands import add_gather_commands

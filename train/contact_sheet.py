@@ -11,13 +11,13 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ..runtime.classifier import NO_POSE
 from ..runtime.errors import RunError
-from ..runtime.files import write_then_rename
-from ..runtime.item_failures import Failure, attempt
 from ..runtime.overlay import FONT
 from ..runtime.photo_limits import check_shown
 from ..runtime.photos import decode_photo
 from ..runtime.pose_names import display_name
 from ..runtime.preprocess import Frame, letterbox
+from ..runtime.system.files import write_then_rename
+from ..runtime.system.item_failures import Failure, attempt
 from .augmentation import Augmentation, draw_augmentation
 from .backdrops import find_surroundings
 from .photo_folder import PLACES, list_files, list_poses

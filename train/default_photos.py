@@ -18,15 +18,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..runtime.claims import hold_folder
 from ..runtime.classifier import NO_POSE
-from ..runtime.command_line import CommandParser, HelpFormatter, run_command
-from ..runtime.crashes import report_crashes
 from ..runtime.errors import OutputError, RunError
 from ..runtime.figure import POSES, draw_figure, jitter_pose, random_look
 from ..runtime.opencv import cv2
 from ..runtime.overlay import draw_caption
-from ..runtime.plain_text import print
+from ..runtime.system.claims import hold_folder
+from ..runtime.system.cli_runner import CommandParser, HelpFormatter, run_command
+from ..runtime.system.crashes import report_crashes
+from ..runtime.system.plain_text import print
 from .cleaning import open_cleaner
 from .cleaning_journal import JOURNAL
 from .photo_folder import list_files, list_poses

@@ -24,8 +24,8 @@ import aiohttp
 
 from ..runtime.classifier import NO_POSE
 from ..runtime.errors import OutputError
-from ..runtime.item_failures import Failure, attempt, explain
-from ..runtime.progress import Progress
+from ..runtime.system.item_failures import Failure, attempt, explain
+from ..runtime.system.progress import Progress
 from .address_guard import make_connector
 from .fetch import Body, FetchError, fetch
 from .host_queue import HostQueue, Job

@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..runtime.command_line import HelpFormatter
 from ..runtime.errors import OptionError
-from ..runtime.plain_text import print
+from ..runtime.system.cli_runner import HelpFormatter
+from ..runtime.system.plain_text import print
 from .option_types import read_side, read_whole
 
 if TYPE_CHECKING:
@@ -242,7 +242,7 @@ def _configure(args: argparse.Namespace) -> FitConfig:
 
 
 def _find_rate(args: argparse.Namespace) -> None:
-    from ..runtime.claims import claim_outputs
+    from ..runtime.system.claims import claim_outputs
     from .fit_config import FitConfig
     from .launcher import is_worker
     from .lr_find import find_rate, plot_rates

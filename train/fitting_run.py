@@ -26,10 +26,10 @@ from ..calibration.metrics import (
     measure_recalls,
 )
 from ..calibration.runs import SPLITS
-from ..runtime.claims import hold_folder
 from ..runtime.errors import OptionError
-from ..runtime.files import write_json
 from ..runtime.probabilities import softmax
+from ..runtime.system.claims import hold_folder
+from ..runtime.system.files import write_json
 from .agreement import check_agreement, version_of
 from .checkpoint import CHECKPOINT
 from .confusion_plot import plot_confusion

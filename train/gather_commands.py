@@ -8,10 +8,10 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..runtime.command_line import HelpFormatter
 from ..runtime.errors import DeviceError, OptionError
 from ..runtime.options import add_mounting, read_mounting
-from ..runtime.plain_text import print
+from ..runtime.system.cli_runner import HelpFormatter
+from ..runtime.system.plain_text import print
 from .image_search import ENGINES, SearchError, SearchOutcome
 from .option_types import read_count, read_requests, read_seconds, read_wait
 
@@ -158,7 +158,7 @@ def _collect(args: argparse.Namespace) -> None:
 
 def _search(args: argparse.Namespace, path: Path, refused: Counter[str]) -> None:
     """Search, and merge what each engine found at once: whatever happens next, it is kept."""
-    from ..runtime.progress import Progress
+    from ..runtime.system.progress import Progress
     from .image_search import DdgsSearcher, ImageSearch
     from .url_lists import merge_list, parse_list
 

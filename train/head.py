@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from ..runtime.progress import Progress
+from ..runtime.system.progress import Progress
 from .fit_config import FitConfig
 from .network import PoseNetwork, prepare
 from .precision import Precision

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ..runtime.errors import MissingPackageError, YogaLiveError
-from ..runtime.item_failures import explain
+from ..runtime.system.item_failures import explain
 
 ENGINES = ("bing", "duckduckgo")
 MOST_PAGES = 20

@@ -19,8 +19,8 @@ import torch
 from torch import nn
 
 from ..runtime.errors import RunError
-from ..runtime.files import write_text, write_then_rename
-from ..runtime.progress import Progress
+from ..runtime.system.files import write_text, write_then_rename
+from ..runtime.system.progress import Progress
 from .augmentation import draw_augmentation
 from .devices import choose_device
 from .fit import Fitter

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from ..runtime.errors import PhotoError
-from ..runtime.item_failures import Failure, attempt
 from ..runtime.opencv import cv2
 from ..runtime.photos import decode_photo
 from ..runtime.preprocess import Frame
+from ..runtime.system.item_failures import Failure, attempt
 
 THUMBNAIL, PICTURE = 240, 1600  # pixels, the longer side
 QUALITY = 82

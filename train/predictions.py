@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from ..calibration.runs import Run
 from ..runtime.errors import RunError
-from ..runtime.files import ODD_NAMES, make_csv_writer, write_then_rename
-from ..runtime.foreign_files import open_plain_text
+from ..runtime.system.files import ODD_NAMES, make_csv_writer, write_then_rename
+from ..runtime.system.foreign_files import open_plain_text
 
 PREDICTIONS, FOLDS = "predictions.csv", "folds.csv"
 

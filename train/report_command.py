@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..runtime.command_line import HelpFormatter
 from ..runtime.errors import OptionError, OutputError
-from ..runtime.plain_text import print
+from ..runtime.system.cli_runner import HelpFormatter
+from ..runtime.system.plain_text import print
 from .option_types import read_whole
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _report(args: argparse.Namespace) -> None:
 @contextmanager
 def _claim(page: Path) -> Iterator[None]:
     """Hold the page, which is written anew each time, against another report of this run."""
-    from ..runtime.claims import hold, name_lock
+    from ..runtime.system.claims import hold, name_lock
 
     try:
         page.parent.mkdir(exist_ok=True)

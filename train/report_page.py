@@ -8,8 +8,8 @@ from typing import Any
 
 from ..calibration.metrics import Accuracy
 from ..calibration.runs import Run
-from ..runtime.files import write_text
-from ..runtime.plain_text import show_in_page
+from ..runtime.system.files import write_text
+from ..runtime.system.plain_text import show_in_page
 from .curves import draw_curves
 from .photo_answers import PhotoAnswer
 from .report import ALL, DUELS, Report

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..calibration.runs import RunPhoto, load_run, read_run_photos, write_run_photos
 from ..runtime.errors import OptionError, OutputError, RunError
-from ..runtime.files import ODD_NAMES, make_csv_writer
+from ..runtime.system.files import ODD_NAMES, make_csv_writer
 from .checkpoint import CHECKPOINT, load_notes
 from .fit_config import FitConfig
 from .predictions import FOLDS

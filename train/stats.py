@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..runtime.files import write_text
-from ..runtime.item_failures import Failure, attempt
 from ..runtime.photo_kinds import PHOTO_SUFFIXES, count_suffixes
 from ..runtime.photos import decode_photo
-from ..runtime.plain_text import show_in_page
 from ..runtime.preprocess import letterbox
+from ..runtime.system.files import write_text
+from ..runtime.system.item_failures import Failure, attempt
+from ..runtime.system.plain_text import show_in_page
 from .manifest import DUPLICATE, MOVED, OK, REMOVED, read_manifest
 from .photo_folder import Photo, PhotoList, inspect_photos
 from .splitting import SAME_BITS, group_photos

@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..runtime.command_line import HelpFormatter
 from ..runtime.errors import OptionError, OutputError
-from ..runtime.plain_text import print
+from ..runtime.system.cli_runner import HelpFormatter
+from ..runtime.system.plain_text import print
 from .option_types import read_index, read_sheet_count, read_side
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _add_show(commands: Commands) -> None:
 
 
 def _stats(args: argparse.Namespace) -> None:
-    from ..runtime.claims import claim_outputs
+    from ..runtime.system.claims import claim_outputs
 
     if hasattr(args, "html"):
         with claim_outputs([args.html], force=args.force):
@@ -87,7 +87,7 @@ def _measure(args: argparse.Namespace, page: Path, *, replace: bool) -> None:
 
 
 def _show(args: argparse.Namespace) -> None:
-    from ..runtime.claims import claim_outputs
+    from ..runtime.system.claims import claim_outputs
 
     if args.to.suffix.lower() not in {".png", ".jpg", ".jpeg"}:
         raise OptionError(f"--to {args.to} should end in .png or .jpg")

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from yoga_live.export.build_progress import BuildProgress, make_monitor
-from yoga_live.runtime.progress import Progress
+from yoga_live.runtime.system.progress import Progress
 
 
 class Shares(Progress):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import yoga_live.runtime.command as command
-from yoga_live.runtime.secret_files import read_secret
+from yoga_live.runtime.system.secret_files import read_secret
 
 FOLDER = Path(command.__file__).parent / "jetson"
 RAW = (FOLDER / "yoga-live.service").read_text(encoding="utf-8")

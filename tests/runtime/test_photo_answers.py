@@ -11,7 +11,6 @@ from PIL import Image
 
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.errors import OutputError
-from yoga_live.runtime.files import ODD_NAMES
 from yoga_live.runtime.photo_answers import (
     BATCH,
     Answer,
@@ -24,6 +23,7 @@ from yoga_live.runtime.photo_answers import (
 )
 from yoga_live.runtime.photos import decode_photo
 from yoga_live.runtime.regions import Roi
+from yoga_live.runtime.system.files import ODD_NAMES
 
 from .conftest import LABELS, ColourEngine, paint_photo
 

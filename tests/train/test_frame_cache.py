@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from yoga_live.runtime.files import find_cache_folder
+from yoga_live.runtime.system.files import find_cache_folder
 from yoga_live.train import photo_folder
 from yoga_live.train.frame_cache import drop_unused_caches
 from yoga_live.train.photo_folder import PhotoSet, read_photos

@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from yoga_live.runtime.errors import OutputError, RunError
-from yoga_live.runtime.foreign_files import is_inside
+from yoga_live.runtime.system.foreign_files import is_inside
 from yoga_live.train.manifest import (
     COLUMNS,
     DUPLICATE,

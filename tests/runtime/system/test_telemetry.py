@@ -12,9 +12,9 @@ from types import ModuleType
 
 import pytest
 
-from yoga_live.runtime.telemetry import silence_telemetry
+from yoga_live.runtime.system.telemetry import silence_telemetry
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 REPORTING = {"onnxruntime", "openvino"}
 FOLDERS = ("runtime", "calibration", "train", "export", "benchmarks")
 

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from yoga_live.runtime.progress import Progress, format_duration, track
+from yoga_live.runtime.system.progress import Progress, format_duration, track
 
 
 class Terminal(io.StringIO):

@@ -35,7 +35,8 @@ def silence_telemetry() -> None:
         if early:
             log.warning(
                 "openvino was imported before yoga_live with its telemetry (Google Analytics) on; "
-                "import yoga_live.runtime.telemetry and call silence_telemetry() first, or run: opt_in_out --opt_out"
+                "import yoga_live.runtime.system.telemetry and call silence_telemetry() first, or run: "
+                "opt_in_out --opt_out"
             )
 
 

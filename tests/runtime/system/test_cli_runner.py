@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from yoga_live.runtime.command_line import run_command
 from yoga_live.runtime.errors import MissingPackageError, OptionError
-from yoga_live.runtime.item_failures import attempt
+from yoga_live.runtime.system.cli_runner import run_command
+from yoga_live.runtime.system.item_failures import attempt
 
 
 def run(error: BaseException | None) -> int:
@@ -82,7 +82,7 @@ def test_termination_ends_like_ctrl_c_with_its_own_code() -> None:
 @pytest.mark.parametrize("ignored", [False, True])
 def test_a_closed_terminal_ends_a_run_unless_nohup_is_before_it(ignored: bool) -> None:
     code = (
-        "import os, sys, argparse, signal\nfrom yoga_live.runtime.command_line import run_command\n"
+        "import os, sys, argparse, signal\nfrom yoga_live.runtime.system.cli_runner import run_command\n"
         f"signal.signal(signal.SIGHUP, signal.SIG_IGN if {ignored} else signal.SIG_DFL)\n"
         "def body(_):\n"
         "    try:\n        os.kill(os.getpid(), signal.SIGHUP)\n        print('on')\n"
@@ -97,7 +97,7 @@ def test_a_closed_terminal_ends_a_run_unless_nohup_is_before_it(ignored: bool) -
 def test_what_is_said_after_the_terminal_has_gone_costs_nothing(tmp_path: Path) -> None:
     code = f"""
 import argparse, os, pathlib, signal, sys, time
-from yoga_live.runtime.command_line import run_command
+from yoga_live.runtime.system.cli_runner import run_command
 
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
 
@@ -126,7 +126,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     code = (
-        "import sys, argparse\nfrom yoga_live.runtime.command_line import run_command\n"
+        "import sys, argparse\nfrom yoga_live.runtime.system.cli_runner import run_command\n"
         "sys.exit(run_command('yoga-export', lambda args: print('line\\n' * 100_000), argparse.Namespace()))"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:

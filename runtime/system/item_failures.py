@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from .errors import ClusterError, DeviceError, MissingPackageError, OutputError, TakenError, YogaLiveError
+from ..errors import ClusterError, DeviceError, MissingPackageError, OutputError, TakenError, YogaLiveError
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

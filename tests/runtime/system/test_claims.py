@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from yoga_live.runtime.claims import check_growing_output, claim_outputs, find_holder, name_lock
 from yoga_live.runtime.errors import OutputError, TakenError
+from yoga_live.runtime.system.claims import check_growing_output, claim_outputs, find_holder, name_lock
 
 HOLD = """
 import sys
 from pathlib import Path
-from yoga_live.runtime.claims import claim_outputs
+from yoga_live.runtime.system.claims import claim_outputs
 
 with claim_outputs([Path(name) for name in sys.argv[1:]]):
     print("held", flush=True)

@@ -18,8 +18,8 @@ from functools import wraps
 from importlib import metadata
 from pathlib import Path
 
+from ..errors import Stopped, YogaLiveError
 from .addresses import hide_in_text
-from .errors import Stopped, YogaLiveError
 from .files import find_cache_folder
 from .plain_text import show_name
 

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
-from .errors import OutputError, TakenError
+from ..errors import OutputError, TakenError
 from .files import check_output, is_alive, name_part
 
 log = logging.getLogger(__name__)

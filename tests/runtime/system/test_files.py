@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from yoga_live.runtime.errors import OutputError, TakenError
-from yoga_live.runtime.files import (
+from yoga_live.runtime.system.files import (
     ODD_NAMES,
     check_apart,
     check_output,

@@ -7,7 +7,7 @@ import os
 import stat
 from pathlib import Path
 
-from .errors import OptionError
+from ..errors import OptionError
 
 MOST_BYTES = 64_000
 FROM_FILE, FROM_ENVIRONMENT = "@", "env:"

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
+from ..errors import MissingPackageError, Stopped, YogaLiveError
 from .crashes import explain_os_error, show_tracebacks
-from .errors import MissingPackageError, Stopped, YogaLiveError
 from .files import find_cache_folder
 from .plain_text import LineFormatter, show_name
 from .telemetry import silence_telemetry

@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 
 from yoga_live.runtime import command
-from yoga_live.runtime.addresses import hide_in_text
-from yoga_live.runtime.command_line import CommandParser, run_command
-from yoga_live.runtime.crashes import CRASH, KEPT, report_crashes
 from yoga_live.runtime.errors import OptionError, Stopped
+from yoga_live.runtime.system.addresses import hide_in_text
+from yoga_live.runtime.system.cli_runner import CommandParser, run_command
+from yoga_live.runtime.system.crashes import CRASH, KEPT, report_crashes
 
 SECRET = "rtsp://me:ge heim@192.0.2.1/live?token=geheim"
 
@@ -145,7 +145,7 @@ def test_a_package_that_can_t_be_loaded_is_named(tmp_path: Path) -> None:
 def test_what_ends_a_thread_is_told_on_one_line_and_the_run_goes_on(tmp_path: Path) -> None:
     code = """
 import sys, threading
-from yoga_live.runtime.crashes import report_crashes
+from yoga_live.runtime.system.crashes import report_crashes
 
 @report_crashes("yoga-live")
 def main(argv=None):

@@ -13,7 +13,7 @@ import pytest
 
 from yoga_live.runtime import photo_answers, recordings
 from yoga_live.runtime.errors import DeviceError, ModelError, OutputError, PhotoError
-from yoga_live.runtime.item_failures import Failure, attempt
+from yoga_live.runtime.system.item_failures import Failure, attempt
 
 Live = Callable[..., tuple[int, str, str]]
 

@@ -10,7 +10,7 @@ import pytest
 from yoga_live.runtime.captures import open_camera
 from yoga_live.runtime.errors import OptionError, SourceError
 from yoga_live.runtime.live_page import read_token
-from yoga_live.runtime.secret_files import read_secret
+from yoga_live.runtime.system.secret_files import read_secret
 
 ADDRESS = "rtsp://me:secret@camera.local/1"
 needs_permissions = pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-from .errors import OutputError, TakenError
+from ..errors import OutputError, TakenError
 from .plain_text import escape_json
 from .plain_text import show_name as show_name
 
