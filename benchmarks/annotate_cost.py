@@ -34,7 +34,7 @@ import av
 import numpy as np
 
 from yoga_live.runtime.classifier import PoseClassifier, choose_answer
-from yoga_live.runtime.frames import TimedFrame
+from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.recorded import LOOKS_PER_S, annotate
 from yoga_live.runtime.sources import VideoSource
 from yoga_live.runtime.system.progress import track

@@ -95,7 +95,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 from yoga_live.runtime import PoseClassifier
-from yoga_live.runtime.model_info import ModelInfo
+from yoga_live.runtime.core.model_metadata import ModelInfo
 
 labels, side = PoseClassifier().labels, 64
 rng = np.random.default_rng(4)

@@ -32,10 +32,10 @@ from distortions import DISTORTIONS, DistortedSource
 
 from yoga_live.calibration.runs import load_run
 from yoga_live.runtime.classifier import Floats, PoseClassifier, choose_answer
-from yoga_live.runtime.frames import TimedFrame
+from yoga_live.runtime.core.frames import TimedFrame
+from yoga_live.runtime.core.regions import Region
 from yoga_live.runtime.hindsight import Hindsight
 from yoga_live.runtime.live import watch
-from yoga_live.runtime.regions import Region
 from yoga_live.runtime.session import Hold, Segment
 from yoga_live.runtime.sources import Source, VideoSource
 from yoga_live.runtime.views import View, WholeView, ZoomView

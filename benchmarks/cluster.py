@@ -40,7 +40,7 @@ from yoga_live.runtime.archive_store import Store, open_store
 from yoga_live.runtime.archive_worker import ArchiveWorker, Order
 from yoga_live.runtime.classifier import DEFAULT_MODEL, PoseClassifier
 from yoga_live.runtime.cluster import Crew, connect, run_schedule, share_out
-from yoga_live.runtime.frames import TimedFrame
+from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.pieces import Looks, Piece, join_looks, tell, watch_piece
 from yoga_live.runtime.recorded import LOOKS_PER_S
 from yoga_live.runtime.recordings import VIDEO_SUFFIXES, Wishes

@@ -12,9 +12,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from yoga_live.runtime.frames import TimedFrame
+from yoga_live.runtime.core.frames import TimedFrame
+from yoga_live.runtime.core.preprocess import Frame
 from yoga_live.runtime.photos import decode_photo
-from yoga_live.runtime.preprocess import Frame
 from yoga_live.runtime.sources import Source
 
 DISTORTIONS: tuple[str, ...] = (

@@ -209,7 +209,7 @@ def export(trial: Trial, trained: Trained) -> None:
 
     from yoga_live.calibration.onnx_file import write_model
     from yoga_live.export.fp16 import convert_to_fp16
-    from yoga_live.runtime.model_info import ModelInfo
+    from yoga_live.runtime.core.model_metadata import ModelInfo
     from yoga_live.runtime.onnx_engine import OnnxEngine, import_onnxruntime
     from yoga_live.runtime.providers import PROVIDERS
 

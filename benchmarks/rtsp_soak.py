@@ -23,7 +23,7 @@ import numpy as np
 
 from yoga_live.runtime.captures import open_camera
 from yoga_live.runtime.classifier import PoseClassifier
-from yoga_live.runtime.frames import TimedFrame
+from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.live import watch
 from yoga_live.runtime.session import Hold
 from yoga_live.runtime.sinks import StopWatching

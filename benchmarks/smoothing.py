@@ -25,7 +25,7 @@ import numpy.typing as npt
 from clips import STEP_S, Stretch, pose_at, read_truth
 
 from yoga_live.runtime.classifier import NO_POSE, PoseClassifier, choose_answer
-from yoga_live.runtime.frames import TimedFrame
+from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.hindsight import Hindsight, HindsightConfig
 from yoga_live.runtime.recorded import LOOKS_PER_S
 from yoga_live.runtime.smoothing import Smoother, SmoothingConfig

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from ..runtime.core.preprocess import Frame
 from ..runtime.onnx_engine import import_onnxruntime
-from ..runtime.preprocess import Frame
 from ..runtime.system.progress import track
 
 Floats = npt.NDArray[np.floating]

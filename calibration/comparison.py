@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from ..runtime.core.preprocess import Frame
 from ..runtime.engine import Engine
 from ..runtime.errors import OptionError
-from ..runtime.preprocess import Frame
 from ..runtime.system.files import write_json, write_text
 from .confidence import SplitLogits, compute_logits
 from .fidelity import Fidelity, measure_fidelity

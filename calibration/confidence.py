@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..runtime.classifier import NO_POSE, best_pose
+from ..runtime.core.model_metadata import ModelInfo
+from ..runtime.core.preprocess import Frame
+from ..runtime.core.softmax import softmax
 from ..runtime.engine import Engine
-from ..runtime.model_info import ModelInfo
-from ..runtime.preprocess import Frame
-from ..runtime.probabilities import softmax
 from ..runtime.system.progress import track
 from .bootstrap import resample_sums
 from .metrics import Accuracy, measure_accuracy, measure_ece, measure_nll, simulate_perfect_ece, top_confidences

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from ..runtime.model_info import ModelInfo
+from ..runtime.core.model_metadata import ModelInfo
+from ..runtime.core.preprocess import Frame
+from ..runtime.core.softmax import log_softmax
 from ..runtime.onnx_engine import OnnxEngine
-from ..runtime.preprocess import Frame
-from ..runtime.probabilities import log_softmax
 from .activation_ranges import METHODS
 from .confidence import SplitLogits, compute_logits
 from .metrics import Accuracy, Floats, measure_accuracy, measure_nll

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from ..runtime.core.preprocess import Frame
 from ..runtime.engine import Engine
-from ..runtime.preprocess import Frame
 from ..runtime.system.progress import track
 
 TURNS, FRAMES, WARM_UP = 20, 10, 5

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..runtime.probabilities import log_softmax, softmax
+from ..runtime.core.softmax import log_softmax, softmax
 
 Floats = npt.NDArray[np.floating]
 Ints = npt.NDArray[np.integer]

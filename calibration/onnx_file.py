@@ -6,8 +6,8 @@ from pathlib import Path
 
 import onnx
 
+from ..runtime.core.model_metadata import METADATA_KEY, ModelInfo
 from ..runtime.errors import ModelError
-from ..runtime.model_info import METADATA_KEY, ModelInfo
 from ..runtime.onnx_bytes import check_file
 from ..runtime.providers import name_reason
 from ..runtime.system.files import write_then_rename

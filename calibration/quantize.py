@@ -13,9 +13,9 @@ import numpy.typing as npt
 import onnx
 from onnx import numpy_helper
 
+from ..runtime.core.model_metadata import ModelInfo
+from ..runtime.core.preprocess import Frame
 from ..runtime.errors import ModelError, RunError
-from ..runtime.model_info import ModelInfo
-from ..runtime.preprocess import Frame
 from ..runtime.system.item_failures import name_exception
 from ..runtime.system.telemetry import silence_telemetry
 from .activation_ranges import MagnitudeHistogram, RangeMethod, collect_histograms

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..runtime.classifier import NO_POSE
-from ..runtime.probabilities import softmax
+from ..runtime.core.softmax import softmax
 from .confidence import SplitLogits, answer_poses, choose_threshold
 from .metrics import Floats, Ints
 

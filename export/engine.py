@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..runtime.core.model_metadata import ModelInfo
 from ..runtime.cuda_device import CudaDevice
 from ..runtime.engine_record import EngineRecord, Gpu, read_record, record_path
 from ..runtime.errors import DeviceError, ModelError, TakenError
-from ..runtime.model_info import ModelInfo
 from ..runtime.onnx_bytes import hash_network, read_bytes, read_info
 from ..runtime.system.files import check_output, find_cache_folder, write_then_rename
 from ..runtime.system.progress import Progress

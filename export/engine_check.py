@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ..runtime.core.preprocess import Frame, letterbox
 from ..runtime.engine import Engine
 from ..runtime.errors import MissingPackageError, ModelError
 from ..runtime.figure import POSES, draw_figure
 from ..runtime.onnx_engine import OnnxEngine
-from ..runtime.preprocess import Frame, letterbox
 
 log = logging.getLogger(__name__)
 

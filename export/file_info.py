@@ -10,9 +10,9 @@ import math
 from pathlib import Path
 from typing import Any
 
+from ..runtime.core.model_metadata import read_pose_model
 from ..runtime.engine_record import read_record, record_path
 from ..runtime.errors import ModelError
-from ..runtime.model_info import read_pose_model
 
 INDENT, NAMES = 2, 24
 

@@ -14,9 +14,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from ..calibration.metrics import Floats
+from ..runtime.core.preprocess import Frame
 from ..runtime.errors import ModelError
 from ..runtime.onnx_engine import import_onnxruntime
-from ..runtime.preprocess import Frame
 from ..runtime.system.progress import track
 from .fp16 import LARGEST
 

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from ..calibration.metrics import Accuracy
 from ..calibration.onnx_file import write_model
 from ..calibration.runs import Run, load_frames
+from ..runtime.core.model_metadata import ModelInfo
 from ..runtime.errors import ModelError
-from ..runtime.model_info import ModelInfo
 from ..runtime.onnx_engine import OnnxEngine
 from ..runtime.system.files import write_then_rename
 from ..runtime.system.telemetry import silence_telemetry

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from .core.presentation import Mounting, Presentation
 from .errors import NoFrameError, SourceError
 from .photo_limits import RefusedPicture, check_size
 from .photos import DAMAGE, flatten
-from .presentation import Mounting, Presentation
 from .sources import Seen, SourceInfo, TimedFrame
 from .spans import Span, format_moment
 from .stretches import SAME_S, Turns

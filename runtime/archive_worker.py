@@ -38,7 +38,7 @@ class ArchiveWorker:
         from importlib.metadata import version
 
         from .classifier import PoseClassifier
-        from .opencv import cv2
+        from .core.opencv import cv2
 
         if (mine := version("yoga-live")) != order.yoga_live:
             raise ClusterError(f"a node has yoga-live {mine}, this machine {order.yoga_live}; install the same on all")

@@ -17,14 +17,14 @@ import numpy as np
 import numpy.typing as npt
 
 from .classifier import PoseClassifier
+from .core.frames import DecodedFrame, TimedFrame
+from .core.preprocess import Frame
+from .core.regions import Region
 from .demo import DemoSource
 from .engine import Engine, Floats
 from .errors import SourceError
-from .frames import DecodedFrame, TimedFrame
 from .live import watch
 from .overlay import OverlayStyle
-from .preprocess import Frame
-from .regions import Region
 from .sources import SourceInfo, VideoSource
 from .system.progress import Progress, track
 from .video_sink import VideoSink

@@ -20,14 +20,14 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from .core.frames import DecodedFrame
+from .core.opencv import cv2
+from .core.pace import Pace
+from .core.preprocess import Frame
+from .core.presentation import Mounting, PresentationReader
 from .errors import OptionError, SourceError
-from .frames import DecodedFrame
 from .live_sources import Capture, LiveSource, Patience
 from .media_files import open_media, pick_video
-from .opencv import cv2
-from .pace import Pace
-from .preprocess import Frame
-from .presentation import Mounting, PresentationReader
 from .system.addresses import hide_credentials
 from .system.plain_text import show_name
 from .system.secret_files import is_secret, read_secret

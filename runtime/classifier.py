@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from .core.model_metadata import ModelInfo
+from .core.preprocess import Frame, letterbox_into
+from .core.regions import Region
+from .core.softmax import softmax
 from .engine import Engine
 from .engine_factory import open_engine
 from .heat import Evidence
-from .model_info import ModelInfo
-from .preprocess import Frame, letterbox_into
-from .probabilities import softmax
-from .regions import Region
 from .shared_engine import SharedEngine
 
 NO_POSE = "none"

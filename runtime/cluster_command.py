@@ -287,7 +287,7 @@ def _check_own(store: Store, force: bool) -> None:
 def _report(tally: Tally, store: Store) -> None:
     """The table, what was seen, where it lies.  Raises SourceError where a video failed."""
     from .archive_state import read_records
-    from .pose_names import display_name
+    from .core.labels import display_name
     from .system.progress import format_duration
     from .timeline_table import TABLE_NAME, write_table
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from .core.opencv_packages import describe_clash
 from .errors import DeviceError, OptionError
-from .opencv_packages import describe_clash
 from .options import BENCHMARK_FRAMES, MOUNTING, list_given, parse_args, read_mounting, read_roi
 from .system.cli_runner import run_command
 from .system.crashes import report_crashes
@@ -18,9 +18,9 @@ from .system.plain_text import print
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from .core.regions import Roi
     from .live import Watched
     from .live_page import LivePage
-    from .regions import Roi
     from .sinks import Sink, WindowSink
     from .sources import Source, SourceInfo, TimedFrame
     from .spans import Span
@@ -319,7 +319,7 @@ def _describe_source(source: Source, device: str) -> str:
 def _report(args: argparse.Namespace, watched: Watched) -> None:
     """Say what was seen when, and where everything lies."""
     from .classifier import NO_POSE
-    from .pose_names import display_name
+    from .core.labels import display_name
     from .summary import add_up
     from .system.files import find_result
     from .system.progress import format_duration

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from .canvas import Ink, Palette
-from .opencv import cv2
-from .preprocess import fit_inside
-from .regions import Box, Region
+from .core.opencv import cv2
+from .core.preprocess import fit_inside
+from .core.regions import Box, Region
 
 Floats = npt.NDArray[np.float32]
 

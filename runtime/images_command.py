@@ -145,7 +145,7 @@ def _write_picture(path: Path, answer: Answer, *, force: bool) -> None:
 
 def _report(args: argparse.Namespace, answers: list[Answer], count: int) -> None:
     """The answers, unless they are in a file; how many of each pose; where the outputs lie."""
-    from .pose_names import display_name
+    from .core.labels import display_name
     from .system.files import find_result
 
     told = [(answer.file, answer.prediction) for answer in answers if answer.prediction]

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from .core.opencv import cv2
+from .core.pace import Pace
+from .core.preprocess import Frame, halve
 from .errors import YogaLiveError
-from .opencv import cv2
-from .pace import Pace
-from .preprocess import Frame, halve
 from .session import Hold, Segment, Session
 from .smoothing import SmoothedPose
 from .sources import TimedFrame

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .classifier import PoseClassifier
+from .core.pace import Pace
 from .errors import OptionError
 from .live_board import LiveBoard, PageSink
-from .pace import Pace
 from .page_guard import PageGuard
 from .page_server import PageServer
 from .photo_trial import PhotoTrial, describe_poses

@@ -12,10 +12,10 @@ from typing import Protocol
 
 import numpy as np
 
+from .core.opencv import cv2
+from .core.preprocess import Frame, as_bgr, fit_inside_wh
 from .errors import SourceError
-from .opencv import cv2
 from .opening import Opening
-from .preprocess import Frame, as_bgr, fit_inside_wh
 from .sources import LIVE_TIME_BASE, SourceInfo, TimedFrame
 
 log = logging.getLogger(__name__)

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from .core.model_metadata import METADATA_KEY, ModelInfo, read_pose_model
+from .core.preprocess import Frame
 from .engine import DEVICES, Floats, check_answers
 from .errors import DeviceError, MissingPackageError, ModelError
-from .model_info import METADATA_KEY, ModelInfo, read_pose_model
 from .onnx_bytes import check_file
-from .preprocess import Frame
 from .providers import (
     GPU_HELP,
     PROVIDERS,

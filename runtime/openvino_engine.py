@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from .core.model_metadata import METADATA_KEY, ModelInfo, read_pose_model
+from .core.preprocess import Frame
 from .engine import Floats, check_answers
 from .errors import MissingPackageError, ModelError
-from .model_info import METADATA_KEY, ModelInfo, read_pose_model
 from .onnx_bytes import check_file
-from .preprocess import Frame
 from .providers import name_run_error
 from .system.telemetry import silence_telemetry
 

@@ -13,8 +13,8 @@ from .serve_address import ServeAddress, parse_address
 from .system.cli_runner import CommandParser, HelpFormatter
 
 if TYPE_CHECKING:
-    from .presentation import Mounting
-    from .regions import Roi
+    from .core.presentation import Mounting
+    from .core.regions import Roi
     from .remote_files import RemoteFile
 
 EXAMPLES = """examples:
@@ -75,7 +75,7 @@ def list_given(args: argparse.Namespace, options: Iterable[str]) -> list[str]:
 
 def read_roi(args: argparse.Namespace) -> Roi | None:
     """Read `--roi` before any work is done.  Raises OptionError."""
-    from .regions import parse_roi
+    from .core.regions import parse_roi
 
     if args.roi is None:
         return None
@@ -101,7 +101,7 @@ def add_mounting(parser: argparse.ArgumentParser) -> None:
 
 def read_mounting(args: argparse.Namespace) -> Mounting:
     """What `add_mounting` was given."""
-    from .presentation import Mounting
+    from .core.presentation import Mounting
 
     return Mounting(args.rotate or 0, args.flip)
 

@@ -12,11 +12,11 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from .canvas import Bgr, BgrCanvas, Canvas, Ink, Palette, StretchedCanvas, YuvCanvas
-from .frames import Colours, DecodedFrame, TimedFrame
+from .core.frames import Colours, DecodedFrame, TimedFrame
+from .core.labels import SANSKRIT, display_name
+from .core.preprocess import Frame
+from .core.regions import Region
 from .heat import Evidence, make_heat
-from .pose_names import SANSKRIT, display_name
-from .preprocess import Frame
-from .regions import Region
 from .session import Hold
 from .system.progress import format_duration
 

@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from .classifier import PoseClassifier, Prediction
+from .core.preprocess import Frame, letterbox
+from .core.regions import Region, Roi
 from .errors import OutputError, PhotoError
 from .photo_kinds import PHOTO_SUFFIXES, is_photo
 from .photo_limits import check_shown
 from .photos import decode_photo, read_photo
-from .preprocess import Frame, letterbox
-from .regions import Region, Roi
 from .system.files import format_json, make_csv_writer, write_text
 from .system.item_failures import Failure, attempt
 

@@ -7,10 +7,10 @@ from functools import partial
 from typing import Any
 
 from .classifier import PoseClassifier, Prediction
+from .core.labels import SANSKRIT, display_name
 from .errors import PhotoError
 from .photo_limits import check_shown
 from .photos import decode_photo
-from .pose_names import SANSKRIT, display_name
 from .system.item_failures import Failure, attempt
 
 MOST_BYTES = 30_000_000

@@ -15,6 +15,7 @@ from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
+from .core.preprocess import Frame
 from .errors import PhotoError
 from .photo_colours import flatten, to_bgr
 from .photo_kinds import EXTENSIONS, guess_content, is_heic
@@ -28,7 +29,6 @@ from .photo_limits import (
     memory,
 )
 from .photo_turns import ORIENTATION, lies_on_its_side, read_turn, turn_upright
-from .preprocess import Frame
 
 __all__ = [
     "DAMAGE", "EXTENSIONS", "HEIC_HELP", "MAX_PIXELS", "ORIENTATION", "decode_photo", "flatten", "inspect_photo",

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from .core.model_metadata import ModelInfo
 from .errors import NoFrameError, SourceError
 from .hindsight import Hindsight
-from .model_info import ModelInfo
 from .recorded import LOOKS_PER_S, Watcher
 from .recordings import Wishes, open_recording
 from .sources import Seen, VideoSource

@@ -7,8 +7,8 @@ import logging
 import os
 from pathlib import Path
 
+from .core.presentation import Mounting
 from .errors import OptionError, SourceError
-from .presentation import Mounting
 from .sources import Source, VideoSource
 from .spans import Span
 

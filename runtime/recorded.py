@@ -15,12 +15,12 @@ import numpy as np
 
 from .animations import AnimationSource
 from .classifier import NO_POSE, PoseClassifier
+from .core.frames import DecodedFrame, TimedFrame
+from .core.prefetch import ReadAhead
 from .errors import OptionError, SourceError, YogaLiveError, name_troubles
-from .frames import DecodedFrame, TimedFrame
 from .hindsight import Hindsight
 from .live import Ending, Watched
 from .overlay import OverlayStyle, annotate_frame
-from .readahead import ReadAhead
 from .session import Hold, Segment
 from .sinks import Sink
 from .sources import Source, SourceInfo, VideoSource

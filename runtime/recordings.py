@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from .animations import AnimationSource, is_animated_webp
 from .classifier import PoseClassifier
+from .core.presentation import Mounting
+from .core.regions import Roi
 from .errors import YogaLiveError, name_trouble
 from .live import Watched
 from .media_files import open_media
 from .overlay import OverlayStyle
 from .pipes import open_pipe, read_on
-from .presentation import Mounting
 from .recorded import LOOKS_PER_S, annotate
-from .regions import Roi
 from .session import Hold
 from .sources import Source, TimedFrame, VideoSource
 from .spans import Span

@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
+from .core.preprocess import Frame
 from .engine import Engine, Floats
-from .preprocess import Frame
 
 T = TypeVar("T")
 

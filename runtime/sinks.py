@@ -7,9 +7,9 @@ import subprocess
 import sys
 from typing import Protocol
 
+from .core.opencv import cv2
+from .core.pace import Pace
 from .errors import DeviceError
-from .opencv import cv2
-from .pace import Pace
 from .sources import TimedFrame
 
 WINDOW = "yoga-live"

@@ -10,8 +10,9 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from .core.frames import UNSPECIFIED, Colours, DecodedFrame, TimedFrame, is_rgb
+from .core.presentation import Mounting, PresentationReader
 from .errors import NoFrameError, SourceError, YogaLiveError
-from .frames import UNSPECIFIED, Colours, DecodedFrame, TimedFrame, is_rgb
 from .media_files import (
     Damage,
     decode_packets,
@@ -28,7 +29,6 @@ from .media_files import (
     read_packets,
     say_length_s,
 )
-from .presentation import Mounting, PresentationReader
 from .spans import Span, format_moment
 from .stretches import SAME_S, Turns
 from .system.files import show_name

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .frames import TimedFrame
+from .core.frames import TimedFrame
 from .tracking import Glance, Look, Looker
 
 EVERY = 3

@@ -9,9 +9,9 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from .classifier import NO_POSE
+from .core.labels import display_name
 from .errors import OutputError
 from .overlay import FONT
-from .pose_names import display_name
 from .session import Segment
 from .system.claims import check_growing_output
 from .system.files import name_part, write_then_rename

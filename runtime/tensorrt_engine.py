@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from .core.model_metadata import ModelInfo
+from .core.preprocess import Frame
 from .cuda_device import Bytes, CudaDevice
 from .engine import Floats, check_answers
 from .engine_record import Gpu, check_record, check_source, read_record
 from .errors import DeviceError, ModelError
-from .model_info import ModelInfo
-from .preprocess import Frame
 from .tensorrt_bindings import Bindings, import_bindings, make_logger
 
 DEVICES = ("auto", "cuda", "tensorrt")

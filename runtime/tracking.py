@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .classifier import NO_POSE, Floats, PoseClassifier
-from .frames import TimedFrame
+from .core.background_thread import SideThread
+from .core.frames import TimedFrame
+from .core.preprocess import Frame, letterbox
+from .core.regions import Region
 from .heat import Evidence
-from .preprocess import Frame, letterbox
-from .regions import Region
 from .session import Hold, Segment, Session
-from .side_thread import SideThread
 from .smoothing import SmoothedPose, Smoother
 from .views import View, WholeView
 

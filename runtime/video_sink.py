@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from .audio import AudioTrack
+from .core.frames import LIMITED, PLAIN_FORMAT, DecodedFrame
+from .core.opencv import cv2
+from .core.preprocess import Frame
 from .errors import OutputError
 from .fragments import drop_torn_fragment
-from .frames import LIMITED, PLAIN_FORMAT, DecodedFrame
 from .media_files import open_media
-from .opencv import cv2
-from .preprocess import Frame
 from .sources import SourceInfo, TimedFrame
 from .system.claims import check_growing_output
 from .system.files import name_part, write_then_rename

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from .preprocess import Frame
-from .regions import Region, Roi
+from .core.preprocess import Frame
+from .core.regions import Region, Roi
 from .zoom import Zoom, ZoomConfig
 
 

@@ -7,8 +7,8 @@ import threading
 from collections.abc import Callable
 from functools import partial
 
-from .frames import TimedFrame
-from .side_thread import SideThread
+from .core.background_thread import SideThread
+from .core.frames import TimedFrame
 from .sinks import Sink
 
 PLACES = 2

@@ -100,7 +100,7 @@ def test_the_wheel_holds_exactly_the_files_of_the_rooms(tmp_path: Path) -> None:
 
 
 def list_imports(path: Path) -> Iterator[str]:
-    """Names of all modules that a file imports, also inside functions; relative ones in full (`yoga_live.runtime.x`)."""
+    """Names of all modules that a file imports, also inside functions; relative ones in full."""
     package = ["yoga_live", *path.relative_to(ROOT).parent.parts]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):

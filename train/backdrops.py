@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ..runtime.preprocess import Frame, fit_inside
+from ..runtime.core.preprocess import Frame, fit_inside
 from ..runtime.system.progress import Progress
 from .augmentation import Augmentation, Draws, Scenery, augment_frames
 from .split_frames import Numbers, SplitFrames

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..runtime.core.opencv import cv2
 from ..runtime.errors import OutputError, SourceError
-from ..runtime.opencv import cv2
 from ..runtime.overlay import draw_caption
 from ..runtime.sinks import Sink, StopWatching
 from ..runtime.sources import Source, TimedFrame

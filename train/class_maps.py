@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ..runtime.core.opencv import cv2
+from ..runtime.core.preprocess import Frame
 from ..runtime.heat import HEAT, enlarge_map
-from ..runtime.opencv import cv2
-from ..runtime.preprocess import Frame
 from .network import PoseNetwork, normalise
 
 Floats = npt.NDArray[np.floating]

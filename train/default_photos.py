@@ -19,9 +19,9 @@ import numpy as np
 from PIL import Image
 
 from ..runtime.classifier import NO_POSE
+from ..runtime.core.opencv import cv2
 from ..runtime.errors import OutputError, RunError
 from ..runtime.figure import POSES, draw_figure, jitter_pose, random_look
-from ..runtime.opencv import cv2
 from ..runtime.overlay import draw_caption
 from ..runtime.system.claims import hold_folder
 from ..runtime.system.cli_runner import CommandParser, HelpFormatter, run_command

@@ -26,8 +26,8 @@ from ..calibration.metrics import (
     measure_recalls,
 )
 from ..calibration.runs import SPLITS
+from ..runtime.core.softmax import softmax
 from ..runtime.errors import OptionError
-from ..runtime.probabilities import softmax
 from ..runtime.system.claims import hold_folder
 from ..runtime.system.files import write_json
 from .agreement import check_agreement, version_of

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 
 from ..calibration.metrics import measure_accuracy
-from ..runtime.probabilities import softmax
+from ..runtime.core.softmax import softmax
 from .fit import Fitter
 from .fit_config import FitConfig
 from .head import Features

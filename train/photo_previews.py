@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ..runtime.core.opencv import cv2
+from ..runtime.core.preprocess import Frame
 from ..runtime.errors import PhotoError
-from ..runtime.opencv import cv2
 from ..runtime.photos import decode_photo
-from ..runtime.preprocess import Frame
 from ..runtime.system.item_failures import Failure, attempt
 
 THUMBNAIL, PICTURE = 240, 1600  # pixels, the longer side

@@ -14,7 +14,7 @@ from PIL import Image
 
 from yoga_live.calibration.onnx_file import write_model
 from yoga_live.calibration.runs import RunPhoto, write_run_photos
-from yoga_live.runtime.model_info import ModelInfo
+from yoga_live.runtime.core.model_metadata import ModelInfo
 
 COLOURS = {"plank": (190, 90, 60), "tree": (60, 90, 190)}
 SPLITS = {"train": 12, "validation": 6, "test": 6}

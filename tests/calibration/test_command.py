@@ -14,7 +14,7 @@ from PIL import Image
 from yoga_live.calibration.command import main
 from yoga_live.calibration.onnx_file import read_model, write_model
 from yoga_live.runtime.classifier import PoseClassifier
-from yoga_live.runtime.model_info import ModelInfo
+from yoga_live.runtime.core.model_metadata import ModelInfo
 from yoga_live.runtime.photos import decode_photo
 
 COMMANDS = ("confidence", "int8")

@@ -17,10 +17,10 @@ from yoga_live.calibration.comparison import (
     format_scores,
     write_scores,
 )
+from yoga_live.runtime.core.model_metadata import ModelInfo
+from yoga_live.runtime.core.preprocess import Frame
 from yoga_live.runtime.engine import Floats
 from yoga_live.runtime.errors import OptionError
-from yoga_live.runtime.model_info import ModelInfo
-from yoga_live.runtime.preprocess import Frame
 
 
 class Oracle:

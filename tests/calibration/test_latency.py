@@ -7,9 +7,9 @@ import time
 import numpy as np
 
 from yoga_live.calibration.latency import count_cores, time_engines
+from yoga_live.runtime.core.model_metadata import ModelInfo
+from yoga_live.runtime.core.preprocess import Frame
 from yoga_live.runtime.engine import Floats
-from yoga_live.runtime.model_info import ModelInfo
-from yoga_live.runtime.preprocess import Frame
 
 
 class Sleeper:

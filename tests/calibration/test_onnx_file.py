@@ -9,8 +9,8 @@ import onnx
 import pytest
 
 from yoga_live.calibration.onnx_file import read_model, write_model
+from yoga_live.runtime.core.model_metadata import METADATA_KEY, ModelInfo
 from yoga_live.runtime.errors import ModelError
-from yoga_live.runtime.model_info import METADATA_KEY, ModelInfo
 
 
 def make_model() -> onnx.ModelProto:

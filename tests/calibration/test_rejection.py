@@ -19,7 +19,7 @@ from yoga_live.calibration.rejection import (
     measure_auroc,
     score_poses,
 )
-from yoga_live.runtime.probabilities import softmax
+from yoga_live.runtime.core.softmax import softmax
 
 LABELS = ("chair", "tree", "none")
 

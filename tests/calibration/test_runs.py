@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from yoga_live.calibration.runs import RunPhoto, load_frames, load_run, write_run_photos
+from yoga_live.runtime.core.preprocess import letterbox
 from yoga_live.runtime.errors import RunError
 from yoga_live.runtime.photos import decode_photo
-from yoga_live.runtime.preprocess import letterbox
 from yoga_live.train.photo_folder import read_photos
 
 

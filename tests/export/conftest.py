@@ -11,7 +11,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from yoga_live.runtime.model_info import METADATA_KEY, ModelInfo
+from yoga_live.runtime.core.model_metadata import METADATA_KEY, ModelInfo
 
 LABELS = ("tree", "warrior_2", "none")
 SIZE = 32

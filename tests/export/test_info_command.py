@@ -13,7 +13,7 @@ import pytest
 
 from yoga_live.calibration.onnx_file import write_model
 from yoga_live.export.command import main
-from yoga_live.runtime.model_info import ModelInfo
+from yoga_live.runtime.core.model_metadata import ModelInfo
 
 INFO = ModelInfo(("tree", "śvānāsana", "none"), 32, training={"run": "first"})
 

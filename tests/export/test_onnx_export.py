@@ -15,11 +15,11 @@ from yoga_live.calibration.runs import load_frames, load_run
 from yoga_live.export import onnx_export
 from yoga_live.export.onnx_export import PARITY_TOLERANCE, ExportedNetwork, export_run, measure_parity
 from yoga_live.runtime.classifier import PoseClassifier
+from yoga_live.runtime.core.preprocess import letterbox
+from yoga_live.runtime.core.softmax import softmax
 from yoga_live.runtime.errors import ModelError
 from yoga_live.runtime.onnx_engine import OnnxEngine
 from yoga_live.runtime.photos import decode_photo
-from yoga_live.runtime.preprocess import letterbox
-from yoga_live.runtime.probabilities import softmax
 from yoga_live.train.network import PoseNetwork, load_network, normalise
 
 

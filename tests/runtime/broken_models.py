@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
-from yoga_live.runtime.model_info import ModelInfo
+from yoga_live.runtime.core.model_metadata import ModelInfo
 
 LABELS = ("tree", "warrior_2", "none")
 Change = Callable[[Any], Any]

@@ -14,7 +14,7 @@ from PIL import Image
 
 from yoga_live.runtime import command
 from yoga_live.runtime.classifier import PoseClassifier
-from yoga_live.runtime.model_info import ModelInfo
+from yoga_live.runtime.core.model_metadata import ModelInfo
 
 LABELS = ("tree", "warrior_2", "none")  # the answers to a blue, a green and a red frame
 

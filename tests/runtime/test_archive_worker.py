@@ -13,10 +13,10 @@ import pytest
 from yoga_live.runtime import pieces, stretches
 from yoga_live.runtime.archive_inputs import Recorded
 from yoga_live.runtime.archive_worker import ArchiveWorker, Order
+from yoga_live.runtime.core.regions import Roi
 from yoga_live.runtime.errors import ClusterError, ModelError, SourceError
 from yoga_live.runtime.pieces import Told
 from yoga_live.runtime.recordings import Wishes
-from yoga_live.runtime.regions import Roi
 from yoga_live.runtime.schedule import Failed, Open, Schedule
 
 pytest.importorskip("onnxruntime")

@@ -19,10 +19,10 @@ import pytest
 
 from yoga_live.runtime import captures, live_sources
 from yoga_live.runtime.captures import open_camera
+from yoga_live.runtime.core.preprocess import Frame
 from yoga_live.runtime.errors import SourceError
 from yoga_live.runtime.live_sources import LiveSource, Patience
 from yoga_live.runtime.opening import Opening
-from yoga_live.runtime.preprocess import Frame
 
 RATE, COUNT = 20, 30  # 1.5 s
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from yoga_live.runtime.canvas import BgrCanvas, Canvas, Ink, Palette, YuvCanvas
-from yoga_live.runtime.frames import Colours, DecodedFrame
-from yoga_live.runtime.regions import Region
+from yoga_live.runtime.core.frames import Colours, DecodedFrame
+from yoga_live.runtime.core.regions import Region
 
 GREEN = (150, 205, 120)
 SIZE_WH = (96, 64)

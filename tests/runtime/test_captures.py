@@ -26,8 +26,8 @@ from yoga_live.runtime.captures import (
     open_camera,
     sane_rate,
 )
+from yoga_live.runtime.core.presentation import Mounting
 from yoga_live.runtime.errors import OptionError, SourceError
-from yoga_live.runtime.presentation import Mounting
 
 
 def test_a_camera_that_is_not_there_is_refused_in_silence(capfd: pytest.CaptureFixture[str]) -> None:

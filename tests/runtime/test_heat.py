@@ -5,9 +5,9 @@ import pytest
 
 from yoga_live.runtime.canvas import BgrCanvas
 from yoga_live.runtime.classifier import PoseClassifier
+from yoga_live.runtime.core.regions import Region
 from yoga_live.runtime.heat import Evidence, make_heat
 from yoga_live.runtime.overlay import OverlayStyle, draw_overlay
-from yoga_live.runtime.regions import Region
 from yoga_live.runtime.session import Hold
 
 from .conftest import LABELS

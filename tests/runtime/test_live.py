@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from yoga_live.runtime.classifier import PoseClassifier
+from yoga_live.runtime.core.regions import parse_roi
 from yoga_live.runtime.errors import DeviceError, OutputError, SourceError, YogaLiveError
 from yoga_live.runtime.events import Events
 from yoga_live.runtime.live import RateMeter, Watched, watch
 from yoga_live.runtime.live_board import LiveBoard
 from yoga_live.runtime.overlay import SOFT
-from yoga_live.runtime.regions import parse_roi
 from yoga_live.runtime.session import Hold
 from yoga_live.runtime.sinks import StopWatching
 from yoga_live.runtime.sources import SourceInfo, TimedFrame, VideoSource

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from yoga_live.runtime import live_board
+from yoga_live.runtime.core.pace import Pace
 from yoga_live.runtime.live_board import MOST_SIDE, LiveBoard, PageSink, encode_picture
-from yoga_live.runtime.pace import Pace
 from yoga_live.runtime.session import Hold
 from yoga_live.runtime.sources import TimedFrame
 

@@ -12,9 +12,9 @@ from itertools import islice, pairwise, takewhile
 import numpy as np
 import pytest
 
+from yoga_live.runtime.core.preprocess import Frame
 from yoga_live.runtime.errors import SourceError
 from yoga_live.runtime.live_sources import MOST_HANGING, LiveSource, Patience
-from yoga_live.runtime.preprocess import Frame
 
 HASTE = Patience(stall_s=0.2, first_wait_s=0.02, longest_wait_s=0.05, give_up_s=0.3)
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from yoga_live.runtime import onnx_engine as engine_module
+from yoga_live.runtime.core.model_metadata import ModelInfo
 from yoga_live.runtime.errors import DeviceError, MissingPackageError, ModelError
-from yoga_live.runtime.model_info import ModelInfo
 from yoga_live.runtime.onnx_engine import OnnxEngine, import_onnxruntime
 from yoga_live.runtime.providers import PROVIDERS
 

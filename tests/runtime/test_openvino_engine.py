@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from yoga_live.runtime.classifier import DEFAULT_MODEL, PoseClassifier
+from yoga_live.runtime.core.model_metadata import ModelInfo
 from yoga_live.runtime.errors import DeviceError, MissingPackageError, ModelError
 from yoga_live.runtime.figure import POSES, draw_figure
-from yoga_live.runtime.model_info import ModelInfo
 from yoga_live.runtime.openvino_engine import OpenVINOEngine
 
 

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from yoga_live.runtime.classifier import PoseClassifier
+from yoga_live.runtime.core.regions import Roi
 from yoga_live.runtime.errors import OutputError
 from yoga_live.runtime.photo_answers import (
     BATCH,
@@ -22,7 +23,6 @@ from yoga_live.runtime.photo_answers import (
     write_answers,
 )
 from yoga_live.runtime.photos import decode_photo
-from yoga_live.runtime.regions import Roi
 from yoga_live.runtime.system.files import ODD_NAMES
 
 from .conftest import LABELS, ColourEngine, paint_photo

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from yoga_live.runtime.core.preprocess import letterbox
 from yoga_live.runtime.errors import PhotoError
 from yoga_live.runtime.photo_limits import LEAST_SIDE, MAX_SIDE, MOST_MEMORY, RefusedPicture, _Memory, check_shown
 from yoga_live.runtime.photos import decode_photo, inspect_photo, list_formats
-from yoga_live.runtime.preprocess import letterbox
 
 from .hostile_pictures import HOSTILE, draw_png, draw_spot, encode
 

@@ -14,10 +14,10 @@ import pytest
 
 from yoga_live.runtime import pieces, stretches
 from yoga_live.runtime.classifier import PoseClassifier
+from yoga_live.runtime.core.regions import Roi
 from yoga_live.runtime.errors import OptionError, SourceError
 from yoga_live.runtime.pieces import Looks, Piece, join_looks, plan_pieces, read_pieces, tell, watch_piece
 from yoga_live.runtime.recordings import Outputs, Wishes, annotate_video
-from yoga_live.runtime.regions import Roi
 from yoga_live.runtime.spans import Span
 from yoga_live.runtime.timeline import format_timeline
 

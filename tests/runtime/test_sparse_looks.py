@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from yoga_live.runtime.classifier import PoseClassifier
-from yoga_live.runtime.frames import TimedFrame
-from yoga_live.runtime.regions import Region
+from yoga_live.runtime.core.frames import TimedFrame
+from yoga_live.runtime.core.regions import Region
 from yoga_live.runtime.sparse_looks import SAME, SparseLooker
 from yoga_live.runtime.tracking import Glance, Look, Looker
 

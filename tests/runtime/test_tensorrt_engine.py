@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 
 from yoga_live.runtime.classifier import PoseClassifier
+from yoga_live.runtime.core.model_metadata import ModelInfo
 from yoga_live.runtime.cuda_device import CudaDevice
 from yoga_live.runtime.engine_factory import open_engine
 from yoga_live.runtime.engine_record import EngineRecord, Gpu, record_path
 from yoga_live.runtime.errors import DeviceError, MissingPackageError, ModelError
-from yoga_live.runtime.model_info import ModelInfo
 from yoga_live.runtime.onnx_bytes import hash_network
 from yoga_live.runtime.tensorrt_bindings import import_bindings
 from yoga_live.runtime.tensorrt_engine import TensorRTEngine

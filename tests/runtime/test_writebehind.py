@@ -8,8 +8,8 @@ import threading
 import numpy as np
 import pytest
 
+from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.errors import OutputError
-from yoga_live.runtime.frames import TimedFrame
 from yoga_live.runtime.writebehind import WriteBehind
 
 

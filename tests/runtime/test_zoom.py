@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from yoga_live.runtime.regions import Region
+from yoga_live.runtime.core.regions import Region
 from yoga_live.runtime.zoom import Zoom
 
 SIZE_WH = (640, 360)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from yoga_live.runtime.preprocess import BAR_GREY
+from yoga_live.runtime.core.preprocess import BAR_GREY
 from yoga_live.train.augmentation import Augmentation, augment_frames, draw_augmentation
 
 IDENTITY = Augmentation(0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from yoga_live.runtime.preprocess import BAR_GREY, Frame, letterbox
+from yoga_live.runtime.core.preprocess import BAR_GREY, Frame, letterbox
 from yoga_live.train.augmentation import Augmentation, draw_augmentation
 from yoga_live.train.backdrops import find_backdrop, find_surroundings
 from yoga_live.train.split_frames import SplitFrames

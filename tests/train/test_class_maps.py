@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("torch")
 
 from yoga_live.calibration.runs import load_frames, load_run
-from yoga_live.runtime.probabilities import softmax
+from yoga_live.runtime.core.softmax import softmax
 from yoga_live.train.class_maps import compute_class_maps, draw_class_map
 from yoga_live.train.network import load_network
 from yoga_live.train.predictions import PREDICTIONS, read_predictions

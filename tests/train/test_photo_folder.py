@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from yoga_live.runtime import photos
+from yoga_live.runtime.core.preprocess import letterbox
 from yoga_live.runtime.errors import RunError
 from yoga_live.runtime.photos import decode_photo
-from yoga_live.runtime.preprocess import letterbox
 from yoga_live.train.photo_folder import hash_photo, list_poses, read_contents, read_photos
 
 MESSY = Path(__file__).parents[2].parent / "shared" / "data" / "messy"

@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .errors import ModelError
-from .system.foreign_files import check_number, check_text, check_whole, parse_json, show
-from .system.plain_text import escape_json, show_name
+from ..errors import ModelError
+from ..system.foreign_files import check_number, check_text, check_whole, parse_json, show
+from ..system.plain_text import escape_json, show_name
 
 METADATA_KEY = "yoga_live"
 FORMAT = 1

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .errors import OptionError
+from ..errors import OptionError
 
 SMALLEST_PX, MOST_PX = 16, 1e6
 ROI_FORM = "X,Y,W,H in pixels (100,50,640,480) or in shares of the frame (0.5,0,0.5,0.5)"

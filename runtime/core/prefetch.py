@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from typing import Generic, TypeVar
 
-from .side_thread import SideThread
+from .background_thread import SideThread
 
 Item = TypeVar("Item")
 WAIT_S = 0.1

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from yoga_live.runtime.probabilities import log_softmax, softmax
+from yoga_live.runtime.core.softmax import log_softmax, softmax
 
 
 def test_softmax_equals_its_definition() -> None:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from yoga_live.runtime.core.regions import WHOLE, Box, Region, parse_roi
 from yoga_live.runtime.errors import OptionError
-from yoga_live.runtime.regions import WHOLE, Box, Region, parse_roi
 
 
 @pytest.mark.parametrize(

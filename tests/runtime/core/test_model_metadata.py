@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from yoga_live.runtime.core.model_metadata import ModelInfo
 from yoga_live.runtime.errors import ModelError
-from yoga_live.runtime.model_info import ModelInfo
 
 LABELS = ("tree", "Śvānāsana", "none")
 

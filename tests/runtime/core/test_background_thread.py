@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
-from yoga_live.runtime import side_thread
-from yoga_live.runtime.side_thread import SideThread
+from yoga_live.runtime.core import background_thread
+from yoga_live.runtime.core.background_thread import SideThread
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="this system sends no signal to a thread")
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="thi
 def test_an_interrupt_waits_for_the_thread_unless_it_hangs(
     monkeypatch: pytest.MonkeyPatch, patience_s: float, hangs: bool
 ) -> None:
-    monkeypatch.setattr(side_thread, "PATIENCE_S", patience_s)
+    monkeypatch.setattr(background_thread, "PATIENCE_S", patience_s)
     goes_on, done = threading.Event(), threading.Event()
 
     def work() -> None:

@@ -10,8 +10,8 @@ import av
 import numpy as np
 import pytest
 
-from yoga_live.runtime.frames import FULL, Colours, DecodedFrame
-from yoga_live.runtime.presentation import Presentation
+from yoga_live.runtime.core.frames import FULL, Colours, DecodedFrame
+from yoga_live.runtime.core.presentation import Presentation
 from yoga_live.runtime.sources import VideoSource
 
 COLOURS = [(255, 255, 255), (0, 0, 0), (40, 90, 200), (150, 205, 120)]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from yoga_live.runtime.readahead import ReadAhead
+from yoga_live.runtime.core.prefetch import ReadAhead
 
 
 def count_to(end: int, made: list[int], error: Exception | None = None) -> Iterator[int]:

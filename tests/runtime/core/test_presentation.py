@@ -15,14 +15,14 @@ import cv2
 import numpy as np
 import pytest
 
-from yoga_live.runtime.frames import DecodedFrame
+from yoga_live.runtime.core.frames import DecodedFrame
+from yoga_live.runtime.core.presentation import Mounting, Presentation, PresentationReader, judge_matrix, read_matrix
 from yoga_live.runtime.overlay import annotate_frame
-from yoga_live.runtime.presentation import Mounting, Presentation, PresentationReader, judge_matrix, read_matrix
 from yoga_live.runtime.session import Hold
 from yoga_live.runtime.sources import SourceInfo, TimedFrame, VideoSource
 from yoga_live.runtime.video_sink import VideoSink
 
-from .conftest import set_matrix
+from ..conftest import set_matrix
 
 WriteClip = Callable[..., Path]
 needs_ffmpeg = pytest.mark.skipif(not shutil.which("ffmpeg"), reason="ffmpeg, which shows what is right, is missing")
@@ -221,8 +221,8 @@ def test_text_is_drawn_as_wide_as_it_is_meant_once_the_copy_is_shown(tmp_path: P
 
 
 def test_regions_and_heat_lie_where_they_belong_on_stretched_pixels(tmp_path: Path) -> None:
+    from yoga_live.runtime.core.regions import Roi
     from yoga_live.runtime.heat import Evidence
-    from yoga_live.runtime.regions import Roi
 
     image = np.full((180, 160, 3), 60, np.uint8)
     info, frame = read_first(write_stretched(tmp_path / "a.mp4", image, Fraction(2)))

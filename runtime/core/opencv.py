@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .errors import MissingPackageError
+from ..errors import MissingPackageError
 
 try:
     import cv2

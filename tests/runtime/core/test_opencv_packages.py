@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from yoga_live.runtime import command
-from yoga_live.runtime.opencv_packages import PACKAGES, describe_clash
+from yoga_live.runtime.core.opencv_packages import PACKAGES, describe_clash
 
 
 def write_package(folder: Path, name: str) -> None:
