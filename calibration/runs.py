@@ -21,7 +21,7 @@ import numpy.typing as npt
 from ..runtime.core.model_metadata import LARGEST, LONGEST_LABEL, MOST_LABELS, SMALLEST, ModelInfo, is_printable
 from ..runtime.core.preprocess import Frame, letterbox
 from ..runtime.errors import ModelError, RunError
-from ..runtime.photos import decode_photo
+from ..runtime.photos.decoding import decode_photo
 from ..runtime.system.files import ODD_NAMES, make_csv_writer, write_text
 from ..runtime.system.foreign_files import (
     check_number,

@@ -13,8 +13,8 @@ from PIL import Image, UnidentifiedImageError
 
 from .core.presentation import Mounting, Presentation
 from .errors import NoFrameError, SourceError
-from .photo_limits import RefusedPicture, check_size
-from .photos import DAMAGE, flatten
+from .photos.decoding import DAMAGE, flatten
+from .photos.limits import RefusedPicture, check_size
 from .sources import Seen, SourceInfo, TimedFrame
 from .spans import Span, format_moment
 from .stretches import SAME_S, Turns

@@ -85,7 +85,7 @@ def _plan(args: argparse.Namespace) -> tuple[list[Listed], list[Path], str]:
     """List the photos, where each is drawn upon, and say what is left out; refuse what can't be written, at once."""
     from .file_lists import check_new, list_files, make_folder, name_outputs
     from .photo_answers import check_table_format
-    from .photo_kinds import PhotoSieve
+    from .photos.kinds import PhotoSieve
     from .system.claims import check_growing_output
     from .system.files import resolve
 

@@ -18,9 +18,9 @@ from .classifier import PoseClassifier, Prediction
 from .core.preprocess import Frame, letterbox
 from .core.regions import Region, Roi
 from .errors import OutputError, PhotoError
-from .photo_kinds import PHOTO_SUFFIXES, is_photo
-from .photo_limits import check_shown
-from .photos import decode_photo, read_photo
+from .photos.decoding import decode_photo, read_photo
+from .photos.kinds import PHOTO_SUFFIXES, is_photo
+from .photos.limits import check_shown
 from .system.files import format_json, make_csv_writer, write_text
 from .system.item_failures import Failure, attempt
 

@@ -9,8 +9,8 @@ from typing import Any
 from .classifier import PoseClassifier, Prediction
 from .core.labels import SANSKRIT, display_name
 from .errors import PhotoError
-from .photo_limits import check_shown
-from .photos import decode_photo
+from .photos.decoding import decode_photo
+from .photos.limits import check_shown
 from .system.item_failures import Failure, attempt
 
 MOST_BYTES = 30_000_000

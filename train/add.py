@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..runtime.classifier import NO_POSE
 from ..runtime.errors import OutputError, RunError
-from ..runtime.photo_kinds import PhotoSieve
+from ..runtime.photos.kinds import PhotoSieve
 from ..runtime.system.files import resolve, write_then_rename
 from ..runtime.system.item_failures import Failure, attempt
 from ..runtime.system.progress import track

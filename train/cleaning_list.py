@@ -11,7 +11,7 @@ import numpy as np
 from ..calibration.runs import Run, RunPhoto
 from ..runtime.classifier import NO_POSE
 from ..runtime.errors import RunError
-from ..runtime.photos import decode_photo
+from ..runtime.photos.decoding import decode_photo
 from ..runtime.system.item_failures import Failure, attempt
 from .cleaning import Cleaner
 from .cleaning_journal import TrackedPhoto

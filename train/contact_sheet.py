@@ -14,8 +14,8 @@ from ..runtime.core.labels import display_name
 from ..runtime.core.preprocess import Frame, letterbox
 from ..runtime.errors import RunError
 from ..runtime.overlay import FONT
-from ..runtime.photo_limits import check_shown
-from ..runtime.photos import decode_photo
+from ..runtime.photos.decoding import decode_photo
+from ..runtime.photos.limits import check_shown
 from ..runtime.system.files import write_then_rename
 from ..runtime.system.item_failures import Failure, attempt
 from .augmentation import Augmentation, draw_augmentation

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..runtime.errors import PhotoError
-from ..runtime.photo_kinds import EXTENSIONS
-from ..runtime.photo_limits import check_shown
-from ..runtime.photos import decode_photo, inspect_photo, read_photo
+from ..runtime.photos.decoding import decode_photo, inspect_photo, read_photo
+from ..runtime.photos.kinds import EXTENSIONS
+from ..runtime.photos.limits import check_shown
 from .manifest import DUPLICATE, OK, SAME_CONTENT, ManifestRow
 from .photo_folder import hash_photo
 

@@ -11,7 +11,7 @@ import numpy as np
 from ..runtime.core.opencv import cv2
 from ..runtime.core.preprocess import Frame
 from ..runtime.errors import PhotoError
-from ..runtime.photos import decode_photo
+from ..runtime.photos.decoding import decode_photo
 from ..runtime.system.item_failures import Failure, attempt
 
 THUMBNAIL, PICTURE = 240, 1600  # pixels, the longer side

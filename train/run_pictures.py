@@ -18,7 +18,7 @@ from PIL import Image
 
 from ..calibration.runs import Run, RunPhoto
 from ..runtime.core.preprocess import Frame, letterbox
-from ..runtime.photos import decode_photo
+from ..runtime.photos.decoding import decode_photo
 from ..runtime.system.item_failures import Failure, attempt
 from ..runtime.system.progress import track
 from .class_maps import compute_class_maps, draw_class_map

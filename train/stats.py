@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image
 
 from ..runtime.core.preprocess import letterbox
-from ..runtime.photo_kinds import PHOTO_SUFFIXES, count_suffixes
-from ..runtime.photos import decode_photo
+from ..runtime.photos.decoding import decode_photo
+from ..runtime.photos.kinds import PHOTO_SUFFIXES, count_suffixes
 from ..runtime.system.files import write_text
 from ..runtime.system.item_failures import Failure, attempt
 from ..runtime.system.plain_text import show_in_page

@@ -15,7 +15,7 @@ from yoga_live.calibration.command import main
 from yoga_live.calibration.onnx_file import read_model, write_model
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.core.model_metadata import ModelInfo
-from yoga_live.runtime.photos import decode_photo
+from yoga_live.runtime.photos.decoding import decode_photo
 
 COMMANDS = ("confidence", "int8")
 

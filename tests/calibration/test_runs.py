@@ -12,7 +12,7 @@ import pytest
 from yoga_live.calibration.runs import RunPhoto, load_frames, load_run, write_run_photos
 from yoga_live.runtime.core.preprocess import letterbox
 from yoga_live.runtime.errors import RunError
-from yoga_live.runtime.photos import decode_photo
+from yoga_live.runtime.photos.decoding import decode_photo
 from yoga_live.train.photo_folder import read_photos
 
 

@@ -19,7 +19,7 @@ from yoga_live.runtime.core.preprocess import letterbox
 from yoga_live.runtime.core.softmax import softmax
 from yoga_live.runtime.errors import ModelError
 from yoga_live.runtime.onnx_engine import OnnxEngine
-from yoga_live.runtime.photos import decode_photo
+from yoga_live.runtime.photos.decoding import decode_photo
 from yoga_live.train.network import PoseNetwork, load_network, normalise
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from yoga_live.runtime.photos import decode_photo
+from yoga_live.runtime.photos.decoding import decode_photo
 
 from .conftest import assert_refused, paint_photo
 

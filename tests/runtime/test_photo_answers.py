@@ -22,7 +22,7 @@ from yoga_live.runtime.photo_answers import (
     is_photo,
     write_answers,
 )
-from yoga_live.runtime.photos import decode_photo
+from yoga_live.runtime.photos.decoding import decode_photo
 from yoga_live.runtime.system.files import ODD_NAMES
 
 from .conftest import LABELS, ColourEngine, paint_photo

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from yoga_live.runtime.photos import decode_photo
+from yoga_live.runtime.photos.decoding import decode_photo
 from yoga_live.runtime.sources import SourceInfo, TimedFrame, VideoSource
 from yoga_live.runtime.video_sink import VideoSink
 from yoga_live.train.command import main, parse_args

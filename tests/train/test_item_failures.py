@@ -16,7 +16,7 @@ pytest.importorskip("torch")
 
 from yoga_live.calibration import runs
 from yoga_live.calibration.runs import load_frames, load_run
-from yoga_live.runtime import photos as photo_decoding
+from yoga_live.runtime.photos import decoding as photo_decoding
 from yoga_live.train import contact_sheet, photo_facts, photo_folder, photo_previews, run_pictures, stats
 from yoga_live.train import download as downloading
 from yoga_live.train.command import main

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from yoga_live.runtime import photos
 from yoga_live.runtime.core.preprocess import letterbox
 from yoga_live.runtime.errors import RunError
-from yoga_live.runtime.photos import decode_photo
+from yoga_live.runtime.photos import decoding
+from yoga_live.runtime.photos.decoding import decode_photo
 from yoga_live.train.photo_folder import hash_photo, list_poses, read_contents, read_photos
 
 MESSY = Path(__file__).parents[2].parent / "shared" / "data" / "messy"
@@ -189,7 +189,7 @@ def test_what_a_package_would_read_is_read_once_it_is_there(tmp_path: Path, monk
     for pose in ("tree", "plank"):
         save_noise(tmp_path / pose / "a.png")
     (tmp_path / "tree" / "b.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
-    monkeypatch.setattr(photos, "_load_heif", lambda: False)
+    monkeypatch.setattr(decoding, "_load_heif", lambda: False)
     assert "pip install pi-heif" in dict(read_photos(tmp_path, 64).broken)["tree/b.heic"]
-    monkeypatch.setattr(photos, "_load_heif", lambda: True)
+    monkeypatch.setattr(decoding, "_load_heif", lambda: True)
     assert "pip install" not in dict(read_photos(tmp_path, 64).broken)["tree/b.heic"]

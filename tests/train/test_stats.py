@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 pytest.importorskip("jinja2")
 
 from yoga_live.runtime.errors import RunError
-from yoga_live.runtime.photos import decode_photo, read_size_wh
+from yoga_live.runtime.photos.decoding import decode_photo, read_size_wh
 from yoga_live.train.manifest import FAILED, OK, REFUSED, Manifest, ManifestRow
 from yoga_live.train.photo_folder import Photo, PhotoList, inspect_photos, list_poses
 from yoga_live.train.splitting import NEAR_BITS, SAME_BITS

@@ -15,11 +15,11 @@ from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
-from .core.preprocess import Frame
-from .errors import PhotoError
-from .photo_colours import flatten, to_bgr
-from .photo_kinds import EXTENSIONS, guess_content, is_heic
-from .photo_limits import (
+from ..core.preprocess import Frame
+from ..errors import PhotoError
+from .colours import flatten, to_bgr
+from .kinds import EXTENSIONS, guess_content, is_heic
+from .limits import (
     MAX_FILE_BYTES,
     MAX_PIXELS,
     RefusedPicture,
@@ -28,7 +28,7 @@ from .photo_limits import (
     estimate_memory,
     memory,
 )
-from .photo_turns import ORIENTATION, lies_on_its_side, read_turn, turn_upright
+from .turns import ORIENTATION, lies_on_its_side, read_turn, turn_upright
 
 __all__ = [
     "DAMAGE", "EXTENSIONS", "HEIC_HELP", "MAX_PIXELS", "ORIENTATION", "decode_photo", "flatten", "inspect_photo",

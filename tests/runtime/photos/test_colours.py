@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from yoga_live.runtime.photos import decode_photo, list_formats, read_size_wh
+from yoga_live.runtime.photos.decoding import decode_photo, list_formats, read_size_wh
 
-from .hostile_pictures import draw_spot, encode
+from ..hostile_pictures import draw_spot, encode
 
 D50 = (0.9642, 1.0, 0.8249)
 DISPLAY_P3 = ((0.51512, 0.24120, -0.00105), (0.29198, 0.69225, 0.04189), (0.15710, 0.06657, 0.78407))

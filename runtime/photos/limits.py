@@ -10,8 +10,8 @@ from typing import Any
 
 from PIL import Image
 
-from .core.preprocess import Frame
-from .errors import PhotoError
+from ..core.preprocess import Frame
+from ..errors import PhotoError
 
 MAX_PIXELS = 120_000_000
 """A larger picture is refused before decoding: no photo needs it, a decompression bomb does."""

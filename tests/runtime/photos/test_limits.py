@@ -14,10 +14,10 @@ from PIL import Image
 
 from yoga_live.runtime.core.preprocess import letterbox
 from yoga_live.runtime.errors import PhotoError
-from yoga_live.runtime.photo_limits import LEAST_SIDE, MAX_SIDE, MOST_MEMORY, RefusedPicture, _Memory, check_shown
-from yoga_live.runtime.photos import decode_photo, inspect_photo, list_formats
+from yoga_live.runtime.photos.decoding import decode_photo, inspect_photo, list_formats
+from yoga_live.runtime.photos.limits import LEAST_SIDE, MAX_SIDE, MOST_MEMORY, RefusedPicture, _Memory, check_shown
 
-from .hostile_pictures import HOSTILE, draw_png, draw_spot, encode
+from ..hostile_pictures import HOSTILE, draw_png, draw_spot, encode
 
 BESIDE = 120_000_000
 """Bytes that a file itself, text and profiles in it, and the reading of its header may take beside the decoding."""

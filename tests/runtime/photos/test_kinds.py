@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from yoga_live.runtime import photos
 from yoga_live.runtime.errors import PhotoError
-from yoga_live.runtime.photo_kinds import EXTENSIONS, PHOTO_SUFFIXES, PhotoSieve, count_suffixes, is_heic, is_photo
-from yoga_live.runtime.photos import decode_photo, inspect_photo, list_formats
+from yoga_live.runtime.photos import decoding
+from yoga_live.runtime.photos.decoding import decode_photo, inspect_photo, list_formats
+from yoga_live.runtime.photos.kinds import EXTENSIONS, PHOTO_SUFFIXES, PhotoSieve, count_suffixes, is_heic, is_photo
 
-from .heic import draw_heic
-from .hostile_pictures import draw_spot, encode
+from ..heic import draw_heic
+from ..hostile_pictures import draw_spot, encode
 
 
 def draw_quarters() -> np.ndarray:
@@ -54,7 +54,7 @@ def test_what_is_left_out_is_counted_the_most_frequent_first(tmp_path: Path) -> 
 
 
 def test_heic_without_its_package_is_one_line_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(photos, "_load_heif", lambda: False)
+    monkeypatch.setattr(decoding, "_load_heif", lambda: False)
     with pytest.raises(PhotoError, match=r"is no picture that .* but HEIC, .*; run: pip install pi-heif, or export"):
         decode_photo(draw_heic(draw_quarters()))
 

@@ -13,9 +13,9 @@ from PIL import EpsImagePlugin, Image
 
 from yoga_live.runtime.errors import PhotoError
 from yoga_live.runtime.figure import POSES, draw_figure
-from yoga_live.runtime.photos import MAX_PIXELS, decode_photo, list_formats, read_size_wh
+from yoga_live.runtime.photos.decoding import MAX_PIXELS, decode_photo, list_formats, read_size_wh
 
-MESSY = Path(__file__).parents[2] / ".." / "shared" / "data" / "messy"
+MESSY = Path(__file__).parents[3] / ".." / "shared" / "data" / "messy"
 ORIENTATION = 0x0112
 QUARTERS = [(0, 0, 255), (0, 255, 0), (255, 0, 0), (0, 255, 255)]  # BGR: red, green over blue, yellow
 

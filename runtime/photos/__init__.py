@@ -1,0 +1,1 @@
+"""Decode a photo of any kind, within bounds."""
