@@ -210,8 +210,8 @@ def export(trial: Trial, trained: Trained) -> None:
     from yoga_live.calibration.onnx_file import write_model
     from yoga_live.export.fp16 import convert_to_fp16
     from yoga_live.runtime.core.model_metadata import ModelInfo
-    from yoga_live.runtime.onnx_engine import OnnxEngine, import_onnxruntime
-    from yoga_live.runtime.providers import PROVIDERS
+    from yoga_live.runtime.engines.onnxruntime import OnnxEngine, import_onnxruntime
+    from yoga_live.runtime.engines.onnxruntime_providers import PROVIDERS
 
     path, info = trial.work / "yoga.onnx", ModelInfo(trained.labels, trial.scale.size)
     model, exporter = build_onnx(trained)

@@ -23,7 +23,7 @@ from yoga_live.calibration.onnx_file import write_model
 from yoga_live.calibration.quantize import draft_quantisation, draw_sample
 from yoga_live.calibration.runs import Run, check_model_run, load_frames, load_run
 from yoga_live.runtime.core.preprocess import Frame
-from yoga_live.runtime.onnx_engine import OnnxEngine
+from yoga_live.runtime.engines.onnxruntime import OnnxEngine
 
 TREATMENTS = {
     "all but the head": Treatment(first=True, head=False),

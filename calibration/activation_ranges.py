@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..runtime.core.preprocess import Frame
-from ..runtime.onnx_engine import import_onnxruntime
+from ..runtime.engines.onnxruntime import import_onnxruntime
 from ..runtime.system.progress import track
 
 Floats = npt.NDArray[np.floating]

@@ -19,7 +19,7 @@ def run_check(args: argparse.Namespace) -> None:
 
 
 def _compare(args: argparse.Namespace) -> None:
-    from ..runtime.engine_factory import open_engine
+    from ..runtime.engines.factory import open_engine
     from .comparison import compare_files, format_scores, write_scores
     from .latency import FRAMES, TURNS, count_cores
     from .runs import check_model_run, load_frames, load_run

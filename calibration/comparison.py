@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..runtime.core.preprocess import Frame
-from ..runtime.engine import Engine
+from ..runtime.engines.base import Engine
 from ..runtime.errors import OptionError
 from ..runtime.system.files import write_json, write_text
 from .confidence import SplitLogits, compute_logits

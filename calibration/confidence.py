@@ -12,7 +12,7 @@ from ..runtime.classifier import NO_POSE, best_pose
 from ..runtime.core.model_metadata import ModelInfo
 from ..runtime.core.preprocess import Frame
 from ..runtime.core.softmax import softmax
-from ..runtime.engine import Engine
+from ..runtime.engines.base import Engine
 from ..runtime.system.progress import track
 from .bootstrap import resample_sums
 from .metrics import Accuracy, measure_accuracy, measure_ece, measure_nll, simulate_perfect_ece, top_confidences

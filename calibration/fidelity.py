@@ -13,7 +13,7 @@ import onnx
 from ..runtime.core.model_metadata import ModelInfo
 from ..runtime.core.preprocess import Frame
 from ..runtime.core.softmax import log_softmax
-from ..runtime.onnx_engine import OnnxEngine
+from ..runtime.engines.onnxruntime import OnnxEngine
 from .activation_ranges import METHODS
 from .confidence import SplitLogits, compute_logits
 from .metrics import Accuracy, Floats, measure_accuracy, measure_nll

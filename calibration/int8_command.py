@@ -26,7 +26,7 @@ def _quantise(args: argparse.Namespace, plot: Path) -> None:
 
     import numpy as np
 
-    from ..runtime.onnx_engine import OnnxEngine
+    from ..runtime.engines.onnxruntime import OnnxEngine
     from .confidence import SplitLogits, calibrate, compute_logits, number_groups, plot_reliability
     from .fidelity import choose_candidate, run_model, score_methods
     from .metrics import measure_accuracy

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..runtime.core.preprocess import Frame
-from ..runtime.engine import Engine
+from ..runtime.engines.base import Engine
 from ..runtime.system.progress import track
 
 TURNS, FRAMES, WARM_UP = 20, 10, 5

@@ -7,9 +7,9 @@ from pathlib import Path
 import onnx
 
 from ..runtime.core.model_metadata import METADATA_KEY, ModelInfo
+from ..runtime.engines.onnx_bytes import check_file
+from ..runtime.engines.onnxruntime_providers import name_reason
 from ..runtime.errors import ModelError
-from ..runtime.onnx_bytes import check_file
-from ..runtime.providers import name_reason
 from ..runtime.system.files import write_then_rename
 
 

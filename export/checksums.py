@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import onnx
 
-from ..runtime import onnx_bytes
+from ..runtime.engines import onnx_bytes
 
 
 def hash_network(model: onnx.ModelProto) -> str:
-    """Sha256, hex, of the graph and its weights alone: what `runtime/onnx_bytes.py` says of the model's file."""
+    """Sha256, hex, of the graph and its weights alone: as `runtime/engines/onnx_bytes.py` says it."""
     return onnx_bytes.hash_network(model.SerializeToString(deterministic=True))

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from ..runtime.core.model_metadata import ModelInfo
-from ..runtime.cuda_device import CudaDevice
-from ..runtime.engine_record import EngineRecord, Gpu, read_record, record_path
+from ..runtime.engines.cuda import CudaDevice
+from ..runtime.engines.onnx_bytes import hash_network, read_bytes, read_info
+from ..runtime.engines.tensorrt import TensorRTEngine
+from ..runtime.engines.tensorrt_bindings import Bindings, make_logger
+from ..runtime.engines.tensorrt_sidecar import EngineRecord, Gpu, read_record, record_path
 from ..runtime.errors import DeviceError, ModelError, TakenError
-from ..runtime.onnx_bytes import hash_network, read_bytes, read_info
 from ..runtime.system.files import check_output, find_cache_folder, write_then_rename
 from ..runtime.system.progress import Progress
-from ..runtime.tensorrt_bindings import Bindings, make_logger
-from ..runtime.tensorrt_engine import TensorRTEngine
 from .build_progress import BuildProgress, make_monitor
 from .engine_check import check_engine
 

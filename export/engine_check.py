@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from ..runtime.core.preprocess import Frame, letterbox
-from ..runtime.engine import Engine
+from ..runtime.engines.base import Engine
+from ..runtime.engines.onnxruntime import OnnxEngine
 from ..runtime.errors import MissingPackageError, ModelError
 from ..runtime.figure import POSES, draw_figure
-from ..runtime.onnx_engine import OnnxEngine
 
 log = logging.getLogger(__name__)
 

@@ -30,11 +30,11 @@ def add_engine_options(command: argparse.ArgumentParser) -> None:
 
 def run_engine(args: argparse.Namespace) -> None:
     """Build the engine, or renew the record of one that is the same network already."""
-    from ..runtime.engine_record import record_path
+    from ..runtime.engines.tensorrt_bindings import import_bindings
+    from ..runtime.engines.tensorrt_sidecar import record_path
     from ..runtime.errors import OptionError
     from ..runtime.system.claims import claim_outputs
     from ..runtime.system.files import check_output
-    from ..runtime.tensorrt_bindings import import_bindings
     from .engine import EngineOptions, export_engine
 
     if args.to.suffix != ".engine":

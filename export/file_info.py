@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..runtime.core.model_metadata import read_pose_model
-from ..runtime.engine_record import read_record, record_path
+from ..runtime.engines.tensorrt_sidecar import read_record, record_path
 from ..runtime.errors import ModelError
 
 INDENT, NAMES = 2, 24

@@ -15,8 +15,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from ..calibration.metrics import Floats
 from ..runtime.core.preprocess import Frame
+from ..runtime.engines.onnxruntime import import_onnxruntime
 from ..runtime.errors import ModelError
-from ..runtime.onnx_engine import import_onnxruntime
 from ..runtime.system.progress import track
 from .fp16 import LARGEST
 

@@ -37,7 +37,7 @@ def _convert(args: argparse.Namespace, plot: Path) -> None:
     from ..calibration.metrics import measure_accuracy
     from ..calibration.onnx_file import read_model, write_model
     from ..calibration.runs import check_model_run, load_frames, load_run
-    from ..runtime.onnx_engine import OnnxEngine
+    from ..runtime.engines.onnxruntime import OnnxEngine
     from ..runtime.system.files import write_then_rename
     from .fp16 import convert_to_fp16, weigh_subnormals
     from .fp16_check import check_headroom, measure_magnitudes, round_activations

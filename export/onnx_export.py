@@ -16,8 +16,8 @@ from ..calibration.metrics import Accuracy
 from ..calibration.onnx_file import write_model
 from ..calibration.runs import Run, load_frames
 from ..runtime.core.model_metadata import ModelInfo
+from ..runtime.engines.onnxruntime import OnnxEngine
 from ..runtime.errors import ModelError
-from ..runtime.onnx_engine import OnnxEngine
 from ..runtime.system.files import write_then_rename
 from ..runtime.system.telemetry import silence_telemetry
 from ..train.network import IMAGENET_MEAN, IMAGENET_STD, PoseNetwork, load_network, normalise

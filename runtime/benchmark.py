@@ -21,7 +21,7 @@ from .core.frames import DecodedFrame, TimedFrame
 from .core.preprocess import Frame
 from .core.regions import Region
 from .demo import DemoSource
-from .engine import Engine, Floats
+from .engines.base import Engine, Floats
 from .errors import SourceError
 from .live import watch
 from .overlay import OverlayStyle

@@ -12,10 +12,10 @@ from .core.model_metadata import ModelInfo
 from .core.preprocess import Frame, letterbox_into
 from .core.regions import Region
 from .core.softmax import softmax
-from .engine import Engine
-from .engine_factory import open_engine
+from .engines.base import Engine
+from .engines.factory import open_engine
+from .engines.shared import SharedEngine
 from .heat import Evidence
-from .shared_engine import SharedEngine
 
 NO_POSE = "none"
 DEFAULT_MODEL = Path(__file__).parent / "models" / "default.onnx"

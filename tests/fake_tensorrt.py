@@ -35,7 +35,7 @@ class FakeGpu:
 
     @property
     def bindings(self) -> Any:
-        from yoga_live.runtime.tensorrt_bindings import Bindings
+        from yoga_live.runtime.engines.tensorrt_bindings import Bindings
 
         return Bindings(self.trt, self.cudart)
 

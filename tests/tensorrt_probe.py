@@ -57,8 +57,8 @@ def check(module: Any, dotted: str, count: int | None, keywords: list[str], is_o
 def try_subclasses(trt: Any) -> dict[str, Any]:
     """Make our logger and progress monitor from the real classes, and call them as TensorRT does."""
     from yoga_live.export.build_progress import BuildProgress, make_monitor
+    from yoga_live.runtime.engines.tensorrt_bindings import make_logger
     from yoga_live.runtime.system.progress import Progress
-    from yoga_live.runtime.tensorrt_bindings import make_logger
 
     records: list[tuple[str, str]] = []
     handler = logging.Handler()

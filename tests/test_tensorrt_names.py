@@ -33,8 +33,8 @@ LIBRARY_FUNCTIONS = [
     *("getPluginRegistry", "getBuilderPluginRegistry", "initLibNvInferPlugins"),
 ]
 VARIABLES = {  # file -> variable -> the class of TensorRT that it holds; "" is the module itself
-    "runtime/tensorrt_bindings.py": {"trt": ""},
-    "runtime/tensorrt_engine.py": {
+    "runtime/engines/tensorrt_bindings.py": {"trt": ""},
+    "runtime/engines/tensorrt.py": {
         "trt": "",
         "runtime": "Runtime",
         "engine": "ICudaEngine",
@@ -101,7 +101,7 @@ def list_tensorrt_uses() -> list[Use]:
 
 
 def list_cuda_uses() -> list[Use]:
-    return find_uses((ROOT / "runtime/cuda_device.py").read_text("utf-8"), {"cudart": ""})
+    return find_uses((ROOT / "runtime/engines/cuda.py").read_text("utf-8"), {"cudart": ""})
 
 
 @pytest.fixture(scope="session")
@@ -191,7 +191,7 @@ def test_the_names_are_found_in_our_code() -> None:
 
 
 def test_no_other_file_speaks_to_tensorrt_or_cuda() -> None:
-    checked = {*VARIABLES, "runtime/cuda_device.py"}
+    checked = {*VARIABLES, "runtime/engines/cuda.py"}
     for room in ("runtime", "export", "calibration", "train"):
         for path in (ROOT / room).rglob("*.py"):
             tree = ast.walk(ast.parse(path.read_text("utf-8")))

@@ -19,7 +19,7 @@ from yoga_live.calibration.comparison import (
 )
 from yoga_live.runtime.core.model_metadata import ModelInfo
 from yoga_live.runtime.core.preprocess import Frame
-from yoga_live.runtime.engine import Floats
+from yoga_live.runtime.engines.base import Floats
 from yoga_live.runtime.errors import OptionError
 
 

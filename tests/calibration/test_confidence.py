@@ -22,7 +22,7 @@ from yoga_live.calibration.runs import load_run
 from yoga_live.runtime.classifier import choose_answer
 from yoga_live.runtime.core.model_metadata import ModelInfo
 from yoga_live.runtime.core.softmax import softmax
-from yoga_live.runtime.onnx_engine import OnnxEngine
+from yoga_live.runtime.engines.onnxruntime import OnnxEngine
 
 LABELS = ("chair", "plank", "tree", "none")
 

@@ -14,7 +14,7 @@ from yoga_live.calibration.fidelity import Candidate, choose_candidate, measure_
 from yoga_live.calibration.onnx_file import read_model
 from yoga_live.calibration.quantize import draft_quantisation, draw_sample
 from yoga_live.calibration.runs import load_frames, load_run
-from yoga_live.runtime.onnx_engine import OnnxEngine
+from yoga_live.runtime.engines.onnxruntime import OnnxEngine
 
 
 def measure(reference: list[list[float]], logits: list[list[float]], temperature: float = 1.0):

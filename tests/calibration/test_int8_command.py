@@ -19,8 +19,8 @@ from yoga_live.calibration.int8_command import check_agreement
 from yoga_live.calibration.metrics import Accuracy
 from yoga_live.calibration.onnx_file import read_model, write_model
 from yoga_live.calibration.runs import RunPhoto, is_pose_name, load_run, write_run_photos
+from yoga_live.runtime.engines.onnxruntime import OnnxEngine
 from yoga_live.runtime.errors import ModelError
-from yoga_live.runtime.onnx_engine import OnnxEngine
 
 
 def copy_run(run: Path, to: Path, keep: Callable[[RunPhoto], bool]) -> Path:

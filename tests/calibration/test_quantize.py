@@ -17,8 +17,8 @@ from yoga_live.calibration.int8_options import Treatment
 from yoga_live.calibration.onnx_file import read_model, write_model
 from yoga_live.calibration.quantize import draft_quantisation, draw_sample
 from yoga_live.calibration.runs import Run, RunPhoto, load_frames, load_run
+from yoga_live.runtime.engines.onnxruntime import OnnxEngine
 from yoga_live.runtime.errors import ModelError
-from yoga_live.runtime.onnx_engine import OnnxEngine
 
 
 class Graph:

@@ -19,11 +19,11 @@ from yoga_live.export import engine_check
 from yoga_live.export.engine import BATCHES, EngineOptions, default_timing_cache, export_engine
 from yoga_live.export.fp16 import convert_to_fp16
 from yoga_live.runtime.core.model_metadata import ModelInfo
-from yoga_live.runtime.engine_record import Gpu, read_record, record_path
+from yoga_live.runtime.engines.onnxruntime import OnnxEngine
+from yoga_live.runtime.engines.tensorrt import TensorRTEngine
+from yoga_live.runtime.engines.tensorrt_sidecar import Gpu, read_record, record_path
 from yoga_live.runtime.errors import DeviceError, MissingPackageError, ModelError, OutputError
-from yoga_live.runtime.onnx_engine import OnnxEngine
 from yoga_live.runtime.system.files import find_cache_folder
-from yoga_live.runtime.tensorrt_engine import TensorRTEngine
 
 OPTIONS = EngineOptions(workspace_mb=64)
 LABELS = ("tree", "warrior_2", "none")

@@ -15,7 +15,7 @@ from yoga_live.export.command import main
 from yoga_live.export.fp16 import convert_to_fp16
 from yoga_live.runtime.command import main as watch
 from yoga_live.runtime.core.model_metadata import ModelInfo
-from yoga_live.runtime.engine_record import read_record
+from yoga_live.runtime.engines.tensorrt_sidecar import read_record
 
 
 @pytest.fixture

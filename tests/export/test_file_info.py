@@ -16,7 +16,7 @@ from yoga_live.export.checksums import hash_network
 from yoga_live.export.file_info import format_info, read_file_info
 from yoga_live.export.fp16 import convert_to_fp16
 from yoga_live.runtime.core.model_metadata import ModelInfo
-from yoga_live.runtime.engine_record import EngineRecord, Gpu, record_path
+from yoga_live.runtime.engines.tensorrt_sidecar import EngineRecord, Gpu, record_path
 from yoga_live.runtime.errors import ModelError
 
 CALIBRATION = {"ece_after": 0.0186, "accuracy": {"share": 0.96, "photos": 582}, "none_rejected": None}

@@ -17,8 +17,8 @@ from yoga_live.calibration.runs import load_frames, load_run
 from yoga_live.export import fp16
 from yoga_live.export.command import main
 from yoga_live.export.fp16_command import check_fidelity
+from yoga_live.runtime.engines.onnxruntime import OnnxEngine
 from yoga_live.runtime.errors import ModelError
-from yoga_live.runtime.onnx_engine import OnnxEngine
 
 
 def names(folder: Path) -> list[str]:

@@ -17,8 +17,8 @@ from yoga_live.export.onnx_export import PARITY_TOLERANCE, ExportedNetwork, expo
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.core.preprocess import letterbox
 from yoga_live.runtime.core.softmax import softmax
+from yoga_live.runtime.engines.onnxruntime import OnnxEngine
 from yoga_live.runtime.errors import ModelError
-from yoga_live.runtime.onnx_engine import OnnxEngine
 from yoga_live.runtime.photos.decoding import decode_photo
 from yoga_live.train.network import PoseNetwork, load_network, normalise
 

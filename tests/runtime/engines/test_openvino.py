@@ -9,9 +9,9 @@ import pytest
 
 from yoga_live.runtime.classifier import DEFAULT_MODEL, PoseClassifier
 from yoga_live.runtime.core.model_metadata import ModelInfo
+from yoga_live.runtime.engines.openvino import OpenVINOEngine
 from yoga_live.runtime.errors import DeviceError, MissingPackageError, ModelError
 from yoga_live.runtime.figure import POSES, draw_figure
-from yoga_live.runtime.openvino_engine import OpenVINOEngine
 
 
 def test_missing_package_is_one_line_with_the_command(model_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,7 +66,7 @@ def test_frames_in_any_memory_layout_give_the_same(model_path: Path) -> None:
 def test_fp32_file_is_computed_in_fp32(exported_model: Path) -> None:
     """On CPUs with BF16 OpenVINO would choose that by itself: three digits instead of seven."""
     pytest.importorskip("onnxruntime")
-    from yoga_live.runtime.onnx_engine import OnnxEngine
+    from yoga_live.runtime.engines.onnxruntime import OnnxEngine
 
     frames = random_frames(2, 64)
     expected, expected_maps = OnnxEngine(exported_model, "cpu").run_maps(frames)

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from yoga_live.runtime.engine import DEVICES
-from yoga_live.runtime.engine_factory import open_engine
+from yoga_live.runtime.engines.base import DEVICES
+from yoga_live.runtime.engines.factory import open_engine
+from yoga_live.runtime.engines.onnxruntime import OnnxEngine
+from yoga_live.runtime.engines.onnxruntime_providers import PROVIDERS
 from yoga_live.runtime.errors import DeviceError
-from yoga_live.runtime.onnx_engine import OnnxEngine
-from yoga_live.runtime.providers import PROVIDERS
 
 
 def test_every_device_is_one_of_onnx_runtimes_or_an_engine_of_its_own() -> None:
@@ -23,7 +23,7 @@ def test_onnx_runtime_opens_an_onnx_file(model_path: Path, device: str) -> None:
 
 def test_openvino_opens_it_only_when_asked_for(model_path: Path) -> None:
     pytest.importorskip("openvino")
-    from yoga_live.runtime.openvino_engine import OpenVINOEngine
+    from yoga_live.runtime.engines.openvino import OpenVINOEngine
 
     assert isinstance(open_engine(model_path, "openvino"), OpenVINOEngine)
 

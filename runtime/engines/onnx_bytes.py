@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from .core.model_metadata import METADATA_KEY, ModelInfo
-from .errors import ModelError
+from ..core.model_metadata import METADATA_KEY, ModelInfo
+from ..errors import ModelError
 
 DROP = None
 """In a schema: the field is left out of the checksum; a nested schema: looked into; not named: taken as it is."""

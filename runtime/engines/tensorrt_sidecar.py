@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .core.model_metadata import ModelInfo
-from .cuda_device import CudaDevice
-from .errors import ModelError
+from ..core.model_metadata import ModelInfo
+from ..errors import ModelError
+from ..system.files import format_json
+from ..system.foreign_files import MOST_DOCUMENT_BYTES, check_text, check_whole, is_inside, open_plain, parse_json, show
+from .cuda import CudaDevice
 from .onnx_bytes import hash_network, read_bytes, read_info
-from .system.files import format_json
-from .system.foreign_files import MOST_DOCUMENT_BYTES, check_text, check_whole, is_inside, open_plain, parse_json, show
 
 log = logging.getLogger(__name__)
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from yoga_live.runtime import onnx_bytes
 from yoga_live.runtime.classifier import DEFAULT_MODEL
 from yoga_live.runtime.core.model_metadata import ModelInfo
+from yoga_live.runtime.engines import onnx_bytes
+from yoga_live.runtime.engines.onnx_bytes import DROP, hash_network, read_bytes, read_info
 from yoga_live.runtime.errors import ModelError
-from yoga_live.runtime.onnx_bytes import DROP, hash_network, read_bytes, read_info
 
 onnx = pytest.importorskip("onnx")
 

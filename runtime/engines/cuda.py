@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .errors import DeviceError
+from ..errors import DeviceError
 
 Bytes = npt.NDArray[np.uint8]
 

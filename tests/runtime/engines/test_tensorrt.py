@@ -16,13 +16,13 @@ import pytest
 
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.core.model_metadata import ModelInfo
-from yoga_live.runtime.cuda_device import CudaDevice
-from yoga_live.runtime.engine_factory import open_engine
-from yoga_live.runtime.engine_record import EngineRecord, Gpu, record_path
+from yoga_live.runtime.engines.cuda import CudaDevice
+from yoga_live.runtime.engines.factory import open_engine
+from yoga_live.runtime.engines.onnx_bytes import hash_network
+from yoga_live.runtime.engines.tensorrt import TensorRTEngine
+from yoga_live.runtime.engines.tensorrt_bindings import import_bindings
+from yoga_live.runtime.engines.tensorrt_sidecar import EngineRecord, Gpu, record_path
 from yoga_live.runtime.errors import DeviceError, MissingPackageError, ModelError
-from yoga_live.runtime.onnx_bytes import hash_network
-from yoga_live.runtime.tensorrt_bindings import import_bindings
-from yoga_live.runtime.tensorrt_engine import TensorRTEngine
 
 pytest.importorskip("onnxruntime")
 LABELS = ("tree", "warrior_2", "none")

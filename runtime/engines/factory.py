@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .engine import Engine
+from .base import Engine
 
 
 def open_engine(path: Path, device: str = "auto", threads: int | None = None) -> Engine:
@@ -13,13 +13,13 @@ def open_engine(path: Path, device: str = "auto", threads: int | None = None) ->
     threads: on the CPU; None: the engine's own choice, all cores.
     """
     if path.suffix == ".engine":
-        from .tensorrt_engine import TensorRTEngine
+        from .tensorrt import TensorRTEngine
 
         return TensorRTEngine(path, device)
     if device == "openvino":
-        from .openvino_engine import OpenVINOEngine
+        from .openvino import OpenVINOEngine
 
         return OpenVINOEngine(path, threads)
-    from .onnx_engine import OnnxEngine
+    from .onnxruntime import OnnxEngine
 
     return OnnxEngine(path, device, threads)

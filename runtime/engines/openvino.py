@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from .core.model_metadata import METADATA_KEY, ModelInfo, read_pose_model
-from .core.preprocess import Frame
-from .engine import Floats, check_answers
-from .errors import MissingPackageError, ModelError
+from ..core.model_metadata import METADATA_KEY, ModelInfo, read_pose_model
+from ..core.preprocess import Frame
+from ..errors import MissingPackageError, ModelError
+from ..system.telemetry import silence_telemetry
+from .base import Floats, check_answers
 from .onnx_bytes import check_file
-from .providers import name_run_error
-from .system.telemetry import silence_telemetry
+from .onnxruntime_providers import name_run_error
 
 NUMPY_TYPES = {"u8": "uint8", "i8": "int8", "f16": "float16", "f32": "float32"}  # OpenVINO's names of element types
 

@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from .core.model_metadata import METADATA_KEY, ModelInfo, read_pose_model
-from .core.preprocess import Frame
-from .engine import DEVICES, Floats, check_answers
-from .errors import DeviceError, MissingPackageError, ModelError
+from ..core.model_metadata import METADATA_KEY, ModelInfo, read_pose_model
+from ..core.preprocess import Frame
+from ..errors import DeviceError, MissingPackageError, ModelError
+from ..system.plain_text import is_utf8
+from ..system.telemetry import silence_telemetry
+from .base import DEVICES, Floats, check_answers
 from .onnx_bytes import check_file
-from .providers import (
+from .onnxruntime_providers import (
     GPU_HELP,
     PROVIDERS,
     choose_providers,
@@ -24,8 +26,6 @@ from .providers import (
     name_run_error,
     name_start_error,
 )
-from .system.plain_text import is_utf8
-from .system.telemetry import silence_telemetry
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from yoga_live.runtime.classifier import PoseClassifier
-from yoga_live.runtime.shared_engine import GIVES_WAY_S, SharedEngine
+from yoga_live.runtime.engines.shared import GIVES_WAY_S, SharedEngine
 
 
 class SlowEngine:

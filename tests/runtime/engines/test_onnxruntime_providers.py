@@ -14,8 +14,13 @@ import numpy as np
 import pytest
 
 from yoga_live.runtime.classifier import DEFAULT_MODEL
+from yoga_live.runtime.engines.onnxruntime_providers import (
+    choose_providers,
+    load_gpu_libraries,
+    make_session_options,
+    name_start_error,
+)
 from yoga_live.runtime.errors import DeviceError, OutputError
-from yoga_live.runtime.providers import choose_providers, load_gpu_libraries, make_session_options, name_start_error
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import logging
 import re
 from typing import Any, NamedTuple
 
-from .errors import MissingPackageError
+from ..errors import MissingPackageError
 
 OLDEST = (10, 3)
 """The oldest TensorRT that takes the files of `yoga-export`: JetPack 6.1 brings it."""

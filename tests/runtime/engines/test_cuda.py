@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from yoga_live.runtime.cuda_device import CudaDevice
+from yoga_live.runtime.engines.cuda import CudaDevice
 from yoga_live.runtime.errors import DeviceError
 
 MEMINFO = "MemTotal:        7802580 kB\nMemFree:          301000 kB\nMemAvailable:    5000000 kB\nSwapFree: 1 kB\n"

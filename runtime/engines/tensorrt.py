@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from .core.model_metadata import ModelInfo
-from .core.preprocess import Frame
-from .cuda_device import Bytes, CudaDevice
-from .engine import Floats, check_answers
-from .engine_record import Gpu, check_record, check_source, read_record
-from .errors import DeviceError, ModelError
+from ..core.model_metadata import ModelInfo
+from ..core.preprocess import Frame
+from ..errors import DeviceError, ModelError
+from .base import Floats, check_answers
+from .cuda import Bytes, CudaDevice
 from .tensorrt_bindings import Bindings, import_bindings, make_logger
+from .tensorrt_sidecar import Gpu, check_record, check_source, read_record
 
 DEVICES = ("auto", "cuda", "tensorrt")
 OUTPUTS = ("logits", "maps")

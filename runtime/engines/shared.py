@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from .core.preprocess import Frame
-from .engine import Engine, Floats
+from ..core.preprocess import Frame
+from .base import Engine, Floats
 
 T = TypeVar("T")
 

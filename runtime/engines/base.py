@@ -8,9 +8,9 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from .core.model_metadata import ModelInfo
-from .core.preprocess import Frame
-from .errors import ModelError
+from ..core.model_metadata import ModelInfo
+from ..core.preprocess import Frame
+from ..errors import ModelError
 
 Floats = npt.NDArray[np.float32]
 

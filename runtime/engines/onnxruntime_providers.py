@@ -15,8 +15,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from .errors import DeviceError, OutputError
-from .system.files import find_cache_folder
+from ..errors import DeviceError, OutputError
+from ..system.files import find_cache_folder
 
 log = logging.getLogger(__name__)
 

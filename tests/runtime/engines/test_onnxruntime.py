@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from yoga_live.runtime import onnx_engine as engine_module
 from yoga_live.runtime.core.model_metadata import ModelInfo
+from yoga_live.runtime.engines import onnxruntime as engine_module
+from yoga_live.runtime.engines.onnxruntime import OnnxEngine, import_onnxruntime
+from yoga_live.runtime.engines.onnxruntime_providers import PROVIDERS
 from yoga_live.runtime.errors import DeviceError, MissingPackageError, ModelError
-from yoga_live.runtime.onnx_engine import OnnxEngine, import_onnxruntime
-from yoga_live.runtime.providers import PROVIDERS
 
 pytest.importorskip("onnxruntime")
 
