@@ -70,7 +70,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from yoga_live.runtime.figure import POSES, draw_figure, jitter_pose, random_look
+from yoga_live.runtime.sources.drawn_figure import POSES, draw_figure, jitter_pose, random_look
 
 folder, count = Path(sys.argv[1]), int(sys.argv[2])
 folder.mkdir()

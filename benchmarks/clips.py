@@ -37,7 +37,7 @@ from yoga_live.runtime.core.regions import Region
 from yoga_live.runtime.hindsight import Hindsight
 from yoga_live.runtime.live import watch
 from yoga_live.runtime.session import Hold, Segment
-from yoga_live.runtime.sources import Source, VideoSource
+from yoga_live.runtime.sources.base import Source, VideoSource
 from yoga_live.runtime.views import View, WholeView, ZoomView
 
 STEP_S = 0.5

@@ -45,7 +45,7 @@ from yoga_live.runtime.pieces import Looks, Piece, join_looks, tell, watch_piece
 from yoga_live.runtime.recorded import LOOKS_PER_S
 from yoga_live.runtime.recordings import VIDEO_SUFFIXES, Wishes
 from yoga_live.runtime.schedule import Open, Outcome, Schedule
-from yoga_live.runtime.sources import VideoSource
+from yoga_live.runtime.sources.base import VideoSource
 from yoga_live.runtime.sparse_looks import SparseLooker
 from yoga_live.runtime.system.progress import track
 from yoga_live.runtime.tracking import Glance, Look, Looker

@@ -15,7 +15,7 @@ import numpy as np
 from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.core.preprocess import Frame
 from yoga_live.runtime.photos.decoding import decode_photo
-from yoga_live.runtime.sources import Source
+from yoga_live.runtime.sources.base import Source
 
 DISTORTIONS: tuple[str, ...] = (
     "none",

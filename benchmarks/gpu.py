@@ -93,8 +93,8 @@ class Trial:
 
 def draw_photos(trial: Trial) -> None:
     """A folder for each pose, drawn; each photo in its own noise, so that none is another's near-duplicate."""
-    from yoga_live.runtime.figure import POSES as FIGURES
-    from yoga_live.runtime.figure import draw_figure, jitter_pose, random_look
+    from yoga_live.runtime.sources.drawn_figure import POSES as FIGURES
+    from yoga_live.runtime.sources.drawn_figure import draw_figure, jitter_pose, random_look
 
     for pose, figure in POSES.items():
         folder = trial.work / "photos" / pose

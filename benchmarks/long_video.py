@@ -23,7 +23,7 @@ from typing import Any
 import av
 import numpy as np
 
-from yoga_live.runtime.demo import RATE, DemoSource
+from yoga_live.runtime.sources.demo import RATE, DemoSource
 from yoga_live.runtime.system.progress import Progress, format_duration, track
 
 SAMPLE_S = 2.0

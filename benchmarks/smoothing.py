@@ -29,9 +29,9 @@ from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.hindsight import Hindsight, HindsightConfig
 from yoga_live.runtime.recorded import LOOKS_PER_S
 from yoga_live.runtime.smoothing import Smoother, SmoothingConfig
-from yoga_live.runtime.sources import VideoSource
+from yoga_live.runtime.sources.base import VideoSource
+from yoga_live.runtime.sources.frame_sampling import Turns
 from yoga_live.runtime.sparse_looks import SparseLooker
-from yoga_live.runtime.stretches import Turns
 from yoga_live.runtime.system.files import write_then_rename
 from yoga_live.runtime.system.progress import track
 from yoga_live.runtime.tracking import Glance, Look, Looker

@@ -11,7 +11,7 @@ from ..runtime.core.preprocess import Frame, letterbox
 from ..runtime.engines.base import Engine
 from ..runtime.engines.onnxruntime import OnnxEngine
 from ..runtime.errors import MissingPackageError, ModelError
-from ..runtime.figure import POSES, draw_figure
+from ..runtime.sources.drawn_figure import POSES, draw_figure
 
 log = logging.getLogger(__name__)
 

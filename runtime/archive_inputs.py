@@ -11,9 +11,9 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import quote_from_bytes, urlsplit
 
 from .errors import OutputError, SourceError
-from .file_lists import is_list, list_files, read_list
 from .recordings import VIDEO_SUFFIXES, is_video
-from .remote_files import RemoteFile, find_file_system, read_version
+from .sources.inputs import is_list, list_files, read_list
+from .sources.remote import RemoteFile, find_file_system, read_version
 from .system.files import resolve
 from .system.plain_text import is_plain
 from .system.progress import track

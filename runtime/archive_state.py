@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 from .archive_inputs import Recorded
 from .archive_store import Store
 from .errors import OutputError, TakenError
-from .file_lists import name_input
 from .pieces import Told
 from .session import Segment
+from .sources.inputs import name_input
 from .system.foreign_files import check_number, check_whole, parse_json, show
 from .system.plain_text import escape_json
 from .timeline import FORMATS, format_timeline, shift_segments

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 from .errors import OutputError, TakenError
-from .remote_files import RemoteFile, find_file_system
+from .sources.remote import RemoteFile, find_file_system
 from .store_lease import LEASE, hold_lease
 from .system.claims import hold_inside
 from .system.files import write_then_rename

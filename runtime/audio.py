@@ -10,7 +10,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from .media_files import (
+from .sources.base import SourceInfo
+from .sources.demux import (
     Damage,
     decode_packets,
     follow_jumps,
@@ -19,7 +20,6 @@ from .media_files import (
     pick_video,
     read_packets,
 )
-from .sources import SourceInfo
 
 log = logging.getLogger(__name__)
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from .live import Watched
     from .recordings import Outputs, Wishes
     from .session import Hold, Segment
-    from .sources import TimedFrame
-    from .spans import Span
+    from .sources.base import TimedFrame
+    from .sources.time_range import Span
     from .system.progress import Progress
 
 USELESS = ("--serve", "--window", "--mirror", "--record", "--table", "--frames")
@@ -52,7 +52,7 @@ def annotate_many(args: argparse.Namespace) -> None:
     from .classifier import PoseClassifier
     from .events import parse_goals
     from .recordings import Wishes
-    from .spans import parse_span
+    from .sources.time_range import parse_span
     from .system.progress import Progress
 
     if given := list_given(args, USELESS):
@@ -83,9 +83,9 @@ def plan_jobs(args: argparse.Namespace) -> list[Job]:
 
     Raises OptionError, OutputError, SourceError.
     """
-    from .file_lists import check_new, list_files, make_folder, name_outputs, read_lists
     from .recordings import Outputs, is_video, read_length_s
-    from .spans import parse_span
+    from .sources.inputs import check_new, list_files, make_folder, name_outputs, read_lists
+    from .sources.time_range import parse_span
 
     timeline_suffix = f".poses.{args.timeline_format or 'csv'}"
     if args.timeline_format and not args.timeline:

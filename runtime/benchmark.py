@@ -20,12 +20,12 @@ from .classifier import PoseClassifier
 from .core.frames import DecodedFrame, TimedFrame
 from .core.preprocess import Frame
 from .core.regions import Region
-from .demo import DemoSource
 from .engines.base import Engine, Floats
 from .errors import SourceError
 from .live import watch
 from .overlay import OverlayStyle
-from .sources import SourceInfo, VideoSource
+from .sources.base import SourceInfo, VideoSource
+from .sources.demo import DemoSource
 from .system.progress import Progress, track
 from .video_sink import VideoSink
 from .views import View, WholeView

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import MissingPackageError, OptionError, OutputError, SourceError, TakenError
-from .file_lists import name_input
 from .options import list_given, read_mounting, read_roi
+from .sources.inputs import name_input
 from .system.files import make_csv_writer
 from .system.plain_text import print, show_name
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from .archive_worker import Order
     from .cluster import Lost
     from .pieces import Told
-    from .remote_files import RemoteFile
     from .schedule import Answer, Outcome, Task
+    from .sources.remote import RemoteFile
     from .system.progress import Progress
 
 PACKAGES = ("ray", "pyarrow")
@@ -217,7 +217,7 @@ class Tally:
 
 def _check(args: argparse.Namespace) -> Path | RemoteFile:
     """Refuse what --cluster has no use for.  Returns where the results go."""
-    from .file_lists import parse_input
+    from .sources.inputs import parse_input
 
     if not hasattr(args, "videos"):
         raise OptionError("--cluster watches recorded videos; give --video with files, folders, lists or URLs")
@@ -255,7 +255,7 @@ def _read_order(args: argparse.Namespace, model: bytes) -> tuple[Order, Recipe]:
     from .archive_state import Recipe
     from .archive_worker import Order
     from .recordings import Wishes
-    from .spans import parse_span
+    from .sources.time_range import parse_span
 
     span, roi, zoom = parse_span(args.from_, None), read_roi(args), args.zoom != "off"
     wishes = Wishes(span, roi, zoom, mounting=read_mounting(args))

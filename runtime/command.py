@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from .live import Watched
     from .live_page import LivePage
     from .sinks import Sink, WindowSink
-    from .sources import Source, SourceInfo, TimedFrame
-    from .spans import Span
+    from .sources.base import Source, SourceInfo, TimedFrame
+    from .sources.time_range import Span
     from .views import View
 
 
@@ -56,7 +56,7 @@ def _choose_work(args: argparse.Namespace) -> Callable[[argparse.Namespace], Non
 
 
 def _watch(args: argparse.Namespace) -> None:
-    from .spans import parse_span
+    from .sources.time_range import parse_span
     from .system.claims import claim_outputs
 
     _refuse_useless(args)
@@ -149,7 +149,7 @@ def _measure(args: argparse.Namespace, count: int, roi: Roi | None) -> None:
     """Measure and print, with the video that is kept claimed."""
     from .benchmark import DEMO_SIZE_WH, WARM_UP, format_benchmark, run_benchmark
     from .classifier import DEFAULT_MODEL, PoseClassifier
-    from .sources import VideoSource
+    from .sources.base import VideoSource
     from .system.files import find_result
 
     video = getattr(args, "video", None)
@@ -271,8 +271,8 @@ def _wants_window(args: argparse.Namespace, is_camera: bool) -> bool:
 
 def _open_window(source: Source, paced: bool) -> WindowSink:
     """A window that hears its keys also while a camera gives nothing to show in it."""
-    from .live_sources import LiveSource
     from .sinks import WindowSink
+    from .sources.live import LiveSource
 
     window = WindowSink(source.info.size_wh, paced=paced, is_checked=True)
     if isinstance(source, LiveSource):
@@ -299,14 +299,14 @@ def _stay(page: LivePage | None, watched: Watched) -> None:
 
 def _open_source(args: argparse.Namespace, span: Span | None) -> Source:
     if hasattr(args, "camera"):
-        from .captures import CameraWishes, open_camera
+        from .sources.cameras import CameraWishes, open_camera
 
         return open_camera(args.camera, CameraWishes(args.camera_size, args.camera_rate, read_mounting(args)))
     if hasattr(args, "video"):
         from .recordings import open_recording
 
         return open_recording(args.video, span=span, mounting=read_mounting(args))
-    from .demo import DemoSource
+    from .sources.demo import DemoSource
 
     return DemoSource()
 

@@ -14,8 +14,8 @@ from .options import list_given, read_roi
 from .system.plain_text import print
 
 if TYPE_CHECKING:
-    from .file_lists import Listed
     from .photo_answers import Answer
+    from .sources.inputs import Listed
     from .system.progress import Progress
 
 USELESS = {
@@ -83,9 +83,9 @@ def _classify(args: argparse.Namespace, files: list[Listed], pictures: list[Path
 
 def _plan(args: argparse.Namespace) -> tuple[list[Listed], list[Path], str]:
     """List the photos, where each is drawn upon, and say what is left out; refuse what can't be written, at once."""
-    from .file_lists import check_new, list_files, make_folder, name_outputs
     from .photo_answers import check_table_format
     from .photos.kinds import PhotoSieve
+    from .sources.inputs import check_new, list_files, make_folder, name_outputs
     from .system.claims import check_growing_output
     from .system.files import resolve
 

@@ -12,7 +12,7 @@ from .errors import SourceError, YogaLiveError, name_troubles
 from .overlay import OverlayStyle, annotate_frame
 from .session import Hold, Segment
 from .sinks import Sink, StopWatching
-from .sources import Source, TimedFrame
+from .sources.base import Source, TimedFrame
 from .timeline import TimelineFile
 from .tracking import BackgroundTracker, PoseTracker
 from .views import View

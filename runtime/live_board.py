@@ -15,7 +15,7 @@ from .core.preprocess import Frame, halve
 from .errors import YogaLiveError
 from .session import Hold, Segment, Session
 from .smoothing import SmoothedPose
-from .sources import TimedFrame
+from .sources.base import TimedFrame
 
 MOST_SIDE = 1280  # a phone's screen shows no more, and a home's wireless network carries it
 QUALITY = 80  # of the JPEG

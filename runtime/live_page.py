@@ -20,7 +20,7 @@ from .page_server import PageServer
 from .photo_trial import PhotoTrial, describe_poses
 from .serve_address import ServeAddress, accepts_host, is_this_machine, list_names, resolve
 from .session import Hold
-from .sources import SourceInfo
+from .sources.base import SourceInfo
 from .summary import PALETTE
 from .system.files import find_cache_folder
 from .system.secret_files import name_others

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import OptionError
-from .file_lists import is_list, parse_input
 from .serve_address import ServeAddress, parse_address
+from .sources.inputs import is_list, parse_input
 from .system.cli_runner import CommandParser, HelpFormatter
 
 if TYPE_CHECKING:
     from .core.presentation import Mounting
     from .core.regions import Roi
-    from .remote_files import RemoteFile
+    from .sources.remote import RemoteFile
 
 EXAMPLES = """examples:
   yoga-live --demo --save demo.mp4                     see it work: no camera, display or network needed

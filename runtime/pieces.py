@@ -20,9 +20,9 @@ from .errors import NoFrameError, SourceError
 from .hindsight import Hindsight
 from .recorded import LOOKS_PER_S, Watcher
 from .recordings import Wishes, open_recording
-from .sources import Seen, VideoSource
-from .spans import Span
-from .stretches import SAME_S, STRETCH_S, WARM_UP_S
+from .sources.base import Seen, VideoSource
+from .sources.frame_sampling import SAME_S, STRETCH_S, WARM_UP_S
+from .sources.time_range import Span
 from .tracking import Looker
 from .views import choose_view
 
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from .classifier import PoseClassifier
-    from .remote_files import RemoteFile
     from .session import Segment
-    from .sources import TimedFrame
+    from .sources.base import TimedFrame
+    from .sources.remote import RemoteFile
 
 SHORTEST_LAST = 0.5
 """A last piece shorter than this share of a stretch goes with the one before it: its warm-up would cost as much."""

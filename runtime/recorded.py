@@ -13,7 +13,6 @@ from functools import partial
 
 import numpy as np
 
-from .animations import AnimationSource
 from .classifier import NO_POSE, PoseClassifier
 from .core.frames import DecodedFrame, TimedFrame
 from .core.prefetch import ReadAhead
@@ -23,9 +22,10 @@ from .live import Ending, Watched
 from .overlay import OverlayStyle, annotate_frame
 from .session import Hold, Segment
 from .sinks import Sink
-from .sources import Source, SourceInfo, VideoSource
+from .sources.animated_webp import AnimationSource
+from .sources.base import Source, SourceInfo, VideoSource
+from .sources.frame_sampling import SAME_S, Turns
 from .sparse_looks import EVERY, SparseLooker
-from .stretches import SAME_S, Turns
 from .timeline import TimelineFile
 from .tracking import Look, Looker, Tracked, see_nothing
 from .views import View

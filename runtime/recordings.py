@@ -8,19 +8,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .animations import AnimationSource, is_animated_webp
 from .classifier import PoseClassifier
 from .core.presentation import Mounting
 from .core.regions import Roi
 from .errors import YogaLiveError, name_trouble
 from .live import Watched
-from .media_files import open_media
 from .overlay import OverlayStyle
-from .pipes import open_pipe, read_on
 from .recorded import LOOKS_PER_S, annotate
 from .session import Hold
-from .sources import Source, TimedFrame, VideoSource
-from .spans import Span
+from .sources.animated_webp import AnimationSource, is_animated_webp
+from .sources.base import Source, TimedFrame, VideoSource
+from .sources.demux import open_media
+from .sources.pipes import open_pipe, read_on
+from .sources.time_range import Span
 from .summary import check_summary_output, write_summary
 from .system.claims import check_growing_output, claim_outputs
 from .system.files import check_apart
@@ -31,7 +31,7 @@ from .views import choose_view
 from .writebehind import WriteBehind
 
 if TYPE_CHECKING:
-    from .remote_files import RemoteFile
+    from .sources.remote import RemoteFile
 
 VIDEO_SUFFIXES = frozenset((
     ".3gp", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts",

@@ -17,8 +17,8 @@ from .core.opencv import cv2
 from .core.preprocess import Frame
 from .errors import OutputError
 from .fragments import drop_torn_fragment
-from .media_files import open_media
-from .sources import SourceInfo, TimedFrame
+from .sources.base import SourceInfo, TimedFrame
+from .sources.demux import open_media
 from .system.claims import check_growing_output
 from .system.files import name_part, write_then_rename
 

@@ -42,7 +42,7 @@ def draw_photo(pose: str, seed: int) -> np.ndarray:
     """Draw one person before large random blotches: no two of these pictures are near-duplicates."""
     import cv2
 
-    from yoga_live.runtime.figure import POSES, draw_figure, jitter_pose, random_look
+    from yoga_live.runtime.sources.drawn_figure import POSES, draw_figure, jitter_pose, random_look
 
     figure, lamp = DRAWN[pose]
     size_wh = (176, 128) if seed % 3 else (120, 160)

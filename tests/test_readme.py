@@ -20,7 +20,7 @@ def class_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """class.mp4 in the current folder: two seconds of the drawn figure as a tree."""
     av = pytest.importorskip("av")
     pytest.importorskip("onnxruntime")
-    from yoga_live.runtime.figure import POSES, draw_figure
+    from yoga_live.runtime.sources.drawn_figure import POSES, draw_figure
 
     monkeypatch.chdir(tmp_path)
     image = draw_figure(POSES["tree"], (320, 240))

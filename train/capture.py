@@ -16,7 +16,7 @@ from ..runtime.core.opencv import cv2
 from ..runtime.errors import OutputError, SourceError
 from ..runtime.overlay import draw_caption
 from ..runtime.sinks import Sink, StopWatching
-from ..runtime.sources import Source, TimedFrame
+from ..runtime.sources.base import Source, TimedFrame
 from .add import add_files
 
 JPEG_QUALITY = 95

@@ -21,8 +21,8 @@ from PIL import Image
 from ..runtime.classifier import NO_POSE
 from ..runtime.core.opencv import cv2
 from ..runtime.errors import OutputError, RunError
-from ..runtime.figure import POSES, draw_figure, jitter_pose, random_look
 from ..runtime.overlay import draw_caption
+from ..runtime.sources.drawn_figure import POSES, draw_figure, jitter_pose, random_look
 from ..runtime.system.claims import hold_folder
 from ..runtime.system.cli_runner import CommandParser, HelpFormatter, run_command
 from ..runtime.system.crashes import report_crashes

@@ -239,8 +239,8 @@ def _capture(args: argparse.Namespace) -> None:
     from contextlib import ExitStack
     from datetime import datetime
 
-    from ..runtime.captures import CameraWishes, hide_credentials, open_camera
-    from ..runtime.sources import VideoSource
+    from ..runtime.sources.base import VideoSource
+    from ..runtime.sources.cameras import CameraWishes, hide_credentials, open_camera
     from .capture import CaptureConfig, capture_photos
     from .url_lists import check_pose
 

@@ -43,7 +43,7 @@ def test_a_file_becomes_an_engine_that_yoga_live_runs(
     said = ask(main, "info", path)
     assert said.code == 0 and "Fake GPU" in said.out and "yoga.fp16.onnx" in said.out, said.err
     timeline = path.with_name("demo.csv")
-    monkeypatch.setattr("yoga_live.runtime.demo.PROGRAMME", ())  # the first rest alone
+    monkeypatch.setattr("yoga_live.runtime.sources.demo.PROGRAMME", ())  # the first rest alone
     answer = ask(watch, "--demo", "--model", path, "--timeline", timeline, "--no-window")
     assert answer.code == 0, answer.err
     assert "engine on tensorrt" in answer.err and timeline.exists()

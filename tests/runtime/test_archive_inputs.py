@@ -10,7 +10,7 @@ import pytest
 
 from yoga_live.runtime.archive_inputs import list_archive
 from yoga_live.runtime.errors import MissingPackageError, OutputError, SourceError
-from yoga_live.runtime.remote_files import RemoteFile
+from yoga_live.runtime.sources.remote import RemoteFile
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from yoga_live.runtime.archive_state import Recipe, plan_work, read_records
 from yoga_live.runtime.archive_store import Store, open_store
 from yoga_live.runtime.errors import OutputError, TakenError
 from yoga_live.runtime.pieces import Told
-from yoga_live.runtime.remote_files import RemoteFile
 from yoga_live.runtime.session import Segment
+from yoga_live.runtime.sources.remote import RemoteFile
 from yoga_live.runtime.timeline_table import TABLE_NAME, write_table
 
 RECIPE = Recipe("a" * 64)

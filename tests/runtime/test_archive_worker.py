@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from yoga_live.runtime import pieces, stretches
+from yoga_live.runtime import pieces
 from yoga_live.runtime.archive_inputs import Recorded
 from yoga_live.runtime.archive_worker import ArchiveWorker, Order
 from yoga_live.runtime.core.regions import Roi
@@ -18,6 +18,7 @@ from yoga_live.runtime.errors import ClusterError, ModelError, SourceError
 from yoga_live.runtime.pieces import Told
 from yoga_live.runtime.recordings import Wishes
 from yoga_live.runtime.schedule import Failed, Open, Schedule
+from yoga_live.runtime.sources import frame_sampling
 
 pytest.importorskip("onnxruntime")
 
@@ -54,7 +55,7 @@ def test_a_long_one_goes_through_the_schedule_in_pieces_that_can_be_sent(
     start: Callable[..., ArchiveWorker], video: Recorded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = start(make_order()).work(Open(video))
-    for module in (stretches, pieces):
+    for module in (frame_sampling, pieces):
         monkeypatch.setattr(module, "STRETCH_S", 4.0)
         monkeypatch.setattr(module, "WARM_UP_S", 1.0)
     worker, schedule, count = start(make_order()), Schedule([video]), 0

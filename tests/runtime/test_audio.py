@@ -11,8 +11,8 @@ import av
 import numpy as np
 import pytest
 
-from yoga_live.runtime.sources import VideoSource
-from yoga_live.runtime.spans import Span
+from yoga_live.runtime.sources.base import VideoSource
+from yoga_live.runtime.sources.time_range import Span
 from yoga_live.runtime.video_sink import VideoSink
 
 from .conftest import write_tone

@@ -22,7 +22,7 @@ from yoga_live.runtime.benchmark import (
 )
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.errors import OutputError, SourceError
-from yoga_live.runtime.sources import SourceInfo, VideoSource
+from yoga_live.runtime.sources.base import SourceInfo, VideoSource
 from yoga_live.runtime.views import ZoomView
 
 STAGES = ["decode", "convert", "preprocess", "network", "smoothing", "overlay", "encode"]

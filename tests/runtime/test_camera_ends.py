@@ -17,12 +17,12 @@ import cv2
 import numpy as np
 import pytest
 
-from yoga_live.runtime import captures, live_sources
-from yoga_live.runtime.captures import open_camera
 from yoga_live.runtime.core.preprocess import Frame
 from yoga_live.runtime.errors import SourceError
-from yoga_live.runtime.live_sources import LiveSource, Patience
-from yoga_live.runtime.opening import Opening
+from yoga_live.runtime.sources import cameras, live
+from yoga_live.runtime.sources.camera_opening import Opening
+from yoga_live.runtime.sources.cameras import open_camera
+from yoga_live.runtime.sources.live import LiveSource, Patience
 
 RATE, COUNT = 20, 30  # 1.5 s
 
@@ -174,7 +174,7 @@ class SilentCapture:
 def test_a_camera_that_never_gives_a_picture_is_given_up_with_one_line(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(live_sources, "TELL_S", 0.1)
+    monkeypatch.setattr(live, "TELL_S", 0.1)
     camera = SilentCapture()
     with pytest.raises(SourceError, match="camera 7 gave no picture within 0 s; is it sending"):
         LiveSource(lambda: camera, "camera 7", Patience(first_s=0.3))
@@ -184,8 +184,8 @@ def test_a_camera_that_never_gives_a_picture_is_given_up_with_one_line(
 
 
 def test_a_stream_that_accepts_and_says_nothing_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(captures, "OPEN_S", 0.5)
-    monkeypatch.setattr(captures, "READ_S", 0.5)
+    monkeypatch.setattr(cameras, "OPEN_S", 0.5)
+    monkeypatch.setattr(cameras, "READ_S", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"
         for scheme in ("http", "rtsp"):

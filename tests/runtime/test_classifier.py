@@ -17,7 +17,7 @@ from yoga_live.runtime.core.model_metadata import ModelInfo
 from yoga_live.runtime.core.preprocess import letterbox
 from yoga_live.runtime.core.regions import Region
 from yoga_live.runtime.errors import ModelError
-from yoga_live.runtime.figure import POSES, draw_figure
+from yoga_live.runtime.sources.drawn_figure import POSES, draw_figure
 
 BLUE, GREEN, RED, GREY = (255, 0, 0), (0, 255, 0), (0, 0, 255), (128, 128, 128)
 ELEVEN = {"down_dog", "up_dog", "tree", "warrior_2", "low_lunge", "plank", "goddess", "chair", "triangle", "half_moon"}

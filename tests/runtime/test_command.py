@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 from yoga_live.runtime import command
-from yoga_live.runtime.live_sources import LiveSource, Patience
-from yoga_live.runtime.sources import VideoSource
+from yoga_live.runtime.sources.base import VideoSource
+from yoga_live.runtime.sources.live import LiveSource, Patience
 
 from .conftest import assert_refused
 
@@ -285,7 +285,7 @@ def test_camera_unplugged_keeps_video_and_timeline(
     capture = DyingCapture()
     patience = Patience(first_wait_s=0.05, give_up_s=0.1)
     source = LiveSource(lambda: capture, "camera 0", patience)
-    monkeypatch.setattr("yoga_live.runtime.captures.open_camera", lambda address, wishes: source)
+    monkeypatch.setattr("yoga_live.runtime.sources.cameras.open_camera", lambda address, wishes: source)
     saved, timeline = tmp_path / "a.mp4", tmp_path / "a.json"
     code, _, err = live("--camera", 0, "--save", saved, "--timeline", timeline)
     assert code == 2 and "camera 0 stopped giving pictures" in err.splitlines()[-1]

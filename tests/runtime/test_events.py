@@ -11,7 +11,7 @@ from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.errors import OptionError
 from yoga_live.runtime.events import Events, parse_goals
 from yoga_live.runtime.session import Hold
-from yoga_live.runtime.sources import TimedFrame
+from yoga_live.runtime.sources.base import TimedFrame
 from yoga_live.runtime.tracking import PoseTracker
 
 LABELS = ("tree", "warrior_2", "none")

@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 
-from yoga_live.runtime.sources import TimedFrame, VideoSource
+from yoga_live.runtime.sources.base import TimedFrame, VideoSource
 from yoga_live.runtime.video_sink import VideoSink
 
 FAULTS = Path(__file__).parents[3] / "shared" / "faults"

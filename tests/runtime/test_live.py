@@ -18,7 +18,7 @@ from yoga_live.runtime.live_board import LiveBoard
 from yoga_live.runtime.overlay import SOFT
 from yoga_live.runtime.session import Hold
 from yoga_live.runtime.sinks import StopWatching
-from yoga_live.runtime.sources import SourceInfo, TimedFrame, VideoSource
+from yoga_live.runtime.sources.base import SourceInfo, TimedFrame, VideoSource
 from yoga_live.runtime.summary import add_up
 from yoga_live.runtime.timeline import TimelineFile
 from yoga_live.runtime.video_sink import VideoSink

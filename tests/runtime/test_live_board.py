@@ -13,7 +13,7 @@ from yoga_live.runtime import live_board
 from yoga_live.runtime.core.pace import Pace
 from yoga_live.runtime.live_board import MOST_SIDE, LiveBoard, PageSink, encode_picture
 from yoga_live.runtime.session import Hold
-from yoga_live.runtime.sources import TimedFrame
+from yoga_live.runtime.sources.base import TimedFrame
 
 FRAME = TimedFrame(np.full((48, 64, 3), (200, 100, 50), np.uint8), 0.0, 0)
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from yoga_live.runtime.demo import DemoSource
 from yoga_live.runtime.options import list_given, parse_args
-from yoga_live.runtime.sources import VideoSource
+from yoga_live.runtime.sources.base import VideoSource
+from yoga_live.runtime.sources.demo import DemoSource
 
 from .conftest import assert_refused
 

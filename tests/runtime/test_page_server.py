@@ -19,7 +19,7 @@ from yoga_live.runtime.live_page import LivePage, open_page, read_token
 from yoga_live.runtime.page_server import MOST_VIEWERS, PageHandler, name_origin
 from yoga_live.runtime.serve_address import ServeAddress
 from yoga_live.runtime.session import Hold
-from yoga_live.runtime.sources import TimedFrame
+from yoga_live.runtime.sources.base import TimedFrame
 
 from .conftest import paint_photo
 from .page_client import Viewer, ask, wait_until

@@ -20,7 +20,7 @@ from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.live_page import LivePage, open_page
 from yoga_live.runtime.serve_address import ServeAddress
 from yoga_live.runtime.session import Hold
-from yoga_live.runtime.sources import TimedFrame
+from yoga_live.runtime.sources.base import TimedFrame
 
 from .conftest import paint_photo
 

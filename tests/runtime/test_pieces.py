@@ -12,13 +12,14 @@ import av
 import numpy as np
 import pytest
 
-from yoga_live.runtime import pieces, stretches
+from yoga_live.runtime import pieces
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.core.regions import Roi
 from yoga_live.runtime.errors import OptionError, SourceError
 from yoga_live.runtime.pieces import Looks, Piece, join_looks, plan_pieces, read_pieces, tell, watch_piece
 from yoga_live.runtime.recordings import Outputs, Wishes, annotate_video
-from yoga_live.runtime.spans import Span
+from yoga_live.runtime.sources import frame_sampling
+from yoga_live.runtime.sources.time_range import Span
 from yoga_live.runtime.timeline import format_timeline
 
 BLUE, GREEN, RED = (255, 0, 0), (0, 255, 0), (0, 0, 255)  # tree, warrior_2, none
@@ -28,7 +29,7 @@ RATE, SECONDS = 20, 17
 @pytest.fixture(autouse=True)
 def short_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stretches of three seconds, two to warm up."""
-    for module in (stretches, pieces):
+    for module in (frame_sampling, pieces):
         monkeypatch.setattr(module, "STRETCH_S", 3.0)
         monkeypatch.setattr(module, "WARM_UP_S", 2.0)
 

@@ -8,7 +8,7 @@ import pytest
 from yoga_live.runtime import sinks
 from yoga_live.runtime.errors import DeviceError
 from yoga_live.runtime.sinks import StopWatching, WindowSink, check_display
-from yoga_live.runtime.sources import TimedFrame
+from yoga_live.runtime.sources.base import TimedFrame
 
 
 def test_no_display_is_a_device_error_that_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

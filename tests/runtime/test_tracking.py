@@ -14,7 +14,7 @@ from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.live import watch
 from yoga_live.runtime.session import Session
 from yoga_live.runtime.smoothing import SmoothedPose
-from yoga_live.runtime.sources import SourceInfo, TimedFrame
+from yoga_live.runtime.sources.base import SourceInfo, TimedFrame
 from yoga_live.runtime.tracking import BackgroundTracker, PoseTracker
 
 from .conftest import ColourEngine

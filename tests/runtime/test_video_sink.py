@@ -12,7 +12,7 @@ import pytest
 
 from yoga_live.runtime import video_sink
 from yoga_live.runtime.errors import OutputError, SourceError, TakenError, YogaLiveError
-from yoga_live.runtime.sources import SourceInfo, TimedFrame, VideoSource
+from yoga_live.runtime.sources.base import SourceInfo, TimedFrame, VideoSource
 from yoga_live.runtime.video_sink import VideoSink
 
 WriteClip = Callable[..., Path]

@@ -14,7 +14,7 @@ import pytest
 
 from yoga_live.calibration.runs import load_run
 from yoga_live.runtime.errors import RunError
-from yoga_live.runtime.figure import POSES, draw_figure
+from yoga_live.runtime.sources.drawn_figure import POSES, draw_figure
 from yoga_live.train import cleaning_list
 from yoga_live.train.add import add_folder
 from yoga_live.train.automatic_cleaning import plan_marks

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from yoga_live.runtime.photos.decoding import decode_photo
-from yoga_live.runtime.sources import SourceInfo, TimedFrame, VideoSource
+from yoga_live.runtime.sources.base import SourceInfo, TimedFrame, VideoSource
 from yoga_live.runtime.video_sink import VideoSink
 from yoga_live.train.command import main, parse_args
 from yoga_live.train.manifest import read_manifest
@@ -211,12 +211,12 @@ class FakeCapture:
 def test_capture_counts_down_in_words_where_there_is_no_display(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from yoga_live.runtime import captures
-    from yoga_live.runtime.live_sources import LiveSource
+    from yoga_live.runtime.sources import cameras
+    from yoga_live.runtime.sources.live import LiveSource
 
     capture = FakeCapture()
     monkeypatch.setattr(
-        captures, "open_camera", lambda address, wishes: LiveSource(lambda: capture, f"camera {address}")
+        cameras, "open_camera", lambda address, wishes: LiveSource(lambda: capture, f"camera {address}")
     )
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)

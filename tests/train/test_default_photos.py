@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from yoga_live.runtime.errors import OutputError, RunError
-from yoga_live.runtime.figure import POSES
+from yoga_live.runtime.sources.drawn_figure import POSES
 from yoga_live.train import default_photos
 from yoga_live.train.cleaning_journal import JOURNAL, RELABEL, REMOVE, Mark, read_journal
 from yoga_live.train.default_photos import ANIMATIONS, DRAWINGS_PER_POSE, LISTS, gather_photos, main

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from yoga_live.runtime.core.preprocess import BAR_GREY, as_bgr, letterbox, letterbox_into
-from yoga_live.runtime.figure import POSES, draw_figure
+from yoga_live.runtime.sources.drawn_figure import POSES, draw_figure
 
 SIZES_WH = [(1, 1), (1, 9), (9, 1), (1, 3000), (3000, 1), (31, 57), (224, 224), (225, 223), (640, 360), (899, 451)]
 SIZES_WH += [(1280, 720), (1920, 1080), (1079, 1919)]

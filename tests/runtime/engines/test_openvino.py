@@ -11,7 +11,7 @@ from yoga_live.runtime.classifier import DEFAULT_MODEL, PoseClassifier
 from yoga_live.runtime.core.model_metadata import ModelInfo
 from yoga_live.runtime.engines.openvino import OpenVINOEngine
 from yoga_live.runtime.errors import DeviceError, MissingPackageError, ModelError
-from yoga_live.runtime.figure import POSES, draw_figure
+from yoga_live.runtime.sources.drawn_figure import POSES, draw_figure
 
 
 def test_missing_package_is_one_line_with_the_command(model_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

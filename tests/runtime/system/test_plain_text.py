@@ -16,8 +16,8 @@ import pytest
 
 from yoga_live.runtime.errors import YogaLiveError
 from yoga_live.runtime.events import Events
-from yoga_live.runtime.file_lists import name_input, parse_input, read_list
 from yoga_live.runtime.session import Hold, Segment
+from yoga_live.runtime.sources.inputs import name_input, parse_input, read_list
 from yoga_live.runtime.system.cli_runner import CommandParser, run_command
 from yoga_live.runtime.system.crashes import report_crashes
 from yoga_live.runtime.system.files import format_json, make_csv_writer

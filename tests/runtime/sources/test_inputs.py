@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from yoga_live.runtime.errors import OutputError, SourceError
-from yoga_live.runtime.file_lists import check_new, list_files, make_folder, name_outputs
+from yoga_live.runtime.sources.inputs import check_new, list_files, make_folder, name_outputs
 
 
 def make(folder: Path, *names: str) -> None:

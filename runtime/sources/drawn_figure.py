@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from .core.opencv import cv2
+from ..core.opencv import cv2
 
 Bgr = tuple[int, int, int]
 Range = tuple[int, int]

@@ -20,17 +20,17 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from .core.frames import DecodedFrame
-from .core.opencv import cv2
-from .core.pace import Pace
-from .core.preprocess import Frame
-from .core.presentation import Mounting, PresentationReader
-from .errors import OptionError, SourceError
-from .live_sources import Capture, LiveSource, Patience
-from .media_files import open_media, pick_video
-from .system.addresses import hide_credentials
-from .system.plain_text import show_name
-from .system.secret_files import is_secret, read_secret
+from ..core.frames import DecodedFrame
+from ..core.opencv import cv2
+from ..core.pace import Pace
+from ..core.preprocess import Frame
+from ..core.presentation import Mounting, PresentationReader
+from ..errors import OptionError, SourceError
+from ..system.addresses import hide_credentials
+from ..system.plain_text import show_name
+from ..system.secret_files import is_secret, read_secret
+from .demux import open_media, pick_video
+from .live import Capture, LiveSource, Patience
 
 STREAMS = ("rtsp", "rtsps", "http", "https")
 LONGEST_SLEEP_S = 1.0  # of a recording's still pictures: less than what is taken for a stall

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from yoga_live.runtime.animations import AnimationSource, is_animated_webp
 from yoga_live.runtime.errors import SourceError
 from yoga_live.runtime.recordings import is_video, open_recording
-from yoga_live.runtime.spans import Span
+from yoga_live.runtime.sources.animated_webp import AnimationSource, is_animated_webp
+from yoga_live.runtime.sources.time_range import Span
 
 LENGTHS_MS = [200, 350, 70, 1000, 30]
 LEVELS = [20, 60, 100, 140, 180]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from .errors import OptionError
-from .system.progress import format_duration
+from ..errors import OptionError
+from ..system.progress import format_duration
 
 CLOCK = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)")
 LONGEST_S = 1e9

@@ -16,8 +16,10 @@ import cv2
 import numpy as np
 import pytest
 
-from yoga_live.runtime import captures
-from yoga_live.runtime.captures import (
+from yoga_live.runtime.core.presentation import Mounting
+from yoga_live.runtime.errors import OptionError, SourceError
+from yoga_live.runtime.sources import cameras
+from yoga_live.runtime.sources.cameras import (
     CameraWishes,
     StreamCapture,
     check_gstreamer,
@@ -26,8 +28,6 @@ from yoga_live.runtime.captures import (
     open_camera,
     sane_rate,
 )
-from yoga_live.runtime.core.presentation import Mounting
-from yoga_live.runtime.errors import OptionError, SourceError
 
 
 def test_a_camera_that_is_not_there_is_refused_in_silence(capfd: pytest.CaptureFixture[str]) -> None:
@@ -225,7 +225,7 @@ def test_a_device_is_asked_for_mjpg_first_then_size_and_rate(monkeypatch: pytest
         def release(self) -> None:
             pass
 
-    monkeypatch.setattr(captures.cv2, "VideoCapture", Device)
+    monkeypatch.setattr(cameras.cv2, "VideoCapture", Device)
     monkeypatch.setattr(sys, "platform", "linux")
     with open_camera("0", CameraWishes((1920, 1080), 60)) as source:
         next(source.frames())
@@ -270,7 +270,7 @@ def write_stream(path: Path, aspect: Fraction, count: int = 25) -> str:
 
 
 def test_a_stream_of_pixels_that_are_not_square_is_shown_as_it_is_meant(tmp_path: Path) -> None:
-    capture = captures.StreamCapture(write_stream(tmp_path / "a.ts", Fraction(4, 3), 500), "stream")
+    capture = cameras.StreamCapture(write_stream(tmp_path / "a.ts", Fraction(4, 3), 500), "stream")
     image = capture.read()
     capture.release()
     assert image is not None and image.shape == (48, 85, 3)
@@ -289,7 +289,7 @@ def test_damaged_pictures_of_a_stream_are_left_out_and_told_ever_more_seldom(
             return getattr(self._picture, name)
 
     address = write_stream(tmp_path / "a.mp4", Fraction(1))
-    capture = captures.StreamCapture(address, "stream")
+    capture = cameras.StreamCapture(address, "stream")
     with av.open(address) as container:
         decoded = list(container.decode(video=0))
     capture._frames = (Picture(frame, index % 3 > 0) for index, frame in enumerate(decoded))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from yoga_live.runtime.stretches import STRETCH_S, WARM_UP_S, Turns, find_stretch
+from yoga_live.runtime.sources.frame_sampling import STRETCH_S, WARM_UP_S, Turns, find_stretch
 
 
 def take_all(times_s: list[float], start_s: float = 0.0) -> list[tuple[float, int, bool, bool]]:

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
-from .errors import MissingPackageError, SourceError, YogaLiveError
+from ..errors import MissingPackageError, SourceError, YogaLiveError
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from itertools import combinations, pairwise
 import numpy as np
 import pytest
 
-from yoga_live.runtime.figure import POSES, Look, blend_poses, draw_figure, jitter_pose, random_look
+from yoga_live.runtime.sources.drawn_figure import POSES, Look, blend_poses, draw_figure, jitter_pose, random_look
 
 BLACK, RED = (0, 0, 0), (0, 0, 255)
 DARK_ROOM = {"mat": BLACK, "wall": BLACK, "floor": BLACK, "window_x": None}

@@ -7,10 +7,10 @@ import logging
 import os
 from pathlib import Path
 
-from .core.presentation import Mounting
-from .errors import OptionError, SourceError
-from .sources import Source, VideoSource
-from .spans import Span
+from ..core.presentation import Mounting
+from ..errors import OptionError, SourceError
+from .base import Source, VideoSource
+from .time_range import Span
 
 log = logging.getLogger(__name__)
 

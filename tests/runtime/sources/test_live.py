@@ -14,7 +14,7 @@ import pytest
 
 from yoga_live.runtime.core.preprocess import Frame
 from yoga_live.runtime.errors import SourceError
-from yoga_live.runtime.live_sources import MOST_HANGING, LiveSource, Patience
+from yoga_live.runtime.sources.live import MOST_HANGING, LiveSource, Patience
 
 HASTE = Patience(stall_s=0.2, first_wait_s=0.02, longest_wait_s=0.05, give_up_s=0.3)
 

@@ -15,7 +15,7 @@ from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.errors import SourceError
 from yoga_live.runtime.pieces import Piece, watch_piece
 from yoga_live.runtime.recordings import Wishes
-from yoga_live.runtime.remote_files import TRIES, RemoteFile, RetryingReader
+from yoga_live.runtime.sources.remote import TRIES, RemoteFile, RetryingReader
 
 BLUE, RED = (255, 0, 0), (0, 0, 255)
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from yoga_live.runtime.errors import SourceError
-from yoga_live.runtime.sources import TimedFrame, VideoSource
-from yoga_live.runtime.spans import Span
+from yoga_live.runtime.sources.base import TimedFrame, VideoSource
+from yoga_live.runtime.sources.time_range import Span
 
-from .conftest import MATRICES, set_rotation
+from ..conftest import MATRICES, set_rotation
 
 BLUE, GREEN, RED, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 WriteClip = Callable[..., Path]

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from .core.presentation import Mounting, Presentation
-from .errors import NoFrameError, SourceError
-from .photos.decoding import DAMAGE, flatten
-from .photos.limits import RefusedPicture, check_size
-from .sources import Seen, SourceInfo, TimedFrame
-from .spans import Span, format_moment
-from .stretches import SAME_S, Turns
-from .system.files import show_name
-from .system.foreign_files import open_plain
+from ..core.presentation import Mounting, Presentation
+from ..errors import NoFrameError, SourceError
+from ..photos.decoding import DAMAGE, flatten
+from ..photos.limits import RefusedPicture, check_size
+from ..system.files import show_name
+from ..system.foreign_files import open_plain
+from .base import Seen, SourceInfo, TimedFrame
+from .frame_sampling import SAME_S, Turns
+from .time_range import Span, format_moment
 
 if TYPE_CHECKING:
-    from .remote_files import RemoteFile
+    from .remote import RemoteFile
 
 TIME_BASE = Fraction(1, 1000)
 MOST_PIXELS = 36_000_000

@@ -11,12 +11,12 @@ from pathlib import Path, PurePath
 from urllib.parse import unquote_to_bytes, urlsplit
 from urllib.request import url2pathname
 
-from .errors import OptionError, OutputError, SourceError
-from .remote_files import RemoteFile, is_url
-from .system.claims import check_growing_output
-from .system.files import ODD_NAMES, check_apart, check_output, resolve
-from .system.foreign_files import open_plain
-from .system.plain_text import is_plain, is_utf8, quote_path
+from ..errors import OptionError, OutputError, SourceError
+from ..system.claims import check_growing_output
+from ..system.files import ODD_NAMES, check_apart, check_output, resolve
+from ..system.foreign_files import open_plain
+from ..system.plain_text import is_plain, is_utf8, quote_path
+from .remote import RemoteFile, is_url
 
 LIST_SUFFIXES = (".txt", ".list")
 STDIN = Path("-")

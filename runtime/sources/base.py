@@ -10,10 +10,11 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .core.frames import UNSPECIFIED, Colours, DecodedFrame, TimedFrame, is_rgb
-from .core.presentation import Mounting, PresentationReader
-from .errors import NoFrameError, SourceError, YogaLiveError
-from .media_files import (
+from ..core.frames import UNSPECIFIED, Colours, DecodedFrame, TimedFrame, is_rgb
+from ..core.presentation import Mounting, PresentationReader
+from ..errors import NoFrameError, SourceError, YogaLiveError
+from ..system.files import show_name
+from .demux import (
     Damage,
     decode_packets,
     follow_jumps,
@@ -29,12 +30,11 @@ from .media_files import (
     read_packets,
     say_length_s,
 )
-from .spans import Span, format_moment
-from .stretches import SAME_S, Turns
-from .system.files import show_name
+from .frame_sampling import SAME_S, Turns
+from .time_range import Span, format_moment
 
 if TYPE_CHECKING:
-    from .remote_files import RemoteFile
+    from .remote import RemoteFile
 
 LIVE_TIME_BASE = Fraction(1, 90_000)
 LEAD_S, LEAD_FRAMES = 1.0, 17

@@ -3,7 +3,7 @@
 import pytest
 
 from yoga_live.runtime.errors import OptionError
-from yoga_live.runtime.spans import Span, format_moment, parse_moment, parse_span
+from yoga_live.runtime.sources.time_range import Span, format_moment, parse_moment, parse_span
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from .figure import POSES, Pose, blend_poses, draw_figure
-from .sources import SourceInfo, TimedFrame
+from .base import SourceInfo, TimedFrame
+from .drawn_figure import POSES, Pose, blend_poses, draw_figure
 
 RATE = Fraction(25)
 SIZE_WH = (960, 540)

@@ -12,11 +12,11 @@ from typing import Protocol
 
 import numpy as np
 
-from .core.opencv import cv2
-from .core.preprocess import Frame, as_bgr, fit_inside_wh
-from .errors import SourceError
-from .opening import Opening
-from .sources import LIVE_TIME_BASE, SourceInfo, TimedFrame
+from ..core.opencv import cv2
+from ..core.preprocess import Frame, as_bgr, fit_inside_wh
+from ..errors import SourceError
+from .base import LIVE_TIME_BASE, SourceInfo, TimedFrame
+from .camera_opening import Opening
 
 log = logging.getLogger(__name__)
 

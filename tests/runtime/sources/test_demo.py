@@ -5,9 +5,9 @@ from itertools import pairwise
 import numpy as np
 
 from yoga_live.runtime.classifier import DEFAULT_MODEL, PoseClassifier
-from yoga_live.runtime.demo import HOLD_S, MOVE_S, PROGRAMME, RATE, REST_S, SIZE_WH, DemoSource, list_steps
-from yoga_live.runtime.figure import POSES
 from yoga_live.runtime.live import watch
+from yoga_live.runtime.sources.demo import HOLD_S, MOVE_S, PROGRAMME, RATE, REST_S, SIZE_WH, DemoSource, list_steps
+from yoga_live.runtime.sources.drawn_figure import POSES
 
 
 def test_clip_is_as_long_as_it_says_and_every_frame_has_its_time() -> None:

@@ -1,0 +1,1 @@
+"""Whatever gives timed frames: videos, cameras, animations, pipes, the demo."""
