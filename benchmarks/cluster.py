@@ -41,6 +41,7 @@ from yoga_live.runtime.archive_worker import ArchiveWorker, Order
 from yoga_live.runtime.classifier import DEFAULT_MODEL, PoseClassifier
 from yoga_live.runtime.cluster import Crew, connect, run_schedule, share_out
 from yoga_live.runtime.core.frames import TimedFrame
+from yoga_live.runtime.cropping.croppers import ZoomView
 from yoga_live.runtime.pieces import Looks, Piece, join_looks, tell, watch_piece
 from yoga_live.runtime.recorded import LOOKS_PER_S
 from yoga_live.runtime.recordings import VIDEO_SUFFIXES, Wishes
@@ -49,7 +50,6 @@ from yoga_live.runtime.sources.base import VideoSource
 from yoga_live.runtime.sparse_looks import SparseLooker
 from yoga_live.runtime.system.progress import track
 from yoga_live.runtime.tracking import Glance, Look, Looker
-from yoga_live.runtime.views import ZoomView
 
 MINUTE_S = 60.0
 HEIGHTS = (1080, 720, 360)

@@ -20,6 +20,7 @@ from .classifier import PoseClassifier
 from .core.frames import DecodedFrame, TimedFrame
 from .core.preprocess import Frame
 from .core.regions import Region
+from .cropping.croppers import View, WholeView
 from .engines.base import Engine, Floats
 from .errors import SourceError
 from .live import watch
@@ -28,7 +29,6 @@ from .sources.base import SourceInfo, VideoSource
 from .sources.demo import DemoSource
 from .system.progress import Progress, track
 from .video_sink import VideoSink
-from .views import View, WholeView
 
 WARM_UP = 10
 """Frames at the start that are not counted: buffers are made, the decoder's and the encoder's threads start."""

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from .core.regions import Roi
+    from .cropping.croppers import View
     from .live import Watched
     from .live_page import LivePage
     from .sinks import Sink, WindowSink
     from .sources.base import Source, SourceInfo, TimedFrame
     from .sources.time_range import Span
-    from .views import View
 
 
 @report_crashes("yoga-live")
@@ -201,7 +201,7 @@ def _check_benchmark(args: argparse.Namespace) -> int:
 
 def _choose_view(args: argparse.Namespace, roi: Roi | None, size_wh: tuple[int, int]) -> View:
     """Where to look; a region that does not fit in the picture is refused here."""
-    from .views import choose_view
+    from .cropping.croppers import choose_view
 
     return choose_view(roi, args.zoom != "off", size_wh)
 

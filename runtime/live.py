@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from .classifier import PoseClassifier
+from .cropping.croppers import View
 from .errors import SourceError, YogaLiveError, name_troubles
 from .overlay import OverlayStyle, annotate_frame
 from .session import Hold, Segment
@@ -15,7 +16,6 @@ from .sinks import Sink, StopWatching
 from .sources.base import Source, TimedFrame
 from .timeline import TimelineFile
 from .tracking import BackgroundTracker, PoseTracker
-from .views import View
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .core.model_metadata import ModelInfo
+from .cropping.croppers import choose_view
 from .errors import NoFrameError, SourceError
 from .hindsight import Hindsight
 from .recorded import LOOKS_PER_S, Watcher
@@ -24,7 +25,6 @@ from .sources.base import Seen, VideoSource
 from .sources.frame_sampling import SAME_S, STRETCH_S, WARM_UP_S
 from .sources.time_range import Span
 from .tracking import Looker
-from .views import choose_view
 
 if TYPE_CHECKING:
     from pathlib import Path

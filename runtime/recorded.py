@@ -16,6 +16,7 @@ import numpy as np
 from .classifier import NO_POSE, PoseClassifier
 from .core.frames import DecodedFrame, TimedFrame
 from .core.prefetch import ReadAhead
+from .cropping.croppers import View
 from .errors import OptionError, SourceError, YogaLiveError, name_troubles
 from .hindsight import Hindsight
 from .live import Ending, Watched
@@ -28,7 +29,6 @@ from .sources.frame_sampling import SAME_S, Turns
 from .sparse_looks import EVERY, SparseLooker
 from .timeline import TimelineFile
 from .tracking import Look, Looker, Tracked, see_nothing
-from .views import View
 
 log = logging.getLogger(__name__)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from .classifier import PoseClassifier
 from .core.presentation import Mounting
 from .core.regions import Roi
+from .cropping.croppers import choose_view
 from .errors import YogaLiveError, name_trouble
 from .live import Watched
 from .overlay import OverlayStyle
@@ -27,7 +28,6 @@ from .system.files import check_apart
 from .system.item_failures import Failure, attempt
 from .timeline import TimelineFile, check_format
 from .video_sink import VideoSink, check_video_output
-from .views import choose_view
 from .writebehind import WriteBehind
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from .core.background_thread import SideThread
 from .core.frames import TimedFrame
 from .core.preprocess import Frame, letterbox
 from .core.regions import Region
+from .cropping.croppers import View, WholeView
 from .heat import Evidence
 from .session import Hold, Segment, Session
 from .smoothing import SmoothedPose, Smoother
-from .views import View, WholeView
 
 SLOW = 4
 """From so many frames on that a look takes, the next one waits for a fresh frame: what waits is up to a frame old."""

@@ -21,9 +21,9 @@ from yoga_live.runtime.benchmark import (
     run_benchmark,
 )
 from yoga_live.runtime.classifier import PoseClassifier
+from yoga_live.runtime.cropping.croppers import ZoomView
 from yoga_live.runtime.errors import OutputError, SourceError
 from yoga_live.runtime.sources.base import SourceInfo, VideoSource
-from yoga_live.runtime.views import ZoomView
 
 STAGES = ["decode", "convert", "preprocess", "network", "smoothing", "overlay", "encode"]
 BLUE = (255, 0, 0)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from yoga_live.runtime.core.regions import Region
-from yoga_live.runtime.zoom import Zoom
+from yoga_live.runtime.cropping.motion_zoom import Zoom
 
 SIZE_WH = (640, 360)
 Picture = Callable[[float], np.ndarray]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from .core.preprocess import Frame
-from .core.regions import Region, Roi
-from .zoom import Zoom, ZoomConfig
+from ..core.preprocess import Frame
+from ..core.regions import Region, Roi
+from .motion_zoom import Zoom, ZoomConfig
 
 
 class View(Protocol):

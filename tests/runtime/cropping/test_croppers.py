@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from yoga_live.runtime.core.regions import Region, parse_roi
+from yoga_live.runtime.cropping.croppers import FixedView, WholeView, ZoomView
 from yoga_live.runtime.errors import OptionError
-from yoga_live.runtime.views import FixedView, WholeView, ZoomView
 
 FRAME = np.zeros((90, 160, 3), np.uint8)
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .core.opencv import cv2
-from .core.preprocess import Frame, as_bgr, halve
-from .core.regions import WHOLE, Box, Region
+from ..core.opencv import cv2
+from ..core.preprocess import Frame, as_bgr, halve
+from ..core.regions import WHOLE, Box, Region
 
 Floats = npt.NDArray[np.float32]
 
