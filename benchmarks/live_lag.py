@@ -27,8 +27,8 @@ import numpy as np
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.core.preprocess import Frame
+from yoga_live.runtime.drawing.overlay import OverlayStyle
 from yoga_live.runtime.live import watch
-from yoga_live.runtime.overlay import OverlayStyle
 from yoga_live.runtime.session import Hold
 from yoga_live.runtime.sinks import StopWatching
 from yoga_live.runtime.sources.cameras import open_camera

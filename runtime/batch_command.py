@@ -184,7 +184,7 @@ def _close(events: Events | None, time_s: float) -> None:
 def _report(args: argparse.Namespace, done: list[Done], count: int) -> None:
     """A line for each video, the poses of all of them, where the outputs lie."""
     from .core.labels import display_name
-    from .summary import add_up
+    from .drawing.summary import add_up
     from .system.files import find_result
     from .system.progress import format_duration
 

@@ -21,10 +21,10 @@ from .core.frames import DecodedFrame, TimedFrame
 from .core.preprocess import Frame
 from .core.regions import Region
 from .cropping.croppers import View, WholeView
+from .drawing.overlay import OverlayStyle
 from .engines.base import Engine, Floats
 from .errors import SourceError
 from .live import watch
-from .overlay import OverlayStyle
 from .sources.base import SourceInfo, VideoSource
 from .sources.demo import DemoSource
 from .system.progress import Progress, track

@@ -12,10 +12,10 @@ from .core.model_metadata import ModelInfo
 from .core.preprocess import Frame, letterbox_into
 from .core.regions import Region
 from .core.softmax import softmax
+from .drawing.heatmap import Evidence
 from .engines.base import Engine
 from .engines.factory import open_engine
 from .engines.shared import SharedEngine
-from .heat import Evidence
 
 NO_POSE = "none"
 DEFAULT_MODEL = Path(__file__).parent / "models" / "default.onnx"

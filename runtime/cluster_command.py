@@ -159,9 +159,9 @@ class Tally:
 
     def keep(self, outcome: Outcome) -> None:
         """Write a video's results, or remember why there are none.  Raises OutputError."""
+        from .drawing.summary import add_up
         from .pieces import Told
         from .schedule import Failed
-        from .summary import add_up
         from .system.item_failures import Failure, attempt
 
         result, name = outcome.result, str(outcome.video.path)

@@ -70,10 +70,10 @@ def _watch(args: argparse.Namespace) -> None:
 def _watch_source(args: argparse.Namespace, roi: Roi | None, span: Span | None) -> None:
     """Watch, with the outputs claimed."""
     from .classifier import PoseClassifier
+    from .drawing.overlay import OverlayStyle
     from .events import Events, parse_goals
     from .live import watch
     from .live_page import open_page
-    from .overlay import OverlayStyle
     from .recorded import annotate
     from .recordings import Outputs, open_again, open_timeline, summarise
     from .system.progress import Progress
@@ -320,7 +320,7 @@ def _report(args: argparse.Namespace, watched: Watched) -> None:
     """Say what was seen when, and where everything lies."""
     from .classifier import NO_POSE
     from .core.labels import display_name
-    from .summary import add_up
+    from .drawing.summary import add_up
     from .system.files import find_result
     from .system.progress import format_duration
 

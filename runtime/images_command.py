@@ -131,7 +131,7 @@ def _take(answer: Answer, picture: Path | None, progress: Progress, *, force: bo
 def _write_picture(path: Path, answer: Answer, *, force: bool) -> None:
     from PIL import Image
 
-    from .overlay import OverlayStyle, draw_overlay
+    from .drawing.overlay import OverlayStyle, draw_overlay
     from .session import Hold
     from .system.files import write_then_rename
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from .classifier import PoseClassifier
 from .cropping.croppers import View
+from .drawing.overlay import OverlayStyle, annotate_frame
 from .errors import SourceError, YogaLiveError, name_troubles
-from .overlay import OverlayStyle, annotate_frame
 from .session import Hold, Segment
 from .sinks import Sink, StopWatching
 from .sources.base import Source, TimedFrame

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from .classifier import PoseClassifier
 from .core.pace import Pace
+from .drawing.summary import PALETTE
 from .errors import OptionError
 from .live_board import LiveBoard, PageSink
 from .page_guard import PageGuard
@@ -21,7 +22,6 @@ from .photo_trial import PhotoTrial, describe_poses
 from .serve_address import ServeAddress, accepts_host, is_this_machine, list_names, resolve
 from .session import Hold
 from .sources.base import SourceInfo
-from .summary import PALETTE
 from .system.files import find_cache_folder
 from .system.secret_files import name_others
 

@@ -181,7 +181,7 @@ def _frames_before(frames: Iterable[TimedFrame], end_s: float | None) -> Iterato
 
 
 def _draw(segments: tuple[Segment, ...], title: str) -> bytes:
-    from .summary import draw_summary
+    from .drawing.summary import draw_summary
 
     buffer = io.BytesIO()
     draw_summary(segments, title).save(buffer, format="PNG")

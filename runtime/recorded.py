@@ -17,10 +17,10 @@ from .classifier import NO_POSE, PoseClassifier
 from .core.frames import DecodedFrame, TimedFrame
 from .core.prefetch import ReadAhead
 from .cropping.croppers import View
+from .drawing.overlay import OverlayStyle, annotate_frame
 from .errors import OptionError, SourceError, YogaLiveError, name_troubles
 from .hindsight import Hindsight
 from .live import Ending, Watched
-from .overlay import OverlayStyle, annotate_frame
 from .session import Hold, Segment
 from .sinks import Sink
 from .sources.animated_webp import AnimationSource

@@ -12,9 +12,10 @@ from .classifier import PoseClassifier
 from .core.presentation import Mounting
 from .core.regions import Roi
 from .cropping.croppers import choose_view
+from .drawing.overlay import OverlayStyle
+from .drawing.summary import check_summary_output, write_summary
 from .errors import YogaLiveError, name_trouble
 from .live import Watched
-from .overlay import OverlayStyle
 from .recorded import LOOKS_PER_S, annotate
 from .session import Hold
 from .sources.animated_webp import AnimationSource, is_animated_webp
@@ -22,7 +23,6 @@ from .sources.base import Source, TimedFrame, VideoSource
 from .sources.demux import open_media
 from .sources.pipes import open_pipe, read_on
 from .sources.time_range import Span
-from .summary import check_summary_output, write_summary
 from .system.claims import check_growing_output, claim_outputs
 from .system.files import check_apart
 from .system.item_failures import Failure, attempt

@@ -14,7 +14,7 @@ from .core.frames import TimedFrame
 from .core.preprocess import Frame, letterbox
 from .core.regions import Region
 from .cropping.croppers import View, WholeView
-from .heat import Evidence
+from .drawing.heatmap import Evidence
 from .session import Hold, Segment, Session
 from .smoothing import SmoothedPose, Smoother
 

@@ -12,8 +12,8 @@ from PIL import Image, ImageDraw, ImageFont
 from ..runtime.classifier import NO_POSE
 from ..runtime.core.labels import display_name
 from ..runtime.core.preprocess import Frame, letterbox
+from ..runtime.drawing.overlay import FONT
 from ..runtime.errors import RunError
-from ..runtime.overlay import FONT
 from ..runtime.photos.decoding import decode_photo
 from ..runtime.photos.limits import check_shown
 from ..runtime.system.files import write_then_rename

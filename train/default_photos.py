@@ -20,8 +20,8 @@ from PIL import Image
 
 from ..runtime.classifier import NO_POSE
 from ..runtime.core.opencv import cv2
+from ..runtime.drawing.overlay import draw_caption
 from ..runtime.errors import OutputError, RunError
-from ..runtime.overlay import draw_caption
 from ..runtime.sources.drawn_figure import POSES, draw_figure, jitter_pose, random_look
 from ..runtime.system.claims import hold_folder
 from ..runtime.system.cli_runner import CommandParser, HelpFormatter, run_command

@@ -12,15 +12,15 @@ import pytest
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.core.regions import parse_roi
 from yoga_live.runtime.cropping.croppers import FixedView
+from yoga_live.runtime.drawing.overlay import SOFT
+from yoga_live.runtime.drawing.summary import add_up
 from yoga_live.runtime.errors import DeviceError, OutputError, SourceError, YogaLiveError
 from yoga_live.runtime.events import Events
 from yoga_live.runtime.live import RateMeter, Watched, watch
 from yoga_live.runtime.live_board import LiveBoard
-from yoga_live.runtime.overlay import SOFT
 from yoga_live.runtime.session import Hold
 from yoga_live.runtime.sinks import StopWatching
 from yoga_live.runtime.sources.base import SourceInfo, TimedFrame, VideoSource
-from yoga_live.runtime.summary import add_up
 from yoga_live.runtime.timeline import TimelineFile
 from yoga_live.runtime.video_sink import VideoSink
 

@@ -15,8 +15,8 @@ from PIL import Image
 
 from yoga_live.runtime import recorded
 from yoga_live.runtime.classifier import PoseClassifier
+from yoga_live.runtime.drawing.overlay import OverlayStyle
 from yoga_live.runtime.errors import DeviceError, OutputError
-from yoga_live.runtime.overlay import OverlayStyle
 from yoga_live.runtime.recorded import LOOKS_PER_S, annotate
 from yoga_live.runtime.session import Hold
 from yoga_live.runtime.sinks import Sink, StopWatching

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from yoga_live.runtime.drawing.overlay import draw_caption
 from yoga_live.runtime.errors import SourceError
-from yoga_live.runtime.overlay import draw_caption
 from yoga_live.runtime.photos.decoding import decode_photo
 from yoga_live.runtime.sinks import StopWatching
 from yoga_live.runtime.sources.base import SourceInfo, TimedFrame

@@ -11,16 +11,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from ..core.frames import Colours, DecodedFrame, TimedFrame
+from ..core.labels import SANSKRIT, display_name
+from ..core.preprocess import Frame
+from ..core.regions import Region
+from ..session import Hold
+from ..system.progress import format_duration
 from .canvas import Bgr, BgrCanvas, Canvas, Ink, Palette, StretchedCanvas, YuvCanvas
-from .core.frames import Colours, DecodedFrame, TimedFrame
-from .core.labels import SANSKRIT, display_name
-from .core.preprocess import Frame
-from .core.regions import Region
-from .heat import Evidence, make_heat
-from .session import Hold
-from .system.progress import format_duration
+from .heatmap import Evidence, make_heat
 
-FONT = Path(__file__).parent / "fonts" / "DejaVuSans.ttf"
+FONT = Path(__file__).parents[1] / "fonts" / "DejaVuSans.ttf"
 """DejaVu Sans: Latin with every Sanskrit diacritic, Greek, Cyrillic; OpenCV 4 has ASCII alone."""
 
 WHITE = (255, 255, 255)

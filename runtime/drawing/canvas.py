@@ -12,10 +12,10 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from .core.frames import Colours
-from .core.opencv import cv2
-from .core.preprocess import Frame
-from .core.regions import Region
+from ..core.frames import Colours
+from ..core.opencv import cv2
+from ..core.preprocess import Frame
+from ..core.regions import Region
 
 Bgr = tuple[int, int, int]
 Mask = npt.NDArray[np.uint8]

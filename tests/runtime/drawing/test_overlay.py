@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from yoga_live.runtime import overlay
 from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.core.regions import WHOLE, Region
-from yoga_live.runtime.overlay import SOFT, OverlayStyle, annotate_frame, draw_overlay
+from yoga_live.runtime.drawing import overlay
+from yoga_live.runtime.drawing.overlay import SOFT, OverlayStyle, annotate_frame, draw_overlay
 from yoga_live.runtime.session import Hold
 
 TREE, REST = Hold("tree", 0.93, 12.0), Hold("none", 0.9, 3.0)

@@ -6,9 +6,9 @@ import av
 import numpy as np
 import pytest
 
-from yoga_live.runtime.canvas import BgrCanvas, Canvas, Ink, Palette, YuvCanvas
 from yoga_live.runtime.core.frames import Colours, DecodedFrame
 from yoga_live.runtime.core.regions import Region
+from yoga_live.runtime.drawing.canvas import BgrCanvas, Canvas, Ink, Palette, YuvCanvas
 
 GREEN = (150, 205, 120)
 SIZE_WH = (96, 64)

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from .classifier import NO_POSE
-from .core.labels import display_name
-from .errors import OutputError
+from ..classifier import NO_POSE
+from ..core.labels import display_name
+from ..errors import OutputError
+from ..session import Segment
+from ..system.claims import check_growing_output
+from ..system.files import name_part, write_then_rename
+from ..system.progress import format_duration
 from .overlay import FONT
-from .session import Segment
-from .system.claims import check_growing_output
-from .system.files import name_part, write_then_rename
-from .system.progress import format_duration
 
 WIDTH, MARGIN, STRIP, ROW = 1600, 60, 120, 56
 INK, QUIET, PAPER, RESTING = "#22272e", "#6a737d", "#ffffff", "#e3e6ea"

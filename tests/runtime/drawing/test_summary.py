@@ -8,10 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageColor
 
-from yoga_live.runtime import summary
-from yoga_live.runtime.errors import OutputError
-from yoga_live.runtime.session import Segment
-from yoga_live.runtime.summary import (
+from yoga_live.runtime.drawing import summary
+from yoga_live.runtime.drawing.summary import (
     MARGIN,
     PALETTE,
     RESTING,
@@ -22,6 +20,8 @@ from yoga_live.runtime.summary import (
     draw_summary,
     write_summary,
 )
+from yoga_live.runtime.errors import OutputError
+from yoga_live.runtime.session import Segment
 
 CLASS = (
     Segment(0, 100, "none", 0.9),

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from yoga_live.runtime.canvas import BgrCanvas
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.core.regions import Region
-from yoga_live.runtime.heat import Evidence, make_heat
-from yoga_live.runtime.overlay import OverlayStyle, draw_overlay
+from yoga_live.runtime.drawing.canvas import BgrCanvas
+from yoga_live.runtime.drawing.heatmap import Evidence, make_heat
+from yoga_live.runtime.drawing.overlay import OverlayStyle, draw_overlay
 from yoga_live.runtime.session import Hold
 
-from .conftest import LABELS
+from ..conftest import LABELS
 
 TREE = Hold("tree", 0.9, 3.0)
 

@@ -8,10 +8,10 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from ..core.opencv import cv2
+from ..core.preprocess import fit_inside
+from ..core.regions import Box, Region
 from .canvas import Ink, Palette
-from .core.opencv import cv2
-from .core.preprocess import fit_inside
-from .core.regions import Box, Region
 
 Floats = npt.NDArray[np.float32]
 

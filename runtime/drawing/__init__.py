@@ -1,0 +1,1 @@
+"""What is painted: overlay, heat map, summary."""
