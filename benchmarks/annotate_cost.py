@@ -37,9 +37,9 @@ from yoga_live.runtime.classifier import PoseClassifier, choose_answer
 from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.cropping.croppers import ZoomView
 from yoga_live.runtime.recorded import LOOKS_PER_S, annotate
+from yoga_live.runtime.sinks.video import ENCODER_OPTIONS
 from yoga_live.runtime.sources.base import VideoSource
 from yoga_live.runtime.system.progress import track
-from yoga_live.runtime.video_sink import ENCODER_OPTIONS
 
 YOLO = "yolo11n-cls.yaml"
 

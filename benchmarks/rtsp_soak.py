@@ -25,7 +25,7 @@ from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.live import watch
 from yoga_live.runtime.session import Hold
-from yoga_live.runtime.sinks import StopWatching
+from yoga_live.runtime.sinks.base import StopWatching
 from yoga_live.runtime.sources.cameras import open_camera
 
 SIZES = ((640, 360), (1280, 720), (320, 240))

@@ -17,10 +17,10 @@ from .system.plain_text import print
 
 if TYPE_CHECKING:
     from .classifier import PoseClassifier
-    from .events import Events
     from .live import Watched
     from .recordings import Outputs, Wishes
     from .session import Hold, Segment
+    from .sinks.events import Events
     from .sources.base import TimedFrame
     from .sources.time_range import Span
     from .system.progress import Progress
@@ -50,8 +50,8 @@ class Done:
 def annotate_many(args: argparse.Namespace) -> None:
     """Annotate every video; one that can't be read is a line, the others go on.  Raises SourceError at the end then."""
     from .classifier import PoseClassifier
-    from .events import parse_goals
     from .recordings import Wishes
+    from .sinks.events import parse_goals
     from .sources.time_range import parse_span
     from .system.progress import Progress
 
@@ -149,8 +149,8 @@ def _describe_stop(done: list[Done], jobs: list[Job], span: Span | None) -> str:
 
 
 def _annotate_job(classifier: PoseClassifier, wishes: Wishes, tells: bool, job: Job, progress: Progress) -> Done:
-    from .events import Events
     from .recordings import annotate_video
+    from .sinks.events import Events
 
     events = Events(partial(print, flush=True), wishes.goals_s, job.name) if tells else None
     seen_s = start_s = wishes.span.start_s if wishes.span else 0.0

@@ -25,10 +25,10 @@ from .drawing.overlay import OverlayStyle
 from .engines.base import Engine, Floats
 from .errors import SourceError
 from .live import watch
+from .sinks.video import VideoSink
 from .sources.base import SourceInfo, VideoSource
 from .sources.demo import DemoSource
 from .system.progress import Progress, track
-from .video_sink import VideoSink
 
 WARM_UP = 10
 """Frames at the start that are not counted: buffers are made, the decoder's and the encoder's threads start."""

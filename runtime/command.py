@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .cropping.croppers import View
     from .live import Watched
     from .live_page import LivePage
-    from .sinks import Sink, WindowSink
+    from .sinks.base import Sink, WindowSink
     from .sources.base import Source, SourceInfo, TimedFrame
     from .sources.time_range import Span
 
@@ -71,13 +71,13 @@ def _watch_source(args: argparse.Namespace, roi: Roi | None, span: Span | None) 
     """Watch, with the outputs claimed."""
     from .classifier import PoseClassifier
     from .drawing.overlay import OverlayStyle
-    from .events import Events, parse_goals
     from .live import watch
     from .live_page import open_page
     from .recorded import annotate
     from .recordings import Outputs, open_again, open_timeline, summarise
+    from .sinks.events import Events, parse_goals
+    from .sinks.video import VideoSink
     from .system.progress import Progress
-    from .video_sink import VideoSink
 
     is_camera, outputs = hasattr(args, "camera"), Outputs(args.save, args.timeline, args.summary)
     classifier = PoseClassifier(args.model, args.device)
@@ -128,8 +128,8 @@ def _watch_source(args: argparse.Namespace, roi: Roi | None, span: Span | None) 
 
 def _open_saved(args: argparse.Namespace, info: SourceInfo) -> Sink:
     """The annotated video; of a recording it is encoded beside the loop."""
-    from .video_sink import VideoSink
-    from .writebehind import WriteBehind
+    from .sinks.threaded import WriteBehind
+    from .sinks.video import VideoSink
 
     saved = VideoSink(args.save, info, force=args.force)
     return saved if info.is_live else WriteBehind(saved)
@@ -241,8 +241,8 @@ def _list_outputs(args: argparse.Namespace) -> list[Path]:
 def _check_outputs(args: argparse.Namespace) -> None:
     """Refuse what can't be written before any work is done."""
     from .recordings import Outputs, check_outputs
+    from .sinks.video import check_video_output
     from .system.files import check_apart
-    from .video_sink import check_video_output
 
     outputs = Outputs(args.save, args.timeline, args.summary)
     video = getattr(args, "video", None)
@@ -254,7 +254,7 @@ def _check_outputs(args: argparse.Namespace) -> None:
 
 def _wants_window(args: argparse.Namespace, is_camera: bool) -> bool:
     """Decide on the window; where none was asked for and a file is written, a missing display is no error."""
-    from .sinks import check_display
+    from .sinks.base import check_display
 
     writes = bool(args.save or args.record or args.timeline or args.summary or args.events or args.serve)
     if args.window is False or (args.window is None and writes and not is_camera):
@@ -271,7 +271,7 @@ def _wants_window(args: argparse.Namespace, is_camera: bool) -> bool:
 
 def _open_window(source: Source, paced: bool) -> WindowSink:
     """A window that hears its keys also while a camera gives nothing to show in it."""
-    from .sinks import WindowSink
+    from .sinks.base import WindowSink
     from .sources.live import LiveSource
 
     window = WindowSink(source.info.size_wh, paced=paced, is_checked=True)

@@ -50,8 +50,8 @@ def _classify(args: argparse.Namespace, files: list[Listed], pictures: list[Path
     """Classify, with the table claimed.  Raises PhotoError at the end where a photo could not be read."""
     from .classifier import PoseClassifier
     from .photo_answers import classify_photos, write_answers
+    from .sinks.timeline import GrowingFile
     from .system.progress import Progress
-    from .timeline import GrowingFile
 
     roi = read_roi(args)
     classifier = PoseClassifier(args.model, args.device)

@@ -12,9 +12,9 @@ from .cropping.croppers import View
 from .drawing.overlay import OverlayStyle, annotate_frame
 from .errors import SourceError, YogaLiveError, name_troubles
 from .session import Hold, Segment
-from .sinks import Sink, StopWatching
+from .sinks.base import Sink, StopWatching
+from .sinks.timeline import TimelineFile
 from .sources.base import Source, TimedFrame
-from .timeline import TimelineFile
 from .tracking import BackgroundTracker, PoseTracker
 
 

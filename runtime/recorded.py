@@ -22,12 +22,12 @@ from .errors import OptionError, SourceError, YogaLiveError, name_troubles
 from .hindsight import Hindsight
 from .live import Ending, Watched
 from .session import Hold, Segment
-from .sinks import Sink
+from .sinks.base import Sink
+from .sinks.timeline import TimelineFile
 from .sources.animated_webp import AnimationSource
 from .sources.base import Source, SourceInfo, VideoSource
 from .sources.frame_sampling import SAME_S, Turns
 from .sparse_looks import EVERY, SparseLooker
-from .timeline import TimelineFile
 from .tracking import Look, Looker, Tracked, see_nothing
 
 log = logging.getLogger(__name__)

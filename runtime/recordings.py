@@ -18,6 +18,9 @@ from .errors import YogaLiveError, name_trouble
 from .live import Watched
 from .recorded import LOOKS_PER_S, annotate
 from .session import Hold
+from .sinks.threaded import WriteBehind
+from .sinks.timeline import TimelineFile, check_format
+from .sinks.video import VideoSink, check_video_output
 from .sources.animated_webp import AnimationSource, is_animated_webp
 from .sources.base import Source, TimedFrame, VideoSource
 from .sources.demux import open_media
@@ -26,9 +29,6 @@ from .sources.time_range import Span
 from .system.claims import check_growing_output, claim_outputs
 from .system.files import check_apart
 from .system.item_failures import Failure, attempt
-from .timeline import TimelineFile, check_format
-from .video_sink import VideoSink, check_video_output
-from .writebehind import WriteBehind
 
 if TYPE_CHECKING:
     from .sources.remote import RemoteFile

@@ -15,7 +15,7 @@ import numpy as np
 from ..runtime.core.opencv import cv2
 from ..runtime.drawing.overlay import draw_caption
 from ..runtime.errors import OutputError, SourceError
-from ..runtime.sinks import Sink, StopWatching
+from ..runtime.sinks.base import Sink, StopWatching
 from ..runtime.sources.base import Source, TimedFrame
 from .add import add_files
 

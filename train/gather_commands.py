@@ -16,7 +16,7 @@ from .image_search import ENGINES, SearchError, SearchOutcome
 from .option_types import read_count, read_requests, read_seconds, read_wait
 
 if TYPE_CHECKING:
-    from ..runtime.sinks import Sink
+    from ..runtime.sinks.base import Sink
     from .download import DownloadSummary
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -276,7 +276,7 @@ def _capture(args: argparse.Namespace) -> None:
 
 def _open_window(size_wh: tuple[int, int]) -> Sink | None:
     """A window, where there is a display."""
-    from ..runtime.sinks import WindowSink
+    from ..runtime.sinks.base import WindowSink
 
     try:
         return WindowSink(size_wh)

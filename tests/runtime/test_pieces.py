@@ -18,9 +18,9 @@ from yoga_live.runtime.core.regions import Roi
 from yoga_live.runtime.errors import OptionError, SourceError
 from yoga_live.runtime.pieces import Looks, Piece, join_looks, plan_pieces, read_pieces, tell, watch_piece
 from yoga_live.runtime.recordings import Outputs, Wishes, annotate_video
+from yoga_live.runtime.sinks.timeline import format_timeline
 from yoga_live.runtime.sources import frame_sampling
 from yoga_live.runtime.sources.time_range import Span
-from yoga_live.runtime.timeline import format_timeline
 
 BLUE, GREEN, RED = (255, 0, 0), (0, 255, 0), (0, 0, 255)  # tree, warrior_2, none
 RATE, SECONDS = 20, 17

@@ -15,8 +15,8 @@ import av
 import numpy as np
 import pytest
 
+from yoga_live.runtime.sinks.video import VideoSink
 from yoga_live.runtime.sources.base import SourceInfo, TimedFrame
-from yoga_live.runtime.video_sink import VideoSink
 
 from .conftest import set_rotation
 

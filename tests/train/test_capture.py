@@ -14,7 +14,7 @@ import pytest
 from yoga_live.runtime.drawing.overlay import draw_caption
 from yoga_live.runtime.errors import SourceError
 from yoga_live.runtime.photos.decoding import decode_photo
-from yoga_live.runtime.sinks import StopWatching
+from yoga_live.runtime.sinks.base import StopWatching
 from yoga_live.runtime.sources.base import SourceInfo, TimedFrame
 from yoga_live.train.capture import CaptureConfig, capture_photos, pick_frames
 from yoga_live.train.manifest import DUPLICATE, OK, read_manifest

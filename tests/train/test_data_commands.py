@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 
 from yoga_live.runtime.photos.decoding import decode_photo
+from yoga_live.runtime.sinks.video import VideoSink
 from yoga_live.runtime.sources.base import SourceInfo, TimedFrame, VideoSource
-from yoga_live.runtime.video_sink import VideoSink
 from yoga_live.train.command import main, parse_args
 from yoga_live.train.manifest import read_manifest
 

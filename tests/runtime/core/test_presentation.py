@@ -19,8 +19,8 @@ from yoga_live.runtime.core.frames import DecodedFrame
 from yoga_live.runtime.core.presentation import Mounting, Presentation, PresentationReader, judge_matrix, read_matrix
 from yoga_live.runtime.drawing.overlay import annotate_frame
 from yoga_live.runtime.session import Hold
+from yoga_live.runtime.sinks.video import VideoSink
 from yoga_live.runtime.sources.base import SourceInfo, TimedFrame, VideoSource
-from yoga_live.runtime.video_sink import VideoSink
 
 from ..conftest import set_matrix
 

@@ -12,10 +12,10 @@ import pytest
 
 from yoga_live.runtime.errors import SourceError
 from yoga_live.runtime.recordings import read_length_s
+from yoga_live.runtime.sinks.video import VideoSink
 from yoga_live.runtime.sources.base import VideoSource
 from yoga_live.runtime.sources.demux import Damage, decode_packets, follow_jumps, open_media, read_packets
 from yoga_live.runtime.sources.time_range import Span
-from yoga_live.runtime.video_sink import VideoSink
 
 WriteClip = Callable[..., Path]
 RATE = 25

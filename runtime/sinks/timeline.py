@@ -12,12 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from .classifier import NO_POSE
-from .core.labels import display_name
-from .errors import OutputError
-from .session import Segment
-from .system.files import hold_signals, name_part, write_text, write_then_rename
-from .system.plain_text import escape_json, show_name
+from ..classifier import NO_POSE
+from ..core.labels import display_name
+from ..errors import OutputError
+from ..session import Segment
+from ..system.files import hold_signals, name_part, write_text, write_then_rename
+from ..system.plain_text import escape_json, show_name
 
 T = TypeVar("T")
 

@@ -10,10 +10,10 @@ import av
 import numpy as np
 import pytest
 
-from yoga_live.runtime import video_sink
 from yoga_live.runtime.errors import OutputError, SourceError, TakenError, YogaLiveError
+from yoga_live.runtime.sinks import video
+from yoga_live.runtime.sinks.video import VideoSink
 from yoga_live.runtime.sources.base import SourceInfo, TimedFrame, VideoSource
-from yoga_live.runtime.video_sink import VideoSink
 
 WriteClip = Callable[..., Path]
 
@@ -402,7 +402,7 @@ def test_a_disk_that_is_full_at_the_end_keeps_the_fragments(tmp_path: Path, monk
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(video_sink, "join_fragments", fail)
+    monkeypatch.setattr(video, "join_fragments", fail)
     with pytest.raises(OutputError, match=r"No space left.*a\.part\.mp4 plays as it is"):
         sink.close()
     assert [path.name for path in tmp_path.iterdir()] == ["a.part.mp4"]

@@ -10,8 +10,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from .sources.base import SourceInfo
-from .sources.demux import (
+from ..sources.base import SourceInfo
+from ..sources.demux import (
     Damage,
     decode_packets,
     follow_jumps,

@@ -10,7 +10,7 @@ import pytest
 
 from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.errors import OutputError
-from yoga_live.runtime.writebehind import WriteBehind
+from yoga_live.runtime.sinks.threaded import WriteBehind
 
 
 class NotingSink:

@@ -5,14 +5,14 @@ import socket
 import numpy as np
 import pytest
 
-from yoga_live.runtime import sinks
 from yoga_live.runtime.errors import DeviceError
-from yoga_live.runtime.sinks import StopWatching, WindowSink, check_display
+from yoga_live.runtime.sinks import base
+from yoga_live.runtime.sinks.base import StopWatching, WindowSink, check_display
 from yoga_live.runtime.sources.base import TimedFrame
 
 
 def test_no_display_is_a_device_error_that_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sinks.sys, "platform", "linux")
+    monkeypatch.setattr(base.sys, "platform", "linux")
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     with pytest.raises(DeviceError, match=r"no display was found .*--save FILE\.mp4"):
@@ -59,8 +59,8 @@ class FakeWindows:
 
 
 def open_window(monkeypatch: pytest.MonkeyPatch, windows: FakeWindows) -> WindowSink:
-    monkeypatch.setattr(sinks, "cv2", windows)
-    monkeypatch.setattr(sinks, "check_display", lambda: None)
+    monkeypatch.setattr(base, "cv2", windows)
+    monkeypatch.setattr(base, "check_display", lambda: None)
     return WindowSink((64, 48))
 
 
@@ -92,16 +92,16 @@ def test_f_switches_full_screen_and_back(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_recording_that_begins_late_is_shown_at_once_also_by_a_machine_that_was_just_started(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sinks.time, "monotonic", lambda: 40.0)
-    pace = sinks.Pace()
+    monkeypatch.setattr(base.time, "monotonic", lambda: 40.0)
+    pace = base.Pace()
     assert pace.wait_s(600.0) == 0 and pace.wait_s(600.5) == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("paced", [False, True])
 def test_recorded_video_is_shown_in_its_own_time(monkeypatch: pytest.MonkeyPatch, paced: bool) -> None:
     windows = FakeWindows([])
-    monkeypatch.setattr(sinks, "cv2", windows)
-    monkeypatch.setattr(sinks, "check_display", lambda: None)
+    monkeypatch.setattr(base, "cv2", windows)
+    monkeypatch.setattr(base, "check_display", lambda: None)
     window = WindowSink((64, 48), paced=paced)
     windows.visible = 1.0
     for number in range(3):
@@ -119,15 +119,15 @@ def test_a_display_that_never_answers_is_a_device_error(monkeypatch: pytest.Monk
             pytest.skip("this machine gives ports that no display can have")
         monkeypatch.setenv("DISPLAY", f"127.0.0.1:{port - 6000}")
         monkeypatch.setenv("QT_QPA_PLATFORM", "xcb")
-        monkeypatch.setattr(sinks, "TRIAL_S", 4.0)
+        monkeypatch.setattr(base, "TRIAL_S", 4.0)
         with pytest.raises(DeviceError, match=r"the display 127\.0\.0\.1:\d+ has not answered|can't show a window"):
             check_display()
 
 
 def test_a_display_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[bool] = []
-    monkeypatch.setattr(sinks, "cv2", FakeWindows([]))
-    monkeypatch.setattr(sinks, "check_display", lambda: asked.append(True))
+    monkeypatch.setattr(base, "cv2", FakeWindows([]))
+    monkeypatch.setattr(base, "check_display", lambda: asked.append(True))
     WindowSink((64, 48), is_checked=True)
     assert asked == []
     WindowSink((64, 48))

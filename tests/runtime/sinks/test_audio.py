@@ -11,11 +11,11 @@ import av
 import numpy as np
 import pytest
 
+from yoga_live.runtime.sinks.video import VideoSink
 from yoga_live.runtime.sources.base import VideoSource
 from yoga_live.runtime.sources.time_range import Span
-from yoga_live.runtime.video_sink import VideoSink
 
-from .conftest import write_tone
+from ..conftest import write_tone
 
 RATE, SECONDS = 25, 8
 FLASH_S = 0.12

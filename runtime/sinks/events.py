@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 
-from .classifier import NO_POSE
-from .errors import OptionError
-from .session import Hold
-from .system.plain_text import escape_json
+from ..classifier import NO_POSE
+from ..errors import OptionError
+from ..session import Hold
+from ..system.plain_text import escape_json
 
 
 class Events:

@@ -11,16 +11,16 @@ from typing import Any
 
 import numpy as np
 
+from ..core.frames import LIMITED, PLAIN_FORMAT, DecodedFrame
+from ..core.opencv import cv2
+from ..core.preprocess import Frame
+from ..errors import OutputError
+from ..sources.base import SourceInfo, TimedFrame
+from ..sources.demux import open_media
+from ..system.claims import check_growing_output
+from ..system.files import name_part, write_then_rename
 from .audio import AudioTrack
-from .core.frames import LIMITED, PLAIN_FORMAT, DecodedFrame
-from .core.opencv import cv2
-from .core.preprocess import Frame
-from .errors import OutputError
 from .fragments import drop_torn_fragment
-from .sources.base import SourceInfo, TimedFrame
-from .sources.demux import open_media
-from .system.claims import check_growing_output
-from .system.files import name_part, write_then_rename
 
 log = logging.getLogger(__name__)
 

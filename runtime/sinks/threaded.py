@@ -7,9 +7,9 @@ import threading
 from collections.abc import Callable
 from functools import partial
 
-from .core.background_thread import SideThread
-from .core.frames import TimedFrame
-from .sinks import Sink
+from ..core.background_thread import SideThread
+from ..core.frames import TimedFrame
+from .base import Sink
 
 PLACES = 2
 """Frames that are handed over and not yet written: encoders have a queue of their own, more gain nothing."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from yoga_live.runtime.fragments import drop_torn_fragment
+from yoga_live.runtime.sinks.fragments import drop_torn_fragment
 
 
 def box(kind: bytes, size: int, *, long: bool = False) -> bytes:

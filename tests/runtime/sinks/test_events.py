@@ -9,8 +9,8 @@ import pytest
 
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.errors import OptionError
-from yoga_live.runtime.events import Events, parse_goals
 from yoga_live.runtime.session import Hold
+from yoga_live.runtime.sinks.events import Events, parse_goals
 from yoga_live.runtime.sources.base import TimedFrame
 from yoga_live.runtime.tracking import PoseTracker
 
