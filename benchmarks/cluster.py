@@ -47,9 +47,9 @@ from yoga_live.runtime.recorded import LOOKS_PER_S
 from yoga_live.runtime.recordings import VIDEO_SUFFIXES, Wishes
 from yoga_live.runtime.schedule import Open, Outcome, Schedule
 from yoga_live.runtime.sources.base import VideoSource
-from yoga_live.runtime.sparse_looks import SparseLooker
 from yoga_live.runtime.system.progress import track
-from yoga_live.runtime.tracking import Glance, Look, Looker
+from yoga_live.runtime.tracking.adaptive_sampling import SparseLooker
+from yoga_live.runtime.tracking.live_tracker import Glance, Look, Looker
 
 MINUTE_S = 60.0
 HEIGHTS = (1080, 720, 360)

@@ -29,10 +29,10 @@ from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.core.preprocess import Frame
 from yoga_live.runtime.drawing.overlay import OverlayStyle
 from yoga_live.runtime.live import watch
-from yoga_live.runtime.session import Hold
 from yoga_live.runtime.sinks.base import StopWatching
 from yoga_live.runtime.sources.cameras import open_camera
 from yoga_live.runtime.sources.live import LiveSource
+from yoga_live.runtime.tracking.segments import Hold
 
 BITS = 24
 

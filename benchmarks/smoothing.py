@@ -27,15 +27,15 @@ from clips import STEP_S, Stretch, pose_at, read_truth
 from yoga_live.runtime.classifier import NO_POSE, PoseClassifier, choose_answer
 from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.cropping.croppers import ZoomView
-from yoga_live.runtime.hindsight import Hindsight, HindsightConfig
 from yoga_live.runtime.recorded import LOOKS_PER_S
-from yoga_live.runtime.smoothing import Smoother, SmoothingConfig
 from yoga_live.runtime.sources.base import VideoSource
 from yoga_live.runtime.sources.frame_sampling import Turns
-from yoga_live.runtime.sparse_looks import SparseLooker
 from yoga_live.runtime.system.files import write_then_rename
 from yoga_live.runtime.system.progress import track
-from yoga_live.runtime.tracking import Glance, Look, Looker
+from yoga_live.runtime.tracking.adaptive_sampling import SparseLooker
+from yoga_live.runtime.tracking.causal_smoother import Smoother, SmoothingConfig
+from yoga_live.runtime.tracking.hmm_smoother import Hindsight, HindsightConfig
+from yoga_live.runtime.tracking.live_tracker import Glance, Look, Looker
 
 Floats = npt.NDArray[np.floating]
 SEEDS = 5

@@ -10,11 +10,11 @@ from .archive_inputs import Recorded
 from .archive_store import Store
 from .errors import OutputError, TakenError
 from .pieces import Told
-from .session import Segment
 from .sinks.timeline import FORMATS, format_timeline, shift_segments
 from .sources.inputs import name_input
 from .system.foreign_files import check_number, check_whole, parse_json, show
 from .system.plain_text import escape_json
+from .tracking.segments import Segment
 
 RECORD_SUFFIX = ".video.json"
 FORMAT = 1

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from .classifier import PoseClassifier
     from .live import Watched
     from .recordings import Outputs, Wishes
-    from .session import Hold, Segment
     from .sinks.events import Events
     from .sources.base import TimedFrame
     from .sources.time_range import Span
     from .system.progress import Progress
+    from .tracking.segments import Hold, Segment
 
 USELESS = ("--serve", "--window", "--mirror", "--record", "--table", "--frames")
 

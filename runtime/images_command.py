@@ -132,8 +132,8 @@ def _write_picture(path: Path, answer: Answer, *, force: bool) -> None:
     from PIL import Image
 
     from .drawing.overlay import OverlayStyle, draw_overlay
-    from .session import Hold
     from .system.files import write_then_rename
+    from .tracking.segments import Hold
 
     assert answer.prediction is not None and answer.image_bgr is not None
     hold = Hold(answer.prediction.pose, answer.prediction.confidence, 0.0)

@@ -11,11 +11,11 @@ from .classifier import PoseClassifier
 from .cropping.croppers import View
 from .drawing.overlay import OverlayStyle, annotate_frame
 from .errors import SourceError, YogaLiveError, name_troubles
-from .session import Hold, Segment
 from .sinks.base import Sink, StopWatching
 from .sinks.timeline import TimelineFile
 from .sources.base import Source, TimedFrame
-from .tracking import BackgroundTracker, PoseTracker
+from .tracking.live_tracker import BackgroundTracker, PoseTracker
+from .tracking.segments import Hold, Segment
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from .core.opencv import cv2
 from .core.pace import Pace
 from .core.preprocess import Frame, halve
 from .errors import YogaLiveError
-from .session import Hold, Segment, Session
-from .smoothing import SmoothedPose
 from .sources.base import TimedFrame
+from .tracking.causal_smoother import SmoothedPose
+from .tracking.segments import Hold, Segment, Session
 
 MOST_SIDE = 1280  # a phone's screen shows no more, and a home's wireless network carries it
 QUALITY = 80  # of the JPEG

@@ -20,10 +20,10 @@ from .page_guard import PageGuard
 from .page_server import PageServer
 from .photo_trial import PhotoTrial, describe_poses
 from .serve_address import ServeAddress, accepts_host, is_this_machine, list_names, resolve
-from .session import Hold
 from .sources.base import SourceInfo
 from .system.files import find_cache_folder
 from .system.secret_files import name_others
+from .tracking.segments import Hold
 
 TOKEN_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 TOKEN_LENGTH = 14  # 69 bits, and still typed into a phone

@@ -18,21 +18,21 @@ import numpy.typing as npt
 from .core.model_metadata import ModelInfo
 from .cropping.croppers import choose_view
 from .errors import NoFrameError, SourceError
-from .hindsight import Hindsight
 from .recorded import LOOKS_PER_S, Watcher
 from .recordings import Wishes, open_recording
 from .sources.base import Seen, VideoSource
 from .sources.frame_sampling import SAME_S, STRETCH_S, WARM_UP_S
 from .sources.time_range import Span
-from .tracking import Looker
+from .tracking.hmm_smoother import Hindsight
+from .tracking.live_tracker import Looker
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from .classifier import PoseClassifier
-    from .session import Segment
     from .sources.base import TimedFrame
     from .sources.remote import RemoteFile
+    from .tracking.segments import Segment
 
 SHORTEST_LAST = 0.5
 """A last piece shorter than this share of a stretch goes with the one before it: its warm-up would cost as much."""

@@ -19,16 +19,16 @@ from .core.prefetch import ReadAhead
 from .cropping.croppers import View
 from .drawing.overlay import OverlayStyle, annotate_frame
 from .errors import OptionError, SourceError, YogaLiveError, name_troubles
-from .hindsight import Hindsight
 from .live import Ending, Watched
-from .session import Hold, Segment
 from .sinks.base import Sink
 from .sinks.timeline import TimelineFile
 from .sources.animated_webp import AnimationSource
 from .sources.base import Source, SourceInfo, VideoSource
 from .sources.frame_sampling import SAME_S, Turns
-from .sparse_looks import EVERY, SparseLooker
-from .tracking import Look, Looker, Tracked, see_nothing
+from .tracking.adaptive_sampling import EVERY, SparseLooker
+from .tracking.hmm_smoother import Hindsight
+from .tracking.live_tracker import Look, Looker, Tracked, see_nothing
+from .tracking.segments import Hold, Segment
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,6 @@ from .drawing.summary import check_summary_output, write_summary
 from .errors import YogaLiveError, name_trouble
 from .live import Watched
 from .recorded import LOOKS_PER_S, annotate
-from .session import Hold
 from .sinks.threaded import WriteBehind
 from .sinks.timeline import TimelineFile, check_format
 from .sinks.video import VideoSink, check_video_output
@@ -29,6 +28,7 @@ from .sources.time_range import Span
 from .system.claims import check_growing_output, claim_outputs
 from .system.files import check_apart
 from .system.item_failures import Failure, attempt
+from .tracking.segments import Hold
 
 if TYPE_CHECKING:
     from .sources.remote import RemoteFile

@@ -15,8 +15,8 @@ from ..core.frames import Colours, DecodedFrame, TimedFrame
 from ..core.labels import SANSKRIT, display_name
 from ..core.preprocess import Frame
 from ..core.regions import Region
-from ..session import Hold
 from ..system.progress import format_duration
+from ..tracking.segments import Hold
 from .canvas import Bgr, BgrCanvas, Canvas, Ink, Palette, StretchedCanvas, YuvCanvas
 from .heatmap import Evidence, make_heat
 

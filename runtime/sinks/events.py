@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 
 from ..classifier import NO_POSE
 from ..errors import OptionError
-from ..session import Hold
 from ..system.plain_text import escape_json
+from ..tracking.segments import Hold
 
 
 class Events:

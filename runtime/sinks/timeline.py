@@ -15,9 +15,9 @@ from typing import Generic, TypeVar
 from ..classifier import NO_POSE
 from ..core.labels import display_name
 from ..errors import OutputError
-from ..session import Segment
 from ..system.files import hold_signals, name_part, write_text, write_then_rename
 from ..system.plain_text import escape_json, show_name
+from ..tracking.segments import Segment
 
 T = TypeVar("T")
 

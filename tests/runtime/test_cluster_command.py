@@ -20,7 +20,7 @@ from yoga_live.runtime.archive_store import open_store
 from yoga_live.runtime.cluster_command import Tally
 from yoga_live.runtime.pieces import Told
 from yoga_live.runtime.schedule import Outcome
-from yoga_live.runtime.session import Segment
+from yoga_live.runtime.tracking.segments import Segment
 
 from .conftest import assert_refused
 

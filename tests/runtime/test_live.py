@@ -17,12 +17,12 @@ from yoga_live.runtime.drawing.summary import add_up
 from yoga_live.runtime.errors import DeviceError, OutputError, SourceError, YogaLiveError
 from yoga_live.runtime.live import RateMeter, Watched, watch
 from yoga_live.runtime.live_board import LiveBoard
-from yoga_live.runtime.session import Hold
 from yoga_live.runtime.sinks.base import StopWatching
 from yoga_live.runtime.sinks.events import Events
 from yoga_live.runtime.sinks.timeline import TimelineFile
 from yoga_live.runtime.sinks.video import VideoSink
 from yoga_live.runtime.sources.base import SourceInfo, TimedFrame, VideoSource
+from yoga_live.runtime.tracking.segments import Hold
 
 BLUE, GREEN, RED = (255, 0, 0), (0, 255, 0), (0, 0, 255)  # tree, warrior_2, none
 INFO = SourceInfo("a list", (96, 64), Fraction(10), Fraction(1, 10))

@@ -18,8 +18,8 @@ from yoga_live.runtime.errors import OptionError
 from yoga_live.runtime.live_page import LivePage, open_page, read_token
 from yoga_live.runtime.page_server import MOST_VIEWERS, PageHandler, name_origin
 from yoga_live.runtime.serve_address import ServeAddress
-from yoga_live.runtime.session import Hold
 from yoga_live.runtime.sources.base import TimedFrame
+from yoga_live.runtime.tracking.segments import Hold
 
 from .conftest import paint_photo
 from .page_client import Viewer, ask, wait_until

@@ -19,8 +19,8 @@ from yoga_live.runtime import live_board
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.live_page import LivePage, open_page
 from yoga_live.runtime.serve_address import ServeAddress
-from yoga_live.runtime.session import Hold
 from yoga_live.runtime.sources.base import TimedFrame
+from yoga_live.runtime.tracking.segments import Hold
 
 from .conftest import paint_photo
 

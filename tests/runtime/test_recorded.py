@@ -18,14 +18,14 @@ from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.drawing.overlay import OverlayStyle
 from yoga_live.runtime.errors import DeviceError, OutputError
 from yoga_live.runtime.recorded import LOOKS_PER_S, annotate
-from yoga_live.runtime.session import Hold
 from yoga_live.runtime.sinks.base import Sink, StopWatching
 from yoga_live.runtime.sinks.threaded import WriteBehind
 from yoga_live.runtime.sources.animated_webp import AnimationSource
 from yoga_live.runtime.sources.base import SourceInfo, TimedFrame, VideoSource
 from yoga_live.runtime.sources.demux import open_media
-from yoga_live.runtime.sparse_looks import EVERY
-from yoga_live.runtime.tracking import Looker
+from yoga_live.runtime.tracking.adaptive_sampling import EVERY
+from yoga_live.runtime.tracking.live_tracker import Looker
+from yoga_live.runtime.tracking.segments import Hold
 
 from .conftest import LABELS, ColourEngine
 

@@ -18,9 +18,9 @@ import pytest
 from yoga_live.runtime.core.frames import DecodedFrame
 from yoga_live.runtime.core.presentation import Mounting, Presentation, PresentationReader, judge_matrix, read_matrix
 from yoga_live.runtime.drawing.overlay import annotate_frame
-from yoga_live.runtime.session import Hold
 from yoga_live.runtime.sinks.video import VideoSink
 from yoga_live.runtime.sources.base import SourceInfo, TimedFrame, VideoSource
+from yoga_live.runtime.tracking.segments import Hold
 
 from ..conftest import set_matrix
 

@@ -21,7 +21,7 @@ from yoga_live.runtime.drawing.summary import (
     write_summary,
 )
 from yoga_live.runtime.errors import OutputError
-from yoga_live.runtime.session import Segment
+from yoga_live.runtime.tracking.segments import Segment
 
 CLASS = (
     Segment(0, 100, "none", 0.9),

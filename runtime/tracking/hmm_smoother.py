@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .classifier import NO_POSE
-from .session import Segment
+from ..classifier import NO_POSE
+from .segments import Segment
 
 Floats = npt.NDArray[np.floating]
 BLOCK = 1024

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .core.frames import TimedFrame
-from .tracking import Glance, Look, Looker
+from ..core.frames import TimedFrame
+from .live_tracker import Glance, Look, Looker
 
 EVERY = 3
 """Of the frames that are due, every third is looked at whatever the others say."""

@@ -8,10 +8,10 @@ import pytest
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.core.regions import Region
-from yoga_live.runtime.sparse_looks import SAME, SparseLooker
-from yoga_live.runtime.tracking import Glance, Look, Looker
+from yoga_live.runtime.tracking.adaptive_sampling import SAME, SparseLooker
+from yoga_live.runtime.tracking.live_tracker import Glance, Look, Looker
 
-from .conftest import LABELS, ColourEngine
+from ..conftest import LABELS, ColourEngine
 
 BLUE, GREEN, RED = (255, 0, 0), (0, 255, 0), (0, 0, 255)  # tree, warrior_2, none
 FPS = 6

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .classifier import NO_POSE, best_pose
+from ..classifier import NO_POSE, best_pose
 
 Floats = npt.NDArray[np.floating]
 

@@ -12,12 +12,12 @@ import pytest
 
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.live import watch
-from yoga_live.runtime.session import Session
-from yoga_live.runtime.smoothing import SmoothedPose
 from yoga_live.runtime.sources.base import SourceInfo, TimedFrame
-from yoga_live.runtime.tracking import BackgroundTracker, PoseTracker
+from yoga_live.runtime.tracking.causal_smoother import SmoothedPose
+from yoga_live.runtime.tracking.live_tracker import BackgroundTracker, PoseTracker
+from yoga_live.runtime.tracking.segments import Session
 
-from .conftest import ColourEngine
+from ..conftest import ColourEngine
 
 BLUE = (255, 0, 0)
 

@@ -4,8 +4,8 @@ from itertools import pairwise
 
 import pytest
 
-from yoga_live.runtime.session import Hold, Session
-from yoga_live.runtime.smoothing import SmoothedPose
+from yoga_live.runtime.tracking.causal_smoother import SmoothedPose
+from yoga_live.runtime.tracking.segments import Hold, Session
 
 
 def run(*steps: tuple[float, str, float, float]) -> tuple[Session, list[Hold]]:

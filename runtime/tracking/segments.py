@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .classifier import NO_POSE
-from .smoothing import SmoothedPose
+from ..classifier import NO_POSE
+from .causal_smoother import SmoothedPose
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Answers over time become held poses and segments."""
