@@ -35,7 +35,7 @@ from yoga_live.runtime.classifier import Floats, PoseClassifier, choose_answer
 from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.core.regions import Region
 from yoga_live.runtime.cropping.croppers import View, WholeView, ZoomView
-from yoga_live.runtime.live import watch
+from yoga_live.runtime.pipelines.live_loop import watch
 from yoga_live.runtime.sources.base import Source, VideoSource
 from yoga_live.runtime.tracking.hmm_smoother import Hindsight
 from yoga_live.runtime.tracking.segments import Hold, Segment

@@ -43,8 +43,8 @@ from yoga_live.runtime.cluster import Crew, connect, run_schedule, share_out
 from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.cropping.croppers import ZoomView
 from yoga_live.runtime.pieces import Looks, Piece, join_looks, tell, watch_piece
-from yoga_live.runtime.recorded import LOOKS_PER_S
-from yoga_live.runtime.recordings import VIDEO_SUFFIXES, Wishes
+from yoga_live.runtime.pipelines.annotate import VIDEO_SUFFIXES, Wishes
+from yoga_live.runtime.pipelines.recorded_loop import LOOKS_PER_S
 from yoga_live.runtime.schedule import Open, Outcome, Schedule
 from yoga_live.runtime.sources.base import VideoSource
 from yoga_live.runtime.system.progress import track

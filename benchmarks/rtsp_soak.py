@@ -23,7 +23,7 @@ import numpy as np
 
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.core.frames import TimedFrame
-from yoga_live.runtime.live import watch
+from yoga_live.runtime.pipelines.live_loop import watch
 from yoga_live.runtime.sinks.base import StopWatching
 from yoga_live.runtime.sources.cameras import open_camera
 from yoga_live.runtime.tracking.segments import Hold

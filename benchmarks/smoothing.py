@@ -27,7 +27,7 @@ from clips import STEP_S, Stretch, pose_at, read_truth
 from yoga_live.runtime.classifier import NO_POSE, PoseClassifier, choose_answer
 from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.cropping.croppers import ZoomView
-from yoga_live.runtime.recorded import LOOKS_PER_S
+from yoga_live.runtime.pipelines.recorded_loop import LOOKS_PER_S
 from yoga_live.runtime.sources.base import VideoSource
 from yoga_live.runtime.sources.frame_sampling import Turns
 from yoga_live.runtime.system.files import write_then_rename

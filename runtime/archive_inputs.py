@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import quote_from_bytes, urlsplit
 
 from .errors import OutputError, SourceError
-from .recordings import VIDEO_SUFFIXES, is_video
+from .pipelines.annotate import VIDEO_SUFFIXES, is_video
 from .sources.inputs import is_list, list_files, read_list
 from .sources.remote import RemoteFile, find_file_system, read_version
 from .system.files import resolve

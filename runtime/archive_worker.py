@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import ClusterError, OptionError, SourceError, YogaLiveError
-from .recordings import Wishes
+from .pipelines.annotate import Wishes
 from .schedule import Answer, Failed, Open, Smooth, Task, Watch
 from .system.item_failures import explain
 

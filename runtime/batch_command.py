@@ -17,8 +17,8 @@ from .system.plain_text import print
 
 if TYPE_CHECKING:
     from .classifier import PoseClassifier
-    from .live import Watched
-    from .recordings import Outputs, Wishes
+    from .pipelines.annotate import Outputs, Wishes
+    from .pipelines.live_loop import Watched
     from .sinks.events import Events
     from .sources.base import TimedFrame
     from .sources.time_range import Span
@@ -50,7 +50,7 @@ class Done:
 def annotate_many(args: argparse.Namespace) -> None:
     """Annotate every video; one that can't be read is a line, the others go on.  Raises SourceError at the end then."""
     from .classifier import PoseClassifier
-    from .recordings import Wishes
+    from .pipelines.annotate import Wishes
     from .sinks.events import parse_goals
     from .sources.time_range import parse_span
     from .system.progress import Progress
@@ -83,7 +83,7 @@ def plan_jobs(args: argparse.Namespace) -> list[Job]:
 
     Raises OptionError, OutputError, SourceError.
     """
-    from .recordings import Outputs, is_video, read_length_s
+    from .pipelines.annotate import Outputs, is_video, read_length_s
     from .sources.inputs import check_new, list_files, make_folder, name_outputs, read_lists
     from .sources.time_range import parse_span
 
@@ -139,7 +139,7 @@ def _find_end(row: Done) -> OutputError | None:
 
 def _describe_stop(done: list[Done], jobs: list[Job], span: Span | None) -> str:
     """Say where it was stopped, and how many were not begun."""
-    from .live import describe_stop
+    from .pipelines.live_loop import describe_stop
 
     words, left = "stopped", len(jobs) - len(done)
     if done and (watched := done[-1].watched) and watched.stopped:
@@ -149,7 +149,7 @@ def _describe_stop(done: list[Done], jobs: list[Job], span: Span | None) -> str:
 
 
 def _annotate_job(classifier: PoseClassifier, wishes: Wishes, tells: bool, job: Job, progress: Progress) -> Done:
-    from .recordings import annotate_video
+    from .pipelines.annotate import annotate_video
     from .sinks.events import Events
 
     events = Events(partial(print, flush=True), wishes.goals_s, job.name) if tells else None

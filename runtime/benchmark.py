@@ -24,7 +24,7 @@ from .cropping.croppers import View, WholeView
 from .drawing.overlay import OverlayStyle
 from .engines.base import Engine, Floats
 from .errors import SourceError
-from .live import watch
+from .pipelines.live_loop import watch
 from .sinks.video import VideoSink
 from .sources.base import SourceInfo, VideoSource
 from .sources.demo import DemoSource

@@ -201,7 +201,7 @@ class Tally:
             self.write_failed()
 
     def _see(self, looks: int) -> None:
-        from .recorded import LOOKS_PER_S
+        from .pipelines.recorded_loop import LOOKS_PER_S
 
         self.seen_s += looks / LOOKS_PER_S
 
@@ -254,7 +254,7 @@ def _read_order(args: argparse.Namespace, model: bytes) -> tuple[Order, Recipe]:
     """What workers are told, and what is remembered of it beside each result."""
     from .archive_state import Recipe
     from .archive_worker import Order
-    from .recordings import Wishes
+    from .pipelines.annotate import Wishes
     from .sources.time_range import parse_span
 
     span, roi, zoom = parse_span(args.from_, None), read_roi(args), args.zoom != "off"

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from .core.regions import Roi
     from .cropping.croppers import View
-    from .live import Watched
     from .live_page import LivePage
+    from .pipelines.live_loop import Watched
     from .sinks.base import Sink, WindowSink
     from .sources.base import Source, SourceInfo, TimedFrame
     from .sources.time_range import Span
@@ -71,10 +71,10 @@ def _watch_source(args: argparse.Namespace, roi: Roi | None, span: Span | None) 
     """Watch, with the outputs claimed."""
     from .classifier import PoseClassifier
     from .drawing.overlay import OverlayStyle
-    from .live import watch
     from .live_page import open_page
-    from .recorded import annotate
-    from .recordings import Outputs, open_again, open_timeline, summarise
+    from .pipelines.annotate import Outputs, open_again, open_timeline, summarise
+    from .pipelines.live_loop import watch
+    from .pipelines.recorded_loop import annotate
     from .sinks.events import Events, parse_goals
     from .sinks.video import VideoSink
     from .system.progress import Progress
@@ -240,7 +240,7 @@ def _list_outputs(args: argparse.Namespace) -> list[Path]:
 
 def _check_outputs(args: argparse.Namespace) -> None:
     """Refuse what can't be written before any work is done."""
-    from .recordings import Outputs, check_outputs
+    from .pipelines.annotate import Outputs, check_outputs
     from .sinks.video import check_video_output
     from .system.files import check_apart
 
@@ -303,7 +303,7 @@ def _open_source(args: argparse.Namespace, span: Span | None) -> Source:
 
         return open_camera(args.camera, CameraWishes(args.camera_size, args.camera_rate, read_mounting(args)))
     if hasattr(args, "video"):
-        from .recordings import open_recording
+        from .pipelines.annotate import open_recording
 
         return open_recording(args.video, span=span, mounting=read_mounting(args))
     from .sources.demo import DemoSource
@@ -346,7 +346,7 @@ def _report(args: argparse.Namespace, watched: Watched) -> None:
 
 def _tell_end(args: argparse.Namespace, watched: Watched, source: SourceInfo) -> None:
     """End as the run did.  Raises its trouble, or KeyboardInterrupt where somebody stopped what is not whole now."""
-    from .live import describe_stop
+    from .pipelines.live_loop import describe_stop
     from .system.files import name_part
 
     if watched.trouble:

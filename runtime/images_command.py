@@ -14,7 +14,7 @@ from .options import list_given, read_roi
 from .system.plain_text import print
 
 if TYPE_CHECKING:
-    from .photo_answers import Answer
+    from .pipelines.classify_photos import Answer
     from .sources.inputs import Listed
     from .system.progress import Progress
 
@@ -49,7 +49,7 @@ def classify_images(args: argparse.Namespace) -> None:
 def _classify(args: argparse.Namespace, files: list[Listed], pictures: list[Path], left_out: str) -> None:
     """Classify, with the table claimed.  Raises PhotoError at the end where a photo could not be read."""
     from .classifier import PoseClassifier
-    from .photo_answers import classify_photos, write_answers
+    from .pipelines.classify_photos import classify_photos, write_answers
     from .sinks.timeline import GrowingFile
     from .system.progress import Progress
 
@@ -83,8 +83,8 @@ def _classify(args: argparse.Namespace, files: list[Listed], pictures: list[Path
 
 def _plan(args: argparse.Namespace) -> tuple[list[Listed], list[Path], str]:
     """List the photos, where each is drawn upon, and say what is left out; refuse what can't be written, at once."""
-    from .photo_answers import check_table_format
     from .photos.kinds import PhotoSieve
+    from .pipelines.classify_photos import check_table_format
     from .sources.inputs import check_new, list_files, make_folder, name_outputs
     from .system.claims import check_growing_output
     from .system.files import resolve

@@ -18,8 +18,8 @@ import numpy.typing as npt
 from .core.model_metadata import ModelInfo
 from .cropping.croppers import choose_view
 from .errors import NoFrameError, SourceError
-from .recorded import LOOKS_PER_S, Watcher
-from .recordings import Wishes, open_recording
+from .pipelines.annotate import Wishes, open_recording
+from .pipelines.recorded_loop import LOOKS_PER_S, Watcher
 from .sources.base import Seen, VideoSource
 from .sources.frame_sampling import SAME_S, STRETCH_S, WARM_UP_S
 from .sources.time_range import Span

@@ -16,7 +16,7 @@ from yoga_live.runtime.archive_worker import ArchiveWorker, Order
 from yoga_live.runtime.core.regions import Roi
 from yoga_live.runtime.errors import ClusterError, ModelError, SourceError
 from yoga_live.runtime.pieces import Told
-from yoga_live.runtime.recordings import Wishes
+from yoga_live.runtime.pipelines.annotate import Wishes
 from yoga_live.runtime.schedule import Failed, Open, Schedule
 from yoga_live.runtime.sources import frame_sampling
 

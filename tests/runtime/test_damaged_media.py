@@ -15,7 +15,7 @@ from av.stream import Disposition
 
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.errors import SourceError
-from yoga_live.runtime.recorded import annotate
+from yoga_live.runtime.pipelines.recorded_loop import annotate
 from yoga_live.runtime.sinks.video import VideoSink
 from yoga_live.runtime.sources.base import VideoSource
 from yoga_live.runtime.sources.demux import lacks_index, pick_video

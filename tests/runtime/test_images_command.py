@@ -134,7 +134,7 @@ def test_a_photo_too_large_to_wait_in_memory_is_drawn_upon_all_the_same(
     live: Live, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert live("--images", photos, "--save", tmp_path / "kept")[0] == 0
-    monkeypatch.setattr("yoga_live.runtime.photo_answers.KEPT_PIXELS", 1000)
+    monkeypatch.setattr("yoga_live.runtime.pipelines.classify_photos.KEPT_PIXELS", 1000)
     assert live("--images", photos, "--save", tmp_path / "again")[0] == 0
     for path in (tmp_path / "kept").rglob("*.jpg"):
         assert path.read_bytes() == (tmp_path / "again" / path.relative_to(tmp_path / "kept")).read_bytes()

@@ -17,7 +17,7 @@ from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.core.regions import Roi
 from yoga_live.runtime.errors import OptionError, SourceError
 from yoga_live.runtime.pieces import Looks, Piece, join_looks, plan_pieces, read_pieces, tell, watch_piece
-from yoga_live.runtime.recordings import Outputs, Wishes, annotate_video
+from yoga_live.runtime.pipelines.annotate import Outputs, Wishes, annotate_video
 from yoga_live.runtime.sinks.timeline import format_timeline
 from yoga_live.runtime.sources import frame_sampling
 from yoga_live.runtime.sources.time_range import Span

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from yoga_live.runtime.errors import SourceError
-from yoga_live.runtime.recordings import is_video, open_recording
+from yoga_live.runtime.pipelines.annotate import is_video, open_recording
 from yoga_live.runtime.sources.animated_webp import AnimationSource, is_animated_webp
 from yoga_live.runtime.sources.time_range import Span
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 
 from yoga_live.runtime.classifier import DEFAULT_MODEL, PoseClassifier
-from yoga_live.runtime.live import watch
+from yoga_live.runtime.pipelines.live_loop import watch
 from yoga_live.runtime.sources.demo import HOLD_S, MOVE_S, PROGRAMME, RATE, REST_S, SIZE_WH, DemoSource, list_steps
 from yoga_live.runtime.sources.drawn_figure import POSES
 

@@ -11,7 +11,7 @@ import av
 import pytest
 
 from yoga_live.runtime.errors import SourceError
-from yoga_live.runtime.recordings import read_length_s
+from yoga_live.runtime.pipelines.annotate import read_length_s
 from yoga_live.runtime.sinks.video import VideoSink
 from yoga_live.runtime.sources.base import VideoSource
 from yoga_live.runtime.sources.demux import Damage, decode_packets, follow_jumps, open_media, read_packets

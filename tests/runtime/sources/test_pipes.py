@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from yoga_live.runtime import recordings
+from yoga_live.runtime.pipelines import annotate
 
 Live = Callable[..., tuple[int, str, str]]
 
@@ -53,7 +53,7 @@ def test_a_pipe_is_watched_as_its_file_is(
 def test_frames_too_large_to_be_kept_are_one_line(
     live: Live, pipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("yoga_live.runtime.recorded.HELD_BYTES", 1000)
+    monkeypatch.setattr("yoga_live.runtime.pipelines.recorded_loop.HELD_BYTES", 1000)
     code, _, err = live("--video", pipe, "--save", tmp_path / "out.mp4")
     assert code == 2 and "too large to be drawn upon" in err.splitlines()[-1]
 
@@ -66,8 +66,8 @@ def test_a_part_of_a_pipe_is_refused_before_anybody_waits(live: Live, tmp_path: 
 
 def test_a_pipe_in_a_list_of_videos_holds_nobody_up_before_its_turn(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "camera.ts")
-    assert recordings.read_length_s(tmp_path / "camera.ts") == 0.0
-    assert not recordings.is_video(tmp_path / "camera.webp")
+    assert annotate.read_length_s(tmp_path / "camera.ts") == 0.0
+    assert not annotate.is_video(tmp_path / "camera.webp")
 
 
 def test_ctrl_c_ends_the_waiting(model_path: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.errors import SourceError
 from yoga_live.runtime.pieces import Piece, watch_piece
-from yoga_live.runtime.recordings import Wishes
+from yoga_live.runtime.pipelines.annotate import Wishes
 from yoga_live.runtime.sources.remote import TRIES, RemoteFile, RetryingReader
 
 BLUE, RED = (255, 0, 0), (0, 0, 255)

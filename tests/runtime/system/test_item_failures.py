@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
-from yoga_live.runtime import photo_answers, recordings
 from yoga_live.runtime.errors import DeviceError, ModelError, OutputError, PhotoError
+from yoga_live.runtime.pipelines import annotate, classify_photos
 from yoga_live.runtime.system.item_failures import Failure, attempt
 
 Live = Callable[..., tuple[int, str, str]]
@@ -104,13 +104,13 @@ def photos(tmp_path: Path) -> Path:
 def test_a_photo_that_breaks_its_decoder_is_a_row_of_the_table(
     live: Live, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    decode = photo_answers.decode_photo
+    decode = classify_photos.decode_photo
 
     def decode_or_fail(content: bytes, **options: int) -> np.ndarray:
         frame = decode(content, **options)
         return frame if frame.shape[1] != 19 else fail(error)
 
-    monkeypatch.setattr(photo_answers, "decode_photo", decode_or_fail)
+    monkeypatch.setattr(classify_photos, "decode_photo", decode_or_fail)
     code, _, err = live("--images", photos, "--table", tmp_path / "t.csv")
     assert code == 2 and err.splitlines()[-1].startswith("yoga-live: error: 1 of 3 photos could not be read")
     rows = {row["file"]: row for row in csv.DictReader((tmp_path / "t.csv").read_text().splitlines())}
@@ -130,7 +130,7 @@ def test_a_photo_that_no_jpeg_can_hold_keeps_its_answer_and_the_others_are_drawn
 
 
 def test_a_photo_that_breaks_the_network_does_not_take_its_batch_along(
-    photos: Path, classifier: photo_answers.PoseClassifier, monkeypatch: pytest.MonkeyPatch
+    photos: Path, classifier: classify_photos.PoseClassifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = classifier.engine.run
 
@@ -141,7 +141,7 @@ def test_a_photo_that_breaks_the_network_does_not_take_its_batch_along(
     monkeypatch.setattr(classifier.engine, "run", run_or_fail)
     assert cv2.imwrite(str(photos / "b.png"), paint((30, 40), (0, 0, 255)))
     files = [(path.name, path) for path in sorted(photos.iterdir())]
-    answers = list(photo_answers.classify_photos(classifier, files))
+    answers = list(classify_photos.classify_photos(classifier, files))
     assert [answer.prediction and answer.prediction.pose for answer in answers] == ["tree", None, "tree"]
     assert "odd.onnx" in answers[1].reason
 
@@ -157,16 +157,16 @@ def test_a_video_that_breaks_its_decoder_is_a_line_and_the_others_are_annotated(
     (tmp_path / "in").mkdir()
     for name in ("a", "b", "c"):
         write_clip(tmp_path / "in" / f"{name}.mp4", [(255, 0, 0)] * 10)
-    source, ask = recordings.VideoSource, recordings.open_media
+    source, ask = annotate.VideoSource, annotate.open_media
 
-    def open_or_fail(path: Path, *arguments: object) -> recordings.VideoSource:
+    def open_or_fail(path: Path, *arguments: object) -> annotate.VideoSource:
         return source(path, *arguments) if path.name != "b.mp4" else fail(error)
 
     def ask_or_fail(path: Path, *arguments: object) -> object:
         return ask(path, *arguments) if path.name != "b.mp4" else fail(error)
 
-    monkeypatch.setattr(recordings, "VideoSource", open_or_fail)
-    monkeypatch.setattr(recordings, "open_media", ask_or_fail)
+    monkeypatch.setattr(annotate, "VideoSource", open_or_fail)
+    monkeypatch.setattr(annotate, "open_media", ask_or_fail)
     code, _, err = live("--video", tmp_path / "in", "--timeline", tmp_path / "out")
     assert code == 2 and "1 of 3 videos could not be read to their end: b.mp4" in err.splitlines()[-1]
     assert type(error).__name__ in err and "Traceback" not in err

@@ -8,30 +8,30 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .classifier import PoseClassifier
-from .core.presentation import Mounting
-from .core.regions import Roi
-from .cropping.croppers import choose_view
-from .drawing.overlay import OverlayStyle
-from .drawing.summary import check_summary_output, write_summary
-from .errors import YogaLiveError, name_trouble
-from .live import Watched
-from .recorded import LOOKS_PER_S, annotate
-from .sinks.threaded import WriteBehind
-from .sinks.timeline import TimelineFile, check_format
-from .sinks.video import VideoSink, check_video_output
-from .sources.animated_webp import AnimationSource, is_animated_webp
-from .sources.base import Source, TimedFrame, VideoSource
-from .sources.demux import open_media
-from .sources.pipes import open_pipe, read_on
-from .sources.time_range import Span
-from .system.claims import check_growing_output, claim_outputs
-from .system.files import check_apart
-from .system.item_failures import Failure, attempt
-from .tracking.segments import Hold
+from ..classifier import PoseClassifier
+from ..core.presentation import Mounting
+from ..core.regions import Roi
+from ..cropping.croppers import choose_view
+from ..drawing.overlay import OverlayStyle
+from ..drawing.summary import check_summary_output, write_summary
+from ..errors import YogaLiveError, name_trouble
+from ..sinks.threaded import WriteBehind
+from ..sinks.timeline import TimelineFile, check_format
+from ..sinks.video import VideoSink, check_video_output
+from ..sources.animated_webp import AnimationSource, is_animated_webp
+from ..sources.base import Source, TimedFrame, VideoSource
+from ..sources.demux import open_media
+from ..sources.pipes import open_pipe, read_on
+from ..sources.time_range import Span
+from ..system.claims import check_growing_output, claim_outputs
+from ..system.files import check_apart
+from ..system.item_failures import Failure, attempt
+from ..tracking.segments import Hold
+from .live_loop import Watched
+from .recorded_loop import LOOKS_PER_S, annotate
 
 if TYPE_CHECKING:
-    from .sources.remote import RemoteFile
+    from ..sources.remote import RemoteFile
 
 VIDEO_SUFFIXES = frozenset((
     ".3gp", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts",

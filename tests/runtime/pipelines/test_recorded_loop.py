@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from yoga_live.runtime import recorded
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.drawing.overlay import OverlayStyle
 from yoga_live.runtime.errors import DeviceError, OutputError
-from yoga_live.runtime.recorded import LOOKS_PER_S, annotate
+from yoga_live.runtime.pipelines import recorded_loop
+from yoga_live.runtime.pipelines.recorded_loop import LOOKS_PER_S, annotate
 from yoga_live.runtime.sinks.base import Sink, StopWatching
 from yoga_live.runtime.sinks.threaded import WriteBehind
 from yoga_live.runtime.sources.animated_webp import AnimationSource
@@ -27,7 +27,7 @@ from yoga_live.runtime.tracking.adaptive_sampling import EVERY
 from yoga_live.runtime.tracking.live_tracker import Looker
 from yoga_live.runtime.tracking.segments import Hold
 
-from .conftest import LABELS, ColourEngine
+from ..conftest import LABELS, ColourEngine
 
 BLUE, GREEN, RED = (255, 0, 0), (0, 255, 0), (0, 0, 255)  # tree, warrior_2, none
 FPS = 20
@@ -109,7 +109,7 @@ def test_frames_too_large_to_be_kept_are_drawn_the_same(
     recording: Path, engine: ColourEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept, shown = run(recording, engine, ListSink())
-    monkeypatch.setattr(recorded, "HELD_BYTES", 0)
+    monkeypatch.setattr(recorded_loop, "HELD_BYTES", 0)
     looked_at = len(engine.batches)
     sink = ListSink()
     twice, shown_twice = run(recording, engine, sink)
@@ -122,7 +122,7 @@ def test_frames_that_wait_are_as_many_as_is_counted_with(
     recording: Path, engine: ColourEngine, monkeypatch: pytest.MonkeyPatch, twice: bool
 ) -> None:
     waiting, most = 0, 0
-    frames, annotate_frame = VideoSource.frames, recorded.annotate_frame
+    frames, annotate_frame = VideoSource.frames, recorded_loop.annotate_frame
 
     def arrive(source: VideoSource) -> Iterator[TimedFrame]:
         nonlocal waiting, most
@@ -138,25 +138,25 @@ def test_frames_that_wait_are_as_many_as_is_counted_with(
         return annotate_frame(*args)
 
     monkeypatch.setattr(VideoSource, "frames", arrive)
-    monkeypatch.setattr(recorded, "annotate_frame", leave)
-    monkeypatch.setattr(recorded, "HELD_BYTES", 0 if twice else recorded.HELD_BYTES)
+    monkeypatch.setattr(recorded_loop, "annotate_frame", leave)
+    monkeypatch.setattr(recorded_loop, "HELD_BYTES", 0 if twice else recorded_loop.HELD_BYTES)
     with VideoSource(recording) as drawn:
-        counted = recorded._held_bytes(drawn) / (drawn.info.size_wh[0] * drawn.info.size_wh[1] * 1.5)
+        counted = recorded_loop._held_bytes(drawn) / (drawn.info.size_wh[0] * drawn.info.size_wh[1] * 1.5)
         again = partial(VideoSource, recording, LOOKS_PER_S)
         annotate(drawn, again, PoseClassifier.from_engine(engine), [ListSink()])
     assert waiting == 0
-    assert most <= (recorded.LOOKED_AHEAD // 2 + recorded.IN_HAND if twice else counted)
+    assert most <= (recorded_loop.LOOKED_AHEAD // 2 + recorded_loop.IN_HAND if twice else counted)
 
 
 def test_explaining_draws_the_newest_look_of_each_frame(recording: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[float, Any]] = []
-    annotate_frame = recorded.annotate_frame
+    annotate_frame = recorded_loop.annotate_frame
 
     def note(frame: TimedFrame, *args: Any) -> TimedFrame:
         seen.append((frame.time_s, args[4].maps.argmax()))
         return annotate_frame(frame, *args)
 
-    monkeypatch.setattr(recorded, "annotate_frame", note)
+    monkeypatch.setattr(recorded_loop, "annotate_frame", note)
     run(recording, ColourEngine(), ListSink(), style=OverlayStyle(explain=True))
     assert len(seen) == len(PROGRAMME)
     for time_s, strongest in seen:
@@ -249,7 +249,7 @@ def test_damage_is_said_once_however_often_it_is_met(
     at = content.index(b"".join(packets[100:103]))
     content[at : at + 6] = b"\xff" * 6
     path.write_bytes(content)
-    monkeypatch.setattr(recorded, "HELD_BYTES", 0)
+    monkeypatch.setattr(recorded_loop, "HELD_BYTES", 0)
     watched, _ = run(path, engine, ListSink())
     assert watched.trouble is None and watched.frames >= len(PROGRAMME) - 3
     assert caplog.text.count("damaged packet") == 1
@@ -260,7 +260,7 @@ def test_an_animation_whose_frames_are_large_is_looked_at_beside(tmp_path: Path)
         path := tmp_path / "a.webp", save_all=True, append_images=[Image.new("RGB", (64, 48), (0, 0, 255))]
     )
     with AnimationSource(path) as source:
-        assert recorded._held_bytes(source) > recorded.HELD_BYTES
+        assert recorded_loop._held_bytes(source) > recorded_loop.HELD_BYTES
 
 
 def test_a_damaged_recording_is_drawn_up_to_the_damage(
@@ -334,7 +334,7 @@ def test_damaged_frames_are_shown_but_not_classified(
 
 
 def test_a_long_damage_keeps_no_more_frames_waiting_than_any_other_part(engine: ColourEngine) -> None:
-    watcher = recorded.Watcher(Looker(PoseClassifier.from_engine(engine)))
+    watcher = recorded_loop.Watcher(Looker(PoseClassifier.from_engine(engine)))
     source = DamagedSource([(BLUE, 2, False), (GREEN, 60, True)])
     last_look_s = 0.0
     for frame, looks in watcher.look_along(source.frames()):

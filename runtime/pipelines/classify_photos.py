@@ -14,15 +14,15 @@ from pathlib import Path
 
 import numpy as np
 
-from .classifier import PoseClassifier, Prediction
-from .core.preprocess import Frame, letterbox
-from .core.regions import Region, Roi
-from .errors import OutputError, PhotoError
-from .photos.decoding import decode_photo, read_photo
-from .photos.kinds import PHOTO_SUFFIXES, is_photo
-from .photos.limits import check_shown
-from .system.files import format_json, make_csv_writer, write_text
-from .system.item_failures import Failure, attempt
+from ..classifier import PoseClassifier, Prediction
+from ..core.preprocess import Frame, letterbox
+from ..core.regions import Region, Roi
+from ..errors import OutputError, PhotoError
+from ..photos.decoding import decode_photo, read_photo
+from ..photos.kinds import PHOTO_SUFFIXES, is_photo
+from ..photos.limits import check_shown
+from ..system.files import format_json, make_csv_writer, write_text
+from ..system.item_failures import Failure, attempt
 
 KEPT_PIXELS = 16_000_000
 """Larger photos don't wait in memory to be drawn upon: some twenty wait at once."""

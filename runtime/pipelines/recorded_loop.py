@@ -13,22 +13,22 @@ from functools import partial
 
 import numpy as np
 
-from .classifier import NO_POSE, PoseClassifier
-from .core.frames import DecodedFrame, TimedFrame
-from .core.prefetch import ReadAhead
-from .cropping.croppers import View
-from .drawing.overlay import OverlayStyle, annotate_frame
-from .errors import OptionError, SourceError, YogaLiveError, name_troubles
-from .live import Ending, Watched
-from .sinks.base import Sink
-from .sinks.timeline import TimelineFile
-from .sources.animated_webp import AnimationSource
-from .sources.base import Source, SourceInfo, VideoSource
-from .sources.frame_sampling import SAME_S, Turns
-from .tracking.adaptive_sampling import EVERY, SparseLooker
-from .tracking.hmm_smoother import Hindsight
-from .tracking.live_tracker import Look, Looker, Tracked, see_nothing
-from .tracking.segments import Hold, Segment
+from ..classifier import NO_POSE, PoseClassifier
+from ..core.frames import DecodedFrame, TimedFrame
+from ..core.prefetch import ReadAhead
+from ..cropping.croppers import View
+from ..drawing.overlay import OverlayStyle, annotate_frame
+from ..errors import OptionError, SourceError, YogaLiveError, name_troubles
+from ..sinks.base import Sink
+from ..sinks.timeline import TimelineFile
+from ..sources.animated_webp import AnimationSource
+from ..sources.base import Source, SourceInfo, VideoSource
+from ..sources.frame_sampling import SAME_S, Turns
+from ..tracking.adaptive_sampling import EVERY, SparseLooker
+from ..tracking.hmm_smoother import Hindsight
+from ..tracking.live_tracker import Look, Looker, Tracked, see_nothing
+from ..tracking.segments import Hold, Segment
+from .live_loop import Ending, Watched
 
 log = logging.getLogger(__name__)
 

@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
-from .classifier import PoseClassifier
-from .cropping.croppers import View
-from .drawing.overlay import OverlayStyle, annotate_frame
-from .errors import SourceError, YogaLiveError, name_troubles
-from .sinks.base import Sink, StopWatching
-from .sinks.timeline import TimelineFile
-from .sources.base import Source, TimedFrame
-from .tracking.live_tracker import BackgroundTracker, PoseTracker
-from .tracking.segments import Hold, Segment
+from ..classifier import PoseClassifier
+from ..cropping.croppers import View
+from ..drawing.overlay import OverlayStyle, annotate_frame
+from ..errors import SourceError, YogaLiveError, name_troubles
+from ..sinks.base import Sink, StopWatching
+from ..sinks.timeline import TimelineFile
+from ..sources.base import Source, TimedFrame
+from ..tracking.live_tracker import BackgroundTracker, PoseTracker
+from ..tracking.segments import Hold, Segment
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from PIL import Image
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.core.regions import Roi
 from yoga_live.runtime.errors import OutputError
-from yoga_live.runtime.photo_answers import (
+from yoga_live.runtime.photos.decoding import decode_photo
+from yoga_live.runtime.pipelines.classify_photos import (
     BATCH,
     Answer,
     check_table_format,
@@ -22,10 +23,9 @@ from yoga_live.runtime.photo_answers import (
     is_photo,
     write_answers,
 )
-from yoga_live.runtime.photos.decoding import decode_photo
 from yoga_live.runtime.system.files import ODD_NAMES
 
-from .conftest import LABELS, ColourEngine, paint_photo
+from ..conftest import LABELS, ColourEngine, paint_photo
 
 BLUE, GREEN, RED = (0, 0, 255), (0, 255, 0), (255, 0, 0)  # RGB; tree, warrior_2, none
 

@@ -11,7 +11,7 @@ from PIL import Image
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.core.regions import Roi
 from yoga_live.runtime.errors import OptionError, OutputError, SourceError
-from yoga_live.runtime.recordings import Outputs, Wishes, annotate_video, is_video, read_length_s
+from yoga_live.runtime.pipelines.annotate import Outputs, Wishes, annotate_video, is_video, read_length_s
 from yoga_live.runtime.sources.base import VideoSource
 from yoga_live.runtime.sources.time_range import Span
 

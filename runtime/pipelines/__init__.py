@@ -1,0 +1,1 @@
+"""The loops: live, recorded, photos."""
