@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from .core.regions import Roi
     from .cropping.croppers import View
-    from .live_page import LivePage
     from .pipelines.live_loop import Watched
+    from .serve.page import LivePage
     from .sinks.base import Sink, WindowSink
     from .sources.base import Source, SourceInfo, TimedFrame
     from .sources.time_range import Span
@@ -71,10 +71,10 @@ def _watch_source(args: argparse.Namespace, roi: Roi | None, span: Span | None) 
     """Watch, with the outputs claimed."""
     from .classifier import PoseClassifier
     from .drawing.overlay import OverlayStyle
-    from .live_page import open_page
     from .pipelines.annotate import Outputs, open_again, open_timeline, summarise
     from .pipelines.live_loop import watch
     from .pipelines.recorded_loop import annotate
+    from .serve.page import open_page
     from .sinks.events import Events, parse_goals
     from .sinks.video import VideoSink
     from .system.progress import Progress
@@ -282,7 +282,7 @@ def _open_window(source: Source, paced: bool) -> WindowSink:
 
 def _introduce_page(page: LivePage) -> None:
     """Say where the page is; a phone takes the address from the terminal by its camera."""
-    from .qr_code import draw_qr_code
+    from .serve.qr_code import draw_qr_code
 
     who = "for whoever has this address, in your network" if page.is_public else "for this machine only"
     print(f"yoga-live: live page, {who}: {'  '.join(page.addresses)}", file=sys.stderr, flush=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import OptionError
-from .serve_address import ServeAddress, parse_address
+from .serve.address import ServeAddress, parse_address
 from .sources.inputs import is_list, parse_input
 from .system.cli_runner import CommandParser, HelpFormatter
 

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from ..calibration.runs import SPLITS
 from ..runtime.errors import OptionError, PhotoError, YogaLiveError
-from ..runtime.page_guard import PageGuard, page_headers
+from ..runtime.serve.access import PageGuard, page_headers
 from ..runtime.system.plain_text import show_name
 from .cleaning_journal import RELABEL
 from .cleaning_list import NO_SPLIT, SEEN_TRAINING, VIEWS, CleaningList

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from yoga_live.runtime.live_page import LivePage
+from yoga_live.runtime.serve.page import LivePage
 
 
 def ask(page: LivePage, path: str, body: bytes | None = None, method: str = "", **headers: str | None) -> Any:

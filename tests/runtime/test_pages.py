@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from yoga_live.runtime import live_board
 from yoga_live.runtime.classifier import PoseClassifier
-from yoga_live.runtime.live_page import LivePage, open_page
-from yoga_live.runtime.serve_address import ServeAddress
+from yoga_live.runtime.serve import state as page_state
+from yoga_live.runtime.serve.address import ServeAddress
+from yoga_live.runtime.serve.page import LivePage, open_page
 from yoga_live.runtime.sources.base import TimedFrame
 from yoga_live.runtime.tracking.segments import Hold
 
@@ -91,7 +91,7 @@ class Show:
 
 @pytest.fixture
 def show(browser: Any, classifier: PoseClassifier, monkeypatch: pytest.MonkeyPatch) -> Iterator[Show]:
-    monkeypatch.setattr(live_board, "SILENT_S", 60.0)  # a test shows a picture once, and a machine may be busy
+    monkeypatch.setattr(page_state, "SILENT_S", 60.0)  # a test shows a picture once, and a machine may be busy
     opened = Show(browser, classifier)
     yield opened
     for context in browser.contexts:
@@ -164,10 +164,10 @@ def test_a_stream_that_stops_is_said_and_the_page_goes_on_by_itself_after_a_rest
     page = show.open()
     show.tell("tree", 1, 9)
     wait_until(lambda: text(page, "pose") == "Tree")
-    monkeypatch.setattr(live_board, "SILENT_S", 0.5)
+    monkeypatch.setattr(page_state, "SILENT_S", 0.5)
     wait_until(lambda: state(page) == "silent")
     assert text(page, "pose") == "no picture" and "No picture for" in text(page, "notice")
-    monkeypatch.setattr(live_board, "SILENT_S", 60.0)
+    monkeypatch.setattr(page_state, "SILENT_S", 60.0)
     show.tell("tree", 1, 12)
     wait_until(lambda: text(page, "pose") == "Tree" and not text(page, "notice"))
     show.served.board.end()

@@ -15,8 +15,8 @@ from yoga_live.runtime.cropping.croppers import FixedView
 from yoga_live.runtime.drawing.overlay import SOFT
 from yoga_live.runtime.drawing.summary import add_up
 from yoga_live.runtime.errors import DeviceError, OutputError, SourceError, YogaLiveError
-from yoga_live.runtime.live_board import LiveBoard
 from yoga_live.runtime.pipelines.live_loop import RateMeter, Watched, watch
+from yoga_live.runtime.serve.state import LiveBoard
 from yoga_live.runtime.sinks.base import StopWatching
 from yoga_live.runtime.sinks.events import Events
 from yoga_live.runtime.sinks.timeline import TimelineFile

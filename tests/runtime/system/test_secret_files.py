@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from yoga_live.runtime.errors import OptionError, SourceError
-from yoga_live.runtime.live_page import read_token
+from yoga_live.runtime.serve.page import read_token
 from yoga_live.runtime.sources.cameras import open_camera
 from yoga_live.runtime.system.secret_files import read_secret
 

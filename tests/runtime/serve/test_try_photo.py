@@ -6,12 +6,12 @@ import threading
 import numpy as np
 import pytest
 
-from yoga_live.runtime import photo_trial
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.errors import PhotoError
-from yoga_live.runtime.photo_trial import PhotoTrial, describe_poses
+from yoga_live.runtime.serve import try_photo
+from yoga_live.runtime.serve.try_photo import PhotoTrial, describe_poses
 
-from .conftest import paint_photo
+from ..conftest import paint_photo
 
 
 def encode(colour: tuple[int, int, int], kind: str = "PNG", size: tuple[int, int] = (64, 48)) -> bytes:
@@ -45,7 +45,7 @@ def test_what_is_no_photo_is_one_line(classifier: PoseClassifier, content: bytes
 def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(
     classifier: PoseClassifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(photo_trial, "MOST_PIXELS", 3000)
+    monkeypatch.setattr(try_photo, "MOST_PIXELS", 3000)
     with pytest.raises(PhotoError, match="64 x 48 pixels, more than 3,000"):
         PhotoTrial(classifier).classify(encode((0, 0, 0)))
 
@@ -75,7 +75,7 @@ def test_poses_are_described_as_people_read_them(classifier: PoseClassifier) -> 
         "Baum": {"name": "Baum", "sanskrit": ""},
     }
     model = PhotoTrial(classifier).describe_model()
-    assert set(model["poses"]) == set(classifier.labels) and model["most_bytes"] == photo_trial.MOST_BYTES
+    assert set(model["poses"]) == set(classifier.labels) and model["most_bytes"] == try_photo.MOST_BYTES
 
 
 @pytest.mark.parametrize(

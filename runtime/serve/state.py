@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from .core.opencv import cv2
-from .core.pace import Pace
-from .core.preprocess import Frame, halve
-from .errors import YogaLiveError
-from .sources.base import TimedFrame
-from .tracking.causal_smoother import SmoothedPose
-from .tracking.segments import Hold, Segment, Session
+from ..core.opencv import cv2
+from ..core.pace import Pace
+from ..core.preprocess import Frame, halve
+from ..errors import YogaLiveError
+from ..sources.base import TimedFrame
+from ..tracking.causal_smoother import SmoothedPose
+from ..tracking.segments import Hold, Segment, Session
 
 MOST_SIDE = 1280  # a phone's screen shows no more, and a home's wireless network carries it
 QUALITY = 80  # of the JPEG

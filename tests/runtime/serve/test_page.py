@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import assert_refused
+from ..conftest import assert_refused
 
 BLUE, RED = (255, 0, 0), (0, 0, 255)  # tree, none
 

@@ -13,14 +13,14 @@ from contextlib import suppress
 import pytest
 from PIL import Image
 
-from yoga_live.runtime import uploads
 from yoga_live.runtime.classifier import PoseClassifier
-from yoga_live.runtime.live_page import LivePage, open_page
-from yoga_live.runtime.page_server import count_places, name_origin
-from yoga_live.runtime.serve_address import ServeAddress
-from yoga_live.runtime.uploads import UploadError, Uploads
+from yoga_live.runtime.serve import uploads
+from yoga_live.runtime.serve.address import ServeAddress
+from yoga_live.runtime.serve.page import LivePage, open_page
+from yoga_live.runtime.serve.server import count_places, name_origin
+from yoga_live.runtime.serve.uploads import UploadError, Uploads
 
-from .page_client import ask, wait_until
+from ..page_client import ask, wait_until
 
 HEAD = b"POST /api/classify HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/octet-stream\r\n"
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from yoga_live.runtime import live_board
 from yoga_live.runtime.core.pace import Pace
-from yoga_live.runtime.live_board import MOST_SIDE, LiveBoard, PageSink, encode_picture
+from yoga_live.runtime.serve import state
+from yoga_live.runtime.serve.state import MOST_SIDE, LiveBoard, PageSink, encode_picture
 from yoga_live.runtime.sources.base import TimedFrame
 from yoga_live.runtime.tracking.segments import Hold
 
@@ -112,7 +112,7 @@ def test_a_pose_that_is_announced_late_begins_where_its_evidence_did() -> None:
 
 def test_it_says_how_the_stream_is(monkeypatch: pytest.MonkeyPatch) -> None:
     board, now_s = LiveBoard(), 100.0
-    monkeypatch.setattr(live_board.time, "monotonic", lambda: now_s)
+    monkeypatch.setattr(state.time, "monotonic", lambda: now_s)
     states = [board.describe()["state"]]
     board.show(FRAME)
     states.append(board.describe()["state"])
@@ -131,7 +131,7 @@ def test_it_says_how_the_stream_is(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_last_picture_of_a_lost_source_is_shown_and_is_no_life(monkeypatch: pytest.MonkeyPatch) -> None:
     board, now_s = LiveBoard(), 100.0
-    monkeypatch.setattr(live_board.time, "monotonic", lambda: now_s)
+    monkeypatch.setattr(state.time, "monotonic", lambda: now_s)
     board.show(FRAME)
     now_s += 3
     board.show(replace(FRAME, time_s=3.0, lost_s=3.0))

@@ -6,7 +6,7 @@ import ipaddress
 import socket
 from dataclasses import dataclass
 
-from .errors import OptionError
+from ..errors import OptionError
 
 THIS_MACHINE = "127.0.0.1"
 

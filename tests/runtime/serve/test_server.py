@@ -12,17 +12,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from yoga_live.runtime import page_server, uploads
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.errors import OptionError
-from yoga_live.runtime.live_page import LivePage, open_page, read_token
-from yoga_live.runtime.page_server import MOST_VIEWERS, PageHandler, name_origin
-from yoga_live.runtime.serve_address import ServeAddress
+from yoga_live.runtime.serve import server, uploads
+from yoga_live.runtime.serve.address import ServeAddress
+from yoga_live.runtime.serve.page import LivePage, open_page, read_token
+from yoga_live.runtime.serve.server import MOST_VIEWERS, PageHandler, name_origin
 from yoga_live.runtime.sources.base import TimedFrame
 from yoga_live.runtime.tracking.segments import Hold
 
-from .conftest import paint_photo
-from .page_client import Viewer, ask, wait_until
+from ..conftest import paint_photo
+from ..page_client import Viewer, ask, wait_until
 
 NOISE = TimedFrame(np.random.default_rng(0).integers(0, 256, (720, 1280, 3), dtype=np.uint8), 0.0, 0)  # over a megabyte
 ROUTES = ["", "try", "live.js", "page.css", "picture", "events", "api/model"]
@@ -119,8 +119,8 @@ def test_a_viewer_is_told_what_is_held_and_what_was(page: LivePage) -> None:
 
 
 def test_a_silent_stream_still_beats_and_says_so(page: LivePage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("yoga_live.runtime.live_board.SILENT_S", 0.3)
-    monkeypatch.setattr(page_server, "BEAT_S", 0.1)
+    monkeypatch.setattr("yoga_live.runtime.serve.state.SILENT_S", 0.3)
+    monkeypatch.setattr(server, "BEAT_S", 0.1)
     page.board.show(NOISE)
     viewer = Viewer(page)
     states = [viewer.read()[1].get("state") for _ in range(6)]
@@ -129,7 +129,7 @@ def test_a_silent_stream_still_beats_and_says_so(page: LivePage, monkeypatch: py
 
 
 def test_the_picture_is_the_newest_and_comes_once(page: LivePage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page_server, "PICTURE_WAIT_S", 0.1)
+    monkeypatch.setattr(server, "PICTURE_WAIT_S", 0.1)
     assert ask(page, "picture")[0] == 204
     for _ in range(3):
         page.board.show(NOISE)
@@ -191,7 +191,7 @@ def test_viewers_that_take_nothing_slow_neither_the_loop_nor_others_and_are_let_
 
 
 def test_too_many_connections_are_turned_away(page: LivePage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page_server, "MOST_CONNECTIONS", 3)
+    monkeypatch.setattr(server, "MOST_CONNECTIONS", 3)
     idle = [socket.create_connection(("127.0.0.1", page.server.server_port)) for _ in range(3)]
     wait_until(lambda: page.server.connections == 3)
     assert ask(page, "")[0] == 503
@@ -351,7 +351,7 @@ def connect(page: LivePage, said: bytes = b"") -> socket.socket:
 
 
 def test_a_head_that_trickles_loses_its_place(public: LivePage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page_server, "HEAD_S", 0.6)
+    monkeypatch.setattr(server, "HEAD_S", 0.6)
     slow = [connect(public, b"GET / HTTP/1.1\r\nX: "), connect(public)]
     for _ in range(8):
         time.sleep(0.15)
@@ -363,7 +363,7 @@ def test_a_head_that_trickles_loses_its_place(public: LivePage, monkeypatch: pyt
 
 
 def test_a_viewer_stays_longer_than_a_head_may_take(page: LivePage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page_server, "HEAD_S", 0.3)
+    monkeypatch.setattr(server, "HEAD_S", 0.3)
     viewer = Viewer(page)
     events = [viewer.read()[0] for _ in range(4)]
     assert events == ["begin", "state", "state", "state"]
@@ -371,8 +371,8 @@ def test_a_viewer_stays_longer_than_a_head_may_take(page: LivePage, monkeypatch:
 
 
 def test_one_address_does_not_take_all_places(public: LivePage) -> None:
-    taken = [connect(public) for _ in range(page_server.MOST_OF_ONE)]
-    wait_until(lambda: public.server.connections == page_server.MOST_OF_ONE)
+    taken = [connect(public) for _ in range(server.MOST_OF_ONE)]
+    wait_until(lambda: public.server.connections == server.MOST_OF_ONE)
     with connect(public) as one_more:
         assert one_more.recv(100).startswith(b"HTTP/1.1 503")
     with socket.create_connection(

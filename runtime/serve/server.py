@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
-from .errors import PhotoError
-from .live_board import LiveBoard
-from .page_guard import PageGuard, name_head_fault, page_headers, split_target
-from .photo_trial import PhotoTrial
-from .system.crashes import describe_crash
-from .system.plain_text import escape_json
+from ..errors import PhotoError
+from ..system.crashes import describe_crash
+from ..system.plain_text import escape_json
+from .access import PageGuard, name_head_fault, page_headers, split_target
+from .state import LiveBoard
+from .try_photo import PhotoTrial
 from .uploads import Upload, UploadError, Uploads
 
 PAGES = Path(__file__).parent / "pages"

@@ -4,9 +4,9 @@ import socket
 
 import pytest
 
-from yoga_live.runtime import serve_address
 from yoga_live.runtime.errors import OptionError
-from yoga_live.runtime.serve_address import (
+from yoga_live.runtime.serve import address
+from yoga_live.runtime.serve.address import (
     ServeAddress,
     accepts_host,
     is_this_machine,
@@ -69,9 +69,9 @@ def test_only_loopback_is_this_machine(ip: str, is_ours: bool) -> None:
 def test_people_are_told_an_address_that_others_can_open(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list_names("127.0.0.1") == ("127.0.0.1",) and list_names("::1") == ("[::1]",)
     found = {socket.AF_INET: "192.168.1.20", socket.AF_INET6: "2001:db8::20"}
-    monkeypatch.setattr(serve_address, "_find_outward_ip", found.__getitem__)
+    monkeypatch.setattr(address, "_find_outward_ip", found.__getitem__)
     assert list_names("0.0.0.0") == ("192.168.1.20",) and list_names("::") == ("192.168.1.20", "[2001:db8::20]")
-    monkeypatch.setattr(serve_address, "_find_outward_ip", lambda family: "")
+    monkeypatch.setattr(address, "_find_outward_ip", lambda family: "")
     assert list_names("0.0.0.0") == (socket.gethostname(),)
 
 
@@ -81,7 +81,7 @@ FOREIGN = ["evil.example", "127.0.0.1.nip.io:80", "", "localhost.evil.example", 
 
 
 def test_a_host_header_must_mean_us(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serve_address.socket, "gethostname", lambda: "studio")
+    monkeypatch.setattr(address.socket, "gethostname", lambda: "studio")
     none: frozenset[str] = frozenset()
     assert all(accepts_host(host, none, is_public=public) for host in LOCAL for public in (True, False))
     assert all(accepts_host(host, none, is_public=True) for host in LAN)

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from yoga_live.runtime import qr_code
-from yoga_live.runtime.qr_code import draw_qr_code
+from yoga_live.runtime.serve import qr_code
+from yoga_live.runtime.serve.qr_code import draw_qr_code
 
 ADDRESS = "http://192.168.100.120:8080/abcdefghjkmnpq/"
 

@@ -6,12 +6,12 @@ import threading
 from functools import partial
 from typing import Any
 
-from .classifier import PoseClassifier, Prediction
-from .core.labels import SANSKRIT, display_name
-from .errors import PhotoError
-from .photos.decoding import decode_photo
-from .photos.limits import check_shown
-from .system.item_failures import Failure, attempt
+from ..classifier import PoseClassifier, Prediction
+from ..core.labels import SANSKRIT, display_name
+from ..errors import PhotoError
+from ..photos.decoding import decode_photo
+from ..photos.limits import check_shown
+from ..system.item_failures import Failure, attempt
 
 MOST_BYTES = 30_000_000
 MOST_PIXELS = 50_000_000  # what a phone takes; decoded, it is in memory as a whole, on a Jetson too

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .core.opencv import cv2
+from ..core.opencv import cv2
 
 QUIET = 2  # modules around it; the standard asks for four, phones are content with two on a terminal
 

@@ -11,19 +11,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from .classifier import PoseClassifier
-from .core.pace import Pace
-from .drawing.summary import PALETTE
-from .errors import OptionError
-from .live_board import LiveBoard, PageSink
-from .page_guard import PageGuard
-from .page_server import PageServer
-from .photo_trial import PhotoTrial, describe_poses
-from .serve_address import ServeAddress, accepts_host, is_this_machine, list_names, resolve
-from .sources.base import SourceInfo
-from .system.files import find_cache_folder
-from .system.secret_files import name_others
-from .tracking.segments import Hold
+from ..classifier import PoseClassifier
+from ..core.pace import Pace
+from ..drawing.summary import PALETTE
+from ..errors import OptionError
+from ..sources.base import SourceInfo
+from ..system.files import find_cache_folder
+from ..system.secret_files import name_others
+from ..tracking.segments import Hold
+from .access import PageGuard
+from .address import ServeAddress, accepts_host, is_this_machine, list_names, resolve
+from .server import PageServer
+from .state import LiveBoard, PageSink
+from .try_photo import PhotoTrial, describe_poses
 
 TOKEN_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 TOKEN_LENGTH = 14  # 69 bits, and still typed into a phone

@@ -2,7 +2,7 @@
 
 import pytest
 
-from yoga_live.runtime.page_guard import PageGuard, page_headers
+from yoga_live.runtime.serve.access import PageGuard, page_headers
 
 HERE = "127.0.0.1:8080"
 
