@@ -34,18 +34,18 @@ from typing import Any
 
 import av
 
-from yoga_live.runtime.archive_inputs import Recorded, list_archive
-from yoga_live.runtime.archive_state import Recipe, keep
-from yoga_live.runtime.archive_store import Store, open_store
-from yoga_live.runtime.archive_worker import ArchiveWorker, Order
+from yoga_live.runtime.archive.inputs import Recorded, list_archive
+from yoga_live.runtime.archive.ray_pool import Crew, connect, run_schedule, share_out
+from yoga_live.runtime.archive.records import Recipe, keep
+from yoga_live.runtime.archive.scheduler import Open, Outcome, Schedule
+from yoga_live.runtime.archive.shards import Looks, Piece, join_looks, tell, watch_piece
+from yoga_live.runtime.archive.store import Store, open_store
+from yoga_live.runtime.archive.worker import ArchiveWorker, Order
 from yoga_live.runtime.classifier import DEFAULT_MODEL, PoseClassifier
-from yoga_live.runtime.cluster import Crew, connect, run_schedule, share_out
 from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.cropping.croppers import ZoomView
-from yoga_live.runtime.pieces import Looks, Piece, join_looks, tell, watch_piece
 from yoga_live.runtime.pipelines.annotate import VIDEO_SUFFIXES, Wishes
 from yoga_live.runtime.pipelines.recorded_loop import LOOKS_PER_S
-from yoga_live.runtime.schedule import Open, Outcome, Schedule
 from yoga_live.runtime.sources.base import VideoSource
 from yoga_live.runtime.system.progress import track
 from yoga_live.runtime.tracking.adaptive_sampling import SparseLooker

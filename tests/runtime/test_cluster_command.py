@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 from yoga_live.runtime import command
-from yoga_live.runtime.archive_inputs import Recorded
-from yoga_live.runtime.archive_state import Plan, Recipe
-from yoga_live.runtime.archive_store import open_store
+from yoga_live.runtime.archive.inputs import Recorded
+from yoga_live.runtime.archive.records import Plan, Recipe
+from yoga_live.runtime.archive.scheduler import Outcome
+from yoga_live.runtime.archive.shards import Told
+from yoga_live.runtime.archive.store import open_store
 from yoga_live.runtime.cluster_command import Tally
-from yoga_live.runtime.pieces import Told
-from yoga_live.runtime.schedule import Outcome
 from yoga_live.runtime.tracking.segments import Segment
 
 from .conftest import assert_refused
@@ -197,7 +197,7 @@ def test_what_was_left_out_of_a_video_is_said_and_is_no_failure(
 def test_the_second_run_into_one_place_says_who_has_it(live: Live, classes: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     code = (
-        "import sys\nfrom pathlib import Path\nfrom yoga_live.runtime.archive_store import open_store\n"
+        "import sys\nfrom pathlib import Path\nfrom yoga_live.runtime.archive.store import open_store\n"
         "with open_store(Path(sys.argv[1])).claim():\n    print('held', flush=True)\n    sys.stdin.read()"
     )
     command = [sys.executable, "-c", code, str(out)]

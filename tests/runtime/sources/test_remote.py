@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from yoga_live.runtime.archive.shards import Piece, watch_piece
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.errors import SourceError
-from yoga_live.runtime.pieces import Piece, watch_piece
 from yoga_live.runtime.pipelines.annotate import Wishes
 from yoga_live.runtime.sources.remote import TRIES, RemoteFile, RetryingReader
 

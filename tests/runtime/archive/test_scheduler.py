@@ -7,9 +7,9 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pytest
 
-from yoga_live.runtime.archive_inputs import Recorded
-from yoga_live.runtime.pieces import Looks, Piece, Told
-from yoga_live.runtime.schedule import TRIES, Failed, Open, Outcome, Schedule, Smooth, Task, Watch
+from yoga_live.runtime.archive.inputs import Recorded
+from yoga_live.runtime.archive.scheduler import TRIES, Failed, Open, Outcome, Schedule, Smooth, Task, Watch
+from yoga_live.runtime.archive.shards import Looks, Piece, Told
 
 PIECES = [Piece(0, 600), Piece(600, 1200), Piece(1200, None)]
 TOLD = Told((), 10)

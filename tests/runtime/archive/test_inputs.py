@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from yoga_live.runtime.archive_inputs import list_archive
+from yoga_live.runtime.archive.inputs import list_archive
 from yoga_live.runtime.errors import MissingPackageError, OutputError, SourceError
 from yoga_live.runtime.sources.remote import RemoteFile
 

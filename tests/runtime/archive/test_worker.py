@@ -10,14 +10,14 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from yoga_live.runtime import pieces
-from yoga_live.runtime.archive_inputs import Recorded
-from yoga_live.runtime.archive_worker import ArchiveWorker, Order
+from yoga_live.runtime.archive import shards
+from yoga_live.runtime.archive.inputs import Recorded
+from yoga_live.runtime.archive.scheduler import Failed, Open, Schedule
+from yoga_live.runtime.archive.shards import Told
+from yoga_live.runtime.archive.worker import ArchiveWorker, Order
 from yoga_live.runtime.core.regions import Roi
 from yoga_live.runtime.errors import ClusterError, ModelError, SourceError
-from yoga_live.runtime.pieces import Told
 from yoga_live.runtime.pipelines.annotate import Wishes
-from yoga_live.runtime.schedule import Failed, Open, Schedule
 from yoga_live.runtime.sources import frame_sampling
 
 pytest.importorskip("onnxruntime")
@@ -55,7 +55,7 @@ def test_a_long_one_goes_through_the_schedule_in_pieces_that_can_be_sent(
     start: Callable[..., ArchiveWorker], video: Recorded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = start(make_order()).work(Open(video))
-    for module in (frame_sampling, pieces):
+    for module in (frame_sampling, shards):
         monkeypatch.setattr(module, "STRETCH_S", 4.0)
         monkeypatch.setattr(module, "WARM_UP_S", 1.0)
     worker, schedule, count = start(make_order()), Schedule([video]), 0
@@ -77,7 +77,7 @@ def test_what_is_wrong_with_a_video_is_an_answer(
     def break_down(*_: object) -> None:
         raise ZeroDivisionError("a bug\nof two lines")
 
-    monkeypatch.setattr(pieces, "read_pieces", break_down)
+    monkeypatch.setattr(shards, "read_pieces", break_down)
     answer = worker.work(Open(video))
     assert answer == Failed("unexpected, please report: ZeroDivisionError: a bug of two lines")
 

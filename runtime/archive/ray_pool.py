@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .archive_worker import ArchiveWorker, Order
-from .cluster_start import check_address, choose_store, describe_failure, import_ray, shorten
-from .errors import ClusterError, Stopped, YogaLiveError
-from .local_ray import keep_ray_local, without_api_server
-from .schedule import TRIES, Answer, Outcome, Schedule, Task
-from .system.telemetry import silence_telemetry
+from ..errors import ClusterError, Stopped, YogaLiveError
+from ..system.telemetry import silence_telemetry
+from .ray_environment import keep_ray_local, without_api_server
+from .ray_start import check_address, choose_store, describe_failure, import_ray, shorten
+from .scheduler import TRIES, Answer, Outcome, Schedule, Task
+from .worker import ArchiveWorker, Order
 
 LOCAL = "local"
 STORE_BYTES = 256 * 1024 * 1024

@@ -7,11 +7,11 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
-from .errors import OutputError, TakenError
-from .sources.remote import RemoteFile, find_file_system
+from ..errors import OutputError, TakenError
+from ..sources.remote import RemoteFile, find_file_system
+from ..system.claims import hold_inside
+from ..system.files import write_then_rename
 from .store_lease import LEASE, hold_lease
-from .system.claims import hold_inside
-from .system.files import write_then_rename
 
 READ_AT_ONCE = 500
 

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from .errors import MissingPackageError
+from ..errors import MissingPackageError
 
 LOCAL = "local"
 CONNECT_S = 10.0

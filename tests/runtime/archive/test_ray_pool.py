@@ -18,11 +18,11 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from yoga_live.runtime.archive_inputs import Recorded
-from yoga_live.runtime.cluster import Crew, Lost, Node, Share, run_schedule, share_out
+from yoga_live.runtime.archive.inputs import Recorded
+from yoga_live.runtime.archive.ray_pool import Crew, Lost, Node, Share, run_schedule, share_out
+from yoga_live.runtime.archive.scheduler import Answer, Open, Outcome, Schedule, Task, Watch
+from yoga_live.runtime.archive.shards import Looks, Told, plan_pieces
 from yoga_live.runtime.errors import ClusterError
-from yoga_live.runtime.pieces import Looks, Told, plan_pieces
-from yoga_live.runtime.schedule import Answer, Open, Outcome, Schedule, Task, Watch
 
 pytest.importorskip("onnxruntime")
 

@@ -11,8 +11,8 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from .archive_inputs import Recorded
-from .pieces import Looks, Piece, Told
+from .inputs import Recorded
+from .shards import Looks, Piece, Told
 
 TRIES = 3
 """How many workers a task may cost before its recording is given up."""

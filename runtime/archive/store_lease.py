@@ -17,8 +17,8 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any, Protocol
 
-from .errors import OutputError, TakenError
-from .system.claims import Holder
+from ..errors import OutputError, TakenError
+from ..system.claims import Holder
 
 LEASE = ".yoga-live.lock"
 RENEW_S = 15.0

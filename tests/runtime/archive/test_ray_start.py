@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from yoga_live.runtime import cluster_start
-from yoga_live.runtime.cluster_start import check_address, choose_store, describe_failure, import_ray, shorten
+from yoga_live.runtime.archive import ray_start
+from yoga_live.runtime.archive.ray_start import check_address, choose_store, describe_failure, import_ray, shorten
 from yoga_live.runtime.errors import MissingPackageError
 
 SETTINGS = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
@@ -53,7 +53,7 @@ def test_another_server_is_no_cluster(answer: bytes) -> None:
 
 
 def test_a_server_that_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster_start, "CONNECT_S", 0.3)
+    monkeypatch.setattr(ray_start, "CONNECT_S", 0.3)
     started_s = time.monotonic()
     with (
         serve(lambda connection: time.sleep(1)) as address,

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from yoga_live.runtime import store_lease
+from yoga_live.runtime.archive import store_lease
+from yoga_live.runtime.archive.store_lease import LEASE, hold_lease
 from yoga_live.runtime.errors import TakenError
-from yoga_live.runtime.store_lease import LEASE, hold_lease
 
 
 class DictStore(dict[str, bytes]):

@@ -12,11 +12,11 @@ import av
 import numpy as np
 import pytest
 
-from yoga_live.runtime import pieces
+from yoga_live.runtime.archive import shards
+from yoga_live.runtime.archive.shards import Looks, Piece, join_looks, plan_pieces, read_pieces, tell, watch_piece
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.core.regions import Roi
 from yoga_live.runtime.errors import OptionError, SourceError
-from yoga_live.runtime.pieces import Looks, Piece, join_looks, plan_pieces, read_pieces, tell, watch_piece
 from yoga_live.runtime.pipelines.annotate import Outputs, Wishes, annotate_video
 from yoga_live.runtime.sinks.timeline import format_timeline
 from yoga_live.runtime.sources import frame_sampling
@@ -29,7 +29,7 @@ RATE, SECONDS = 20, 17
 @pytest.fixture(autouse=True)
 def short_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stretches of three seconds, two to warm up."""
-    for module in (frame_sampling, pieces):
+    for module in (frame_sampling, shards):
         monkeypatch.setattr(module, "STRETCH_S", 3.0)
         monkeypatch.setattr(module, "WARM_UP_S", 2.0)
 

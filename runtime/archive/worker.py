@@ -6,10 +6,10 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import ClusterError, OptionError, SourceError, YogaLiveError
-from .pipelines.annotate import Wishes
-from .schedule import Answer, Failed, Open, Smooth, Task, Watch
-from .system.item_failures import explain
+from ..errors import ClusterError, OptionError, SourceError, YogaLiveError
+from ..pipelines.annotate import Wishes
+from ..system.item_failures import explain
+from .scheduler import Answer, Failed, Open, Smooth, Task, Watch
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class ArchiveWorker:
         """Load the model.  model: the ONNX file's bytes.  Returns the device.  Raises YogaLiveError."""
         from importlib.metadata import version
 
-        from .classifier import PoseClassifier
-        from .core.opencv import cv2
+        from ..classifier import PoseClassifier
+        from ..core.opencv import cv2
 
         if (mine := version("yoga-live")) != order.yoga_live:
             raise ClusterError(f"a node has yoga-live {mine}, this machine {order.yoga_live}; install the same on all")
@@ -62,7 +62,7 @@ class ArchiveWorker:
             return Failed(f"unexpected, please report: {explain(error, task.video.path).reason}")
 
     def _work(self, task: Task) -> Answer:
-        from .pieces import join_looks, read_pieces, tell, watch_piece
+        from .shards import join_looks, read_pieces, tell, watch_piece
 
         assert self._order is not None, "start comes first"
         order, wishes, path = self._order, self._order.wishes, task.video.path

@@ -15,24 +15,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from .core.model_metadata import ModelInfo
-from .cropping.croppers import choose_view
-from .errors import NoFrameError, SourceError
-from .pipelines.annotate import Wishes, open_recording
-from .pipelines.recorded_loop import LOOKS_PER_S, Watcher
-from .sources.base import Seen, VideoSource
-from .sources.frame_sampling import SAME_S, STRETCH_S, WARM_UP_S
-from .sources.time_range import Span
-from .tracking.hmm_smoother import Hindsight
-from .tracking.live_tracker import Looker
+from ..core.model_metadata import ModelInfo
+from ..cropping.croppers import choose_view
+from ..errors import NoFrameError, SourceError
+from ..pipelines.annotate import Wishes, open_recording
+from ..pipelines.recorded_loop import LOOKS_PER_S, Watcher
+from ..sources.base import Seen, VideoSource
+from ..sources.frame_sampling import SAME_S, STRETCH_S, WARM_UP_S
+from ..sources.time_range import Span
+from ..tracking.hmm_smoother import Hindsight
+from ..tracking.live_tracker import Looker
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .classifier import PoseClassifier
-    from .sources.base import TimedFrame
-    from .sources.remote import RemoteFile
-    from .tracking.segments import Segment
+    from ..classifier import PoseClassifier
+    from ..sources.base import TimedFrame
+    from ..sources.remote import RemoteFile
+    from ..tracking.segments import Segment
 
 SHORTEST_LAST = 0.5
 """A last piece shorter than this share of a stretch goes with the one before it: its warm-up would cost as much."""
@@ -181,7 +181,7 @@ def _frames_before(frames: Iterable[TimedFrame], end_s: float | None) -> Iterato
 
 
 def _draw(segments: tuple[Segment, ...], title: str) -> bytes:
-    from .drawing.summary import draw_summary
+    from ..drawing.summary import draw_summary
 
     buffer = io.BytesIO()
     draw_summary(segments, title).save(buffer, format="PNG")

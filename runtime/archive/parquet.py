@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from .archive_state import Record
-from .archive_store import Store
+from .records import Record
+from .store import Store
 
 TABLE_NAME = "timelines.parquet"
 ROWS_AT_ONCE = 100_000

@@ -10,14 +10,14 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from yoga_live.runtime import archive_state, store_lease
-from yoga_live.runtime.archive_inputs import Recorded
-from yoga_live.runtime.archive_state import Recipe, plan_work, read_records
-from yoga_live.runtime.archive_store import Store, open_store
+from yoga_live.runtime.archive import records, store_lease
+from yoga_live.runtime.archive.inputs import Recorded
+from yoga_live.runtime.archive.parquet import TABLE_NAME, write_table
+from yoga_live.runtime.archive.records import Recipe, plan_work, read_records
+from yoga_live.runtime.archive.shards import Told
+from yoga_live.runtime.archive.store import Store, open_store
 from yoga_live.runtime.errors import OutputError, TakenError
-from yoga_live.runtime.pieces import Told
 from yoga_live.runtime.sources.remote import RemoteFile
-from yoga_live.runtime.timeline_table import TABLE_NAME, write_table
 from yoga_live.runtime.tracking.segments import Segment
 
 RECIPE = Recipe("a" * 64)
@@ -34,7 +34,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
 
 
 def keep(video: Recorded, told: Told, store: Store, pictures: Store | None = None, recipe: Recipe = RECIPE) -> None:
-    archive_state.keep(video, told, store, pictures, recipe, "1.0", frozenset(store.find("")))
+    records.keep(video, told, store, pictures, recipe, "1.0", frozenset(store.find("")))
 
 
 def read(store: Store, name: str) -> bytes | None:
@@ -164,7 +164,7 @@ def test_a_timeline_that_appears_meanwhile_is_left_alone_and_has_no_record(store
     plan = plan_work(VIDEOS, store, RECIPE)
     store.write("v/a.mp4.poses.csv", b"another's")
     with pytest.raises(TakenError, match=r"poses\.csv was created by another program.*a\.mp4\.poses\.part\.csv"):
-        archive_state.keep(VIDEOS[0], TOLD, store, None, RECIPE, "1.0", plan.stale)
+        records.keep(VIDEOS[0], TOLD, store, None, RECIPE, "1.0", plan.stale)
     assert store.find(".csv") == ["v/a.mp4.poses.csv", "v/a.mp4.poses.part.csv"] and not store.find(".json")
     assert read(store, "v/a.mp4.poses.csv") == b"another's"
     assert (read(store, "v/a.mp4.poses.part.csv") or b"").startswith(b"start_s")

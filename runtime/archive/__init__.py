@@ -1,0 +1,1 @@
+"""Many videos on many machines, by Ray."""
