@@ -26,8 +26,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from yoga_live.runtime.benchmark import StageTimes, TimedEngine
 from yoga_live.runtime.classifier import DEFAULT_MODEL, PoseClassifier
+from yoga_live.runtime.cli.benchmark import StageTimes, TimedEngine
 from yoga_live.runtime.cropping.motion_zoom import Zoom
 from yoga_live.runtime.sources.base import VideoSource
 from yoga_live.runtime.sources.drawn_figure import POSES, draw_figure

@@ -39,6 +39,7 @@ class Case:
         return f"{self.words[0]} {self.output}"
 
 
+MAINS = {"runtime": "cli.main"}
 LOADS = "yoga_live.calibration.runs", "load_run"
 CASES = [
     Case("export", ("onnx", "RUN", "--to", "a.onnx"), "a.onnx", LOADS),
@@ -82,7 +83,7 @@ def run(
 
     def run_case(case: Case, *more: str) -> Any:
         words = [request.getfixturevalue(fixtures[word]) if word in fixtures else word for word in case.words]
-        return ask(import_module(f"yoga_live.{case.room}.command").main, *words, *more)
+        return ask(import_module(f"yoga_live.{case.room}.{MAINS.get(case.room, 'command')}").main, *words, *more)
 
     return run_case
 

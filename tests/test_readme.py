@@ -73,7 +73,7 @@ def read_commands(program: str) -> list[list[str]]:
 
 
 def test_commands_of_the_readme_are_understood(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from yoga_live.runtime.options import parse_args
+    from yoga_live.runtime.cli.options import parse_args
 
     commands = read_commands("yoga-live")
     assert len(commands) > 12

@@ -312,7 +312,7 @@ def stop():
     time.sleep(float(sys.argv[2]))
     os.kill(os.getpid(), signal.SIGINT)
 threading.Thread(target=stop, daemon=True).start()
-sys.exit(importlib.import_module(f"yoga_live.{sys.argv[3]}.command").main(sys.argv[4:]))
+sys.exit(importlib.import_module("yoga_live." + sys.argv[3]).main(sys.argv[4:]))
 """
 
 
@@ -325,7 +325,7 @@ def find_free_port() -> int:
 def test_a_live_page_is_served_without_reaching_anybody(host: str, home: Home, inputs: Inputs) -> None:
     port = find_free_port()
     served = ("--video", inputs.clip, "--model", inputs.model, "--serve", f"{host}:{port}", "--no-window")
-    trace = home.trace("-c", UNTIL_STOPPED, f"http://127.0.0.1:{port}/favicon.ico", 1, "runtime", *served)
+    trace = home.trace("-c", UNTIL_STOPPED, f"http://127.0.0.1:{port}/favicon.ico", 1, "runtime.cli.main", *served)
     assert f":{port}" in trace.said
     check_silent(trace, (), port, code=None)
 
@@ -334,7 +334,7 @@ def test_the_page_for_cleaning_reaches_nobody(home: Home, inputs: Inputs) -> Non
     port = find_free_port()
     shutil.copytree(inputs.photos, home.work / "photos")
     page = ("clean", "photos", inputs.run, "--port", port, "--no-browser")
-    trace = home.trace("-c", UNTIL_STOPPED, f"http://127.0.0.1:{port}/favicon.ico", 0.5, "train", *page)
+    trace = home.trace("-c", UNTIL_STOPPED, f"http://127.0.0.1:{port}/favicon.ico", 0.5, "train.command", *page)
     assert f":{port}" in trace.said
     assert not trace.strangers(port) and not trace.resolver
     assert all(fnmatch(name, OWN_CACHE) for name in trace.left)
@@ -410,7 +410,7 @@ def test_a_network_camera_is_all_that_watching_it_reaches(home: Home, inputs: In
     port = server.server_port
     watch = ("--camera", f"http://127.0.0.1:{port}/c.mjpg", "--model", inputs.model, "--timeline", "o.csv")
     trace = home.trace(
-        *("-c", UNTIL_STOPPED, f"http://127.0.0.1:{port}/ready.jpg", 3, "runtime", *watch, "--no-window")
+        *("-c", UNTIL_STOPPED, f"http://127.0.0.1:{port}/ready.jpg", 3, "runtime.cli.main", *watch, "--no-window")
     )
     assert "/c.mjpg" in server.asked
     check_silent(trace, ("o.csv",), port, code=None)

@@ -8,8 +8,8 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..runtime.cli.options import add_mounting, read_mounting
 from ..runtime.errors import DeviceError, OptionError
-from ..runtime.options import add_mounting, read_mounting
 from ..runtime.system.cli_runner import HelpFormatter
 from ..runtime.system.plain_text import print
 from .image_search import ENGINES, SearchError, SearchOutcome

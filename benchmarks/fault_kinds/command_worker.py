@@ -24,7 +24,7 @@ from typing import Any
 from fault_kinds.outcome import Answer
 
 MAINS = {
-    "yoga-live": "yoga_live.runtime.command",
+    "yoga-live": "yoga_live.runtime.cli.main",
     "yoga-train": "yoga_live.train.command",
     "yoga-export": "yoga_live.export.command",
     "yoga-calibrate": "yoga_live.calibration.command",

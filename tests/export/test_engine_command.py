@@ -13,7 +13,7 @@ import pytest
 from yoga_live.calibration.onnx_file import read_model, write_model
 from yoga_live.export.command import main
 from yoga_live.export.fp16 import convert_to_fp16
-from yoga_live.runtime.command import main as watch
+from yoga_live.runtime.cli.main import main as watch
 from yoga_live.runtime.core.model_metadata import ModelInfo
 from yoga_live.runtime.engines.tensorrt_sidecar import read_record
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from yoga_live.runtime import command
 from yoga_live.runtime.classifier import PoseClassifier
+from yoga_live.runtime.cli import main
 from yoga_live.runtime.core.model_metadata import ModelInfo
 
 LABELS = ("tree", "warrior_2", "none")  # the answers to a blue, a green and a red frame
@@ -194,7 +194,7 @@ def live(
 
     def run(*arguments: object, model: Path = model_path) -> tuple[int, str, str]:
         capfd.readouterr()
-        code = command.main(["--model", str(model), *map(str, arguments)])
+        code = main.main(["--model", str(model), *map(str, arguments)])
         return code, *capfd.readouterr()
 
     return run

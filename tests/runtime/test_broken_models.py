@@ -19,7 +19,7 @@ pytest.importorskip("onnx")
 from yoga_live.calibration.command import main as calibrate
 from yoga_live.calibration.runs import RunPhoto, write_run_photos
 from yoga_live.export.command import main as export
-from yoga_live.runtime.command import main as live
+from yoga_live.runtime.cli.main import main as live
 from yoga_live.runtime.engines.tensorrt_sidecar import record_path
 
 from .broken_models import (

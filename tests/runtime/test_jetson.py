@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-import yoga_live.runtime.command as command
+from yoga_live.runtime.cli import main as command
 from yoga_live.runtime.system.secret_files import read_secret
 
-FOLDER = Path(command.__file__).parent / "jetson"
+FOLDER = Path(command.__file__).parents[1] / "jetson"
 RAW = (FOLDER / "yoga-live.service").read_text(encoding="utf-8")
 UNIT = RAW.replace("\\\n", "")  # with its long lines joined
 

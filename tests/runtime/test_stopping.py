@@ -42,7 +42,7 @@ def start(model_path: Path, tmp_path: Path) -> Run:
             if limit_bytes:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
 
-        code = "import sys\nfrom yoga_live.runtime import timeline\nfrom yoga_live.runtime.command import main\n"
+        code = "import sys\nfrom yoga_live.runtime.sinks import timeline\nfrom yoga_live.runtime.cli.main import main\n"
         code += "timeline.EVERY_S = 0.1\nsys.exit(main(sys.argv[1:]))"
         environment = {name: value for name, value in os.environ.items() if name not in {"DISPLAY", "WAYLAND_DISPLAY"}}
         return subprocess.Popen(

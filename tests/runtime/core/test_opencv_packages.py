@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from yoga_live.runtime import command
+from yoga_live.runtime.cli import main
 from yoga_live.runtime.core.opencv_packages import PACKAGES, describe_clash
 
 
@@ -53,6 +53,6 @@ def test_the_command_says_so_once(
     monkeypatch.syspath_prepend(tmp_path)
     importlib.invalidate_caches()
     arguments = ["--video", str(tmp_path / "missing.mp4"), "--timeline", str(tmp_path / "a.csv")]
-    assert command.main(arguments) == 2
+    assert main.main(arguments) == 2
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2 and lines[0].startswith("yoga-live: opencv-python and opencv-python-headless are installed")

@@ -15,12 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from yoga_live.runtime import command
+from yoga_live.runtime.cli import main
 from yoga_live.runtime.errors import OptionError, Stopped
 from yoga_live.runtime.system.addresses import hide_in_text
 from yoga_live.runtime.system.cli_runner import CommandParser, run_command
 from yoga_live.runtime.system.crashes import CRASH, KEPT, report_crashes
 
+MAINS = {"runtime": "cli.main"}
+"""The rooms whose command is a package."""
 SECRET = "rtsp://me:ge heim@192.0.2.1/live?token=geheim"
 
 
@@ -118,7 +120,7 @@ def test_debug_prints_the_traceback_of_any_error_beside_its_line(
 def test_each_command_foresees_what_its_own_options_raise(
     room: str, crashes: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = importlib.import_module(f"yoga_live.{room}.command")
+    command = importlib.import_module(f"yoga_live.{room}.{MAINS.get(room, 'command')}")
 
     def fail(_: object) -> None:
         raise ZeroDivisionError("in the options")
@@ -177,5 +179,5 @@ def test_a_signal_after_the_run_keeps_its_exit_code(capsys: pytest.CaptureFixtur
 
 def test_a_name_that_is_too_long_is_no_crash(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`Path.is_dir` raises on it, wherever that is asked."""
-    assert command.main(["--video", str(tmp_path / ("a" * 300 + ".mp4")), "--no-window"]) == 2
+    assert main.main(["--video", str(tmp_path / ("a" * 300 + ".mp4")), "--no-window"]) == 2
     assert "too long" in capsys.readouterr().err

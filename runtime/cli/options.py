@@ -7,15 +7,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import OptionError
-from .serve.address import ServeAddress, parse_address
-from .sources.inputs import is_list, parse_input
-from .system.cli_runner import CommandParser, HelpFormatter
+from ..errors import OptionError
+from ..serve.address import ServeAddress, parse_address
+from ..sources.inputs import is_list, parse_input
+from ..system.cli_runner import CommandParser, HelpFormatter
 
 if TYPE_CHECKING:
-    from .core.presentation import Mounting
-    from .core.regions import Roi
-    from .sources.remote import RemoteFile
+    from ..core.presentation import Mounting
+    from ..core.regions import Roi
+    from ..sources.remote import RemoteFile
 
 EXAMPLES = """examples:
   yoga-live --demo --save demo.mp4                     see it work: no camera, display or network needed
@@ -75,7 +75,7 @@ def list_given(args: argparse.Namespace, options: Iterable[str]) -> list[str]:
 
 def read_roi(args: argparse.Namespace) -> Roi | None:
     """Read `--roi` before any work is done.  Raises OptionError."""
-    from .core.regions import parse_roi
+    from ..core.regions import parse_roi
 
     if args.roi is None:
         return None
@@ -101,7 +101,7 @@ def add_mounting(parser: argparse.ArgumentParser) -> None:
 
 def read_mounting(args: argparse.Namespace) -> Mounting:
     """What `add_mounting` was given."""
-    from .core.presentation import Mounting
+    from ..core.presentation import Mounting
 
     return Mounting(args.rotate or 0, args.flip)
 

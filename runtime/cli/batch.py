@@ -10,20 +10,20 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import OptionError, OutputError, SourceError, TakenError, YogaLiveError, name_trouble
+from ..errors import OptionError, OutputError, SourceError, TakenError, YogaLiveError, name_trouble
+from ..system.item_failures import explain
+from ..system.plain_text import print
 from .options import list_given, read_mounting, read_roi
-from .system.item_failures import explain
-from .system.plain_text import print
 
 if TYPE_CHECKING:
-    from .classifier import PoseClassifier
-    from .pipelines.annotate import Outputs, Wishes
-    from .pipelines.live_loop import Watched
-    from .sinks.events import Events
-    from .sources.base import TimedFrame
-    from .sources.time_range import Span
-    from .system.progress import Progress
-    from .tracking.segments import Hold, Segment
+    from ..classifier import PoseClassifier
+    from ..pipelines.annotate import Outputs, Wishes
+    from ..pipelines.live_loop import Watched
+    from ..sinks.events import Events
+    from ..sources.base import TimedFrame
+    from ..sources.time_range import Span
+    from ..system.progress import Progress
+    from ..tracking.segments import Hold, Segment
 
 USELESS = ("--serve", "--window", "--mirror", "--record", "--table", "--frames")
 
@@ -49,11 +49,11 @@ class Done:
 
 def annotate_many(args: argparse.Namespace) -> None:
     """Annotate every video; one that can't be read is a line, the others go on.  Raises SourceError at the end then."""
-    from .classifier import PoseClassifier
-    from .pipelines.annotate import Wishes
-    from .sinks.events import parse_goals
-    from .sources.time_range import parse_span
-    from .system.progress import Progress
+    from ..classifier import PoseClassifier
+    from ..pipelines.annotate import Wishes
+    from ..sinks.events import parse_goals
+    from ..sources.time_range import parse_span
+    from ..system.progress import Progress
 
     if given := list_given(args, USELESS):
         raise OptionError(f"{', '.join(given)} can't be used with several videos; leave it out, or give one FILE")
@@ -83,9 +83,9 @@ def plan_jobs(args: argparse.Namespace) -> list[Job]:
 
     Raises OptionError, OutputError, SourceError.
     """
-    from .pipelines.annotate import Outputs, is_video, read_length_s
-    from .sources.inputs import check_new, list_files, make_folder, name_outputs, read_lists
-    from .sources.time_range import parse_span
+    from ..pipelines.annotate import Outputs, is_video, read_length_s
+    from ..sources.inputs import check_new, list_files, make_folder, name_outputs, read_lists
+    from ..sources.time_range import parse_span
 
     timeline_suffix = f".poses.{args.timeline_format or 'csv'}"
     if args.timeline_format and not args.timeline:
@@ -139,7 +139,7 @@ def _find_end(row: Done) -> OutputError | None:
 
 def _describe_stop(done: list[Done], jobs: list[Job], span: Span | None) -> str:
     """Say where it was stopped, and how many were not begun."""
-    from .pipelines.live_loop import describe_stop
+    from ..pipelines.live_loop import describe_stop
 
     words, left = "stopped", len(jobs) - len(done)
     if done and (watched := done[-1].watched) and watched.stopped:
@@ -149,8 +149,8 @@ def _describe_stop(done: list[Done], jobs: list[Job], span: Span | None) -> str:
 
 
 def _annotate_job(classifier: PoseClassifier, wishes: Wishes, tells: bool, job: Job, progress: Progress) -> Done:
-    from .pipelines.annotate import annotate_video
-    from .sinks.events import Events
+    from ..pipelines.annotate import annotate_video
+    from ..sinks.events import Events
 
     events = Events(partial(print, flush=True), wishes.goals_s, job.name) if tells else None
     seen_s = start_s = wishes.span.start_s if wishes.span else 0.0
@@ -183,10 +183,10 @@ def _close(events: Events | None, time_s: float) -> None:
 
 def _report(args: argparse.Namespace, done: list[Done], count: int) -> None:
     """A line for each video, the poses of all of them, where the outputs lie."""
-    from .core.labels import display_name
-    from .drawing.summary import add_up
-    from .system.files import find_result
-    from .system.progress import format_duration
+    from ..core.labels import display_name
+    from ..drawing.summary import add_up
+    from ..system.files import find_result
+    from ..system.progress import format_duration
 
     say = partial(print, file=sys.stderr if args.events else sys.stdout)
     width = max((len(row.job.name) for row in done), default=0)

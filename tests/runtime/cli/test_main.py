@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from yoga_live.runtime import command
+from yoga_live.runtime.cli import main
 from yoga_live.runtime.sources.base import VideoSource
 from yoga_live.runtime.sources.live import LiveSource, Patience
 
-from .conftest import assert_refused
+from ..conftest import assert_refused
 
 BLUE, GREEN, RED = (255, 0, 0), (0, 255, 0), (0, 0, 255)  # tree, warrior_2, none
 PROGRAMME = [RED] * 20 + [BLUE] * 40 + [RED] * 30 + [GREEN] * 30
@@ -349,7 +349,7 @@ def test_kill_9_leaves_a_playable_video_and_a_timeline(model_path: Path, tmp_pat
     saved, timeline = tmp_path / "demo.mp4", tmp_path / "demo.csv"
     arguments = ["--demo", "--model", str(model_path), "--save", str(saved), "--timeline", str(timeline)]
     code = (
-        "import sys\nfrom yoga_live.runtime import timeline\nfrom yoga_live.runtime.command import main\n"
+        "import sys\nfrom yoga_live.runtime.sinks import timeline\nfrom yoga_live.runtime.cli.main import main\n"
         "timeline.EVERY_S = 0.1\nmain(sys.argv[1:])"
     )
     process = subprocess.Popen(
@@ -369,7 +369,7 @@ def test_kill_9_leaves_a_playable_video_and_a_timeline(model_path: Path, tmp_pat
 
 def test_help_answers_at_once_and_loads_nothing_heavy() -> None:
     code = (
-        "import sys\nfrom yoga_live.runtime.command import main\n"
+        "import sys\nfrom yoga_live.runtime.cli.main import main\n"
         "try:\n    main(['--help'])\nexcept SystemExit as end:\n    assert end.code == 0\n"
         "print(*({'numpy', 'cv2', 'av', 'PIL', 'onnxruntime', 'torch', 'onnx'} & set(sys.modules)), file=sys.stderr)"
     )
@@ -398,6 +398,6 @@ def test_module_runs_as_the_command() -> None:
 )
 def test_wrong_options_end_with_code_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        command.main(arguments)
+        main.main(arguments)
     assert ended.value.code == 2
     assert "Traceback" not in capsys.readouterr().err

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from yoga_live.runtime.options import list_given, parse_args
+from yoga_live.runtime.cli.options import list_given, parse_args
 from yoga_live.runtime.sources.base import VideoSource
 from yoga_live.runtime.sources.demo import DemoSource
 
-from .conftest import assert_refused
+from ..conftest import assert_refused
 
 pytest.importorskip("onnxruntime")
 
@@ -119,7 +119,7 @@ def test_the_benchmark_refuses_them_all(live: Live, tmp_path: Path, option: str)
 
 
 def run_demo(folder: Path, model: Path, *arguments: object) -> "subprocess.Popen[bytes]":
-    code = "import sys\nfrom yoga_live.runtime.command import main\nsys.exit(main(sys.argv[1:]))"
+    code = "import sys\nfrom yoga_live.runtime.cli.main import main\nsys.exit(main(sys.argv[1:]))"
     command = [sys.executable, "-c", code, "--demo", "--model", str(model), *map(str, arguments)]
     environment = {name: value for name, value in os.environ.items() if name not in {"DISPLAY", "WAYLAND_DISPLAY"}}
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder, env=environment)

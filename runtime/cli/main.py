@@ -8,23 +8,23 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from .core.opencv_packages import describe_clash
-from .errors import DeviceError, OptionError
+from ..core.opencv_packages import describe_clash
+from ..errors import DeviceError, OptionError
+from ..system.cli_runner import run_command
+from ..system.crashes import report_crashes
+from ..system.plain_text import print
 from .options import BENCHMARK_FRAMES, MOUNTING, list_given, parse_args, read_mounting, read_roi
-from .system.cli_runner import run_command
-from .system.crashes import report_crashes
-from .system.plain_text import print
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .core.regions import Roi
-    from .cropping.croppers import View
-    from .pipelines.live_loop import Watched
-    from .serve.page import LivePage
-    from .sinks.base import Sink, WindowSink
-    from .sources.base import Source, SourceInfo, TimedFrame
-    from .sources.time_range import Span
+    from ..core.regions import Roi
+    from ..cropping.croppers import View
+    from ..pipelines.live_loop import Watched
+    from ..serve.page import LivePage
+    from ..sinks.base import Sink, WindowSink
+    from ..sources.base import Source, SourceInfo, TimedFrame
+    from ..sources.time_range import Span
 
 
 @report_crashes("yoga-live")
@@ -41,23 +41,23 @@ def _choose_work(args: argparse.Namespace) -> Callable[[argparse.Namespace], Non
     if args.benchmark:
         return _benchmark
     if args.cluster is not None:
-        from .cluster_command import watch_archive
+        from .archive import watch_archive
 
         return watch_archive
     if hasattr(args, "images"):
-        from .images_command import classify_images
+        from .photos import classify_images
 
         return classify_images
     if hasattr(args, "videos"):
-        from .batch_command import annotate_many
+        from .batch import annotate_many
 
         return annotate_many
     return _watch
 
 
 def _watch(args: argparse.Namespace) -> None:
-    from .sources.time_range import parse_span
-    from .system.claims import claim_outputs
+    from ..sources.time_range import parse_span
+    from ..system.claims import claim_outputs
 
     _refuse_useless(args)
     roi, span = read_roi(args), parse_span(args.from_, args.to)
@@ -69,15 +69,15 @@ def _watch(args: argparse.Namespace) -> None:
 
 def _watch_source(args: argparse.Namespace, roi: Roi | None, span: Span | None) -> None:
     """Watch, with the outputs claimed."""
-    from .classifier import PoseClassifier
-    from .drawing.overlay import OverlayStyle
-    from .pipelines.annotate import Outputs, open_again, open_timeline, summarise
-    from .pipelines.live_loop import watch
-    from .pipelines.recorded_loop import annotate
-    from .serve.page import open_page
-    from .sinks.events import Events, parse_goals
-    from .sinks.video import VideoSink
-    from .system.progress import Progress
+    from ..classifier import PoseClassifier
+    from ..drawing.overlay import OverlayStyle
+    from ..pipelines.annotate import Outputs, open_again, open_timeline, summarise
+    from ..pipelines.live_loop import watch
+    from ..pipelines.recorded_loop import annotate
+    from ..serve.page import open_page
+    from ..sinks.events import Events, parse_goals
+    from ..sinks.video import VideoSink
+    from ..system.progress import Progress
 
     is_camera, outputs = hasattr(args, "camera"), Outputs(args.save, args.timeline, args.summary)
     classifier = PoseClassifier(args.model, args.device)
@@ -128,15 +128,15 @@ def _watch_source(args: argparse.Namespace, roi: Roi | None, span: Span | None) 
 
 def _open_saved(args: argparse.Namespace, info: SourceInfo) -> Sink:
     """The annotated video; of a recording it is encoded beside the loop."""
-    from .sinks.threaded import WriteBehind
-    from .sinks.video import VideoSink
+    from ..sinks.threaded import WriteBehind
+    from ..sinks.video import VideoSink
 
     saved = VideoSink(args.save, info, force=args.force)
     return saved if info.is_live else WriteBehind(saved)
 
 
 def _benchmark(args: argparse.Namespace) -> None:
-    from .system.claims import claim_outputs
+    from ..system.claims import claim_outputs
 
     count = _check_benchmark(args)
     roi = read_roi(args)
@@ -147,10 +147,10 @@ def _benchmark(args: argparse.Namespace) -> None:
 
 def _measure(args: argparse.Namespace, count: int, roi: Roi | None) -> None:
     """Measure and print, with the video that is kept claimed."""
+    from ..classifier import DEFAULT_MODEL, PoseClassifier
+    from ..sources.base import VideoSource
+    from ..system.files import find_result
     from .benchmark import DEMO_SIZE_WH, WARM_UP, format_benchmark, run_benchmark
-    from .classifier import DEFAULT_MODEL, PoseClassifier
-    from .sources.base import VideoSource
-    from .system.files import find_result
 
     video = getattr(args, "video", None)
     size_wh = DEMO_SIZE_WH
@@ -201,7 +201,7 @@ def _check_benchmark(args: argparse.Namespace) -> int:
 
 def _choose_view(args: argparse.Namespace, roi: Roi | None, size_wh: tuple[int, int]) -> View:
     """Where to look; a region that does not fit in the picture is refused here."""
-    from .cropping.croppers import choose_view
+    from ..cropping.croppers import choose_view
 
     return choose_view(roi, args.zoom != "off", size_wh)
 
@@ -240,9 +240,9 @@ def _list_outputs(args: argparse.Namespace) -> list[Path]:
 
 def _check_outputs(args: argparse.Namespace) -> None:
     """Refuse what can't be written before any work is done."""
-    from .pipelines.annotate import Outputs, check_outputs
-    from .sinks.video import check_video_output
-    from .system.files import check_apart
+    from ..pipelines.annotate import Outputs, check_outputs
+    from ..sinks.video import check_video_output
+    from ..system.files import check_apart
 
     outputs = Outputs(args.save, args.timeline, args.summary)
     video = getattr(args, "video", None)
@@ -254,7 +254,7 @@ def _check_outputs(args: argparse.Namespace) -> None:
 
 def _wants_window(args: argparse.Namespace, is_camera: bool) -> bool:
     """Decide on the window; where none was asked for and a file is written, a missing display is no error."""
-    from .sinks.base import check_display
+    from ..sinks.base import check_display
 
     writes = bool(args.save or args.record or args.timeline or args.summary or args.events or args.serve)
     if args.window is False or (args.window is None and writes and not is_camera):
@@ -271,8 +271,8 @@ def _wants_window(args: argparse.Namespace, is_camera: bool) -> bool:
 
 def _open_window(source: Source, paced: bool) -> WindowSink:
     """A window that hears its keys also while a camera gives nothing to show in it."""
-    from .sinks.base import WindowSink
-    from .sources.live import LiveSource
+    from ..sinks.base import WindowSink
+    from ..sources.live import LiveSource
 
     window = WindowSink(source.info.size_wh, paced=paced, is_checked=True)
     if isinstance(source, LiveSource):
@@ -282,7 +282,7 @@ def _open_window(source: Source, paced: bool) -> WindowSink:
 
 def _introduce_page(page: LivePage) -> None:
     """Say where the page is; a phone takes the address from the terminal by its camera."""
-    from .serve.qr_code import draw_qr_code
+    from ..serve.qr_code import draw_qr_code
 
     who = "for whoever has this address, in your network" if page.is_public else "for this machine only"
     print(f"yoga-live: live page, {who}: {'  '.join(page.addresses)}", file=sys.stderr, flush=True)
@@ -299,14 +299,14 @@ def _stay(page: LivePage | None, watched: Watched) -> None:
 
 def _open_source(args: argparse.Namespace, span: Span | None) -> Source:
     if hasattr(args, "camera"):
-        from .sources.cameras import CameraWishes, open_camera
+        from ..sources.cameras import CameraWishes, open_camera
 
         return open_camera(args.camera, CameraWishes(args.camera_size, args.camera_rate, read_mounting(args)))
     if hasattr(args, "video"):
-        from .pipelines.annotate import open_recording
+        from ..pipelines.annotate import open_recording
 
         return open_recording(args.video, span=span, mounting=read_mounting(args))
-    from .sources.demo import DemoSource
+    from ..sources.demo import DemoSource
 
     return DemoSource()
 
@@ -318,11 +318,11 @@ def _describe_source(source: Source, device: str) -> str:
 
 def _report(args: argparse.Namespace, watched: Watched) -> None:
     """Say what was seen when, and where everything lies."""
-    from .classifier import NO_POSE
-    from .core.labels import display_name
-    from .drawing.summary import add_up
-    from .system.files import find_result
-    from .system.progress import format_duration
+    from ..classifier import NO_POSE
+    from ..core.labels import display_name
+    from ..drawing.summary import add_up
+    from ..system.files import find_result
+    from ..system.progress import format_duration
 
     say = partial(print, file=sys.stderr if args.events else sys.stdout)
     poses = [segment for segment in watched.segments if segment.pose != NO_POSE]
@@ -346,8 +346,8 @@ def _report(args: argparse.Namespace, watched: Watched) -> None:
 
 def _tell_end(args: argparse.Namespace, watched: Watched, source: SourceInfo) -> None:
     """End as the run did.  Raises its trouble, or KeyboardInterrupt where somebody stopped what is not whole now."""
-    from .pipelines.live_loop import describe_stop
-    from .system.files import name_part
+    from ..pipelines.live_loop import describe_stop
+    from ..system.files import name_part
 
     if watched.trouble:
         raise watched.trouble

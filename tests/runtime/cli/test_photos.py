@@ -11,7 +11,7 @@ from PIL import Image
 
 from yoga_live.runtime.photos.decoding import decode_photo
 
-from .conftest import assert_refused, paint_photo
+from ..conftest import assert_refused, paint_photo
 
 pytest.importorskip("onnxruntime")
 

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from yoga_live.runtime.benchmark import (
+from yoga_live.runtime.classifier import PoseClassifier
+from yoga_live.runtime.cli.benchmark import (
     WARM_UP,
     Benchmark,
     StageTimes,
@@ -20,7 +21,6 @@ from yoga_live.runtime.benchmark import (
     format_benchmark,
     run_benchmark,
 )
-from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.cropping.croppers import ZoomView
 from yoga_live.runtime.errors import OutputError, SourceError
 from yoga_live.runtime.sources.base import SourceInfo, VideoSource

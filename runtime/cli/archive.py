@@ -15,22 +15,22 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import MissingPackageError, OptionError, OutputError, SourceError, TakenError
+from ..errors import MissingPackageError, OptionError, OutputError, SourceError, TakenError
+from ..sources.inputs import name_input
+from ..system.files import make_csv_writer
+from ..system.plain_text import print, show_name
 from .options import list_given, read_mounting, read_roi
-from .sources.inputs import name_input
-from .system.files import make_csv_writer
-from .system.plain_text import print, show_name
 
 if TYPE_CHECKING:
-    from .archive.inputs import Recorded
-    from .archive.ray_pool import Lost
-    from .archive.records import Plan, Recipe
-    from .archive.scheduler import Answer, Outcome, Task
-    from .archive.shards import Told
-    from .archive.store import Store
-    from .archive.worker import Order
-    from .sources.remote import RemoteFile
-    from .system.progress import Progress
+    from ..archive.inputs import Recorded
+    from ..archive.ray_pool import Lost
+    from ..archive.records import Plan, Recipe
+    from ..archive.scheduler import Answer, Outcome, Task
+    from ..archive.shards import Told
+    from ..archive.store import Store
+    from ..archive.worker import Order
+    from ..sources.remote import RemoteFile
+    from ..system.progress import Progress
 
 PACKAGES = ("ray", "pyarrow")
 WRITE_S = 5.0
@@ -47,8 +47,8 @@ def watch_archive(args: argparse.Namespace) -> None:
 
     Raises SourceError at the end where one failed, YogaLiveError before any work where something can't be.
     """
-    from .archive.store import open_store
-    from .engines.onnx_bytes import read_bytes, read_info
+    from ..archive.store import open_store
+    from ..engines.onnx_bytes import read_bytes, read_info
 
     place = _check(args)
     path = _find_model(args)
@@ -64,10 +64,10 @@ def _watch_claimed(
     args: argparse.Namespace, place: Path | RemoteFile, store: Store, model: bytes, order: Order, recipe: Recipe
 ) -> None:
     """Watch, while no other run writes there."""
-    from .archive.inputs import list_archive
-    from .archive.records import plan_work
-    from .archive.store import open_store
-    from .system.progress import Progress
+    from ..archive.inputs import list_archive
+    from ..archive.records import plan_work
+    from ..archive.store import open_store
+    from ..system.progress import Progress
 
     videos = list_archive(args.videos, [place] if isinstance(place, Path) else [])
     plan = plan_work(videos, store, recipe, force=args.force)
@@ -92,8 +92,8 @@ def _watch_claimed(
 
 
 def _run(args: argparse.Namespace, todo: tuple[Recorded, ...], model: bytes, order: Order, tally: Tally) -> None:
-    from .archive.ray_pool import Crew, connect, run_schedule, share_out
-    from .archive.scheduler import Schedule
+    from ..archive.ray_pool import Crew, connect, run_schedule, share_out
+    from ..archive.scheduler import Schedule
 
     with connect(args.cluster) as nodes:
         share = share_out(nodes, args.workers, args.gpus_per_worker or 0.0)
@@ -132,9 +132,9 @@ class Tally:
 
     def count(self, task: Task, answer: Answer | Lost) -> None:
         """Count a piece, or tell of a worker that died."""
-        from .archive.ray_pool import Lost
-        from .archive.scheduler import Smooth
-        from .archive.shards import Looks, Told
+        from ..archive.ray_pool import Lost
+        from ..archive.scheduler import Smooth
+        from ..archive.shards import Looks, Told
 
         name = str(task.video.path)
         if isinstance(answer, Lost):
@@ -149,7 +149,7 @@ class Tally:
 
     def _store_result(self, video: Recorded, told: Told) -> Told:
         """Write what is known of a video; where another program has put a timeline there, the result says so."""
-        from .archive.records import keep
+        from ..archive.records import keep
 
         try:
             keep(video, told, self._store, self._pictures, self._recipe, self._yoga_live, self._stale)
@@ -159,10 +159,10 @@ class Tally:
 
     def keep(self, outcome: Outcome) -> None:
         """Write a video's results, or remember why there are none.  Raises OutputError."""
-        from .archive.scheduler import Failed
-        from .archive.shards import Told
-        from .drawing.summary import add_up
-        from .system.item_failures import Failure, attempt
+        from ..archive.scheduler import Failed
+        from ..archive.shards import Told
+        from ..drawing.summary import add_up
+        from ..system.item_failures import Failure, attempt
 
         result, name = outcome.result, str(outcome.video.path)
         if isinstance(told := result, Told):
@@ -201,7 +201,7 @@ class Tally:
             self.write_failed()
 
     def _see(self, looks: int) -> None:
-        from .pipelines.recorded_loop import LOOKS_PER_S
+        from ..pipelines.recorded_loop import LOOKS_PER_S
 
         self.seen_s += looks / LOOKS_PER_S
 
@@ -217,7 +217,7 @@ class Tally:
 
 def _check(args: argparse.Namespace) -> Path | RemoteFile:
     """Refuse what --cluster has no use for.  Returns where the results go."""
-    from .sources.inputs import parse_input
+    from ..sources.inputs import parse_input
 
     if not hasattr(args, "videos"):
         raise OptionError("--cluster watches recorded videos; give --video with files, folders, lists or URLs")
@@ -240,7 +240,7 @@ def _check(args: argparse.Namespace) -> Path | RemoteFile:
 
 
 def _find_model(args: argparse.Namespace) -> Path:
-    from .classifier import DEFAULT_MODEL
+    from ..classifier import DEFAULT_MODEL
 
     path = args.model or DEFAULT_MODEL
     if path.suffix == ".engine":
@@ -252,10 +252,10 @@ def _find_model(args: argparse.Namespace) -> Path:
 
 def _read_order(args: argparse.Namespace, model: bytes) -> tuple[Order, Recipe]:
     """What workers are told, and what is remembered of it beside each result."""
-    from .archive.records import Recipe
-    from .archive.worker import Order
-    from .pipelines.annotate import Wishes
-    from .sources.time_range import parse_span
+    from ..archive.records import Recipe
+    from ..archive.worker import Order
+    from ..pipelines.annotate import Wishes
+    from ..sources.time_range import parse_span
 
     span, roi, zoom = parse_span(args.from_, None), read_roi(args), args.zoom != "off"
     wishes = Wishes(span, roi, zoom, mounting=read_mounting(args))
@@ -275,8 +275,8 @@ def _read_order(args: argparse.Namespace, model: bytes) -> tuple[Order, Recipe]:
 
 def _check_own(store: Store, force: bool) -> None:
     """Refuse to replace a table or a list of failures that is not of this command.  Raises OutputError."""
-    from .archive.parquet import TABLE_NAME
-    from .archive.records import RECORD_SUFFIX
+    from ..archive.parquet import TABLE_NAME
+    from ..archive.records import RECORD_SUFFIX
 
     names = store.find("")
     taken = [name for name in (TABLE_NAME, FAILED_NAME) if name in names]
@@ -286,10 +286,10 @@ def _check_own(store: Store, force: bool) -> None:
 
 def _report(tally: Tally, store: Store) -> None:
     """The table, what was seen, where it lies.  Raises SourceError where a video failed."""
-    from .archive.parquet import TABLE_NAME, write_table
-    from .archive.records import read_records
-    from .core.labels import display_name
-    from .system.progress import format_duration
+    from ..archive.parquet import TABLE_NAME, write_table
+    from ..archive.records import read_records
+    from ..core.labels import display_name
+    from ..system.progress import format_duration
 
     for pose, held_s in tally.held_s.most_common():
         print(f"{display_name(pose)}: {format_duration(held_s)}")

@@ -17,7 +17,7 @@ import pytest
 from yoga_live.runtime import classifier as classifier_module
 from yoga_live.runtime.sources.base import VideoSource
 
-from .conftest import assert_refused
+from ..conftest import assert_refused
 
 pytest.importorskip("onnxruntime")
 

@@ -9,14 +9,14 @@ from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
-from .errors import OptionError, OutputError, PhotoError, SourceError
+from ..errors import OptionError, OutputError, PhotoError, SourceError
+from ..system.plain_text import print
 from .options import list_given, read_roi
-from .system.plain_text import print
 
 if TYPE_CHECKING:
-    from .pipelines.classify_photos import Answer
-    from .sources.inputs import Listed
-    from .system.progress import Progress
+    from ..pipelines.classify_photos import Answer
+    from ..sources.inputs import Listed
+    from ..system.progress import Progress
 
 USELESS = {
     "--timeline": "use --table FILE.csv",
@@ -39,7 +39,7 @@ USELESS = {
 
 def classify_images(args: argparse.Namespace) -> None:
     """Classify every photo; one that can't be read is a line and a row, the others go on.  Raises PhotoError then."""
-    from .system.claims import claim_outputs
+    from ..system.claims import claim_outputs
 
     files, pictures, left_out = _plan(args)
     with claim_outputs([args.table] if args.table else [], force=args.force, grow=True):
@@ -48,10 +48,10 @@ def classify_images(args: argparse.Namespace) -> None:
 
 def _classify(args: argparse.Namespace, files: list[Listed], pictures: list[Path], left_out: str) -> None:
     """Classify, with the table claimed.  Raises PhotoError at the end where a photo could not be read."""
-    from .classifier import PoseClassifier
-    from .pipelines.classify_photos import classify_photos, write_answers
-    from .sinks.timeline import GrowingFile
-    from .system.progress import Progress
+    from ..classifier import PoseClassifier
+    from ..pipelines.classify_photos import classify_photos, write_answers
+    from ..sinks.timeline import GrowingFile
+    from ..system.progress import Progress
 
     roi = read_roi(args)
     classifier = PoseClassifier(args.model, args.device)
@@ -83,11 +83,11 @@ def _classify(args: argparse.Namespace, files: list[Listed], pictures: list[Path
 
 def _plan(args: argparse.Namespace) -> tuple[list[Listed], list[Path], str]:
     """List the photos, where each is drawn upon, and say what is left out; refuse what can't be written, at once."""
-    from .photos.kinds import PhotoSieve
-    from .pipelines.classify_photos import check_table_format
-    from .sources.inputs import check_new, list_files, make_folder, name_outputs
-    from .system.claims import check_growing_output
-    from .system.files import resolve
+    from ..photos.kinds import PhotoSieve
+    from ..pipelines.classify_photos import check_table_format
+    from ..sources.inputs import check_new, list_files, make_folder, name_outputs
+    from ..system.claims import check_growing_output
+    from ..system.files import resolve
 
     if given := list_given(args, USELESS):
         raise OptionError(f"{given[0]} can't be used with --images: {USELESS[given[0]]}")
@@ -116,7 +116,7 @@ def _take(answer: Answer, picture: Path | None, progress: Progress, *, force: bo
 
     A photo that can't be drawn upon keeps its answer, with the reason why there is no picture of it.
     """
-    from .system.item_failures import Failure, attempt
+    from ..system.item_failures import Failure, attempt
 
     if picture and answer.image_bgr is not None:
         drawn = attempt(answer.file, lambda: _write_picture(picture, answer, force=force))
@@ -131,9 +131,9 @@ def _take(answer: Answer, picture: Path | None, progress: Progress, *, force: bo
 def _write_picture(path: Path, answer: Answer, *, force: bool) -> None:
     from PIL import Image
 
-    from .drawing.overlay import OverlayStyle, draw_overlay
-    from .system.files import write_then_rename
-    from .tracking.segments import Hold
+    from ..drawing.overlay import OverlayStyle, draw_overlay
+    from ..system.files import write_then_rename
+    from ..tracking.segments import Hold
 
     assert answer.prediction is not None and answer.image_bgr is not None
     hold = Hold(answer.prediction.pose, answer.prediction.confidence, 0.0)
@@ -145,8 +145,8 @@ def _write_picture(path: Path, answer: Answer, *, force: bool) -> None:
 
 def _report(args: argparse.Namespace, answers: list[Answer], count: int) -> None:
     """The answers, unless they are in a file; how many of each pose; where the outputs lie."""
-    from .core.labels import display_name
-    from .system.files import find_result
+    from ..core.labels import display_name
+    from ..system.files import find_result
 
     told = [(answer.file, answer.prediction) for answer in answers if answer.prediction]
     if not args.table:

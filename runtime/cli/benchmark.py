@@ -16,19 +16,19 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from .classifier import PoseClassifier
-from .core.frames import DecodedFrame, TimedFrame
-from .core.preprocess import Frame
-from .core.regions import Region
-from .cropping.croppers import View, WholeView
-from .drawing.overlay import OverlayStyle
-from .engines.base import Engine, Floats
-from .errors import SourceError
-from .pipelines.live_loop import watch
-from .sinks.video import VideoSink
-from .sources.base import SourceInfo, VideoSource
-from .sources.demo import DemoSource
-from .system.progress import Progress, track
+from ..classifier import PoseClassifier
+from ..core.frames import DecodedFrame, TimedFrame
+from ..core.preprocess import Frame
+from ..core.regions import Region
+from ..cropping.croppers import View, WholeView
+from ..drawing.overlay import OverlayStyle
+from ..engines.base import Engine, Floats
+from ..errors import SourceError
+from ..pipelines.live_loop import watch
+from ..sinks.video import VideoSink
+from ..sources.base import SourceInfo, VideoSource
+from ..sources.demo import DemoSource
+from ..system.progress import Progress, track
 
 WARM_UP = 10
 """Frames at the start that are not counted: buffers are made, the decoder's and the encoder's threads start."""

@@ -13,16 +13,16 @@ from typing import Any
 
 import pytest
 
-from yoga_live.runtime import command
 from yoga_live.runtime.archive.inputs import Recorded
 from yoga_live.runtime.archive.records import Plan, Recipe
 from yoga_live.runtime.archive.scheduler import Outcome
 from yoga_live.runtime.archive.shards import Told
 from yoga_live.runtime.archive.store import open_store
-from yoga_live.runtime.cluster_command import Tally
+from yoga_live.runtime.cli import main
+from yoga_live.runtime.cli.archive import Tally
 from yoga_live.runtime.tracking.segments import Segment
 
-from .conftest import assert_refused
+from ..conftest import assert_refused
 
 pytest.importorskip("onnxruntime")
 
@@ -84,14 +84,14 @@ def test_other_sources_and_a_missing_place_are_one_line(live: Live, classes: Pat
 )
 def test_wrong_options_show_the_usage(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
-        command.main(["--video", "a.mp4", *arguments])
+        main.main(["--video", "a.mp4", *arguments])
     assert "usage: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("share", ["0", "-1", "1.5", "x"])
 def test_a_share_of_gpus_is_whole_or_a_part_of_one(capsys: pytest.CaptureFixture[str], share: str) -> None:
     with pytest.raises(SystemExit, match="2"):
-        command.main(["--video", "a.mp4", "--to", "x", "--cluster", "local", f"--gpus-per-worker={share}"])
+        main.main(["--video", "a.mp4", "--to", "x", "--cluster", "local", f"--gpus-per-worker={share}"])
     assert "is no share of GPUs" in capsys.readouterr().err
 
 
