@@ -45,7 +45,8 @@ from yoga_live.runtime.classifier import NO_POSE
 from yoga_live.runtime.errors import OptionError, RunError
 from yoga_live.runtime.system.cli_runner import HelpFormatter, run_command
 from yoga_live.runtime.system.files import write_then_rename
-from yoga_live.train.devices import choose_device
+from yoga_live.train.distributed.collectives import Workers
+from yoga_live.train.distributed.devices import choose_device
 from yoga_live.train.fit import WEIGHTS, Fitter
 from yoga_live.train.fit_config import FitConfig
 from yoga_live.train.head import Features, compute_both
@@ -55,7 +56,6 @@ from yoga_live.train.precision import Precision
 from yoga_live.train.split_frames import SplitFrames
 from yoga_live.train.splitting import assign_folds, group_photos
 from yoga_live.train.training_data import TrainingData, number_kinds
-from yoga_live.train.workers import Workers
 
 log = logging.getLogger(__name__)
 Rows = npt.NDArray[np.int64]

@@ -31,13 +31,13 @@ from yoga_live.runtime.errors import OptionError
 from yoga_live.runtime.system.cli_runner import HelpFormatter, run_command
 from yoga_live.runtime.system.files import write_then_rename
 from yoga_live.train.checkpoint import Progression
+from yoga_live.train.distributed.collectives import Workers
 from yoga_live.train.fit import WEIGHTS, Fitter
 from yoga_live.train.fit_config import FitConfig
 from yoga_live.train.network import build_network, load_network
 from yoga_live.train.photo_folder import PLACES
 from yoga_live.train.split_frames import SplitFrames
 from yoga_live.train.training_data import TrainingData
-from yoga_live.train.workers import Workers
 
 VIEWS: tuple[str, ...] = ("plain", "hard")
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ..runtime.errors import OptionError, RunError
+from .distributed.collectives import Workers
 from .fit_config import FitConfig
 from .photo_folder import list_files, list_poses
-from .workers import Workers
 
 PACKAGES = ("yoga-live", "torch", "torchvision", "numpy", "opencv-python", "Pillow")
 OWN = ("device", "weights", "split_of")  # may be other files on another machine, and are read by the keeper alone

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from ..calibration.runs import MOST_EPOCHS
 from ..runtime.errors import RunError
 from ..runtime.system.foreign_files import check_number, check_whole, open_plain, parse_json, show
+from .distributed.collectives import Workers
 from .tensor_files import open_tensors, write_tensors
-from .workers import Workers
 
 CHECKPOINT = "checkpoint.safetensors"
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # what AdamW remembers of each parameter

@@ -31,13 +31,13 @@ from ..runtime.system.progress import Progress
 from .augmentation import draw_augmentation
 from .backdrops import Surroundings, find_surroundings
 from .checkpoint import CHECKPOINT, Progression, load_checkpoint, load_notes, save_checkpoint
+from .distributed.collectives import Workers
 from .fit_config import FitConfig
 from .fit_log import FitLog, Row, describe_epoch
 from .head import CHUNK, Features, compute_both, compute_features, fit_head, split_batches
 from .network import KindNetwork, PoseNetwork, load_network, prepare, save_weights
 from .precision import choose_precision
 from .split_frames import SplitFrames, balance
-from .workers import Workers
 
 log = logging.getLogger(__name__)
 WEIGHTS = "weights.safetensors"

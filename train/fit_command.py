@@ -183,7 +183,7 @@ def _steps(text: str) -> int:
 
 
 def _fit(args: argparse.Namespace) -> None:
-    from .launcher import is_worker, launch_workers, run_under_torchrun
+    from .distributed.launcher import is_worker, launch_workers, run_under_torchrun
 
     if args.devices > 1:
         if is_worker():
@@ -243,8 +243,8 @@ def _configure(args: argparse.Namespace) -> FitConfig:
 
 def _find_rate(args: argparse.Namespace) -> None:
     from ..runtime.system.claims import claim_outputs
+    from .distributed.launcher import is_worker
     from .fit_config import FitConfig
-    from .launcher import is_worker
     from .lr_find import find_rate, plot_rates
 
     if is_worker():

@@ -33,11 +33,11 @@ from ..runtime.system.files import write_json
 from .agreement import check_agreement, version_of
 from .checkpoint import CHECKPOINT
 from .confusion_plot import plot_confusion
+from .distributed.rendezvous import join_workers
 from .fit import Fitter
 from .fit_config import FitConfig
 from .folds import predict_out_of_fold, remove_folds
 from .head import Features, compute_both
-from .joining import join_workers
 from .network import build_starting_network
 from .photo_folder import PhotoSet, list_poses
 from .predictions import FOLDS, PREDICTIONS, write_predictions

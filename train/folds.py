@@ -17,12 +17,12 @@ import torch
 
 from ..calibration.metrics import measure_accuracy
 from ..runtime.core.softmax import softmax
+from .distributed.collectives import Workers
 from .fit import Fitter
 from .fit_config import FitConfig
 from .head import Features
 from .network import build_starting_network
 from .training_data import TrainingData
-from .workers import Workers
 
 log = logging.getLogger(__name__)
 FOLDS_FOLDER = "folds"  # where the folds are while they are trained

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from ..runtime.system.progress import Progress
+from .distributed.collectives import Workers
 from .fit_config import FitConfig
 from .network import PoseNetwork, prepare
 from .precision import Precision
 from .split_frames import SplitFrames
-from .workers import Workers
 
 CHUNK = 64  # photos of one forward pass
 RATE = 7e-3  # top learning rate of the head, AdamW

@@ -22,13 +22,13 @@ from ..runtime.errors import RunError
 from ..runtime.system.files import write_text, write_then_rename
 from ..runtime.system.progress import Progress
 from .augmentation import draw_augmentation
-from .devices import choose_device
+from .distributed.collectives import Workers
+from .distributed.devices import choose_device
 from .fit import Fitter
 from .fit_config import FitConfig
 from .network import build_network, prepare
 from .photo_folder import list_poses
 from .training_data import read_training_data, split_frames
-from .workers import Workers
 
 LOWEST, HIGHEST = 1e-6, 1.0  # top rates tried
 SMOOTHING = 0.9  # of the running mean of the losses

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..runtime.errors import ModelError
+from .distributed.collectives import Workers
 from .tensor_files import open_tensors, read_tensors, write_tensors
-from .workers import Workers
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)

@@ -6,7 +6,7 @@ import logging
 
 import torch
 
-from .workers import Workers
+from .distributed.collectives import Workers
 
 log = logging.getLogger(__name__)
 

@@ -14,10 +14,10 @@ from ..calibration.runs import RunPhoto, load_run, read_run_photos, write_run_ph
 from ..runtime.errors import OptionError, OutputError, RunError
 from ..runtime.system.files import ODD_NAMES, make_csv_writer
 from .checkpoint import CHECKPOINT, load_notes
+from .distributed.collectives import Workers
 from .fit_config import FitConfig
 from .predictions import FOLDS
 from .training_data import TrainingData
-from .workers import Workers
 
 log = logging.getLogger(__name__)
 

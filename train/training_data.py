@@ -12,11 +12,11 @@ from ..calibration.runs import SPLITS, RunPhoto, load_run
 from ..runtime.classifier import NO_POSE
 from ..runtime.errors import RunError
 from .agreement import check_photos
+from .distributed.collectives import Workers
 from .fit_config import FitConfig
 from .photo_folder import PLACES, Photo, PhotoSet, read_photos
 from .split_frames import SplitFrames, balance
 from .splitting import assign_folds, group_photos, split_as_before, split_groups
-from .workers import Workers
 
 
 @dataclass(frozen=True)

@@ -39,14 +39,14 @@ def main() -> int:
         os.dup2(words, 2)
     os.environ.update(WORKER["environment"])
     torch.set_num_threads(1)
-    from yoga_live.train import joining, watch
     from yoga_live.train.command import main as train
+    from yoga_live.train.distributed import heartbeat, rendezvous
 
     if "HOLD" in os.environ:
         hold_second_epoch(Path(os.environ["HOLD"]))
-    joining.MEETING = timedelta(seconds=float(os.environ.get("MEETING_S", "300")))
-    watch.LOST_S = float(os.environ.get("LOST_S", "60"))
-    watch.GRACE_S = float(os.environ.get("GRACE_S", "15"))
+    rendezvous.MEETING = timedelta(seconds=float(os.environ.get("MEETING_S", "300")))
+    heartbeat.LOST_S = float(os.environ.get("LOST_S", "60"))
+    heartbeat.GRACE_S = float(os.environ.get("GRACE_S", "15"))
     return train(WORKER["arguments"])
 
 

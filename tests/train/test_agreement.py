@@ -11,8 +11,8 @@ import pytest
 from yoga_live.runtime.errors import OptionError, RunError
 from yoga_live.train import agreement
 from yoga_live.train.agreement import check_agreement, check_photos
+from yoga_live.train.distributed.collectives import Workers
 from yoga_live.train.fit_config import FitConfig
-from yoga_live.train.workers import Workers
 
 CONFIG = FitConfig("none", size=32, device="cpu")
 

@@ -17,11 +17,11 @@ from yoga_live.calibration.metrics import measure_accuracy, measure_nll
 from yoga_live.runtime.errors import RunError
 from yoga_live.train.augmentation import Augmentation
 from yoga_live.train.checkpoint import Progression
+from yoga_live.train.distributed.collectives import Workers
 from yoga_live.train.fit import Fitter, early_size
 from yoga_live.train.fit_config import FitConfig
 from yoga_live.train.network import PoseNetwork
 from yoga_live.train.split_frames import SplitFrames
-from yoga_live.train.workers import Workers
 
 CLASSES, SIZE = 3, 32
 CONFIG = FitConfig("none", epochs_frozen=20, epochs=2, size=SIZE, batch=8, device="cpu")

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from yoga_live.train.distributed.collectives import Workers
 from yoga_live.train.fit_config import FitConfig
 from yoga_live.train.photo_folder import PLACES, Photo
 from yoga_live.train.training_data import number_kinds, read_training_data
-from yoga_live.train.workers import Workers
 
 
 def make_photo(path: str) -> Photo:

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
-from ..runtime.errors import DeviceError, RunError, Stopped, YogaLiveError
-from ..runtime.system.cli_runner import log_to_stderr
+from ...runtime.errors import DeviceError, RunError, Stopped, YogaLiveError
+from ...runtime.system.cli_runner import log_to_stderr
 
 
 def is_worker() -> bool:

@@ -16,8 +16,8 @@ import torch
 
 from yoga_live.calibration.runs import load_run
 from yoga_live.runtime.errors import DeviceError
-from yoga_live.train.launcher import check_devices
-from yoga_live.train.workers import Workers
+from yoga_live.train.distributed.collectives import Workers
+from yoga_live.train.distributed.launcher import check_devices
 
 
 @pytest.mark.parametrize("total", [0, 1, 2, 7, 32])

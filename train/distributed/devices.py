@@ -6,7 +6,7 @@ import os
 
 import torch
 
-from ..runtime.errors import DeviceError
+from ...runtime.errors import DeviceError
 
 
 def choose_device(name: str) -> torch.device:

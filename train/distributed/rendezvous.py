@@ -16,11 +16,11 @@ import torch
 from torch import distributed
 from torch.distributed.distributed_c10d import PrefixStore
 
-from ..runtime.errors import DeviceError, RunError, YogaLiveError
+from ...runtime.errors import DeviceError, RunError, YogaLiveError
+from .collectives import Workers
 from .devices import choose_device, choose_own_device
+from .heartbeat import HOW_TO_GO_ON, Watch, describe_lost_meeting
 from .launcher import leads_machine
-from .watch import HOW_TO_GO_ON, Watch, describe_lost_meeting
-from .workers import Workers
 
 MEETING = timedelta(minutes=5)  # for all workers to connect to each other
 PATIENCE = timedelta(hours=12)  # for one machine to decode its photos; what is lost before, the watch finds

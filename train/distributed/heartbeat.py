@@ -19,7 +19,7 @@ from contextlib import suppress
 from torch import distributed
 from torch.distributed.distributed_c10d import Store
 
-from ..runtime.system.plain_text import show_name
+from ...runtime.system.plain_text import show_name
 
 BEAT_S = 1.0
 LOST_S = 60.0  # without a sign of life: longer than a busy machine ever took, shorter than anybody wants to wait

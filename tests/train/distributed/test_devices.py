@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from yoga_live.runtime.errors import DeviceError
-from yoga_live.train.devices import choose_device, choose_own_device
+from yoga_live.train.distributed.devices import choose_device, choose_own_device
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")

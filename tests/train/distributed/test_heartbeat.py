@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 from torch import distributed
 
-from yoga_live.train import watch
-from yoga_live.train.watch import Watch
+from yoga_live.train.distributed import heartbeat
+from yoga_live.train.distributed.heartbeat import Watch
 
 NAMES = ("worker 0 on left", "worker 1 on right")
 
@@ -24,9 +24,9 @@ def stores() -> tuple[distributed.TCPStore, distributed.TCPStore]:
 def pair(
     stores: tuple[distributed.TCPStore, distributed.TCPStore], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[list[Watch]]:
-    monkeypatch.setattr(watch, "BEAT_S", 0.05)
-    monkeypatch.setattr(watch, "NOTICE_S", 60.0)  # this test's main thread is not to be interrupted
-    monkeypatch.setattr(watch, "GRACE_S", 60.0)
+    monkeypatch.setattr(heartbeat, "BEAT_S", 0.05)
+    monkeypatch.setattr(heartbeat, "NOTICE_S", 60.0)  # this test's main thread is not to be interrupted
+    monkeypatch.setattr(heartbeat, "GRACE_S", 60.0)
     watches = [Watch(store, rank, NAMES, speaks=True) for rank, store in enumerate(stores)]
     yield watches
     for one in watches:
@@ -37,7 +37,7 @@ def test_the_reason_of_one_reaches_the_other_and_is_waited_for_no_longer_than_th
     pair[0].start()
     started_s = time.monotonic()
     pair[1].report("the disk is full")
-    assert time.monotonic() - started_s < watch.LINGER_S / 2
+    assert time.monotonic() - started_s < heartbeat.LINGER_S / 2
     assert pair[0].find_reason() == "worker 1 on right: the disk is full"
 
 
@@ -49,14 +49,14 @@ def test_the_first_reason_counts(pair: list[Watch]) -> None:
 
 
 def test_nobody_hears_and_the_wait_ends(pair: list[Watch], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "LINGER_S", 0.3)
+    monkeypatch.setattr(heartbeat, "LINGER_S", 0.3)
     started_s = time.monotonic()
     pair[1].report("the disk is full")
     assert 0.3 <= time.monotonic() - started_s < 5
 
 
 def test_workers_that_are_alive_leave_each_other_alone(pair: list[Watch], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "LOST_S", 5.0)
+    monkeypatch.setattr(heartbeat, "LOST_S", 5.0)
     for one in pair:
         one.start()
     time.sleep(0.5)
@@ -64,7 +64,7 @@ def test_workers_that_are_alive_leave_each_other_alone(pair: list[Watch], monkey
 
 
 def test_one_that_falls_silent_is_named(pair: list[Watch], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "LOST_S", 0.5)
+    monkeypatch.setattr(heartbeat, "LOST_S", 0.5)
     for one in pair:
         one.start()
     time.sleep(0.2)
