@@ -51,10 +51,10 @@ from yoga_live.train.fit import WEIGHTS, Fitter
 from yoga_live.train.fit_config import FitConfig
 from yoga_live.train.head import Features, compute_both
 from yoga_live.train.network import build_network, load_network
-from yoga_live.train.photo_folder import Photo, read_photos
+from yoga_live.train.photos.dataset import SplitFrames
+from yoga_live.train.photos.folder import Photo, read_photos
+from yoga_live.train.photos.splits import assign_folds, group_photos
 from yoga_live.train.precision import Precision
-from yoga_live.train.split_frames import SplitFrames
-from yoga_live.train.splitting import assign_folds, group_photos
 from yoga_live.train.training_data import TrainingData, number_kinds
 
 log = logging.getLogger(__name__)

@@ -23,7 +23,7 @@ from photo_server import find_fault, find_outcome, list_urls, run_server
 from PIL import Image
 
 from yoga_live.train.download import DownloadConfig, DownloadSummary, download
-from yoga_live.train.manifest import DUPLICATE, OK, read_manifest
+from yoga_live.train.photos.manifest import DUPLICATE, OK, read_manifest
 
 
 def run_ours(urls: list[str], place: Path, config: DownloadConfig) -> tuple[float, DownloadSummary]:

@@ -35,8 +35,8 @@ from yoga_live.train.distributed.collectives import Workers
 from yoga_live.train.fit import WEIGHTS, Fitter
 from yoga_live.train.fit_config import FitConfig
 from yoga_live.train.network import build_network, load_network
-from yoga_live.train.photo_folder import PLACES
-from yoga_live.train.split_frames import SplitFrames
+from yoga_live.train.photos.dataset import SplitFrames
+from yoga_live.train.photos.folder import PLACES
 from yoga_live.train.training_data import TrainingData
 
 VIEWS: tuple[str, ...] = ("plain", "hard")

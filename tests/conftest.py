@@ -82,7 +82,7 @@ def start_weights(drawn_photos: Path, tmp_path_factory: pytest.TempPathFactory) 
     import torchvision
 
     from yoga_live.train.network import PoseNetwork, normalise, save_weights
-    from yoga_live.train.photo_folder import read_photos
+    from yoga_live.train.photos.folder import read_photos
 
     torch.manual_seed(0)
     network = PoseNetwork(7)  # a head of another size, as ImageNet's is

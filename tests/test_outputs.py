@@ -49,7 +49,9 @@ CASES = [
     Case("calibration", ("confidence", "MODEL", "--run", "RUN", "--to", "a.onnx"), "a.onnx", LOADS),
     Case("calibration", ("check", "MODEL", "--run", "RUN", "--to", "a.csv"), "a.csv", LOADS),
     Case("calibration", ("check", "MODEL", "--run", "RUN", "--to", "a.json"), "a.json", LOADS),
-    Case("train", ("stats", "PHOTOS", "--html", "a.html"), "a.html", ("yoga_live.train.stats", "measure_folder")),
+    Case(
+        "train", ("stats", "PHOTOS", "--html", "a.html"), "a.html", ("yoga_live.train.photos.stats", "measure_folder")
+    ),
     Case("train", ("show", "PHOTOS", "--to", "a.png"), "a.png", ("yoga_live.train.contact_sheet", "draw_batch")),
     Case(
         "train",

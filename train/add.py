@@ -16,9 +16,9 @@ from ..runtime.photos.kinds import PhotoSieve
 from ..runtime.system.files import resolve, write_then_rename
 from ..runtime.system.item_failures import Failure, attempt
 from ..runtime.system.progress import track
-from .manifest import DUPLICATE, FAILED, OK, REFUSED, Manifest, ManifestRow
-from .photo_facts import PhotoFacts, identify_photo
-from .photo_folder import list_files
+from .photos.folder import list_files
+from .photos.identify import PhotoFacts, identify_photo
+from .photos.manifest import DUPLICATE, FAILED, OK, REFUSED, Manifest, ManifestRow
 from .url_lists import check_pose
 
 OTHER_FILES = "left out"

@@ -10,7 +10,7 @@ from typing import Any
 from ..runtime.errors import OptionError, RunError
 from .distributed.collectives import Workers
 from .fit_config import FitConfig
-from .photo_folder import list_files, list_poses
+from .photos.folder import list_files, list_poses
 
 PACKAGES = ("yoga-live", "torch", "torchvision", "numpy", "opencv-python", "Pillow")
 OWN = ("device", "weights", "split_of")  # may be other files on another machine, and are read by the keeper alone

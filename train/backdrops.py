@@ -19,7 +19,7 @@ from ..runtime.core.preprocess import Frame, fit_inside
 from ..runtime.system.progress import Progress
 from .augmentation import Augmentation, Draws, Scenery, augment_frames
 from .distributed.collectives import Workers
-from .split_frames import Numbers, SplitFrames
+from .photos.dataset import Numbers, SplitFrames
 
 TOLERANCE = 9  # grey levels of each channel around the colour on the edge that a filling starts from
 SAME = 4  # and around the backdrop's median, for what an arm or a leg encloses

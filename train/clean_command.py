@@ -94,7 +94,7 @@ def _clean(args: argparse.Namespace) -> None:
     from ..calibration.runs import load_run
     from .cleaning import open_cleaner
     from .cleaning_list import CleaningList
-    from .photo_folder import read_contents
+    from .photos.folder import read_contents
     from .predictions import load_predictions
 
     if args.dry_run and not hasattr(args, "auto"):
@@ -208,7 +208,7 @@ def _undo(cleaner: Cleaner, count: int) -> None:
 
 
 def _report_end(cleaner: Cleaner, args: argparse.Namespace) -> None:
-    from .photo_folder import list_poses
+    from .photos.folder import list_poses
 
     there = Counter(photo.pose for photo in cleaner.photos if not photo.is_removed)
     for pose in [pose for pose in list_poses(args.photos, least=1) if not there[pose]]:

@@ -25,8 +25,8 @@ from .cleaning_journal import (
     trace_photos,
 )
 from .cleaning_rows import PhotoRows, plan_arriving, plan_copy_leaving, plan_leaving
-from .manifest import REMOVED_FOLDER, Manifest
-from .photo_folder import list_files, list_poses
+from .photos.folder import list_files, list_poses
+from .photos.manifest import REMOVED_FOLDER, Manifest
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from ..runtime.errors import RunError
 from ..runtime.system.foreign_files import check_whole, open_plain, parse_json, show
-from .manifest import REMOVED_FOLDER
+from .photos.manifest import REMOVED_FOLDER
 
 JOURNAL = "cleaning.jsonl"
 KEEP, REMOVE, RELABEL, UNDO = "keep", "remove", "relabel", "undo"

@@ -16,9 +16,9 @@ from ..runtime.system.item_failures import Failure, attempt
 from .cleaning import Cleaner
 from .cleaning_journal import TrackedPhoto
 from .label_errors import LabelErrors, find_label_errors
-from .photo_folder import HASH_SIDE, hash_photo, list_poses
+from .photos.folder import HASH_SIDE, hash_photo, list_poses
+from .photos.splits import SAME_BITS, group_hashes
 from .predictions import Predictions
-from .splitting import SAME_BITS, group_hashes
 
 VIEWS = ("likely", "conflicts", "duplicates", "all", "removed", "marked")
 NO_SPLIT = "new"  # a photo that came after the run

@@ -11,7 +11,7 @@ from collections import defaultdict
 from dataclasses import replace
 
 from .cleaning_journal import RowChange, RowState
-from .manifest import DUPLICATE, MOVED, OK, REMOVED, WITHDRAWN, Manifest, ManifestRow
+from .photos.manifest import DUPLICATE, MOVED, OK, REMOVED, WITHDRAWN, Manifest, ManifestRow
 
 CLEANED = "cleaned"
 THERE = frozenset({OK, DUPLICATE})

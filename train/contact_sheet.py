@@ -20,8 +20,8 @@ from ..runtime.system.files import write_then_rename
 from ..runtime.system.item_failures import Failure, attempt
 from .augmentation import Augmentation, draw_augmentation
 from .backdrops import find_surroundings
-from .photo_folder import PLACES, list_files, list_poses
-from .split_frames import SplitFrames
+from .photos.dataset import SplitFrames
+from .photos.folder import PLACES, list_files, list_poses
 
 CAPTION = 22  # pixels under each picture
 COLUMNS = 8

@@ -29,7 +29,7 @@ from ..runtime.system.crashes import report_crashes
 from ..runtime.system.plain_text import print
 from .cleaning import open_cleaner
 from .cleaning_journal import JOURNAL
-from .photo_folder import list_files, list_poses
+from .photos.folder import list_files, list_poses
 
 LISTS = Path(__file__).parent / "default_model"
 ANIMATIONS = Path("video", "sun_salutation")

@@ -29,8 +29,8 @@ from ..runtime.system.progress import Progress
 from .address_guard import make_connector
 from .fetch import Body, FetchError, fetch
 from .host_queue import HostQueue, Job
-from .manifest import DUPLICATE, FAILED, FORBIDDEN, MOVED, OK, REFUSED, REMOVED, Manifest, ManifestRow
-from .photo_facts import PhotoFacts, identify_photo
+from .photos.identify import PhotoFacts, identify_photo
+from .photos.manifest import DUPLICATE, FAILED, FORBIDDEN, MOVED, OK, REFUSED, REMOVED, Manifest, ManifestRow
 from .url_lists import UrlList, find_lists, fingerprint, read_list
 
 PARTS = ".download"

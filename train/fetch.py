@@ -16,7 +16,7 @@ from yarl import URL
 
 from ..runtime.errors import OutputError
 from .address_guard import ForbiddenAddressError
-from .manifest import FAILED, FORBIDDEN, REFUSED
+from .photos.manifest import FAILED, FORBIDDEN, REFUSED
 from .url_lists import RefusedUrl, clean_url
 
 CHUNK_BYTES = 65_536

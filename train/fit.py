@@ -36,8 +36,8 @@ from .fit_config import FitConfig
 from .fit_log import FitLog, Row, describe_epoch
 from .head import CHUNK, Features, compute_both, compute_features, fit_head, split_batches
 from .network import KindNetwork, PoseNetwork, load_network, prepare, save_weights
+from .photos.dataset import SplitFrames, balance
 from .precision import choose_precision
-from .split_frames import SplitFrames, balance
 
 log = logging.getLogger(__name__)
 WEIGHTS = "weights.safetensors"

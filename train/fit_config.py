@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from .augmentation import Augmentation
 from .network import ARCH
-from .splitting import HELD_OUT_SHARE
+from .photos.splits import HELD_OUT_SHARE
 
 
 @dataclass(frozen=True)

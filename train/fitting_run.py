@@ -39,11 +39,11 @@ from .fit_config import FitConfig
 from .folds import predict_out_of_fold, remove_folds
 from .head import Features, compute_both
 from .network import build_starting_network
-from .photo_folder import PhotoSet, list_poses
+from .photos.dataset import SplitFrames
+from .photos.folder import PhotoSet, list_poses
+from .photos.splits import assign_folds
 from .predictions import FOLDS, PREDICTIONS, write_predictions
 from .run_folder import check_run_folder, describe_change, find_keeper, lacks_folds, make_run_folder
-from .split_frames import SplitFrames
-from .splitting import assign_folds
 from .training_data import TrainingData, read_training_data, split_frames
 
 log = logging.getLogger(__name__)

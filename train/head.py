@@ -17,8 +17,8 @@ from ..runtime.system.progress import Progress
 from .distributed.collectives import Workers
 from .fit_config import FitConfig
 from .network import PoseNetwork, prepare
+from .photos.dataset import SplitFrames
 from .precision import Precision
-from .split_frames import SplitFrames
 
 CHUNK = 64  # photos of one forward pass
 RATE = 7e-3  # top learning rate of the head, AdamW

@@ -27,7 +27,7 @@ from .distributed.devices import choose_device
 from .fit import Fitter
 from .fit_config import FitConfig
 from .network import build_network, prepare
-from .photo_folder import list_poses
+from .photos.folder import list_poses
 from .training_data import read_training_data, split_frames
 
 LOWEST, HIGHEST = 1e-6, 1.0  # top rates tried

@@ -14,9 +14,9 @@ from ..runtime.errors import RunError
 from .agreement import check_photos
 from .distributed.collectives import Workers
 from .fit_config import FitConfig
-from .photo_folder import PLACES, Photo, PhotoSet, read_photos
-from .split_frames import SplitFrames, balance
-from .splitting import assign_folds, group_photos, split_as_before, split_groups
+from .photos.dataset import SplitFrames, balance
+from .photos.folder import PLACES, Photo, PhotoSet, read_photos
+from .photos.splits import assign_folds, group_photos, split_as_before, split_groups
 
 
 @dataclass(frozen=True)

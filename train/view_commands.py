@@ -75,7 +75,7 @@ def _stats(args: argparse.Namespace) -> None:
 
 
 def _measure(args: argparse.Namespace, page: Path, *, replace: bool) -> None:
-    from .stats import format_table, measure_folder, write_page
+    from .photos.stats import format_table, measure_folder, write_page
 
     photos, stats = measure_folder(args.photos)
     print(*format_table(stats).split("\n"), sep="\n")

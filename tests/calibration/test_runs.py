@@ -13,7 +13,7 @@ from yoga_live.calibration.runs import RunPhoto, load_frames, load_run, write_ru
 from yoga_live.runtime.core.preprocess import letterbox
 from yoga_live.runtime.errors import RunError
 from yoga_live.runtime.photos.decoding import decode_photo
-from yoga_live.train.photo_folder import read_photos
+from yoga_live.train.photos.folder import read_photos
 
 
 @pytest.fixture

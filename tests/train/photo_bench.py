@@ -16,7 +16,7 @@ from aiohttp import web
 from PIL import Image
 
 from yoga_live.train.download import DownloadConfig, DownloadSummary, download
-from yoga_live.train.manifest import MANIFEST, ManifestRow, read_manifest
+from yoga_live.train.photos.manifest import MANIFEST, ManifestRow, read_manifest
 
 
 def draw(number: int, kind: str = "JPEG", size_wh: tuple[int, int] = (96, 64), mode: str = "RGB") -> bytes:

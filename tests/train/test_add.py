@@ -13,7 +13,7 @@ from PIL import Image
 
 from yoga_live.runtime.errors import OptionError, RunError
 from yoga_live.train.add import LEFT_OUT, add_folder
-from yoga_live.train.manifest import DUPLICATE, OK, REFUSED, Manifest, ManifestRow, read_manifest
+from yoga_live.train.photos.manifest import DUPLICATE, OK, REFUSED, Manifest, ManifestRow, read_manifest
 
 MESSY = Path(__file__).parents[2].parent / "shared" / "data" / "messy"
 

@@ -156,7 +156,7 @@ def test_a_run_that_goes_on_reads_its_photos_as_carefully(
 def test_a_broken_manifest_or_journal_is_one_line(
     ask: Any, run: Path, drawn_photos: Path, tmp_path: Path, name: str
 ) -> None:
-    from yoga_live.train.manifest import COLUMNS
+    from yoga_live.train.photos.manifest import COLUMNS
 
     photos = Path(shutil.copytree(drawn_photos, tmp_path / "photos"))
     MANIFESTS[name](photos)

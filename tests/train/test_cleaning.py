@@ -18,7 +18,16 @@ from yoga_live.runtime.errors import OptionError, OutputError, PhotoError, RunEr
 from yoga_live.train.add import LEFT_OUT, add_files
 from yoga_live.train.cleaning import Cleaner, open_cleaner
 from yoga_live.train.cleaning_journal import JOURNAL, Journal, Mark, TrackedPhoto
-from yoga_live.train.manifest import DUPLICATE, MANIFEST, MOVED, OK, REMOVED, Manifest, ManifestRow, read_manifest
+from yoga_live.train.photos.manifest import (
+    DUPLICATE,
+    MANIFEST,
+    MOVED,
+    OK,
+    REMOVED,
+    Manifest,
+    ManifestRow,
+    read_manifest,
+)
 
 POSES = ("plank", "tree", "none")
 

@@ -18,7 +18,7 @@ from yoga_live.runtime.photos.decoding import decode_photo
 from yoga_live.runtime.sinks.video import VideoSink
 from yoga_live.runtime.sources.base import SourceInfo, TimedFrame, VideoSource
 from yoga_live.train.command import main, parse_args
-from yoga_live.train.manifest import read_manifest
+from yoga_live.train.photos.manifest import read_manifest
 
 Run = Callable[..., tuple[int, str, str]]
 HEAVY = ("torch", "torchvision", "cv2", "numpy", "PIL", "av", "aiohttp", "ddgs", "jinja2", "lxml")

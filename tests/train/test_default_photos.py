@@ -18,7 +18,7 @@ from yoga_live.runtime.sources.drawn_figure import POSES
 from yoga_live.train import default_photos
 from yoga_live.train.cleaning_journal import JOURNAL, RELABEL, REMOVE, Mark, read_journal
 from yoga_live.train.default_photos import ANIMATIONS, DRAWINGS_PER_POSE, LISTS, gather_photos, main
-from yoga_live.train.photo_folder import PLACES
+from yoga_live.train.photos.folder import PLACES
 
 TEN = {name for name in POSES if name != "standing"}
 

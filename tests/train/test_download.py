@@ -17,7 +17,7 @@ from PIL import Image
 from yoga_live.train.cleaning import open_cleaner
 from yoga_live.train.command import main
 from yoga_live.train.fetch import _read_retry_after, make_address
-from yoga_live.train.manifest import MANIFEST, read_manifest
+from yoga_live.train.photos.manifest import MANIFEST, read_manifest
 
 from .photo_bench import (
     Bench,

@@ -21,7 +21,7 @@ from yoga_live.train.distributed.collectives import Workers
 from yoga_live.train.fit import Fitter, early_size
 from yoga_live.train.fit_config import FitConfig
 from yoga_live.train.network import PoseNetwork
-from yoga_live.train.split_frames import SplitFrames
+from yoga_live.train.photos.dataset import SplitFrames
 
 CLASSES, SIZE = 3, 32
 CONFIG = FitConfig("none", epochs_frozen=20, epochs=2, size=SIZE, batch=8, device="cpu")

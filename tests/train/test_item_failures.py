@@ -17,16 +17,17 @@ pytest.importorskip("torch")
 from yoga_live.calibration import runs
 from yoga_live.calibration.runs import load_frames, load_run
 from yoga_live.runtime.photos import decoding as photo_decoding
-from yoga_live.train import contact_sheet, photo_facts, photo_folder, photo_previews, run_pictures, stats
+from yoga_live.train import contact_sheet, photo_previews, run_pictures
 from yoga_live.train import download as downloading
 from yoga_live.train.command import main
 from yoga_live.train.image_search import ImageSearch, SearchOutcome
-from yoga_live.train.manifest import read_manifest
 from yoga_live.train.photo_previews import Previews
+from yoga_live.train.photos import folder, identify, stats
+from yoga_live.train.photos.manifest import read_manifest
 
 from .photo_bench import Bench, PhotoServer, draw
 
-DECODERS = (photo_facts, photo_folder, stats, contact_sheet, photo_previews, run_pictures, runs)
+DECODERS = (identify, folder, stats, contact_sheet, photo_previews, run_pictures, runs)
 ODD_WIDTH = 97  # of the photo that breaks its decoder
 
 
@@ -136,11 +137,11 @@ def test_fit_reads_the_others_and_looks_at_it_again_next_time(
 ) -> None:
     with monkeypatch.context():
         break_decoders(error)
-        read = photo_folder.read_photos(folder, 64)
+        read = folder.read_photos(folder, 64)
         assert [name for name, _ in read.broken] == ["tree/1.png"] and len(read.photos) == 7
         assert type(error).__name__ in read.broken[0][1]
     monkeypatch.undo()
-    assert not photo_folder.read_photos(folder, 64).broken
+    assert not folder.read_photos(folder, 64).broken
 
 
 @strange
@@ -150,13 +151,13 @@ def test_contact_sheets_and_contents_pass_over_it(
     break_decoders(error)
     answer = ask(main, "show", folder, "--to", tmp_path / "sheet.png", "--plain", "--size", 64)
     assert answer.code == 0 and "7 photos of" in answer.out
-    assert len(photo_folder.read_contents(folder, 64)) == 8
+    assert len(folder.read_contents(folder, 64)) == 8
 
 
 @strange
 def test_a_preview_is_refused_as_a_broken_photo_is(folder: Path, break_decoders: Any, error: Exception) -> None:
     break_decoders(error)
-    with pytest.raises(photo_folder.PhotoError, match=type(error).__name__):
+    with pytest.raises(folder.PhotoError, match=type(error).__name__):
         Previews().read(1, folder / "tree" / "1.png", 100)
 
 

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from yoga_live.train import splitting
 from yoga_live.train.add import add_folder
-from yoga_live.train.manifest import DUPLICATE, OK, Manifest, ManifestRow, read_manifest
-from yoga_live.train.manifest_groups import fill_groups
-from yoga_live.train.splitting import NEAR_BITS, group_hashes
+from yoga_live.train.photos import splits
+from yoga_live.train.photos.manifest import DUPLICATE, OK, Manifest, ManifestRow, read_manifest
+from yoga_live.train.photos.manifest_groups import fill_groups
+from yoga_live.train.photos.splits import NEAR_BITS, group_hashes
 
 steady = settings(deadline=None)
 words = st.integers(0, 2**64 - 1)
@@ -63,7 +63,7 @@ def test_long_chains_join_whatever_their_order() -> None:
 def test_bits_are_counted_alike_with_and_without_the_processors_help(values: list[int]) -> None:
     array = np.array(values, np.uint64)
     expected = [bin(value).count("1") for value in values]
-    assert splitting._count_bits(array).tolist() == splitting._add_bits(array).tolist() == expected
+    assert splits._count_bits(array).tolist() == splits._add_bits(array).tolist() == expected
 
 
 def save_photo(path: Path, seed: int, mirror: bool = False) -> None:

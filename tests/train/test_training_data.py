@@ -9,7 +9,7 @@ from PIL import Image
 
 from yoga_live.train.distributed.collectives import Workers
 from yoga_live.train.fit_config import FitConfig
-from yoga_live.train.photo_folder import PLACES, Photo
+from yoga_live.train.photos.folder import PLACES, Photo
 from yoga_live.train.training_data import number_kinds, read_training_data
 
 

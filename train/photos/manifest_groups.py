@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from .manifest import DUPLICATE, OK, Manifest, ManifestRow
-from .splitting import SAME_BITS, group_hashes
+from .splits import SAME_BITS, group_hashes
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from yoga_live.train.split_frames import SplitFrames, balance
+from yoga_live.train.photos.dataset import SplitFrames, balance
 
 
 def test_rare_poses_are_drawn_oftener_than_their_share() -> None:

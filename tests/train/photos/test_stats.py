@@ -16,12 +16,12 @@ pytest.importorskip("jinja2")
 
 from yoga_live.runtime.errors import RunError
 from yoga_live.runtime.photos.decoding import decode_photo, read_size_wh
-from yoga_live.train.manifest import FAILED, OK, REFUSED, Manifest, ManifestRow
-from yoga_live.train.photo_folder import Photo, PhotoList, inspect_photos, list_poses
-from yoga_live.train.splitting import NEAR_BITS, SAME_BITS
-from yoga_live.train.stats import SAMPLES, count_failures, count_photos, format_table, measure_folder, write_page
+from yoga_live.train.photos.folder import Photo, PhotoList, inspect_photos, list_poses
+from yoga_live.train.photos.manifest import FAILED, OK, REFUSED, Manifest, ManifestRow
+from yoga_live.train.photos.splits import NEAR_BITS, SAME_BITS
+from yoga_live.train.photos.stats import SAMPLES, count_failures, count_photos, format_table, measure_folder, write_page
 
-MESSY = Path(__file__).parents[2].parent / "shared" / "data" / "messy"
+MESSY = Path(__file__).parents[3].parent / "shared" / "data" / "messy"
 
 
 def draw(seed: int, size_wh: tuple[int, int] = (90, 60)) -> Image.Image:

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from yoga_live.runtime.errors import OptionError, RunError
-from yoga_live.train.photo_folder import Photo, read_photos
-from yoga_live.train.splitting import (
+from yoga_live.train.photos.folder import Photo, read_photos
+from yoga_live.train.photos.splits import (
     HELD_OUT_SHARE,
     NEAR_BITS,
     assign_folds,

@@ -7,12 +7,12 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..runtime.errors import PhotoError
-from ..runtime.photos.decoding import decode_photo, inspect_photo, read_photo
-from ..runtime.photos.kinds import EXTENSIONS
-from ..runtime.photos.limits import check_shown
+from ...runtime.errors import PhotoError
+from ...runtime.photos.decoding import decode_photo, inspect_photo, read_photo
+from ...runtime.photos.kinds import EXTENSIONS
+from ...runtime.photos.limits import check_shown
+from .folder import hash_photo
 from .manifest import DUPLICATE, OK, SAME_CONTENT, ManifestRow
-from .photo_folder import hash_photo
 
 _LEAD = re.compile(r"^(the file )?(is |has )?")
 """How a message begins that names the file; a row of the manifest names it already."""

@@ -20,9 +20,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..runtime.core.preprocess import Frame
-from ..runtime.photos.decoding import HEIC_HELP
-from ..runtime.system.files import find_cache_folder, make_csv_writer, write_then_rename
+from ...runtime.core.preprocess import Frame
+from ...runtime.photos.decoding import HEIC_HELP
+from ...runtime.system.files import find_cache_folder, make_csv_writer, write_then_rename
 
 VERSION = "3"  # to be raised when decoding, letterboxing or hashing changes
 UNUSED_DAYS = 30  # after which a cache is thrown away

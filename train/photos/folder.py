@@ -13,15 +13,15 @@ import imagehash
 import numpy as np
 from PIL import Image, ImageOps
 
-from ..calibration.runs import is_pose_name
-from ..runtime.classifier import NO_POSE
-from ..runtime.core.preprocess import Frame, letterbox
-from ..runtime.errors import PhotoError, RunError
-from ..runtime.photos.colours import BAND_PIXELS
-from ..runtime.photos.decoding import decode_photo, read_size_wh
-from ..runtime.photos.limits import MAX_FILE_BYTES, check_shown
-from ..runtime.system.item_failures import Failure, attempt
-from ..runtime.system.progress import Progress, track
+from ...calibration.runs import is_pose_name
+from ...runtime.classifier import NO_POSE
+from ...runtime.core.preprocess import Frame, letterbox
+from ...runtime.errors import PhotoError, RunError
+from ...runtime.photos.colours import BAND_PIXELS
+from ...runtime.photos.decoding import decode_photo, read_size_wh
+from ...runtime.photos.limits import MAX_FILE_BYTES, check_shown
+from ...runtime.system.item_failures import Failure, attempt
+from ...runtime.system.progress import Progress, track
 from .frame_cache import UNREADABLE, Found, FrameCache, drop_unused_caches
 from .manifest import check_removed_folder
 

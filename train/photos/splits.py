@@ -8,8 +8,8 @@ from fnmatch import fnmatch
 import numpy as np
 import numpy.typing as npt
 
-from ..runtime.errors import OptionError, RunError
-from .photo_folder import Photo
+from ...runtime.errors import OptionError, RunError
+from .folder import Photo
 
 NEAR_BITS = 8
 """Two photos are near-duplicates when at most this many of the 64 hash bits differ."""

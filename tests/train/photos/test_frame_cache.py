@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from yoga_live.runtime.system.files import find_cache_folder
-from yoga_live.train import photo_folder
-from yoga_live.train.frame_cache import drop_unused_caches
-from yoga_live.train.photo_folder import PhotoSet, read_photos
+from yoga_live.train.photos import folder
+from yoga_live.train.photos.folder import PhotoSet, read_photos
+from yoga_live.train.photos.frame_cache import drop_unused_caches
 
 
 @pytest.fixture
@@ -28,13 +28,13 @@ def photos(drawn_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the files that were decoded."""
     names: list[str] = []
-    read = photo_folder._read_one
+    read = folder._read_one
 
     def spy(path: Path, size: int, pose: str):
         names.append(path.name)
         return read(path, size, pose)
 
-    monkeypatch.setattr(photo_folder, "_read_one", spy)
+    monkeypatch.setattr(folder, "_read_one", spy)
     return names
 
 
@@ -100,7 +100,7 @@ def test_a_kill_while_writing_leaves_the_old_cache(photos: Path, monkeypatch: py
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(photo_folder, "_read_one", stop)
+        patch.setattr(folder, "_read_one", stop)
         with pytest.raises(KeyboardInterrupt):
             read_photos(photos, 64)
     assert len(list(find_cache_folder("frames").glob("*/frames-*.bin"))) == 1

@@ -14,9 +14,9 @@ from yoga_live.runtime.core.preprocess import letterbox
 from yoga_live.runtime.errors import RunError
 from yoga_live.runtime.photos import decoding
 from yoga_live.runtime.photos.decoding import decode_photo
-from yoga_live.train.photo_folder import hash_photo, list_poses, read_contents, read_photos
+from yoga_live.train.photos.folder import hash_photo, list_poses, read_contents, read_photos
 
-MESSY = Path(__file__).parents[2].parent / "shared" / "data" / "messy"
+MESSY = Path(__file__).parents[3].parent / "shared" / "data" / "messy"
 
 
 def make_folders(folder: Path, *names: str) -> Path:

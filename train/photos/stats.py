@@ -11,15 +11,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..runtime.core.preprocess import letterbox
-from ..runtime.photos.decoding import decode_photo
-from ..runtime.photos.kinds import PHOTO_SUFFIXES, count_suffixes
-from ..runtime.system.files import write_text
-from ..runtime.system.item_failures import Failure, attempt
-from ..runtime.system.plain_text import show_in_page
+from ...runtime.core.preprocess import letterbox
+from ...runtime.photos.decoding import decode_photo
+from ...runtime.photos.kinds import PHOTO_SUFFIXES, count_suffixes
+from ...runtime.system.files import write_text
+from ...runtime.system.item_failures import Failure, attempt
+from ...runtime.system.plain_text import show_in_page
+from .folder import Photo, PhotoList, inspect_photos
 from .manifest import DUPLICATE, MOVED, OK, REMOVED, read_manifest
-from .photo_folder import Photo, PhotoList, inspect_photos
-from .splitting import SAME_BITS, group_photos
+from .splits import SAME_BITS, group_photos
 
 READ_SIZE = 224  # as `fit` reads them, so that both find the same groups
 THUMBNAIL = 112  # pixels

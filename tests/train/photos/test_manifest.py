@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from yoga_live.runtime.errors import OutputError, RunError
 from yoga_live.runtime.system.foreign_files import is_inside
-from yoga_live.train.manifest import (
+from yoga_live.train.photos.manifest import (
     COLUMNS,
     DUPLICATE,
     FAILED,

@@ -20,10 +20,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-from ..runtime.errors import OutputError, RunError
-from ..runtime.system.files import ODD_NAMES, write_then_rename
-from ..runtime.system.foreign_files import is_inside, open_plain, show
-from ..runtime.system.plain_text import ADDRESS, is_plain, quote_path, unquote_path
+from ...runtime.errors import OutputError, RunError
+from ...runtime.system.files import ODD_NAMES, write_then_rename
+from ...runtime.system.foreign_files import is_inside, open_plain, show
+from ...runtime.system.plain_text import ADDRESS, is_plain, quote_path, unquote_path
 
 MANIFEST = "manifest.csv"
 REMOVED_FOLDER = "_removed"

@@ -1,0 +1,1 @@
+"""Photo folders: manifest, near-duplicates, splits, the data set."""
