@@ -26,7 +26,7 @@ import numpy as np
 from yoga_live.calibration.runs import RunPhoto, write_run_photos
 from yoga_live.runtime.sources.drawn_figure import POSES, draw_figure, jitter_pose, random_look
 from yoga_live.train.photos.manifest import ManifestRow
-from yoga_live.train.predictions import FOLDS, write_predictions
+from yoga_live.train.run_files.predictions import FOLDS, write_predictions
 
 LABELS = tuple(f"pose_{number:02d}" for number in range(11))
 SIZE_WH = (640, 480)

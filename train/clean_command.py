@@ -95,7 +95,7 @@ def _clean(args: argparse.Namespace) -> None:
     from .cleaning import open_cleaner
     from .cleaning_list import CleaningList
     from .photos.folder import read_contents
-    from .predictions import load_predictions
+    from .run_files.predictions import load_predictions
 
     if args.dry_run and not hasattr(args, "auto"):
         raise OptionError("--dry-run goes with --auto")

@@ -18,7 +18,7 @@ from .cleaning_journal import TrackedPhoto
 from .label_errors import LabelErrors, find_label_errors
 from .photos.folder import HASH_SIDE, hash_photo, list_poses
 from .photos.splits import SAME_BITS, group_hashes
-from .predictions import Predictions
+from .run_files.predictions import Predictions
 
 VIEWS = ("likely", "conflicts", "duplicates", "all", "removed", "marked")
 NO_SPLIT = "new"  # a photo that came after the run

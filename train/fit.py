@@ -33,11 +33,11 @@ from .backdrops import Surroundings, find_surroundings
 from .checkpoint import CHECKPOINT, Progression, load_checkpoint, load_notes, save_checkpoint
 from .distributed.collectives import Workers
 from .fit_config import FitConfig
-from .fit_log import FitLog, Row, describe_epoch
 from .head import CHUNK, Features, compute_both, compute_features, fit_head, split_batches
 from .network import KindNetwork, PoseNetwork, load_network, prepare, save_weights
 from .photos.dataset import SplitFrames, balance
 from .precision import choose_precision
+from .run_files.fit_log import FitLog, Row, describe_epoch
 
 log = logging.getLogger(__name__)
 WEIGHTS = "weights.safetensors"

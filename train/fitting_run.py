@@ -42,8 +42,8 @@ from .network import build_starting_network
 from .photos.dataset import SplitFrames
 from .photos.folder import PhotoSet, list_poses
 from .photos.splits import assign_folds
-from .predictions import FOLDS, PREDICTIONS, write_predictions
-from .run_folder import check_run_folder, describe_change, find_keeper, lacks_folds, make_run_folder
+from .run_files.predictions import FOLDS, PREDICTIONS, write_predictions
+from .run_files.run_folder import check_run_folder, describe_change, find_keeper, lacks_folds, make_run_folder
 from .training_data import TrainingData, read_training_data, split_frames
 
 log = logging.getLogger(__name__)

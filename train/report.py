@@ -20,9 +20,9 @@ from ..calibration.metrics import (
 from ..calibration.runs import SPLITS, Run
 from .label_errors import find_label_errors
 from .photo_answers import PhotoAnswer, RunAnswers, join_answers
-from .predictions import PREDICTIONS, load_predictions, read_predictions
 from .run_comparison import Comparison, compare_runs
-from .training_log import Epoch, read_log
+from .run_files.predictions import PREDICTIONS, load_predictions, read_predictions
+from .run_files.training_log import Epoch, read_log
 
 CELL_PHOTOS = (24, 16, 12, 8, 6, 4, 3, 2, 1)
 """Pictures behind one cell of a confusion matrix: as many as VIEW_PHOTOS allow."""

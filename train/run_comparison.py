@@ -11,7 +11,7 @@ import numpy as np
 from ..calibration.metrics import Accuracy, measure_accuracy, measure_mcnemar, measure_recalls
 from ..calibration.runs import SPLITS, Run
 from .photo_answers import PhotoAnswer, RunAnswers, join_answers
-from .predictions import PREDICTIONS, read_predictions
+from .run_files.predictions import PREDICTIONS, read_predictions
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from yoga_live.train.checkpoint import CHECKPOINT
-from yoga_live.train.predictions import FOLDS, PREDICTIONS
+from yoga_live.train.run_files.predictions import FOLDS, PREDICTIONS
 
 Change = Callable[[Path], Any]
 """Breaks a folder."""

@@ -17,7 +17,7 @@ from yoga_live.calibration.command import main as calibrate
 from yoga_live.export.command import main as export
 from yoga_live.train.checkpoint import CHECKPOINT
 from yoga_live.train.command import main as train
-from yoga_live.train.predictions import FOLDS, PREDICTIONS
+from yoga_live.train.run_files.predictions import FOLDS, PREDICTIONS
 
 from .broken_runs import MANIFESTS, PARTS, RUNS, STATES, Change, make_pipe, point_to
 

@@ -21,7 +21,7 @@ from yoga_live.calibration.runs import load_run, write_run_photos
 from yoga_live.train import automatic_cleaning
 from yoga_live.train.cleaning_list import CleaningList
 from yoga_live.train.command import main
-from yoga_live.train.predictions import FOLDS, PREDICTIONS, read_predictions, write_predictions
+from yoga_live.train.run_files.predictions import FOLDS, PREDICTIONS, read_predictions, write_predictions
 
 
 def read_tree(folder: Path) -> dict[str, bytes]:

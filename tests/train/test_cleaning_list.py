@@ -21,8 +21,8 @@ from yoga_live.train.automatic_cleaning import plan_marks
 from yoga_live.train.cleaning_list import CleaningList
 from yoga_live.train.photo_answers import join_answers
 from yoga_live.train.photos.folder import HASH_SIDE, read_photos
-from yoga_live.train.predictions import FOLDS, PREDICTIONS, write_predictions
 from yoga_live.train.report import find_suspects
+from yoga_live.train.run_files.predictions import FOLDS, PREDICTIONS, write_predictions
 
 
 def list_paths(photos: CleaningList, *query: str) -> list[str]:

@@ -28,7 +28,7 @@ from safetensors.torch import load_file
 from yoga_live.calibration.runs import load_run
 from yoga_live.train.checkpoint import CHECKPOINT
 from yoga_live.train.distributed.rendezvous import is_connection_error
-from yoga_live.train.predictions import FOLDS, load_predictions
+from yoga_live.train.run_files.predictions import FOLDS, load_predictions
 
 PROGRAM = Path(__file__).parents[1].joinpath("held_worker.py")
 OPTIONS = ("--weights", "none", "--epochs-frozen", "2", "--epochs", "3", "--size", "32", "--batch", "8",

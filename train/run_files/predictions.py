@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ..calibration.runs import Run
-from ..runtime.errors import RunError
-from ..runtime.system.files import ODD_NAMES, make_csv_writer, write_then_rename
-from ..runtime.system.foreign_files import open_plain_text
+from ...calibration.runs import Run
+from ...runtime.errors import RunError
+from ...runtime.system.files import ODD_NAMES, make_csv_writer, write_then_rename
+from ...runtime.system.foreign_files import open_plain_text
 
 PREDICTIONS, FOLDS = "predictions.csv", "folds.csv"
 

@@ -10,7 +10,7 @@ import pytest
 
 from yoga_live.calibration.runs import load_run
 from yoga_live.runtime.errors import RunError
-from yoga_live.train.predictions import FOLDS, PREDICTIONS, load_predictions, write_predictions
+from yoga_live.train.run_files.predictions import FOLDS, PREDICTIONS, load_predictions, write_predictions
 
 
 @pytest.fixture

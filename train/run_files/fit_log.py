@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from ..calibration.metrics import measure_accuracy, measure_nll, measure_recalls
-from ..runtime.system.files import write_text
-from ..runtime.system.plain_text import is_utf8
+from ...calibration.metrics import measure_accuracy, measure_nll, measure_recalls
+from ...runtime.system.files import write_text
+from ...runtime.system.plain_text import is_utf8
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard.writer import SummaryWriter

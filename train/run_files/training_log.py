@@ -7,8 +7,8 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..runtime.errors import RunError
-from ..runtime.system.foreign_files import open_plain_text
+from ...runtime.errors import RunError
+from ...runtime.system.foreign_files import open_plain_text
 
 LARGEST = 1e12
 """No loss, second or epoch is larger; a chart could not be drawn of it."""
