@@ -47,15 +47,15 @@ from yoga_live.runtime.system.cli_runner import HelpFormatter, run_command
 from yoga_live.runtime.system.files import write_then_rename
 from yoga_live.train.distributed.collectives import Workers
 from yoga_live.train.distributed.devices import choose_device
-from yoga_live.train.fit import WEIGHTS, Fitter
-from yoga_live.train.fit_config import FitConfig
-from yoga_live.train.head import Features, compute_both
-from yoga_live.train.network import build_network, load_network
+from yoga_live.train.fit.config import FitConfig
+from yoga_live.train.fit.data import TrainingData, number_kinds
+from yoga_live.train.fit.frozen_head import Features, compute_both
+from yoga_live.train.fit.network import build_network, load_network
+from yoga_live.train.fit.precision import Precision
+from yoga_live.train.fit.trainer import WEIGHTS, Fitter
 from yoga_live.train.photos.dataset import SplitFrames
 from yoga_live.train.photos.folder import Photo, read_photos
 from yoga_live.train.photos.splits import assign_folds, group_photos
-from yoga_live.train.precision import Precision
-from yoga_live.train.training_data import TrainingData, number_kinds
 
 log = logging.getLogger(__name__)
 Rows = npt.NDArray[np.int64]

@@ -148,7 +148,7 @@ def kill_and_resume(trial: Trial) -> None:
     """End a training by SIGKILL after its first checkpoint, go on, and compare with the one that was left alone."""
     from safetensors.torch import load_file
 
-    from yoga_live.train.checkpoint import CHECKPOINT
+    from yoga_live.train.fit.checkpoint import CHECKPOINT
 
     options = ("--epochs", str(trial.scale.epochs))
     process = start_fit(trial, "killed", *options)
@@ -177,7 +177,7 @@ class Trained:
 def load_trained(trial: Trial) -> Trained:
     from yoga_live.calibration.runs import load_frames, load_run
     from yoga_live.export.onnx_export import ExportedNetwork
-    from yoga_live.train.network import load_network
+    from yoga_live.train.fit.network import load_network
 
     run = load_run(trial.work / "unfrozen")
     network = ExportedNetwork(load_network(run.folder / "weights.safetensors", len(run.labels))).eval()
@@ -284,7 +284,7 @@ def measure_rates(trial: Trial, trained: Trained) -> None:
     """Images a second through the network, frames already on the device: FP32, autocast as training has it, FP16."""
     import copy
 
-    from yoga_live.train.precision import Precision
+    from yoga_live.train.fit.precision import Precision
 
     precision = Precision(torch.device(trial.device))
     trial.tell("mixed precision that training chooses", precision.name)

@@ -27,8 +27,8 @@ from yoga_live.runtime.system.cli_runner import HelpFormatter, run_command
 
 def count_work() -> dict[str, float]:
     """Have this process count what it does, in the dictionary that is returned."""
-    from yoga_live.train.backdrops import Surroundings
-    from yoga_live.train.fit import Fitter
+    from yoga_live.train.fit.backdrops import Surroundings
+    from yoga_live.train.fit.trainer import Fitter
     from yoga_live.train.photos import folder
 
     counts: dict[str, float] = {"decoded": 0, "trained on": 0, "answered for": 0, "processor s": 0.0}

@@ -30,14 +30,14 @@ from yoga_live.runtime.core.preprocess import Frame, fit_inside
 from yoga_live.runtime.errors import OptionError
 from yoga_live.runtime.system.cli_runner import HelpFormatter, run_command
 from yoga_live.runtime.system.files import write_then_rename
-from yoga_live.train.checkpoint import Progression
 from yoga_live.train.distributed.collectives import Workers
-from yoga_live.train.fit import WEIGHTS, Fitter
-from yoga_live.train.fit_config import FitConfig
-from yoga_live.train.network import build_network, load_network
+from yoga_live.train.fit.checkpoint import Progression
+from yoga_live.train.fit.config import FitConfig
+from yoga_live.train.fit.data import TrainingData
+from yoga_live.train.fit.network import build_network, load_network
+from yoga_live.train.fit.trainer import WEIGHTS, Fitter
 from yoga_live.train.photos.dataset import SplitFrames
 from yoga_live.train.photos.folder import PLACES
-from yoga_live.train.training_data import TrainingData
 
 VIEWS: tuple[str, ...] = ("plain", "hard")
 

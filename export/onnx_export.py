@@ -20,7 +20,7 @@ from ..runtime.engines.onnxruntime import OnnxEngine
 from ..runtime.errors import ModelError
 from ..runtime.system.files import write_then_rename
 from ..runtime.system.telemetry import silence_telemetry
-from ..train.network import IMAGENET_MEAN, IMAGENET_STD, PoseNetwork, load_network, normalise
+from ..train.fit.network import IMAGENET_MEAN, IMAGENET_STD, PoseNetwork, load_network, normalise
 
 OPSET = 18
 IR_VERSION = 10

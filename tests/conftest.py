@@ -81,7 +81,7 @@ def start_weights(drawn_photos: Path, tmp_path_factory: pytest.TempPathFactory) 
     torch = pytest.importorskip("torch")  # the runtime is tested without it too
     import torchvision
 
-    from yoga_live.train.network import PoseNetwork, normalise, save_weights
+    from yoga_live.train.fit.network import PoseNetwork, normalise, save_weights
     from yoga_live.train.photos.folder import read_photos
 
     torch.manual_seed(0)
@@ -103,8 +103,8 @@ def start_weights(drawn_photos: Path, tmp_path_factory: pytest.TempPathFactory) 
 @pytest.fixture(scope="session")
 def trained_run(drawn_photos: Path, start_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a tiny run."""
-    from yoga_live.train.fit_config import FitConfig
-    from yoga_live.train.fitting_run import fit_run
+    from yoga_live.train.fit.config import FitConfig
+    from yoga_live.train.fit.run import fit_run
 
     folder = tmp_path_factory.mktemp("runs") / "tiny"
     fit_run(drawn_photos, folder, FitConfig(str(start_weights), 400, 1, size=64, batch=16, rate=1e-4, device="cpu"))

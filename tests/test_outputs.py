@@ -52,12 +52,12 @@ CASES = [
     Case(
         "train", ("stats", "PHOTOS", "--html", "a.html"), "a.html", ("yoga_live.train.photos.stats", "measure_folder")
     ),
-    Case("train", ("show", "PHOTOS", "--to", "a.png"), "a.png", ("yoga_live.train.contact_sheet", "draw_batch")),
+    Case("train", ("show", "PHOTOS", "--to", "a.png"), "a.png", ("yoga_live.train.fit.contact_sheet", "draw_batch")),
     Case(
         "train",
         ("lr-find", "PHOTOS", "--to", "a.png", "--size", "32", "--batch", "8", "--steps", "20", "--weights", "WEIGHTS"),
         "a.csv",
-        ("yoga_live.train.lr_find", "find_rate"),
+        ("yoga_live.train.fit.lr_find", "find_rate"),
         ("a.png",),
     ),
 ]

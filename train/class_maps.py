@@ -9,7 +9,7 @@ import torch
 from ..runtime.core.opencv import cv2
 from ..runtime.core.preprocess import Frame
 from ..runtime.drawing.heatmap import HEAT, enlarge_map
-from .network import PoseNetwork, normalise
+from .fit.network import PoseNetwork, normalise
 
 Floats = npt.NDArray[np.floating]
 

@@ -59,7 +59,7 @@ def _top(text: str) -> int:
 
 def _report(args: argparse.Namespace) -> None:
     from ..calibration.runs import load_run
-    from .network import load_network
+    from .fit.network import load_network
     from .report import measure_report
     from .run_pictures import make_pictures
 

@@ -9,7 +9,7 @@ import pytest
 
 from yoga_live.calibration.onnx_file import read_model
 from yoga_live.export.default_model import list_steps, main
-from yoga_live.train.fit import Fitter
+from yoga_live.train.fit.trainer import Fitter
 
 SMALL = ("--size", "64", "--epochs", "0", "--epochs-frozen", "3", "--device", "cpu", "--train-only", "00*")
 

@@ -20,7 +20,7 @@ from yoga_live.runtime.core.softmax import softmax
 from yoga_live.runtime.engines.onnxruntime import OnnxEngine
 from yoga_live.runtime.errors import ModelError
 from yoga_live.runtime.photos.decoding import decode_photo
-from yoga_live.train.network import PoseNetwork, load_network, normalise
+from yoga_live.train.fit.network import PoseNetwork, load_network, normalise
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from yoga_live.train.checkpoint import CHECKPOINT
+from yoga_live.train.fit.checkpoint import CHECKPOINT
 from yoga_live.train.run_files.predictions import FOLDS, PREDICTIONS
 
 Change = Callable[[Path], Any]

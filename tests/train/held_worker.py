@@ -18,7 +18,7 @@ WORKER = globals().get("WORKER", {"environment": {}, "arguments": sys.argv[1:], 
 
 def hold_second_epoch(hold: Path) -> None:
     """Wait at the second epoch's last step while the file `hold` is there; beside it a file says that we are there."""
-    from yoga_live.train.fit import Fitter
+    from yoga_live.train.fit.trainer import Fitter
 
     step = Fitter._step
 

@@ -15,8 +15,8 @@ pytest.importorskip("torch")
 
 from yoga_live.calibration.command import main as calibrate
 from yoga_live.export.command import main as export
-from yoga_live.train.checkpoint import CHECKPOINT
 from yoga_live.train.command import main as train
+from yoga_live.train.fit.checkpoint import CHECKPOINT
 from yoga_live.train.run_files.predictions import FOLDS, PREDICTIONS
 
 from .broken_runs import MANIFESTS, PARTS, RUNS, STATES, Change, make_pipe, point_to
@@ -84,12 +84,12 @@ def test_a_photo_that_is_a_pipe_is_one_line(ask: Any, run: Path, drawn_photos: P
 @pytest.fixture(scope="module")
 def stopped(drawn_photos: Path, start_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that was killed after its first whole epoch."""
-    from yoga_live.train import fit
-    from yoga_live.train.fit_config import FitConfig
-    from yoga_live.train.fitting_run import fit_run
+    from yoga_live.train.fit import trainer
+    from yoga_live.train.fit.config import FitConfig
+    from yoga_live.train.fit.run import fit_run
 
     folder = tmp_path_factory.mktemp("stopped") / "run"
-    save = fit.save_checkpoint
+    save = trainer.save_checkpoint
 
     class Killed(BaseException):
         """Nothing of ours is run after it."""
@@ -101,7 +101,7 @@ def stopped(drawn_photos: Path, start_weights: Path, tmp_path_factory: pytest.Te
 
     config = FitConfig(str(start_weights), 2, 2, size=64, batch=16, rate=1e-4, device="cpu")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fit, "save_checkpoint", save_and_die)
+        patch.setattr(trainer, "save_checkpoint", save_and_die)
         with pytest.raises(Killed):
             fit_run(drawn_photos, folder, config)
     assert (folder / CHECKPOINT).is_file()

@@ -16,10 +16,10 @@ from safetensors.torch import load_file
 
 from yoga_live.calibration.runs import load_run
 from yoga_live.runtime.errors import OptionError, OutputError, RunError
-from yoga_live.train.checkpoint import CHECKPOINT, load_notes
-from yoga_live.train.fit import Fitter
-from yoga_live.train.fit_config import FitConfig
-from yoga_live.train.fitting_run import fit_run
+from yoga_live.train.fit.checkpoint import CHECKPOINT, load_notes
+from yoga_live.train.fit.config import FitConfig
+from yoga_live.train.fit.run import fit_run
+from yoga_live.train.fit.trainer import Fitter
 from yoga_live.train.run_files.predictions import FOLDS, load_predictions
 
 CONFIG = FitConfig("none", epochs_frozen=2, epochs=3, size=32, batch=16, device="cpu", arch="resnet18")

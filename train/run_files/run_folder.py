@@ -13,10 +13,10 @@ from typing import Any
 from ...calibration.runs import RunPhoto, load_run, read_run_photos, write_run_photos
 from ...runtime.errors import OptionError, OutputError, RunError
 from ...runtime.system.files import ODD_NAMES, make_csv_writer
-from ..checkpoint import CHECKPOINT, load_notes
 from ..distributed.collectives import Workers
-from ..fit_config import FitConfig
-from ..training_data import TrainingData
+from ..fit.checkpoint import CHECKPOINT, load_notes
+from ..fit.config import FitConfig
+from ..fit.data import TrainingData
 from .predictions import FOLDS
 
 log = logging.getLogger(__name__)

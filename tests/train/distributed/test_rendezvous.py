@@ -26,8 +26,8 @@ import torch
 from safetensors.torch import load_file
 
 from yoga_live.calibration.runs import load_run
-from yoga_live.train.checkpoint import CHECKPOINT
 from yoga_live.train.distributed.rendezvous import is_connection_error
+from yoga_live.train.fit.checkpoint import CHECKPOINT
 from yoga_live.train.run_files.predictions import FOLDS, load_predictions
 
 PROGRAM = Path(__file__).parents[1].joinpath("held_worker.py")
@@ -80,7 +80,7 @@ class Machine:
 def starter() -> multiprocessing.context.BaseContext:
     """Starts processes that have torch already."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["yoga_live.train.fitting_run", "torch.utils.tensorboard.writer"])
+    context.set_forkserver_preload(["yoga_live.train.fit.run", "torch.utils.tensorboard.writer"])
     return context
 
 

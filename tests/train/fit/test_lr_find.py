@@ -12,7 +12,7 @@ from PIL import Image
 
 from yoga_live.runtime.errors import RunError
 from yoga_live.train.command import main
-from yoga_live.train.lr_find import suggest_rate
+from yoga_live.train.fit.lr_find import suggest_rate
 
 RATES = np.geomspace(1e-6, 1, 100)
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from yoga_live.runtime.core.preprocess import BAR_GREY
-from yoga_live.train.augmentation import Augmentation, augment_frames, draw_augmentation
+from yoga_live.train.fit.augmentation import Augmentation, augment_frames, draw_augmentation
 
 IDENTITY = Augmentation(0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..runtime.core.preprocess import BAR_GREY
+from ...runtime.core.preprocess import BAR_GREY
 
 BLUR_REACH = 4  # pixels to each side that the blur's kernel looks at
 CLUTTER = 5  # cells to a side of the blotches that a random background is made of

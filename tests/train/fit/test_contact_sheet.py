@@ -13,9 +13,9 @@ pytest.importorskip("torch")
 import torch
 
 from yoga_live.runtime.errors import RunError
-from yoga_live.train.augmentation import Augmentation, draw_augmentation
-from yoga_live.train.backdrops import find_surroundings
-from yoga_live.train.contact_sheet import CAPTION, COLUMNS, augment_batch, draw_batch, write_contact_sheet
+from yoga_live.train.fit.augmentation import Augmentation, draw_augmentation
+from yoga_live.train.fit.backdrops import find_surroundings
+from yoga_live.train.fit.contact_sheet import CAPTION, COLUMNS, augment_batch, draw_batch, write_contact_sheet
 from yoga_live.train.photos.folder import read_photos
 
 

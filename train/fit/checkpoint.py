@@ -14,10 +14,10 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from ..calibration.runs import MOST_EPOCHS
-from ..runtime.errors import RunError
-from ..runtime.system.foreign_files import check_number, check_whole, open_plain, parse_json, show
-from .distributed.collectives import Workers
+from ...calibration.runs import MOST_EPOCHS
+from ...runtime.errors import RunError
+from ...runtime.system.foreign_files import check_number, check_whole, open_plain, parse_json, show
+from ..distributed.collectives import Workers
 from .tensor_files import open_tensors, write_tensors
 
 CHECKPOINT = "checkpoint.safetensors"

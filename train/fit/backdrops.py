@@ -15,11 +15,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ..runtime.core.preprocess import Frame, fit_inside
-from ..runtime.system.progress import Progress
+from ...runtime.core.preprocess import Frame, fit_inside
+from ...runtime.system.progress import Progress
+from ..distributed.collectives import Workers
+from ..photos.dataset import Numbers, SplitFrames
 from .augmentation import Augmentation, Draws, Scenery, augment_frames
-from .distributed.collectives import Workers
-from .photos.dataset import Numbers, SplitFrames
 
 TOLERANCE = 9  # grey levels of each channel around the colour on the edge that a filling starts from
 SAME = 4  # and around the backdrop's median, for what an arm or a leg encloses

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ..photos.splits import HELD_OUT_SHARE
 from .augmentation import Augmentation
 from .network import ARCH
-from .photos.splits import HELD_OUT_SHARE
 
 
 @dataclass(frozen=True)

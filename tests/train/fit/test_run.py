@@ -20,10 +20,10 @@ from yoga_live.calibration.metrics import measure_accuracy
 from yoga_live.calibration.runs import load_frames, load_run
 from yoga_live.runtime.errors import ModelError, OutputError, RunError
 from yoga_live.train.command import main
-from yoga_live.train.fit import Fitter
-from yoga_live.train.fit_config import FitConfig
-from yoga_live.train.fitting_run import fit_run
-from yoga_live.train.network import load_network, normalise
+from yoga_live.train.fit.config import FitConfig
+from yoga_live.train.fit.network import load_network, normalise
+from yoga_live.train.fit.run import fit_run
+from yoga_live.train.fit.trainer import Fitter
 
 QUICK = FitConfig("none", epochs_frozen=1, epochs=0, size=32, batch=8, device="cpu")
 

@@ -7,10 +7,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from ..runtime.errors import OptionError, RunError
-from .distributed.collectives import Workers
-from .fit_config import FitConfig
-from .photos.folder import list_files, list_poses
+from ...runtime.errors import OptionError, RunError
+from ..distributed.collectives import Workers
+from ..photos.folder import list_files, list_poses
+from .config import FitConfig
 
 PACKAGES = ("yoga-live", "torch", "torchvision", "numpy", "opencv-python", "Pillow")
 OWN = ("device", "weights", "split_of")  # may be other files on another machine, and are read by the keeper alone

@@ -18,17 +18,17 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from ..runtime.errors import RunError
-from ..runtime.system.files import write_text, write_then_rename
-from ..runtime.system.progress import Progress
+from ...runtime.errors import RunError
+from ...runtime.system.files import write_text, write_then_rename
+from ...runtime.system.progress import Progress
+from ..distributed.collectives import Workers
+from ..distributed.devices import choose_device
+from ..photos.folder import list_poses
 from .augmentation import draw_augmentation
-from .distributed.collectives import Workers
-from .distributed.devices import choose_device
-from .fit import Fitter
-from .fit_config import FitConfig
+from .config import FitConfig
+from .data import read_training_data, split_frames
 from .network import build_network, prepare
-from .photos.folder import list_poses
-from .training_data import read_training_data, split_frames
+from .trainer import Fitter
 
 LOWEST, HIGHEST = 1e-6, 1.0  # top rates tried
 SMOOTHING = 0.9  # of the running mean of the losses

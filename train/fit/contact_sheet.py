@@ -9,19 +9,19 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from ..runtime.classifier import NO_POSE
-from ..runtime.core.labels import display_name
-from ..runtime.core.preprocess import Frame, letterbox
-from ..runtime.drawing.overlay import FONT
-from ..runtime.errors import RunError
-from ..runtime.photos.decoding import decode_photo
-from ..runtime.photos.limits import check_shown
-from ..runtime.system.files import write_then_rename
-from ..runtime.system.item_failures import Failure, attempt
+from ...runtime.classifier import NO_POSE
+from ...runtime.core.labels import display_name
+from ...runtime.core.preprocess import Frame, letterbox
+from ...runtime.drawing.overlay import FONT
+from ...runtime.errors import RunError
+from ...runtime.photos.decoding import decode_photo
+from ...runtime.photos.limits import check_shown
+from ...runtime.system.files import write_then_rename
+from ...runtime.system.item_failures import Failure, attempt
+from ..photos.dataset import SplitFrames
+from ..photos.folder import PLACES, list_files, list_poses
 from .augmentation import Augmentation, draw_augmentation
 from .backdrops import find_surroundings
-from .photos.dataset import SplitFrames
-from .photos.folder import PLACES, list_files, list_poses
 
 CAPTION = 22  # pixels under each picture
 COLUMNS = 8

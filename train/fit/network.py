@@ -12,8 +12,8 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..runtime.errors import ModelError
-from .distributed.collectives import Workers
+from ...runtime.errors import ModelError
+from ..distributed.collectives import Workers
 from .tensor_files import open_tensors, read_tensors, write_tensors
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)

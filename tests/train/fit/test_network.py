@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from yoga_live.runtime.errors import ModelError
-from yoga_live.train.network import PoseNetwork, build_network, load_network, normalise, save_weights
+from yoga_live.train.fit.network import PoseNetwork, build_network, load_network, normalise, save_weights
 
 
 @pytest.fixture(scope="module")

@@ -13,11 +13,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from ..runtime.system.progress import Progress
-from .distributed.collectives import Workers
-from .fit_config import FitConfig
+from ...runtime.system.progress import Progress
+from ..distributed.collectives import Workers
+from ..photos.dataset import SplitFrames
+from .config import FitConfig
 from .network import PoseNetwork, prepare
-from .photos.dataset import SplitFrames
 from .precision import Precision
 
 CHUNK = 64  # photos of one forward pass

@@ -6,7 +6,7 @@ import logging
 
 import torch
 
-from .distributed.collectives import Workers
+from ..distributed.collectives import Workers
 
 log = logging.getLogger(__name__)
 

@@ -15,14 +15,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..calibration.metrics import measure_accuracy
-from ..runtime.core.softmax import softmax
-from .distributed.collectives import Workers
-from .fit import Fitter
-from .fit_config import FitConfig
-from .head import Features
+from ...calibration.metrics import measure_accuracy
+from ...runtime.core.softmax import softmax
+from ..distributed.collectives import Workers
+from .config import FitConfig
+from .data import TrainingData
+from .frozen_head import Features
 from .network import build_starting_network
-from .training_data import TrainingData
+from .trainer import Fitter
 
 log = logging.getLogger(__name__)
 FOLDS_FOLDER = "folds"  # where the folds are while they are trained

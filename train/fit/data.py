@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ..calibration.runs import SPLITS, RunPhoto, load_run
-from ..runtime.classifier import NO_POSE
-from ..runtime.errors import RunError
-from .agreement import check_photos
-from .distributed.collectives import Workers
-from .fit_config import FitConfig
-from .photos.dataset import SplitFrames, balance
-from .photos.folder import PLACES, Photo, PhotoSet, read_photos
-from .photos.splits import assign_folds, group_photos, split_as_before, split_groups
+from ...calibration.runs import SPLITS, RunPhoto, load_run
+from ...runtime.classifier import NO_POSE
+from ...runtime.errors import RunError
+from ..distributed.collectives import Workers
+from ..photos.dataset import SplitFrames, balance
+from ..photos.folder import PLACES, Photo, PhotoSet, read_photos
+from ..photos.splits import assign_folds, group_photos, split_as_before, split_groups
+from .config import FitConfig
+from .consistency import check_photos
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from yoga_live.runtime.errors import OptionError, RunError
-from yoga_live.train import agreement
-from yoga_live.train.agreement import check_agreement, check_photos
 from yoga_live.train.distributed.collectives import Workers
-from yoga_live.train.fit_config import FitConfig
+from yoga_live.train.fit import consistency
+from yoga_live.train.fit.config import FitConfig
+from yoga_live.train.fit.consistency import check_agreement, check_photos
 
 CONFIG = FitConfig("none", size=32, device="cpu")
 
@@ -53,7 +53,7 @@ def test_what_differs_is_named_with_both_values(
     options: dict[str, Any],
     expected: str,
 ) -> None:
-    monkeypatch.setattr(agreement, "version_of", lambda _: "2.9")
+    monkeypatch.setattr(consistency, "version_of", lambda _: "2.9")
     said: list[dict[str, dict[str, Any]]] = []
 
     class Listening(Played):

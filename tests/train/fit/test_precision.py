@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from yoga_live.train.distributed.collectives import Workers
-from yoga_live.train.precision import Precision, choose_precision
+from yoga_live.train.fit.precision import Precision, choose_precision
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from yoga_live.runtime.core.preprocess import BAR_GREY, Frame, letterbox
-from yoga_live.train.augmentation import Augmentation, draw_augmentation
-from yoga_live.train.backdrops import find_backdrop, find_surroundings
+from yoga_live.train.fit.augmentation import Augmentation, draw_augmentation
+from yoga_live.train.fit.backdrops import find_backdrop, find_surroundings
 from yoga_live.train.photos.dataset import SplitFrames
 
 STILL = Augmentation(0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, background=1.0, scene=1.0, cut=1.0)

@@ -18,33 +18,33 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..calibration.metrics import (
+from ...calibration.metrics import (
     Accuracy,
     count_confusions,
     list_confusions,
     measure_accuracy,
     measure_recalls,
 )
-from ..calibration.runs import SPLITS
-from ..runtime.core.softmax import softmax
-from ..runtime.errors import OptionError
-from ..runtime.system.claims import hold_folder
-from ..runtime.system.files import write_json
-from .agreement import check_agreement, version_of
+from ...calibration.runs import SPLITS
+from ...runtime.core.softmax import softmax
+from ...runtime.errors import OptionError
+from ...runtime.system.claims import hold_folder
+from ...runtime.system.files import write_json
+from ..confusion_plot import plot_confusion
+from ..distributed.rendezvous import join_workers
+from ..photos.dataset import SplitFrames
+from ..photos.folder import PhotoSet, list_poses
+from ..photos.splits import assign_folds
+from ..run_files.predictions import FOLDS, PREDICTIONS, write_predictions
+from ..run_files.run_folder import check_run_folder, describe_change, find_keeper, lacks_folds, make_run_folder
 from .checkpoint import CHECKPOINT
-from .confusion_plot import plot_confusion
-from .distributed.rendezvous import join_workers
-from .fit import Fitter
-from .fit_config import FitConfig
-from .folds import predict_out_of_fold, remove_folds
-from .head import Features, compute_both
+from .config import FitConfig
+from .consistency import check_agreement, version_of
+from .data import TrainingData, read_training_data, split_frames
+from .frozen_head import Features, compute_both
 from .network import build_starting_network
-from .photos.dataset import SplitFrames
-from .photos.folder import PhotoSet, list_poses
-from .photos.splits import assign_folds
-from .run_files.predictions import FOLDS, PREDICTIONS, write_predictions
-from .run_files.run_folder import check_run_folder, describe_change, find_keeper, lacks_folds, make_run_folder
-from .training_data import TrainingData, read_training_data, split_frames
+from .out_of_fold import predict_out_of_fold, remove_folds
+from .trainer import Fitter
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import load_file
 
 from yoga_live.runtime.errors import OutputError
-from yoga_live.train.network import PoseNetwork, save_weights
-from yoga_live.train.tensor_files import write_tensors
+from yoga_live.train.fit.network import PoseNetwork, save_weights
+from yoga_live.train.fit.tensor_files import write_tensors
 
 
 def test_a_full_disk_is_one_line_and_leaves_what_was_there(tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ..runtime.errors import OutputError
-from ..runtime.system.files import write_then_rename
-from ..runtime.system.plain_text import is_utf8
+from ...runtime.errors import OutputError
+from ...runtime.system.files import write_then_rename
+from ...runtime.system.plain_text import is_utf8
 
 
 def open_tensors(path: Path) -> Any:

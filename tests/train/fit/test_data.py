@@ -8,9 +8,9 @@ import numpy as np
 from PIL import Image
 
 from yoga_live.train.distributed.collectives import Workers
-from yoga_live.train.fit_config import FitConfig
+from yoga_live.train.fit.config import FitConfig
+from yoga_live.train.fit.data import number_kinds, read_training_data
 from yoga_live.train.photos.folder import PLACES, Photo
-from yoga_live.train.training_data import number_kinds, read_training_data
 
 
 def make_photo(path: str) -> Photo:

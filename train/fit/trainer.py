@@ -26,18 +26,18 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ..runtime.errors import RunError
-from ..runtime.system.progress import Progress
+from ...runtime.errors import RunError
+from ...runtime.system.progress import Progress
+from ..distributed.collectives import Workers
+from ..photos.dataset import SplitFrames, balance
+from ..run_files.fit_log import FitLog, Row, describe_epoch
 from .augmentation import draw_augmentation
 from .backdrops import Surroundings, find_surroundings
 from .checkpoint import CHECKPOINT, Progression, load_checkpoint, load_notes, save_checkpoint
-from .distributed.collectives import Workers
-from .fit_config import FitConfig
-from .head import CHUNK, Features, compute_both, compute_features, fit_head, split_batches
+from .config import FitConfig
+from .frozen_head import CHUNK, Features, compute_both, compute_features, fit_head, split_batches
 from .network import KindNetwork, PoseNetwork, load_network, prepare, save_weights
-from .photos.dataset import SplitFrames, balance
 from .precision import choose_precision
-from .run_files.fit_log import FitLog, Row, describe_epoch
 
 log = logging.getLogger(__name__)
 WEIGHTS = "weights.safetensors"
