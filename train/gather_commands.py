@@ -12,12 +12,12 @@ from ..runtime.cli.options import add_mounting, read_mounting
 from ..runtime.errors import DeviceError, OptionError
 from ..runtime.system.cli_runner import HelpFormatter
 from ..runtime.system.plain_text import print
-from .image_search import ENGINES, SearchError, SearchOutcome
+from .gather.image_search import ENGINES, SearchError, SearchOutcome
 from .option_types import read_count, read_requests, read_seconds, read_wait
 
 if TYPE_CHECKING:
     from ..runtime.sinks.base import Sink
-    from .download import DownloadSummary
+    from .gather.download import DownloadSummary
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -140,7 +140,7 @@ def _add_capture(commands: Commands) -> None:
 
 
 def _collect(args: argparse.Namespace) -> None:
-    from .url_lists import check_pose, merge_list, read_list
+    from .gather.url_lists import check_pose, merge_list, read_list
 
     path = args.to / f"{check_pose(args.pose)}.csv"
     if bool(args.queries) == hasattr(args, "urls"):
@@ -159,8 +159,8 @@ def _collect(args: argparse.Namespace) -> None:
 def _search(args: argparse.Namespace, path: Path, refused: Counter[str]) -> None:
     """Search, and merge what each engine found at once: whatever happens next, it is kept."""
     from ..runtime.system.progress import Progress
-    from .image_search import DdgsSearcher, ImageSearch
-    from .url_lists import merge_list, parse_list
+    from .gather.image_search import DdgsSearcher, ImageSearch
+    from .gather.url_lists import merge_list, parse_list
 
     engines = tuple(dict.fromkeys(getattr(args, "engine", ENGINES)))
     searchers = {name: DdgsSearcher(name) for name in engines}
@@ -191,7 +191,7 @@ def _describe_search(outcome: SearchOutcome) -> str:
 
 
 def _download(args: argparse.Namespace) -> None:
-    from .download import DownloadConfig, download
+    from .gather.download import DownloadConfig, download
 
     config = DownloadConfig(args.total, args.per_host, args.timeout, args.allow_private)
     summary = download(args.lists, args.to, config)
@@ -228,7 +228,7 @@ def _group(photos: Path) -> None:
 
 
 def _add(args: argparse.Namespace) -> None:
-    from .add import add_folder
+    from .gather.add_files import add_folder
 
     _print_outcomes(add_folder(args.folder, args.pose, args.to))
     print(f"photos: {args.to / args.pose}   every photo and what came of it: {args.to / 'manifest.csv'}")
@@ -241,8 +241,8 @@ def _capture(args: argparse.Namespace) -> None:
 
     from ..runtime.sources.base import VideoSource
     from ..runtime.sources.cameras import CameraWishes, hide_credentials, open_camera
-    from .capture import CaptureConfig, capture_photos
-    from .url_lists import check_pose
+    from .gather.capture import CaptureConfig, capture_photos
+    from .gather.url_lists import check_pose
 
     check_pose(args.pose)
     is_camera = not hasattr(args, "video")

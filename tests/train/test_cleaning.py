@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from yoga_live.runtime.errors import OptionError, OutputError, PhotoError, RunError
-from yoga_live.train.add import LEFT_OUT, add_files
 from yoga_live.train.cleaning import Cleaner, open_cleaner
 from yoga_live.train.cleaning_journal import JOURNAL, Journal, Mark, TrackedPhoto
+from yoga_live.train.gather.add_files import LEFT_OUT, add_files
 from yoga_live.train.photos.manifest import (
     DUPLICATE,
     MANIFEST,

@@ -16,9 +16,9 @@ from yoga_live.calibration.runs import load_run
 from yoga_live.runtime.errors import RunError
 from yoga_live.runtime.sources.drawn_figure import POSES, draw_figure
 from yoga_live.train import cleaning_list
-from yoga_live.train.add import add_folder
 from yoga_live.train.automatic_cleaning import plan_marks
 from yoga_live.train.cleaning_list import CleaningList
+from yoga_live.train.gather.add_files import add_folder
 from yoga_live.train.photo_answers import join_answers
 from yoga_live.train.photos.folder import HASH_SIDE, read_photos
 from yoga_live.train.report import find_suspects

@@ -17,11 +17,11 @@ pytest.importorskip("torch")
 from yoga_live.calibration import runs
 from yoga_live.calibration.runs import load_frames, load_run
 from yoga_live.runtime.photos import decoding as photo_decoding
-from yoga_live.train import download as downloading
 from yoga_live.train import photo_previews, run_pictures
 from yoga_live.train.command import main
 from yoga_live.train.fit import contact_sheet
-from yoga_live.train.image_search import ImageSearch, SearchOutcome
+from yoga_live.train.gather import download as downloading
+from yoga_live.train.gather.image_search import ImageSearch, SearchOutcome
 from yoga_live.train.photo_previews import Previews
 from yoga_live.train.photos import folder, identify, stats
 from yoga_live.train.photos.manifest import read_manifest

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from yoga_live.train.add import add_folder
+from yoga_live.train.gather.add_files import add_folder
 from yoga_live.train.photos import splits
 from yoga_live.train.photos.manifest import DUPLICATE, OK, Manifest, ManifestRow, read_manifest
 from yoga_live.train.photos.manifest_groups import fill_groups

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
-from ..runtime.errors import OptionError, OutputError, RunError
-from ..runtime.system.claims import hold, name_lock
-from ..runtime.system.files import write_then_rename
-from ..runtime.system.foreign_files import open_plain
+from ...runtime.errors import OptionError, OutputError, RunError
+from ...runtime.system.claims import hold, name_lock
+from ...runtime.system.files import write_then_rename
+from ...runtime.system.foreign_files import open_plain
 
 URL_COLUMNS = (
     *("image_url", "imageurl", "image_link", "image_src", "img_url", "img_src", "photo_url", "media_url", "murl"),

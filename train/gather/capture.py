@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ..runtime.core.opencv import cv2
-from ..runtime.drawing.overlay import draw_caption
-from ..runtime.errors import OutputError, SourceError
-from ..runtime.sinks.base import Sink, StopWatching
-from ..runtime.sources.base import Source, TimedFrame
-from .add import add_files
+from ...runtime.core.opencv import cv2
+from ...runtime.drawing.overlay import draw_caption
+from ...runtime.errors import OutputError, SourceError
+from ...runtime.sinks.base import Sink, StopWatching
+from ...runtime.sources.base import Source, TimedFrame
+from .add_files import add_files
 
 JPEG_QUALITY = 95
 

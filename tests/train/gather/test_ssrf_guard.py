@@ -12,7 +12,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from yoga_live.train.address_guard import ForbiddenAddressError, GuardedResolver, is_public, open_public_socket
+from yoga_live.train.gather.ssrf_guard import ForbiddenAddressError, GuardedResolver, is_public, open_public_socket
 
 steady = settings(deadline=None)  # a busy machine is no failure
 

@@ -10,15 +10,15 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from ..runtime.classifier import NO_POSE
-from ..runtime.errors import OutputError, RunError
-from ..runtime.photos.kinds import PhotoSieve
-from ..runtime.system.files import resolve, write_then_rename
-from ..runtime.system.item_failures import Failure, attempt
-from ..runtime.system.progress import track
-from .photos.folder import list_files
-from .photos.identify import PhotoFacts, identify_photo
-from .photos.manifest import DUPLICATE, FAILED, OK, REFUSED, Manifest, ManifestRow
+from ...runtime.classifier import NO_POSE
+from ...runtime.errors import OutputError, RunError
+from ...runtime.photos.kinds import PhotoSieve
+from ...runtime.system.files import resolve, write_then_rename
+from ...runtime.system.item_failures import Failure, attempt
+from ...runtime.system.progress import track
+from ..photos.folder import list_files
+from ..photos.identify import PhotoFacts, identify_photo
+from ..photos.manifest import DUPLICATE, FAILED, OK, REFUSED, Manifest, ManifestRow
 from .url_lists import check_pose
 
 OTHER_FILES = "left out"

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from yoga_live.runtime.errors import OptionError, OutputError, RunError
-from yoga_live.train.url_lists import (
+from yoga_live.train.gather.url_lists import (
     URL_COLUMNS,
     RefusedUrl,
     check_pose,

@@ -16,10 +16,10 @@ from PIL import Image
 
 from yoga_live.train.cleaning import open_cleaner
 from yoga_live.train.command import main
-from yoga_live.train.fetch import _read_retry_after, make_address
+from yoga_live.train.gather.http_fetch import _read_retry_after, make_address
 from yoga_live.train.photos.manifest import MANIFEST, read_manifest
 
-from .photo_bench import (
+from ..photo_bench import (
     Bench,
     Handler,
     PhotoServer,
@@ -34,7 +34,7 @@ from .photo_bench import (
     stall_in_the_middle,
 )
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -163,10 +163,10 @@ def test_private_addresses_are_refused_in_every_spelling_and_never_asked(bench: 
 
 def test_a_redirect_into_the_own_network_is_refused(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first host counts as public here, the redirect's target, another spelling of this machine, doesn't."""
-    from yoga_live.train import address_guard
+    from yoga_live.train.gather import ssrf_guard
 
-    true_guard = address_guard.is_public
-    monkeypatch.setattr(address_guard, "is_public", lambda address: address == "127.0.0.1" or true_guard(address))
+    true_guard = ssrf_guard.is_public
+    monkeypatch.setattr(ssrf_guard, "is_public", lambda address: address == "127.0.0.1" or true_guard(address))
     bench.server.pages.update({"/ok": draw(1), "/in": redirect(f"http://127.0.0.2:{bench.server.port}/ok")})
     bench.server.pages["/name"] = redirect(f"http://[::1]:{bench.server.port}/ok")
     bench.list("/ok", "/in", "/name")

@@ -22,15 +22,15 @@ from pathlib import Path
 
 import aiohttp
 
-from ..runtime.classifier import NO_POSE
-from ..runtime.errors import OutputError
-from ..runtime.system.item_failures import Failure, attempt, explain
-from ..runtime.system.progress import Progress
-from .address_guard import make_connector
-from .fetch import Body, FetchError, fetch
+from ...runtime.classifier import NO_POSE
+from ...runtime.errors import OutputError
+from ...runtime.system.item_failures import Failure, attempt, explain
+from ...runtime.system.progress import Progress
+from ..photos.identify import PhotoFacts, identify_photo
+from ..photos.manifest import DUPLICATE, FAILED, FORBIDDEN, MOVED, OK, REFUSED, REMOVED, Manifest, ManifestRow
 from .host_queue import HostQueue, Job
-from .photos.identify import PhotoFacts, identify_photo
-from .photos.manifest import DUPLICATE, FAILED, FORBIDDEN, MOVED, OK, REFUSED, REMOVED, Manifest, ManifestRow
+from .http_fetch import Body, FetchError, fetch
+from .ssrf_guard import make_connector
 from .url_lists import UrlList, find_lists, fingerprint, read_list
 
 PARTS = ".download"

@@ -14,9 +14,9 @@ import aiohttp
 from aiohttp.http_exceptions import ContentEncodingError
 from yarl import URL
 
-from ..runtime.errors import OutputError
-from .address_guard import ForbiddenAddressError
-from .photos.manifest import FAILED, FORBIDDEN, REFUSED
+from ...runtime.errors import OutputError
+from ..photos.manifest import FAILED, FORBIDDEN, REFUSED
+from .ssrf_guard import ForbiddenAddressError
 from .url_lists import RefusedUrl, clean_url
 
 CHUNK_BYTES = 65_536

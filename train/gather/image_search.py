@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ..runtime.errors import MissingPackageError, YogaLiveError
-from ..runtime.system.item_failures import explain
+from ...runtime.errors import MissingPackageError, YogaLiveError
+from ...runtime.system.item_failures import explain
 
 ENGINES = ("bing", "duckduckgo")
 MOST_PAGES = 20

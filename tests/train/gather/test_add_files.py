@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 from yoga_live.runtime.errors import OptionError, RunError
-from yoga_live.train.add import LEFT_OUT, add_folder
+from yoga_live.train.gather.add_files import LEFT_OUT, add_folder
 from yoga_live.train.photos.manifest import DUPLICATE, OK, REFUSED, Manifest, ManifestRow, read_manifest
 
-MESSY = Path(__file__).parents[2].parent / "shared" / "data" / "messy"
+MESSY = Path(__file__).parents[3].parent / "shared" / "data" / "messy"
 
 
 def save_photo(path: Path, seed: int = 0, **options: object) -> Path:

@@ -1,0 +1,1 @@
+"""Get photos: search, download, add, capture."""
