@@ -27,8 +27,8 @@ import numpy as np
 
 from yoga_live.calibration.metrics import measure_accuracy
 from yoga_live.calibration.runs import load_run
-from yoga_live.train.cleaning import open_cleaner
-from yoga_live.train.cleaning_list import CleaningList
+from yoga_live.train.clean.cleaner import open_cleaner
+from yoga_live.train.clean.review_list import CleaningList
 from yoga_live.train.photos.folder import list_files, list_poses
 from yoga_live.train.run_files.predictions import PREDICTIONS, load_predictions, read_predictions
 

@@ -21,9 +21,9 @@ from ..runtime.system.plain_text import print
 from .option_types import read_whole
 
 if TYPE_CHECKING:
-    from .cleaning import Cleaner
-    from .cleaning_list import CleaningList
-    from .cleaning_server import CleaningServer
+    from .clean.cleaner import Cleaner
+    from .clean.review_list import CleaningList
+    from .clean.server import CleaningServer
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -92,8 +92,8 @@ def _count(text: str) -> int:
 
 def _clean(args: argparse.Namespace) -> None:
     from ..calibration.runs import load_run
-    from .cleaning import open_cleaner
-    from .cleaning_list import CleaningList
+    from .clean.cleaner import open_cleaner
+    from .clean.review_list import CleaningList
     from .photos.folder import read_contents
     from .run_files.predictions import load_predictions
 
@@ -117,7 +117,7 @@ def _clean(args: argparse.Namespace) -> None:
 
 
 def _introduce(photos: CleaningList) -> None:
-    from .cleaning_list import SEEN_TRAINING
+    from .clean.review_list import SEEN_TRAINING
 
     print(f"{photos.errors.count} of {len(photos.run.photos)} labels are likely wrong, by {photos.run.folder}")
     if photos.missing:
@@ -144,7 +144,7 @@ def _check_accuracy(photos: CleaningList) -> None:
 
 def _serve(photos: CleaningList, args: argparse.Namespace) -> None:
     """Show the page until Ctrl-C."""
-    from .cleaning_server import CleaningServer
+    from .clean.server import CleaningServer
 
     before = photos.cleaner.last_number
     with suppress(KeyboardInterrupt):  # where signals can't be handled on the loop (Windows)
@@ -170,7 +170,7 @@ async def _serve_until_stopped(server: CleaningServer, port: int, *, browser: bo
 
 
 def _mark_automatically(photos: CleaningList, args: argparse.Namespace) -> None:
-    from .automatic_cleaning import plan_marks
+    from .clean.automatic import plan_marks
 
     plan = plan_marks(photos, args.auto)
     changes: Counter[tuple[str, str]] = Counter()

@@ -27,8 +27,8 @@ from ..runtime.system.claims import hold_folder
 from ..runtime.system.cli_runner import CommandParser, HelpFormatter, run_command
 from ..runtime.system.crashes import report_crashes
 from ..runtime.system.plain_text import print
-from .cleaning import open_cleaner
-from .cleaning_journal import JOURNAL
+from .clean.cleaner import open_cleaner
+from .clean.journal import JOURNAL
 from .photos.folder import list_files, list_poses
 
 LISTS = Path(__file__).parent / "default_model"

@@ -18,7 +18,7 @@ from ..calibration.metrics import (
     simulate_perfect_ece,
 )
 from ..calibration.runs import SPLITS, Run
-from .label_errors import find_label_errors
+from .clean.label_errors import find_label_errors
 from .photo_answers import PhotoAnswer, RunAnswers, join_answers
 from .run_comparison import Comparison, compare_runs
 from .run_files.predictions import PREDICTIONS, load_predictions, read_predictions

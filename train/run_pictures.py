@@ -22,8 +22,8 @@ from ..runtime.photos.decoding import decode_photo
 from ..runtime.system.item_failures import Failure, attempt
 from ..runtime.system.progress import track
 from .class_maps import compute_class_maps, draw_class_map
+from .clean.previews import shrink_photo
 from .fit.network import PoseNetwork
-from .photo_previews import shrink_photo
 
 log = logging.getLogger(__name__)
 

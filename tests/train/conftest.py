@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from yoga_live.calibration.runs import Run, RunPhoto, load_run, write_run_photos
-from yoga_live.train.cleaning import open_cleaner
-from yoga_live.train.cleaning_list import CleaningList
+from yoga_live.train.clean.cleaner import open_cleaner
+from yoga_live.train.clean.review_list import CleaningList
 from yoga_live.train.photos.folder import read_contents
 from yoga_live.train.run_files.predictions import FOLDS, PREDICTIONS, load_predictions, write_predictions
 

@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 
 from yoga_live.calibration.runs import load_run, write_run_photos
-from yoga_live.train import automatic_cleaning
-from yoga_live.train.cleaning_list import CleaningList
+from yoga_live.train.clean import automatic
+from yoga_live.train.clean.review_list import CleaningList
 from yoga_live.train.command import main
 from yoga_live.train.run_files.predictions import FOLDS, PREDICTIONS, read_predictions, write_predictions
 
@@ -122,14 +122,14 @@ def test_auto_leaves_a_picture_alone_that_the_run_never_saw(ask, messy) -> None:
 
 
 def test_auto_leaves_a_photo_alone_that_changes_while_it_works(ask, messy, monkeypatch) -> None:
-    first, plan = messy.wrong[0][0], automatic_cleaning.plan_marks
+    first, plan = messy.wrong[0][0], automatic.plan_marks
 
-    def change(photos: CleaningList, certainty: float) -> automatic_cleaning.Plan:
+    def change(photos: CleaningList, certainty: float) -> automatic.Plan:
         planned = plan(photos, certainty)
         shutil.copy(messy.photos / "none/00.png", messy.photos / first)
         return planned
 
-    monkeypatch.setattr(automatic_cleaning, "plan_marks", change)
+    monkeypatch.setattr(automatic, "plan_marks", change)
     answer = ask(main, "clean", messy.photos, messy.run, "--auto")
     assert f"yoga-train: {first} is no longer the photo that the run was asked about" in answer.err
     assert answer.code == 0 and "2 photos marked" in answer.out and (messy.photos / first).exists()

@@ -16,7 +16,7 @@ from PIL import Image
 from yoga_live.runtime.errors import OutputError, RunError
 from yoga_live.runtime.sources.drawn_figure import POSES
 from yoga_live.train import default_photos
-from yoga_live.train.cleaning_journal import JOURNAL, RELABEL, REMOVE, Mark, read_journal
+from yoga_live.train.clean.journal import JOURNAL, RELABEL, REMOVE, Mark, read_journal
 from yoga_live.train.default_photos import ANIMATIONS, DRAWINGS_PER_POSE, LISTS, gather_photos, main
 from yoga_live.train.photos.folder import PLACES
 

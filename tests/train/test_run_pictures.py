@@ -15,8 +15,8 @@ from PIL import Image
 pytest.importorskip("torch")
 
 from yoga_live.calibration.runs import Run, load_run
+from yoga_live.train.clean.previews import shrink_photo
 from yoga_live.train.fit.network import PoseNetwork, load_network
-from yoga_live.train.photo_previews import shrink_photo
 from yoga_live.train.run_pictures import LARGE, SMALL, PhotoFinder, make_pictures
 
 

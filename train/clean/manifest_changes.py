@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import replace
 
-from .cleaning_journal import RowChange, RowState
-from .photos.manifest import DUPLICATE, MOVED, OK, REMOVED, WITHDRAWN, Manifest, ManifestRow
+from ..photos.manifest import DUPLICATE, MOVED, OK, REMOVED, WITHDRAWN, Manifest, ManifestRow
+from .journal import RowChange, RowState
 
 CLEANED = "cleaned"
 THERE = frozenset({OK, DUPLICATE})

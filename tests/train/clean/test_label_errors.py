@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from yoga_live.train.label_errors import find_label_errors
+from yoga_live.train.clean.label_errors import find_label_errors
 
 
 def test_a_photo_that_another_class_claims_with_its_usual_certainty_is_suspect() -> None:

@@ -15,9 +15,9 @@ import pytest
 from yoga_live.calibration.runs import load_run
 from yoga_live.runtime.errors import RunError
 from yoga_live.runtime.sources.drawn_figure import POSES, draw_figure
-from yoga_live.train import cleaning_list
-from yoga_live.train.automatic_cleaning import plan_marks
-from yoga_live.train.cleaning_list import CleaningList
+from yoga_live.train.clean import review_list
+from yoga_live.train.clean.automatic import plan_marks
+from yoga_live.train.clean.review_list import CleaningList
 from yoga_live.train.gather.add_files import add_folder
 from yoga_live.train.photo_answers import join_answers
 from yoga_live.train.photos.folder import HASH_SIDE, read_photos
@@ -116,13 +116,13 @@ def test_hashes_are_made_as_fit_makes_them_at_any_size_of_the_network(messy) -> 
     assert cv2.imwrite(str(messy.photos / "tree/large.jpg"), picture)
     sides: list[int] = []
     with messy.open() as photos, pytest.MonkeyPatch.context() as patch:
-        decode = cleaning_list.decode_photo
+        decode = review_list.decode_photo
 
         def spy(path: Path, *, min_side: int) -> np.ndarray:
             sides.append(min_side)
             return decode(path, min_side=min_side)
 
-        patch.setattr(cleaning_list, "decode_photo", spy)
+        patch.setattr(review_list, "decode_photo", spy)
         pair = photos._hash(photos.entries[find(photos, "tree/large.jpg")].photo)
     [fitted] = [photo for photo in read_photos(messy.photos, 64).photos if photo.path == "tree/large.jpg"]
     assert pair == (fitted.phash, fitted.mirror_phash) and sides == [HASH_SIDE]

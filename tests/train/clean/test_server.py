@@ -20,10 +20,10 @@ import pytest
 from PIL import Image
 
 from yoga_live.runtime.errors import OptionError, PhotoError
-from yoga_live.train import page_connections
-from yoga_live.train.cleaning_list import CleaningList
-from yoga_live.train.cleaning_server import CleaningServer
-from yoga_live.train.photo_previews import Previews
+from yoga_live.train.clean import page_connections
+from yoga_live.train.clean.previews import Previews
+from yoga_live.train.clean.review_list import CleaningList
+from yoga_live.train.clean.server import CleaningServer
 
 
 @dataclass

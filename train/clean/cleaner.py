@@ -11,8 +11,10 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path, PurePath
 
-from ..runtime.errors import OptionError, PhotoError, RunError
-from .cleaning_journal import (
+from ...runtime.errors import OptionError, PhotoError, RunError
+from ..photos.folder import list_files, list_poses
+from ..photos.manifest import REMOVED_FOLDER, Manifest
+from .journal import (
     KEEP,
     RELABEL,
     REMOVE,
@@ -24,9 +26,7 @@ from .cleaning_journal import (
     is_inside,
     trace_photos,
 )
-from .cleaning_rows import PhotoRows, plan_arriving, plan_copy_leaving, plan_leaving
-from .photos.folder import list_files, list_poses
-from .photos.manifest import REMOVED_FOLDER, Manifest
+from .manifest_changes import PhotoRows, plan_arriving, plan_copy_leaving, plan_leaving
 
 log = logging.getLogger(__name__)
 

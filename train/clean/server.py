@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from ..calibration.runs import SPLITS
-from ..runtime.errors import OptionError, PhotoError, YogaLiveError
-from ..runtime.serve.access import PageGuard, page_headers
-from ..runtime.system.plain_text import show_name
-from .cleaning_journal import RELABEL
-from .cleaning_list import NO_SPLIT, SEEN_TRAINING, VIEWS, CleaningList
+from ...calibration.runs import SPLITS
+from ...runtime.errors import OptionError, PhotoError, YogaLiveError
+from ...runtime.serve.access import PageGuard, page_headers
+from ...runtime.system.plain_text import show_name
+from .journal import RELABEL
 from .page_connections import IDLE_S, Doorkeeper, read_body
-from .photo_previews import PICTURE, THUMBNAIL, Previews
+from .previews import PICTURE, THUMBNAIL, Previews
+from .review_list import NO_SPLIT, SEEN_TRAINING, VIEWS, CleaningList
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .cleaning_journal import RELABEL, REMOVE, TrackedPhoto
-from .cleaning_list import CleaningList
+from .journal import RELABEL, REMOVE, TrackedPhoto
+from .review_list import CleaningList
 
 
 @dataclass(frozen=True)

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..calibration.runs import Run, RunPhoto
-from ..runtime.classifier import NO_POSE
-from ..runtime.errors import RunError
-from ..runtime.photos.decoding import decode_photo
-from ..runtime.system.item_failures import Failure, attempt
-from .cleaning import Cleaner
-from .cleaning_journal import TrackedPhoto
+from ...calibration.runs import Run, RunPhoto
+from ...runtime.classifier import NO_POSE
+from ...runtime.errors import RunError
+from ...runtime.photos.decoding import decode_photo
+from ...runtime.system.item_failures import Failure, attempt
+from ..photos.folder import HASH_SIDE, hash_photo, list_poses
+from ..photos.splits import SAME_BITS, group_hashes
+from ..run_files.predictions import Predictions
+from .cleaner import Cleaner
+from .journal import TrackedPhoto
 from .label_errors import LabelErrors, find_label_errors
-from .photos.folder import HASH_SIDE, hash_photo, list_poses
-from .photos.splits import SAME_BITS, group_hashes
-from .run_files.predictions import Predictions
 
 VIEWS = ("likely", "conflicts", "duplicates", "all", "removed", "marked")
 NO_SPLIT = "new"  # a photo that came after the run

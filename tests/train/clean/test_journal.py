@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from yoga_live.runtime.errors import RunError
-from yoga_live.train.cleaning_journal import Journal, Mark, RowChange, RowState, is_inside, read_journal, trace_photos
+from yoga_live.train.clean.journal import Journal, Mark, RowChange, RowState, is_inside, read_journal, trace_photos
 
 ROW = RowChange(
     "tree", "http://a/", RowState("ok", "tree/a.jpg"), RowState("removed", "_removed/tree/a.jpg", "cleaned")

@@ -15,9 +15,9 @@ from pathlib import Path, PurePath
 from types import TracebackType
 from typing import Any
 
-from ..runtime.errors import RunError
-from ..runtime.system.foreign_files import check_whole, open_plain, parse_json, show
-from .photos.manifest import REMOVED_FOLDER
+from ...runtime.errors import RunError
+from ...runtime.system.foreign_files import check_whole, open_plain, parse_json, show
+from ..photos.manifest import REMOVED_FOLDER
 
 JOURNAL = "cleaning.jsonl"
 KEEP, REMOVE, RELABEL, UNDO = "keep", "remove", "relabel", "undo"

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from yoga_live.runtime.errors import OptionError, OutputError, PhotoError, RunError
-from yoga_live.train.cleaning import Cleaner, open_cleaner
-from yoga_live.train.cleaning_journal import JOURNAL, Journal, Mark, TrackedPhoto
+from yoga_live.train.clean.cleaner import Cleaner, open_cleaner
+from yoga_live.train.clean.journal import JOURNAL, Journal, Mark, TrackedPhoto
 from yoga_live.train.gather.add_files import LEFT_OUT, add_files
 from yoga_live.train.photos.manifest import (
     DUPLICATE,

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..runtime.core.opencv import cv2
-from ..runtime.core.preprocess import Frame
-from ..runtime.errors import PhotoError
-from ..runtime.photos.decoding import decode_photo
-from ..runtime.system.item_failures import Failure, attempt
+from ...runtime.core.opencv import cv2
+from ...runtime.core.preprocess import Frame
+from ...runtime.errors import PhotoError
+from ...runtime.photos.decoding import decode_photo
+from ...runtime.system.item_failures import Failure, attempt
 
 THUMBNAIL, PICTURE = 240, 1600  # pixels, the longer side
 QUALITY = 82

@@ -1,0 +1,1 @@
+"""Find and remove wrong labels."""
