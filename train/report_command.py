@@ -14,9 +14,9 @@ from ..runtime.system.plain_text import print
 from .option_types import read_whole
 
 if TYPE_CHECKING:
-    from .report import Report
-    from .run_comparison import Comparison
-    from .run_pictures import RunPictures
+    from .report.comparison import Comparison
+    from .report.measure import Report
+    from .report.pictures import RunPictures
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -60,8 +60,8 @@ def _top(text: str) -> int:
 def _report(args: argparse.Namespace) -> None:
     from ..calibration.runs import load_run
     from .fit.network import load_network
-    from .report import measure_report
-    from .run_pictures import make_pictures
+    from .report.measure import measure_report
+    from .report.pictures import make_pictures
 
     photos = getattr(args, "photos", None)
     if photos is not None and not photos.is_dir():
@@ -97,7 +97,7 @@ def _claim(page: Path) -> Iterator[None]:
 
 
 def _write(report: Report, pictures: RunPictures, page: Path) -> None:
-    from .report_page import write_report
+    from .report.page import write_report
 
     try:
         write_report(report, pictures, page)

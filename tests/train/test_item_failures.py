@@ -17,7 +17,6 @@ pytest.importorskip("torch")
 from yoga_live.calibration import runs
 from yoga_live.calibration.runs import load_frames, load_run
 from yoga_live.runtime.photos import decoding as photo_decoding
-from yoga_live.train import run_pictures
 from yoga_live.train.clean import previews
 from yoga_live.train.clean.previews import Previews
 from yoga_live.train.command import main
@@ -26,10 +25,11 @@ from yoga_live.train.gather import download as downloading
 from yoga_live.train.gather.image_search import ImageSearch, SearchOutcome
 from yoga_live.train.photos import folder, identify, stats
 from yoga_live.train.photos.manifest import read_manifest
+from yoga_live.train.report import pictures
 
 from .photo_bench import Bench, PhotoServer, draw
 
-DECODERS = (identify, folder, stats, contact_sheet, previews, run_pictures, runs)
+DECODERS = (identify, folder, stats, contact_sheet, previews, pictures, runs)
 ODD_WIDTH = 97  # of the photo that breaks its decoder
 
 

@@ -15,9 +15,9 @@ pytest.importorskip("jinja2")
 from yoga_live.calibration.runs import load_run
 from yoga_live.train.command import main, parse_args
 from yoga_live.train.fit.network import load_network
-from yoga_live.train.report import measure_report
-from yoga_live.train.report_page import write_report
-from yoga_live.train.run_pictures import make_pictures
+from yoga_live.train.report.measure import measure_report
+from yoga_live.train.report.page import write_report
+from yoga_live.train.report.pictures import make_pictures
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

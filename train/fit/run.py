@@ -30,11 +30,11 @@ from ...runtime.core.softmax import softmax
 from ...runtime.errors import OptionError
 from ...runtime.system.claims import hold_folder
 from ...runtime.system.files import write_json
-from ..confusion_plot import plot_confusion
 from ..distributed.rendezvous import join_workers
 from ..photos.dataset import SplitFrames
 from ..photos.folder import PhotoSet, list_poses
 from ..photos.splits import assign_folds
+from ..report.confusion_plot import plot_confusion
 from ..run_files.predictions import FOLDS, PREDICTIONS, write_predictions
 from ..run_files.run_folder import check_run_folder, describe_change, find_keeper, lacks_folds, make_run_folder
 from .checkpoint import CHECKPOINT

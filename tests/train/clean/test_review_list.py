@@ -19,9 +19,9 @@ from yoga_live.train.clean import review_list
 from yoga_live.train.clean.automatic import plan_marks
 from yoga_live.train.clean.review_list import CleaningList
 from yoga_live.train.gather.add_files import add_folder
-from yoga_live.train.photo_answers import join_answers
 from yoga_live.train.photos.folder import HASH_SIDE, read_photos
-from yoga_live.train.report import find_suspects
+from yoga_live.train.report.answers import join_answers
+from yoga_live.train.report.measure import find_suspects
 from yoga_live.train.run_files.predictions import FOLDS, PREDICTIONS, write_predictions
 
 

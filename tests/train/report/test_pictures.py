@@ -17,7 +17,7 @@ pytest.importorskip("torch")
 from yoga_live.calibration.runs import Run, load_run
 from yoga_live.train.clean.previews import shrink_photo
 from yoga_live.train.fit.network import PoseNetwork, load_network
-from yoga_live.train.run_pictures import LARGE, SMALL, PhotoFinder, make_pictures
+from yoga_live.train.report.pictures import LARGE, SMALL, PhotoFinder, make_pictures
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ pytest.importorskip("torch")
 
 from yoga_live.calibration.metrics import Accuracy
 from yoga_live.calibration.runs import Run
-from yoga_live.train.report import measure_report
-from yoga_live.train.report_page import format_interval, render_report, write_report
-from yoga_live.train.run_pictures import RunPictures
+from yoga_live.train.report.measure import measure_report
+from yoga_live.train.report.page import format_interval, render_report, write_report
+from yoga_live.train.report.pictures import RunPictures
 
 VOID = {"meta", "link", "input", "br", "img", "hr"}
 LINKS = {"src", "href", "action", "data", "poster", "srcset", "xlink:href"}

@@ -11,8 +11,8 @@ pytest.importorskip("torch")
 
 from yoga_live.calibration.runs import load_frames, load_run
 from yoga_live.runtime.core.softmax import softmax
-from yoga_live.train.class_maps import compute_class_maps, draw_class_map
 from yoga_live.train.fit.network import load_network
+from yoga_live.train.report.class_maps import compute_class_maps, draw_class_map
 from yoga_live.train.run_files.predictions import PREDICTIONS, read_predictions
 
 GREY = np.full((60, 90, 3), 120, np.uint8)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..calibration.runs import Run
+from ...calibration.runs import Run
 
 LEAST_PROBABILITY = 1e-12
 """A loss stays finite: a CSV of six digits may say 0."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ..runtime.system.files import write_then_rename
+from ...runtime.system.files import write_then_rename
 
 
 def plot_confusion(matrix: npt.NDArray[np.int64], labels: tuple[str, ...], title: str, path: Path) -> None:

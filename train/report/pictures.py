@@ -16,14 +16,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..calibration.runs import Run, RunPhoto
-from ..runtime.core.preprocess import Frame, letterbox
-from ..runtime.photos.decoding import decode_photo
-from ..runtime.system.item_failures import Failure, attempt
-from ..runtime.system.progress import track
+from ...calibration.runs import Run, RunPhoto
+from ...runtime.core.preprocess import Frame, letterbox
+from ...runtime.photos.decoding import decode_photo
+from ...runtime.system.item_failures import Failure, attempt
+from ...runtime.system.progress import track
+from ..clean.previews import shrink_photo
+from ..fit.network import PoseNetwork
 from .class_maps import compute_class_maps, draw_class_map
-from .clean.previews import shrink_photo
-from .fit.network import PoseNetwork
 
 log = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ import pytest
 from yoga_live.calibration.metrics import Accuracy
 from yoga_live.calibration.runs import Run
 from yoga_live.runtime.errors import RunError
-from yoga_live.train.report import measure_report
-from yoga_live.train.run_comparison import Comparison, LeftOut
+from yoga_live.train.report.comparison import Comparison, LeftOut
+from yoga_live.train.report.measure import measure_report
 
 CHAIR, PLANK, TREE = [0.8, 0.1, 0.1], [0.1, 0.7, 0.2], [0.05, 0.05, 0.9]
 WriteRun = Callable[..., Run]

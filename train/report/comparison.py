@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ..calibration.metrics import Accuracy, measure_accuracy, measure_mcnemar, measure_recalls
-from ..calibration.runs import SPLITS, Run
-from .photo_answers import PhotoAnswer, RunAnswers, join_answers
-from .run_files.predictions import PREDICTIONS, read_predictions
+from ...calibration.metrics import Accuracy, measure_accuracy, measure_mcnemar, measure_recalls
+from ...calibration.runs import SPLITS, Run
+from ..run_files.predictions import PREDICTIONS, read_predictions
+from .answers import PhotoAnswer, RunAnswers, join_answers
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pytest
 
 from yoga_live.calibration.metrics import Accuracy
 from yoga_live.calibration.runs import Run
-from yoga_live.train.report import CELL_PHOTOS, VIEW_PHOTOS, measure_report
+from yoga_live.train.report.measure import CELL_PHOTOS, VIEW_PHOTOS, measure_report
 
 CHAIR, PLANK, TREE = [0.8, 0.1, 0.1], [0.1, 0.7, 0.2], [0.05, 0.05, 0.9]
 ROWS = [

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..calibration.metrics import (
+from ...calibration.metrics import (
     Accuracy,
     count_confusions,
     list_confusions,
@@ -17,12 +17,12 @@ from ..calibration.metrics import (
     measure_recalls,
     simulate_perfect_ece,
 )
-from ..calibration.runs import SPLITS, Run
-from .clean.label_errors import find_label_errors
-from .photo_answers import PhotoAnswer, RunAnswers, join_answers
-from .run_comparison import Comparison, compare_runs
-from .run_files.predictions import PREDICTIONS, load_predictions, read_predictions
-from .run_files.training_log import Epoch, read_log
+from ...calibration.runs import SPLITS, Run
+from ..clean.label_errors import find_label_errors
+from ..run_files.predictions import PREDICTIONS, load_predictions, read_predictions
+from ..run_files.training_log import Epoch, read_log
+from .answers import PhotoAnswer, RunAnswers, join_answers
+from .comparison import Comparison, compare_runs
 
 CELL_PHOTOS = (24, 16, 12, 8, 6, 4, 3, 2, 1)
 """Pictures behind one cell of a confusion matrix: as many as VIEW_PHOTOS allow."""

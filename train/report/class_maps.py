@@ -6,10 +6,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..runtime.core.opencv import cv2
-from ..runtime.core.preprocess import Frame
-from ..runtime.drawing.heatmap import HEAT, enlarge_map
-from .fit.network import PoseNetwork, normalise
+from ...runtime.core.opencv import cv2
+from ...runtime.core.preprocess import Frame
+from ...runtime.drawing.heatmap import HEAT, enlarge_map
+from ..fit.network import PoseNetwork, normalise
 
 Floats = npt.NDArray[np.floating]
 

@@ -6,15 +6,15 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from ..calibration.metrics import Accuracy
-from ..calibration.runs import Run
-from ..runtime.system.files import write_text
-from ..runtime.system.plain_text import show_in_page
+from ...calibration.metrics import Accuracy
+from ...calibration.runs import Run
+from ...runtime.system.files import write_text
+from ...runtime.system.plain_text import show_in_page
+from .answers import PhotoAnswer
+from .comparison import describe_settings
 from .curves import draw_curves
-from .photo_answers import PhotoAnswer
-from .report import ALL, DUELS, Report
-from .run_comparison import describe_settings
-from .run_pictures import RunPictures
+from .measure import ALL, DUELS, Report
+from .pictures import RunPictures
 
 VIEW_TITLES = {"test": "test photos", "validation": "validation photos", ALL: "all photos, out of fold"}
 LOSS_TITLES = VIEW_TITLES | {ALL: "training photos, out of fold"}

@@ -1,0 +1,1 @@
+"""Measure a run and draw its report."""
