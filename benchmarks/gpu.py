@@ -349,7 +349,7 @@ def main(argv: list[str] | None = None) -> int:
     """Returns the exit code."""
     if argv and argv[0] == FIT:
         bare_packages.replace_missing()
-        from yoga_live.train.command import main as train
+        from yoga_live.train.cli.main import main as train
 
         return train(argv[1:])
     parser = argparse.ArgumentParser("gpu", description=__doc__, formatter_class=HelpFormatter)

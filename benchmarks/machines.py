@@ -64,7 +64,7 @@ def count_work() -> dict[str, float]:
 
 def work(arguments: list[str]) -> int:
     """Be one worker: `yoga-train`, and then a line of JSON in the file COUNTS."""
-    from yoga_live.train.command import main as train
+    from yoga_live.train.cli.main import main as train
 
     counts = count_work()
     code = train(arguments)

@@ -14,7 +14,7 @@ from pathlib import Path
 from ..calibration.command import main as calibrate
 from ..runtime.system.cli_runner import CommandParser, HelpFormatter, run_command
 from ..runtime.system.crashes import report_crashes
-from ..train.command import main as train
+from ..train.cli.main import main as train
 from .command import main as export
 
 TRAIN_ONLY = "drawn__*,sun_salutation__*"  # drawings and one woman's movements say nothing of other people

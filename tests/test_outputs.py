@@ -39,7 +39,7 @@ class Case:
         return f"{self.words[0]} {self.output}"
 
 
-MAINS = {"runtime": "cli.main"}
+MAINS = {"runtime": "cli.main", "train": "cli.main"}
 LOADS = "yoga_live.calibration.runs", "load_run"
 CASES = [
     Case("export", ("onnx", "RUN", "--to", "a.onnx"), "a.onnx", LOADS),
@@ -130,7 +130,7 @@ def test_an_output_that_appears_meanwhile_is_left_alone_unless_forced(
 def test_a_run_that_another_training_writes_is_refused(
     ask: Callable[..., Any], drawn_photos: Path, start_weights: Path, tmp_path: Path
 ) -> None:
-    from yoga_live.train.command import main
+    from yoga_live.train.cli.main import main
 
     words = "fit", drawn_photos, "--to", tmp_path / "runs" / "a", "--weights", start_weights, "--size", 32
     with held_by_another(tmp_path / "runs" / "a", "folder") as pid:
@@ -140,7 +140,7 @@ def test_a_run_that_another_training_writes_is_refused(
 
 
 def test_a_list_that_another_search_adds_to_is_refused(ask: Callable[..., Any], tmp_path: Path) -> None:
-    from yoga_live.train.command import main
+    from yoga_live.train.cli.main import main
 
     (tmp_path / "found.txt").write_text("https://example.org/a.jpg\n")
     words = "collect", "--urls", tmp_path / "found.txt", "--pose", "tree", "--to", tmp_path / "lists"

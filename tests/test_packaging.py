@@ -146,7 +146,7 @@ def run_python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 MAINS = {
-    "train": "yoga_live.train.command",
+    "train": "yoga_live.train.cli.main",
     "export": "yoga_live.export.command",
     "calibration": "yoga_live.calibration.command",
     "runtime": "yoga_live.runtime.cli.main",

@@ -87,7 +87,7 @@ def test_options_of_the_other_commands_exist(program: str, ask: Callable[..., ob
     """Their work is not begun: --help comes first, and names each option that the README uses."""
     from yoga_live.calibration.command import main as calibrate
     from yoga_live.export.command import main as export
-    from yoga_live.train.command import main as train
+    from yoga_live.train.cli.main import main as train
 
     main = {"yoga-train": train, "yoga-export": export, "yoga-calibrate": calibrate}[program]
     commands = read_commands(program)

@@ -334,7 +334,7 @@ def test_the_page_for_cleaning_reaches_nobody(home: Home, inputs: Inputs) -> Non
     port = find_free_port()
     shutil.copytree(inputs.photos, home.work / "photos")
     page = ("clean", "photos", inputs.run, "--port", port, "--no-browser")
-    trace = home.trace("-c", UNTIL_STOPPED, f"http://127.0.0.1:{port}/favicon.ico", 0.5, "train.command", *page)
+    trace = home.trace("-c", UNTIL_STOPPED, f"http://127.0.0.1:{port}/favicon.ico", 0.5, "train.cli.main", *page)
     assert f":{port}" in trace.said
     assert not trace.strangers(port) and not trace.resolver
     assert all(fnmatch(name, OWN_CACHE) for name in trace.left)

@@ -25,7 +25,7 @@ from fault_kinds.outcome import Answer
 
 MAINS = {
     "yoga-live": "yoga_live.runtime.cli.main",
-    "yoga-train": "yoga_live.train.command",
+    "yoga-train": "yoga_live.train.cli.main",
     "yoga-export": "yoga_live.export.command",
     "yoga-calibrate": "yoga_live.calibration.command",
 }

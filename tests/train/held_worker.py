@@ -39,7 +39,7 @@ def main() -> int:
         os.dup2(words, 2)
     os.environ.update(WORKER["environment"])
     torch.set_num_threads(1)
-    from yoga_live.train.command import main as train
+    from yoga_live.train.cli.main import main as train
     from yoga_live.train.distributed import heartbeat, rendezvous
 
     if "HOLD" in os.environ:

@@ -15,7 +15,7 @@ pytest.importorskip("torch")
 
 from yoga_live.calibration.command import main as calibrate
 from yoga_live.export.command import main as export
-from yoga_live.train.command import main as train
+from yoga_live.train.cli.main import main as train
 from yoga_live.train.fit.checkpoint import CHECKPOINT
 from yoga_live.train.run_files.predictions import FOLDS, PREDICTIONS
 

@@ -17,7 +17,7 @@ from PIL import Image
 from yoga_live.runtime.photos.decoding import decode_photo
 from yoga_live.runtime.sinks.video import VideoSink
 from yoga_live.runtime.sources.base import SourceInfo, TimedFrame, VideoSource
-from yoga_live.train.command import main, parse_args
+from yoga_live.train.cli.main import main, parse_args
 from yoga_live.train.photos.manifest import read_manifest
 
 Run = Callable[..., tuple[int, str, str]]
@@ -59,7 +59,7 @@ def list_pictures(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("command", ["", "collect", "download", "add", "capture", "stats", "show"])
 def test_help_answers_without_importing_anything_heavy(command: str) -> None:
-    code = "import sys\nfrom yoga_live.train.command import main\ntry: main([*sys.argv[2:], '--help'])\n"
+    code = "import sys\nfrom yoga_live.train.cli.main import main\ntry: main([*sys.argv[2:], '--help'])\n"
     code += "except SystemExit: print(set(sys.argv[1].split(',')) & set(sys.modules), file=sys.stderr)"
     arguments = [sys.executable, "-c", code, ",".join(HEAVY), *([command] if command else [])]
     answer = subprocess.run(arguments, capture_output=True, text=True, check=False)

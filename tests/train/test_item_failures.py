@@ -19,7 +19,7 @@ from yoga_live.calibration.runs import load_frames, load_run
 from yoga_live.runtime.photos import decoding as photo_decoding
 from yoga_live.train.clean import previews
 from yoga_live.train.clean.previews import Previews
-from yoga_live.train.command import main
+from yoga_live.train.cli.main import main
 from yoga_live.train.fit import contact_sheet
 from yoga_live.train.gather import download as downloading
 from yoga_live.train.gather.image_search import ImageSearch, SearchOutcome

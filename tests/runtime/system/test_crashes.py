@@ -21,7 +21,7 @@ from yoga_live.runtime.system.addresses import hide_in_text
 from yoga_live.runtime.system.cli_runner import CommandParser, run_command
 from yoga_live.runtime.system.crashes import CRASH, KEPT, report_crashes
 
-MAINS = {"runtime": "cli.main"}
+MAINS = {"runtime": "cli.main", "train": "cli.main"}
 """The rooms whose command is a package."""
 SECRET = "rtsp://me:ge heim@192.0.2.1/live?token=geheim"
 

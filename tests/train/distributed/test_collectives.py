@@ -87,7 +87,7 @@ def test_two_processes_have_the_losses_of_one_with_the_same_global_batch(
 
 
 def test_a_worker_that_fails_is_one_line(ask, drawn_photos: Path, tmp_path: Path) -> None:
-    from yoga_live.train.command import main
+    from yoga_live.train.cli.main import main
 
     (tmp_path / "bad.pth").write_text("no weights")
     threads = os.environ.get("OMP_NUM_THREADS")

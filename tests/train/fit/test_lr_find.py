@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from yoga_live.runtime.errors import RunError
-from yoga_live.train.command import main
+from yoga_live.train.cli.main import main
 from yoga_live.train.fit.lr_find import suggest_rate
 
 RATES = np.geomspace(1e-6, 1, 100)

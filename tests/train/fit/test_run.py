@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from yoga_live.calibration.metrics import measure_accuracy
 from yoga_live.calibration.runs import load_frames, load_run
 from yoga_live.runtime.errors import ModelError, OutputError, RunError
-from yoga_live.train.command import main
+from yoga_live.train.cli.main import main
 from yoga_live.train.fit.config import FitConfig
 from yoga_live.train.fit.network import load_network, normalise
 from yoga_live.train.fit.run import fit_run

@@ -15,7 +15,7 @@ from aiohttp import web
 from PIL import Image
 
 from yoga_live.train.clean.cleaner import open_cleaner
-from yoga_live.train.command import main
+from yoga_live.train.cli.main import main
 from yoga_live.train.gather.http_fetch import _read_retry_after, make_address
 from yoga_live.train.photos.manifest import MANIFEST, read_manifest
 

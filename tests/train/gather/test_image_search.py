@@ -20,7 +20,7 @@ pytest.importorskip("ddgs")
 from ddgs.engines.bing_images import BingImages
 from ddgs.engines.duckduckgo_images import DuckduckgoImages
 
-from yoga_live.train.command import main
+from yoga_live.train.cli.main import main
 from yoga_live.train.gather import image_search
 from yoga_live.train.gather.image_search import DdgsSearcher, ImageSearch, SearchBlocked, SearchError
 from yoga_live.train.gather.url_lists import read_list

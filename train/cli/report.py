@@ -8,15 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..runtime.errors import OptionError, OutputError
-from ..runtime.system.cli_runner import HelpFormatter
-from ..runtime.system.plain_text import print
+from ...runtime.errors import OptionError, OutputError
+from ...runtime.system.cli_runner import HelpFormatter
+from ...runtime.system.plain_text import print
 from .option_types import read_whole
 
 if TYPE_CHECKING:
-    from .report.comparison import Comparison
-    from .report.measure import Report
-    from .report.pictures import RunPictures
+    from ..report.comparison import Comparison
+    from ..report.measure import Report
+    from ..report.pictures import RunPictures
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -58,10 +58,10 @@ def _top(text: str) -> int:
 
 
 def _report(args: argparse.Namespace) -> None:
-    from ..calibration.runs import load_run
-    from .fit.network import load_network
-    from .report.measure import measure_report
-    from .report.pictures import make_pictures
+    from ...calibration.runs import load_run
+    from ..fit.network import load_network
+    from ..report.measure import measure_report
+    from ..report.pictures import make_pictures
 
     photos = getattr(args, "photos", None)
     if photos is not None and not photos.is_dir():
@@ -86,7 +86,7 @@ def _report(args: argparse.Namespace) -> None:
 @contextmanager
 def _claim(page: Path) -> Iterator[None]:
     """Hold the page, which is written anew each time, against another report of this run."""
-    from ..runtime.system.claims import hold, name_lock
+    from ...runtime.system.claims import hold, name_lock
 
     try:
         page.parent.mkdir(exist_ok=True)
@@ -97,7 +97,7 @@ def _claim(page: Path) -> Iterator[None]:
 
 
 def _write(report: Report, pictures: RunPictures, page: Path) -> None:
-    from .report.page import write_report
+    from ..report.page import write_report
 
     try:
         write_report(report, pictures, page)

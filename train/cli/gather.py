@@ -8,16 +8,16 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..runtime.cli.options import add_mounting, read_mounting
-from ..runtime.errors import DeviceError, OptionError
-from ..runtime.system.cli_runner import HelpFormatter
-from ..runtime.system.plain_text import print
-from .gather.image_search import ENGINES, SearchError, SearchOutcome
+from ...runtime.cli.options import add_mounting, read_mounting
+from ...runtime.errors import DeviceError, OptionError
+from ...runtime.system.cli_runner import HelpFormatter
+from ...runtime.system.plain_text import print
+from ..gather.image_search import ENGINES, SearchError, SearchOutcome
 from .option_types import read_count, read_requests, read_seconds, read_wait
 
 if TYPE_CHECKING:
-    from ..runtime.sinks.base import Sink
-    from .gather.download import DownloadSummary
+    from ...runtime.sinks.base import Sink
+    from ..gather.download import DownloadSummary
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -140,7 +140,7 @@ def _add_capture(commands: Commands) -> None:
 
 
 def _collect(args: argparse.Namespace) -> None:
-    from .gather.url_lists import check_pose, merge_list, read_list
+    from ..gather.url_lists import check_pose, merge_list, read_list
 
     path = args.to / f"{check_pose(args.pose)}.csv"
     if bool(args.queries) == hasattr(args, "urls"):
@@ -158,9 +158,9 @@ def _collect(args: argparse.Namespace) -> None:
 
 def _search(args: argparse.Namespace, path: Path, refused: Counter[str]) -> None:
     """Search, and merge what each engine found at once: whatever happens next, it is kept."""
-    from ..runtime.system.progress import Progress
-    from .gather.image_search import DdgsSearcher, ImageSearch
-    from .gather.url_lists import merge_list, parse_list
+    from ...runtime.system.progress import Progress
+    from ..gather.image_search import DdgsSearcher, ImageSearch
+    from ..gather.url_lists import merge_list, parse_list
 
     engines = tuple(dict.fromkeys(getattr(args, "engine", ENGINES)))
     searchers = {name: DdgsSearcher(name) for name in engines}
@@ -191,7 +191,7 @@ def _describe_search(outcome: SearchOutcome) -> str:
 
 
 def _download(args: argparse.Namespace) -> None:
-    from .gather.download import DownloadConfig, download
+    from ..gather.download import DownloadConfig, download
 
     config = DownloadConfig(args.total, args.per_host, args.timeout, args.allow_private)
     summary = download(args.lists, args.to, config)
@@ -219,7 +219,7 @@ def _print_outcomes(outcomes: Counter[tuple[str, str]]) -> None:
 
 def _group(photos: Path) -> None:
     """Fill the manifest's groups, and say where a label must be wrong."""
-    from .photos.manifest_groups import fill_groups
+    from ..photos.manifest_groups import fill_groups
 
     summary = fill_groups(photos)
     print(f"{summary.photos} photos in manifest.csv, {summary.groups} when near-duplicates count once")
@@ -228,7 +228,7 @@ def _group(photos: Path) -> None:
 
 
 def _add(args: argparse.Namespace) -> None:
-    from .gather.add_files import add_folder
+    from ..gather.add_files import add_folder
 
     _print_outcomes(add_folder(args.folder, args.pose, args.to))
     print(f"photos: {args.to / args.pose}   every photo and what came of it: {args.to / 'manifest.csv'}")
@@ -239,10 +239,10 @@ def _capture(args: argparse.Namespace) -> None:
     from contextlib import ExitStack
     from datetime import datetime
 
-    from ..runtime.sources.base import VideoSource
-    from ..runtime.sources.cameras import CameraWishes, hide_credentials, open_camera
-    from .gather.capture import CaptureConfig, capture_photos
-    from .gather.url_lists import check_pose
+    from ...runtime.sources.base import VideoSource
+    from ...runtime.sources.cameras import CameraWishes, hide_credentials, open_camera
+    from ..gather.capture import CaptureConfig, capture_photos
+    from ..gather.url_lists import check_pose
 
     check_pose(args.pose)
     is_camera = not hasattr(args, "video")
@@ -276,7 +276,7 @@ def _capture(args: argparse.Namespace) -> None:
 
 def _open_window(size_wh: tuple[int, int]) -> Sink | None:
     """A window, where there is a display."""
-    from ..runtime.sinks.base import WindowSink
+    from ...runtime.sinks.base import WindowSink
 
     try:
         return WindowSink(size_wh)

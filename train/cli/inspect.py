@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..runtime.errors import OptionError, OutputError
-from ..runtime.system.cli_runner import HelpFormatter
-from ..runtime.system.plain_text import print
+from ...runtime.errors import OptionError, OutputError
+from ...runtime.system.cli_runner import HelpFormatter
+from ...runtime.system.plain_text import print
 from .option_types import read_index, read_sheet_count, read_side
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _add_show(commands: Commands) -> None:
 
 
 def _stats(args: argparse.Namespace) -> None:
-    from ..runtime.system.claims import claim_outputs
+    from ...runtime.system.claims import claim_outputs
 
     if hasattr(args, "html"):
         with claim_outputs([args.html], force=args.force):
@@ -75,7 +75,7 @@ def _stats(args: argparse.Namespace) -> None:
 
 
 def _measure(args: argparse.Namespace, page: Path, *, replace: bool) -> None:
-    from .photos.stats import format_table, measure_folder, write_page
+    from ..photos.stats import format_table, measure_folder, write_page
 
     photos, stats = measure_folder(args.photos)
     print(*format_table(stats).split("\n"), sep="\n")
@@ -87,7 +87,7 @@ def _measure(args: argparse.Namespace, page: Path, *, replace: bool) -> None:
 
 
 def _show(args: argparse.Namespace) -> None:
-    from ..runtime.system.claims import claim_outputs
+    from ...runtime.system.claims import claim_outputs
 
     if args.to.suffix.lower() not in {".png", ".jpg", ".jpeg"}:
         raise OptionError(f"--to {args.to} should end in .png or .jpg")
@@ -96,8 +96,8 @@ def _show(args: argparse.Namespace) -> None:
 
 
 def _draw(args: argparse.Namespace) -> None:
-    from .fit.augmentation import Augmentation
-    from .fit.contact_sheet import augment_batch, draw_batch, write_contact_sheet
+    from ..fit.augmentation import Augmentation
+    from ..fit.contact_sheet import augment_batch, draw_batch, write_contact_sheet
 
     batch, labels = draw_batch(args.photos, args.count, args.size, args.seed)
     frames = batch.frames[: len(labels)]

@@ -14,16 +14,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..runtime.errors import OptionError, PhotoError, RunError
-from ..runtime.system.cli_runner import HelpFormatter
-from ..runtime.system.item_failures import Failure, attempt
-from ..runtime.system.plain_text import print
+from ...runtime.errors import OptionError, PhotoError, RunError
+from ...runtime.system.cli_runner import HelpFormatter
+from ...runtime.system.item_failures import Failure, attempt
+from ...runtime.system.plain_text import print
 from .option_types import read_whole
 
 if TYPE_CHECKING:
-    from .clean.cleaner import Cleaner
-    from .clean.review_list import CleaningList
-    from .clean.server import CleaningServer
+    from ..clean.cleaner import Cleaner
+    from ..clean.review_list import CleaningList
+    from ..clean.server import CleaningServer
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -91,11 +91,11 @@ def _count(text: str) -> int:
 
 
 def _clean(args: argparse.Namespace) -> None:
-    from ..calibration.runs import load_run
-    from .clean.cleaner import open_cleaner
-    from .clean.review_list import CleaningList
-    from .photos.folder import read_contents
-    from .run_files.predictions import load_predictions
+    from ...calibration.runs import load_run
+    from ..clean.cleaner import open_cleaner
+    from ..clean.review_list import CleaningList
+    from ..photos.folder import read_contents
+    from ..run_files.predictions import load_predictions
 
     if args.dry_run and not hasattr(args, "auto"):
         raise OptionError("--dry-run goes with --auto")
@@ -117,7 +117,7 @@ def _clean(args: argparse.Namespace) -> None:
 
 
 def _introduce(photos: CleaningList) -> None:
-    from .clean.review_list import SEEN_TRAINING
+    from ..clean.review_list import SEEN_TRAINING
 
     print(f"{photos.errors.count} of {len(photos.run.photos)} labels are likely wrong, by {photos.run.folder}")
     if photos.missing:
@@ -130,7 +130,7 @@ def _introduce(photos: CleaningList) -> None:
 
 def _check_accuracy(photos: CleaningList) -> None:
     """Refuse marks by a network that is wrong more often than labels are, on photos it never saw.  Raises RunError."""
-    from ..calibration.metrics import measure_accuracy
+    from ...calibration.metrics import measure_accuracy
 
     answers = photos.predictions.probabilities.argmax(axis=1)
     accuracy = measure_accuracy(answers[photos.unseen], photos.targets[photos.unseen])
@@ -144,7 +144,7 @@ def _check_accuracy(photos: CleaningList) -> None:
 
 def _serve(photos: CleaningList, args: argparse.Namespace) -> None:
     """Show the page until Ctrl-C."""
-    from .clean.server import CleaningServer
+    from ..clean.server import CleaningServer
 
     before = photos.cleaner.last_number
     with suppress(KeyboardInterrupt):  # where signals can't be handled on the loop (Windows)
@@ -170,7 +170,7 @@ async def _serve_until_stopped(server: CleaningServer, port: int, *, browser: bo
 
 
 def _mark_automatically(photos: CleaningList, args: argparse.Namespace) -> None:
-    from .clean.automatic import plan_marks
+    from ..clean.automatic import plan_marks
 
     plan = plan_marks(photos, args.auto)
     changes: Counter[tuple[str, str]] = Counter()
@@ -208,7 +208,7 @@ def _undo(cleaner: Cleaner, count: int) -> None:
 
 
 def _report_end(cleaner: Cleaner, args: argparse.Namespace) -> None:
-    from .photos.folder import list_poses
+    from ..photos.folder import list_poses
 
     there = Counter(photo.pose for photo in cleaner.photos if not photo.is_removed)
     for pose in [pose for pose in list_poses(args.photos, least=1) if not there[pose]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from yoga_live.train.command import main, parse_args
+from yoga_live.train.cli.main import main, parse_args
 
 
 def test_fit_trains_says_how_well_and_what_comes_next(ask, drawn_photos: Path, start_weights: Path, tmp_path: Path):

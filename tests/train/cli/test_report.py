@@ -13,7 +13,7 @@ pytest.importorskip("torch")
 pytest.importorskip("jinja2")
 
 from yoga_live.calibration.runs import load_run
-from yoga_live.train.command import main, parse_args
+from yoga_live.train.cli.main import main, parse_args
 from yoga_live.train.fit.network import load_network
 from yoga_live.train.report.measure import measure_report
 from yoga_live.train.report.page import write_report

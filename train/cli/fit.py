@@ -6,13 +6,13 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..runtime.errors import OptionError
-from ..runtime.system.cli_runner import HelpFormatter
-from ..runtime.system.plain_text import print
+from ...runtime.errors import OptionError
+from ...runtime.system.cli_runner import HelpFormatter
+from ...runtime.system.plain_text import print
 from .option_types import read_side, read_whole
 
 if TYPE_CHECKING:
-    from .fit.config import FitConfig
+    from ..fit.config import FitConfig
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -183,7 +183,7 @@ def _steps(text: str) -> int:
 
 
 def _fit(args: argparse.Namespace) -> None:
-    from .distributed.launcher import is_worker, launch_workers, run_under_torchrun
+    from ..distributed.launcher import is_worker, launch_workers, run_under_torchrun
 
     if args.devices > 1:
         if is_worker():
@@ -196,7 +196,7 @@ def _fit(args: argparse.Namespace) -> None:
 
 
 def _fit_here(args: argparse.Namespace) -> None:
-    from .fit.run import fit_run
+    from ..fit.run import fit_run
 
     content = fit_run(args.photos, args.to, _configure(args), resume=args.resume)
     metrics = content["metrics"]
@@ -221,7 +221,7 @@ def _fit_here(args: argparse.Namespace) -> None:
 
 
 def _configure(args: argparse.Namespace) -> FitConfig:
-    from .fit.config import FitConfig
+    from ..fit.config import FitConfig
 
     return FitConfig(
         args.weights,
@@ -242,10 +242,10 @@ def _configure(args: argparse.Namespace) -> FitConfig:
 
 
 def _find_rate(args: argparse.Namespace) -> None:
-    from ..runtime.system.claims import claim_outputs
-    from .distributed.launcher import is_worker
-    from .fit.config import FitConfig
-    from .fit.lr_find import find_rate, plot_rates
+    from ...runtime.system.claims import claim_outputs
+    from ..distributed.launcher import is_worker
+    from ..fit.config import FitConfig
+    from ..fit.lr_find import find_rate, plot_rates
 
     if is_worker():
         raise OptionError("lr-find trains on one device; start it without torchrun")

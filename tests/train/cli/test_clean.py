@@ -20,7 +20,7 @@ import pytest
 from yoga_live.calibration.runs import load_run, write_run_photos
 from yoga_live.train.clean import automatic
 from yoga_live.train.clean.review_list import CleaningList
-from yoga_live.train.command import main
+from yoga_live.train.cli.main import main
 from yoga_live.train.run_files.predictions import FOLDS, PREDICTIONS, read_predictions, write_predictions
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 
-from ..runtime.system.cli_runner import HelpFormatter, make_parser, run_command
-from ..runtime.system.crashes import report_crashes
-from .clean_command import add_clean
-from .fit_command import add_fit_commands
-from .gather_commands import add_gather_commands
-from .report_command import add_report
-from .view_commands import add_view_commands
+from ...runtime.system.cli_runner import HelpFormatter, make_parser, run_command
+from ...runtime.system.crashes import report_crashes
+from .clean import add_clean
+from .fit import add_fit_commands
+from .gather import add_gather_commands
+from .inspect import add_view_commands
+from .report import add_report
 
 EXAMPLES = """examples:
   yoga-train collect "tree pose yoga" --pose tree --to lists
