@@ -85,7 +85,7 @@ def test_a_slow_upload_that_goes_on_is_answered(page: LivePage, monkeypatch: pyt
 def test_what_is_too_large_is_not_read_for_ever(page: LivePage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uploads, "GRACE_S", 0.4)
     with connect(page, HEAD + b"Content-Length: 90000000\r\n\r\nx") as connection:
-        assert connection.recv(100).startswith(b"HTTP/1.1 408")
+        assert connection.recv(100).startswith(b"HTTP/1.1 413")
 
 
 def test_the_memory_of_all_uploads_together_is_bounded() -> None:

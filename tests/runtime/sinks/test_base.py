@@ -5,6 +5,7 @@ import socket
 import numpy as np
 import pytest
 
+from yoga_live.runtime.core import pace
 from yoga_live.runtime.errors import DeviceError
 from yoga_live.runtime.sinks import base
 from yoga_live.runtime.sinks.base import StopWatching, WindowSink, check_display
@@ -92,7 +93,7 @@ def test_f_switches_full_screen_and_back(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_recording_that_begins_late_is_shown_at_once_also_by_a_machine_that_was_just_started(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(base.time, "monotonic", lambda: 40.0)
+    monkeypatch.setattr(pace.time, "monotonic", lambda: 40.0)
     pace = base.Pace()
     assert pace.wait_s(600.0) == 0 and pace.wait_s(600.5) == pytest.approx(0.5)
 
