@@ -41,7 +41,7 @@ import torch
 from accuracy_tables import UNSORTED, Answers, print_answers, print_gains, print_left_out, print_rejection
 
 from yoga_live.calibration.runs import Run, load_run
-from yoga_live.runtime.classifier import NO_POSE
+from yoga_live.runtime.core.types import NO_POSE
 from yoga_live.runtime.errors import OptionError, RunError
 from yoga_live.runtime.system.cli_runner import HelpFormatter, run_command
 from yoga_live.runtime.system.files import write_then_rename

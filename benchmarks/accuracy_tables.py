@@ -21,9 +21,9 @@ from yoga_live.calibration.confidence import (
 from yoga_live.calibration.metrics import count_confusions, list_confusions
 from yoga_live.calibration.rejection import compare_rejection, compare_thresholds
 from yoga_live.calibration.risk_coverage import measure_risk_coverage, plot_risk_coverage
-from yoga_live.runtime.classifier import NO_POSE
 from yoga_live.runtime.core.model_metadata import ModelInfo
 from yoga_live.runtime.core.softmax import softmax
+from yoga_live.runtime.core.types import NO_POSE
 
 UNSORTED = "unsorted"  # photos in `none` itself: mostly what a pose's folder held wrongly
 NON_POSES = {

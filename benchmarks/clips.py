@@ -31,14 +31,14 @@ import numpy.typing as npt
 from distortions import DISTORTIONS, DistortedSource
 
 from yoga_live.calibration.runs import load_run
-from yoga_live.runtime.classifier import Floats, PoseClassifier, choose_answer
+from yoga_live.runtime.classifier import PoseClassifier, choose_answer
 from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.core.regions import Region
+from yoga_live.runtime.core.types import Floats, Hold, Segment
 from yoga_live.runtime.cropping.croppers import View, WholeView, ZoomView
 from yoga_live.runtime.pipelines.live_loop import watch
 from yoga_live.runtime.sources.base import Source, VideoSource
 from yoga_live.runtime.tracking.hmm_smoother import Hindsight
-from yoga_live.runtime.tracking.segments import Hold, Segment
 
 STEP_S = 0.5
 

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from yoga_live.runtime.core.frames import TimedFrame
-from yoga_live.runtime.core.preprocess import Frame
+from yoga_live.runtime.core.types import Frame
 from yoga_live.runtime.photos.decoding import decode_photo
 from yoga_live.runtime.sources.base import Source
 

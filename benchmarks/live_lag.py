@@ -26,13 +26,12 @@ import numpy as np
 
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.core.frames import TimedFrame
-from yoga_live.runtime.core.preprocess import Frame
+from yoga_live.runtime.core.types import Frame, Hold
 from yoga_live.runtime.drawing.overlay import OverlayStyle
 from yoga_live.runtime.pipelines.live_loop import watch
 from yoga_live.runtime.sinks.base import StopWatching
 from yoga_live.runtime.sources.cameras import open_camera
 from yoga_live.runtime.sources.live import LiveSource
-from yoga_live.runtime.tracking.segments import Hold
 
 BITS = 24
 

@@ -22,7 +22,7 @@ from yoga_live.calibration.latency import count_cores, time_engines
 from yoga_live.calibration.onnx_file import write_model
 from yoga_live.calibration.quantize import draft_quantisation, draw_sample
 from yoga_live.calibration.runs import Run, check_model_run, load_frames, load_run
-from yoga_live.runtime.core.preprocess import Frame
+from yoga_live.runtime.core.types import Frame
 from yoga_live.runtime.engines.onnxruntime import OnnxEngine
 
 TREATMENTS = {

@@ -26,7 +26,8 @@ from accuracy import ALWAYS_TRAINED, Rows, read_data, source_of
 from torch import Tensor, nn
 
 from yoga_live.calibration.bootstrap import Estimate, estimate_mean, estimate_mean_recall
-from yoga_live.runtime.core.preprocess import Frame, fit_inside
+from yoga_live.runtime.core.preprocess import fit_inside
+from yoga_live.runtime.core.types import Frame
 from yoga_live.runtime.errors import OptionError
 from yoga_live.runtime.system.cli_runner import HelpFormatter, run_command
 from yoga_live.runtime.system.files import write_then_rename

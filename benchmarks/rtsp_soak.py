@@ -23,10 +23,10 @@ import numpy as np
 
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.core.frames import TimedFrame
+from yoga_live.runtime.core.types import Hold
 from yoga_live.runtime.pipelines.live_loop import watch
 from yoga_live.runtime.sinks.base import StopWatching
 from yoga_live.runtime.sources.cameras import open_camera
-from yoga_live.runtime.tracking.segments import Hold
 
 SIZES = ((640, 360), (1280, 720), (320, 240))
 DOWN_S = (3.0, 1.0, 8.0, 3.0, 20.0)

@@ -24,8 +24,9 @@ import numpy as np
 import numpy.typing as npt
 from clips import STEP_S, Stretch, pose_at, read_truth
 
-from yoga_live.runtime.classifier import NO_POSE, PoseClassifier, choose_answer
+from yoga_live.runtime.classifier import PoseClassifier, choose_answer
 from yoga_live.runtime.core.frames import TimedFrame
+from yoga_live.runtime.core.types import NO_POSE
 from yoga_live.runtime.cropping.croppers import ZoomView
 from yoga_live.runtime.pipelines.recorded_loop import LOOKS_PER_S
 from yoga_live.runtime.sources.base import VideoSource

@@ -11,13 +11,10 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from ..runtime.core.preprocess import Frame
+from ..runtime.core.types import Floats, Frame
 from ..runtime.engines.onnxruntime import import_onnxruntime
 from ..runtime.system.progress import track
-
-Floats = npt.NDArray[np.floating]
 
 BINS = 2048
 LEVELS = 128

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .metrics import Floats, Ints
+from ..runtime.core.types import Floats, Ints
 
 DRAWS = 2000
 CHUNK = 200_000  # numbers drawn at a time: they stay in the cache of the processor

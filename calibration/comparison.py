@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from ..runtime.core.preprocess import Frame
+from ..runtime.core.types import Floats, Frame, Ints
 from ..runtime.engines.base import Engine
 from ..runtime.errors import OptionError
 from ..runtime.system.files import write_json, write_text
 from .confidence import SplitLogits, compute_logits
 from .fidelity import Fidelity, measure_fidelity
 from .latency import time_engines
-from .metrics import Accuracy, Floats, Ints, measure_accuracy, measure_ece, simulate_perfect_ece, top_confidences
+from .metrics import Accuracy, measure_accuracy, measure_ece, simulate_perfect_ece, top_confidences
 
 
 @dataclass(frozen=True)

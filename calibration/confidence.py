@@ -8,18 +8,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ..runtime.classifier import NO_POSE, best_pose
 from ..runtime.core.model_metadata import ModelInfo
-from ..runtime.core.preprocess import Frame
 from ..runtime.core.softmax import softmax
+from ..runtime.core.types import NO_POSE, Floats, Frame, Ints, best_pose
 from ..runtime.engines.base import Engine
 from ..runtime.system.progress import track
 from .bootstrap import resample_sums
 from .metrics import Accuracy, measure_accuracy, measure_ece, measure_nll, simulate_perfect_ece, top_confidences
 from .runs import Run, RunPhoto, load_frames
-
-Floats = npt.NDArray[np.floating]
-Ints = npt.NDArray[np.integer]
 
 TEMPERATURES = np.exp(np.linspace(np.log(0.1), np.log(10), 461))
 """Candidates, 1 % apart: a search over log T can't diverge or turn negative."""

@@ -11,12 +11,12 @@ import numpy as np
 import onnx
 
 from ..runtime.core.model_metadata import ModelInfo
-from ..runtime.core.preprocess import Frame
 from ..runtime.core.softmax import log_softmax
+from ..runtime.core.types import Floats, Frame
 from ..runtime.engines.onnxruntime import OnnxEngine
 from .activation_ranges import METHODS
 from .confidence import SplitLogits, compute_logits
-from .metrics import Accuracy, Floats, measure_accuracy, measure_nll
+from .metrics import Accuracy, measure_accuracy, measure_nll
 from .onnx_file import write_model
 from .quantize import QuantisationDraft
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ..runtime.core.preprocess import Frame
+from ..runtime.core.types import Frame
 from ..runtime.engines.base import Engine
 from ..runtime.system.progress import track
 

@@ -9,9 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..runtime.core.softmax import log_softmax, softmax
-
-Floats = npt.NDArray[np.floating]
-Ints = npt.NDArray[np.integer]
+from ..runtime.core.types import Floats, Ints
 
 ECE_BINS = 15
 """Number of equal-width bins, as in Guo et al., On Calibration of Modern Neural Networks, 2017."""

@@ -14,7 +14,7 @@ import onnx
 from onnx import numpy_helper
 
 from ..runtime.core.model_metadata import ModelInfo
-from ..runtime.core.preprocess import Frame
+from ..runtime.core.types import Frame
 from ..runtime.errors import ModelError, RunError
 from ..runtime.system.item_failures import name_exception
 from ..runtime.system.telemetry import silence_telemetry

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..runtime.classifier import NO_POSE
 from ..runtime.core.softmax import softmax
+from ..runtime.core.types import NO_POSE, Floats, Ints
 from .confidence import SplitLogits, answer_poses, choose_threshold
-from .metrics import Floats, Ints
 
 Bools = npt.NDArray[np.bool_]
 RECALL = 0.95

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from .metrics import Floats
+from ..runtime.core.types import Floats
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..runtime.core.model_metadata import LARGEST, LONGEST_LABEL, MOST_LABELS, SMALLEST, ModelInfo, is_printable
-from ..runtime.core.preprocess import Frame, letterbox
+from ..runtime.core.preprocess import letterbox
+from ..runtime.core.types import Frame
 from ..runtime.errors import ModelError, RunError
 from ..runtime.photos.decoding import decode_photo
 from ..runtime.system.files import ODD_NAMES, make_csv_writer, write_text

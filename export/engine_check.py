@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..runtime.core.preprocess import Frame, letterbox
+from ..runtime.core.preprocess import letterbox
+from ..runtime.core.types import Frame
 from ..runtime.engines.base import Engine
 from ..runtime.engines.onnxruntime import OnnxEngine
 from ..runtime.errors import MissingPackageError, ModelError

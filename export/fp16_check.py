@@ -13,8 +13,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from ..calibration.metrics import Floats
-from ..runtime.core.preprocess import Frame
+from ..runtime.core.types import Floats, Frame
 from ..runtime.engines.onnxruntime import import_onnxruntime
 from ..runtime.errors import ModelError
 from ..runtime.system.progress import track

@@ -12,7 +12,7 @@ from ..runtime.system.plain_text import print
 
 if TYPE_CHECKING:
     from ..calibration.fidelity import Fidelity
-    from ..calibration.metrics import Floats
+    from ..runtime.core.types import Floats
 
 LEAST_AGREEMENT = 0.99
 """Of the upper end of the 95 % interval: a photo between two poses may tip."""

@@ -9,18 +9,15 @@ import numpy as np
 import numpy.typing as npt
 
 from .core.model_metadata import ModelInfo
-from .core.preprocess import Frame, letterbox_into
+from .core.preprocess import letterbox_into
 from .core.regions import Region
 from .core.softmax import softmax
-from .drawing.heatmap import Evidence
+from .core.types import NO_POSE, Evidence, Floats, Frame, best_pose
 from .engines.base import Engine
 from .engines.factory import open_engine
 from .engines.shared import SharedEngine
 
-NO_POSE = "none"
 DEFAULT_MODEL = Path(__file__).parent / "models" / "default.onnx"
-
-Floats = npt.NDArray[np.floating]
 
 
 @dataclass(frozen=True)
@@ -115,12 +112,3 @@ def choose_answer(probabilities: Floats, labels: tuple[str, ...], threshold: flo
     confidence = float(probabilities[best])
     is_pose = confidence >= threshold and confidence >= probabilities.max()
     return (labels[best], confidence) if is_pose else (NO_POSE, 1 - confidence)
-
-
-def best_pose(probabilities: Floats, labels: tuple[str, ...]) -> int:
-    """Index of the likeliest label that is a pose.  probabilities: float (C,)."""
-    if NO_POSE not in labels:
-        return int(np.argmax(probabilities))
-    poses = np.array(probabilities, dtype=np.float64)
-    poses[labels.index(NO_POSE)] = -1
-    return int(np.argmax(poses))

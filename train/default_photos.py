@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..runtime.classifier import NO_POSE
 from ..runtime.core.opencv import cv2
+from ..runtime.core.types import NO_POSE
 from ..runtime.drawing.overlay import draw_caption
 from ..runtime.errors import OutputError, RunError
 from ..runtime.sources.drawn_figure import POSES, draw_figure, jitter_pose, random_look

@@ -6,12 +6,12 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
+from ..core.types import Segment
 from ..errors import OutputError, TakenError
 from ..sinks.timeline import FORMATS, format_timeline, shift_segments
 from ..sources.inputs import name_input
 from ..system.foreign_files import check_number, check_whole, parse_json, show
 from ..system.plain_text import escape_json
-from ..tracking.segments import Segment
 from .inputs import Recorded
 from .shards import Told
 from .store import Store

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..classifier import PoseClassifier
+    from ..core.types import Segment
     from ..sources.base import TimedFrame
     from ..sources.remote import RemoteFile
-    from ..tracking.segments import Segment
 
 SHORTEST_LAST = 0.5
 """A last piece shorter than this share of a stretch goes with the one before it: its warm-up would cost as much."""

@@ -18,11 +18,11 @@ import numpy.typing as npt
 
 from ..classifier import PoseClassifier
 from ..core.frames import DecodedFrame, TimedFrame
-from ..core.preprocess import Frame
 from ..core.regions import Region
+from ..core.types import Floats, Frame
 from ..cropping.croppers import View, WholeView
 from ..drawing.overlay import OverlayStyle
-from ..engines.base import Engine, Floats
+from ..engines.base import Engine
 from ..errors import SourceError
 from ..pipelines.live_loop import watch
 from ..sinks.video import VideoSink

@@ -318,8 +318,8 @@ def _describe_source(source: Source, device: str) -> str:
 
 def _report(args: argparse.Namespace, watched: Watched) -> None:
     """Say what was seen when, and where everything lies."""
-    from ..classifier import NO_POSE
     from ..core.labels import display_name
+    from ..core.types import NO_POSE
     from ..drawing.summary import add_up
     from ..system.files import find_result
     from ..system.progress import format_duration

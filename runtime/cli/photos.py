@@ -131,9 +131,9 @@ def _take(answer: Answer, picture: Path | None, progress: Progress, *, force: bo
 def _write_picture(path: Path, answer: Answer, *, force: bool) -> None:
     from PIL import Image
 
+    from ..core.types import Hold
     from ..drawing.overlay import OverlayStyle, draw_overlay
     from ..system.files import write_then_rename
-    from ..tracking.segments import Hold
 
     assert answer.prediction is not None and answer.image_bgr is not None
     hold = Hold(answer.prediction.pose, answer.prediction.confidence, 0.0)

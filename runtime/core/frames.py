@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from .preprocess import Frame
 from .presentation import AS_STORED, Presentation
+from .types import Frame
 
 PLAIN_FORMAT = "yuv420p"
 BT709, UNSPECIFIED = 1, 2

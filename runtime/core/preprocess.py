@@ -10,12 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from .opencv import cv2
+from .types import Frame
 
 BAR_GREY = 114
 """Grey of the letterbox bars: ImageNet's mean brightness, 0.449 * 255, so that the bars are near zero inside."""
-
-Frame = npt.NDArray[np.uint8]
-"""An image: uint8 (H, W, 3), BGR as OpenCV has it."""
 
 
 def as_bgr(frame: npt.NDArray[np.generic]) -> Frame:

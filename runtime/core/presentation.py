@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from .opencv import cv2
-from .preprocess import Frame
+from .types import Frame
 
 MATRIX = "DISPLAYMATRIX"
 """FFmpeg's name of the display matrix among a frame's side data."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.floating]
+from .types import Floats
 
 
 def log_softmax(logits: Floats) -> Floats:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from ..core.preprocess import Frame
 from ..core.regions import Region, Roi
+from ..core.types import Frame
 from .motion_zoom import Zoom, ZoomConfig
 
 

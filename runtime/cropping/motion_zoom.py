@@ -9,10 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..core.opencv import cv2
-from ..core.preprocess import Frame, as_bgr, halve
+from ..core.preprocess import as_bgr, halve
 from ..core.regions import WHOLE, Box, Region
-
-Floats = npt.NDArray[np.float32]
+from ..core.types import Floats, Frame
 
 
 @dataclass(frozen=True)

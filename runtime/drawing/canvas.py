@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from ..core.frames import Colours
 from ..core.opencv import cv2
-from ..core.preprocess import Frame
 from ..core.regions import Region
+from ..core.types import Frame
 
 Bgr = tuple[int, int, int]
 Mask = npt.NDArray[np.uint8]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -11,9 +10,8 @@ import numpy.typing as npt
 from ..core.opencv import cv2
 from ..core.preprocess import fit_inside
 from ..core.regions import Box, Region
+from ..core.types import Evidence, Floats
 from .canvas import Ink, Palette
-
-Floats = npt.NDArray[np.float32]
 
 HEAT = np.array([[60, 190, 250], [40, 120, 245], [40, 40, 215]], np.float64)
 """BGR from weak to strong: amber, orange, red; told apart in print and by most eyes."""
@@ -22,19 +20,6 @@ FADE = 1.5  # power by which heat fades: weak evidence would veil the whole pict
 EDGE = 14  # of the square's pixels over which heat fades towards the edge of a crop
 LEAST_LEVEL = 10  # of 255: less heat than this changes no pixel
 SQUARE = 224  # side of the square that a map is smoothly enlarged to
-
-
-@dataclass(frozen=True, eq=False)
-class Evidence:
-    """What one look found where.
-
-    maps: class maps, float32 (C, h, w), of the letterboxed square, in the order of the labels; region: the part of the
-    frame that was looked at, None for the whole of it.
-    """
-
-    maps: Floats
-    labels: tuple[str, ...]
-    region: Region | None = None
 
 
 @lru_cache(maxsize=2)  # a look is drawn on several frames

@@ -13,12 +13,11 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ..core.frames import Colours, DecodedFrame, TimedFrame
 from ..core.labels import SANSKRIT, display_name
-from ..core.preprocess import Frame
 from ..core.regions import Region
+from ..core.types import Evidence, Frame, Hold
 from ..system.progress import format_duration
-from ..tracking.segments import Hold
 from .canvas import Bgr, BgrCanvas, Canvas, Ink, Palette, StretchedCanvas, YuvCanvas
-from .heatmap import Evidence, make_heat
+from .heatmap import make_heat
 
 FONT = Path(__file__).parents[1] / "fonts" / "DejaVuSans.ttf"
 """DejaVu Sans: Latin with every Sanskrit diacritic, Greek, Cyrillic; OpenCV 4 has ASCII alone."""

@@ -8,13 +8,12 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from ..classifier import NO_POSE
 from ..core.labels import display_name
+from ..core.types import NO_POSE, Segment
 from ..errors import OutputError
 from ..system.claims import check_growing_output
 from ..system.files import name_part, write_then_rename
 from ..system.progress import format_duration
-from ..tracking.segments import Segment
 from .overlay import FONT
 
 WIDTH, MARGIN, STRIP, ROW = 1600, 60, 120, 56

@@ -6,13 +6,10 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from ..core.model_metadata import ModelInfo
-from ..core.preprocess import Frame
+from ..core.types import Floats, Frame
 from ..errors import ModelError
-
-Floats = npt.NDArray[np.float32]
 
 DEVICES = ("auto", "cpu", "cuda", "tensorrt", "openvino")
 """What `--device` takes: ONNX Runtime's choice, its three by name, and OpenVINO on the CPU."""

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from ..core.model_metadata import METADATA_KEY, ModelInfo, read_pose_model
-from ..core.preprocess import Frame
+from ..core.types import Floats, Frame
 from ..errors import DeviceError, MissingPackageError, ModelError
 from ..system.plain_text import is_utf8
 from ..system.telemetry import silence_telemetry
-from .base import DEVICES, Floats, check_answers
+from .base import DEVICES, check_answers
 from .onnx_bytes import check_file
 from .onnxruntime_providers import (
     GPU_HELP,

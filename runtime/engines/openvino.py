@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from ..core.model_metadata import METADATA_KEY, ModelInfo, read_pose_model
-from ..core.preprocess import Frame
+from ..core.types import Floats, Frame
 from ..errors import MissingPackageError, ModelError
 from ..system.telemetry import silence_telemetry
-from .base import Floats, check_answers
+from .base import check_answers
 from .onnx_bytes import check_file
 from .onnxruntime_providers import name_run_error
 

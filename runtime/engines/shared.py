@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from ..core.preprocess import Frame
-from .base import Engine, Floats
+from ..core.types import Floats, Frame
+from .base import Engine
 
 T = TypeVar("T")
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from ..core.model_metadata import ModelInfo
-from ..core.preprocess import Frame
+from ..core.types import Floats, Frame
 from ..errors import DeviceError, ModelError
-from .base import Floats, check_answers
+from .base import check_answers
 from .cuda import Bytes, CudaDevice
 from .tensorrt_bindings import Bindings, import_bindings, make_logger
 from .tensorrt_sidecar import Gpu, check_record, check_source, read_record

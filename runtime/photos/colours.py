@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageCms
 
-from ..core.preprocess import Frame
+from ..core.types import Frame
 
 BAND_PIXELS = 1 << 18
 """Pixels that are converted at once, so that copies stay small however large the picture is."""

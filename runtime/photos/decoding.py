@@ -15,7 +15,7 @@ from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
-from ..core.preprocess import Frame
+from ..core.types import Frame
 from ..errors import PhotoError
 from .colours import flatten, to_bgr
 from .kinds import EXTENSIONS, guess_content, is_heic

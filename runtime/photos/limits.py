@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image
 
-from ..core.preprocess import Frame
+from ..core.types import Frame
 from ..errors import PhotoError
 
 MAX_PIXELS = 120_000_000

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from ..core.opencv import cv2
-from ..core.preprocess import Frame
+from ..core.types import Frame
 
 ORIENTATION = 0x0112  # tag of EXIF and TIFF
 UPRIGHT = 1

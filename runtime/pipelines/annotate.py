@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ..classifier import PoseClassifier
 from ..core.presentation import Mounting
 from ..core.regions import Roi
+from ..core.types import Hold
 from ..cropping.croppers import choose_view
 from ..drawing.overlay import OverlayStyle
 from ..drawing.summary import check_summary_output, write_summary
@@ -26,7 +27,6 @@ from ..sources.time_range import Span
 from ..system.claims import check_growing_output, claim_outputs
 from ..system.files import check_apart
 from ..system.item_failures import Failure, attempt
-from ..tracking.segments import Hold
 from .live_loop import Watched
 from .recorded_loop import LOOKS_PER_S, annotate
 

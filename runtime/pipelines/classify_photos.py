@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from ..classifier import PoseClassifier, Prediction
-from ..core.preprocess import Frame, letterbox
+from ..core.preprocess import letterbox
 from ..core.regions import Region, Roi
+from ..core.types import Frame
 from ..errors import OutputError, PhotoError
 from ..photos.decoding import decode_photo, read_photo
 from ..photos.kinds import PHOTO_SUFFIXES, is_photo

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from ..classifier import PoseClassifier
+from ..core.types import Hold, Segment
 from ..cropping.croppers import View
 from ..drawing.overlay import OverlayStyle, annotate_frame
 from ..errors import SourceError, YogaLiveError, name_troubles
@@ -15,7 +16,6 @@ from ..sinks.base import Sink, StopWatching
 from ..sinks.timeline import TimelineFile
 from ..sources.base import Source, TimedFrame
 from ..tracking.live_tracker import BackgroundTracker, PoseTracker
-from ..tracking.segments import Hold, Segment
 
 
 @dataclass(frozen=True)

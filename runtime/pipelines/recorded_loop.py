@@ -13,9 +13,10 @@ from functools import partial
 
 import numpy as np
 
-from ..classifier import NO_POSE, PoseClassifier
+from ..classifier import PoseClassifier
 from ..core.frames import DecodedFrame, TimedFrame
 from ..core.prefetch import ReadAhead
+from ..core.types import NO_POSE, Hold, Segment
 from ..cropping.croppers import View
 from ..drawing.overlay import OverlayStyle, annotate_frame
 from ..errors import OptionError, SourceError, YogaLiveError, name_troubles
@@ -27,7 +28,6 @@ from ..sources.frame_sampling import SAME_S, Turns
 from ..tracking.adaptive_sampling import EVERY, SparseLooker
 from ..tracking.hmm_smoother import Hindsight
 from ..tracking.live_tracker import Look, Looker, Tracked, see_nothing
-from ..tracking.segments import Hold, Segment
 from .live_loop import Ending, Watched
 
 log = logging.getLogger(__name__)

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from ..classifier import PoseClassifier
 from ..core.pace import Pace
+from ..core.types import Hold
 from ..drawing.summary import PALETTE
 from ..errors import OptionError
 from ..sources.base import SourceInfo
 from ..system.files import find_cache_folder
 from ..system.secret_files import name_others
-from ..tracking.segments import Hold
 from .access import PageGuard
 from .address import ServeAddress, accepts_host, is_this_machine, list_names, resolve
 from .server import PageServer

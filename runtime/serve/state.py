@@ -11,11 +11,12 @@ import numpy as np
 
 from ..core.opencv import cv2
 from ..core.pace import Pace
-from ..core.preprocess import Frame, halve
+from ..core.preprocess import halve
+from ..core.types import Frame, Hold, Segment
 from ..errors import YogaLiveError
 from ..sources.base import TimedFrame
 from ..tracking.causal_smoother import SmoothedPose
-from ..tracking.segments import Hold, Segment, Session
+from ..tracking.segments import Session
 
 MOST_SIDE = 1280  # a phone's screen shows no more, and a home's wireless network carries it
 QUALITY = 80  # of the JPEG

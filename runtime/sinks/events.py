@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 
-from ..classifier import NO_POSE
+from ..core.types import NO_POSE, Hold
 from ..errors import OptionError
 from ..system.plain_text import escape_json
-from ..tracking.segments import Hold
 
 
 class Events:

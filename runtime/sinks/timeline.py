@@ -12,12 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from ..classifier import NO_POSE
 from ..core.labels import display_name
+from ..core.types import NO_POSE, Segment
 from ..errors import OutputError
 from ..system.files import hold_signals, name_part, write_text, write_then_rename
 from ..system.plain_text import escape_json, show_name
-from ..tracking.segments import Segment
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..core.frames import LIMITED, PLAIN_FORMAT, DecodedFrame
 from ..core.opencv import cv2
-from ..core.preprocess import Frame
+from ..core.types import Frame
 from ..errors import OutputError
 from ..sources.base import SourceInfo, TimedFrame
 from ..sources.demux import open_media

@@ -23,8 +23,8 @@ import numpy as np
 from ..core.frames import DecodedFrame
 from ..core.opencv import cv2
 from ..core.pace import Pace
-from ..core.preprocess import Frame
 from ..core.presentation import Mounting, PresentationReader
+from ..core.types import Frame
 from ..errors import OptionError, SourceError
 from ..system.addresses import hide_credentials
 from ..system.plain_text import show_name

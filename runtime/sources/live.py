@@ -13,7 +13,8 @@ from typing import Protocol
 import numpy as np
 
 from ..core.opencv import cv2
-from ..core.preprocess import Frame, as_bgr, fit_inside_wh
+from ..core.preprocess import as_bgr, fit_inside_wh
+from ..core.types import Frame
 from ..errors import SourceError
 from .base import LIVE_TIME_BASE, SourceInfo, TimedFrame
 from .camera_opening import Opening

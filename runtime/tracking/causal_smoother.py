@@ -6,11 +6,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from ..classifier import NO_POSE, best_pose
-
-Floats = npt.NDArray[np.floating]
+from ..core.types import NO_POSE, Floats, best_pose
 
 
 @dataclass(frozen=True)

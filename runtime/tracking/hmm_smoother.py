@@ -12,12 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from ..classifier import NO_POSE
-from .segments import Segment
+from ..core.types import NO_POSE, Floats, Segment
 
-Floats = npt.NDArray[np.floating]
 BLOCK = 1024
 """Frames that are weighed at once."""
 

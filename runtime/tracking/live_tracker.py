@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..classifier import NO_POSE, Floats, PoseClassifier
+from ..classifier import PoseClassifier
 from ..core.background_thread import SideThread
 from ..core.frames import TimedFrame
-from ..core.preprocess import Frame, letterbox
+from ..core.preprocess import letterbox
 from ..core.regions import Region
+from ..core.types import NO_POSE, Evidence, Floats, Frame, Hold, Segment
 from ..cropping.croppers import View, WholeView
-from ..drawing.heatmap import Evidence
 from .causal_smoother import SmoothedPose, Smoother
-from .segments import Hold, Segment, Session
+from .segments import Session
 
 SLOW = 4
 """From so many frames on that a look takes, the next one waits for a fresh frame: what waits is up to a frame old."""

@@ -2,49 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from ..classifier import NO_POSE
+from ..core.types import NO_POSE, Hold, Segment
 from .causal_smoother import SmoothedPose
-
-
-@dataclass(frozen=True)
-class Segment:
-    """One stretch of the timeline.  Seconds from the start; confidence: mean while it led, 0 to 1."""
-
-    start_s: float
-    end_s: float
-    pose: str
-    confidence: float
-
-    @property
-    def duration_s(self) -> float:
-        return self.end_s - self.start_s
-
-
-@dataclass(frozen=True)
-class Hold:
-    """What is shown at this moment: the pose, its confidence, and for how long it has been held.
-
-    leads: False while the pose is only kept, because what follows it has not lasted long enough; hold_s then stands
-    still, and goes on from where it would be if the pose leads again.  ahead_s: how much of hold_s is newer than what
-    the network has seen.
-    """
-
-    pose: str
-    confidence: float
-    hold_s: float
-    leads: bool = True
-    ahead_s: float = 0.0
-
-    @property
-    def seen_s(self) -> float:
-        """For how long it has been seen to be held."""
-        return self.hold_s - self.ahead_s
-
-    @property
-    def is_resting(self) -> bool:
-        return self.pose == NO_POSE
 
 
 class Session:

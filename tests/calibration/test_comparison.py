@@ -18,8 +18,7 @@ from yoga_live.calibration.comparison import (
     write_scores,
 )
 from yoga_live.runtime.core.model_metadata import ModelInfo
-from yoga_live.runtime.core.preprocess import Frame
-from yoga_live.runtime.engines.base import Floats
+from yoga_live.runtime.core.types import Floats, Frame
 from yoga_live.runtime.errors import OptionError
 
 

@@ -8,8 +8,7 @@ import numpy as np
 
 from yoga_live.calibration.latency import count_cores, time_engines
 from yoga_live.runtime.core.model_metadata import ModelInfo
-from yoga_live.runtime.core.preprocess import Frame
-from yoga_live.runtime.engines.base import Floats
+from yoga_live.runtime.core.types import Floats, Frame
 
 
 class Sleeper:

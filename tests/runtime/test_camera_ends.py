@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 import pytest
 
-from yoga_live.runtime.core.preprocess import Frame
+from yoga_live.runtime.core.types import Frame
 from yoga_live.runtime.errors import SourceError
 from yoga_live.runtime.sources import cameras, live
 from yoga_live.runtime.sources.camera_opening import Opening

@@ -12,10 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import yoga_live.runtime
-from yoga_live.runtime.classifier import DEFAULT_MODEL, PoseClassifier, best_pose, choose_answer
+from yoga_live.runtime.classifier import DEFAULT_MODEL, PoseClassifier, choose_answer
 from yoga_live.runtime.core.model_metadata import ModelInfo
 from yoga_live.runtime.core.preprocess import letterbox
 from yoga_live.runtime.core.regions import Region
+from yoga_live.runtime.core.types import best_pose
 from yoga_live.runtime.errors import ModelError
 from yoga_live.runtime.sources.drawn_figure import POSES, draw_figure
 

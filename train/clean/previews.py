@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ...runtime.core.opencv import cv2
-from ...runtime.core.preprocess import Frame
+from ...runtime.core.types import Frame
 from ...runtime.errors import PhotoError
 from ...runtime.photos.decoding import decode_photo
 from ...runtime.system.item_failures import Failure, attempt

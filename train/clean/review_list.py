@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...calibration.runs import Run, RunPhoto
-from ...runtime.classifier import NO_POSE
+from ...runtime.core.types import NO_POSE
 from ...runtime.errors import RunError
 from ...runtime.photos.decoding import decode_photo
 from ...runtime.system.item_failures import Failure, attempt

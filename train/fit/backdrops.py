@@ -15,7 +15,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ...runtime.core.preprocess import Frame, fit_inside
+from ...runtime.core.preprocess import fit_inside
+from ...runtime.core.types import Frame
 from ...runtime.system.progress import Progress
 from ..distributed.collectives import Workers
 from ..photos.dataset import Numbers, SplitFrames

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from ...runtime.classifier import NO_POSE
 from ...runtime.core.labels import display_name
-from ...runtime.core.preprocess import Frame, letterbox
+from ...runtime.core.preprocess import letterbox
+from ...runtime.core.types import NO_POSE, Frame
 from ...runtime.drawing.overlay import FONT
 from ...runtime.errors import RunError
 from ...runtime.photos.decoding import decode_photo

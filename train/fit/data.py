@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...calibration.runs import SPLITS, RunPhoto, load_run
-from ...runtime.classifier import NO_POSE
+from ...runtime.core.types import NO_POSE
 from ...runtime.errors import RunError
 from ..distributed.collectives import Workers
 from ..photos.dataset import SplitFrames, balance

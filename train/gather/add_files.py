@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from ...runtime.classifier import NO_POSE
+from ...runtime.core.types import NO_POSE
 from ...runtime.errors import OutputError, RunError
 from ...runtime.photos.kinds import PhotoSieve
 from ...runtime.system.files import resolve, write_then_rename

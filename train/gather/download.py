@@ -22,7 +22,7 @@ from pathlib import Path
 
 import aiohttp
 
-from ...runtime.classifier import NO_POSE
+from ...runtime.core.types import NO_POSE
 from ...runtime.errors import OutputError
 from ...runtime.system.item_failures import Failure, attempt, explain
 from ...runtime.system.progress import Progress

@@ -14,8 +14,8 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from ...calibration.runs import is_pose_name
-from ...runtime.classifier import NO_POSE
-from ...runtime.core.preprocess import Frame, letterbox
+from ...runtime.core.preprocess import letterbox
+from ...runtime.core.types import NO_POSE, Frame
 from ...runtime.errors import PhotoError, RunError
 from ...runtime.photos.colours import BAND_PIXELS
 from ...runtime.photos.decoding import decode_photo, read_size_wh

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...runtime.core.preprocess import Frame
+from ...runtime.core.types import Frame
 from ...runtime.photos.decoding import HEIC_HELP
 from ...runtime.system.files import find_cache_folder, make_csv_writer, write_then_rename
 

@@ -7,11 +7,9 @@ import numpy.typing as npt
 import torch
 
 from ...runtime.core.opencv import cv2
-from ...runtime.core.preprocess import Frame
+from ...runtime.core.types import Floats, Frame
 from ...runtime.drawing.heatmap import HEAT, enlarge_map
 from ..fit.network import PoseNetwork, normalise
-
-Floats = npt.NDArray[np.floating]
 
 GREY_SHARE = 0.7  # how far the photo fades to grey, so that colour means evidence
 HEAT_SHARE = 0.62  # of the picture at the strongest place; the body under it must stay visible

@@ -17,7 +17,8 @@ import numpy as np
 from PIL import Image
 
 from ...calibration.runs import Run, RunPhoto
-from ...runtime.core.preprocess import Frame, letterbox
+from ...runtime.core.preprocess import letterbox
+from ...runtime.core.types import Frame
 from ...runtime.photos.decoding import decode_photo
 from ...runtime.system.item_failures import Failure, attempt
 from ...runtime.system.progress import track

@@ -16,9 +16,9 @@ from yoga_live.runtime.archive.parquet import TABLE_NAME, write_table
 from yoga_live.runtime.archive.records import Recipe, plan_work, read_records
 from yoga_live.runtime.archive.shards import Told
 from yoga_live.runtime.archive.store import Store, open_store
+from yoga_live.runtime.core.types import Segment
 from yoga_live.runtime.errors import OutputError, TakenError
 from yoga_live.runtime.sources.remote import RemoteFile
-from yoga_live.runtime.tracking.segments import Segment
 
 RECIPE = Recipe("a" * 64)
 VIDEOS = [Recorded(Path(f"/v/{name}.mp4"), PurePosixPath(f"v/{name}.mp4"), 10, "mtime_ns 1") for name in "abc"]

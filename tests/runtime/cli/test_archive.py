@@ -20,7 +20,7 @@ from yoga_live.runtime.archive.shards import Told
 from yoga_live.runtime.archive.store import open_store
 from yoga_live.runtime.cli import main
 from yoga_live.runtime.cli.archive import Tally
-from yoga_live.runtime.tracking.segments import Segment
+from yoga_live.runtime.core.types import Segment
 
 from ..conftest import assert_refused
 

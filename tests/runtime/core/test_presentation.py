@@ -17,10 +17,10 @@ import pytest
 
 from yoga_live.runtime.core.frames import DecodedFrame
 from yoga_live.runtime.core.presentation import Mounting, Presentation, PresentationReader, judge_matrix, read_matrix
+from yoga_live.runtime.core.types import Hold
 from yoga_live.runtime.drawing.overlay import annotate_frame
 from yoga_live.runtime.sinks.video import VideoSink
 from yoga_live.runtime.sources.base import SourceInfo, TimedFrame, VideoSource
-from yoga_live.runtime.tracking.segments import Hold
 
 from ..conftest import set_matrix
 
@@ -222,7 +222,7 @@ def test_text_is_drawn_as_wide_as_it_is_meant_once_the_copy_is_shown(tmp_path: P
 
 def test_regions_and_heat_lie_where_they_belong_on_stretched_pixels(tmp_path: Path) -> None:
     from yoga_live.runtime.core.regions import Roi
-    from yoga_live.runtime.drawing.heatmap import Evidence
+    from yoga_live.runtime.core.types import Evidence
 
     image = np.full((180, 160, 3), 60, np.uint8)
     info, frame = read_first(write_stretched(tmp_path / "a.mp4", image, Fraction(2)))

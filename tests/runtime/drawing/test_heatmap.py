@@ -5,10 +5,10 @@ import pytest
 
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.core.regions import Region
+from yoga_live.runtime.core.types import Evidence, Hold
 from yoga_live.runtime.drawing.canvas import BgrCanvas
-from yoga_live.runtime.drawing.heatmap import Evidence, make_heat
+from yoga_live.runtime.drawing.heatmap import make_heat
 from yoga_live.runtime.drawing.overlay import OverlayStyle, draw_overlay
-from yoga_live.runtime.tracking.segments import Hold
 
 from ..conftest import LABELS
 

@@ -7,9 +7,9 @@ import pytest
 
 from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.core.regions import WHOLE, Region
+from yoga_live.runtime.core.types import Hold
 from yoga_live.runtime.drawing import overlay
 from yoga_live.runtime.drawing.overlay import SOFT, OverlayStyle, annotate_frame, draw_overlay
-from yoga_live.runtime.tracking.segments import Hold
 
 TREE, REST = Hold("tree", 0.93, 12.0), Hold("none", 0.9, 3.0)
 SIZES_WH = [(1, 1), (2, 2), (3, 40), (40, 3), (16, 16), (64, 48), (640, 360), (1920, 1080), (360, 640), (1080, 1920)]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageColor
 
+from yoga_live.runtime.core.types import Segment
 from yoga_live.runtime.drawing import summary
 from yoga_live.runtime.drawing.summary import (
     MARGIN,
@@ -21,7 +22,6 @@ from yoga_live.runtime.drawing.summary import (
     write_summary,
 )
 from yoga_live.runtime.errors import OutputError
-from yoga_live.runtime.tracking.segments import Segment
 
 CLASS = (
     Segment(0, 100, "none", 0.9),

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from yoga_live.runtime.classifier import PoseClassifier
+from yoga_live.runtime.core.types import Hold
 from yoga_live.runtime.drawing.overlay import OverlayStyle
 from yoga_live.runtime.errors import DeviceError, OutputError
 from yoga_live.runtime.pipelines import recorded_loop
@@ -25,7 +26,6 @@ from yoga_live.runtime.sources.base import SourceInfo, TimedFrame, VideoSource
 from yoga_live.runtime.sources.demux import open_media
 from yoga_live.runtime.tracking.adaptive_sampling import EVERY
 from yoga_live.runtime.tracking.live_tracker import Looker
-from yoga_live.runtime.tracking.segments import Hold
 
 from ..conftest import LABELS, ColourEngine
 

@@ -94,8 +94,8 @@ def test_a_recording_that_begins_late_is_shown_at_once_also_by_a_machine_that_wa
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(pace.time, "monotonic", lambda: 40.0)
-    pace = base.Pace()
-    assert pace.wait_s(600.0) == 0 and pace.wait_s(600.5) == pytest.approx(0.5)
+    shown = pace.Pace()
+    assert shown.wait_s(600.0) == 0 and shown.wait_s(600.5) == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("paced", [False, True])

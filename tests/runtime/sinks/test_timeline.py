@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from yoga_live.runtime.core.types import Segment
 from yoga_live.runtime.errors import OutputError
 from yoga_live.runtime.sinks import timeline as timeline_module
 from yoga_live.runtime.sinks.timeline import TimelineFile, check_format, format_csv, format_vtt, write_timeline
-from yoga_live.runtime.tracking.segments import Segment
 
 SEGMENTS = (
     Segment(0.0, 1.25, "none", 0.9),

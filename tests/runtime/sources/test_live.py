@@ -12,7 +12,7 @@ from itertools import islice, pairwise, takewhile
 import numpy as np
 import pytest
 
-from yoga_live.runtime.core.preprocess import Frame
+from yoga_live.runtime.core.types import Frame
 from yoga_live.runtime.errors import SourceError
 from yoga_live.runtime.sources.live import MOST_HANGING, LiveSource, Patience
 

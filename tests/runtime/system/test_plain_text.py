@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from yoga_live.runtime.core.types import Hold, Segment
 from yoga_live.runtime.errors import YogaLiveError
 from yoga_live.runtime.sinks.events import Events
 from yoga_live.runtime.sinks.timeline import format_timeline
@@ -23,7 +24,6 @@ from yoga_live.runtime.system.crashes import report_crashes
 from yoga_live.runtime.system.files import format_json, make_csv_writer
 from yoga_live.runtime.system.plain_text import escape_json, print, quote_path, show_name, unquote_path
 from yoga_live.runtime.system.progress import Progress
-from yoga_live.runtime.tracking.segments import Hold, Segment
 
 ODD = os.fsdecode(b"o\xff\x1b[2J\nx\ry\xc2\x9b\xe2\x80\xa8\xe2\x80\xae")
 """A byte that is not UTF-8, a terminal's command, line breaks, C1, a line separator, an override of the direction."""

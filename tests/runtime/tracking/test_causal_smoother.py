@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from yoga_live.runtime.core.types import Segment
 from yoga_live.runtime.tracking.causal_smoother import SmoothedPose, Smoother, SmoothingConfig
-from yoga_live.runtime.tracking.segments import Segment, Session
+from yoga_live.runtime.tracking.segments import Session
 
 LABELS = ("tree", "warrior_2", "none")
 TREE, WARRIOR, NONE, UNSURE = (0.9, 0.05, 0.05), (0.05, 0.9, 0.05), (0.03, 0.02, 0.95), (0.34, 0.33, 0.33)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from yoga_live.runtime.core.types import Segment
 from yoga_live.runtime.tracking.hmm_smoother import Hindsight, HindsightConfig
-from yoga_live.runtime.tracking.segments import Segment
 
 LABELS = ("chair", "tree", "warrior_2", "none")
 Programme = list[tuple[str, float]]

@@ -4,8 +4,9 @@ from itertools import pairwise
 
 import pytest
 
+from yoga_live.runtime.core.types import Hold
 from yoga_live.runtime.tracking.causal_smoother import SmoothedPose
-from yoga_live.runtime.tracking.segments import Hold, Session
+from yoga_live.runtime.tracking.segments import Session
 
 
 def run(*steps: tuple[float, str, float, float]) -> tuple[Session, list[Hold]]:

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from yoga_live.runtime.core.preprocess import BAR_GREY, Frame, letterbox
+from yoga_live.runtime.core.preprocess import BAR_GREY, letterbox
+from yoga_live.runtime.core.types import Frame
 from yoga_live.train.fit.augmentation import Augmentation, draw_augmentation
 from yoga_live.train.fit.backdrops import find_backdrop, find_surroundings
 from yoga_live.train.photos.dataset import SplitFrames

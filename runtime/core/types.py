@@ -1,0 +1,78 @@
+"""The words that every package uses: frames, numbers, what is held, segments of the timeline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .regions import Region
+
+Frame = npt.NDArray[np.uint8]
+"""An image: uint8 (H, W, 3), BGR as OpenCV has it."""
+Floats = npt.NDArray[np.floating]
+Ints = npt.NDArray[np.integer]
+NO_POSE = "none"
+"""The answer where nothing is shown that the model knows."""
+
+
+def best_pose(probabilities: Floats, labels: tuple[str, ...]) -> int:
+    """Index of the likeliest label that is a pose.  probabilities: float (C,)."""
+    if NO_POSE not in labels:
+        return int(np.argmax(probabilities))
+    poses = np.array(probabilities, dtype=np.float64)
+    poses[labels.index(NO_POSE)] = -1
+    return int(np.argmax(poses))
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One stretch of the timeline.  Seconds from the start; confidence: mean while it led, 0 to 1."""
+
+    start_s: float
+    end_s: float
+    pose: str
+    confidence: float
+
+    @property
+    def duration_s(self) -> float:
+        return self.end_s - self.start_s
+
+
+@dataclass(frozen=True)
+class Hold:
+    """What is shown at this moment: the pose, its confidence, and for how long it has been held.
+
+    leads: False while the pose is only kept, because what follows it has not lasted long enough; hold_s then stands
+    still, and goes on from where it would be if the pose leads again.  ahead_s: how much of hold_s is newer than what
+    the network has seen.
+    """
+
+    pose: str
+    confidence: float
+    hold_s: float
+    leads: bool = True
+    ahead_s: float = 0.0
+
+    @property
+    def seen_s(self) -> float:
+        """For how long it has been seen to be held."""
+        return self.hold_s - self.ahead_s
+
+    @property
+    def is_resting(self) -> bool:
+        return self.pose == NO_POSE
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What one look found where.
+
+    maps: class maps, float32 (C, h, w), of the letterboxed square, in the order of the labels; region: the part of the
+    frame that was looked at, None for the whole of it.
+    """
+
+    maps: Floats
+    labels: tuple[str, ...]
+    region: Region | None = None
