@@ -11,13 +11,13 @@ import numpy.typing as npt
 
 from yoga_live.calibration.bootstrap import Estimate, estimate_mean, estimate_mean_recall
 from yoga_live.calibration.confidence import (
-    SplitLogits,
     answer_poses,
     calibrate,
     choose_threshold,
     fit_temperature,
     plot_reliability,
 )
+from yoga_live.calibration.logits import SplitLogits
 from yoga_live.calibration.metrics import count_confusions, list_confusions
 from yoga_live.calibration.rejection import compare_rejection, compare_thresholds
 from yoga_live.calibration.risk_coverage import measure_risk_coverage, plot_risk_coverage

@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from yoga_live.calibration.activation_ranges import METHODS
-from yoga_live.calibration.confidence import SplitLogits, compute_logits
 from yoga_live.calibration.fidelity import Candidate, choose_candidate, score_methods
 from yoga_live.calibration.int8_options import SAMPLE_PER_CLASS, Treatment
 from yoga_live.calibration.latency import count_cores, time_engines
+from yoga_live.calibration.logits import SplitLogits, compute_logits
 from yoga_live.calibration.onnx_file import write_model
 from yoga_live.calibration.quantize import draft_quantisation, draw_sample
 from yoga_live.calibration.runs import Run, check_model_run, load_frames, load_run

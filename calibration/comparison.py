@@ -15,9 +15,9 @@ from ..runtime.core.types import Floats, Frame, Ints
 from ..runtime.engines.base import Engine
 from ..runtime.errors import OptionError
 from ..runtime.system.files import write_json, write_text
-from .confidence import SplitLogits, compute_logits
 from .fidelity import Fidelity, measure_fidelity
 from .latency import time_engines
+from .logits import SplitLogits, compute_logits
 from .metrics import Accuracy, measure_accuracy, measure_ece, simulate_perfect_ece, top_confidences
 
 

@@ -10,12 +10,10 @@ import numpy.typing as npt
 
 from ..runtime.core.model_metadata import ModelInfo
 from ..runtime.core.softmax import softmax
-from ..runtime.core.types import NO_POSE, Floats, Frame, Ints, best_pose
-from ..runtime.engines.base import Engine
-from ..runtime.system.progress import track
+from ..runtime.core.types import NO_POSE, Floats, Ints, best_pose
 from .bootstrap import resample_sums
+from .logits import SplitLogits
 from .metrics import Accuracy, measure_accuracy, measure_ece, measure_nll, simulate_perfect_ece, top_confidences
-from .runs import Run, RunPhoto, load_frames
 
 TEMPERATURES = np.exp(np.linspace(np.log(0.1), np.log(10), 461))
 """Candidates, 1 % apart: a search over log T can't diverge or turn negative."""
@@ -53,38 +51,6 @@ class ConfidenceReport:
             value = getattr(self, name)
             rows[name] = None if value is None else {"share": round(value.value, 4), "photos": value.total}
         return {name: round(row, 5) if isinstance(row, float) else row for name, row in rows.items()}
-
-
-@dataclass(frozen=True)
-class SplitLogits:
-    """Logits float (N, C) and targets int (N,) of one split.
-
-    groups: int (N,), near-duplicates share a number; None where each photo is its own group.
-    """
-
-    logits: Floats
-    targets: Ints
-    groups: Ints | None = None
-
-
-def compute_logits(engine: Engine, frames: Frame, title: str = "network") -> Floats:
-    """Run an engine over frames, uint8 (N, S, S, 3) BGR, eight at a time.  Returns float32 (N, C)."""
-    starts = range(0, len(frames), 8)
-    parts = [engine.run(frames[start : start + 8]) for start in track(starts, title, len(starts), "batches")]
-    return np.concatenate(parts)
-
-
-def load_logits(engine: Engine, run: Run, split: str) -> SplitLogits:
-    """Logits of one split's photos."""
-    frames, targets, rows = load_frames(run, split)
-    return SplitLogits(
-        compute_logits(engine, frames, f"{split}, {engine.info.precision}"), targets, number_groups(rows)
-    )
-
-
-def number_groups(rows: list[RunPhoto]) -> Ints:
-    """The group of near-duplicates that each photo is in, int (N,)."""
-    return np.array([row.group for row in rows], dtype=np.int64)
 
 
 def calibrate(info: ModelInfo, validation: SplitLogits, test: SplitLogits) -> tuple[ModelInfo, ConfidenceReport]:

@@ -25,7 +25,8 @@ def run_confidence(args: argparse.Namespace) -> None:
 
 def _calibrate(args: argparse.Namespace, plot: Path) -> None:
     from ..runtime.engines.onnxruntime import OnnxEngine
-    from .confidence import calibrate, load_logits, plot_reliability
+    from .confidence import calibrate, plot_reliability
+    from .logits import load_logits
     from .onnx_file import read_model, write_model
     from .runs import check_model_run, load_run
 

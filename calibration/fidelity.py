@@ -15,7 +15,7 @@ from ..runtime.core.softmax import log_softmax
 from ..runtime.core.types import Floats, Frame
 from ..runtime.engines.onnxruntime import OnnxEngine
 from .activation_ranges import METHODS
-from .confidence import SplitLogits, compute_logits
+from .logits import SplitLogits, compute_logits
 from .metrics import Accuracy, measure_accuracy, measure_nll
 from .onnx_file import write_model
 from .quantize import QuantisationDraft

@@ -27,8 +27,9 @@ def _quantise(args: argparse.Namespace, plot: Path) -> None:
     import numpy as np
 
     from ..runtime.engines.onnxruntime import OnnxEngine
-    from .confidence import SplitLogits, calibrate, compute_logits, number_groups, plot_reliability
+    from .confidence import calibrate, plot_reliability
     from .fidelity import choose_candidate, run_model, score_methods
+    from .logits import SplitLogits, compute_logits, number_groups
     from .metrics import measure_accuracy
     from .onnx_file import write_model
     from .quantize import draft_quantisation, draw_sample

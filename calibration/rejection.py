@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from ..runtime.core.softmax import softmax
 from ..runtime.core.types import NO_POSE, Floats, Ints
-from .confidence import SplitLogits, answer_poses, choose_threshold
+from .confidence import answer_poses, choose_threshold
+from .logits import SplitLogits
 
 Bools = npt.NDArray[np.bool_]
 RECALL = 0.95

@@ -32,8 +32,9 @@ def _convert(args: argparse.Namespace, plot: Path) -> None:
 
     import numpy as np
 
-    from ..calibration.confidence import SplitLogits, calibrate, compute_logits, number_groups, plot_reliability
+    from ..calibration.confidence import calibrate, plot_reliability
     from ..calibration.fidelity import measure_fidelity, run_model
+    from ..calibration.logits import SplitLogits, compute_logits, number_groups
     from ..calibration.metrics import measure_accuracy
     from ..calibration.onnx_file import read_model, write_model
     from ..calibration.runs import check_model_run, load_frames, load_run

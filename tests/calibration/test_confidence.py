@@ -9,15 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from yoga_live.calibration.confidence import (
-    SplitLogits,
-    calibrate,
-    choose_threshold,
-    compute_logits,
-    fit_temperature,
-    load_logits,
-    plot_reliability,
-)
+from yoga_live.calibration.confidence import calibrate, choose_threshold, fit_temperature, plot_reliability
+from yoga_live.calibration.logits import SplitLogits, compute_logits, load_logits
 from yoga_live.calibration.runs import load_run
 from yoga_live.runtime.classifier import choose_answer
 from yoga_live.runtime.core.model_metadata import ModelInfo

@@ -9,8 +9,8 @@ import onnx
 import pytest
 
 from yoga_live.calibration.activation_ranges import METHODS
-from yoga_live.calibration.confidence import SplitLogits, load_logits
 from yoga_live.calibration.fidelity import Candidate, choose_candidate, measure_fidelity, run_model, score_methods
+from yoga_live.calibration.logits import SplitLogits, load_logits
 from yoga_live.calibration.onnx_file import read_model
 from yoga_live.calibration.quantize import draft_quantisation, draw_sample
 from yoga_live.calibration.runs import load_frames, load_run

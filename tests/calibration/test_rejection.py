@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from yoga_live.calibration.confidence import SplitLogits, choose_threshold
+from yoga_live.calibration.confidence import choose_threshold
+from yoga_live.calibration.logits import SplitLogits
 from yoga_live.calibration.rejection import (
     ENERGY,
     EXPLICIT,
