@@ -34,9 +34,8 @@ from ..distributed.rendezvous import join_workers
 from ..photos.dataset import SplitFrames
 from ..photos.folder import PhotoSet, list_poses
 from ..photos.splits import assign_folds
-from ..report.confusion_plot import plot_confusion
+from ..run_files.confusion_plot import plot_confusion
 from ..run_files.predictions import FOLDS, PREDICTIONS, write_predictions
-from ..run_files.run_folder import check_run_folder, describe_change, find_keeper, lacks_folds, make_run_folder
 from .checkpoint import CHECKPOINT
 from .config import FitConfig
 from .consistency import check_agreement, version_of
@@ -44,6 +43,7 @@ from .data import TrainingData, read_training_data, split_frames
 from .frozen_head import Features, compute_both
 from .network import build_starting_network
 from .out_of_fold import predict_out_of_fold, remove_folds
+from .run_folder import check_run_folder, describe_change, find_keeper, lacks_folds, make_run_folder
 from .trainer import Fitter
 
 log = logging.getLogger(__name__)

@@ -14,10 +14,10 @@ from ...calibration.runs import RunPhoto, load_run, read_run_photos, write_run_p
 from ...runtime.errors import OptionError, OutputError, RunError
 from ...runtime.system.files import ODD_NAMES, make_csv_writer
 from ..distributed.collectives import Workers
-from ..fit.checkpoint import CHECKPOINT, load_notes
-from ..fit.config import FitConfig
-from ..fit.data import TrainingData
-from .predictions import FOLDS
+from ..run_files.predictions import FOLDS
+from .checkpoint import CHECKPOINT, load_notes
+from .config import FitConfig
+from .data import TrainingData
 
 log = logging.getLogger(__name__)
 
