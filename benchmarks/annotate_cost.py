@@ -38,7 +38,7 @@ from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.cropping.croppers import ZoomView
 from yoga_live.runtime.pipelines.recorded_loop import LOOKS_PER_S, annotate
 from yoga_live.runtime.sinks.video import ENCODER_OPTIONS
-from yoga_live.runtime.sources.base import VideoSource
+from yoga_live.runtime.sources.video import VideoSource
 from yoga_live.runtime.system.progress import track
 
 YOLO = "yolo11n-cls.yaml"

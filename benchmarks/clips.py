@@ -37,7 +37,8 @@ from yoga_live.runtime.core.regions import Region
 from yoga_live.runtime.core.types import Floats, Hold, Segment
 from yoga_live.runtime.cropping.croppers import View, WholeView, ZoomView
 from yoga_live.runtime.pipelines.live_loop import watch
-from yoga_live.runtime.sources.base import Source, VideoSource
+from yoga_live.runtime.sources.base import Source
+from yoga_live.runtime.sources.video import VideoSource
 from yoga_live.runtime.tracking.hmm_smoother import Hindsight
 
 STEP_S = 0.5

@@ -46,7 +46,7 @@ from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.cropping.croppers import ZoomView
 from yoga_live.runtime.pipelines.annotate import VIDEO_SUFFIXES, Wishes
 from yoga_live.runtime.pipelines.recorded_loop import LOOKS_PER_S
-from yoga_live.runtime.sources.base import VideoSource
+from yoga_live.runtime.sources.video import VideoSource
 from yoga_live.runtime.system.progress import track
 from yoga_live.runtime.tracking.adaptive_sampling import SparseLooker
 from yoga_live.runtime.tracking.live_tracker import Glance, Look, Looker

@@ -29,8 +29,8 @@ from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.core.types import NO_POSE
 from yoga_live.runtime.cropping.croppers import ZoomView
 from yoga_live.runtime.pipelines.recorded_loop import LOOKS_PER_S
-from yoga_live.runtime.sources.base import VideoSource
 from yoga_live.runtime.sources.frame_sampling import Turns
+from yoga_live.runtime.sources.video import VideoSource
 from yoga_live.runtime.system.files import write_then_rename
 from yoga_live.runtime.system.progress import track
 from yoga_live.runtime.tracking.adaptive_sampling import SparseLooker

@@ -20,9 +20,10 @@ from ..cropping.croppers import choose_view
 from ..errors import NoFrameError, SourceError
 from ..pipelines.annotate import Wishes, open_recording
 from ..pipelines.recorded_loop import LOOKS_PER_S, Watcher
-from ..sources.base import Seen, VideoSource
+from ..sources.base import Seen
 from ..sources.frame_sampling import SAME_S, STRETCH_S, WARM_UP_S
 from ..sources.time_range import Span
+from ..sources.video import VideoSource
 from ..tracking.hmm_smoother import Hindsight
 from ..tracking.live_tracker import Looker
 
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..classifier import PoseClassifier
+    from ..core.frames import TimedFrame
     from ..core.types import Segment
-    from ..sources.base import TimedFrame
     from ..sources.remote import RemoteFile
 
 SHORTEST_LAST = 0.5

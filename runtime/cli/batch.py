@@ -17,11 +17,11 @@ from .options import list_given, read_mounting, read_roi
 
 if TYPE_CHECKING:
     from ..classifier import PoseClassifier
+    from ..core.frames import TimedFrame
     from ..core.types import Hold, Segment
     from ..pipelines.annotate import Outputs, Wishes
     from ..pipelines.live_loop import Watched
     from ..sinks.events import Events
-    from ..sources.base import TimedFrame
     from ..sources.time_range import Span
     from ..system.progress import Progress
 

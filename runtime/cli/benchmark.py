@@ -26,8 +26,9 @@ from ..engines.base import Engine
 from ..errors import SourceError
 from ..pipelines.live_loop import watch
 from ..sinks.video import VideoSink
-from ..sources.base import SourceInfo, VideoSource
+from ..sources.base import SourceInfo
 from ..sources.demo import DemoSource
+from ..sources.video import VideoSource
 from ..system.progress import Progress, track
 
 WARM_UP = 10

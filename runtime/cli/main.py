@@ -18,12 +18,13 @@ from .options import BENCHMARK_FRAMES, MOUNTING, list_given, parse_args, read_mo
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ..core.frames import TimedFrame
     from ..core.regions import Roi
     from ..cropping.croppers import View
     from ..pipelines.live_loop import Watched
     from ..serve.page import LivePage
     from ..sinks.base import Sink, WindowSink
-    from ..sources.base import Source, SourceInfo, TimedFrame
+    from ..sources.base import Source, SourceInfo
     from ..sources.time_range import Span
 
 
@@ -148,7 +149,7 @@ def _benchmark(args: argparse.Namespace) -> None:
 def _measure(args: argparse.Namespace, count: int, roi: Roi | None) -> None:
     """Measure and print, with the video that is kept claimed."""
     from ..classifier import DEFAULT_MODEL, PoseClassifier
-    from ..sources.base import VideoSource
+    from ..sources.video import VideoSource
     from ..system.files import find_result
     from .benchmark import DEMO_SIZE_WH, WARM_UP, format_benchmark, run_benchmark
 

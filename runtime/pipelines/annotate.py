@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..classifier import PoseClassifier
+from ..core.frames import TimedFrame
 from ..core.presentation import Mounting
 from ..core.regions import Roi
 from ..core.types import Hold
@@ -20,10 +21,11 @@ from ..sinks.threaded import WriteBehind
 from ..sinks.timeline import TimelineFile, check_format
 from ..sinks.video import VideoSink, check_video_output
 from ..sources.animated_webp import AnimationSource, is_animated_webp
-from ..sources.base import Source, TimedFrame, VideoSource
+from ..sources.base import Source
 from ..sources.demux import open_media
 from ..sources.pipes import open_pipe, read_on
 from ..sources.time_range import Span
+from ..sources.video import VideoSource
 from ..system.claims import check_growing_output, claim_outputs
 from ..system.files import check_apart
 from ..system.item_failures import Failure, attempt

@@ -8,13 +8,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from ..classifier import PoseClassifier
+from ..core.frames import TimedFrame
 from ..core.types import Hold, Segment
 from ..cropping.croppers import View
 from ..drawing.overlay import OverlayStyle, annotate_frame
 from ..errors import SourceError, YogaLiveError, name_troubles
 from ..sinks.base import Sink, StopWatching
 from ..sinks.timeline import TimelineFile
-from ..sources.base import Source, TimedFrame
+from ..sources.base import Source
 from ..tracking.live_tracker import BackgroundTracker, PoseTracker
 
 

@@ -23,8 +23,9 @@ from ..errors import OptionError, SourceError, YogaLiveError, name_troubles
 from ..sinks.base import Sink
 from ..sinks.timeline import TimelineFile
 from ..sources.animated_webp import AnimationSource
-from ..sources.base import Source, SourceInfo, VideoSource
+from ..sources.base import Source, SourceInfo
 from ..sources.frame_sampling import SAME_S, Turns
+from ..sources.video import VideoSource
 from ..tracking.adaptive_sampling import EVERY, SparseLooker
 from ..tracking.hmm_smoother import Hindsight
 from ..tracking.live_tracker import Look, Looker, Tracked, see_nothing

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from ..core.frames import TimedFrame
 from ..core.opencv import cv2
 from ..core.pace import Pace
 from ..core.preprocess import halve
 from ..core.types import Frame, Hold, Segment
 from ..errors import YogaLiveError
-from ..sources.base import TimedFrame
 from ..tracking.causal_smoother import SmoothedPose
 from ..tracking.segments import Session
 

@@ -7,10 +7,10 @@ import subprocess
 import sys
 from typing import Protocol
 
+from ..core.frames import TimedFrame
 from ..core.opencv import cv2
 from ..core.pace import Pace
 from ..errors import DeviceError
-from ..sources.base import TimedFrame
 
 WINDOW = "yoga-live"
 TRIAL_S = 30.0

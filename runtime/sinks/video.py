@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from ..core.frames import LIMITED, PLAIN_FORMAT, DecodedFrame
+from ..core.frames import LIMITED, PLAIN_FORMAT, DecodedFrame, TimedFrame
 from ..core.opencv import cv2
 from ..core.types import Frame
 from ..errors import OutputError
-from ..sources.base import SourceInfo, TimedFrame
+from ..sources.base import SourceInfo
 from ..sources.demux import open_media
 from ..system.claims import check_growing_output
 from ..system.files import name_part, write_then_rename

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from ..core.frames import TimedFrame
 from ..core.presentation import Mounting, Presentation
 from ..errors import NoFrameError, SourceError
-from ..photos.decoding import DAMAGE, flatten
+from ..photos.colours import flatten
+from ..photos.decoding import DAMAGE
 from ..photos.limits import RefusedPicture, check_size
-from ..system.files import show_name
 from ..system.foreign_files import open_plain
-from .base import Seen, SourceInfo, TimedFrame
+from ..system.plain_text import show_name
+from .base import Seen, SourceInfo
 from .frame_sampling import SAME_S, Turns
 from .time_range import Span, format_moment
 

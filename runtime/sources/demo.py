@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from .base import SourceInfo, TimedFrame
+from ..core.frames import TimedFrame
+from .base import SourceInfo
 from .drawn_figure import POSES, Pose, blend_poses, draw_figure
 
 RATE = Fraction(25)

@@ -12,11 +12,12 @@ from typing import Protocol
 
 import numpy as np
 
+from ..core.frames import TimedFrame
 from ..core.opencv import cv2
 from ..core.preprocess import as_bgr, fit_inside_wh
 from ..core.types import Frame
 from ..errors import SourceError
-from .base import LIVE_TIME_BASE, SourceInfo, TimedFrame
+from .base import LIVE_TIME_BASE, SourceInfo
 from .camera_opening import Opening
 
 log = logging.getLogger(__name__)

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from ..core.presentation import Mounting
 from ..errors import OptionError, SourceError
-from .base import Source, VideoSource
+from .base import Source
 from .time_range import Span
+from .video import VideoSource
 
 log = logging.getLogger(__name__)
 

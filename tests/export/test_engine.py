@@ -161,7 +161,7 @@ def test_a_failed_build_says_why_and_leaves_the_old_engine(gpu: Any, source: Pat
 
 
 def test_ctrl_c_while_building_leaves_nothing(gpu: Any, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from yoga_live.export.build_progress import Progress
+    from yoga_live.runtime.system.progress import Progress
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt

@@ -17,9 +17,9 @@ from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.errors import SourceError
 from yoga_live.runtime.pipelines.recorded_loop import annotate
 from yoga_live.runtime.sinks.video import VideoSink
-from yoga_live.runtime.sources.base import VideoSource
 from yoga_live.runtime.sources.demux import lacks_index, pick_video
 from yoga_live.runtime.sources.time_range import Span
+from yoga_live.runtime.sources.video import VideoSource
 
 from .conftest import write_tone
 

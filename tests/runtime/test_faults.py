@@ -10,8 +10,9 @@ import av
 import numpy as np
 import pytest
 
+from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.sinks.video import VideoSink
-from yoga_live.runtime.sources.base import TimedFrame, VideoSource
+from yoga_live.runtime.sources.video import VideoSource
 
 FAULTS = Path(__file__).parents[3] / "shared" / "faults"
 pytestmark = pytest.mark.skipif(not FAULTS.is_dir(), reason=f"{FAULTS} is not on this machine")

@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 
 from yoga_live.runtime.classifier import PoseClassifier
+from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.core.types import Hold
 from yoga_live.runtime.serve import state as page_state
 from yoga_live.runtime.serve.address import ServeAddress
 from yoga_live.runtime.serve.page import LivePage, open_page
-from yoga_live.runtime.sources.base import TimedFrame
 
 from .conftest import paint_photo
 

@@ -15,8 +15,9 @@ import av
 import numpy as np
 import pytest
 
+from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.sinks.video import VideoSink
-from yoga_live.runtime.sources.base import SourceInfo, TimedFrame
+from yoga_live.runtime.sources.base import SourceInfo
 
 from .conftest import set_rotation
 

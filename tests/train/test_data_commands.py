@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.photos.decoding import decode_photo
 from yoga_live.runtime.sinks.video import VideoSink
-from yoga_live.runtime.sources.base import SourceInfo, TimedFrame, VideoSource
+from yoga_live.runtime.sources.base import SourceInfo
+from yoga_live.runtime.sources.video import VideoSource
 from yoga_live.train.cli.main import main, parse_args
 from yoga_live.train.photos.manifest import read_manifest
 

@@ -239,8 +239,9 @@ def _capture(args: argparse.Namespace) -> None:
     from contextlib import ExitStack
     from datetime import datetime
 
-    from ...runtime.sources.base import VideoSource
-    from ...runtime.sources.cameras import CameraWishes, hide_credentials, open_camera
+    from ...runtime.sources.cameras import CameraWishes, open_camera
+    from ...runtime.sources.video import VideoSource
+    from ...runtime.system.addresses import hide_credentials
     from ..gather.capture import CaptureConfig, capture_photos
     from ..gather.url_lists import check_pose
 

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
+from ...runtime.core.frames import TimedFrame
 from ...runtime.core.opencv import cv2
 from ...runtime.drawing.overlay import draw_caption
 from ...runtime.errors import OutputError, SourceError
 from ...runtime.sinks.base import Sink, StopWatching
-from ...runtime.sources.base import Source, TimedFrame
+from ...runtime.sources.base import Source
 from .add_files import add_files
 
 JPEG_QUALITY = 95

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from yoga_live.runtime import classifier as classifier_module
-from yoga_live.runtime.sources.base import VideoSource
+from yoga_live.runtime.sources.video import VideoSource
 
 from ..conftest import assert_refused
 

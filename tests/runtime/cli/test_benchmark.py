@@ -23,7 +23,8 @@ from yoga_live.runtime.cli.benchmark import (
 )
 from yoga_live.runtime.cropping.croppers import ZoomView
 from yoga_live.runtime.errors import OutputError, SourceError
-from yoga_live.runtime.sources.base import SourceInfo, VideoSource
+from yoga_live.runtime.sources.base import SourceInfo
+from yoga_live.runtime.sources.video import VideoSource
 
 STAGES = ["decode", "convert", "preprocess", "network", "smoothing", "overlay", "encode"]
 BLUE = (255, 0, 0)

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 from yoga_live.runtime.cli import main
-from yoga_live.runtime.sources.base import VideoSource
 from yoga_live.runtime.sources.live import LiveSource, Patience
+from yoga_live.runtime.sources.video import VideoSource
 
 from ..conftest import assert_refused
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from yoga_live.runtime.cli.options import list_given, parse_args
-from yoga_live.runtime.sources.base import VideoSource
 from yoga_live.runtime.sources.demo import DemoSource
+from yoga_live.runtime.sources.video import VideoSource
 
 from ..conftest import assert_refused
 

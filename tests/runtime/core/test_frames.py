@@ -12,7 +12,7 @@ import pytest
 
 from yoga_live.runtime.core.frames import FULL, Colours, DecodedFrame
 from yoga_live.runtime.core.presentation import Presentation
-from yoga_live.runtime.sources.base import VideoSource
+from yoga_live.runtime.sources.video import VideoSource
 
 COLOURS = [(255, 255, 255), (0, 0, 0), (40, 90, 200), (150, 205, 120)]
 FORMATS = ["yuv420p", "yuvj420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "gray", "bgr24", "bgra"]

@@ -15,12 +15,13 @@ import cv2
 import numpy as np
 import pytest
 
-from yoga_live.runtime.core.frames import DecodedFrame
+from yoga_live.runtime.core.frames import DecodedFrame, TimedFrame
 from yoga_live.runtime.core.presentation import Mounting, Presentation, PresentationReader, judge_matrix, read_matrix
 from yoga_live.runtime.core.types import Hold
 from yoga_live.runtime.drawing.overlay import annotate_frame
 from yoga_live.runtime.sinks.video import VideoSink
-from yoga_live.runtime.sources.base import SourceInfo, TimedFrame, VideoSource
+from yoga_live.runtime.sources.base import SourceInfo
+from yoga_live.runtime.sources.video import VideoSource
 
 from ..conftest import set_matrix
 

@@ -12,7 +12,8 @@ import pytest
 from PIL import EpsImagePlugin, Image
 
 from yoga_live.runtime.errors import PhotoError
-from yoga_live.runtime.photos.decoding import MAX_PIXELS, decode_photo, list_formats, read_size_wh
+from yoga_live.runtime.photos.decoding import decode_photo, list_formats, read_size_wh
+from yoga_live.runtime.photos.limits import MAX_PIXELS
 from yoga_live.runtime.sources.drawn_figure import POSES, draw_figure
 
 MESSY = Path(__file__).parents[3] / ".." / "shared" / "data" / "messy"

@@ -12,8 +12,8 @@ from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.core.regions import Roi
 from yoga_live.runtime.errors import OptionError, OutputError, SourceError
 from yoga_live.runtime.pipelines.annotate import Outputs, Wishes, annotate_video, is_video, read_length_s
-from yoga_live.runtime.sources.base import VideoSource
 from yoga_live.runtime.sources.time_range import Span
+from yoga_live.runtime.sources.video import VideoSource
 
 BLUE, GREEN, RED = (255, 0, 0), (0, 255, 0), (0, 0, 255)  # tree, warrior_2, none
 PROGRAMME = [RED] * 20 + [BLUE] * 60 + [RED] * 30 + [GREEN] * 40

@@ -13,6 +13,7 @@ from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.core.regions import Roi
 from yoga_live.runtime.errors import OutputError
 from yoga_live.runtime.photos.decoding import decode_photo
+from yoga_live.runtime.photos.kinds import is_photo
 from yoga_live.runtime.pipelines.classify_photos import (
     BATCH,
     Answer,
@@ -20,7 +21,6 @@ from yoga_live.runtime.pipelines.classify_photos import (
     classify_photos,
     format_answers_csv,
     format_answers_json,
-    is_photo,
     write_answers,
 )
 from yoga_live.runtime.system.files import ODD_NAMES

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from yoga_live.runtime.classifier import PoseClassifier
+from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.core.regions import parse_roi
 from yoga_live.runtime.core.types import Hold
 from yoga_live.runtime.cropping.croppers import FixedView
@@ -22,7 +23,8 @@ from yoga_live.runtime.sinks.base import StopWatching
 from yoga_live.runtime.sinks.events import Events
 from yoga_live.runtime.sinks.timeline import TimelineFile
 from yoga_live.runtime.sinks.video import VideoSink
-from yoga_live.runtime.sources.base import SourceInfo, TimedFrame, VideoSource
+from yoga_live.runtime.sources.base import SourceInfo
+from yoga_live.runtime.sources.video import VideoSource
 
 BLUE, GREEN, RED = (255, 0, 0), (0, 255, 0), (0, 0, 255)  # tree, warrior_2, none
 INFO = SourceInfo("a list", (96, 64), Fraction(10), Fraction(1, 10))

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from yoga_live.runtime.classifier import PoseClassifier
+from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.core.types import Hold
 from yoga_live.runtime.drawing.overlay import OverlayStyle
 from yoga_live.runtime.errors import DeviceError, OutputError
@@ -22,8 +23,9 @@ from yoga_live.runtime.pipelines.recorded_loop import LOOKS_PER_S, annotate
 from yoga_live.runtime.sinks.base import Sink, StopWatching
 from yoga_live.runtime.sinks.threaded import WriteBehind
 from yoga_live.runtime.sources.animated_webp import AnimationSource
-from yoga_live.runtime.sources.base import SourceInfo, TimedFrame, VideoSource
+from yoga_live.runtime.sources.base import SourceInfo
 from yoga_live.runtime.sources.demux import open_media
+from yoga_live.runtime.sources.video import VideoSource
 from yoga_live.runtime.tracking.adaptive_sampling import EVERY
 from yoga_live.runtime.tracking.live_tracker import Looker
 

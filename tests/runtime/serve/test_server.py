@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from yoga_live.runtime.classifier import PoseClassifier
+from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.core.types import Hold
 from yoga_live.runtime.errors import OptionError
 from yoga_live.runtime.serve import server
 from yoga_live.runtime.serve.address import ServeAddress
 from yoga_live.runtime.serve.page import LivePage, open_page, read_token
 from yoga_live.runtime.serve.server import MOST_VIEWERS, PageHandler, name_origin
-from yoga_live.runtime.sources.base import TimedFrame
 
 from ..conftest import paint_photo
 from ..page_client import Viewer, ask, wait_until

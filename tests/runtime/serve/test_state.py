@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.core.pace import Pace
 from yoga_live.runtime.core.types import Hold
 from yoga_live.runtime.serve import state
 from yoga_live.runtime.serve.state import MOST_SIDE, LiveBoard, PageSink, encode_picture
-from yoga_live.runtime.sources.base import TimedFrame
 
 FRAME = TimedFrame(np.full((48, 64, 3), (200, 100, 50), np.uint8), 0.0, 0)
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from yoga_live.runtime.sinks.video import VideoSink
-from yoga_live.runtime.sources.base import VideoSource
 from yoga_live.runtime.sources.time_range import Span
+from yoga_live.runtime.sources.video import VideoSource
 
 from ..conftest import write_tone
 

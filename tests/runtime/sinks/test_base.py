@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from yoga_live.runtime.core import pace
+from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.errors import DeviceError
 from yoga_live.runtime.sinks import base
 from yoga_live.runtime.sinks.base import StopWatching, WindowSink, check_display
-from yoga_live.runtime.sources.base import TimedFrame
 
 
 def test_no_display_is_a_device_error_that_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

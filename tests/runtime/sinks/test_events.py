@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from yoga_live.runtime.classifier import PoseClassifier
+from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.core.types import Hold
 from yoga_live.runtime.errors import OptionError
 from yoga_live.runtime.sinks.events import Events, parse_goals
-from yoga_live.runtime.sources.base import TimedFrame
 from yoga_live.runtime.tracking.live_tracker import PoseTracker
 
 LABELS = ("tree", "warrior_2", "none")

@@ -10,10 +10,12 @@ import av
 import numpy as np
 import pytest
 
+from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.errors import OutputError, SourceError, TakenError, YogaLiveError
 from yoga_live.runtime.sinks import video
 from yoga_live.runtime.sinks.video import VideoSink
-from yoga_live.runtime.sources.base import SourceInfo, TimedFrame, VideoSource
+from yoga_live.runtime.sources.base import SourceInfo
+from yoga_live.runtime.sources.video import VideoSource
 
 WriteClip = Callable[..., Path]
 

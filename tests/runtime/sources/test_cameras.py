@@ -24,10 +24,10 @@ from yoga_live.runtime.sources.cameras import (
     StreamCapture,
     check_gstreamer,
     describe_pipeline,
-    hide_credentials,
     open_camera,
     sane_rate,
 )
+from yoga_live.runtime.system.addresses import hide_credentials
 
 
 def test_a_camera_that_is_not_there_is_refused_in_silence(capfd: pytest.CaptureFixture[str]) -> None:

@@ -13,9 +13,9 @@ import pytest
 from yoga_live.runtime.errors import SourceError
 from yoga_live.runtime.pipelines.annotate import read_length_s
 from yoga_live.runtime.sinks.video import VideoSink
-from yoga_live.runtime.sources.base import VideoSource
 from yoga_live.runtime.sources.demux import Damage, decode_packets, follow_jumps, open_media, read_packets
 from yoga_live.runtime.sources.time_range import Span
+from yoga_live.runtime.sources.video import VideoSource
 
 WriteClip = Callable[..., Path]
 RATE = 25

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from yoga_live.runtime.classifier import PoseClassifier
+from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.pipelines.live_loop import watch
-from yoga_live.runtime.sources.base import SourceInfo, TimedFrame
+from yoga_live.runtime.sources.base import SourceInfo
 from yoga_live.runtime.tracking.causal_smoother import SmoothedPose
 from yoga_live.runtime.tracking.live_tracker import BackgroundTracker, PoseTracker
 from yoga_live.runtime.tracking.segments import Session

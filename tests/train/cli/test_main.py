@@ -75,7 +75,7 @@ def test_no_command_or_no_output_is_refused(ask, tmp_path: Path) -> None:
 
 
 def test_defaults_are_those_of_the_configuration() -> None:
-    from yoga_live.train.fit.trainer import FitConfig
+    from yoga_live.train.fit.config import FitConfig
 
     args = parse_args(["fit", "photos", "--to", "run"])
     names = ("weights", "epochs_frozen", "epochs", "size", "batch", "seed", "device", "train_only")

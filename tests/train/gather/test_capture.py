@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.drawing.overlay import draw_caption
 from yoga_live.runtime.errors import SourceError
 from yoga_live.runtime.photos.decoding import decode_photo
 from yoga_live.runtime.sinks.base import StopWatching
-from yoga_live.runtime.sources.base import SourceInfo, TimedFrame
+from yoga_live.runtime.sources.base import SourceInfo
 from yoga_live.train.gather.capture import CaptureConfig, capture_photos, pick_frames
 from yoga_live.train.photos.manifest import DUPLICATE, OK, read_manifest
 

@@ -11,9 +11,10 @@ import av
 import numpy as np
 import pytest
 
+from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.errors import SourceError
-from yoga_live.runtime.sources.base import TimedFrame, VideoSource
 from yoga_live.runtime.sources.time_range import Span
+from yoga_live.runtime.sources.video import VideoSource
 
 from ..conftest import MATRICES, set_rotation
 
