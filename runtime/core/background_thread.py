@@ -1,11 +1,16 @@
-"""A thread that is waited for to its end, although the waiting is interrupted: nothing is closed that it still uses."""
+"""Work in a thread beside others: one that is waited for to its end, and one that makes items ahead of their use."""
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from typing import Generic, TypeVar
 
+Item = TypeVar("Item")
+WAIT_S = 0.1
+"""How long either side waits for the other before it looks whether it is still wanted."""
 PATIENCE_S = 10.0
 """How long an interrupt waits for the thread; from then on it is somebody's wish to end what hangs."""
 
@@ -45,3 +50,56 @@ class SideThread:
             self._work()
         finally:
             self._ended.set()
+
+
+class ReadAhead(Generic[Item]):
+    """Iterate over `items`, which are made in another thread, at most `places` of them ahead.
+
+    What is raised there is raised here.  `with` ends the thread, after the item that it is at.
+    """
+
+    def __init__(self, items: Iterable[Item], places: int) -> None:
+        self._items = items
+        self._queue: queue.Queue[tuple[Item | None, BaseException | None]] = queue.Queue(places)
+        self._closed = threading.Event()
+        self._thread = SideThread(self._work, "read ahead")
+
+    def __enter__(self) -> ReadAhead[Item]:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closed.set()
+        self._thread.join()
+
+    def __iter__(self) -> Iterator[Item]:
+        while True:
+            try:
+                item, error = self._queue.get(timeout=WAIT_S)
+            except queue.Empty:
+                if self._closed.is_set():  # by another thread: nothing comes any more
+                    return
+                continue
+            if isinstance(error, StopIteration):
+                return
+            if error is not None:
+                raise error
+            yield item  # pyright: ignore[reportReturnType]
+
+    def _work(self) -> None:
+        try:
+            for item in self._items:
+                if not self._put((item, None)):
+                    return
+            self._put((None, StopIteration()))
+        except BaseException as error:  # noqa: BLE001 - handed to the thread that asks
+            self._put((None, error))
+
+    def _put(self, entry: tuple[Item | None, BaseException | None]) -> bool:
+        while not self._closed.is_set():
+            try:
+                self._queue.put(entry, timeout=WAIT_S)
+            except queue.Full:
+                continue
+            return True
+        return False

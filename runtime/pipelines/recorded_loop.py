@@ -14,8 +14,8 @@ from functools import partial
 import numpy as np
 
 from ..classifier import PoseClassifier
+from ..core.background_thread import ReadAhead
 from ..core.frames import DecodedFrame, TimedFrame
-from ..core.prefetch import ReadAhead
 from ..core.types import NO_POSE, Hold, Segment
 from ..cropping.croppers import View
 from ..drawing.overlay import OverlayStyle, annotate_frame

@@ -30,7 +30,7 @@ from ...runtime.errors import RunError
 from ...runtime.system.progress import Progress
 from ..distributed.collectives import Workers
 from ..photos.dataset import SplitFrames, balance
-from ..run_files.fit_log import FitLog, Row, describe_epoch
+from ..run_files.log import FitLog, Row, describe_epoch
 from .augmentation import draw_augmentation
 from .backdrops import Surroundings, find_surroundings
 from .checkpoint import CHECKPOINT, Progression, load_checkpoint, load_notes, save_checkpoint

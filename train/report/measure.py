@@ -19,8 +19,8 @@ from ...calibration.metrics import (
 )
 from ...calibration.runs import SPLITS, Run
 from ..clean.label_errors import find_label_errors
+from ..run_files.log import Epoch, read_log
 from ..run_files.predictions import PREDICTIONS, load_predictions, read_predictions
-from ..run_files.training_log import Epoch, read_log
 from .answers import PhotoAnswer, RunAnswers, join_answers
 from .comparison import Comparison, compare_runs
 

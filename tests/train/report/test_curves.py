@@ -9,7 +9,7 @@ import pytest
 
 from yoga_live.runtime.errors import RunError
 from yoga_live.train.report.curves import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, choose_ticks, draw_curves
-from yoga_live.train.run_files.training_log import Epoch, read_log
+from yoga_live.train.run_files.log import Epoch, read_log
 
 EPOCHS = (Epoch(0, None, 0.9, 0.5, 0.4, 0.0), Epoch(1, 0.7, 0.5, 0.8, 0.75, 3.0), Epoch(2, 0.4, 0.6, 0.8, 0.75, 3.0))
 
