@@ -55,7 +55,8 @@ from yoga_live.train.fit.precision import Precision
 from yoga_live.train.fit.trainer import WEIGHTS, Fitter
 from yoga_live.train.photos.dataset import SplitFrames
 from yoga_live.train.photos.folder import Photo, read_photos
-from yoga_live.train.photos.splits import assign_folds, group_photos
+from yoga_live.train.photos.near_duplicates import group_photos
+from yoga_live.train.photos.splits import assign_folds
 
 log = logging.getLogger(__name__)
 Rows = npt.NDArray[np.int64]

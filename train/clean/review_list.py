@@ -14,7 +14,7 @@ from ...runtime.errors import RunError
 from ...runtime.photos.decoding import decode_photo
 from ...runtime.system.item_failures import Failure, attempt
 from ..photos.folder import HASH_SIDE, hash_photo, list_poses
-from ..photos.splits import SAME_BITS, group_hashes
+from ..photos.near_duplicates import SAME_BITS, group_hashes
 from ..run_files.predictions import Predictions
 from .cleaner import Cleaner
 from .journal import TrackedPhoto

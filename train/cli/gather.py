@@ -219,7 +219,7 @@ def _print_outcomes(outcomes: Counter[tuple[str, str]]) -> None:
 
 def _group(photos: Path) -> None:
     """Fill the manifest's groups, and say where a label must be wrong."""
-    from ..photos.manifest_groups import fill_groups
+    from ..photos.near_duplicates import fill_groups
 
     summary = fill_groups(photos)
     print(f"{summary.photos} photos in manifest.csv, {summary.groups} when near-duplicates count once")

@@ -14,7 +14,8 @@ from ...runtime.errors import RunError
 from ..distributed.collectives import Workers
 from ..photos.dataset import SplitFrames, balance
 from ..photos.folder import PLACES, Photo, PhotoSet, read_photos
-from ..photos.splits import assign_folds, group_photos, split_as_before, split_groups
+from ..photos.near_duplicates import group_photos
+from ..photos.splits import assign_folds, split_as_before, split_groups
 from .config import FitConfig
 from .consistency import check_photos
 

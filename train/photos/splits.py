@@ -1,4 +1,4 @@
-"""Near-duplicates into groups, groups into splits: a photo and its copy never sit on both sides."""
+"""Groups into splits: a photo and its copy never sit on both sides."""
 
 from __future__ import annotations
 
@@ -11,63 +11,8 @@ import numpy.typing as npt
 from ...runtime.errors import OptionError, RunError
 from .folder import Photo
 
-NEAR_BITS = 8
-"""Two photos are near-duplicates when at most this many of the 64 hash bits differ."""
-
-SAME_BITS = 4
-"""And surely the same picture up to here: copies scaled, mirrored or compressed again differ in 0 to 2 bits, photos of
-two poses (six were looked at) in 6 or more.  Between the two: keep together, but accuse no label."""
-
 HELD_OUT_SHARE = 0.15
 """Share of each pose's photos that go to validation, and again to test."""
-
-
-def group_photos(photos: tuple[Photo, ...], bits: int = NEAR_BITS) -> npt.NDArray[np.int64]:
-    """Group near-duplicates, mirrored ones too, transitively and across poses.  Returns group numbers, int (N,)."""
-    hashes = np.array([photo.phash for photo in photos], dtype=np.uint64)
-    mirrors = np.array([photo.mirror_phash for photo in photos], dtype=np.uint64)
-    return group_hashes(hashes, mirrors, bits)
-
-
-def group_hashes(
-    hashes: npt.NDArray[np.uint64], mirrors: npt.NDArray[np.uint64], bits: int = NEAR_BITS
-) -> npt.NDArray[np.int64]:
-    """Group photos whose hashes, uint64 (N,), differ in at most `bits` bits, transitively.
-
-    Returns group numbers in order of appearance, int (N,); the partition does not depend on that order.  Each photo is
-    compared with all before it, a row at a time, so that memory stays flat; exact copies are compared once.
-    """
-    pairs, copies = np.unique(np.stack([hashes, mirrors], axis=1), axis=0, return_inverse=True)
-    own, mirrored = np.ascontiguousarray(pairs.T)
-    groups = np.arange(len(pairs))
-    for i in range(1, len(pairs)):
-        near = _count_bits(own[:i] ^ own[i]) <= bits
-        near |= _count_bits(mirrored[:i] ^ own[i]) <= bits  # a mirror image hashes a little differently each way
-        near |= _count_bits(own[:i] ^ mirrored[i]) <= bits
-        if near.any():
-            found = groups[:i][near]
-            groups[i] = found.min()
-            joined = found[found != groups[i]]
-            if len(joined):
-                groups[:i][np.isin(groups[:i], joined)] = groups[i]
-    _, firsts, numbers = np.unique(groups[copies.reshape(-1)], return_index=True, return_inverse=True)
-    return np.argsort(np.argsort(firsts))[numbers.reshape(-1)]
-
-
-def _count_bits(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint8]:
-    """Count the bits that are set, one number for each value."""
-    if hasattr(np, "bitwise_count"):  # numpy 2: the processor's own instruction
-        return np.bitwise_count(values)
-    return _add_bits(values)
-
-
-def _add_bits(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint8]:
-    """Add neighbouring bits, pairs, then fours, inside the 64-bit words (Warren, Hacker's Delight, 5-1)."""
-    ones, pairs, fours, eights = (np.uint64(0x0101010101010101 * mask) for mask in (0x01, 0x55, 0x33, 0x0F))
-    values = values - ((values >> np.uint64(1)) & pairs)
-    values = (values & fours) + ((values >> np.uint64(2)) & fours)
-    values = (values + (values >> np.uint64(4))) & eights
-    return ((values * ones) >> np.uint64(56)).astype(np.uint8)
 
 
 def split_groups(

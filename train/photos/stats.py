@@ -19,7 +19,7 @@ from ...runtime.system.item_failures import Failure, attempt
 from ...runtime.system.plain_text import show_in_page
 from .folder import Photo, PhotoList, inspect_photos
 from .manifest import DUPLICATE, MOVED, OK, REMOVED, read_manifest
-from .splits import SAME_BITS, group_photos
+from .near_duplicates import SAME_BITS, group_photos
 
 READ_SIZE = 224  # as `fit` reads them, so that both find the same groups
 THUMBNAIL = 112  # pixels

@@ -18,7 +18,7 @@ from yoga_live.runtime.errors import RunError
 from yoga_live.runtime.photos.decoding import decode_photo, read_size_wh
 from yoga_live.train.photos.folder import Photo, PhotoList, inspect_photos, list_poses
 from yoga_live.train.photos.manifest import FAILED, OK, REFUSED, Manifest, ManifestRow
-from yoga_live.train.photos.splits import NEAR_BITS, SAME_BITS
+from yoga_live.train.photos.near_duplicates import NEAR_BITS, SAME_BITS
 from yoga_live.train.photos.stats import SAMPLES, count_failures, count_photos, format_table, measure_folder, write_page
 
 MESSY = Path(__file__).parents[3].parent / "shared" / "data" / "messy"

@@ -13,8 +13,7 @@ from PIL import Image, ImageOps
 from yoga_live.train.gather.add_files import add_folder
 from yoga_live.train.photos import splits
 from yoga_live.train.photos.manifest import DUPLICATE, OK, Manifest, ManifestRow, read_manifest
-from yoga_live.train.photos.manifest_groups import fill_groups
-from yoga_live.train.photos.splits import NEAR_BITS, group_hashes
+from yoga_live.train.photos.near_duplicates import NEAR_BITS, fill_groups, group_hashes
 
 steady = settings(deadline=None)
 words = st.integers(0, 2**64 - 1)
