@@ -36,10 +36,11 @@ import numpy as np
 from yoga_live.runtime.classifier import PoseClassifier, choose_answer
 from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.cropping.croppers import ZoomView
-from yoga_live.runtime.pipelines.recorded_loop import LOOKS_PER_S, annotate
+from yoga_live.runtime.pipelines.recorded_loop import annotate
 from yoga_live.runtime.sinks.video import ENCODER_OPTIONS
 from yoga_live.runtime.sources.video import VideoSource
 from yoga_live.runtime.system.progress import track
+from yoga_live.runtime.tracking.sampling_observer import LOOKS_PER_S
 
 YOLO = "yolo11n-cls.yaml"
 

@@ -45,11 +45,11 @@ from yoga_live.runtime.classifier import DEFAULT_MODEL, PoseClassifier
 from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.cropping.croppers import ZoomView
 from yoga_live.runtime.pipelines.annotate import VIDEO_SUFFIXES, Wishes
-from yoga_live.runtime.pipelines.recorded_loop import LOOKS_PER_S
 from yoga_live.runtime.sources.video import VideoSource
 from yoga_live.runtime.system.progress import track
 from yoga_live.runtime.tracking.adaptive_sampling import SparseLooker
-from yoga_live.runtime.tracking.live_tracker import Glance, Look, Looker
+from yoga_live.runtime.tracking.observer import Glance, Look, Looker
+from yoga_live.runtime.tracking.sampling_observer import LOOKS_PER_S
 
 MINUTE_S = 60.0
 HEIGHTS = (1080, 720, 360)

@@ -29,10 +29,10 @@ def count_work() -> dict[str, float]:
     """Have this process count what it does, in the dictionary that is returned."""
     from yoga_live.train.fit.backdrops import Surroundings
     from yoga_live.train.fit.trainer import Fitter
-    from yoga_live.train.photos import folder
+    from yoga_live.train.photos import folder as photo_folder
 
     counts: dict[str, float] = {"decoded": 0, "trained on": 0, "answered for": 0, "processor s": 0.0}
-    read, augment, predict = folder._read_one, Surroundings.augment, Fitter.predict
+    read, augment, predict = photo_folder._read_one, Surroundings.augment, Fitter.predict
     train_epoch = Fitter._train_epoch
 
     def read_and_count(path: Path, size: int, pose: str) -> Any:
@@ -56,7 +56,7 @@ def count_work() -> dict[str, float]:
         return loss
 
     Fitter._train_epoch = train_and_time  # pyright: ignore[reportAttributeAccessIssue]
-    folder._read_one = read_and_count
+    photo_folder._read_one = read_and_count
     Surroundings.augment = augment_and_count  # pyright: ignore[reportAttributeAccessIssue]
     Fitter.predict = predict_and_count
     return counts

@@ -28,7 +28,6 @@ from yoga_live.runtime.classifier import PoseClassifier, choose_answer
 from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.core.types import NO_POSE
 from yoga_live.runtime.cropping.croppers import ZoomView
-from yoga_live.runtime.pipelines.recorded_loop import LOOKS_PER_S
 from yoga_live.runtime.sources.frame_sampling import Turns
 from yoga_live.runtime.sources.video import VideoSource
 from yoga_live.runtime.system.files import write_then_rename
@@ -36,7 +35,8 @@ from yoga_live.runtime.system.progress import track
 from yoga_live.runtime.tracking.adaptive_sampling import SparseLooker
 from yoga_live.runtime.tracking.causal_smoother import Smoother, SmoothingConfig
 from yoga_live.runtime.tracking.hmm_smoother import Hindsight, HindsightConfig
-from yoga_live.runtime.tracking.live_tracker import Glance, Look, Looker
+from yoga_live.runtime.tracking.observer import Glance, Look, Looker
+from yoga_live.runtime.tracking.sampling_observer import LOOKS_PER_S
 
 Floats = npt.NDArray[np.floating]
 SEEDS = 5

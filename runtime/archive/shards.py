@@ -19,13 +19,13 @@ from ..core.model_metadata import ModelInfo
 from ..cropping.croppers import choose_view
 from ..errors import NoFrameError, SourceError
 from ..pipelines.annotate import Wishes, open_recording
-from ..pipelines.recorded_loop import LOOKS_PER_S, Watcher
 from ..sources.base import Seen
 from ..sources.frame_sampling import SAME_S, STRETCH_S, WARM_UP_S
 from ..sources.time_range import Span
 from ..sources.video import VideoSource
 from ..tracking.hmm_smoother import Hindsight
-from ..tracking.live_tracker import Looker
+from ..tracking.observer import Looker
+from ..tracking.sampling_observer import LOOKS_PER_S, Watcher
 
 if TYPE_CHECKING:
     from pathlib import Path

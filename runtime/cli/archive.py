@@ -201,7 +201,7 @@ class Tally:
             self.write_failed()
 
     def _see(self, looks: int) -> None:
-        from ..pipelines.recorded_loop import LOOKS_PER_S
+        from ..tracking.sampling_observer import LOOKS_PER_S
 
         self.seen_s += looks / LOOKS_PER_S
 

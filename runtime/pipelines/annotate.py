@@ -29,8 +29,9 @@ from ..sources.video import VideoSource
 from ..system.claims import check_growing_output, claim_outputs
 from ..system.files import check_apart
 from ..system.item_failures import Failure, attempt
+from ..tracking.sampling_observer import LOOKS_PER_S
 from .live_loop import Watched
-from .recorded_loop import LOOKS_PER_S, annotate
+from .recorded_loop import annotate
 
 if TYPE_CHECKING:
     from ..sources.remote import RemoteFile

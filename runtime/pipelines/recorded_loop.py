@@ -8,88 +8,33 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
-
-import numpy as np
 
 from ..classifier import PoseClassifier
 from ..core.background_thread import ReadAhead
-from ..core.frames import DecodedFrame, TimedFrame
-from ..core.types import NO_POSE, Hold, Segment
+from ..core.frames import TimedFrame
+from ..core.types import Hold
 from ..cropping.croppers import View
 from ..drawing.overlay import OverlayStyle, annotate_frame
-from ..errors import OptionError, SourceError, YogaLiveError, name_troubles
+from ..errors import SourceError, YogaLiveError, name_troubles
 from ..sinks.base import Sink
 from ..sinks.timeline import TimelineFile
 from ..sources.animated_webp import AnimationSource
 from ..sources.base import Source, SourceInfo
-from ..sources.frame_sampling import SAME_S, Turns
 from ..sources.video import VideoSource
-from ..tracking.adaptive_sampling import EVERY, SparseLooker
-from ..tracking.hmm_smoother import Hindsight
-from ..tracking.live_tracker import Look, Looker, Tracked, see_nothing
+from ..tracking.adaptive_sampling import EVERY
+from ..tracking.fixed_lag import AHEAD_S, Foresight
+from ..tracking.observer import Look, Looker, Tracked
+from ..tracking.sampling_observer import LOOKS_PER_S, Step, Watcher
 from .live_loop import Ending, Watched
 
 log = logging.getLogger(__name__)
 
-LOOKS_PER_S = 6.0
-"""Frames of a recording that are due to be looked at, of a second: twice what `Hindsight` counts as independent.
-
-The network is what annotating costs most beside the codec.  On four clips 6 move no edge by more than 0.1 s from where
-8 or all frames put it; with a quarter of the answers replaced by chance, 1.5 % of the time is named otherwise than by
-all frames, 1.0 % with 8, 2.5 % with 5 (means of six draws).
-"""
-AHEAD_S = 4.0
-"""How far the looks are ahead of the picture that is drawn: evidence from later than that moves no edge any more."""
 HELD_BYTES = 500_000_000
 """Of frames in memory, at most, that wait for their looks: 1080p at 30 FPS is 495 MB; larger ones are decoded twice."""
 DECODED_AHEAD, LOOKED_AHEAD, IN_HAND = 4, 16, 4
 """Frames that are decoded while others are looked at, and looked at while others are drawn: looks come in bursts; and
 those that one of the threads has in hand."""
-DAMAGE_S = 0.5
-"""Damage that lasts longer is told as nothing seen; across what is shorter, the looks on both sides say enough."""
-
-Step = tuple[TimedFrame | None, Sequence[Look] | None]
-"""A frame to be drawn, or none, and the looks that are known since the step before: of this frame or earlier ones.
-
-None instead of looks: no more come.
-"""
-
-
-class Foresight:
-    """What is held at a moment of a recording, once the moments after it have been looked at."""
-
-    def __init__(self, classifier: PoseClassifier) -> None:
-        self._hindsight = Hindsight(classifier.labels, classifier.info.threshold)
-        self._looks: deque[Look] = deque()
-        self._recent: tuple[Segment, ...] = ()
-        self._smoothed_s, self.looked_s = -1.0, -1.0
-        self._pose, self._since_s = NO_POSE, 0.0
-
-    def add(self, look: Look) -> None:
-        """Take a look; its time never goes back."""
-        self._hindsight.update(look.time_s, look.probabilities)
-        self._looks.append(look)
-        self.looked_s = look.time_s
-
-    def tell(self, time_s: float) -> Tracked:
-        """What is held at `time_s` (seconds, never going back), and what the look at it found."""
-        if self.looked_s > self._smoothed_s + AHEAD_S / 8:
-            self._smoothed_s = self.looked_s
-            self._recent = self._hindsight.segments(since_s=time_s - 4 * AHEAD_S)
-        while len(self._looks) > 1 and self._looks[1].time_s <= time_s:
-            self._looks.popleft()
-        segment = next((s for s in self._recent if s.start_s <= time_s < s.end_s), self._recent[-1])
-        if segment.pose != self._pose:
-            self._pose, self._since_s = segment.pose, min(segment.start_s, time_s)
-        hold = Hold(self._pose, segment.confidence, time_s - self._since_s)
-        return Tracked(hold, self._looks[0].region, self._looks[0].evidence)
-
-    def segments(self, end_s: float) -> tuple[Segment, ...]:
-        """The timeline up to `end_s`, seconds: looks may have gone further."""
-        told = self._hindsight.segments(end_s=end_s)
-        return tuple(replace(each, end_s=min(each.end_s, end_s)) for each in told if each.start_s <= end_s)
 
 
 def annotate(
@@ -160,80 +105,6 @@ def _draw(
         shown = scene.move(frame.time_s - source.start_s, frame.pts - source.start_pts)
         for sink in sinks:
             sink.write(shown)
-
-
-class Watcher:
-    """A looker that looks a few times a second, and forgets what is minutes ago."""
-
-    def __init__(self, looker: Looker, start_s: float = 0.0) -> None:
-        """start_s: where its looks begin, seconds; frames before it are for warming up alone."""
-        self._looker, self._looks, self._start_s = looker, SparseLooker(looker), start_s
-        self._turns = Turns(LOOKS_PER_S)
-        self._stretch: int | None = None
-        self._warmed: int | None = None
-        self._blanks = Turns(LOOKS_PER_S)
-        self._damaged_from: float | None = None
-        self._last_stretch: int | None = None  # of the last frame, damaged ones too
-
-    def look_along(self, frames: Iterable[TimedFrame]) -> Iterator[Step]:
-        """Every frame, some of them looked at; they wait as small as they are drawn."""
-        for frame, looks, _ in self._take_all(frames):
-            yield frame.to_plain() if isinstance(frame, DecodedFrame) else frame, looks
-
-    def look_through(self, frames: Iterable[TimedFrame]) -> Iterator[Step]:
-        """Those that are due to be looked at, by their times alone."""
-        nothing = np.empty((0, 0, 3), np.uint8)
-        for frame, looks, is_due in self._take_all(frames):
-            if frame and is_due:
-                yield TimedFrame(nothing, frame.time_s, frame.pts, frame.lasts_s), looks
-            elif looks:
-                yield None, looks
-
-    def _take_all(self, frames: Iterable[TimedFrame]) -> Iterator[tuple[TimedFrame | None, Sequence[Look], bool]]:
-        """Each frame, the looks that are known since, and whether it is due; those that wait at the end, or at damage,
-        come without one."""
-        try:
-            for frame in frames:
-                yield frame, *self._take(frame)
-        except (SourceError, OptionError):  # damage, or a region that fits no more
-            yield None, self._looks.finish(), False
-            raise
-        yield None, self._looks.finish(), False
-
-    def _take(self, frame: TimedFrame) -> tuple[Sequence[Look], bool]:
-        """Look at a frame if it is its turn; the view of a new stretch has seen nothing but its warm-up."""
-        if frame.is_damaged:
-            return self._pass_over(frame.time_s)
-        turn, known = self._turns.take(frame.time_s), []
-        self._last_stretch, self._damaged_from = turn.stretch, None
-        if self._stretch not in (None, turn.stretch):
-            known = self._looks.finish()
-            if self._warmed != turn.stretch:  # a gap: what was warmed up is another stretch's
-                self._looker.forget()
-            self._looker.turn()
-        self._stretch = turn.stretch
-        if turn.warms and self._warmed != turn.stretch + 1:
-            self._looker.forget()
-            self._warmed = turn.stretch + 1
-        if turn.looks and frame.time_s >= self._start_s - SAME_S:
-            return [*known, *self._looks.look(frame, warms=turn.warms)], True
-        if turn.warms:
-            self._looker.warm_up(frame)
-        return known, False
-
-    def _pass_over(self, time_s: float) -> tuple[Sequence[Look], bool]:
-        """A damaged frame is not looked at.  Where they don't end, or a stretch begins so, looks say that saw nothing.
-
-        Counted anew in each stretch, so that it does not depend on where reading began.
-        """
-        turn = self._blanks.take(time_s)
-        is_first, self._last_stretch = turn.stretch != self._last_stretch, turn.stretch
-        if is_first or self._damaged_from is None:
-            self._damaged_from = time_s - DAMAGE_S * is_first
-        is_long = time_s - self._damaged_from >= DAMAGE_S - SAME_S
-        if not (turn.looks and is_long) or time_s < self._start_s - SAME_S:
-            return [], False
-        return [*self._looks.finish(), Look(time_s, None, see_nothing(self._looker.classes))], True
 
 
 def _held_bytes(source: Source) -> float:

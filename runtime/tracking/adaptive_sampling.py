@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..core.frames import TimedFrame
-from .live_tracker import Glance, Look, Looker
+from .observer import Glance, Look, Looker
 
 EVERY = 3
 """Of the frames that are due, every third is looked at whatever the others say."""

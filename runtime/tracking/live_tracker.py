@@ -1,121 +1,24 @@
-"""The pose over time: each frame classified, smoothed and held; beside the picture where the source doesn't wait."""
+"""The pose over time of a live source: smoothed and held, beside a picture that does not wait for the network."""
 
 from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass, replace
-
-import numpy as np
+from dataclasses import replace
 
 from ..classifier import PoseClassifier
 from ..core.background_thread import SideThread
 from ..core.frames import TimedFrame
-from ..core.preprocess import letterbox
-from ..core.regions import Region
-from ..core.types import NO_POSE, Evidence, Floats, Frame, Hold, Segment
-from ..cropping.croppers import View, WholeView
+from ..core.types import NO_POSE, Hold, Segment
+from ..cropping.croppers import View
 from .causal_smoother import SmoothedPose, Smoother
+from .observer import Looker, Tracked
 from .segments import Session
 
 SLOW = 4
 """From so many frames on that a look takes, the next one waits for a fresh frame: what waits is up to a frame old."""
 UNSEEN_S = 2.0
 """A hold ends where nothing but damaged pictures has come for so long, as where a camera is lost."""
-
-
-@dataclass(frozen=True)
-class Tracked:
-    """What is known at a moment: what is held, and the part of the frame that was looked at (None: all of it).
-
-    evidence: what the newest look found where, if that was asked for.
-    """
-
-    hold: Hold
-    region: Region | None
-    evidence: Evidence | None = None
-
-
-@dataclass(frozen=True)
-class Look:
-    """What one frame answered.
-
-    region: the part that was classified; probabilities: calibrated, float (C,); evidence: if it was asked for.
-    """
-
-    time_s: float
-    region: Region | None
-    probabilities: Floats
-    evidence: Evidence | None = None
-
-
-def see_nothing(classes: int) -> Floats:
-    """The probabilities of a look that saw nothing, float32 (C,): none at all, where others add up to one."""
-    return np.zeros(classes, np.float32)
-
-
-@dataclass(frozen=True)
-class Glance:
-    """A frame as the network will see it.  region: the part that is left of it; letterboxed: uint8 (S, S, 3) BGR."""
-
-    time_s: float
-    region: Region | None
-    letterboxed: Frame
-
-
-class Looker:
-    """View and classifier in a row.  explains: whether its looks say where."""
-
-    def __init__(self, classifier: PoseClassifier, view: View | None = None, *, explain: bool = False) -> None:
-        self._classifier, self._view, self.explains = classifier, view or WholeView(), explain
-        self._next: View | None = None
-
-    @property
-    def classes(self) -> int:
-        """How many labels there are."""
-        return len(self._classifier.labels)
-
-    def look(self, frame: TimedFrame, *, warms: bool = False) -> Look:
-        """Classify a frame; its time never goes back.  warms: show it to the next view too."""
-        image_bgr, region = self._view_frame(frame, warms=warms)
-        if self.explains:
-            return Look(frame.time_s, region, *self._classifier.examine(image_bgr, region))
-        return Look(frame.time_s, region, self._classifier.probabilities(image_bgr, region))
-
-    def glance(self, frame: TimedFrame, *, warms: bool = False) -> Glance:
-        """Keep of a frame what the network needs, for `judge`; arguments as `look` has them."""
-        image_bgr, region = self._view_frame(frame, warms=warms)
-        part = region.cut(image_bgr) if region else image_bgr
-        return Glance(frame.time_s, region, letterbox(part, self._classifier.info.size))
-
-    def judge(self, glance: Glance) -> Look:
-        """Classify what was kept."""
-        rows = self._classifier.probabilities_letterboxed(glance.letterboxed[None])
-        return Look(glance.time_s, glance.region, rows[0])
-
-    def warm_up(self, frame: TimedFrame) -> None:
-        """Show a frame to the next view alone; nothing is classified."""
-        if self._view.remembers:
-            self._show_next(frame.time_s, frame.image_bgr)
-
-    def forget(self) -> None:
-        """Make the next view out of nothing."""
-        self._next = None
-
-    def turn(self) -> None:
-        """Go on with the next view."""
-        self._view, self._next = self._next or self._view.renew(), None
-
-    def _view_frame(self, frame: TimedFrame, *, warms: bool) -> tuple[Frame, Region | None]:
-        image_bgr = frame.image_bgr  # made when it is asked for: once
-        if warms:
-            self._show_next(frame.time_s, image_bgr)
-        return image_bgr, self._view.look(frame.time_s, image_bgr)
-
-    def _show_next(self, time_s: float, image_bgr: Frame) -> None:
-        if self._view.remembers:
-            self._next = self._next or self._view.renew()
-            self._next.look(time_s, image_bgr)
 
 
 class PoseTracker:

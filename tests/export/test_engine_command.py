@@ -23,8 +23,8 @@ def source(
     gpu: Any, make_network: Callable[..., onnx.ModelProto], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
     """An FP16 pose model, and TensorRT installed."""
-    for module in ("tensorrt_bindings", "tensorrt_engine"):
-        monkeypatch.setattr(f"yoga_live.runtime.{module}.import_bindings", lambda: gpu.bindings)
+    for module in ("tensorrt_bindings", "tensorrt"):
+        monkeypatch.setattr(f"yoga_live.runtime.engines.{module}.import_bindings", lambda: gpu.bindings)
     path = tmp_path / "yoga.fp16.onnx"
     write_model(convert_to_fp16(make_network()), ModelInfo(("tree", "warrior_2", "none"), 32, "fp16"), path)
     return path

@@ -23,13 +23,14 @@ from yoga_live.train.cli.main import main
 from yoga_live.train.fit import contact_sheet
 from yoga_live.train.gather import download as downloading
 from yoga_live.train.gather.image_search import ImageSearch, SearchOutcome
-from yoga_live.train.photos import folder, identify, stats
+from yoga_live.train.photos import folder as photo_folder
+from yoga_live.train.photos import identify, stats
 from yoga_live.train.photos.manifest import read_manifest
 from yoga_live.train.report import pictures
 
 from .photo_bench import Bench, PhotoServer, draw
 
-DECODERS = (identify, folder, stats, contact_sheet, previews, pictures, runs)
+DECODERS = (identify, photo_folder, stats, contact_sheet, previews, pictures, runs)
 ODD_WIDTH = 97  # of the photo that breaks its decoder
 
 
@@ -139,11 +140,11 @@ def test_fit_reads_the_others_and_looks_at_it_again_next_time(
 ) -> None:
     with monkeypatch.context():
         break_decoders(error)
-        read = folder.read_photos(folder, 64)
+        read = photo_folder.read_photos(folder, 64)
         assert [name for name, _ in read.broken] == ["tree/1.png"] and len(read.photos) == 7
         assert type(error).__name__ in read.broken[0][1]
     monkeypatch.undo()
-    assert not folder.read_photos(folder, 64).broken
+    assert not photo_folder.read_photos(folder, 64).broken
 
 
 @strange
@@ -153,13 +154,13 @@ def test_contact_sheets_and_contents_pass_over_it(
     break_decoders(error)
     answer = ask(main, "show", folder, "--to", tmp_path / "sheet.png", "--plain", "--size", 64)
     assert answer.code == 0 and "7 photos of" in answer.out
-    assert len(folder.read_contents(folder, 64)) == 8
+    assert len(photo_folder.read_contents(folder, 64)) == 8
 
 
 @strange
 def test_a_preview_is_refused_as_a_broken_photo_is(folder: Path, break_decoders: Any, error: Exception) -> None:
     break_decoders(error)
-    with pytest.raises(folder.PhotoError, match=type(error).__name__):
+    with pytest.raises(photo_folder.PhotoError, match=type(error).__name__):
         Previews().read(1, folder / "tree" / "1.png", 100)
 
 

@@ -19,7 +19,7 @@ from yoga_live.runtime.core.types import Hold
 from yoga_live.runtime.drawing.overlay import OverlayStyle
 from yoga_live.runtime.errors import DeviceError, OutputError
 from yoga_live.runtime.pipelines import recorded_loop
-from yoga_live.runtime.pipelines.recorded_loop import LOOKS_PER_S, annotate
+from yoga_live.runtime.pipelines.recorded_loop import annotate
 from yoga_live.runtime.sinks.base import Sink, StopWatching
 from yoga_live.runtime.sinks.threaded import WriteBehind
 from yoga_live.runtime.sources.animated_webp import AnimationSource
@@ -27,7 +27,8 @@ from yoga_live.runtime.sources.base import SourceInfo
 from yoga_live.runtime.sources.demux import open_media
 from yoga_live.runtime.sources.video import VideoSource
 from yoga_live.runtime.tracking.adaptive_sampling import EVERY
-from yoga_live.runtime.tracking.live_tracker import Looker
+from yoga_live.runtime.tracking.observer import Looker
+from yoga_live.runtime.tracking.sampling_observer import LOOKS_PER_S
 
 from ..conftest import LABELS, ColourEngine
 

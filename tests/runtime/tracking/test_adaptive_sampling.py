@@ -9,7 +9,7 @@ from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.core.regions import Region
 from yoga_live.runtime.tracking.adaptive_sampling import SAME, SparseLooker
-from yoga_live.runtime.tracking.live_tracker import Glance, Look, Looker
+from yoga_live.runtime.tracking.observer import Glance, Look, Looker
 
 from ..conftest import LABELS, ColourEngine
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from yoga_live.train.gather.add_files import add_folder
-from yoga_live.train.photos import splits
+from yoga_live.train.photos import near_duplicates
 from yoga_live.train.photos.manifest import DUPLICATE, OK, Manifest, ManifestRow, read_manifest
 from yoga_live.train.photos.near_duplicates import NEAR_BITS, fill_groups, group_hashes
 
@@ -62,7 +62,7 @@ def test_long_chains_join_whatever_their_order() -> None:
 def test_bits_are_counted_alike_with_and_without_the_processors_help(values: list[int]) -> None:
     array = np.array(values, np.uint64)
     expected = [bin(value).count("1") for value in values]
-    assert splits._count_bits(array).tolist() == splits._add_bits(array).tolist() == expected
+    assert near_duplicates._count_bits(array).tolist() == near_duplicates._add_bits(array).tolist() == expected
 
 
 def save_photo(path: Path, seed: int, mirror: bool = False) -> None:

@@ -1,0 +1,108 @@
+"""One frame, observed: the part that is cropped, classified, and what the network saw where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..classifier import PoseClassifier
+from ..core.frames import TimedFrame
+from ..core.preprocess import letterbox
+from ..core.regions import Region
+from ..core.types import Evidence, Floats, Frame, Hold
+from ..cropping.croppers import View, WholeView
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """What is known at a moment: what is held, and the part of the frame that was looked at (None: all of it).
+
+    evidence: what the newest look found where, if that was asked for.
+    """
+
+    hold: Hold
+    region: Region | None
+    evidence: Evidence | None = None
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one frame answered.
+
+    region: the part that was classified; probabilities: calibrated, float (C,); evidence: if it was asked for.
+    """
+
+    time_s: float
+    region: Region | None
+    probabilities: Floats
+    evidence: Evidence | None = None
+
+
+def see_nothing(classes: int) -> Floats:
+    """The probabilities of a look that saw nothing, float32 (C,): none at all, where others add up to one."""
+    return np.zeros(classes, np.float32)
+
+
+@dataclass(frozen=True)
+class Glance:
+    """A frame as the network will see it.  region: the part that is left of it; letterboxed: uint8 (S, S, 3) BGR."""
+
+    time_s: float
+    region: Region | None
+    letterboxed: Frame
+
+
+class Looker:
+    """View and classifier in a row.  explains: whether its looks say where."""
+
+    def __init__(self, classifier: PoseClassifier, view: View | None = None, *, explain: bool = False) -> None:
+        self._classifier, self._view, self.explains = classifier, view or WholeView(), explain
+        self._next: View | None = None
+
+    @property
+    def classes(self) -> int:
+        """How many labels there are."""
+        return len(self._classifier.labels)
+
+    def look(self, frame: TimedFrame, *, warms: bool = False) -> Look:
+        """Classify a frame; its time never goes back.  warms: show it to the next view too."""
+        image_bgr, region = self._view_frame(frame, warms=warms)
+        if self.explains:
+            return Look(frame.time_s, region, *self._classifier.examine(image_bgr, region))
+        return Look(frame.time_s, region, self._classifier.probabilities(image_bgr, region))
+
+    def glance(self, frame: TimedFrame, *, warms: bool = False) -> Glance:
+        """Keep of a frame what the network needs, for `judge`; arguments as `look` has them."""
+        image_bgr, region = self._view_frame(frame, warms=warms)
+        part = region.cut(image_bgr) if region else image_bgr
+        return Glance(frame.time_s, region, letterbox(part, self._classifier.info.size))
+
+    def judge(self, glance: Glance) -> Look:
+        """Classify what was kept."""
+        rows = self._classifier.probabilities_letterboxed(glance.letterboxed[None])
+        return Look(glance.time_s, glance.region, rows[0])
+
+    def warm_up(self, frame: TimedFrame) -> None:
+        """Show a frame to the next view alone; nothing is classified."""
+        if self._view.remembers:
+            self._show_next(frame.time_s, frame.image_bgr)
+
+    def forget(self) -> None:
+        """Make the next view out of nothing."""
+        self._next = None
+
+    def turn(self) -> None:
+        """Go on with the next view."""
+        self._view, self._next = self._next or self._view.renew(), None
+
+    def _view_frame(self, frame: TimedFrame, *, warms: bool) -> tuple[Frame, Region | None]:
+        image_bgr = frame.image_bgr  # made when it is asked for: once
+        if warms:
+            self._show_next(frame.time_s, image_bgr)
+        return image_bgr, self._view.look(frame.time_s, image_bgr)
+
+    def _show_next(self, time_s: float, image_bgr: Frame) -> None:
+        if self._view.remembers:
+            self._next = self._next or self._view.renew()
+            self._next.look(time_s, image_bgr)
