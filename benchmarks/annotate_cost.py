@@ -36,6 +36,7 @@ import numpy as np
 from yoga_live.runtime.classifier import PoseClassifier, choose_answer
 from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.cropping.croppers import ZoomView
+from yoga_live.runtime.pipelines.loop import RunPlan
 from yoga_live.runtime.pipelines.recorded_loop import annotate
 from yoga_live.runtime.sinks.video import ENCODER_OPTIONS
 from yoga_live.runtime.sources.video import VideoSource
@@ -111,7 +112,8 @@ def count_flips(video: Path, model: Path | None) -> tuple[int, int, int, float]:
     with VideoSource(video) as source:
         again = partial(VideoSource, video, LOOKS_PER_S)
         annotate(
-            source, again, classifier, [Nowhere()], on_frame=lambda _, hold: drawn.append(hold.pose), view=ZoomView()
+            RunPlan(source, classifier, [Nowhere()], on_frame=lambda _, hold: drawn.append(hold.pose), view=ZoomView()),
+            again,
         )
     return _changes(likeliest), _changes(sure), _changes(drawn), len(rows) / rate
 

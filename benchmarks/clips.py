@@ -37,6 +37,7 @@ from yoga_live.runtime.core.regions import Region
 from yoga_live.runtime.core.types import Floats, Hold, Segment
 from yoga_live.runtime.cropping.croppers import View, WholeView, ZoomView
 from yoga_live.runtime.pipelines.live_loop import watch
+from yoga_live.runtime.pipelines.loop import RunPlan
 from yoga_live.runtime.sources.base import Source
 from yoga_live.runtime.sources.video import VideoSource
 from yoga_live.runtime.tracking.hmm_smoother import Hindsight
@@ -141,7 +142,7 @@ def score_clip(source: Source, stretches: list[Stretch], classifier: NotingClass
         hindsight.update(frame.time_s, classifier.last)
 
     with source:
-        watched = watch(source, classifier, [], on_frame=note, view=view)
+        watched = watch(RunPlan(source, classifier, [], on_frame=note, view=view))
     if watched.trouble:
         raise watched.trouble
     score, segments = Score(), hindsight.segments()

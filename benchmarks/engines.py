@@ -27,8 +27,8 @@ import numpy as np
 import numpy.typing as npt
 
 from yoga_live.runtime.classifier import DEFAULT_MODEL, PoseClassifier
-from yoga_live.runtime.cli.benchmark import StageTimes, TimedEngine
 from yoga_live.runtime.cropping.motion_zoom import Zoom
+from yoga_live.runtime.pipelines.benchmark import StageTimes, TimedEngine
 from yoga_live.runtime.sources.drawn_figure import POSES, draw_figure
 from yoga_live.runtime.sources.video import VideoSource
 from yoga_live.runtime.system.progress import track

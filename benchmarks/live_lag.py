@@ -29,6 +29,7 @@ from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.core.types import Frame, Hold
 from yoga_live.runtime.drawing.overlay import OverlayStyle
 from yoga_live.runtime.pipelines.live_loop import watch
+from yoga_live.runtime.pipelines.loop import RunPlan
 from yoga_live.runtime.sinks.base import StopWatching
 from yoga_live.runtime.sources.cameras import open_camera
 from yoga_live.runtime.sources.live import LiveSource
@@ -159,7 +160,7 @@ def run(source: LiveSource, step_s: float, seconds: float) -> tuple[Screen, Slow
     engine = SlowEngine(step_s, source.info.size_wh[0])
     screen = Screen(engine, source.info.size_wh[0], seconds)
     with source:
-        watch(source, PoseClassifier.from_engine(engine), [screen], OverlayStyle(), screen.note)
+        watch(RunPlan(source, PoseClassifier.from_engine(engine), [screen], OverlayStyle(), screen.note))
     return screen, engine
 
 

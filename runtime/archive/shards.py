@@ -115,9 +115,9 @@ def watch_piece(
             view, seen = choose_view(wishes.roi, wishes.zoom, source.info.size_wh), source.info.seen
             watcher = Watcher(Looker(classifier, view), piece.start_s)
             try:
-                for _, looks in watcher.look_through(_frames_before(source.frames(), piece.end_s)):
-                    times_s += [look.time_s for look in looks or ()]
-                    rows += [look.probabilities for look in looks or ()]
+                for step in watcher.look_through(_frames_before(source.frames(), piece.end_s)):
+                    times_s += [look.time_s for look in step.looks]
+                    rows += [look.probabilities for look in step.looks]
             finally:
                 damage = source.damage if isinstance(source, VideoSource) else ""
             if source.info.seen.jumps_s and not (

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..core.frames import TimedFrame
     from ..core.types import Hold, Segment
     from ..pipelines.annotate import Outputs, Wishes
-    from ..pipelines.live_loop import Watched
+    from ..pipelines.loop import Watched
     from ..sinks.events import Events
     from ..sources.time_range import Span
     from ..system.progress import Progress
@@ -139,7 +139,7 @@ def _find_end(row: Done) -> OutputError | None:
 
 def _describe_stop(done: list[Done], jobs: list[Job], span: Span | None) -> str:
     """Say where it was stopped, and how many were not begun."""
-    from ..pipelines.live_loop import describe_stop
+    from ..pipelines.loop import describe_stop
 
     words, left = "stopped", len(jobs) - len(done)
     if done and (watched := done[-1].watched) and watched.stopped:

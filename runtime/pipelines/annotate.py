@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from ..cropping.croppers import choose_view
 from ..drawing.overlay import OverlayStyle
 from ..drawing.summary import check_summary_output, write_summary
 from ..errors import YogaLiveError, name_trouble
+from ..sinks.base import Sink
 from ..sinks.threaded import WriteBehind
 from ..sinks.timeline import TimelineFile, check_format
 from ..sinks.video import VideoSink, check_video_output
@@ -30,7 +31,7 @@ from ..system.claims import check_growing_output, claim_outputs
 from ..system.files import check_apart
 from ..system.item_failures import Failure, attempt
 from ..tracking.sampling_observer import LOOKS_PER_S
-from .live_loop import Watched
+from .loop import RunPlan, Watched
 from .recorded_loop import annotate
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class Wishes:
     """How a video is annotated.  span: a part of it alone; roi: where to look, else `zoom` finds the person.
 
     goals_s: label -> seconds that count down; explain: draw class maps; force: replace outputs that exist; mounting:
-    how the picture is corrected before anything sees it.
+    how the picture is corrected before anything sees it; mirror: what is drawn, as a mirror shows it.
     """
 
     span: Span | None = None
@@ -71,6 +72,15 @@ class Wishes:
     explain: bool = False
     force: bool = False
     mounting: Mounting = field(default_factory=Mounting)
+    mirror: bool = False
+
+
+@dataclass(frozen=True)
+class Display:
+    """Where a video is shown while it is annotated.  show_fps: whether the rate stands in the picture."""
+
+    sinks: Sequence[Sink] = ()
+    show_fps: bool = False
 
 
 def is_video(path: Path) -> bool:
@@ -131,12 +141,14 @@ def annotate_video(
     outputs: Outputs,
     wishes: Wishes | None = None,
     on_frame: Callable[[TimedFrame, Hold], None] | None = None,
+    show: Callable[[Source], Display] | None = None,
 ) -> Watched:
     """Annotate one video: outputs get their names when they are complete; their folders must exist.
 
-    Raises SourceError where it can't be opened, OutputError where an output is taken; what happens in the middle is
-    in the result's `trouble`, and what was seen before it is in the outputs.  Where that is not the whole (Ctrl-C, a
-    full disk) they keep the names under which they grew, `NAME.part.mp4` and so on.
+    show: is called once the video is open, and says where else it is shown.  Raises SourceError where it can't be
+    opened, OutputError where an output is taken; what happens in the middle is in the result's `trouble`, and what was
+    seen before it is in the outputs.  Where that is not the whole (Ctrl-C, a full disk) they keep the names under which
+    they grew, `NAME.part.mp4` and so on.
     """
     wishes = wishes or Wishes()
     check_outputs(outputs, path, force=wishes.force)
@@ -146,11 +158,15 @@ def annotate_video(
     ):
         info = source.info
         view = choose_view(wishes.roi, wishes.zoom, info.size_wh)
-        sinks = [WriteBehind(VideoSink(outputs.save, info, force=wishes.force))] if outputs.save else []
+        display = show(source) if show else Display()
+        saved = [WriteBehind(VideoSink(outputs.save, info, force=wishes.force))] if outputs.save else []
+        sinks = [*display.sinks, *saved]
         timeline = open_timeline(outputs, info.start_s, force=wishes.force)
         again = partial(open_again, path, wishes.span, source, draws=bool(sinks), mounting=wishes.mounting)
-        style = OverlayStyle(show_fps=False, goals_s=wishes.goals_s, explain=wishes.explain)
-        watched = annotate(source, again, classifier, sinks, style, on_frame, view, timeline)
+        overlay = OverlayStyle(
+            show_fps=display.show_fps, mirror=wishes.mirror, goals_s=wishes.goals_s, explain=wishes.explain
+        )
+        watched = annotate(RunPlan(source, classifier, sinks, overlay, on_frame, view, timeline), again)
         return summarise(watched, outputs, info.name, force=wishes.force)
 
 

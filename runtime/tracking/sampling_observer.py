@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -25,11 +26,16 @@ DAMAGE_S = 0.5
 """Damage that lasts longer is told as nothing seen; across what is shorter, the looks on both sides say enough."""
 
 
-Step = tuple[TimedFrame | None, Sequence[Look] | None]
-"""A frame to be drawn, or none, and the looks that are known since the step before: of this frame or earlier ones.
+@dataclass(frozen=True)
+class Step:
+    """A frame to be drawn, or none, and the looks that are known since the step before: of this frame or earlier ones.
 
-None instead of looks: no more come.
-"""
+    is_last: no more looks come.
+    """
+
+    frame: TimedFrame | None = None
+    looks: Sequence[Look] = ()
+    is_last: bool = False
 
 
 class Watcher:
@@ -48,16 +54,16 @@ class Watcher:
     def look_along(self, frames: Iterable[TimedFrame]) -> Iterator[Step]:
         """Every frame, some of them looked at; they wait as small as they are drawn."""
         for frame, looks, _ in self._take_all(frames):
-            yield frame.to_plain() if isinstance(frame, DecodedFrame) else frame, looks
+            yield Step(frame.to_plain() if isinstance(frame, DecodedFrame) else frame, looks)
 
     def look_through(self, frames: Iterable[TimedFrame]) -> Iterator[Step]:
         """Those that are due to be looked at, by their times alone."""
         nothing = np.empty((0, 0, 3), np.uint8)
         for frame, looks, is_due in self._take_all(frames):
             if frame and is_due:
-                yield TimedFrame(nothing, frame.time_s, frame.pts, frame.lasts_s), looks
+                yield Step(TimedFrame(nothing, frame.time_s, frame.pts, frame.lasts_s), looks)
             elif looks:
-                yield None, looks
+                yield Step(None, looks)
 
     def _take_all(self, frames: Iterable[TimedFrame]) -> Iterator[tuple[TimedFrame | None, Sequence[Look], bool]]:
         """Each frame, the looks that are known since, and whether it is due; those that wait at the end, or at damage,

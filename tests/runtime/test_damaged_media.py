@@ -15,6 +15,7 @@ from av.stream import Disposition
 
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.errors import SourceError
+from yoga_live.runtime.pipelines.loop import RunPlan
 from yoga_live.runtime.pipelines.recorded_loop import annotate
 from yoga_live.runtime.sinks.video import VideoSink
 from yoga_live.runtime.sources.demux import lacks_index, pick_video
@@ -251,5 +252,5 @@ def test_damage_is_told_once_whoever_reads_the_file(
     with VideoSource(path) as source:
         next(iter(source.frames()))
         source.info.seen.count(0.0, 0.04, 0.04)  # its first frame is damaged
-        annotate(source, lambda: VideoSource(path), classifier, ())
+        annotate(RunPlan(source, classifier, ()), lambda: VideoSource(path))
     assert caplog.text.count("are damaged and were not classified") == 1 and " 0.0 s" not in caplog.text

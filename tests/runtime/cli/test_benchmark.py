@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from yoga_live.runtime.classifier import PoseClassifier
-from yoga_live.runtime.cli.benchmark import (
+from yoga_live.runtime.cropping.croppers import ZoomView
+from yoga_live.runtime.errors import OutputError, SourceError
+from yoga_live.runtime.pipelines.benchmark import (
     WARM_UP,
     Benchmark,
     StageTimes,
@@ -21,8 +23,6 @@ from yoga_live.runtime.cli.benchmark import (
     format_benchmark,
     run_benchmark,
 )
-from yoga_live.runtime.cropping.croppers import ZoomView
-from yoga_live.runtime.errors import OutputError, SourceError
 from yoga_live.runtime.sources.base import SourceInfo
 from yoga_live.runtime.sources.video import VideoSource
 

@@ -17,7 +17,8 @@ from yoga_live.runtime.cropping.croppers import FixedView
 from yoga_live.runtime.drawing.overlay import SOFT
 from yoga_live.runtime.drawing.summary import add_up
 from yoga_live.runtime.errors import DeviceError, OutputError, SourceError, YogaLiveError
-from yoga_live.runtime.pipelines.live_loop import RateMeter, Watched, watch
+from yoga_live.runtime.pipelines.live_loop import RateMeter, watch
+from yoga_live.runtime.pipelines.loop import RunPlan, Watched
 from yoga_live.runtime.serve.state import LiveBoard
 from yoga_live.runtime.sinks.base import StopWatching
 from yoga_live.runtime.sinks.events import Events
@@ -83,7 +84,7 @@ class ListSink:
 
 
 def test_class_is_seen_pose_by_pose(classifier: PoseClassifier) -> None:
-    watched = watch(ListSource([*PROGRAMME]), classifier, [])
+    watched = watch(RunPlan(ListSource([*PROGRAMME]), classifier, []))
     assert [s.pose for s in watched.segments] == ["none", "tree", "none", "warrior_2"]
     assert [s.start_s for s in watched.segments] == pytest.approx([0, 2, 6, 9], abs=0.4)
     assert watched.frames == len(PROGRAMME) and watched.trouble is None and not watched.stopped and watched.wall_s > 0
@@ -91,7 +92,7 @@ def test_class_is_seen_pose_by_pose(classifier: PoseClassifier) -> None:
 
 def test_every_sink_gets_every_annotated_frame_at_its_time(classifier: PoseClassifier) -> None:
     first, second = ListSink(), ListSink()
-    watch(ListSource([BLUE] * 12), classifier, [first, second])
+    watch(RunPlan(ListSource([BLUE] * 12), classifier, [first, second]))
     for sink in (first, second):
         assert [f.pts for f in sink.frames] == list(range(12)) and sink.closed == 1
         assert [f.time_s for f in sink.frames] == [i / 10 for i in range(12)]
@@ -100,32 +101,36 @@ def test_every_sink_gets_every_annotated_frame_at_its_time(classifier: PoseClass
 
 def test_every_annotated_frame_is_the_sinks_own_to_keep(classifier: PoseClassifier) -> None:
     sink = ListSink()
-    watch(ListSource([BLUE] * 12), classifier, [sink])
+    watch(RunPlan(ListSource([BLUE] * 12), classifier, [sink]))
     assert not any(np.shares_memory(one.image_bgr, sink.frames[0].image_bgr) for one in sink.frames[1:])
 
 
 def test_sinks_may_come_as_any_iterable(classifier: PoseClassifier) -> None:
     sink = ListSink()
-    watch(ListSource([BLUE] * 3), classifier, iter([sink]))
+    watch(RunPlan(ListSource([BLUE] * 3), classifier, iter([sink])))
     assert len(sink.frames) == 3 and sink.closed == 1 and sink.completed
 
 
 def test_annotation_does_not_reach_the_frame_that_is_classified(classifier: PoseClassifier) -> None:
     seen = []
-    watch(ListSource([BLUE] * 3), classifier, [ListSink()], on_frame=lambda frame, hold: seen.append(frame.image_bgr))
+    watch(
+        RunPlan(
+            ListSource([BLUE] * 3), classifier, [ListSink()], on_frame=lambda frame, hold: seen.append(frame.image_bgr)
+        )
+    )
     assert all((image == BLUE).all() for image in seen)
 
 
 def test_listener_hears_pose_and_hold_time(classifier: PoseClassifier) -> None:
     holds = []
-    watch(ListSource([BLUE] * 30), classifier, [], on_frame=lambda frame, hold: holds.append(hold))
+    watch(RunPlan(ListSource([BLUE] * 30), classifier, [], on_frame=lambda frame, hold: holds.append(hold)))
     assert len(holds) == 30
     assert holds[-1].pose == "tree" and holds[-1].hold_s == pytest.approx(2.9, abs=0.3)
 
 
 def test_q_in_the_window_ends_well_and_closes_all(classifier: PoseClassifier) -> None:
     window, video = ListSink(breaks_at=5), ListSink()
-    watched = watch(ListSource([*PROGRAMME]), classifier, [window, video])
+    watched = watch(RunPlan(ListSource([*PROGRAMME]), classifier, [window, video]))
     assert watched.trouble is None and watched.frames == 5 and watched.stopped
     assert window.closed == video.closed == 1 and not video.completed
     assert video.broken_off and watched.by_key and not watched.whole
@@ -135,7 +140,7 @@ def test_stopping_a_live_source_is_its_normal_end(classifier: PoseClassifier) ->
     def watch_camera(end: BaseException) -> tuple[Watched, ListSink]:
         camera, sink = ListSource([*[BLUE] * 5, end]), ListSink()
         camera.info = replace(INFO, is_live=True)
-        return watch(camera, classifier, [sink]), sink
+        return watch(RunPlan(camera, classifier, [sink])), sink
 
     watched, video = watch_camera(KeyboardInterrupt())
     assert watched.stopped and watched.whole and not watched.by_key and video.closed and not video.broken_off
@@ -145,7 +150,7 @@ def test_stopping_a_live_source_is_its_normal_end(classifier: PoseClassifier) ->
 
 def test_broken_source_keeps_what_was_seen_and_says_why(classifier: PoseClassifier) -> None:
     sink = ListSink()
-    watched = watch(ListSource([*[BLUE] * 25, SourceError("unplugged")]), classifier, [sink])
+    watched = watch(RunPlan(ListSource([*[BLUE] * 25, SourceError("unplugged")]), classifier, [sink]))
     assert str(watched.trouble) == "unplugged"
     assert (
         watched.segments[-1].pose == "tree"
@@ -162,26 +167,26 @@ def test_error_in_a_sink_closes_all_of_them_and_is_not_swallowed(
 ) -> None:
     broken, other = ListSink(breaks_at=3, error=error), ListSink()
     with pytest.raises(error):
-        watch(ListSource([BLUE] * 9), classifier, [other, broken])
+        watch(RunPlan(ListSource([BLUE] * 9), classifier, [other, broken]))
     assert broken.closed == other.closed == 1
 
 
 def test_full_disk_costs_the_video_but_not_what_was_seen(classifier: PoseClassifier) -> None:
-    watched = watch(ListSource([BLUE] * 30), classifier, [ListSink(breaks_at=20, error=OutputError)])
+    watched = watch(RunPlan(ListSource([BLUE] * 30), classifier, [ListSink(breaks_at=20, error=OutputError)]))
     assert isinstance(watched.trouble, OutputError)
     assert watched.segments[-1].pose == "tree" and watched.segments[-1].end_s > 1.5
 
 
 @pytest.mark.parametrize("error", [DeviceError, OSError])
 def test_what_was_seen_is_kept_whatever_breaks_off(classifier: PoseClassifier, error: type[Exception]) -> None:
-    watched = watch(ListSource([*[BLUE] * 25, error("broke off")]), classifier, [ListSink()])
+    watched = watch(RunPlan(ListSource([*[BLUE] * 25, error("broke off")]), classifier, [ListSink()]))
     assert isinstance(watched.trouble, YogaLiveError) and "broke off" in str(watched.trouble)
     assert watched.segments[-1].pose == "tree" and watched.frames == 25
 
 
 def test_lines_that_nobody_reads_are_no_trouble(classifier: PoseClassifier) -> None:
     with pytest.raises(BrokenPipeError):
-        watch(ListSource([BLUE, BrokenPipeError()]), classifier, [])
+        watch(RunPlan(ListSource([BLUE, BrokenPipeError()]), classifier, []))
 
 
 def test_an_hour_without_a_picture_is_nowhere_a_pose(classifier: PoseClassifier, tmp_path: Path) -> None:
@@ -202,7 +207,7 @@ def test_an_hour_without_a_picture_is_nowhere_a_pose(classifier: PoseClassifier,
         events.update(frame.time_s, hold)
         board.tell(frame.time_s, hold)
 
-    watched = watch(LostSource([]), classifier, [], on_frame=show, timeline=timeline)
+    watched = watch(RunPlan(LostSource([]), classifier, [], on_frame=show, timeline=timeline))
     told = [(s.pose, round(s.start_s, 1), round(s.end_s, 1)) for s in watched.segments]
     assert told == [("none", 0, 0.1), ("tree", 0.1, 9.9), ("none", 9.9, 3619.9)]
     told = [(line["event"], line["time_s"]) for line in map(json.loads, lines)]
@@ -214,13 +219,13 @@ def test_an_hour_without_a_picture_is_nowhere_a_pose(classifier: PoseClassifier,
 
 def test_sink_that_fails_to_close_leaves_no_other_open(classifier: PoseClassifier) -> None:
     sinks = [ListSink(breaks_closing=OutputError), ListSink(), ListSink(breaks_closing=OutputError), ListSink()]
-    watched = watch(ListSource([BLUE] * 3), classifier, sinks)
+    watched = watch(RunPlan(ListSource([BLUE] * 3), classifier, sinks))
     assert isinstance(watched.trouble, OutputError)
     assert [sink.closed for sink in sinks] == [1, 1, 1, 1]
 
 
 def test_sound_that_turns_out_damaged_while_closing_costs_no_timeline(classifier: PoseClassifier) -> None:
-    watched = watch(ListSource([BLUE] * 20), classifier, [ListSink(breaks_closing=SourceError)])
+    watched = watch(RunPlan(ListSource([BLUE] * 20), classifier, [ListSink(breaks_closing=SourceError)]))
     assert watched.trouble is not None and watched.segments[-1].pose == "tree"
 
 
@@ -234,9 +239,9 @@ def test_view_chooses_what_is_classified_and_sinks_see_the_whole_frame_with_its_
                 yield frame
 
     sink = ListSink()
-    watched = watch(HalfSource([BLUE] * 20), classifier, [sink], view=FixedView(parse_roi("0.5,0,0.5,1")))
+    watched = watch(RunPlan(HalfSource([BLUE] * 20), classifier, [sink], view=FixedView(parse_roi("0.5,0,0.5,1"))))
     assert watched.segments[-1].pose == "warrior_2"
-    plain = watch(HalfSource([BLUE] * 20), classifier, [ListSink()], view=FixedView(parse_roi("0,0,0.5,1")))
+    plain = watch(RunPlan(HalfSource([BLUE] * 20), classifier, [ListSink()], view=FixedView(parse_roi("0,0,0.5,1"))))
     assert plain.segments[-1].pose == "tree"
     image = sink.frames[-1].image_bgr
     assert image.shape == (64, 96, 3) and (image[0, 48] == SOFT).all() and (image[0, :48] == BLUE).all()
@@ -244,7 +249,7 @@ def test_view_chooses_what_is_classified_and_sinks_see_the_whole_frame_with_its_
 
 def test_empty_source_gives_nothing_and_closes(classifier: PoseClassifier) -> None:
     sink = ListSink()
-    watched = watch(ListSource([]), classifier, [sink])
+    watched = watch(RunPlan(ListSource([]), classifier, [sink]))
     assert watched.segments == () and watched.frames == 0 and sink.closed == 1
 
 
@@ -252,7 +257,7 @@ def test_ctrl_c_in_the_middle_keeps_a_playable_video_that_is_no_whole_one(
     classifier: PoseClassifier, tmp_path: Path
 ) -> None:
     source = ListSource([*[BLUE] * 30, KeyboardInterrupt()])
-    watched = watch(source, classifier, [VideoSink(tmp_path / "a.mp4", INFO)])
+    watched = watch(RunPlan(source, classifier, [VideoSink(tmp_path / "a.mp4", INFO)]))
     assert watched.frames == 30 and watched.trouble is None and not watched.whole
     with VideoSource(tmp_path / "a.part.mp4") as video:
         assert len(list(video.frames())) == 30
@@ -260,13 +265,15 @@ def test_ctrl_c_in_the_middle_keeps_a_playable_video_that_is_no_whole_one(
 
 
 def test_ctrl_c_before_the_first_frame_leaves_no_file(classifier: PoseClassifier, tmp_path: Path) -> None:
-    watch(ListSource([KeyboardInterrupt()]), classifier, [VideoSink(tmp_path / "a.mp4", INFO)])
+    watch(RunPlan(ListSource([KeyboardInterrupt()]), classifier, [VideoSink(tmp_path / "a.mp4", INFO)]))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_error_in_the_middle_leaves_a_playable_video_or_none(classifier: PoseClassifier, tmp_path: Path) -> None:
     with pytest.raises(RuntimeError):
-        watch(ListSource([*[BLUE] * 12, RuntimeError("bug")]), classifier, [VideoSink(tmp_path / "a.mp4", INFO)])
+        watch(
+            RunPlan(ListSource([*[BLUE] * 12, RuntimeError("bug")]), classifier, [VideoSink(tmp_path / "a.mp4", INFO)])
+        )
     assert [p.name for p in tmp_path.iterdir()] == ["a.part.mp4"]
     with VideoSource(tmp_path / "a.part.mp4") as video:
         assert len(list(video.frames())) == 12
@@ -278,7 +285,7 @@ def test_video_in_gives_a_video_out_frame_for_frame(
     clip = write_clip(tmp_path / "in.mp4", PROGRAMME, rate=Fraction(10), sound="aac")
     out = tmp_path / "out.mp4"
     with VideoSource(clip) as source:
-        watched = watch(source, classifier, [VideoSink(out, source.info)])
+        watched = watch(RunPlan(source, classifier, [VideoSink(out, source.info)]))
         rate = source.info.rate
     assert [s.pose for s in watched.segments] == ["none", "tree", "none", "warrior_2"]
     with VideoSource(out) as annotated:
@@ -308,7 +315,9 @@ def test_what_is_held_ends_with_the_last_picture_for_all_who_watch(classifier: P
         board.tell(frame.time_s, hold)
         holds[frame.time_s] = hold
 
-    watched = watch(LossySource([BLUE] * 160), classifier, [shown], None, listen, timeline=timeline, raw=raw)
+    watched = watch(
+        RunPlan(LossySource([BLUE] * 160), classifier, [shown], None, listen, timeline=timeline, record=raw)
+    )
     events.close(15.9)
     assert watched.frames == len(raw.frames) == 90 and len(shown.frames) == 100
     *_, tree, gap, again = watched.segments

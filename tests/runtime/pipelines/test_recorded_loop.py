@@ -18,7 +18,8 @@ from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.core.types import Hold
 from yoga_live.runtime.drawing.overlay import OverlayStyle
 from yoga_live.runtime.errors import DeviceError, OutputError
-from yoga_live.runtime.pipelines import recorded_loop
+from yoga_live.runtime.pipelines import loop, recorded_loop
+from yoga_live.runtime.pipelines.loop import RunPlan
 from yoga_live.runtime.pipelines.recorded_loop import annotate
 from yoga_live.runtime.sinks.base import Sink, StopWatching
 from yoga_live.runtime.sinks.threaded import WriteBehind
@@ -28,7 +29,7 @@ from yoga_live.runtime.sources.demux import open_media
 from yoga_live.runtime.sources.video import VideoSource
 from yoga_live.runtime.tracking.adaptive_sampling import EVERY
 from yoga_live.runtime.tracking.observer import Looker
-from yoga_live.runtime.tracking.sampling_observer import LOOKS_PER_S
+from yoga_live.runtime.tracking.sampling_observer import LOOKS_PER_S, Watcher
 
 from ..conftest import LABELS, ColourEngine
 
@@ -71,12 +72,14 @@ def run(path: Path, engine: ColourEngine, *sinks: Sink, style: OverlayStyle | No
     shown: list[tuple[float, Hold]] = []
     with VideoSource(path) as source:
         watched = annotate(
-            source,
+            RunPlan(
+                source,
+                PoseClassifier.from_engine(engine),
+                sinks,
+                style,
+                on_frame=lambda frame, hold: shown.append((frame.time_s, hold)),
+            ),
             partial(VideoSource, path, LOOKS_PER_S),
-            PoseClassifier.from_engine(engine),
-            sinks,
-            style,
-            on_frame=lambda frame, hold: shown.append((frame.time_s, hold)),
         )
     return watched, shown
 
@@ -125,7 +128,7 @@ def test_frames_that_wait_are_as_many_as_is_counted_with(
     recording: Path, engine: ColourEngine, monkeypatch: pytest.MonkeyPatch, twice: bool
 ) -> None:
     waiting, most = 0, 0
-    frames, annotate_frame = VideoSource.frames, recorded_loop.annotate_frame
+    frames, annotate_frame = VideoSource.frames, loop.annotate_frame
 
     def arrive(source: VideoSource) -> Iterator[TimedFrame]:
         nonlocal waiting, most
@@ -141,25 +144,25 @@ def test_frames_that_wait_are_as_many_as_is_counted_with(
         return annotate_frame(*args)
 
     monkeypatch.setattr(VideoSource, "frames", arrive)
-    monkeypatch.setattr(recorded_loop, "annotate_frame", leave)
+    monkeypatch.setattr(loop, "annotate_frame", leave)
     monkeypatch.setattr(recorded_loop, "HELD_BYTES", 0 if twice else recorded_loop.HELD_BYTES)
     with VideoSource(recording) as drawn:
         counted = recorded_loop._held_bytes(drawn) / (drawn.info.size_wh[0] * drawn.info.size_wh[1] * 1.5)
         again = partial(VideoSource, recording, LOOKS_PER_S)
-        annotate(drawn, again, PoseClassifier.from_engine(engine), [ListSink()])
+        annotate(RunPlan(drawn, PoseClassifier.from_engine(engine), [ListSink()]), again)
     assert waiting == 0
     assert most <= (recorded_loop.LOOKED_AHEAD // 2 + recorded_loop.IN_HAND if twice else counted)
 
 
 def test_explaining_draws_the_newest_look_of_each_frame(recording: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[float, Any]] = []
-    annotate_frame = recorded_loop.annotate_frame
+    annotate_frame = loop.annotate_frame
 
     def note(frame: TimedFrame, *args: Any) -> TimedFrame:
         seen.append((frame.time_s, args[4].maps.argmax()))
         return annotate_frame(frame, *args)
 
-    monkeypatch.setattr(recorded_loop, "annotate_frame", note)
+    monkeypatch.setattr(loop, "annotate_frame", note)
     run(recording, ColourEngine(), ListSink(), style=OverlayStyle(explain=True))
     assert len(seen) == len(PROGRAMME)
     for time_s, strongest in seen:
@@ -233,7 +236,7 @@ def test_a_full_disk_met_by_the_timeline_costs_no_report(recording: Path, engine
         timeline: Any = FullTimeline()
         again = partial(VideoSource, recording, LOOKS_PER_S)
         sink = ListSink()
-        watched = annotate(source, again, PoseClassifier.from_engine(engine), [sink], timeline=timeline)
+        watched = annotate(RunPlan(source, PoseClassifier.from_engine(engine), [sink], timeline=timeline), again)
     assert isinstance(watched.trouble, OutputError) and "No space left" in str(watched.trouble) and sink.closed
     assert "class.part.csv" in str(watched.trouble)
 
@@ -322,11 +325,13 @@ def test_damaged_frames_are_shown_but_not_classified(
     sink, told = ListSink(), list[str]()
     source = DamagedSource(programme)
     watched = annotate(
-        source,
+        RunPlan(
+            source,
+            PoseClassifier.from_engine(engine),
+            [sink] if drawn else [],
+            on_frame=lambda frame, hold: told.append(hold.pose),
+        ),
         lambda: DamagedSource(programme),
-        PoseClassifier.from_engine(engine),
-        [sink] if drawn else [],
-        on_frame=lambda frame, hold: told.append(hold.pose),
     )
     assert watched.trouble is None and (not drawn or len(sink.times_s) == watched.frames == len(told))
     assert [segment.pose for segment in watched.segments] == [pose for pose, _, _ in expected]
@@ -337,9 +342,9 @@ def test_damaged_frames_are_shown_but_not_classified(
 
 
 def test_a_long_damage_keeps_no_more_frames_waiting_than_any_other_part(engine: ColourEngine) -> None:
-    watcher = recorded_loop.Watcher(Looker(PoseClassifier.from_engine(engine)))
+    watcher = Watcher(Looker(PoseClassifier.from_engine(engine)))
     source = DamagedSource([(BLUE, 2, False), (GREEN, 60, True)])
     last_look_s = 0.0
-    for frame, looks in watcher.look_along(source.frames()):
-        last_look_s = max([last_look_s, *(look.time_s for look in looks or ())])
-        assert frame is None or frame.time_s - last_look_s < 1
+    for step in watcher.look_along(source.frames()):
+        last_look_s = max([last_look_s, *(look.time_s for look in step.looks)])
+        assert step.frame is None or step.frame.time_s - last_look_s < 1

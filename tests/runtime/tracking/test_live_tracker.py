@@ -13,6 +13,7 @@ import pytest
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.pipelines.live_loop import watch
+from yoga_live.runtime.pipelines.loop import RunPlan
 from yoga_live.runtime.sources.base import SourceInfo
 from yoga_live.runtime.tracking.causal_smoother import SmoothedPose
 from yoga_live.runtime.tracking.live_tracker import BackgroundTracker, PoseTracker
@@ -203,7 +204,7 @@ def test_the_thread_ends_with_the_loop() -> None:
         def frames(self):
             yield from (frame_at(number / 30) for number in range(20))
 
-    watched = watch(Camera(), PoseClassifier.from_engine(SlowEngine()), [])  # pyright: ignore[reportArgumentType]
+    watched = watch(RunPlan(Camera(), PoseClassifier.from_engine(SlowEngine()), []))  # pyright: ignore[reportArgumentType]
     assert watched.frames == 20
     assert not any(thread.name == "network" for thread in threading.enumerate())
 

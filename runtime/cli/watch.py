@@ -1,0 +1,324 @@
+"""Watch one source: a camera, the demo or a recording, with a window, a page, events and outputs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping
+from contextlib import ExitStack
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ..errors import DeviceError, OptionError
+from ..system.plain_text import print
+from .options import MOUNTING, list_given, read_mounting, read_roi
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..classifier import PoseClassifier
+    from ..core.frames import TimedFrame
+    from ..core.regions import Roi
+    from ..core.types import Hold
+    from ..cropping.croppers import View
+    from ..pipelines.annotate import Display
+    from ..pipelines.loop import Watched
+    from ..serve.page import LivePage
+    from ..sinks.base import Sink, WindowSink
+    from ..sources.base import Source, SourceInfo
+    from ..sources.time_range import Span
+    from ..system.progress import Progress
+
+
+def watch_source(args: argparse.Namespace) -> None:
+    """Watch a camera, the demo, or one recording."""
+    from ..sources.time_range import parse_span
+    from ..system.claims import claim_outputs
+
+    _refuse_useless(args)
+    roi, span = read_roi(args), parse_span(args.from_, args.to)
+    _place_outputs(args)
+    check_outputs_of(args)
+    claimed = [] if hasattr(args, "video") else list_outputs(args)  # a recording's are claimed where it is annotated
+    with claim_outputs(claimed, force=args.force, grow=True):
+        _watch_source(args, roi, span)
+
+
+def _watch_source(args: argparse.Namespace, roi: Roi | None, span: Span | None) -> None:
+    """Watch, with the outputs of a camera claimed."""
+    from ..classifier import PoseClassifier
+    from ..serve.page import open_page
+    from ..sinks.events import parse_goals
+
+    classifier = PoseClassifier(args.model, args.device)
+    goals_s = parse_goals(args.goal, classifier.labels)
+    with open_page(args.serve, classifier, goals_s) as page:
+        with Screen(args, classifier, goals_s, page) as screen:
+            watched = (_annotate_video if hasattr(args, "video") else _watch_live)(args, classifier, screen, roi, span)
+        _report(args, watched)
+        _tell_end(args, watched, screen.info)
+        _stay(page, watched)
+
+
+class Screen:
+    """What is shown and said while a source is watched: window, page, events, progress."""
+
+    def __init__(
+        self,
+        args: argparse.Namespace,
+        classifier: PoseClassifier,
+        goals_s: Mapping[str, float],
+        page: LivePage | None,
+    ) -> None:
+        from ..sinks.events import Events
+
+        self._args, self._classifier, self._page, self.goals_s = args, classifier, page, goals_s
+        self._events = Events(partial(print, flush=True), goals_s) if args.events else None
+        self._progress: Progress | None = None
+        self._closing = ExitStack()
+        self._info: SourceInfo | None = None
+        self._seen_s = 0.0
+
+    def __enter__(self) -> Screen:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing.close()
+        if self._events and self._info:
+            self._events.close(self._seen_s)
+
+    @property
+    def info(self) -> SourceInfo:
+        """What the source says of itself, once it is open."""
+        if self._info is None:
+            raise RuntimeError("nothing was opened")
+        return self._info
+
+    def open(self, source: Source) -> Display:
+        """Say what is watched, and open the window and the page's picture."""
+        from ..pipelines.annotate import Display
+        from ..system.progress import Progress
+
+        args, info = self._args, source.info
+        wants_window = _wants_window(args, hasattr(args, "camera"))
+        print(_describe_source(source, self._classifier.engine.device), file=sys.stderr)
+        paced = not (info.is_live or args.save)
+        sinks: list[Sink] = [_open_window(source, paced)] if wants_window else []
+        if self._page:
+            _introduce_page(self._page)
+            sinks.append(self._page.make_sink(info, paced=paced and not wants_window))
+        self._info, self._seen_s = info, info.start_s
+        progress = Progress("watching", info.duration_s, "video s" if info.duration_s else "s")
+        self._progress = self._closing.enter_context(progress)
+        return Display(sinks, show_fps=wants_window or info.is_live)
+
+    def show(self, frame: TimedFrame, hold: Hold) -> None:
+        """Tell of a frame and what is held on it."""
+        if self._progress:
+            self._progress.advance(frame.time_s - self._seen_s, hold.pose)
+        self._seen_s = frame.time_s
+        if self._events:
+            self._events.update(frame.time_s, hold)
+        if self._page:
+            self._page.tell(frame.time_s, hold)
+
+
+def _annotate_video(
+    args: argparse.Namespace, classifier: PoseClassifier, screen: Screen, roi: Roi | None, span: Span | None
+) -> Watched:
+    """A single recording goes the way of each of several, and is shown besides."""
+    from ..pipelines.annotate import Outputs, Wishes, annotate_video
+
+    outputs = Outputs(args.save, args.timeline, args.summary)
+    zoom, mounting, mirror = args.zoom != "off", read_mounting(args), bool(args.mirror)
+    wishes = Wishes(span, roi, zoom, screen.goals_s, args.explain, args.force, mounting, mirror)
+    return annotate_video(classifier, args.video, outputs, wishes, screen.show, screen.open)
+
+
+def _watch_live(
+    args: argparse.Namespace, classifier: PoseClassifier, screen: Screen, roi: Roi | None, _: Span | None
+) -> Watched:
+    """A camera, or the demo, which goes through its frames one by one."""
+    from ..drawing.overlay import OverlayStyle
+    from ..pipelines.annotate import Outputs, open_timeline, summarise
+    from ..pipelines.live_loop import watch
+    from ..pipelines.loop import RunPlan
+    from ..sinks.video import VideoSink
+
+    is_camera, outputs = hasattr(args, "camera"), Outputs(args.save, args.timeline, args.summary)
+    with _open_source(args) as source:
+        info = source.info
+        timeline = open_timeline(outputs, info.start_s, force=args.force)
+        view = choose_part(args, roi, info.size_wh)
+        display = screen.open(source)
+        sinks = [*display.sinks, *([_open_saved(args, info)] if args.save else [])]
+        is_seen = bool(display.sinks) and not args.save
+        mirror = args.mirror if args.mirror is not None else is_camera and is_seen
+        overlay = OverlayStyle(show_fps=display.show_fps, mirror=mirror, goals_s=screen.goals_s, explain=args.explain)
+        record = VideoSink(args.record, info, force=args.force) if args.record else None
+        plan = RunPlan(source, classifier, sinks, overlay, screen.show, view, timeline, record=record)
+        return summarise(watch(plan), outputs, info.name, force=args.force)
+
+
+def _open_saved(args: argparse.Namespace, info: SourceInfo) -> Sink:
+    """The annotated video; of a recording it is encoded beside the loop."""
+    from ..sinks.threaded import WriteBehind
+    from ..sinks.video import VideoSink
+
+    saved = VideoSink(args.save, info, force=args.force)
+    return saved if info.is_live else WriteBehind(saved)
+
+
+def choose_part(args: argparse.Namespace, roi: Roi | None, size_wh: tuple[int, int]) -> View:
+    """Where to look; a region that does not fit in the picture is refused here."""
+    from ..cropping.croppers import choose_view
+
+    return choose_view(roi, args.zoom != "off", size_wh)
+
+
+def _refuse_useless(args: argparse.Namespace) -> None:
+    """Refuse options that one source has no use for."""
+    if hasattr(args, "frames"):
+        raise OptionError("--frames belongs to --benchmark; leave it out")
+    if args.table:
+        raise OptionError("--table belongs to --images; of a video or camera, --timeline FILE.csv says what was held")
+    if hasattr(args, "video"):
+        if args.record:
+            raise OptionError(f"--record keeps what a camera gives; {args.video} is there already: leave it out")
+    elif given := list_given(args, ("--from", "--to")):
+        raise OptionError(f"{' and '.join(given)} can be used with --video alone; leave it out")
+    if hasattr(args, "demo") and (given := list_given(args, MOUNTING)):
+        raise OptionError(f"{' and '.join(given)} can be used with --camera and --video alone; leave it out")
+
+
+def _place_outputs(args: argparse.Namespace) -> None:
+    """Name the outputs of one video that go into a folder, as those of several are."""
+    is_placed = args.timeline and args.timeline.is_dir()
+    if args.timeline_format and not is_placed:
+        raise OptionError("--timeline-format is for timelines in a folder; a file's suffix says it: .csv, .json, .vtt")
+    if hasattr(args, "video"):
+        suffixes = {"save": ".mp4", "timeline": f".poses.{args.timeline_format or 'csv'}", "summary": ".png"}
+        for name, suffix in suffixes.items():
+            if (path := getattr(args, name)) and path.is_dir():
+                setattr(args, name, path / f"{args.video.stem}{suffix}")
+
+
+def list_outputs(args: argparse.Namespace) -> list[Path]:
+    """Every file that is wanted."""
+    return [path for path in (args.save, args.record, args.timeline, args.summary) if path]
+
+
+def check_outputs_of(args: argparse.Namespace) -> None:
+    """Refuse what can't be written before any work is done."""
+    from ..pipelines.annotate import Outputs, check_outputs
+    from ..sinks.video import check_video_output
+    from ..system.files import check_apart
+
+    outputs = Outputs(args.save, args.timeline, args.summary)
+    video = getattr(args, "video", None)
+    if args.record:
+        check_apart([*outputs.paths(), args.record])
+        check_video_output(args.record, force=args.force)
+    check_outputs(outputs, video, force=args.force)
+
+
+def _wants_window(args: argparse.Namespace, is_camera: bool) -> bool:
+    """Decide on the window; where none was asked for and a file is written, a missing display is no error."""
+    from ..sinks.base import check_display
+
+    writes = bool(args.save or args.record or args.timeline or args.summary or args.events or args.serve)
+    if args.window is False or (args.window is None and writes and not is_camera):
+        return False
+    try:
+        check_display()
+    except DeviceError as error:
+        if args.window or not writes:
+            raise
+        print(f"yoga-live: going on without a window: {error}", file=sys.stderr)
+        return False
+    return True
+
+
+def _open_window(source: Source, paced: bool) -> WindowSink:
+    """A window that hears its keys also while a camera gives nothing to show in it."""
+    from ..sinks.base import WindowSink
+    from ..sources.live import LiveSource
+
+    window = WindowSink(source.info.size_wh, paced=paced, is_checked=True)
+    if isinstance(source, LiveSource):
+        source.idle = window.idle
+    return window
+
+
+def _introduce_page(page: LivePage) -> None:
+    """Say where the page is; a phone takes the address from the terminal by its camera."""
+    from ..serve.qr_code import draw_qr_code
+
+    who = "for whoever has this address, in your network" if page.is_public else "for this machine only"
+    print(f"yoga-live: live page, {who}: {'  '.join(page.addresses)}", file=sys.stderr, flush=True)
+    if page.is_public and sys.stderr.isatty() and (code := draw_qr_code(page.addresses[0])):
+        sys.stderr.writelines(f"\x1b[97;40m{line}\x1b[0m\n" for line in code.splitlines())
+
+
+def _stay(page: LivePage | None, watched: Watched) -> None:
+    """Leave the page up after a source that came to its end."""
+    if page and not watched.stopped:
+        print("yoga-live: the source has ended, the page stays; Ctrl-C ends it", file=sys.stderr, flush=True)
+        page.stay()
+
+
+def _open_source(args: argparse.Namespace) -> Source:
+    if hasattr(args, "camera"):
+        from ..sources.cameras import CameraWishes, open_camera
+
+        return open_camera(args.camera, CameraWishes(args.camera_size, args.camera_rate, read_mounting(args)))
+    from ..sources.demo import DemoSource
+
+    return DemoSource()
+
+
+def _describe_source(source: Source, device: str) -> str:
+    width, height = source.info.size_wh
+    return f"yoga-live: {source.info.name}, {width} x {height} at {float(source.info.rate):.4g} FPS, engine on {device}"
+
+
+def _report(args: argparse.Namespace, watched: Watched) -> None:
+    """Say what was seen when, and where everything lies."""
+    from ..core.labels import display_name
+    from ..core.types import NO_POSE
+    from ..drawing.summary import add_up
+    from ..system.files import find_result
+    from ..system.progress import format_duration
+
+    say = partial(print, file=sys.stderr if args.events else sys.stdout)
+    poses = [segment for segment in watched.segments if segment.pose != NO_POSE]
+    say("  from    to      pose             held   confidence" if poses else "no pose was seen")
+    for segment in poses:
+        say(
+            f"  {format_duration(segment.start_s):7} {format_duration(segment.end_s):7} "
+            f"{display_name(segment.pose):16} {segment.duration_s:4.1f} s  {segment.confidence:.0%}"
+        )
+    for total in add_up(watched.segments):
+        times = "once" if total.holds == 1 else f"{total.holds} times"
+        say(f"{display_name(total.pose)}: {times}, {total.total_s:.1f} s, at best {total.best_s:.1f} s")
+    rate = watched.frames / max(watched.wall_s, 1e-9)
+    say(f"{watched.frames} frames in {watched.wall_s:.1f} s ({rate:.0f} a second)")
+    videos = (args.save, args.record) if watched.frames else ()
+    others = (args.timeline, args.summary) if watched.frames or watched.whole else ()
+    for path in (*videos, *others):
+        if path and (result := find_result(path)):
+            say(f"written: {path}" if result == path else f"not whole: {result}")
+
+
+def _tell_end(args: argparse.Namespace, watched: Watched, source: SourceInfo) -> None:
+    """End as the run did.  Raises its trouble, or KeyboardInterrupt where somebody stopped what is not whole now."""
+    from ..pipelines.loop import describe_stop
+    from ..system.files import name_part
+
+    if watched.trouble:
+        raise watched.trouble
+    outputs = list_outputs(args)
+    is_left = not watched.whole or any(name_part(path).exists() for path in outputs)
+    is_only_shown = not (outputs or args.events) and (watched.by_key or args.serve)  # to end that is no failure
+    if watched.stopped and is_left and not is_only_shown:
+        raise KeyboardInterrupt(describe_stop(watched, source.start_s, source.duration_s))

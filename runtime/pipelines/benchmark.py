@@ -1,0 +1,262 @@
+"""How long each stage of the live loop takes, measured in the loop itself."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ..classifier import PoseClassifier
+from ..core.frames import DecodedFrame, TimedFrame
+from ..core.regions import Region
+from ..core.types import Floats, Frame
+from ..cropping.croppers import View, WholeView
+from ..drawing.overlay import OverlayStyle
+from ..engines.base import Engine
+from ..errors import SourceError
+from ..sinks.video import VideoSink
+from ..sources.base import SourceInfo
+from ..sources.demo import DemoSource
+from ..sources.video import VideoSource
+from ..system.progress import Progress, track
+from .live_loop import watch
+from .loop import RunPlan
+
+WARM_UP = 10
+"""Frames at the start that are not counted: buffers are made, the decoder's and the encoder's threads start."""
+
+DEMO_SIZE_WH = (1280, 720)
+BETWEEN = ("preprocess", "network", "smoothing")
+"""The stages from a frame to its label."""
+
+
+class StageTimes:
+    """Milliseconds of each stage, one for each frame; `mark` gives the time since the last mark to a stage."""
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._clock, self._last_s = clock, clock()
+        self._stages: dict[str, list[float]] = defaultdict(list)
+
+    def clear(self) -> None:
+        """Forget what was measured."""
+        self._stages.clear()
+
+    def mark(self, stage: str) -> None:
+        """End a stage."""
+        now_s = self._clock()
+        self._stages[stage].append((now_s - self._last_s) * 1000)
+        self._last_s = now_s
+
+    def milliseconds(self, skip: int = 0) -> dict[str, npt.NDArray[np.float64]]:
+        """Stage -> float64 (frames,), in the order of their first marks, without the first `skip` frames.
+
+        A frame that was broken off (Ctrl-C) is left out.
+        """
+        whole = min((len(values) for values in self._stages.values()), default=0)
+        return {stage: np.array(values[skip:whole]) for stage, values in self._stages.items()}
+
+
+class TimedEngine:
+    """An engine that marks where preprocessing ends and the network begins."""
+
+    def __init__(self, engine: Engine, times: StageTimes) -> None:
+        self.info, self.device = engine.info, engine.device
+        self._engine, self._times = engine, times
+
+    def run(self, frames: Frame) -> Floats:
+        """Logits, float32 (N, C)."""
+        self._times.mark("preprocess")
+        logits = self._engine.run(frames)
+        self._times.mark("network")
+        return logits
+
+    def run_maps(self, frames: Frame) -> tuple[Floats, Floats]:
+        """Logits and class maps."""
+        self._times.mark("preprocess")
+        answer = self._engine.run_maps(frames)
+        self._times.mark("network")
+        return answer
+
+
+class TimedView:
+    """A view that marks where choosing the part of the frame ends; where there is no choice, it takes no time."""
+
+    def __init__(self, view: View | None, times: StageTimes) -> None:
+        self._view, self._times = view or WholeView(), times
+        self.remembers = self._view.remembers
+
+    def renew(self) -> TimedView:
+        """Another that marks the same times."""
+        return TimedView(self._view.renew(), self._times)
+
+    def look(self, time_s: float, frame_bgr: Frame) -> Region | None:
+        """Look, and mark."""
+        region = self._view.look(time_s, frame_bgr)
+        if not isinstance(self._view, WholeView):
+            self._times.mark("view")
+        return region
+
+
+class TimedConversion(DecodedFrame):
+    """A file's frame that marks where it has become BGR, which only the network's look needs."""
+
+    def __init__(self, frame: DecodedFrame, times: StageTimes) -> None:
+        self.__dict__.update(vars(frame), times=times)
+
+    @property
+    def image_bgr(self) -> Frame:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Convert, and mark."""
+        image_bgr = super().image_bgr
+        self.__dict__["times"].mark("convert")
+        return image_bgr
+
+
+class FirstFrames:
+    """A video cut short; it notes when the frames that count begin."""
+
+    def __init__(self, source: VideoSource, count: int, times: StageTimes) -> None:
+        self._source, self._count, self._times = source, count, times
+        self.info: SourceInfo = replace(source.info, end_s=0.0)  # the sound ends with the pictures that are read
+        self.counted_from: tuple[float, float] | None = None  # seconds of the wall's clock and of this process's CPU
+
+    def __enter__(self) -> FirstFrames:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def frames(self) -> Iterator[TimedFrame]:
+        """The first frames, warm-up and counted ones."""
+        frames = (TimedConversion(frame, self._times) for frame in self._source.frames())
+        yield from itertools.islice(frames, WARM_UP)
+        now = time.perf_counter(), time.process_time()  # before the first of them is decoded
+        for frame in itertools.islice(frames, self._count):
+            self.counted_from = self.counted_from or now
+            yield frame
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """milliseconds: stage -> float64 (frames,).
+
+    wall_s: from the first counted frame until the written video is complete; cpu_s: this process's CPU seconds then.
+    stopped: somebody ended it before all frames were seen (Ctrl-C).
+    """
+
+    source: SourceInfo
+    milliseconds: dict[str, npt.NDArray[np.float64]]
+    wall_s: float
+    cpu_s: float
+    stopped: bool = False
+
+    @property
+    def frames(self) -> int:
+        return len(next(iter(self.milliseconds.values())))
+
+
+def run_benchmark(
+    classifier: PoseClassifier,
+    video: Path | None,
+    count: int,
+    save: Path | None = None,
+    view: View | None = None,
+    *,
+    force: bool = False,
+    explain: bool = False,
+) -> Benchmark:
+    """Decode, classify, annotate and encode `count` frames.  Raises SourceError for a video that is too short.
+
+    video: a file; None draws the demo at 720p and encodes it first.  save: where the annotated video is kept, if it
+    is.  view: which part of a frame is classified; the whole of it if None.  explain: draw the class map too.
+    """
+    with tempfile.TemporaryDirectory(prefix="yoga-live-benchmark-") as name, ExitStack() as stack:
+        folder = Path(name)
+        source = stack.enter_context(VideoSource(video or draw_demo(folder / "demo.mp4", WARM_UP + count)))
+        times = StageTimes()
+        first = FirstFrames(source, count, times)
+        sink = VideoSink(save or folder / "annotated.mp4", first.info, force=force)
+        return _measure(classifier, first, times, sink, count, view, OverlayStyle(explain=explain))
+
+
+def _measure(
+    classifier: PoseClassifier,
+    source: FirstFrames,
+    times: StageTimes,
+    sink: VideoSink,
+    count: int,
+    view: View | None,
+    style: OverlayStyle,
+) -> Benchmark:
+    timed = PoseClassifier.from_engine(TimedEngine(classifier.engine, times))
+    looking = TimedView(view, times)
+    with Progress("measuring", WARM_UP + count, "frames") as progress:
+        watched = watch(RunPlan(source, timed, [sink], style, lambda *_: progress.advance(), looking, mark=times.mark))
+    ended_s, ended_cpu_s = time.perf_counter(), time.process_time()
+    if watched.trouble:
+        raise watched.trouble
+    if source.counted_from is None and not watched.whole:
+        raise KeyboardInterrupt(f"stopped after {watched.frames} frames, before any counts")
+    if source.counted_from is None:
+        raise SourceError(
+            f"only {watched.frames} frames of {source.info.name} were seen and the first {WARM_UP} are not counted; "
+            "give a longer video"
+        )
+    wall_s, cpu_s = ended_s - source.counted_from[0], ended_cpu_s - source.counted_from[1]
+    return Benchmark(source.info, times.milliseconds(WARM_UP), wall_s, cpu_s, not watched.whole)
+
+
+def draw_demo(path: Path, count: int) -> Path:
+    """Write the first `count` frames of the drawn demo (all, if it has fewer) as H.264, 720p."""
+    source = DemoSource(DEMO_SIZE_WH)
+    sink = VideoSink(path, source.info)
+    try:
+        for frame in track(itertools.islice(source.frames(), count), "drawing the clip", count, "frames"):
+            sink.write(frame)
+    finally:
+        sink.close()
+    return path
+
+
+def format_benchmark(benchmark: Benchmark) -> list[str]:
+    """The table: milliseconds by stage, then what the loop as a whole did."""
+    stages = benchmark.milliseconds
+    whole = np.sum(list(stages.values()), axis=0)
+    rows = dict(stages)
+    rows["frame to label"] = np.sum([stages[stage] for stage in BETWEEN], axis=0)
+    rows["all"] = whole
+    lines = [f"{'stage':15} {'p50':>8} {'p95':>8} {'p99':>8}  share of the time"]
+    for name, values in rows.items():
+        p50, p95, p99 = np.quantile(values, [0.5, 0.95, 0.99])
+        share = values.sum() / whole.sum()
+        lines.append(f"{name:15} {p50:8.2f} {p95:8.2f} {p99:8.2f}  {share:4.0%}")
+    rate = benchmark.frames / benchmark.wall_s
+    lines.append(
+        f"{rate:.1f} frames a second (the video: {float(benchmark.source.rate):.4g}), "
+        f"{benchmark.cpu_s / benchmark.wall_s:.1f} of {os.cpu_count()} cores busy, "
+        f"peak memory {_format_memory(find_peak_memory())}"
+    )
+    return lines
+
+
+def find_peak_memory() -> int | None:
+    """The most memory that this process has held so far, bytes; None where the system doesn't say (Windows)."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # macOS says bytes, Linux KiB
+
+
+def _format_memory(size: int | None) -> str:
+    return f"{size / 1e6:.0f} MB" if size else "not known on this system"

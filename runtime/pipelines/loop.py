@@ -1,0 +1,196 @@
+"""One run, live or recorded: what is held on each frame is drawn and handed to sinks, closed however it ends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ..classifier import PoseClassifier
+from ..core.frames import TimedFrame
+from ..core.types import Hold, Segment
+from ..cropping.croppers import View
+from ..drawing.overlay import OverlayStyle, annotate_frame
+from ..errors import SourceError, YogaLiveError, name_troubles
+from ..sinks.base import Sink, StopWatching
+from ..sinks.timeline import TimelineFile
+from ..sources.base import Source
+from ..tracking.observer import Tracked
+
+
+def ignore(_: str) -> None:
+    """Mark nothing."""
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """What a run is made of.
+
+    sinks: get each frame as it is drawn; without any nothing is drawn.  overlay: how.  on_frame: gets each frame and
+    what is held.  view: which part of each frame is classified; None: the whole.  timeline: is kept while it grows, and
+    finished.  mark: gets the name of each stage of a live run when it ends.  record: gets the frames of a live run as
+    they came.
+    """
+
+    source: Source
+    classifier: PoseClassifier
+    sinks: Sequence[Sink] = ()
+    overlay: OverlayStyle | None = None
+    on_frame: Callable[[TimedFrame, Hold], None] | None = None
+    view: View | None = None
+    timeline: TimelineFile | None = None
+    mark: Callable[[str], None] = ignore
+    record: Sink | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sinks", tuple(self.sinks))
+
+    @property
+    def explains(self) -> bool:
+        """Whether class maps are drawn."""
+        return bool(self.overlay and self.overlay.explain)
+
+
+class Follower(AbstractContextManager["Follower"], Protocol):
+    """What a live run and a recorded one do differently: how they come to know what is held on each frame."""
+
+    frames: int
+
+    def follow(self) -> Iterator[tuple[TimedFrame, Tracked, float | None]]:
+        """Each frame, what is held on it, and how many come a second if that is to be shown."""
+        ...
+
+    def count(self, frame: TimedFrame) -> None:
+        """Count a frame that has been handed out."""
+        ...
+
+    def settle(self, *, stopped: bool) -> None:
+        """Count what was observed without being handed out, at the end."""
+        ...
+
+    def segments(self) -> tuple[Segment, ...]:
+        """The timeline so far."""
+        ...
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What a run of the loop saw.  frames: how many; wall_s: how long it took.
+
+    trouble: why it ended early, if it broke; stopped: somebody ended it (Ctrl-C, SIGTERM, q), by_key: in the window.
+    whole: there was no more to be seen: the source came to its end, or to damage, or somebody ended a camera.
+    """
+
+    segments: tuple[Segment, ...]
+    frames: int
+    wall_s: float
+    trouble: YogaLiveError | None = None
+    stopped: bool = False
+    by_key: bool = False
+    whole: bool = True
+
+
+@dataclass
+class Ending:
+    """How a run ends, for what is closed then.  whole: as `Watched` has it; False until it is known."""
+
+    whole: bool = False
+    stopped: bool = False
+    by_key: bool = False
+    troubles: list[YogaLiveError | OSError] = field(default_factory=list)
+
+    def close(self, sink: Sink) -> None:
+        """Close a sink, which is told where it has not the whole."""
+        with self._noting():
+            if not self.whole:
+                sink.break_off()
+            sink.close()
+
+    def finish(self, timeline: TimelineFile, read: Callable[[], tuple[Segment, ...]]) -> None:
+        """Finish a timeline."""
+        with self._noting():
+            timeline.finish(read(), whole=self.whole)
+
+    @contextmanager
+    def _noting(self) -> Iterator[None]:
+        """Note what goes wrong: on a full disk that may be several outputs."""
+        try:
+            yield
+        except (YogaLiveError, OSError) as error:
+            self.troubles.append(error)
+            raise
+
+    @contextmanager
+    def judge(self, *, is_live: bool = False) -> Iterator[None]:
+        """Watch in this block; what a person ends is caught here.  is_live: then that is a source's normal end."""
+        try:
+            with self._noting():
+                yield
+        except (StopWatching, KeyboardInterrupt) as cause:
+            self.stopped, self.by_key, self.whole = True, isinstance(cause, StopWatching), is_live
+        except SourceError:
+            self.whole = True  # as far as the source goes, or can be read
+            raise
+        else:
+            self.whole = True
+
+
+def run_loop(plan: RunPlan, follower: Follower) -> Watched:
+    """Follow the source to its end; draw, hand out, tell; close everything however it ends.
+
+    Ends with the source, with `q` in a window, or with Ctrl-C.  A source or network that breaks in the middle, or a
+    full disk, ends it too: what was seen until then is kept and the reason is in `trouble`.  What is not whole keeps
+    its `.part` name; to stop a live source is its normal end.  Where the source is a part of a file, sinks get times
+    from its start, everything else the file's own.
+    """
+    outputs = [*plan.sinks, plan.record] if plan.record else plan.sinks
+    trouble, ending, started_s = None, Ending(), time.monotonic()
+    try:
+        with ExitStack() as closing:
+            if plan.timeline:
+                closing.callback(ending.finish, plan.timeline, follower.segments)
+            for sink in outputs:
+                closing.callback(ending.close, sink)
+            closing.enter_context(follower)
+            try:
+                with ending.judge(is_live=plan.source.info.is_live):
+                    _hand_out(plan, follower)
+                    for sink in outputs:
+                        sink.complete()
+            finally:
+                follower.settle(stopped=ending.stopped)
+    except KeyboardInterrupt:  # while it was closed
+        ending.stopped = True
+    except (YogaLiveError, OSError) as error:
+        trouble = name_troubles(ending.troubles or [error])
+    ended = time.monotonic() - started_s, trouble, ending.stopped, ending.by_key, ending.whole
+    return Watched(follower.segments(), follower.frames, *ended)
+
+
+def _hand_out(plan: RunPlan, follower: Follower) -> None:
+    """Draw what is held on each frame, hand it to the sinks, and tell of it."""
+    info = plan.source.info
+    is_part = bool(info.start_s or info.start_pts)
+    for frame, tracked, fps in follower.follow():
+        if plan.sinks:
+            seen = tracked.region, tracked.evidence, info.colours
+            scene = annotate_frame(frame, tracked.hold, fps, plan.overlay, *seen)
+            plan.mark("overlay")
+            if is_part:
+                scene = scene.move(frame.time_s - info.start_s, frame.pts - info.start_pts)
+            for sink in plan.sinks:
+                sink.write(scene)
+            plan.mark("encode")
+        follower.count(frame)
+        if plan.timeline:
+            plan.timeline.keep(follower.segments)
+        if plan.on_frame:
+            plan.on_frame(frame, tracked.hold)
+
+
+def describe_stop(watched: Watched, start_s: float, lasts_s: float | None) -> str:
+    """Say where a run was stopped.  start_s: of what was watched; lasts_s: seconds of it, if that is known."""
+    seen_s = watched.segments[-1].end_s - start_s if watched.segments else 0.0
+    return f"stopped at {seen_s:.1f} of {lasts_s:.1f} s" if lasts_s else f"stopped at {seen_s:.1f} s"
