@@ -22,7 +22,8 @@ from pathlib import Path
 from photo_server import find_fault, find_outcome, list_urls, run_server
 from PIL import Image
 
-from yoga_live.train.gather.download import DownloadConfig, DownloadSummary, download
+from yoga_live.train.gather.config import DownloadConfig
+from yoga_live.train.gather.download import DownloadSummary, download
 from yoga_live.train.photos.manifest import DUPLICATE, OK, read_manifest
 
 

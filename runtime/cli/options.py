@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import OptionError
 from ..serve.address import ServeAddress, parse_address
+from ..sources.camera_config import CameraWishes
 from ..sources.inputs import is_list, parse_input
 from ..system.cli_runner import CommandParser, HelpFormatter
 
@@ -141,10 +142,18 @@ def _add_sources(parser: argparse.ArgumentParser) -> None:
         "--to", metavar="TIME", help="where in --video to end; with --cluster: the folder or URL of the results"
     )
     parser.add_argument(
-        "--camera-size", type=_read_size, default=(1280, 720), metavar="WxH", help="asked of a camera of this machine"
+        "--camera-size",
+        type=_read_size,
+        default=CameraWishes.size_wh,
+        metavar="WxH",
+        help="asked of a camera of this machine",
     )
     parser.add_argument(
-        "--camera-rate", type=_read_rate, default=30, metavar="FPS", help="asked of a camera of this machine"
+        "--camera-rate",
+        type=_read_rate,
+        default=CameraWishes.rate,
+        metavar="FPS",
+        help="asked of a camera of this machine",
     )
     parser.add_argument(
         "--benchmark",

@@ -269,7 +269,8 @@ def _stay(page: LivePage | None, watched: Watched) -> None:
 
 def _open_source(args: argparse.Namespace) -> Source:
     if hasattr(args, "camera"):
-        from ..sources.cameras import CameraWishes, open_camera
+        from ..sources.camera_config import CameraWishes
+        from ..sources.cameras import open_camera
 
         return open_camera(args.camera, CameraWishes(args.camera_size, args.camera_rate, read_mounting(args)))
     from ..sources.demo import DemoSource

@@ -11,7 +11,6 @@ import re
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import count
 from pathlib import Path
@@ -29,6 +28,7 @@ from ..errors import OptionError, SourceError
 from ..system.addresses import hide_credentials
 from ..system.plain_text import show_name
 from ..system.secret_files import is_secret, read_secret
+from .camera_config import CameraWishes
 from .demux import open_media, pick_video
 from .live import Capture, LiveSource, Patience
 
@@ -44,15 +44,6 @@ DEVICE_PATIENCE = Patience(give_up_s=60.0)
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class CameraWishes:
-    """What is asked of a camera; what it really gives is in the source's info.  mounting: how it hangs."""
-
-    size_wh: tuple[int, int] = (1280, 720)
-    rate: int = 30
-    mounting: Mounting = field(default_factory=Mounting)
-
-
 def open_camera(text: str, wishes: CameraWishes | None = None) -> LiveSource:
     """Open what `--camera` names, which may be kept in a file (`@FILE`) or the environment (`env:NAME`).
 
@@ -62,7 +53,8 @@ def open_camera(text: str, wishes: CameraWishes | None = None) -> LiveSource:
     text = read_secret("--camera", given)
 
     def mount(capture: Capture) -> Capture:
-        return MountedCapture(capture, wishes.mounting) if wishes.mounting != Mounting() else capture
+        mounting = wishes.mounting or Mounting()
+        return MountedCapture(capture, mounting) if mounting != Mounting() else capture
 
     if re.fullmatch(r"(/dev/video)?[0-9]{1,4}", text):
         number = int(text.removeprefix("/dev/video"))

@@ -25,7 +25,8 @@ from yoga_live.export.fp16 import convert_to_fp16
 from yoga_live.export.onnx_export import build_model
 from yoga_live.runtime.classifier import DEFAULT_MODEL
 from yoga_live.runtime.core.model_metadata import ModelInfo
-from yoga_live.train.fit.network import ARCHS, PoseNetwork
+from yoga_live.train.fit.config import ARCHS
+from yoga_live.train.fit.network import PoseNetwork
 
 TABLE = Path(__file__).with_name("tensorrt_operators.csv")
 OPSETS = range(9, 21)

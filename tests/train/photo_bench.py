@@ -15,7 +15,8 @@ import numpy as np
 from aiohttp import web
 from PIL import Image
 
-from yoga_live.train.gather.download import DownloadConfig, DownloadSummary, download
+from yoga_live.train.gather.config import DownloadConfig
+from yoga_live.train.gather.download import DownloadSummary, download
 from yoga_live.train.photos.manifest import MANIFEST, ManifestRow, read_manifest
 
 

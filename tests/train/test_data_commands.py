@@ -254,7 +254,7 @@ def test_values_that_can_not_be_are_refused_by_the_option(run: Run, tmp_path: Pa
 
 
 def test_defaults_are_those_of_the_capture_configuration() -> None:
-    from yoga_live.train.gather.capture import CaptureConfig
+    from yoga_live.train.gather.config import CaptureConfig
 
     args = parse_args(["capture", "--pose", "tree", "--to", "photos"])
     assert (args.count, args.every) == (CaptureConfig().count, CaptureConfig().every_s)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...runtime.errors import OptionError
 from ...runtime.system.cli_runner import HelpFormatter
 from ...runtime.system.plain_text import print
+from ..fit.config import ARCHS, FitConfig
 from .option_types import read_side, read_whole
 
 if TYPE_CHECKING:
-    from ..fit.config import FitConfig
-
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 FIT_EXAMPLES = """examples:
@@ -48,8 +48,6 @@ LR_FIND_EXAMPLES = """examples:
   yoga-train lr-find photos --to lr.png                 writes lr.png and lr.csv, prints a suggestion
   yoga-train fit photos --to runs/first --rate 2e-3     and uses it"""
 
-ARCHS = ("resnet18", "resnet34", "resnet50")
-
 
 def add_fit_commands(commands: Commands) -> None:
     """Define fit and lr-find."""
@@ -66,20 +64,22 @@ def _add_fit(commands: Commands) -> None:
     fit.add_argument("--to", type=Path, required=True, metavar="RUN", help="new folder for the run, such as runs/first")
     _add_network(fit)
     fit.add_argument(
-        "--epochs-frozen", type=_count, default=30, metavar="N",
+        "--epochs-frozen", type=_count, default=FitConfig.epochs_frozen, metavar="N",
         help="epochs of the new head alone, on features computed once",
     )  # fmt: skip
     fit.add_argument(
-        "--epochs", type=_count, default=12, metavar="N",
+        "--epochs", type=_count, default=FitConfig.epochs, metavar="N",
         help="epochs of the whole network; 0 stops after the frozen phase",
     )  # fmt: skip
-    fit.add_argument("--rate", type=_rate, default=1e-3, help="top learning rate; yoga-train lr-find suggests one")
     fit.add_argument(
-        "--patience", type=_count, default=0, metavar="N",
+        "--rate", type=_rate, default=FitConfig.rate, help="top learning rate; yoga-train lr-find suggests one"
+    )
+    fit.add_argument(
+        "--patience", type=_count, default=FitConfig.patience, metavar="N",
         help="stop after N epochs of the second half without a better validation loss; 0 never",
     )  # fmt: skip
     fit.add_argument(
-        "--folds", type=_folds, default=0, metavar="K",
+        "--folds", type=_folds, default=FitConfig.folds, metavar="K",
         help="also train K networks that answer for photos they have not seen, for report and clean; K times the work",
     )  # fmt: skip
     fit.add_argument(
@@ -94,11 +94,11 @@ def _add_fit(commands: Commands) -> None:
         help="GPUs of this machine (or CPU processes) to train on; for several machines see below",
     )
     fit.add_argument(
-        "--train-only", default="", metavar="PATTERN",
+        "--train-only", default=FitConfig.train_only, metavar="PATTERN",
         help="files whose name fits, such as 'drawn__*', are never held out for validation or test; more with commas",
     )  # fmt: skip
     fit.add_argument(
-        "--held-out", type=_share, default=0.15, metavar="SHARE",
+        "--held-out", type=_share, default=FitConfig.held_out, metavar="SHARE",
         help="of each pose's photos for validation, and again for test",
     )  # fmt: skip
     fit.add_argument(
@@ -123,19 +123,29 @@ def _add_lr_find(commands: Commands) -> None:
 
 
 def _add_network(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--arch", choices=ARCHS, default="resnet34", help="the network")
+    parser.add_argument("--arch", choices=ARCHS, default=FitConfig.arch, help="the network")
     parser.add_argument(
-        "--weights", default="imagenet", metavar="imagenet|none|FILE",
+        "--weights", default=FitConfig.weights, metavar="imagenet|none|FILE",
         help="starting weights; imagenet is downloaded once by torchvision",
     )  # fmt: skip
     parser.add_argument(
-        "--size", type=read_side, default=224, metavar="PIXELS", help="side of the network's input, a multiple of 32"
+        "--size",
+        type=read_side,
+        default=FitConfig.size,
+        metavar="PIXELS",
+        help="side of the network's input, a multiple of 32",
     )
     parser.add_argument(
-        "--batch", type=_batch, default=32, metavar="N", help="photos per step, over all devices and machines"
+        "--batch",
+        type=_batch,
+        default=FitConfig.batch,
+        metavar="N",
+        help="photos per step, over all devices and machines",
     )
-    parser.add_argument("--seed", type=_seed, default=0, help="same seed, same photos, same machine: same run")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:1")
+    parser.add_argument(
+        "--seed", type=_seed, default=FitConfig.seed, help="same seed, same photos, same machine: same run"
+    )
+    parser.add_argument("--device", default=FitConfig.device, help="auto, cpu, cuda or cuda:1")
 
 
 def _count(text: str) -> int:
@@ -188,9 +198,9 @@ def _fit(args: argparse.Namespace) -> None:
     if args.devices > 1:
         if is_worker():
             raise OptionError("--devices starts processes itself; under torchrun leave it out")
-        launch_workers(_fit_here, args)
+        launch_workers(partial(_fit_here, args), args.device, args.devices)
     elif is_worker():
-        run_under_torchrun(_fit_here, args)
+        run_under_torchrun(partial(_fit_here, args))
     else:
         _fit_here(args)
 
@@ -221,7 +231,6 @@ def _fit_here(args: argparse.Namespace) -> None:
 
 
 def _configure(args: argparse.Namespace) -> FitConfig:
-    from ..fit.config import FitConfig
 
     return FitConfig(
         args.weights,
@@ -244,7 +253,6 @@ def _configure(args: argparse.Namespace) -> FitConfig:
 def _find_rate(args: argparse.Namespace) -> None:
     from ...runtime.system.claims import claim_outputs
     from ..distributed.launcher import is_worker
-    from ..fit.config import FitConfig
     from ..fit.lr_find import find_rate, plot_rates
 
     if is_worker():

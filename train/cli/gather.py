@@ -12,6 +12,7 @@ from ...runtime.cli.options import add_mounting, read_mounting
 from ...runtime.errors import DeviceError, OptionError
 from ...runtime.system.cli_runner import HelpFormatter
 from ...runtime.system.plain_text import print
+from ..gather.config import CaptureConfig, DownloadConfig
 from ..gather.image_search import ENGINES, SearchError, SearchOutcome
 from .option_types import read_count, read_requests, read_seconds, read_wait
 
@@ -85,10 +86,22 @@ def _add_download(commands: Commands) -> None:
     download.set_defaults(run=_download)
     download.add_argument("lists", type=Path, help="folder with one list per pose (tree.csv, ...), or one list")
     download.add_argument("--to", type=Path, required=True, metavar="PHOTOS", help="folder of the photos; added to")
-    download.add_argument("--total", type=read_requests, default=64, metavar="N", help="requests at once")
-    download.add_argument("--per-host", type=read_requests, default=8, metavar="N", help="requests at once to one host")
     download.add_argument(
-        "--timeout", type=read_seconds, default=10.0, metavar="SECONDS", help="give up after so long without a byte"
+        "--total", type=read_requests, default=DownloadConfig.total, metavar="N", help="requests at once"
+    )
+    download.add_argument(
+        "--per-host",
+        type=read_requests,
+        default=DownloadConfig.per_host,
+        metavar="N",
+        help="requests at once to one host",
+    )
+    download.add_argument(
+        "--timeout",
+        type=read_seconds,
+        default=DownloadConfig.timeout_s,
+        metavar="SECONDS",
+        help="give up after so long without a byte",
     )
     download.add_argument(
         "--allow-private",
@@ -127,8 +140,10 @@ def _add_capture(commands: Commands) -> None:
     source.add_argument(
         "--video", type=Path, default=argparse.SUPPRESS, metavar="FILE", help="a recorded video as the camera"
     )
-    capture.add_argument("--count", type=read_count, default=20, metavar="N", help="photos to take")
-    capture.add_argument("--every", type=read_seconds, default=0.5, metavar="SECONDS", help="time from photo to photo")
+    capture.add_argument("--count", type=read_count, default=CaptureConfig.count, metavar="N", help="photos to take")
+    capture.add_argument(
+        "--every", type=read_seconds, default=CaptureConfig.every_s, metavar="SECONDS", help="time from photo to photo"
+    )
     capture.add_argument(
         "--countdown",
         type=read_wait,
@@ -191,7 +206,7 @@ def _describe_search(outcome: SearchOutcome) -> str:
 
 
 def _download(args: argparse.Namespace) -> None:
-    from ..gather.download import DownloadConfig, download
+    from ..gather.download import download
 
     config = DownloadConfig(args.total, args.per_host, args.timeout, args.allow_private)
     summary = download(args.lists, args.to, config)
@@ -239,16 +254,19 @@ def _capture(args: argparse.Namespace) -> None:
     from contextlib import ExitStack
     from datetime import datetime
 
-    from ...runtime.sources.cameras import CameraWishes, open_camera
+    from ...runtime.sources.camera_config import CameraWishes
+    from ...runtime.sources.cameras import open_camera
     from ...runtime.sources.video import VideoSource
     from ...runtime.system.addresses import hide_credentials
-    from ..gather.capture import CaptureConfig, capture_photos
+    from ..gather.capture import capture_photos
     from ..gather.url_lists import check_pose
 
     check_pose(args.pose)
     is_camera = not hasattr(args, "video")
     mounting = read_mounting(args)
-    config = CaptureConfig(getattr(args, "countdown", 5.0 if is_camera else 0.0), args.count, args.every)
+    config = CaptureConfig(
+        getattr(args, "countdown", CaptureConfig.countdown_s if is_camera else 0.0), args.count, args.every
+    )
     with ExitStack() as stack:
         if is_camera:
             address = getattr(args, "camera", "0")

@@ -96,7 +96,7 @@ def _show(args: argparse.Namespace) -> None:
 
 
 def _draw(args: argparse.Namespace) -> None:
-    from ..fit.augmentation import Augmentation
+    from ..fit.config import Augmentation
     from ..fit.contact_sheet import augment_batch, draw_batch, write_contact_sheet
 
     batch, labels = draw_batch(args.photos, args.count, args.size, args.seed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
 import signal
@@ -41,56 +40,56 @@ def check_devices(name: str, count: int) -> None:
         raise DeviceError(f"--devices {count}: this machine has {cores} CPU cores; give at most that many")
 
 
-def launch_workers(run: Callable[[argparse.Namespace], None], args: argparse.Namespace) -> None:
-    """Run a command's body in `args.devices` processes on this machine.  Raises YogaLiveError if one of them fails."""
+def launch_workers(work: Callable[[], None], device: str, count: int) -> None:
+    """Do something, which must be picklable, in `count` processes here.  Raises YogaLiveError if one of them fails."""
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    check_devices(args.device, args.devices)
+    check_devices(device, count)
     for name in ("torch.distributed.elastic", "torch.distributed.launcher"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # what failed is said below
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
-        nproc_per_node=args.devices,
+        nproc_per_node=count,
         run_id=f"yoga-train-{os.getpid()}",
         rdzv_backend="c10d",
         rdzv_endpoint="localhost:0",
         max_restarts=0,
     )
     threads = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = threads or str(max(1, (os.cpu_count() or 1) // args.devices))
+    os.environ["OMP_NUM_THREADS"] = threads or str(max(1, (os.cpu_count() or 1) // count))
     try:
-        elastic_launch(config, run_worker)(run, args)
+        elastic_launch(config, run_worker)(work)
     except SignalException as error:  # Ctrl-C or SIGTERM; the last checkpoint is there for --resume
         raise Stopped(int(error.sigval)) from error
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
         said = failure.error_file_data.get("message", failure.message)
         text = str(said.get("message", said)) if isinstance(said, dict) else str(said)
-        raise RunError(f"worker {rank} of --devices {args.devices} failed: {' '.join(text.split())}") from error
+        raise RunError(f"worker {rank} of --devices {count} failed: {' '.join(text.split())}") from error
     finally:
         if threads is None:  # it is for the workers alone
             del os.environ["OMP_NUM_THREADS"]
 
 
-def run_worker(run: Callable[[argparse.Namespace], None], args: argparse.Namespace) -> None:
+def run_worker(work: Callable[[], None]) -> None:
     """One worker: the first shows progress, of every other machine one says what is wrong there, the rest is silent."""
     log_to_stderr("yoga-train")
     if os.environ["RANK"] == "0":
-        run(args)
+        work()
         return
     logging.disable(logging.INFO if leads_machine() else logging.WARNING)
     with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
-        run(args)
+        work()
 
 
-def run_under_torchrun(run: Callable[[argparse.Namespace], None], args: argparse.Namespace) -> None:
+def run_under_torchrun(work: Callable[[], None]) -> None:
     """One worker that torchrun started: an error that all of a machine's workers end with is one line there."""
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # a lost connection is said once, below, not in stack traces
     try:
-        run_worker(run, args)
+        run_worker(work)
     except YogaLiveError:
         if leads_machine():
             raise

@@ -14,30 +14,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from ...runtime.core.preprocess import BAR_GREY
+from .config import Augmentation
 
 BLUR_REACH = 4  # pixels to each side that the blur's kernel looks at
 CLUTTER = 5  # cells to a side of the blotches that a random background is made of
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """Ranges to draw from; one draw per photo and epoch.  Zeros, and a scale of 1, leave a photo as it is.
-
-    EXPERIMENTS.md says what the defaults rest on; places behind people are by far what matters most.
-    """
-
-    mirror: float = 0.5  # probability
-    turn_degrees: float = 12.0
-    scale_low: float = 0.4  # the person may be far away
-    scale_high: float = 1.2
-    shift: float = 0.12  # of the side, either way
-    light: float = 0.35  # brightness and contrast, relative
-    colour: float = 0.3  # saturation, relative
-    erase: float = 0.25  # probability of one grey rectangle
-    blur: float = 0.25  # probability of being out of focus
-    background: float = 0.5  # probability that a place or blotches of colour, not bar grey, surround the photo
-    scene: float = 0.8  # of these: that it is a place, if there are photos of places
-    cut: float = 0.75  # of these: that a plain backdrop goes too
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ from ...runtime.core.types import Frame
 from ...runtime.system.progress import Progress
 from ..distributed.collectives import Workers
 from ..photos.dataset import Numbers, SplitFrames
-from .augmentation import Augmentation, Draws, Scenery, augment_frames
+from .augmentation import Draws, Scenery, augment_frames
+from .config import Augmentation
 
 TOLERANCE = 9  # grey levels of each channel around the colour on the edge that a filling starts from
 SAME = 4  # and around the backdrop's median, for what an arm or a leg encloses

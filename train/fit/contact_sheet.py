@@ -20,8 +20,9 @@ from ...runtime.system.files import write_then_rename
 from ...runtime.system.item_failures import Failure, attempt
 from ..photos.dataset import SplitFrames
 from ..photos.folder import PLACES, list_files, list_poses
-from .augmentation import Augmentation, draw_augmentation
+from .augmentation import draw_augmentation
 from .backdrops import find_surroundings
+from .config import Augmentation
 
 CAPTION = 22  # pixels under each picture
 COLUMNS = 8

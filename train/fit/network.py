@@ -14,14 +14,14 @@ from torch.nn import functional
 
 from ...runtime.errors import ModelError
 from ..distributed.collectives import Workers
+from .config import ARCHS, FitConfig
 from .tensor_files import open_tensors, read_tensors, write_tensors
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 """RGB mean and standard deviation that torchvision's weights were trained with (He et al. recipe)."""
 
-ARCHS = ("resnet18", "resnet34", "resnet50")
-ARCH = "resnet34"  # unless another is asked for
+ARCH = FitConfig.arch  # unless another is asked for
 
 
 class PoseNetwork(nn.Module):

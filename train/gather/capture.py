@@ -19,17 +19,9 @@ from ...runtime.errors import OutputError, SourceError
 from ...runtime.sinks.base import Sink, StopWatching
 from ...runtime.sources.base import Source
 from .add_files import add_files
+from .config import CaptureConfig
 
 JPEG_QUALITY = 95
-
-
-@dataclass(frozen=True)
-class CaptureConfig:
-    """countdown_s: to get into the pose; then `count` photos, one every `every_s` seconds."""
-
-    countdown_s: float = 5.0
-    count: int = 20
-    every_s: float = 0.5
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from ...runtime.system.item_failures import Failure, attempt, explain
 from ...runtime.system.progress import Progress
 from ..photos.identify import PhotoFacts, identify_photo
 from ..photos.manifest import DUPLICATE, FAILED, FORBIDDEN, MOVED, OK, REFUSED, REMOVED, Manifest, ManifestRow
+from .config import DownloadConfig
 from .host_queue import HostQueue, Job
 from .http_fetch import Body, FetchError, fetch
 from .ssrf_guard import make_connector
@@ -39,18 +40,6 @@ READ_AHEAD = 64  # times the number of requests at once: how far to look for hos
 TOTAL_TIMEOUTS = 8  # a whole transfer may take so many time-outs
 DNS_THREADS = 32
 LONGEST_BACKOFF_S = 30.0
-
-
-@dataclass(frozen=True)
-class DownloadConfig:
-    """total, per_host: requests at once; timeout_s: without an answer or a byte; backoff_s: before the first retry."""
-
-    total: int = 64
-    per_host: int = 8
-    timeout_s: float = 10.0
-    allow_private: bool = False
-    max_bytes: int = 25_000_000
-    backoff_s: float = 1.0
 
 
 @dataclass

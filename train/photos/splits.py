@@ -9,10 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ...runtime.errors import OptionError, RunError
+from . import HELD_OUT_SHARE
 from .folder import Photo
-
-HELD_OUT_SHARE = 0.15
-"""Share of each pose's photos that go to validation, and again to test."""
 
 
 def split_groups(

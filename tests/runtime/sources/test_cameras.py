@@ -19,14 +19,8 @@ import pytest
 from yoga_live.runtime.core.presentation import Mounting
 from yoga_live.runtime.errors import OptionError, SourceError
 from yoga_live.runtime.sources import cameras
-from yoga_live.runtime.sources.cameras import (
-    CameraWishes,
-    StreamCapture,
-    check_gstreamer,
-    describe_pipeline,
-    open_camera,
-    sane_rate,
-)
+from yoga_live.runtime.sources.camera_config import CameraWishes
+from yoga_live.runtime.sources.cameras import StreamCapture, check_gstreamer, describe_pipeline, open_camera, sane_rate
 from yoga_live.runtime.system.addresses import hide_credentials
 
 

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from yoga_live.runtime.core.preprocess import BAR_GREY
-from yoga_live.train.fit.augmentation import Augmentation, augment_frames, draw_augmentation
+from yoga_live.train.fit.augmentation import augment_frames, draw_augmentation
+from yoga_live.train.fit.config import Augmentation
 
 IDENTITY = Augmentation(0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 

@@ -9,8 +9,9 @@ import torch
 
 from yoga_live.runtime.core.preprocess import BAR_GREY, letterbox
 from yoga_live.runtime.core.types import Frame
-from yoga_live.train.fit.augmentation import Augmentation, draw_augmentation
+from yoga_live.train.fit.augmentation import draw_augmentation
 from yoga_live.train.fit.backdrops import find_backdrop, find_surroundings
+from yoga_live.train.fit.config import Augmentation
 from yoga_live.train.photos.dataset import SplitFrames
 
 STILL = Augmentation(0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, background=1.0, scene=1.0, cut=1.0)

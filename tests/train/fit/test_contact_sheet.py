@@ -13,8 +13,9 @@ pytest.importorskip("torch")
 import torch
 
 from yoga_live.runtime.errors import RunError
-from yoga_live.train.fit.augmentation import Augmentation, draw_augmentation
+from yoga_live.train.fit.augmentation import draw_augmentation
 from yoga_live.train.fit.backdrops import find_surroundings
+from yoga_live.train.fit.config import Augmentation
 from yoga_live.train.fit.contact_sheet import CAPTION, COLUMNS, augment_batch, draw_batch, write_contact_sheet
 from yoga_live.train.photos.folder import read_photos
 

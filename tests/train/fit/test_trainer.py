@@ -16,9 +16,8 @@ from torchvision.models.resnet import BasicBlock, ResNet
 from yoga_live.calibration.metrics import measure_accuracy, measure_nll
 from yoga_live.runtime.errors import RunError
 from yoga_live.train.distributed.collectives import Workers
-from yoga_live.train.fit.augmentation import Augmentation
 from yoga_live.train.fit.checkpoint import Progression
-from yoga_live.train.fit.config import FitConfig
+from yoga_live.train.fit.config import Augmentation, FitConfig
 from yoga_live.train.fit.network import PoseNetwork
 from yoga_live.train.fit.trainer import Fitter, early_size
 from yoga_live.train.photos.dataset import SplitFrames

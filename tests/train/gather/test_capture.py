@@ -17,7 +17,8 @@ from yoga_live.runtime.errors import SourceError
 from yoga_live.runtime.photos.decoding import decode_photo
 from yoga_live.runtime.sinks.base import StopWatching
 from yoga_live.runtime.sources.base import SourceInfo
-from yoga_live.train.gather.capture import CaptureConfig, capture_photos, pick_frames
+from yoga_live.train.gather.capture import capture_photos, pick_frames
+from yoga_live.train.gather.config import CaptureConfig
 from yoga_live.train.photos.manifest import DUPLICATE, OK, read_manifest
 
 

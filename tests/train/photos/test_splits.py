@@ -10,9 +10,10 @@ import pytest
 from PIL import Image, ImageOps
 
 from yoga_live.runtime.errors import OptionError, RunError
+from yoga_live.train.photos import HELD_OUT_SHARE
 from yoga_live.train.photos.folder import Photo, read_photos
 from yoga_live.train.photos.near_duplicates import NEAR_BITS, group_photos
-from yoga_live.train.photos.splits import HELD_OUT_SHARE, assign_folds, split_as_before, split_groups
+from yoga_live.train.photos.splits import assign_folds, split_as_before, split_groups
 
 SPLITS = {"train", "validation", "test"}
 

@@ -1,0 +1,26 @@
+"""What a download and a capture are asked for.  Imports nothing heavy: options take their defaults from here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class DownloadConfig:
+    """total, per_host: requests at once; timeout_s: without an answer or a byte; backoff_s: before the first retry."""
+
+    total: int = 64
+    per_host: int = 8
+    timeout_s: float = 10.0
+    allow_private: bool = False
+    max_bytes: int = 25_000_000
+    backoff_s: float = 1.0
+
+
+@dataclass(frozen=True)
+class CaptureConfig:
+    """countdown_s: to get into the pose; then `count` photos, one every `every_s` seconds."""
+
+    countdown_s: float = 5.0
+    count: int = 20
+    every_s: float = 0.5
