@@ -206,7 +206,7 @@ class Replay(Looker):
 
 
 class AsWatched:
-    """The same as `recorded.py` looks at a file: at `LOOKS_PER_S` frames a second, or sparsely at those."""
+    """The same as `sampling_observer.py` looks at a file: at `LOOKS_PER_S` frames a second, or sparsely at those."""
 
     def __init__(self, *, sparsely: bool) -> None:
         self.sparsely, self.due, self.judged = sparsely, 0, 0

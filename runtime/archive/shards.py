@@ -1,7 +1,8 @@
 """Recordings watched in pieces, on whatever machine: what is seen of the pieces, joined, is what one run sees.
 
-A piece is one or more stretches (stretches.py) of a recording.  Its decoding begins at a key frame before the warm-up
-that its first stretch needs, its looks at its own beginning; smoothing runs over the looks of all pieces in a row.
+A piece is one or more stretches (sources/frame_sampling.py) of a recording.  Its decoding begins at a key frame before
+the warm-up that its first stretch needs, its looks at its own beginning; smoothing runs over the looks of all pieces in
+a row.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where annotated frames go: what a sink is, and the window; files are in video_sink.py."""
+"""Where annotated frames go: what a sink is, and the window; files are in video.py."""
 
 from __future__ import annotations
 

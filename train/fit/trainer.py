@@ -1,9 +1,9 @@
 """Fine-tune: the new head on a frozen backbone first, then everything.
 
-The frozen phase computes each photo's features once (see `head.py`); only the second phase pays for the whole network.
-Several workers share every batch: `--batch` counts the photos of all of them, so that a step, and the rate that suits
-it, is the same for any number of workers.  What is decided from numbers (the best epoch, when to stop), the worker that
-keeps the run decides for all.
+The frozen phase computes each photo's features once (see `frozen_head.py`); only the second phase pays for the whole
+network.  Several workers share every batch: `--batch` counts the photos of all of them, so that a step, and the rate
+that suits it, is the same for any number of workers.  What is decided from numbers (the best epoch, when to stop), the
+worker that keeps the run decides for all.
 A plain torch loop: what a library of loops would take off it (devices, precision, sums over them) is fifty lines here,
 and every line of what is left is about poses.
 """

@@ -91,7 +91,7 @@ def test_beyond_this_machine_nothing_is_answered_without_the_token(public: LiveP
 
 
 def test_no_path_leads_to_a_file(page: LivePage) -> None:
-    for path in ("/../pyproject.toml", "/pages/live.html", "/%2e%2e/live_page.py", "/live.html", "/x", "//etc/passwd"):
+    for path in ("/../pyproject.toml", "/pages/live.html", "/%2e%2e/page.py", "/live.html", "/x", "//etc/passwd"):
         status, headers, body = ask(page, path)
         assert status == 404 and json.loads(body)["error"] and "Content-Security-Policy" in headers, path
 
