@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
+import sys
 from collections import Counter
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
+sys.path.append(str(ROOT / "benchmarks"))
+
+import package_graph as graph  # noqa: E402
+
 MOST_MODULES = 16
-
-
-def load_benchmark() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("package_graph", ROOT / "benchmarks" / "package_graph.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-graph = load_benchmark()
 ROOMS = tuple(graph.ORDER)
 
 
