@@ -2,7 +2,7 @@
 
     python benchmarks/accuracy.py PHOTOS --weights FILE --work FOLDER [--folds 5] [--leave-out asanas,five,mixed]
 
-PHOTOS is what `python -m yoga_live.train.default_photos SOURCES --to PHOTOS` gathers: file names begin with their
+PHOTOS is what `python benchmarks/shipped_model/photos.py SOURCES --to PHOTOS` gathers: file names begin with their
 source.  Drawings and frames of animations always train and are never tested on.  Every training is that of `yoga-train
 fit` without validation photos: the last epoch is kept.  Near-duplicates never straddle:
 - folds: families of near-duplicates are held out whole (clips of `people` too); drawings that share one stay away;

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from rejection import compare_rejection, compare_thresholds
+from risk_coverage import measure_risk_coverage, plot_risk_coverage
 
 from yoga_live.calibration.bootstrap import Estimate, estimate_mean, estimate_mean_recall
 from yoga_live.calibration.confidence import (
@@ -19,8 +21,6 @@ from yoga_live.calibration.confidence import (
 )
 from yoga_live.calibration.logits import SplitLogits
 from yoga_live.calibration.metrics import count_confusions, list_confusions
-from yoga_live.calibration.rejection import compare_rejection, compare_thresholds
-from yoga_live.calibration.risk_coverage import measure_risk_coverage, plot_risk_coverage
 from yoga_live.runtime.core.model_metadata import ModelInfo
 from yoga_live.runtime.core.softmax import softmax
 from yoga_live.runtime.core.types import NO_POSE

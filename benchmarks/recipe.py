@@ -2,7 +2,7 @@
 
     python benchmarks/recipe.py PHOTOS --weights FILE --work FOLDER [--leave-out five,mixed] [--size 128 --epochs 6]
 
-PHOTOS is what `python -m yoga_live.train.default_photos` gathers.  Photos of the sources left out are answered, plain
+PHOTOS is what `python benchmarks/shipped_model/photos.py` gathers.  Photos of the sources left out are answered, plain
 and hard: at half their size somewhere on a cluttered picture, turned by up to five degrees and darkened, as a person in
 a living room is.  Half of the photos of places are kept from training to be that clutter.  Near-duplicates of training
 photos are not scored; intervals are 95 %, by cluster bootstrap; gains are paired, photo by photo, with the default.

@@ -96,7 +96,10 @@ def test_the_wheel_holds_exactly_the_files_of_the_rooms(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
     assert names == list_room_files(ROOT)
-    assert {"yoga_live/train/default_model/sources.csv", "yoga_live/runtime/fonts/DejaVuSans.ttf"} <= names
+    assert "yoga_live/runtime/fonts/DejaVuSans.ttf" in names
+    makers = {path.name for path in (ROOT / "benchmarks" / "shipped_model").iterdir() if path.suffix != ".py"}
+    assert {"sources.csv", "cleaning.jsonl"} <= makers
+    assert not {Path(name).name for name in names} & {*makers, "rejection.py", "risk_coverage.py"}
 
 
 def list_imports(path: Path) -> Iterator[str]:

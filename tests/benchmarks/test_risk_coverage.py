@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from yoga_live.calibration.risk_coverage import measure_risk_coverage, plot_risk_coverage
+sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
+
+from risk_coverage import measure_risk_coverage, plot_risk_coverage
 
 
 def test_the_surest_are_answered_first() -> None:

@@ -1,6 +1,6 @@
-"""Gather the default model's photos: `python -m yoga_live.train.default_photos SOURCES --to photos`.
+"""Gather the shipped model's photos: `python benchmarks/shipped_model/photos.py SOURCES --to photos`.
 
-`default_model/sources.csv` says which source folder shows which pose, and which kind of `none`; `frames.csv` names
+`sources.csv` says which source folder shows which pose, and which kind of `none`; `frames.csv` names
 frames of animations; `cleaning.jsonl` is the journal of what was found wrong in them by eye and by the cleaner (other
 poses under a pose's name, several poses in one picture), and is replayed.  Drawings of the package's own figure join
 the photos, as other drawings do.  The photos themselves are not in this repository.
@@ -18,20 +18,20 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..runtime.core.opencv import cv2
-from ..runtime.core.types import NO_POSE
-from ..runtime.drawing.overlay import draw_caption
-from ..runtime.errors import OutputError, RunError
-from ..runtime.sources.drawn_figure import POSES, draw_figure, jitter_pose, random_look
-from ..runtime.system.claims import hold_folder
-from ..runtime.system.cli_runner import CommandParser, HelpFormatter, run_command
-from ..runtime.system.crashes import report_crashes
-from ..runtime.system.plain_text import print
-from .clean.cleaner import open_cleaner
-from .clean.journal import JOURNAL
-from .photos.folder import list_files, list_poses
+from yoga_live.runtime.core.opencv import cv2
+from yoga_live.runtime.core.types import NO_POSE
+from yoga_live.runtime.drawing.overlay import draw_caption
+from yoga_live.runtime.errors import OutputError, RunError
+from yoga_live.runtime.sources.drawn_figure import POSES, draw_figure, jitter_pose, random_look
+from yoga_live.runtime.system.claims import hold_folder
+from yoga_live.runtime.system.cli_runner import CommandParser, HelpFormatter, run_command
+from yoga_live.runtime.system.crashes import report_crashes
+from yoga_live.runtime.system.plain_text import print
+from yoga_live.train.clean.cleaner import open_cleaner
+from yoga_live.train.clean.journal import JOURNAL
+from yoga_live.train.photos.folder import list_files, list_poses
 
-LISTS = Path(__file__).parent / "default_model"
+LISTS = Path(__file__).parent
 ANIMATIONS = Path("video", "sun_salutation")
 DRAWINGS_PER_POSE = 24
 TITLES = ("Yoga", "Welcome", "Sun Salutation", "1 minute", "Namaste", "Next: Tree Pose")
@@ -141,7 +141,7 @@ def _draw_blanks(to: Path) -> None:
 @report_crashes("yoga-train")
 def main(argv: list[str] | None = None) -> int:
     """Run the gathering.  Returns the exit code."""
-    parser = CommandParser("default_photos", description=__doc__, formatter_class=HelpFormatter)
+    parser = CommandParser("photos.py", description=__doc__, formatter_class=HelpFormatter)
     parser.add_argument(
         "sources", type=Path, help="folder that holds asanas/, five/, mixed/, everyday/, people/, video/"
     )

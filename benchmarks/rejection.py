@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..runtime.core.softmax import softmax
-from ..runtime.core.types import NO_POSE, Floats, Ints
-from .confidence import answer_poses, choose_threshold
-from .logits import SplitLogits
+from yoga_live.calibration.confidence import answer_poses, choose_threshold
+from yoga_live.calibration.logits import SplitLogits
+from yoga_live.runtime.core.softmax import softmax
+from yoga_live.runtime.core.types import NO_POSE, Floats, Ints
 
 Bools = npt.NDArray[np.bool_]
 RECALL = 0.95

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ..runtime.core.types import Floats
+from yoga_live.runtime.core.types import Floats
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def plot_risk_coverage(curves: dict[str, RiskCoverage], path: Path) -> None:
     """Write a PNG: a curve for each name, the best that its accuracy allows dashed in the same colour."""
     from matplotlib.figure import Figure
 
-    from ..runtime.system.files import write_then_rename
+    from yoga_live.runtime.system.files import write_then_rename
 
     figure = Figure(figsize=(6, 4.2), layout="constrained")
     axes = figure.subplots()

@@ -1,4 +1,4 @@
-"""Rebuild the shipped model: `python -m yoga_live.export.default_model SOURCES --weights FILE --work FOLDER`.
+"""Rebuild the shipped model: `python benchmarks/shipped_model/model.py SOURCES --weights FILE --work FOLDER`.
 
 Gathers and cleans the photos, trains, exports and quantises, with the commands that a user has; what is finished in
 FOLDER is not done again, and a killed training goes on.  `runtime/models/README.md` says what SOURCES holds.
@@ -11,11 +11,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from ..calibration.command import main as calibrate
-from ..runtime.system.cli_runner import CommandParser, HelpFormatter, run_command
-from ..runtime.system.crashes import report_crashes
-from ..train.cli.main import main as train
-from .command import main as export
+from yoga_live.calibration.command import main as calibrate
+from yoga_live.export.command import main as export
+from yoga_live.runtime.system.cli_runner import CommandParser, HelpFormatter, run_command
+from yoga_live.runtime.system.crashes import report_crashes
+from yoga_live.train.cli.main import main as train
 
 TRAIN_ONLY = "drawn__*,sun_salutation__*"  # drawings and one woman's movements say nothing of other people
 HELD_OUT = "0.08"  # thin poses need their photos for training
@@ -23,7 +23,7 @@ HELD_OUT = "0.08"  # thin poses need their photos for training
 
 def list_steps(sources: Path, work: Path, weights: str, options: list[str]) -> list[tuple[Path, Callable[[], int]]]:
     """Each step's output and how to make it.  options: further ones of `yoga-train fit`."""
-    from ..train.default_photos import main as gather
+    from photos import main as gather
 
     photos, run = work / "photos", work / "run"
     full, small = work / "default.fp32.onnx", work / "default.onnx"
@@ -51,7 +51,7 @@ def is_done(output: Path) -> bool:
 @report_crashes("yoga-export")
 def main(argv: list[str] | None = None) -> int:
     """Run the steps that are not done.  Returns the exit code of the first that fails, or 0."""
-    parser = CommandParser("default_model", description=__doc__, formatter_class=HelpFormatter)
+    parser = CommandParser("model.py", description=__doc__, formatter_class=HelpFormatter)
     parser.add_argument(
         "sources", type=Path, help="folder that holds asanas/, five/, mixed/, everyday/, people/, video/"
     )

@@ -1,9 +1,10 @@
-"""Gathering the default model's photos from a made-up copy of the sources."""
+"""Gathering the shipped model's photos from a made-up copy of the sources."""
 
 from __future__ import annotations
 
 import csv
 import json
+import sys
 from collections import Counter
 from dataclasses import asdict
 from hashlib import sha256
@@ -15,10 +16,13 @@ from PIL import Image
 
 from yoga_live.runtime.errors import OutputError, RunError
 from yoga_live.runtime.sources.drawn_figure import POSES
-from yoga_live.train import default_photos
 from yoga_live.train.clean.journal import JOURNAL, RELABEL, REMOVE, Mark, read_journal
-from yoga_live.train.default_photos import ANIMATIONS, DRAWINGS_PER_POSE, LISTS, gather_photos, main
 from yoga_live.train.photos.folder import PLACES
+
+sys.path.append(str(Path(__file__).parents[3] / "benchmarks" / "shipped_model"))
+
+import photos
+from photos import ANIMATIONS, DRAWINGS_PER_POSE, LISTS, gather_photos, main
 
 TEN = {name for name in POSES if name != "standing"}
 
@@ -96,7 +100,7 @@ def test_the_journal_removes_and_relabels_by_content(
         Mark(3, REMOVE, "0" * 64, "tree", "tree", f"tree/{names[2]}", f"_removed/tree/{names[2]}"),  # another photo now
     ]
     (lists / JOURNAL).write_text("".join(json.dumps(asdict(mark)) + "\n" for mark in marks))
-    monkeypatch.setattr(default_photos, "LISTS", lists)
+    monkeypatch.setattr(photos, "LISTS", lists)
     counts = gather_photos(sources, tmp_path / "photos", drawings=False)
     assert counts == {"tree": 1, "none": 4}
     assert (tmp_path / "photos" / "tree" / names[2]).is_file()
