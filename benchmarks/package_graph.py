@@ -37,7 +37,7 @@ ORDER: dict[str, tuple[tuple[str, ...], ...]] = {
         ("fit", "gather"),
         ("clean",),
         ("report",),
-        ("cli", "default_photos"),
+        ("cli",),
     ),
 }
 OUTSIDE = {"__init__", "__main__"}  # of a room: they re-export and start it, and belong to no package

@@ -7,7 +7,7 @@ from pathlib import Path
 import onnx
 
 from ..runtime.core.model_metadata import METADATA_KEY, ModelInfo
-from ..runtime.engines.onnx_bytes import check_file
+from ..runtime.engines.onnx_guard import check_file
 from ..runtime.engines.onnxruntime_providers import name_reason
 from ..runtime.errors import ModelError
 from ..runtime.system.files import write_then_rename

@@ -10,7 +10,8 @@ from typing import Any
 
 from ..runtime.core.model_metadata import ModelInfo
 from ..runtime.engines.cuda import CudaDevice
-from ..runtime.engines.onnx_bytes import hash_network, read_bytes, read_info
+from ..runtime.engines.network_hash import hash_network
+from ..runtime.engines.onnx_guard import read_bytes, read_info
 from ..runtime.engines.tensorrt import TensorRTEngine
 from ..runtime.engines.tensorrt_bindings import Bindings, make_logger
 from ..runtime.engines.tensorrt_sidecar import EngineRecord, Gpu, read_record, record_path

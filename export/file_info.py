@@ -34,7 +34,7 @@ def format_info(document: dict[str, Any]) -> list[str]:
 
 def _read_onnx(path: Path) -> dict[str, Any]:
     from ..calibration.onnx_file import read_model
-    from .checksums import hash_network
+    from ..runtime.engines.network_hash import hash_network
 
     model, info = read_model(path)
     graph = model.graph
@@ -48,7 +48,7 @@ def _read_onnx(path: Path) -> dict[str, Any]:
         "opset": next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")),
         "ir_version": model.ir_version,
         "producer": f"{model.producer_name} {model.producer_version}".strip(),
-        "sha256": hash_network(model),
+        "sha256": hash_network(path.read_bytes(), path),
     }
     return {"file": _describe_file(path), **_part_model(json.loads(info.to_json())), "network": network}
 

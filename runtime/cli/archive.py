@@ -48,7 +48,7 @@ def watch_archive(args: argparse.Namespace) -> None:
     Raises SourceError at the end where one failed, YogaLiveError before any work where something can't be.
     """
     from ..archive.store import open_store
-    from ..engines.onnx_bytes import read_bytes, read_info
+    from ..engines.onnx_guard import read_bytes, read_info
 
     place = _check(args)
     path = _find_model(args)

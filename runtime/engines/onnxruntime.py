@@ -15,7 +15,7 @@ from ..errors import DeviceError, MissingPackageError, ModelError
 from ..system.plain_text import is_utf8
 from ..system.telemetry import silence_telemetry
 from .base import DEVICES, check_answers
-from .onnx_bytes import check_file
+from .onnx_guard import check_file
 from .onnxruntime_providers import (
     GPU_HELP,
     PROVIDERS,

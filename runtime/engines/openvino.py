@@ -10,7 +10,7 @@ from ..core.types import Floats, Frame
 from ..errors import MissingPackageError, ModelError
 from ..system.telemetry import silence_telemetry
 from .base import check_answers
-from .onnx_bytes import check_file
+from .onnx_guard import check_file
 from .onnxruntime_providers import name_run_error
 
 NUMPY_TYPES = {"u8": "uint8", "i8": "int8", "f16": "float16", "f32": "float32"}  # OpenVINO's names of element types

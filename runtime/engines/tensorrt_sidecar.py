@@ -14,7 +14,8 @@ from ..errors import ModelError
 from ..system.files import format_json
 from ..system.foreign_files import MOST_DOCUMENT_BYTES, check_text, check_whole, is_inside, open_plain, parse_json, show
 from .cuda import CudaDevice
-from .onnx_bytes import hash_network, read_bytes, read_info
+from .network_hash import hash_network
+from .onnx_guard import read_bytes, read_info
 
 log = logging.getLogger(__name__)
 

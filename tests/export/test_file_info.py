@@ -12,10 +12,10 @@ import onnx
 import pytest
 
 from yoga_live.calibration.onnx_file import write_model
-from yoga_live.export.checksums import hash_network
 from yoga_live.export.file_info import format_info, read_file_info
 from yoga_live.export.fp16 import convert_to_fp16
 from yoga_live.runtime.core.model_metadata import ModelInfo
+from yoga_live.runtime.engines.network_hash import hash_network
 from yoga_live.runtime.engines.tensorrt_sidecar import EngineRecord, Gpu, record_path
 from yoga_live.runtime.errors import ModelError
 
@@ -49,7 +49,7 @@ def test_a_model_tells_its_labels_calibration_network_and_checksums(half_file: P
     assert network["outputs"] == ["logits float (batch, 3)", "maps float (batch, 3, 8, 8)"]
     assert (network["opset"], network["ir_version"], network["nodes"]) == (18, 10, 16)
     assert network["parameters"] == PARAMETERS
-    assert network["sha256"] == hash_network(onnx.load(half_file))
+    assert network["sha256"] == hash_network(half_file.read_bytes())
 
 
 def test_scales_and_zero_points_are_no_parameters(exact_int8: onnx.ModelProto, tmp_path: Path) -> None:

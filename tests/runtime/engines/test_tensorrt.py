@@ -18,7 +18,7 @@ from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.core.model_metadata import ModelInfo
 from yoga_live.runtime.engines.cuda import CudaDevice
 from yoga_live.runtime.engines.factory import open_engine
-from yoga_live.runtime.engines.onnx_bytes import hash_network
+from yoga_live.runtime.engines.network_hash import hash_network
 from yoga_live.runtime.engines.tensorrt import TensorRTEngine
 from yoga_live.runtime.engines.tensorrt_bindings import import_bindings
 from yoga_live.runtime.engines.tensorrt_sidecar import EngineRecord, Gpu, record_path

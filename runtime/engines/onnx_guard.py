@@ -1,12 +1,12 @@
-"""What an ONNX file says, read from its bytes alone: its network's checksum and what the model says of itself.
+"""Check an ONNX file before an engine opens it, and read what the model says of itself, from its bytes alone.
 
-Where an engine is built or run the `onnx` package may be missing; an ONNX file is a protocol buffer, and these are
-its fields: https://protobuf.dev/programming-guides/encoding and onnx/onnx.proto.
+Engines read weights from whatever other file a model names: ONNX Runtime 1.20 from any path, 1.32 and OpenVINO from
+the model's own folder.  The machine may have no `onnx`, or as the head of a cluster no engine at all; an ONNX file is a
+protocol buffer, and these are its fields: https://protobuf.dev/programming-guides/encoding and onnx/onnx.proto.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,23 +16,8 @@ import numpy as np
 from ..core.model_metadata import METADATA_KEY, ModelInfo
 from ..errors import ModelError
 
-DROP = None
-"""In a schema: the field is left out of the checksum; a nested schema: looked into; not named: taken as it is."""
-
 Schema = dict[int, Any]
 
-_TENSOR: Schema = {12: DROP, 16: DROP}  # doc_string, metadata_props
-_VALUE: Schema = {3: DROP, 4: DROP}  # doc_string, metadata_props
-_ATTRIBUTE: Schema = {13: DROP}  # doc_string; g and graphs follow below
-_NODE: Schema = {5: _ATTRIBUTE, 6: DROP, 9: DROP}  # attribute, doc_string, metadata_props
-_GRAPH: Schema = {
-    **{1: _NODE, 5: _TENSOR, 11: _VALUE, 12: _VALUE},  # node, initializer, input, output
-    **dict.fromkeys((2, 10, 13, 16), DROP),  # name, doc_string, value_info, metadata_props
-}
-_ATTRIBUTE.update({6: _GRAPH, 11: _GRAPH})  # g, graphs: the bodies of loops and branches
-_FUNCTION: Schema = {7: _NODE, 11: _ATTRIBUTE, **dict.fromkeys((8, 12, 14), DROP)}  # doc_string, value_info, ...
-_MODEL: Schema = {7: _GRAPH, 25: _FUNCTION}
-_MODEL_KEPT = (1, 7, 8, 25)  # ir_version, graph, opset_import, functions
 _METADATA_PROPS = 14
 
 _TENSOR_PLACE: Schema = {}  # where the numbers of a tensor lie, is one field of it
@@ -51,31 +36,12 @@ MOST_NESTED = 100
 """Messages inside one another: as many as protocol buffers' own readers take."""
 
 
-def hash_network(model: bytes, name: object = "this model") -> str:
-    """Sha256, hex, of the graph and weights alone of an ONNX file's bytes; `name` is for messages.
-
-    Metadata, producer, notes and recorded shapes are left out, so that a new temperature needs no new engine; names
-    of tensors count, because an engine is asked by them.  Raises ModelError.
-    """
-    try:
-        fields = [(number, parts) for number, parts in _strip(memoryview(model), _MODEL) if number in _MODEL_KEPT]
-    except (ValueError, RecursionError) as error:
-        raise _refuse(name, error) from error
-    if all(number != 7 for number, _ in fields):
-        raise _refuse(name, "it holds no graph")
-    digest = hashlib.sha256()
-    for _, parts in sorted(fields, key=lambda field: (field[0], b"".join(field[1]) if field[0] == 8 else b"")):
-        for part in parts:
-            digest.update(part)
-    return digest.hexdigest()
-
-
 def read_info(model: bytes, name: object = "this model") -> ModelInfo:
     """Read what a pose model says of itself from an ONNX file's bytes; `name` is for messages.  Raises ModelError."""
     try:
         documents = _find_documents(memoryview(model))
     except ValueError as error:
-        raise _refuse(name, error) from error
+        raise name_unreadable(name, error) from error
     if not documents:
         raise ModelError(f"{name} is an ONNX file but no pose model of yoga-live; export one with yoga-export onnx")
     return ModelInfo.from_json(documents[0], name)
@@ -94,14 +60,14 @@ def check_file(path: Path) -> None:
             raise ValueError(f"it says {count} times what it is")
         _refuse_external(model, _MODEL_TENSORS)
     except (OSError, ValueError) as error:  # ValueError: an empty file too
-        raise _refuse(path, error) from error
+        raise name_unreadable(path, error) from error
 
 
 def _refuse_external(message: memoryview, schema: Schema, depth: int = 0) -> None:
     """Raise ValueError where a tensor anywhere in the message lies in another file."""
     if depth > MOST_NESTED:
         raise ValueError(f"it is nested deeper than {MOST_NESTED} levels")
-    for number, _, value in _read_fields(message):
+    for number, value in _read_fields(message):
         if schema is _TENSOR_PLACE:
             if number == _DATA_LOCATION and _decode_varint(value, 0)[0]:
                 raise ValueError("it keeps weights in another file")
@@ -111,12 +77,13 @@ def _refuse_external(message: memoryview, schema: Schema, depth: int = 0) -> Non
 
 def _find_documents(model: memoryview) -> list[str]:
     """What the file says of itself, more than once perhaps.  Raises ValueError, also for metadata that is no UTF-8."""
-    entries = [value for number, _, value in _read_fields(model) if number == _METADATA_PROPS]
-    properties = [{key: bytes(text).decode() for key, _, text in _read_fields(entry)} for entry in entries]
+    entries = [value for number, value in _read_fields(model) if number == _METADATA_PROPS]
+    properties = [{key: bytes(text).decode() for key, text in _read_fields(entry)} for entry in entries]
     return [entry.get(2, "") for entry in properties if entry.get(1) == METADATA_KEY]
 
 
-def _refuse(name: object, reason: object) -> ModelError:
+def name_unreadable(name: object, reason: object) -> ModelError:
+    """Tell why a file can't be read; `name` is the file's."""
     return ModelError(f"{name} can't be read as an ONNX model: {reason}; export it again with yoga-export")
 
 
@@ -126,21 +93,8 @@ def read_bytes(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def _strip(message: memoryview, schema: Schema) -> list[tuple[int, list[Any]]]:
-    """The fields of a message that count, (number, parts of bytes), in the order of their numbers."""
-    kept: list[tuple[int, list[Any]]] = []
-    for number, whole, value in _read_fields(message):
-        if number not in schema:
-            kept.append((number, [whole]))
-        elif schema[number] is not DROP:
-            parts = [part for _, inner in _strip(value, schema[number]) for part in inner]
-            length = sum(len(part) for part in parts)
-            kept.append((number, [_encode_varint(number << 3 | 2) + _encode_varint(length), *parts]))
-    return sorted(kept, key=lambda field: field[0])
-
-
-def _read_fields(message: memoryview) -> Iterator[tuple[int, memoryview, memoryview]]:
-    """Each field of a message: its number, all its bytes, the bytes of its value (without their length)."""
+def _read_fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
+    """Each field of a message: its number and the bytes of its value (without their length)."""
     position = 0
     while position < len(message):
         start = position
@@ -158,7 +112,7 @@ def _read_fields(message: memoryview) -> Iterator[tuple[int, memoryview, memoryv
             position = len(message) + 1
         if position > len(message) or tag < 8:
             raise ValueError(f"a field that can't be right at byte {start}")
-        yield tag >> 3, message[start:position], message[value:position]
+        yield tag >> 3, message[value:position]
 
 
 def _decode_varint(data: memoryview, position: int) -> tuple[int, int]:
@@ -170,11 +124,3 @@ def _decode_varint(data: memoryview, position: int) -> tuple[int, int]:
         if data[position - 1] < 0x80:
             return number, position
     raise ValueError("a number without an end")
-
-
-def _encode_varint(number: int) -> bytes:
-    encoded = bytearray()
-    while number > 0x7F:
-        encoded.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes([*encoded, number])
