@@ -1,7 +1,14 @@
-"""`python -m yoga_live.calibration` is the same command."""
+"""`yoga-calibrate`, and `python -m yoga_live.calibration`, which is the same command."""
 
 import sys
 
-from .command import main
+from ..runtime.system.startup import start
 
-sys.exit(main())
+
+def main() -> int:
+    """Run `yoga-calibrate`.  Returns the exit code."""
+    return start("yoga-calibrate", "yoga_live.calibration.command")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

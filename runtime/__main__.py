@@ -1,7 +1,14 @@
-"""`python -m yoga_live.runtime` is the same command."""
+"""`yoga-live`, and `python -m yoga_live.runtime`, which is the same command."""
 
 import sys
 
-from .cli.main import main
+from .system.startup import start
 
-sys.exit(main())
+
+def main() -> int:
+    """Run `yoga-live`.  Returns the exit code."""
+    return start("yoga-live", "yoga_live.runtime.cli.main")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,7 +1,14 @@
-"""`python -m yoga_live.train` is the same command."""
+"""`yoga-train`, and `python -m yoga_live.train`, which is the same command."""
 
 import sys
 
-from .cli.main import main
+from ..runtime.system.startup import start
 
-sys.exit(main())
+
+def main() -> int:
+    """Run `yoga-train`.  Returns the exit code."""
+    return start("yoga-train", "yoga_live.train.cli.main")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
