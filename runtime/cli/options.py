@@ -41,7 +41,7 @@ MOUNTING = ("--rotate", "--flip")
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
-    """Read the command line; a wrong one ends the program with its usage and code 2."""
+    """Read the command line; a wrong one ends the program with one line and code 2."""
     parser = CommandParser(
         "yoga-live",
         description="Name the yoga pose that a camera or a video shows.",

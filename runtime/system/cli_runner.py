@@ -11,9 +11,11 @@ import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import PurePath
 from typing import Any, NoReturn
 
 from ..errors import MissingPackageError, Stopped, YogaLiveError
+from .addresses import hide_in_text
 from .crashes import explain_os_error, show_tracebacks
 from .files import find_cache_folder
 from .plain_text import LineFormatter, show_name
@@ -32,14 +34,21 @@ class CommandParser(argparse.ArgumentParser):
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
+        self._arguments: list[str] = []
         group = self.add_argument_group("if something goes wrong")
         group.add_argument(
             "--debug", action="store_true", help="print the traceback of any error", default=argparse.SUPPRESS
         )
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Read the command line, as argparse does."""
+        self._arguments = sys.argv[1:] if args is None else list(args)
+        return super().parse_known_args(args, namespace)
+
     def error(self, message: str) -> NoReturn:
-        """Say what was wrong with the command line and exit with 2."""
-        super().error(show_name(message))
+        """Say in one line, without secrets, what was wrong with the command line, and exit with 2."""
+        told = show_name(hide_in_text(message, self._arguments))
+        self.exit(2, f"{self.prog}: error: {told}; --help shows the options\n")
 
 
 def make_parser(name: str, **settings: Any) -> argparse.ArgumentParser:
@@ -67,7 +76,7 @@ def _execute(name: str, run: Callable[[argparse.Namespace], None], args: argpars
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except YogaLiveError as error:
-        print(f"{name}: error: {show_name(str(error))}", file=sys.stderr)
+        print(f"{name}: error: {show_name(hide_in_text(str(error), _list_words(args)))}", file=sys.stderr)
         return 2
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("yoga_live"):
@@ -78,13 +87,19 @@ def _execute(name: str, run: Callable[[argparse.Namespace], None], args: argpars
         )
         return 2
     except OSError as error:
-        print(f"{name}: error: {explain_os_error(error)}", file=sys.stderr)
+        print(f"{name}: error: {explain_os_error(error, _list_words(args))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as error:
         print(f"\n{name}: {str(error) or 'stopped'}", file=sys.stderr)
         own = [error.number] if isinstance(error, Stopped) else []
         return 128 + [*own, *stops, signal.SIGINT][0]
     return 0
+
+
+def _list_words(args: argparse.Namespace) -> list[str]:
+    """What was given on the command line, as messages may repeat it."""
+    values = [value for given in vars(args).values() for value in (given if isinstance(given, list) else [given])]
+    return [str(value) for value in values if isinstance(value, str | PurePath)]
 
 
 def _set_up(name: str, args: argparse.Namespace) -> None:
@@ -152,8 +167,9 @@ def log_to_stderr(name: str) -> None:
 def _leave_terminal() -> None:
     """Once the terminal has been closed, what is still said must not fail for want of it."""
     for number in (1, 2):
-        if stat.S_ISCHR(os.fstat(number).st_mode):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+        with suppress(OSError):  # it was closed before
+            if stat.S_ISCHR(os.fstat(number).st_mode):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), number)
 
 
 def _install_hint(name: str) -> str:

@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import wraps
@@ -22,6 +22,7 @@ from ..errors import Stopped, YogaLiveError
 from .addresses import hide_in_text
 from .files import find_cache_folder
 from .plain_text import show_name
+from .streams import steady_streams
 
 CRASH = 70
 """The exit code: EX_SOFTWARE of BSD's sysexits.h."""
@@ -42,32 +43,50 @@ def report_crashes(name: str) -> Callable[[Callable[..., int]], Callable[..., in
     def decorate(main: Callable[..., int]) -> Callable[..., int]:
         @wraps(main)
         def run(argv: list[str] | None = None) -> int:
-            arguments = sys.argv[1:] if argv is None else argv
-            try:
-                with _tell_of_threads(name, arguments):
-                    return main(argv)
-            except YogaLiveError as error:
-                sys.stderr.write(f"{name}: error: {show_name(str(error))}\n")
-                return 2
-            except OSError as error:
-                sys.stderr.write(f"{name}: error: {explain_os_error(error)}\n")
-                return 2
-            except KeyboardInterrupt as error:
-                sys.stderr.write(f"\n{name}: stopped\n")
-                return 128 + (error.number if isinstance(error, Stopped) else signal.SIGINT)
-            except Exception as error:  # noqa: BLE001 - that is what this is for
-                _tell(name, arguments, error)
-                return CRASH
+            with steady_streams():
+                return _run(name, main, argv, sys.argv[1:] if argv is None else argv)
 
         return run
 
     return decorate
 
 
-def explain_os_error(error: OSError) -> str:
+def _run(name: str, main: Callable[..., int], argv: list[str] | None, arguments: list[str]) -> int:
+    try:
+        with _tell_of_threads(name, arguments), _saying_all():
+            return main(argv)
+    except BrokenPipeError:  # the reader of --help has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except YogaLiveError as error:
+        sys.stderr.write(f"{name}: error: {show_name(hide_in_text(str(error), arguments))}\n")
+        return 2
+    except OSError as error:
+        sys.stderr.write(f"{name}: error: {explain_os_error(error, arguments)}\n")
+        return 2
+    except KeyboardInterrupt as error:
+        sys.stderr.write(f"\n{name}: stopped\n")
+        return 128 + (error.number if isinstance(error, Stopped) else signal.SIGINT)
+    except Exception as error:  # noqa: BLE001 - that is what this is for
+        _tell(name, arguments, error)
+        return CRASH
+
+
+@contextmanager
+def _saying_all() -> Iterator[None]:
+    """What argparse prints (--help) must have arrived before the command ends."""
+    try:
+        yield
+    except SystemExit:
+        sys.stdout.flush()
+        raise
+
+
+def explain_os_error(error: OSError, arguments: Iterable[str] = ()) -> str:
     """A full disk, a folder without permission, too long a name: the machine's or the user's doing, not a bug."""
     where = f" ({error.filename})" if error.filename else ""
-    return f"{show_name(f'{error.strerror or error}{where}')}; mend that and run it again"
+    told = hide_in_text(f"{error.strerror or error}{where}", arguments)
+    return f"{show_name(told)}; mend that and run it again"
 
 
 @contextmanager

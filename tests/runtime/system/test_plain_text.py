@@ -69,7 +69,7 @@ def test_an_error_of_the_system_and_of_the_command_line_are_a_line_each(capsys: 
     with pytest.raises(SystemExit):
         CommandParser("yoga-live").parse_args([f"--{ODD}"])
     told = capsys.readouterr().err
-    assert is_harmless(told) and told.count("\n") == 3 and told.count(SHOWN) == 2
+    assert is_harmless(told) and told.count("\n") == 2 and told.count(SHOWN) == 2
 
 
 def test_a_traceback_in_the_log_keeps_its_lines_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
