@@ -20,6 +20,7 @@ from ..photos.limits import RefusedPicture, check_size
 from ..system.foreign_files import open_plain
 from ..system.plain_text import show_name
 from .base import Seen, SourceInfo
+from .demux import MOST_PIXELS
 from .frame_sampling import SAME_S, Turns
 from .time_range import Span, format_moment
 
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from .remote import RemoteFile
 
 TIME_BASE = Fraction(1, 1000)
-MOST_PIXELS = 36_000_000
-"""8K video has 33 million; the decoder holds three canvases of four bytes a pixel."""
 ANIMATED = 2
 """The animation flag of VP8X in WebP's container specification."""
 SHORTEST_MS = 10

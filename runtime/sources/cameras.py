@@ -25,11 +25,12 @@ from ..core.pace import Pace
 from ..core.presentation import Mounting, PresentationReader
 from ..core.types import Frame
 from ..errors import OptionError, SourceError
+from ..photos.limits import RefusedPicture
 from ..system.addresses import hide_credentials
 from ..system.plain_text import show_name
 from ..system.secret_files import is_secret, read_secret
 from .camera_config import CameraWishes
-from .demux import open_media, pick_video
+from .demux import check_picture, open_media, pick_video
 from .live import Capture, LiveSource, Patience
 
 STREAMS = ("rtsp", "rtsps", "http", "https")
@@ -204,6 +205,12 @@ class StreamCapture:
         if stream is None:
             self._container.close()
             raise SourceError(f"{self._name} holds no video")
+        self._stream = stream
+        try:
+            self._check_picture()
+        except SourceError:
+            self._container.close()
+            raise
         stream.thread_type = "SLICE"  # frame threads would hold back as many frames as there are threads
         return stream
 
@@ -224,6 +231,7 @@ class StreamCapture:
                     so_far = f"{self._damaged} damaged picture{'s' * (self._damaged > 1)} left out so far"
                     log.warning("%s: %s", self._name, so_far)
         except self._errors as error:
+            self._check_picture()
             if self.is_recording:
                 raise SourceError(f"{self._name} broke off: {error.strerror or 'no answer'}") from None
             return None
@@ -231,6 +239,13 @@ class StreamCapture:
             return None
         self._play_once()
         return self.read()
+
+    def _check_picture(self) -> None:
+        """Raise SourceError where pictures are too large, which another connection would not mend."""
+        try:
+            check_picture(self._stream)
+        except RefusedPicture as error:
+            raise SourceError(f"{self._name} {error}") from None
 
     def _wait_for(self, frame: Any) -> None:
         """Let a recording's picture come at its own time."""

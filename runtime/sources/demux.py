@@ -10,8 +10,13 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeVar
 
+from ..photos.limits import check_size
+
 T = TypeVar("T")
 
+MOST_PIXELS = 36_000_000
+"""Of one picture of a video: 8K has 33 million (7680 x 4320), that of cinemas 35 (8192 x 4320).  Decoded, a picture takes
+four bytes a pixel, and a few are held at once; a file of 89 bytes may claim one of a gigabyte."""
 MOST_DAMAGED = 1000
 """Packets in a row that can't be read, before a file is given up."""
 BACK_S, GAP_S = 1.0, 10.0
@@ -38,13 +43,36 @@ MOST_BOXES = 100_000
 def open_media(file: Path | Any, mode: Literal["r", "w"] = "r", **settings: Any) -> Any:
     """Open a file, an address, or what reads like a file, by PyAV.  Raises its errors and OSError.
 
-    FFmpeg would take `Yoga: class.mp4` for an address, and tags of old files are not always UTF-8.
+    FFmpeg would take `Yoga: class.mp4` for an address, and tags of old files are not always UTF-8.  Its decoders refuse
+    pictures of more than MOST_PIXELS, which `check_picture` tells.
     """
     import av
 
     if int(av.__version__.split(".")[0]) < TAGS_KEPT:
         settings["metadata_errors"] = "replace"
-    return av.open(str(file.absolute()) if isinstance(file, Path) else file, mode, **settings)
+    limits = {"max_pixels": str(MOST_PIXELS)}
+    if mode == "r":  # the first pictures are decoded while it is opened
+        settings["options"] = limits | settings.get("options", {})
+    container: Any = av.open(str(file.absolute()) if isinstance(file, Path) else file, mode, **settings)
+    if mode == "r":
+        for stream in container.streams.video:
+            if stream.codec_context:
+                stream.codec_context.options = limits
+    return container
+
+
+def check_picture(stream: Any, head: bytes = b"") -> None:
+    """Raise RefusedPicture where a stream's pictures are too large, by its header or by what its decoder refused last.
+
+    head: how the file begins, if that is known; FFmpeg knows no size of a GIF that it refused.
+    """
+    codec = stream.codec_context
+    if codec is None or stream.type != "video":
+        return
+    check_size((codec.width, codec.height), MOST_PIXELS)
+    check_size((codec.coded_width, codec.coded_height), MOST_PIXELS)
+    if head[:6] in (b"GIF87a", b"GIF89a"):
+        check_size((int.from_bytes(head[6:8], "little"), int.from_bytes(head[8:10], "little")), MOST_PIXELS)
 
 
 def may_jump(container: Any) -> bool:
@@ -193,7 +221,11 @@ def read_packets(container: Any, stream: Any, damage: Damage) -> Iterator[Any]:
 
 
 def decode_packets(packets: Iterable[Any], damage: Damage, *, is_torn: bool = False) -> Iterator[Any]:
-    """Frames, without those of damaged packets.  is_torn: reading began in the middle; what fails at first is none."""
+    """Frames, without those of damaged packets.  is_torn: reading began in the middle; what fails at first is none.
+
+    Raises RefusedPicture where they have become too large.
+    """
+    import av
     import av.error
 
     for packet in packets:
@@ -204,6 +236,7 @@ def decode_packets(packets: Iterable[Any], damage: Damage, *, is_torn: bool = Fa
             except av.error.EOFError:  # asked again after the last frame
                 break
             except av.error.FFmpegError as error:
+                check_picture(packet.stream)
                 if not is_torn:
                     damage.count(error)
                 if is_last:  # frames may be left behind the damaged one
@@ -212,7 +245,10 @@ def decode_packets(packets: Iterable[Any], damage: Damage, *, is_torn: bool = Fa
             if frames:
                 is_torn = False
                 damage.recover()
-            yield from frames
+            for frame in frames:
+                if isinstance(frame, av.VideoFrame):
+                    check_size((frame.width, frame.height), MOST_PIXELS)
+                yield frame
             break
 
 

@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 class NamedPipe:
     """A named pipe, as `VideoSource` takes a file that is none on this machine."""
 
+    is_read_once = True
+
     def __init__(self, path: Path) -> None:
         self._path = path
 

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 from ..core.frames import UNSPECIFIED, Colours, DecodedFrame, is_rgb
 from ..core.presentation import Mounting, PresentationReader
 from ..errors import NoFrameError, SourceError, YogaLiveError
+from ..photos.limits import RefusedPicture
 from ..system.plain_text import show_name
 from .base import LIVE_TIME_BASE, Seen, SourceInfo
 from .demux import (
     Damage,
+    check_picture,
     decode_packets,
     follow_jumps,
     goes_back,
@@ -122,15 +124,34 @@ class VideoSource:
             kinds = [stream.type for stream in self._container.streams]
             self._close()
             raise SourceError(f"{self._path} holds no video, only {kinds}")
+        try:
+            check_picture(self._stream, self._read_head())
+        except RefusedPicture as error:
+            self._close()
+            raise SourceError(f"{self._path} {error}") from error
         self._has_times = has_times(self._container)
         self._stream.thread_type = "AUTO"
         if self._threads:
             self._stream.thread_count = self._threads
 
+    def _can_be_reopened(self) -> bool:
+        """A named pipe can be read once: opened again, it would wait for another writer."""
+        return not getattr(self._path, "is_read_once", False)
+
+    def _read_head(self) -> bytes:
+        """How a GIF begins: FFmpeg does not tell its size."""
+        if self._container.format.name != "gif" or not self._can_be_reopened():
+            return b""
+        with suppress(OSError, YogaLiveError), self._path.open("rb") as file:
+            return file.read(10)
+        return b""
+
     def _explain(self, error: Exception) -> object:
         """Why the file can't be opened, as well as it can be said."""
         if isinstance(error, FileNotFoundError):
             return "it does not exist"
+        if not self._can_be_reopened():
+            return getattr(error, "strerror", None) or error
         with suppress(OSError, YogaLiveError), self._path.open("rb") as file:
             if lacks_index(file):
                 return (
@@ -207,6 +228,9 @@ class VideoSource:
                 shown = presentation.read(frame)
                 yield DecodedFrame(frame, time_s, pts, shown, lasts_s, is_damaged=is_damaged)
             self._look_for_a_cut()
+        except RefusedPicture as error:
+            when = f"after {float(last * time_base):.1f} s" if last >= 0 else "in its first frame"
+            raise SourceError(f"{path} {error}, {when}; what came before it was kept") from error
         except (av.error.FFmpegError, OSError) as error:  # OSError: a remote file that can't be read on
             where = f"after {float(last * time_base):.1f} s" if last >= 0 else "at its first frame"
             raise SourceError(

@@ -79,3 +79,15 @@ def test_ctrl_c_ends_the_waiting(model_path: Path, tmp_path: Path) -> None:
         assert "waiting for a writer" in process.stderr.readline()
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 130
+
+
+@pytest.mark.parametrize("content", [b"", b"junk" * 500])
+def test_a_pipe_without_a_video_in_it_is_opened_once(live: Live, tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "camera.mp4"
+    os.mkfifo(path)
+    writer = threading.Thread(target=path.write_bytes, args=(content,), daemon=True)
+    writer.start()
+    code, _, err = live("--video", path, "--timeline", tmp_path / "t.csv")
+    assert code == 2 and err.splitlines()[-1].startswith(f"yoga-live: error: {path} can't be opened as a video: ")
+    writer.join(10)
+    assert not writer.is_alive() and not (tmp_path / "t.csv").exists()
