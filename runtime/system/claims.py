@@ -28,6 +28,10 @@ NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EINVAL, getattr(errno, "ENOTSUP", 
 LOCKED_BYTE = 1 << 30
 """Windows locks bytes against reading too, so the one that is locked lies behind the text."""
 
+NO_SPACE = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_OWN: set[tuple[int, int]] = set()
+"""The locks that this process holds, as the disk numbers them: what a lock says may be its last holder's."""
+
 
 @dataclass(frozen=True)
 class Holder:
@@ -137,7 +141,7 @@ def find_holder(path: Path) -> str | None:
         if not stat.S_ISREG(os.fstat(file).st_mode):
             return None
         holder = _read_holder(file)
-        if holder and holder.is_this_process:
+        if _identify(file) in _OWN or (holder and holder.is_this_process):
             return None
         return None if _try_lock(file, holder) else _describe(holder)
     finally:
@@ -160,7 +164,14 @@ def _take(lock: Path, what: object) -> int:
         if not _is_still(file, lock):  # its last holder has removed it meanwhile
             os.close(file)
             continue
-        _write_holder(file)
+        try:
+            _write_holder(file)
+        except OSError as error:
+            _release(file, lock)
+            raise OutputError(
+                f"{what} can't be written: {error.strerror}; make room, or choose another disk"
+            ) from error
+        _OWN.add(_identify(file))
         return file
     raise TakenError(f"{_describe(holder)} is writing {what}; wait for it to end, or give another name")
 
@@ -175,7 +186,11 @@ def _open(lock: Path) -> int:
         return os.open(lock, flags, 0o666)
     except PermissionError:  # another user's, left by a process that was killed: it can be locked all the same
         with suppress(OSError):
-            return os.open(lock, os.O_RDONLY)
+            return os.open(lock, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+        if os.path.lexists(lock):
+            raise OutputError(
+                f"{lock} is another user's and can't be opened; remove it, or give another name"
+            ) from None
         raise OutputError(f"the folder {lock.parent} can't be written to; choose another place") from None
     except OSError as error:
         raise OutputError(f"the lock {lock} can't be made: {error.strerror}; choose another folder") from error
@@ -209,6 +224,11 @@ def _is_still(file: int, lock: Path) -> bool:
     return (named.st_dev, named.st_ino) == (opened.st_dev, opened.st_ino)
 
 
+def _identify(file: int) -> tuple[int, int]:
+    status = os.fstat(file)
+    return status.st_dev, status.st_ino
+
+
 def _read_holder(file: int) -> Holder | None:
     try:
         os.lseek(file, 0, os.SEEK_SET)
@@ -218,15 +238,20 @@ def _read_holder(file: int) -> Holder | None:
 
 
 def _write_holder(file: int) -> None:
+    """Say who holds a lock.  Raises OSError on a full disk, where the output itself would find no room either."""
     holder = Holder(os.getpid(), socket.gethostname(), f"{datetime.now():%Y-%m-%d %H:%M:%S}")
-    with suppress(OSError):  # another user's, which can only be read, or a full disk: it is locked, and that is enough
+    try:
         os.ftruncate(file, 0)
         os.lseek(file, 0, os.SEEK_SET)
         os.write(file, (json.dumps(asdict(holder)) + "\n").encode())
+    except OSError as error:  # another user's, which can only be read: it is locked, and that is enough
+        if error.errno in NO_SPACE:
+            raise
 
 
 def _release(file: int, lock: Path) -> None:
     """Remove the lock file while it is held; Windows removes no open file, so there it goes after."""
+    _OWN.discard(_identify(file))
     if sys.platform != "win32":
         with suppress(OSError):
             if _is_still(file, lock):

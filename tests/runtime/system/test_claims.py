@@ -154,3 +154,34 @@ def test_a_named_pipe_in_the_place_of_a_lock_is_refused_and_hangs_nobody(tmp_pat
     assert find_holder(tmp_path / "o.csv") is None
     with pytest.raises(OutputError, match="is no file; remove it"), claim_outputs([tmp_path / "o.csv"]):
         pass
+
+
+def test_a_full_disk_is_no_other_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "write", write)
+    no_space = pytest.raises(OutputError, match=r"a\.mp4 can't be written: No space left on device")
+    with no_space as told, claim_outputs([tmp_path / "a.mp4"]):
+        pytest.fail("it was claimed")
+    assert not isinstance(told.value, TakenError) and list_names(tmp_path) == []
+
+
+def test_a_lock_that_can_only_be_read_and_that_nobody_holds_hinders_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a folder like /tmp, where a lock that another user's run left can be neither written nor removed."""
+    path, opens = tmp_path / "a.mp4", os.open
+    stale = json.dumps({"pid": 1, "host": socket.gethostname(), "since": "2026-01-01 00:00:00"})
+    name_lock(path).write_text(stale)
+
+    def open_as_another_user(name: Path, flags: int, *more: int) -> int:
+        if name == name_lock(path) and flags & (os.O_RDWR | os.O_WRONLY):
+            raise PermissionError(errno.EACCES, "Permission denied", str(name))
+        return opens(name, flags, *more)
+
+    monkeypatch.setattr(os, "open", open_as_another_user)
+    with claim_outputs([path]):
+        check_growing_output(path)  # as a sink does that opens what was claimed
+        assert find_holder(path) is None
+        assert name_lock(path).read_text() == stale
