@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ..core.frames import TimedFrame
 from ..tracking.live_tracker import BackgroundTracker, PoseTracker
 from ..tracking.observer import Tracked
-from .loop import RunPlan, Watched, run_loop
+from .loop import Ending, RunPlan, Watched, run_loop
 
 
 class RateMeter:
@@ -64,7 +64,7 @@ class LiveFollower:
         """Count a frame that is new."""
         self.frames += frame.lost_s is None
 
-    def settle(self, *, stopped: bool) -> None:
+    def settle(self, ending: Ending) -> None:
         """Nothing is observed that was not handed out."""
 
 

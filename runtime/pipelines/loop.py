@@ -66,8 +66,8 @@ class Follower(AbstractContextManager["Follower"], Protocol):
         """Count a frame that has been handed out."""
         ...
 
-    def settle(self, *, stopped: bool) -> None:
-        """Count what was observed without being handed out, at the end."""
+    def settle(self, ending: Ending) -> None:
+        """At the end: count what was observed without being handed out."""
         ...
 
     def segments(self) -> tuple[Segment, ...]:
@@ -160,7 +160,7 @@ def run_loop(plan: RunPlan, follower: Follower) -> Watched:
                     for sink in outputs:
                         sink.complete()
             finally:
-                follower.settle(stopped=ending.stopped)
+                follower.settle(ending)
     except KeyboardInterrupt:  # while it was closed
         ending.stopped = True
     except (YogaLiveError, OSError) as error:

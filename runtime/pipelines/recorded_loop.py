@@ -20,7 +20,7 @@ from ..tracking.adaptive_sampling import EVERY
 from ..tracking.fixed_lag import AHEAD_S, Foresight
 from ..tracking.observer import Looker, Tracked
 from ..tracking.sampling_observer import LOOKS_PER_S, Step, Watcher
-from .loop import RunPlan, Watched, run_loop
+from .loop import Ending, RunPlan, Watched, run_loop
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class RecordedFollower:
     def __init__(self, plan: RunPlan, open_again: Callable[[], Source]) -> None:
         self._plan, self._open_again, self._foresight = plan, open_again, Foresight(plan.classifier)
         self._reads, self.frames, self._end_s = plan.source, 0, plan.source.info.start_s
-        self._closing = ExitStack()
+        self._closing, self._is_empty = ExitStack(), False
         self._steps: Iterable[Step] = ()
 
     def __enter__(self) -> RecordedFollower:
@@ -68,15 +68,16 @@ class RecordedFollower:
         """Count a frame."""
         self.frames, self._end_s = self.frames + 1, frame.time_s + (frame.lasts_s or 0.0)
 
-    def settle(self, *, stopped: bool) -> None:
+    def settle(self, ending: Ending) -> None:
         """Without sinks, those were observed frames alone: count all that were read."""
         if not self._plan.sinks:
             seen = self._reads.info.seen
-            self.frames, self._end_s = seen.frames, self._end_s if stopped else seen.end_s
+            self.frames, self._end_s = seen.frames, self._end_s if ending.stopped else seen.end_s
+        self._is_empty = not ending.whole and self._end_s <= self._plan.source.info.start_s
 
     def segments(self) -> tuple[Segment, ...]:
-        """The timeline up to the end of the last frame."""
-        return self._foresight.segments(self._end_s)
+        """The timeline up to the end of the last frame; of a run that was stopped before its first one there is none."""
+        return () if self._is_empty else self._foresight.segments(self._end_s)
 
     def find_damage(self) -> str:
         """What of the file was damaged, by who has read more of it."""

@@ -23,6 +23,7 @@ from yoga_live.runtime.pipelines.loop import RunPlan
 from yoga_live.runtime.pipelines.recorded_loop import annotate
 from yoga_live.runtime.sinks.base import Sink, StopWatching
 from yoga_live.runtime.sinks.threaded import WriteBehind
+from yoga_live.runtime.sinks.timeline import TimelineFile
 from yoga_live.runtime.sources.animated_webp import AnimationSource
 from yoga_live.runtime.sources.base import SourceInfo
 from yoga_live.runtime.sources.demux import open_media
@@ -42,7 +43,7 @@ TRUTH = [("none", 0, 2), ("tree", 2, 8), ("none", 8, 10), ("warrior_2", 10, 15),
 class ListSink:
     """Keeps the times of what it was given; stops or breaks at a frame if it is told to."""
 
-    def __init__(self, raises: Exception | None = None, at: int = 0) -> None:
+    def __init__(self, raises: BaseException | None = None, at: int = 0) -> None:
         self.times_s: list[float] = []
         self.raises, self.at, self.closed, self.completed, self.broken_off = raises, at, False, False, False
 
@@ -189,6 +190,17 @@ def test_what_was_seen_is_kept_however_it_ends(recording: Path, engine: ColourEn
     assert [s.pose for s in watched.segments][:2] == ["none", "tree"]
     assert watched.segments[-1].end_s == pytest.approx(100 / FPS)
     assert isinstance(watched.trouble, OutputError) == isinstance(error, OutputError)
+
+
+def test_a_run_that_is_stopped_before_its_first_frame_keeps_no_timeline(
+    recording: Path, engine: ColourEngine, tmp_path: Path
+) -> None:
+    again, timeline = partial(VideoSource, recording, LOOKS_PER_S), TimelineFile(tmp_path / "a.csv")
+    with VideoSource(recording) as source:
+        sinks = [ListSink(KeyboardInterrupt(), at=0)]
+        watched = annotate(source, again, PoseClassifier.from_engine(engine), sinks, timeline=timeline)
+    assert watched.stopped and watched.frames == 0 and watched.segments == ()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_disk_that_is_full_for_the_sink_beside_is_told_and_all_is_closed(
