@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import os
 import shutil
 import sys
 from collections import Counter
@@ -58,6 +59,8 @@ def _gather(sources: Path, to: Path, poses: frozenset[str] | None, *, drawings: 
     # The journal moves photos from pose to pose: everything is gathered, then cleaned, then what is not wanted goes.
     part = to.with_name(f"{to.name}.part")
     shutil.rmtree(part, ignore_errors=True)
+    if os.path.lexists(part):  # a link, say, through which the photos would go elsewhere
+        raise OutputError(f"{part}, under which {to} grows, can't be removed; remove it")
     try:
         for row in rows:
             _copy_folder(sources, row["folder"], part / row["pose"] / row["kind"])

@@ -76,7 +76,7 @@ class RecordedFollower:
         self._is_empty = not ending.whole and self._end_s <= self._plan.source.info.start_s
 
     def segments(self) -> tuple[Segment, ...]:
-        """The timeline up to the end of the last frame; of a run that was stopped before its first one there is none."""
+        """The timeline up to the end of the last frame; there is none where a run was stopped before its first."""
         return () if self._is_empty else self._foresight.segments(self._end_s)
 
     def find_damage(self) -> str:

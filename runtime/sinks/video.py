@@ -18,7 +18,7 @@ from ..errors import OutputError
 from ..sources.base import SourceInfo
 from ..sources.demux import open_media
 from ..system.claims import check_growing_output
-from ..system.files import name_part, write_then_rename
+from ..system.files import create_anew, name_part, write_then_rename
 from .audio import AudioTrack
 from .fragments import drop_torn_fragment
 
@@ -44,6 +44,10 @@ class VideoSink:
         self._lasts_s = float(1 / info.rate)  # how long it is shown
         self._pictures, self._is_complete, self._is_broken_off = 0, False, False
         self._broke: str | None = None  # why it can't be written further
+        try:
+            create_anew(self._part)
+        except OSError as error:
+            raise OutputError(f"{path} grows under the name {self._part}: {error.strerror or error}") from error
         try:
             # delay_moov: copied sound says what it is only with its first packet.
             options = {"movflags": "delay_moov+default_base_moof", "frag_duration": str(FRAGMENT_US)}

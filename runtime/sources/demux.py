@@ -15,8 +15,8 @@ from ..photos.limits import check_size
 T = TypeVar("T")
 
 MOST_PIXELS = 36_000_000
-"""Of one picture of a video: 8K has 33 million (7680 x 4320), that of cinemas 35 (8192 x 4320).  A decoded picture takes
-four bytes a pixel, and a few are held at once; a file of 89 bytes may claim one of a gigabyte."""
+"""Of one picture of a video: 8K has 33 million (7680 x 4320), that of cinemas 35 (8192 x 4320).  Decoded, a picture
+takes four bytes a pixel, and a few are held at once; a file of 89 bytes may claim one of a gigabyte."""
 MOST_DAMAGED = 1000
 """Packets in a row that can't be read, before a file is given up."""
 BACK_S, GAP_S = 1.0, 10.0

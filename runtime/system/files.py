@@ -8,6 +8,7 @@ import glob
 import json
 import os
 import signal
+import stat
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -119,6 +120,7 @@ def write_then_rename(path: Path, *, replace: bool = True, grows: bool = False) 
     temporary = path.with_name(f".{path.stem}.part{os.getpid()}{path.suffix}")
     _remove_orphans(path)
     try:
+        create_anew(temporary)
         yield temporary
         if replace:
             temporary.replace(path)
@@ -133,6 +135,18 @@ def write_then_rename(path: Path, *, replace: bool = True, grows: bool = False) 
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def create_anew(path: Path) -> None:
+    """Make an empty file in place of what has this name.  Raises OSError.
+
+    What is written there must not land in a file of the user's to which a link of this name leads.
+    """
+    with suppress(FileNotFoundError):
+        if not stat.S_ISREG(mode := path.lstat().st_mode) and not stat.S_ISLNK(mode):
+            raise FileExistsError(errno.EEXIST, "something that is no file has this name; remove it", str(path))
+        path.unlink()
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o666))
 
 
 def _take_new_name(temporary: Path, path: Path, *, owns_part: bool) -> None:

@@ -17,6 +17,7 @@ import torch
 
 from ...calibration.metrics import measure_accuracy
 from ...runtime.core.softmax import softmax
+from ...runtime.system.files import write_then_rename
 from ..distributed.collectives import Workers
 from .config import FitConfig
 from .data import TrainingData
@@ -52,9 +53,8 @@ def predict_out_of_fold(
             own_config = replace(config, seed=config.seed + fold)
             logits = _fit_fold(data, rows, held_out, own_config, workers, place, features)
             if workers.keeps_run:
-                with finished.with_suffix(".part").open("wb") as file:
+                with write_then_rename(finished) as temporary, temporary.open("wb") as file:
                     np.save(file, logits, allow_pickle=False)
-                finished.with_suffix(".part").replace(finished)
         elif workers.keeps_run:
             logits = np.load(finished, allow_pickle=False)
         else:

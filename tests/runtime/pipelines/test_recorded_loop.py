@@ -198,7 +198,7 @@ def test_a_run_that_is_stopped_before_its_first_frame_keeps_no_timeline(
     again, timeline = partial(VideoSource, recording, LOOKS_PER_S), TimelineFile(tmp_path / "a.csv")
     with VideoSource(recording) as source:
         sinks = [ListSink(KeyboardInterrupt(), at=0)]
-        watched = annotate(source, again, PoseClassifier.from_engine(engine), sinks, timeline=timeline)
+        watched = annotate(RunPlan(source, PoseClassifier.from_engine(engine), sinks, timeline=timeline), again)
     assert watched.stopped and watched.frames == 0 and watched.segments == ()
     assert list(tmp_path.iterdir()) == []
 

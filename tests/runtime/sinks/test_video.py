@@ -1,5 +1,6 @@
 """The MP4 that browsers play, with the source's sound, whole or not at all."""
 
+import os
 import struct
 from collections.abc import Callable
 from fractions import Fraction
@@ -409,3 +410,19 @@ def test_a_disk_that_is_full_at_the_end_keeps_the_fragments(tmp_path: Path, monk
         sink.close()
     assert [path.name for path in tmp_path.iterdir()] == ["a.part.mp4"]
     assert len(decode_times(tmp_path / "a.part.mp4")) == 80
+
+
+@pytest.mark.parametrize("link", [Path.symlink_to, Path.hardlink_to])
+def test_a_video_grows_in_a_file_of_its_own(link: Callable[[Path, Path], None], tmp_path: Path) -> None:
+    mine, info = tmp_path / "mine.txt", demo_info()
+    mine.write_text("mine")
+    link(tmp_path / "a.part.mp4", mine)
+    save(tmp_path / "a.mp4", info, timed(5, info))
+    assert mine.read_text() == "mine" and len(decode_times(tmp_path / "a.mp4")) == 5
+    assert not (tmp_path / "a.mp4").is_symlink()
+
+
+def test_a_video_does_not_grow_in_a_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.part.mp4")
+    with pytest.raises(OutputError, match=r"grows under the name .*a\.part\.mp4: something that is no file"):
+        VideoSink(tmp_path / "a.mp4", demo_info())

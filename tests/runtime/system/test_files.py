@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from yoga_live.runtime.system.files import (
     ODD_NAMES,
     check_apart,
     check_output,
+    create_anew,
     find_result,
     hold_signals,
     rename_to_new,
@@ -184,3 +186,21 @@ def test_a_link_to_itself_leads_to_where_it_lies(tmp_path: Path) -> None:
     assert resolve(link) == link
     with pytest.raises(OutputError):
         check_apart([link], [link])
+
+
+@pytest.mark.parametrize("link", [Path.symlink_to, Path.hardlink_to])
+def test_nothing_is_written_through_a_link_that_has_the_temporary_name(
+    link: Callable[[Path, Path], None], tmp_path: Path
+) -> None:
+    mine, path = tmp_path / "mine", tmp_path / "a.csv"
+    mine.write_text("mine")
+    link(tmp_path / f".a.part{os.getpid()}.csv", mine)
+    write_text(path, "the table")
+    assert (mine.read_text(), path.read_text(), path.is_symlink()) == ("mine", "the table", False)
+
+
+def test_what_is_no_file_is_never_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a")
+    with pytest.raises(FileExistsError, match="no file"):
+        create_anew(tmp_path / "a")
+    assert (tmp_path / "a").is_fifo()
