@@ -17,6 +17,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ..errors import OutputError, TakenError
+from .file_lock import lock_file
 from .files import check_output, is_alive, name_part
 
 log = logging.getLogger(__name__)
@@ -25,8 +26,6 @@ TRIES, PAUSE_S = 4, 0.05
 """How often a lock is asked for: whoever only looks at it holds it for an instant."""
 NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EINVAL, getattr(errno, "ENOTSUP", 95), getattr(errno, "EOPNOTSUPP", 95)}
 """What a file system answers that has no locks (some FUSE and network mounts)."""
-LOCKED_BYTE = 1 << 30
-"""Windows locks bytes against reading too, so the one that is locked lies behind the text."""
 
 NO_SPACE = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _OWN: set[tuple[int, int]] = set()
@@ -199,15 +198,7 @@ def _open(lock: Path) -> int:
 def _try_lock(file: int, holder: Holder | None) -> bool:
     """Lock an open file, or say that another process has; without locks it has it whose process lives."""
     try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            os.lseek(file, LOCKED_BYTE, os.SEEK_SET)
-            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock_file(file)
     except OSError as error:
         if error.errno not in NO_LOCKS or sys.platform == "win32":
             return False

@@ -13,7 +13,6 @@ import io
 import os
 import re
 import shlex
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from types import TracebackType
 from typing import IO
 
 from ...runtime.errors import OutputError, RunError
+from ...runtime.system.file_lock import lock_file
 from ...runtime.system.files import ODD_NAMES, write_then_rename
 from ...runtime.system.foreign_files import is_inside, open_plain, show
 from ...runtime.system.plain_text import ADDRESS, is_plain, quote_path, unquote_path
@@ -240,14 +240,7 @@ def _lock(photos: Path) -> IO[bytes]:
     """Hold a photo folder for this process; the system lets go of it when the process ends, however it ends."""
     file = (photos / ".lock").open("ab")
     try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock_file(file.fileno())
     except OSError as error:
         file.close()
         raise OutputError(f"another command is changing {photos}; wait for it to end, or end it") from error
