@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
@@ -11,10 +12,12 @@ from ..errors import OutputError, TakenError
 from ..sinks.timeline import FORMATS, format_timeline, shift_segments
 from ..sources.inputs import name_input
 from ..system.foreign_files import check_number, check_whole, parse_json, show
-from ..system.plain_text import escape_json
+from ..system.plain_text import escape_json, is_utf8
 from .inputs import Recorded
 from .shards import Told
 from .store import Store
+
+log = logging.getLogger(__name__)
 
 RECORD_SUFFIX = ".video.json"
 FORMAT = 1
@@ -69,10 +72,12 @@ class Record:
         texts = (self.input, self.version, self.yoga_live, self.trouble or "", self.recipe.model_sha256)
         if not all(isinstance(text, str) for text in texts) or f".{self.recipe.timeline_format}" not in FORMATS:
             raise ValueError("something else than text, or than the name of a format")
+        if not all(is_utf8(text) for text in (self.input, self.recipe.model_sha256)):
+            raise ValueError("text that is not UTF-8")  # `name_input` writes none
         check_whole(self.size_bytes, "size_bytes", 0, 2**63)
         check_whole(self.looks, "looks", 0, 2**63)
         for segment in self.segments:
-            if not isinstance(segment.pose, str):
+            if not (isinstance(segment.pose, str) and is_utf8(segment.pose)):
                 raise ValueError(f"the pose {show(segment.pose)}")
             for number in (segment.start_s, segment.end_s, segment.confidence):
                 check_number(number, "a number of a segment", -1e12, 1e12)
@@ -155,10 +160,16 @@ def name_timeline(video: Recorded, recipe: Recipe) -> str:
 
 
 def read_records(store: Store) -> Iterator[Record]:
-    """All that is known of the archive, also from earlier runs; what is no record is left out."""
-    for content in store.read_many(store.find(RECORD_SUFFIX)):
+    """All that is known of the archive, also from earlier runs; what is no record is left out, which is logged."""
+    names, odd = store.find(RECORD_SUFFIX), []
+    for name, content in zip(names, store.read_many(names), strict=True):
         if record := _read(content):
             yield record
+        else:
+            odd.append(name)
+    if odd:
+        told = ", ".join(odd[:3]) + (", ..." if len(odd) > 3 else "")
+        log.warning("%s: left out %d files that are no records of a video: %s", store, len(odd), told)
 
 
 def _read(content: bytes | None) -> Record | None:

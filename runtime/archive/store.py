@@ -11,6 +11,7 @@ from ..errors import OutputError, TakenError
 from ..sources.remote import RemoteFile, find_file_system
 from ..system.claims import hold_inside
 from ..system.files import write_then_rename
+from ..system.foreign_files import MOST_DOCUMENT_BYTES, open_plain
 from .store_lease import LEASE, hold_lease
 
 READ_AT_ONCE = 500
@@ -49,10 +50,9 @@ class FolderStore:
         return (self._root / name).is_file()
 
     def read_many(self, names: list[str]) -> Iterator[bytes | None]:
-        """The bytes of each, None where there is none."""
+        """The bytes of each, of one that is too large its beginning; None where there is none."""
         for name in names:
-            path = self._root / name
-            yield path.read_bytes() if path.is_file() else None
+            yield _read_document(self._root / name)
 
     def claim(self) -> AbstractContextManager[None]:
         """Hold it for this run.  Raises TakenError, which names the run that has it."""
@@ -77,6 +77,15 @@ class FolderStore:
         """Names that end so, sorted, in all sub-folders; hidden files are none."""
         found = (path.relative_to(self._root).as_posix() for path in self._root.rglob(f"*{suffix}"))
         return sorted(name for name in found if not PurePosixPath(name).name.startswith("."))
+
+
+def _read_document(path: Path) -> bytes | None:
+    """As much of a file as a document may have, and one byte more; None of what is no file, or can't be read."""
+    try:
+        with open_plain(path) as file:
+            return file.read(MOST_DOCUMENT_BYTES + 1)
+    except (OSError, ValueError):
+        return None
 
 
 class RemoteStore:

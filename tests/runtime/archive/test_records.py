@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import uuid
@@ -168,3 +169,29 @@ def test_a_timeline_that_appears_meanwhile_is_left_alone_and_has_no_record(store
     assert store.find(".csv") == ["v/a.mp4.poses.csv", "v/a.mp4.poses.part.csv"] and not store.find(".json")
     assert read(store, "v/a.mp4.poses.csv") == b"another's"
     assert (read(store, "v/a.mp4.poses.part.csv") or b"").startswith(b"start_s")
+
+
+def rewrite(store: Store, name: str, **values: object) -> None:
+    content = json.loads(read(store, name) or b"")
+    store.write(name, json.dumps(content | values).encode())
+
+
+@pytest.mark.parametrize(
+    "values", [{"input": "\ud800"}, {"input": "\udcff"}, {"segments": [[0.0, 1.0, "\udcff", 0.5]]}], ids=ascii
+)
+def test_a_record_with_half_a_character_is_left_out_with_a_line(
+    store: Store, values: dict[str, object], caplog: pytest.LogCaptureFixture
+) -> None:
+    pytest.importorskip("pyarrow")
+    for video in VIDEOS:
+        keep(video, TOLD, store)
+    rewrite(store, "v/b.mp4.video.json", **values)
+    assert write_table(read_records(store), store) == 4
+    assert "left out 1 files that are no records of a video: v/b.mp4.video.json" in caplog.text
+
+
+def test_a_record_without_end_is_not_read_whole(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    store = open_store(tmp_path)
+    with (tmp_path / "a.video.json").open("wb") as file:
+        file.truncate(40_000_000_000)
+    assert list(read_records(store)) == [] and "a.video.json" in caplog.text
