@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import PurePath
 from typing import Any, NoReturn
 
-from ..errors import MissingPackageError, Stopped, YogaLiveError
+from ..errors import MissingPackageError, OptionError, Stopped, YogaLiveError
 from .addresses import hide_in_text
 from .crashes import explain_os_error, show_tracebacks
 from .files import find_cache_folder
@@ -105,7 +105,7 @@ def _list_words(args: argparse.Namespace) -> list[str]:
 def _set_up(name: str, args: argparse.Namespace) -> None:
     """Telemetry off, logs to stderr, before anything heavy is imported."""
     silence_telemetry()
-    with suppress(RuntimeError):  # nobody's home
+    with suppress(OptionError):  # nobody's home
         os.environ.setdefault("MPLCONFIGDIR", str(find_cache_folder("matplotlib")))  # its list of fonts goes there
     log_to_stderr(name)
     for noisy in ("onnxscript", "onnx_ir", "torch", "matplotlib", "PIL"):

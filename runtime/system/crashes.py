@@ -105,7 +105,7 @@ def show_tracebacks(args: argparse.Namespace) -> Iterator[None]:
 def record_crash(name: str, arguments: list[str], error: BaseException) -> Path:
     """Write the traceback, the command line without its secrets, and versions.  Returns the file, for its owner alone.
 
-    Raises OSError, or RuntimeError where nobody's home is known.
+    Raises OSError, or OptionError where nobody's home is known.
     """
     folder = find_cache_folder("crashes")
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -133,7 +133,7 @@ def describe_crash(name: str, arguments: list[str], error: BaseException) -> str
     """One line: what happened, and where the traceback is kept or why it is not."""
     try:
         kept = f"the traceback is in {record_crash(name, arguments, error)}; to report it, attach that file to an issue"
-    except (OSError, RuntimeError) as trouble:
+    except (OSError, YogaLiveError) as trouble:
         kept = f"the traceback can't be kept ({trouble}); run it again with --debug to see it"
     return f"{summarise_error(error, arguments)}{_find_cause(error)}; {kept}".encode("utf-8", ODD).decode()
 

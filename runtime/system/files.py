@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-from ..errors import OutputError, TakenError
+from ..errors import OptionError, OutputError, TakenError
 from .plain_text import escape_json
 from .plain_text import show_name as show_name
 
@@ -257,5 +257,11 @@ def format_json(content: Any) -> str:
 
 
 def find_cache_folder(kind: str) -> Path:
-    """`$XDG_CACHE_HOME/yoga-live/<kind>`, by default below ~/.cache; it may not exist yet."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "yoga-live" / kind
+    """`$XDG_CACHE_HOME/yoga-live/<kind>`, by default below ~/.cache; it may not exist yet.
+
+    Raises OptionError where nobody's home is known, as in a container with a user of its own.
+    """
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "yoga-live" / kind
+    except RuntimeError as error:
+        raise OptionError("this user has no home folder; set HOME or XDG_CACHE_HOME to a folder") from error

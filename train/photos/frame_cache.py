@@ -22,7 +22,8 @@ import numpy as np
 
 from ...runtime.core.types import Frame
 from ...runtime.photos.decoding import HEIC_HELP
-from ...runtime.system.files import find_cache_folder, make_csv_writer, write_then_rename
+from ...runtime.system.files import ODD_NAMES, find_cache_folder, make_csv_writer, write_then_rename
+from ...runtime.system.foreign_files import open_plain, open_plain_text
 
 VERSION = "3"  # to be raised when decoding, letterboxing or hashing changes
 UNUSED_DAYS = 30  # after which a cache is thrown away
@@ -57,7 +58,7 @@ class FrameCache:
             self._known.clear()
 
     def _read(self) -> None:
-        with (self._place / "index.csv").open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+        with open_plain_text(self._place / "index.csv", ODD_NAMES) as file:
             rows = csv.reader(file)
             version, frames_name = next(rows)
             if version != VERSION or "/" in frames_name or next(rows) != list(COLUMNS):
@@ -68,12 +69,12 @@ class FrameCache:
                 found = Found(sha256, int(phash, 16), int(mirror, 16), size_wh, error)
                 self._known[path, int(length), int(changed)] = found, -1 if error else count
                 count += not error
-        frames = self._place / frames_name
-        if frames.stat().st_size != count * self._size**2 * 3:
-            raise ValueError(f"{frames} has another length")
-        self._frames_name = frames_name
-        if count:
-            self.frames = np.memmap(frames, np.uint8, "r", shape=(count, self._size, self._size, 3))
+        with open_plain(self._place / frames_name) as frames:
+            if os.fstat(frames.fileno()).st_size != count * self._size**2 * 3:
+                raise ValueError(f"{frames_name} has another length")
+            self._frames_name = frames_name
+            if count:
+                self.frames = np.memmap(frames, np.uint8, "r", shape=(count, self._size, self._size, 3))
         os.utime(self._place)
 
     def covers(self, files: list[tuple[str, Path]]) -> bool:
@@ -105,8 +106,8 @@ class FrameCache:
         try:
             with (
                 write_then_rename(self._place / "index.csv") as temporary,
-                frames_path.open("wb") as frames_file,
-                temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as index_file,
+                frames_path.open("xb") as frames_file,
+                temporary.open("w", newline="", encoding="utf-8", errors=ODD_NAMES) as index_file,
             ):
                 index = make_csv_writer(index_file)
                 index.writerows([(VERSION, frames_path.name), COLUMNS])

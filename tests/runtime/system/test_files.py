@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from yoga_live.runtime.errors import OutputError, TakenError
+from yoga_live.runtime.errors import OptionError, OutputError, TakenError
 from yoga_live.runtime.system.files import (
     ODD_NAMES,
     check_apart,
     check_output,
     create_anew,
+    find_cache_folder,
     find_result,
     hold_signals,
     rename_to_new,
@@ -204,3 +205,10 @@ def test_what_is_no_file_is_never_replaced(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError, match="no file"):
         create_anew(tmp_path / "a")
     assert (tmp_path / "a").is_fifo()
+
+
+def test_a_user_without_a_home_folder_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", lambda: Path("~nobody-there").expanduser())
+    with pytest.raises(OptionError, match="set HOME or XDG_CACHE_HOME"):
+        find_cache_folder("frames")

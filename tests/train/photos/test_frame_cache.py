@@ -125,3 +125,13 @@ def test_caches_that_no_run_has_used_for_a_month_are_thrown_away(photos: Path) -
     os.utime(old, (time.time() - 40 * 86400,) * 2)
     drop_unused_caches()
     assert not old.exists() and young.exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.parametrize("name", ["index.csv", "frames-*.bin"])
+def test_a_named_pipe_in_the_cache_hangs_nobody(photos: Path, name: str) -> None:
+    first = read_photos(photos, 64)
+    [path] = find_cache_folder("frames").glob(f"*/{name}")
+    path.unlink()
+    os.mkfifo(path)
+    assert_equal(read_photos(photos, 64), first)
