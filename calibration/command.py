@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..runtime.system.cli_runner import CommandParser, HelpFormatter, run_command
 from ..runtime.system.crashes import report_crashes
+from ..runtime.system.option_types import quote, read_whole
 from .check_command import run_check
 from .confidence_command import run_confidence
 from .int8_command import run_int8
@@ -82,9 +83,7 @@ def _add_check_options(command: argparse.ArgumentParser) -> None:
 
 
 def _read_count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text)):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of photos, 1 or more")
-    return int(text)
+    return read_whole(text, "a number of photos, 1 to 1,000,000", 1, 1_000_000)
 
 
 def _read_percent(text: str) -> float:
@@ -93,7 +92,7 @@ def _read_percent(text: str) -> float:
     except ValueError:
         value = -1.0
     if not 0 <= value <= 100:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a share in per cent, 0 to 100, such as 98.5")
+        raise argparse.ArgumentTypeError(f"{quote(text)} is not a share in per cent, 0 to 100, such as 98.5")
     return value
 
 

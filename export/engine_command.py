@@ -6,6 +6,7 @@ import argparse
 import shlex
 from pathlib import Path
 
+from ..runtime.system.option_types import read_whole
 from ..runtime.system.plain_text import print
 
 WORKSPACE_MB = 512
@@ -17,7 +18,11 @@ def add_engine_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("model", type=Path, help="pose model, .onnx: FP16 or INT8")
     command.add_argument("--to", type=Path, required=True, metavar="FILE.engine", help="the new engine")
     command.add_argument(
-        "--workspace-mb", type=int, default=WORKSPACE_MB, metavar="N", help="scratch memory on the GPU, in MiB"
+        "--workspace-mb",
+        type=_read_workspace,
+        default=WORKSPACE_MB,
+        metavar="N",
+        help="scratch memory on the GPU, in MiB",
     )
     command.add_argument(
         "--timing-cache",
@@ -39,8 +44,6 @@ def run_engine(args: argparse.Namespace) -> None:
 
     if args.to.suffix != ".engine":
         raise OptionError(f"--to {args.to} must end in .engine, so that yoga-live knows what it is")
-    if args.workspace_mb < 1:
-        raise OptionError(f"--workspace-mb must be at least 1; got {args.workspace_mb}")
     check_output(args.to, force=True)  # what is there is looked at first: its record may be all that is to be renewed
     if args.timing_cache:
         check_output(args.timing_cache, force=True)
@@ -55,3 +58,7 @@ def run_engine(args: argparse.Namespace) -> None:
         print(f"to build it anew all the same, remove it first: {shlex.join(['rm', *map(str, built.paths)])}")
     print(f"written: {args.to}, {args.to.stat().st_size / 1e6:.1f} MB   record: {built.paths[1]}")
     print(f"next: yoga-live --camera 0 --model {args.to}")
+
+
+def _read_workspace(text: str) -> int:
+    return read_whole(text, "a number of MiB, 1 to 1,000,000", 1, 1_000_000)

@@ -12,6 +12,7 @@ from ..serve.address import ServeAddress, parse_address
 from ..sources.camera_config import CameraWishes
 from ..sources.inputs import is_list, parse_input
 from ..system.cli_runner import CommandParser, HelpFormatter
+from ..system.option_types import quote, read_whole
 
 if TYPE_CHECKING:
     from ..core.presentation import Mounting
@@ -38,6 +39,8 @@ One person in view is assumed."""
 
 BENCHMARK_FRAMES = 300
 MOUNTING = ("--rotate", "--flip")
+LEAST_SHARE, MOST_GPUS = 0.01, 64
+"""Of GPUs for one worker: a hundredth of one is less than any model takes."""
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -161,7 +164,7 @@ def _add_sources(parser: argparse.ArgumentParser) -> None:
         help="measure every stage, on a drawn 720p clip or on --video",
     )
     parser.add_argument(
-        "--frames", type=int, metavar="N", help="how many --benchmark counts (300)", default=argparse.SUPPRESS
+        "--frames", type=_read_frames, metavar="N", help="how many --benchmark counts (300)", default=argparse.SUPPRESS
     )
 
 
@@ -245,10 +248,12 @@ def _is_one_file(path: Path | RemoteFile) -> bool:
     return isinstance(path, Path) and not path.is_dir() and not is_list(path)
 
 
+def _read_frames(text: str) -> int:
+    return read_whole(text, "a number of frames, 1 to 1,000,000", 1, 1_000_000)
+
+
 def _read_count(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of workers; give 1 or more")
-    return int(text)
+    return read_whole(text, "a number of workers, 1 to 10,000", 1, 10_000)
 
 
 def _read_share(text: str) -> float:
@@ -256,25 +261,30 @@ def _read_share(text: str) -> float:
         share = float(text)
     except ValueError:
         share = 0.0
-    if not 0 < share < 1 and not (share >= 1 and share.is_integer()):
-        raise argparse.ArgumentTypeError(f"{text!r} is no share of GPUs; give a whole number, or a part such as 0.25")
+    if not LEAST_SHARE <= share < 1 and not (1 <= share <= MOST_GPUS and share.is_integer()):
+        raise argparse.ArgumentTypeError(
+            f"{quote(text)} is no share of GPUs; give a whole number up to {MOST_GPUS}, or a part of one, at least "
+            f"{LEAST_SHARE}, such as 0.25"
+        )
     return share
 
 
 def _read_size(text: str) -> tuple[int, int]:
     width, _, height = text.partition("x")
     if not (_is_size(width) and _is_size(height)):
-        raise argparse.ArgumentTypeError(f"{text!r} is no size; give WIDTHxHEIGHT, such as 1280x720")
+        raise argparse.ArgumentTypeError(
+            f"{quote(text)} is no size; give WIDTHxHEIGHT, each up to 99,999, such as 1280x720"
+        )
     return int(width), int(height)
 
 
 def _is_size(text: str) -> bool:
-    return text.isascii() and text.isdigit() and 0 < int(text[:9]) < 100_000
+    return text.isascii() and text.isdigit() and len(text) < 20 and 0 < int(text) < 100_000
 
 
 def _read_rate(text: str) -> int:
     if not (_is_size(text) and int(text) <= 1000):
-        raise argparse.ArgumentTypeError(f"{text!r} is no rate; give frames per second, 1 to 1000, such as 30")
+        raise argparse.ArgumentTypeError(f"{quote(text)} is no rate; give frames per second, 1 to 1000, such as 30")
     return int(text)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import OptionError
+from ..system.option_types import quote
 
 SMALLEST_PX, MOST_PX = 16, 1e6
 ROI_FORM = "X,Y,W,H in pixels (100,50,640,480) or in shares of the frame (0.5,0,0.5,0.5)"
@@ -86,11 +87,11 @@ def parse_roi(text: str) -> Roi:
     try:
         left, top, width, height = (float(part) for part in text.split(","))
     except ValueError:
-        raise OptionError(f"--roi {text!r} is not four numbers; give {ROI_FORM}") from None
+        raise OptionError(f"--roi {quote(text)} is not four numbers; give {ROI_FORM}") from None
     if not (0 <= left < MOST_PX and 0 <= top < MOST_PX):
-        raise OptionError(f"--roi {text!r} begins outside of the picture; give {ROI_FORM}")
+        raise OptionError(f"--roi {quote(text)} begins outside of the picture; give {ROI_FORM}")
     if not (0 < width < MOST_PX and 0 < height < MOST_PX):
-        raise OptionError(f"--roi {text!r} is empty, or larger than any picture; give {ROI_FORM}")
+        raise OptionError(f"--roi {quote(text)} is empty, or larger than any picture; give {ROI_FORM}")
     return Roi(left, top, width, height)
 
 

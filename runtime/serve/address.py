@@ -7,6 +7,7 @@ import socket
 from dataclasses import dataclass
 
 from ..errors import OptionError
+from ..system.option_types import quote
 
 THIS_MACHINE = "127.0.0.1"
 
@@ -25,14 +26,15 @@ class ServeAddress:
 def parse_address(text: str) -> ServeAddress:
     """Read `[HOST:]PORT`.  Raises ValueError that says what was wrong."""
     host, colon, port = text.rpartition(":")
+    told = quote(text)
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
     elif ":" in host:
-        raise ValueError(f"{text!r}: an IPv6 address goes in brackets, such as [::]:8080")
+        raise ValueError(f"{told}: an IPv6 address goes in brackets, such as [::]:8080")
     if (colon and not host) or any(sign in host for sign in "[]/@ "):
-        raise ValueError(f"{text!r} is no address; give a port, such as 8080, or a host and a port: 0.0.0.0:8080")
-    if not (port.isascii() and port.isdigit() and int(port) < 65536):
-        raise ValueError(f"{text!r} has no port from 0 to 65535; such as 8080 or 0.0.0.0:8080, and 0 is any free one")
+        raise ValueError(f"{told} is no address; give a port, such as 8080, or a host and a port: 0.0.0.0:8080")
+    if not (port.isascii() and port.isdigit() and len(port) < 20 and int(port) < 65536):
+        raise ValueError(f"{told} has no port from 0 to 65535; such as 8080 or 0.0.0.0:8080, and 0 is any free one")
     return ServeAddress(host or THIS_MACHINE, int(port))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from ..core.types import NO_POSE, Hold
 from ..errors import OptionError
+from ..system.option_types import quote
 from ..system.plain_text import escape_json
 
 
@@ -65,7 +66,9 @@ def parse_goals(texts: list[str], labels: tuple[str, ...]) -> dict[str, float]:
         except ValueError:
             goal_s = 0.0
         if not equals or not 0 < goal_s < 86_400:
-            raise OptionError(f"--goal {text} is no goal; give a pose and seconds, such as tree=30")
+            raise OptionError(
+                f"--goal {quote(text)} is no goal; give a pose and seconds, such as tree=30, below 86,400"
+            )
         if pose not in labels or pose == NO_POSE:
             poses = ", ".join(label for label in labels if label != NO_POSE)
             raise OptionError(f"--goal {text}: this model knows no {pose!r}; it knows {poses}")

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from ..errors import OptionError
+from ..system.option_types import quote
 from ..system.progress import format_duration
 
 CLOCK = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)")
@@ -45,10 +46,10 @@ def parse_moment(option: str, text: str) -> float:
     """Read 90, 1:30 or 1:02:03.5 as seconds.  option: its name, for the message.  Raises OptionError."""
     found = CLOCK.fullmatch(text.strip())
     if not found:
-        raise OptionError(f"{option} {text!r} is no moment; give {FORMS}")
+        raise OptionError(f"{option} {quote(text)} is no moment; give {FORMS}")
     hours, minutes, seconds = (float(part or 0) for part in found.groups())
     if (found[2] and seconds >= 60) or (found[1] and minutes >= 60):
-        raise OptionError(f"{option} {text!r} has 60 or more where at most 59 can be; give {FORMS}")
+        raise OptionError(f"{option} {quote(text)} has 60 or more where at most 59 can be; give {FORMS}")
     return hours * 3600 + minutes * 60 + seconds
 
 

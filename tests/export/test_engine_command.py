@@ -87,7 +87,7 @@ def test_an_existing_engine_or_record_is_refused_without_force(ask, gpu: Any, so
     ("options", "message"),
     [
         (["--to", "a.onnx"], "must end in .engine"),
-        (["--to", "a.engine", "--workspace-mb", "0"], "--workspace-mb must be at least 1; got 0"),
+        (["--to", "a.engine", "--workspace-mb", "0"], "--workspace-mb: '0' is not a number of MiB, 1 to 1,000,000"),
         (["--to", "nowhere/a.engine"], "mkdir -p nowhere"),
         (["--to", "a.engine", "--timing-cache", "nowhere/a.timing"], "mkdir -p nowhere"),
     ],

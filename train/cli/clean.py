@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 from ...runtime.errors import OptionError, PhotoError, RunError
 from ...runtime.system.cli_runner import HelpFormatter
 from ...runtime.system.item_failures import Failure, attempt
+from ...runtime.system.option_types import quote, read_whole
 from ...runtime.system.plain_text import print
-from .option_types import read_whole
 
 if TYPE_CHECKING:
     from ..clean.cleaner import Cleaner
@@ -83,11 +83,11 @@ def _certainty(text: str) -> float:
     with suppress(ValueError):
         if 0.5 < float(text) < 1:
             return float(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is not a certainty between 0.5 and 1, such as {CERTAINTY}")
+    raise argparse.ArgumentTypeError(f"{quote(text)} is not a certainty between 0.5 and 1, such as {CERTAINTY}")
 
 
 def _count(text: str) -> int:
-    return read_whole(text, "a number of marks, 1 or more", 1)
+    return read_whole(text, "a number of marks, 1 to 1,000,000", 1, 1_000_000)
 
 
 def _clean(args: argparse.Namespace) -> None:

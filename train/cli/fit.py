@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 
 from ...runtime.errors import OptionError
 from ...runtime.system.cli_runner import HelpFormatter
+from ...runtime.system.option_types import quote, read_whole
 from ...runtime.system.plain_text import print
 from ..fit.config import ARCHS, FitConfig
-from .option_types import read_side, read_whole
+from .option_types import read_side
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+MOST_EPOCHS, MOST_SEED = 100_000, 2**32 - 1
 
 FIT_EXAMPLES = """examples:
   yoga-train fit photos --to runs/first                 photos/tree/*.jpg, photos/down_dog/*.jpg, ...
@@ -149,7 +152,7 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
 
 
 def _count(text: str) -> int:
-    return read_whole(text, "a number of epochs, 0 or more", 0)
+    return read_whole(text, f"a number of epochs, 0 to {MOST_EPOCHS:,}", 0, MOST_EPOCHS)
 
 
 def _share(text: str) -> float:
@@ -158,16 +161,16 @@ def _share(text: str) -> float:
     except ValueError:
         share = 0.0
     if not 0 < share <= 0.3:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a share of the photos; 0.01 to 0.3, such as 0.15")
+        raise argparse.ArgumentTypeError(f"{quote(text)} is not a share of the photos; 0.01 to 0.3, such as 0.15")
     return share
 
 
 def _seed(text: str) -> int:
-    return read_whole(text, "a seed, a whole number of 0 or more", 0)
+    return read_whole(text, f"a seed, a whole number from 0 to {MOST_SEED:,}", 0, MOST_SEED)
 
 
 def _batch(text: str) -> int:
-    return read_whole(text, "a batch size; at least 2, because batch norm needs two photos where it is trained", 2)
+    return read_whole(text, "a batch size, 2 to 65,536; batch norm needs two photos where it is trained", 2, 65_536)
 
 
 def _rate(text: str) -> float:
@@ -176,7 +179,7 @@ def _rate(text: str) -> float:
     except ValueError:
         value = 0.0
     if not 0 < value <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a learning rate, above 0 and at most 1, such as 1e-3")
+        raise argparse.ArgumentTypeError(f"{quote(text)} is not a learning rate, above 0 and at most 1, such as 1e-3")
     return value
 
 
@@ -185,11 +188,11 @@ def _folds(text: str) -> int:
 
 
 def _devices(text: str) -> int:
-    return read_whole(text, "a number of devices, 1 or more", 1)
+    return read_whole(text, "a number of devices, 1 to 1,024", 1, 1024)
 
 
 def _steps(text: str) -> int:
-    return read_whole(text, "a number of steps; at least 20, or the curve says little", 20)
+    return read_whole(text, "a number of steps, 20 to 100,000; of fewer the curve says little", 20, 100_000)
 
 
 def _fit(args: argparse.Namespace) -> None:

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-
-def read_whole(text: str, what: str, least: int, most: int = 2**63 - 1) -> int:
-    """A whole number from `least` to `most`.  what: what it should be, for the line that refuses others."""
-    if not (text.isascii() and text.isdigit() and len(text) < 20 and least <= int(text) <= most):
-        raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
-    return int(text)
+from ...runtime.system.option_types import quote, read_whole
 
 
 def _whole(text: str, what: str, least: int, most: int) -> int:
-    return read_whole(text, f"{what}, {least} to {most}", least, most)
+    return read_whole(text, f"{what}, {least} to {most:,}", least, most)
 
 
 def read_count(text: str) -> int:
@@ -40,21 +35,21 @@ def read_side(text: str) -> int:
     """A side of the network's input, pixels."""
     side = _whole(text, "a number of pixels", 32, 1024)
     if side % 32:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a multiple of 32, such as 160, 192 or 224")
+        raise argparse.ArgumentTypeError(f"{quote(text)} is not a multiple of 32, such as 160, 192 or 224")
     return side
 
 
 def read_seconds(text: str) -> float:
     """Seconds above 0."""
     if not (seconds := _read_number(text)) > 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0, such as 10")
+        raise argparse.ArgumentTypeError(f"{quote(text)} is not a number of seconds above 0, up to 3,600, such as 10")
     return seconds
 
 
 def read_wait(text: str) -> float:
     """Seconds, 0 or more."""
     if (seconds := _read_number(text)) < 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds, 0 or more")
+        raise argparse.ArgumentTypeError(f"{quote(text)} is not a number of seconds from 0 to 3,600")
     return seconds
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from ...runtime.errors import OptionError, OutputError
 from ...runtime.system.cli_runner import HelpFormatter
+from ...runtime.system.option_types import read_whole
 from ...runtime.system.plain_text import print
-from .option_types import read_whole
 
 if TYPE_CHECKING:
     from ..report.comparison import Comparison

@@ -165,3 +165,47 @@ def test_a_recording_is_never_written_over_another(live: Live, tmp_path: Path) -
         answer = live("--demo", "--record", tmp_path / recorded, "--save", tmp_path / saved, "--force")
         assert_refused(answer, "would both write")
     assert (tmp_path / "raw.mp4").read_text() == "mine"
+
+
+NINES = "9" * 5000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "bound"),
+    [
+        (["--benchmark", "--frames", NINES], "1 to 1,000,000"),
+        (["--benchmark", "--frames", "0"], "1 to 1,000,000"),
+        (["--demo", "--serve", NINES], "0 to 65535"),
+        (["--video", "a", "--cluster", "local", "--workers", NINES], "1 to 10,000"),
+        (["--video", "a", "--cluster", "local", "--workers", "²"], "1 to 10,000"),
+        (["--video", "a", "--cluster", "local", "--gpus-per-worker", "1e-300"], "at least 0.01"),
+        (["--video", "a", "--cluster", "local", "--gpus-per-worker", "1e300"], "up to 64"),
+        (["--camera", "0", "--camera-size", f"{NINES}x{NINES}"], "up to 99,999"),
+        (["--camera", "0", "--camera-rate", NINES], "1 to 1000"),
+    ],
+)
+def test_numbers_have_bounds_that_are_told(
+    arguments: list[str], bound: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        parse_args(arguments)
+    said = capsys.readouterr().err
+    assert bound in said and said.count("\n") == 1 and len(said) < 300
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--from", NINES], "no recording lasts"),
+        (["--from", f"{NINES}:00:00"], "no recording lasts"),
+        (["--roi", f"0,0,{NINES},1"], "larger than any picture"),
+        (["--goal", f"tree={NINES}"], "below 86,400"),
+    ],
+)
+def test_moments_regions_and_goals_have_bounds_too(
+    live: Callable[..., tuple[int, str, str]], tmp_path: Path, arguments: list[str], reason: str
+) -> None:
+    (tmp_path / "a.mp4").touch()
+    answer = live("--video", tmp_path / "a.mp4", "--timeline", tmp_path / "t.csv", *arguments)
+    assert_refused(answer, reason)
+    assert len(answer[2]) < 300

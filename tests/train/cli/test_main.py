@@ -66,7 +66,7 @@ def test_an_unknown_device_is_refused_on_one_line(ask, drawn_photos: Path, tmp_p
 )  # fmt: skip
 def test_values_that_can_not_be_are_refused_by_the_option(ask, tmp_path: Path, option: str, value: str) -> None:
     line = ask(main, "fit", tmp_path, "--to", tmp_path / "run", option, value).refusal()
-    assert f"argument {option}" in line and value in line
+    assert f"argument {option}" in line and value[:20] in line and len(line) < 300
 
 
 def test_no_command_or_no_output_is_refused(ask, tmp_path: Path) -> None:
