@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
@@ -60,12 +60,14 @@ def _classify(args: argparse.Namespace, files: list[Listed], pictures: list[Path
         print(f"yoga-live: {left_out}", file=sys.stderr)
     table = GrowingFile(args.table, write_answers, force=args.force) if args.table else None
     answers: list[Answer] = []
+    misfits = Misfits()
     is_whole = False
     try:
         with Progress("classifying", len(files), "photos") as progress:
             named = [(file.name, file.path) for file in files]
             for answer in classify_photos(classifier, named, roi, keep_images=bool(args.save)):
-                answers.append(_take(answer, pictures[len(answers)] if args.save else None, progress, force=args.force))
+                picture = pictures[len(answers)] if args.save else None
+                answers.append(_take(answer, picture, progress, misfits, force=args.force))
                 if table:
                     table.keep(lambda: answers)
         is_whole = True
@@ -75,16 +77,38 @@ def _classify(args: argparse.Namespace, files: list[Listed], pictures: list[Path
         if table:
             table.finish(answers, whole=is_whole)
         _report(args, answers, len(files))
+    if len(misfits.lines) == len(files):
+        more = f" (so it is with all {len(files)} photos)" if len(files) > 1 else ""
+        raise OptionError(f"{misfits.lines[0]}{more}")
     if broken := sum(answer.prediction is None for answer in answers):
         raise PhotoError(f"{broken} of {len(files)} photos could not be read; the lines above say why")
     if lacking := sum(bool(answer.reason) for answer in answers):
         raise OutputError(f"{lacking} of {len(files)} photos could not be drawn upon; the lines above say why")
 
 
+@dataclass
+class Misfits:
+    """Photos that the region does not fit into: told one by one as soon as there is another photo, or else once."""
+
+    lines: list[str] = field(default_factory=list)
+    are_told: bool = False
+
+    def sort(self, line: str, *, is_misfit: bool) -> list[str]:
+        """The lines that are to be said now.  line: of the newest photo, empty where all is well with it."""
+        told = [line] if line else []
+        if is_misfit and not self.are_told:
+            self.lines.append(line)
+            return []
+        if not self.are_told:
+            self.are_told, told, self.lines = True, [*self.lines, *told], []
+        return told
+
+
 def _plan(args: argparse.Namespace) -> tuple[list[Listed], list[Path], str]:
     """List the photos, where each is drawn upon, and say what is left out; refuse what can't be written, at once."""
-    from ..photos.kinds import PhotoSieve
-    from ..pipelines.classify_photos import check_table_format
+    from ..photos.kinds import PHOTO_SUFFIXES, PhotoSieve
+    from ..pipelines.annotate import VIDEO_SUFFIXES
+    from ..pipelines.classify_photos import FORMATS, check_table_format
     from ..sources.inputs import check_new, list_files, make_folder, name_outputs
     from ..system.claims import check_growing_output
     from ..system.files import resolve
@@ -93,6 +117,12 @@ def _plan(args: argparse.Namespace) -> tuple[list[Listed], list[Path], str]:
         raise OptionError(f"{given[0]} can't be used with --images: {USELESS[given[0]]}")
     if args.zoom == "auto":
         raise OptionError("--zoom auto follows what moves, and nothing moves in a photo; use --roi X,Y,W,H")
+    if (
+        args.save
+        and args.save.suffix.lower() in {*PHOTO_SUFFIXES, *VIDEO_SUFFIXES, *FORMATS}
+        and not args.save.is_dir()
+    ):
+        raise OptionError(f"--save {args.save} names one file; photos that are drawn upon go into a folder: give one")
     if args.table:
         check_table_format(args.table)
         check_growing_output(args.table, force=args.force)
@@ -111,7 +141,7 @@ def _plan(args: argparse.Namespace) -> tuple[list[Listed], list[Path], str]:
     return files, pictures, sieve.describe()
 
 
-def _take(answer: Answer, picture: Path | None, progress: Progress, *, force: bool) -> Answer:
+def _take(answer: Answer, picture: Path | None, progress: Progress, misfits: Misfits, *, force: bool) -> Answer:
     """Draw upon a photo if that is asked for, and count it.  Returns the answer without the photo.
 
     A photo that can't be drawn upon keeps its answer, with the reason why there is no picture of it.
@@ -122,8 +152,9 @@ def _take(answer: Answer, picture: Path | None, progress: Progress, *, force: bo
         drawn = attempt(answer.file, lambda: _write_picture(picture, answer, force=force))
         if isinstance(drawn, Failure):
             answer = replace(answer, reason=f"can't be drawn upon: {drawn.reason}")
-    if answer.reason:
-        progress.say(f"yoga-live: {answer.file}: {answer.reason}")
+    line = f"{answer.file}: {answer.reason}" if answer.reason else ""
+    for each in misfits.sort(line, is_misfit=answer.reason.startswith("--roi ")):
+        progress.say(f"yoga-live: {each}")
     progress.advance(1, answer.prediction.pose if answer.prediction else "")
     return replace(answer, image_bgr=None)
 

@@ -36,6 +36,9 @@ NAMED_KINDS = {
     **{b"\xff\xd8\xff": "a JPEG", b"\x89PNG": "a PNG", b"GIF8": "a GIF", b"II*\0": "a TIFF", b"MM\0*": "a TIFF"},
 }
 
+VIDEO_STARTS = (b"\x1aE\xdf\xa3", b"FLV\1", b"0&\xb2u\x8ef\xcf\x11", b"OggS", b"\0\0\1\xba", b"\0\0\1\xb3")
+"""First bytes of Matroska, FLV, ASF, Ogg, and MPEG program and video streams."""
+
 
 def is_photo(path: Path) -> bool:
     """Whether a file in a folder is taken for a photo: by its suffix, or by its first bytes where that says nothing."""
@@ -61,6 +64,18 @@ def has_photo_bytes(head: bytes) -> bool:
         or is_webp
         or bool(read_brands(head) & {*AVIF_BRANDS, *HEIC_BRANDS})
     )
+
+
+def has_video_bytes(head: bytes) -> bool:
+    """Whether a file that begins so is a video: MP4 and MOV, Matroska and WebM, AVI, FLV, WMV, Ogg, MPEG.
+
+    A brand that is also of photos counts as one of theirs.
+    """
+    if head[4:8] == b"ftyp":
+        return not read_brands(head) & {*AVIF_BRANDS, *HEIC_BRANDS}
+    is_avi = head[:4] == b"RIFF" and head[8:12] == b"AVI "
+    is_transport = len(head) > 188 and head[0] == head[188] == 0x47
+    return is_avi or is_transport or head.startswith(VIDEO_STARTS)
 
 
 def read_brands(content: bytes) -> set[bytes]:

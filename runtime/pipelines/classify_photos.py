@@ -20,7 +20,7 @@ from ..core.regions import Region, Roi
 from ..core.types import Frame
 from ..errors import OutputError, PhotoError
 from ..photos.decoding import decode_photo, read_photo
-from ..photos.kinds import PHOTO_SUFFIXES, is_photo
+from ..photos.kinds import PHOTO_SUFFIXES, has_video_bytes, is_photo
 from ..photos.limits import check_shown
 from ..system.files import format_json, make_csv_writer, write_text
 from ..system.item_failures import Failure, attempt
@@ -91,6 +91,8 @@ def _load(path: Path, size: int, roi: Roi | None, keep_image: bool) -> _Loaded:
         content = read_photo(path)
     except PhotoError as error:
         raise PhotoError(str(error).removeprefix(f"{path} ")) from error
+    if has_video_bytes(content):
+        raise PhotoError("is a video; videos belong to --video")
     whole = decode_photo(content, min_side=None if roi else size)
     check_shown(whole)
     region = roi.to_region((whole.shape[1], whole.shape[0])) if roi else None

@@ -35,6 +35,8 @@ SHORT_S, SHORT = 1.0, 0.02
 """By how much, and by what share, a picture may be shorter than its file says."""
 DURATION_TAG = r"DURATION(?:-\w+)?=(\d+):(\d\d):(\d\d(?:\.\d+)?)"
 """Matroska's statistics tag of each stream, after its key."""
+STILL_BRANDS = {"heic", "heix", "mif1", "avif"}
+"""Of HEIF (ISO/IEC 23008-12) those of single pictures."""
 MP4_STARTS = {b"ftyp", b"mdat", b"free", b"wide", b"skip"}
 MOST_BOXES = 100_000
 """Boxes of an MP4 that are looked at; a recording in fragments of a second has two a second."""
@@ -83,6 +85,13 @@ def may_jump(container: Any) -> bool:
 def has_times(container: Any) -> bool:
     """Whether this kind of file holds a time for each picture; bare H.264 and the like don't."""
     return not container.format.flags & NO_TIMES
+
+
+def is_still_picture(container: Any) -> bool:
+    """Whether a file is one picture, by its kind: JPEG, PNG, WebP, TIFF, ... (a bare GIF may be either), HEIC, AVIF."""
+    kind = container.format.name
+    is_bare = kind.startswith("image2") or kind.endswith("_pipe")
+    return is_bare or container.metadata.get("major_brand", "").strip() in STILL_BRANDS
 
 
 def pick_video(container: Any) -> Any | None:

@@ -24,6 +24,7 @@ from .demux import (
     has_times,
     is_cut_off,
     is_short,
+    is_still_picture,
     lacks_index,
     may_jump,
     open_media,
@@ -124,6 +125,9 @@ class VideoSource:
             kinds = [stream.type for stream in self._container.streams]
             self._close()
             raise SourceError(f"{self._path} holds no video, only {kinds}")
+        if self._can_be_reopened() and is_still_picture(self._container):
+            self._close()
+            raise SourceError(f"{self._path} is a photo, no video; photos belong to --images")
         try:
             check_picture(self._stream, self._read_head())
         except RefusedPicture as error:

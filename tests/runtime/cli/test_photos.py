@@ -138,3 +138,37 @@ def test_a_photo_too_large_to_wait_in_memory_is_drawn_upon_all_the_same(
     assert live("--images", photos, "--save", tmp_path / "again")[0] == 0
     for path in (tmp_path / "kept").rglob("*.jpg"):
         assert path.read_bytes() == (tmp_path / "again" / path.relative_to(tmp_path / "kept")).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["x.mp4", "x.jpg", "x.csv"])
+def test_a_file_s_name_is_no_folder_for_pictures(live: Live, photos: Path, tmp_path: Path, name: str) -> None:
+    assert_refused(live("--images", photos, "--save", tmp_path / name), f"{name} names one file", "folder")
+    assert not (tmp_path / name).exists()
+
+
+def test_a_video_among_photos_is_told_where_it_belongs(
+    live: Live, photos: Path, write_clip: Callable[..., Path], tmp_path: Path
+) -> None:
+    for kind in ("mp4", "mkv", "avi", "ts"):
+        clip = write_clip(tmp_path / f"clip.{kind}", [BLUE] * 5)
+        code, _, err = live("--images", photos, clip)
+        assert code == 2 and f"{clip}: is a video; videos belong to --video" in err
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "AVIF"])
+def test_a_photo_as_a_video_is_told_where_it_belongs(live: Live, tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"photo.{kind.lower()}"
+    paint_photo(BLUE, (320, 240)).save(path, kind)
+    assert_refused(live("--video", path, "--timeline", tmp_path / "t.csv"), "is a photo, no video", "--images")
+
+
+def test_a_region_that_fits_into_no_photo_is_told_once(live: Live, photos: Path) -> None:
+    code, _, err = live("--images", photos, "--roi", "300,0,100,100")
+    assert code == 2 and err.count("--roi") == 1
+    assert err.splitlines()[-1].startswith("yoga-live: error: ") and "all 4 photos" in err
+
+
+def test_a_region_that_fits_into_some_is_told_of_each_other(live: Live, photos: Path) -> None:
+    paint_photo(BLUE, (640, 480)).save(photos / "z.png")
+    code, out, err = live("--images", photos, "--roi", "300,0,100,100")
+    assert code == 2 and err.count("--roi 300,0,100,100 reaches out") == 4 and "1 of 5 photos" in out
