@@ -40,7 +40,9 @@ class CommandParser(argparse.ArgumentParser):
             "--debug", action="store_true", help="print the traceback of any error", default=argparse.SUPPRESS
         )
 
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+    def parse_known_args(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, args: Any = None, namespace: Any = None
+    ) -> Any:
         """Read the command line, as argparse does."""
         self._arguments = sys.argv[1:] if args is None else list(args)
         return super().parse_known_args(args, namespace)
