@@ -35,13 +35,13 @@ import numpy as np
 
 from yoga_live.runtime.classifier import PoseClassifier, choose_answer
 from yoga_live.runtime.core.frames import TimedFrame
-from yoga_live.runtime.cropping.croppers import ZoomView
+from yoga_live.runtime.cropping.croppers import ZoomCropper
 from yoga_live.runtime.pipelines.loop import RunPlan
-from yoga_live.runtime.pipelines.recorded_loop import annotate
+from yoga_live.runtime.pipelines.recorded_loop import run_recorded
 from yoga_live.runtime.sinks.video import ENCODER_OPTIONS
 from yoga_live.runtime.sources.video import VideoSource
 from yoga_live.runtime.system.progress import track
-from yoga_live.runtime.tracking.sampling_observer import LOOKS_PER_S
+from yoga_live.runtime.tracking.sampling_observer import OBSERVATIONS_PER_S
 
 YOLO = "yolo11n-cls.yaml"
 
@@ -110,9 +110,11 @@ def count_flips(video: Path, model: Path | None) -> tuple[int, int, int, float]:
     sure = [choose_answer(row, classifier.labels, classifier.info.threshold)[0] for row in rows]
     drawn: list[str] = []
     with VideoSource(video) as source:
-        again = partial(VideoSource, video, LOOKS_PER_S)
-        annotate(
-            RunPlan(source, classifier, [Nowhere()], on_frame=lambda _, hold: drawn.append(hold.pose), view=ZoomView()),
+        again = partial(VideoSource, video, OBSERVATIONS_PER_S)
+        run_recorded(
+            RunPlan(
+                source, classifier, [Nowhere()], on_frame=lambda _, hold: drawn.append(hold.pose), view=ZoomCropper()
+            ),
             again,
         )
     return _changes(likeliest), _changes(sure), _changes(drawn), len(rows) / rate

@@ -24,7 +24,7 @@ import cv2
 import numpy as np
 
 from yoga_live.calibration.runs import RunPhoto, write_run_photos
-from yoga_live.runtime.sources.drawn_figure import POSES, draw_figure, jitter_pose, random_look
+from yoga_live.runtime.sources.drawn_figure import POSES, draw_figure, jitter_pose, random_appearance
 from yoga_live.train.photos.manifest import ManifestRow
 from yoga_live.train.run_files.predictions import FOLDS, write_predictions
 
@@ -38,7 +38,7 @@ def draw_photos(folder: Path, count: int) -> list[RunPhoto]:
     """Write JPEGs of a phone's usual web size, a folder per pose, and say what the run knows of them."""
     rng = np.random.default_rng(0)
     figures = [
-        draw_figure(jitter_pose(POSES["tree"], rng), SIZE_WH, random_look(rng)).astype(np.float32)
+        draw_figure(jitter_pose(POSES["tree"], rng), SIZE_WH, random_appearance(rng)).astype(np.float32)
         + cv2.resize(rng.normal(0, 30, (24, 32, 3)).astype(np.float32), SIZE_WH)
         for _ in range(DRAWINGS)
     ]

@@ -35,12 +35,12 @@ from yoga_live.runtime.classifier import PoseClassifier, choose_answer
 from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.core.regions import Region
 from yoga_live.runtime.core.types import Floats, Hold, Segment
-from yoga_live.runtime.cropping.croppers import View, WholeView, ZoomView
-from yoga_live.runtime.pipelines.live_loop import watch
+from yoga_live.runtime.cropping.croppers import Cropper, WholeFrame, ZoomCropper
+from yoga_live.runtime.pipelines.live_loop import run_live
 from yoga_live.runtime.pipelines.loop import RunPlan
 from yoga_live.runtime.sources.base import Source
 from yoga_live.runtime.sources.video import VideoSource
-from yoga_live.runtime.tracking.hmm_smoother import Hindsight
+from yoga_live.runtime.tracking.hmm_smoother import HmmSmoother
 
 STEP_S = 0.5
 
@@ -130,22 +130,22 @@ def read_truth(path: Path) -> dict[str, list[Stretch]]:
     return truth
 
 
-def score_clip(source: Source, stretches: list[Stretch], classifier: NotingClassifier, view: View) -> Score:
+def score_clip(source: Source, stretches: list[Stretch], classifier: NotingClassifier, view: Cropper) -> Score:
     """Watch one clip and compare."""
     shown: list[tuple[float, str]] = []
     single: list[tuple[float, str]] = []
-    hindsight = Hindsight(classifier.labels, classifier.info.threshold)
+    smoother = HmmSmoother(classifier.labels, classifier.info.threshold)
 
     def note(frame: TimedFrame, hold: Hold) -> None:
         shown.append((frame.time_s, hold.pose))
         single.append((frame.time_s, classifier.answer))
-        hindsight.update(frame.time_s, classifier.last)
+        smoother.update(frame.time_s, classifier.last)
 
     with source:
-        watched = watch(RunPlan(source, classifier, [], on_frame=note, view=view))
-    if watched.trouble:
-        raise watched.trouble
-    score, segments = Score(), hindsight.segments()
+        watched = run_live(RunPlan(source, classifier, [], on_frame=note, view=view))
+    if watched.error:
+        raise watched.error
+    score, segments = Score(), smoother.segments()
     for stretch in stretches:
         score.labelled_s += stretch.end_s - stretch.start_s
         inside = [pose for time_s, pose in shown if stretch.start_s <= time_s <= stretch.end_s]
@@ -216,7 +216,7 @@ def main() -> int:
         for name, stretches in truth.items():
             # `low` drops frames itself: --every thins the others alone.
             video = SparseSource(VideoSource(args.folder / name), 1 if distortion == "low" else args.every)
-            source, view = DistortedSource(video, distortion, clutter), ZoomView() if zoomed else WholeView()
+            source, view = DistortedSource(video, distortion, clutter), ZoomCropper() if zoomed else WholeFrame()
             score = score_clip(source, stretches, classifier, view)
             total.add(score)
             if len(args.distort) == 1:

@@ -36,24 +36,24 @@ import av
 
 from yoga_live.runtime.archive.inputs import Recorded, list_archive
 from yoga_live.runtime.archive.ray_pool import Crew, connect, run_schedule, share_out
-from yoga_live.runtime.archive.records import Recipe, keep
+from yoga_live.runtime.archive.records import ArchiveConfig, store_result
 from yoga_live.runtime.archive.scheduler import Open, Outcome, Schedule
-from yoga_live.runtime.archive.shards import Looks, Piece, join_looks, tell, watch_piece
+from yoga_live.runtime.archive.shards import Shard, ShardResult, finish_video, join_shards, observe_shard
 from yoga_live.runtime.archive.store import Store, open_store
-from yoga_live.runtime.archive.worker import ArchiveWorker, Order
+from yoga_live.runtime.archive.worker import ArchiveWorker, WorkerConfig
 from yoga_live.runtime.classifier import DEFAULT_MODEL, PoseClassifier
 from yoga_live.runtime.core.frames import TimedFrame
-from yoga_live.runtime.cropping.croppers import ZoomView
-from yoga_live.runtime.pipelines.annotate import VIDEO_SUFFIXES, Wishes
+from yoga_live.runtime.cropping.croppers import ZoomCropper
+from yoga_live.runtime.pipelines.annotate import VIDEO_SUFFIXES, AnnotateConfig
 from yoga_live.runtime.sources.video import VideoSource
 from yoga_live.runtime.system.progress import track
-from yoga_live.runtime.tracking.adaptive_sampling import SparseLooker
-from yoga_live.runtime.tracking.observer import Glance, Look, Looker
-from yoga_live.runtime.tracking.sampling_observer import LOOKS_PER_S
+from yoga_live.runtime.tracking.adaptive_sampling import AdaptiveObserver
+from yoga_live.runtime.tracking.observer import Look, Observer, PreparedFrame
+from yoga_live.runtime.tracking.sampling_observer import OBSERVATIONS_PER_S
 
 MINUTE_S = 60.0
 HEIGHTS = (1080, 720, 360)
-RECIPE = Recipe("0" * 64)
+RECIPE = ArchiveConfig("0" * 64)
 
 
 def find_clips(folder: Path) -> list[Path]:
@@ -92,16 +92,16 @@ def make_archive(clips: list[Path], count: int, folder: Path) -> Path:
     return folder
 
 
-def make_order(threads: int) -> Order:
+def make_order(threads: int) -> WorkerConfig:
     """What workers are told."""
-    return Order("cpu", threads, Wishes(), False, version("yoga-live"))
+    return WorkerConfig("cpu", threads, AnnotateConfig(), False, version("yoga-live"))
 
 
 def write(outcome: Outcome, store: Store) -> None:
     """Write a result as the command does."""
     if not hasattr(outcome.result, "segments"):
         sys.exit(f"{outcome.video.path}: {outcome.result}")
-    keep(outcome.video, outcome.result, store, None, RECIPE, "benchmark", frozenset())  # pyright: ignore[reportArgumentType]
+    store_result(outcome.video, outcome.result, store, None, RECIPE, "benchmark", frozenset())  # pyright: ignore[reportArgumentType]
 
 
 def time_plain(videos: list[Recorded], model: bytes, store: Store) -> tuple[float, float]:
@@ -213,24 +213,24 @@ def resize(clip: Path, height: int, seconds: float, to: Path) -> Path:
     return to
 
 
-class TimedLooker(Looker):
+class TimedLooker(Observer):
     """A looker with the CPU seconds of its two halves."""
 
     def __init__(self, classifier: PoseClassifier) -> None:
-        super().__init__(classifier, ZoomView())
+        super().__init__(classifier, ZoomCropper())
         self.zoom_s = self.network_s = 0.0
 
-    def glance(self, frame: TimedFrame, *, warms: bool = False) -> Glance:
+    def prepare(self, frame: TimedFrame, *, warms: bool = False) -> PreparedFrame:
         """Convert, find the person, letterbox."""
         at = time.process_time()
-        glance = super().glance(frame, warms=warms)
+        prepare = super().prepare(frame, warms=warms)
         self.zoom_s += time.process_time() - at
-        return glance
+        return prepare
 
-    def judge(self, glance: Glance) -> Look:
+    def judge(self, prepare: PreparedFrame) -> Look:
         """Run the network."""
         at = time.process_time()
-        look = super().judge(glance)
+        look = super().judge(prepare)
         self.network_s += time.process_time() - at
         return look
 
@@ -238,8 +238,8 @@ class TimedLooker(Looker):
 def measure_stages(clip: Path, classifier: PoseClassifier) -> dict[str, float]:
     """CPU seconds for a second of video, one thread: decoding, conversion and zoom, network, smoothing."""
     looker, decode_s = TimedLooker(classifier), 0.0
-    sparse = SparseLooker(looker)
-    with VideoSource(clip, LOOKS_PER_S, threads=1) as source:
+    sparse = AdaptiveObserver(looker)
+    with VideoSource(clip, OBSERVATIONS_PER_S, threads=1) as source:
         length_s, frames = source.info.duration_s or 0.0, source.frames()
         while True:
             at = time.process_time()
@@ -250,15 +250,15 @@ def measure_stages(clip: Path, classifier: PoseClassifier) -> dict[str, float]:
             sparse.look(frame)
         sparse.finish()
     stages = {"decode": decode_s, "zoom": looker.zoom_s, "network": looker.network_s}
-    looks = watch_piece(classifier, clip, Wishes(), Piece(0.0, None), threads=1)
-    hour = join_looks([shift_looks(looks, number * length_s) for number in range(max(1, round(3600 / length_s)))])
+    looks = observe_shard(classifier, clip, AnnotateConfig(), Shard(0.0, None), threads=1)
+    hour = join_shards([shift_looks(looks, number * length_s) for number in range(max(1, round(3600 / length_s)))])
     at = time.process_time()
-    tell(hour, classifier.info)
+    finish_video(hour, classifier.info)
     stages["smoothing"] = (time.process_time() - at) / hour.end_s * length_s
     return {name: seconds / length_s for name, seconds in stages.items()}
 
 
-def shift_looks(looks: Looks, by_s: float) -> Looks:
+def shift_looks(looks: ShardResult, by_s: float) -> ShardResult:
     """The same looks later."""
     return replace(looks, times_s=looks.times_s + by_s, end_s=looks.end_s + by_s)
 

@@ -94,14 +94,14 @@ class Trial:
 def draw_photos(trial: Trial) -> None:
     """A folder for each pose, drawn; each photo in its own noise, so that none is another's near-duplicate."""
     from yoga_live.runtime.sources.drawn_figure import POSES as FIGURES
-    from yoga_live.runtime.sources.drawn_figure import draw_figure, jitter_pose, random_look
+    from yoga_live.runtime.sources.drawn_figure import draw_figure, jitter_pose, random_appearance
 
     for pose, figure in POSES.items():
         folder = trial.work / "photos" / pose
         folder.mkdir(parents=True)
         for seed in range(trial.scale.photos):
             rng = np.random.default_rng([seed, *pose.encode()])
-            image = draw_figure(jitter_pose(FIGURES[figure], rng), (320, 240), random_look(rng)).astype(float)
+            image = draw_figure(jitter_pose(FIGURES[figure], rng), (320, 240), random_appearance(rng)).astype(float)
             blotches = cv2.resize(rng.normal(0, 40, (5, 6, 3)), (320, 240), interpolation=cv2.INTER_CUBIC)
             cv2.imwrite(str(folder / f"{seed:03d}.png"), (image + blotches).clip(0, 255).astype(np.uint8))
     trial.tell("photos drawn", f"{len(POSES) * trial.scale.photos} of {len(POSES)} kinds, {trial.scale.size} px")

@@ -27,8 +27,8 @@ import numpy as np
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.core.types import Frame, Hold
-from yoga_live.runtime.drawing.overlay import OverlayStyle
-from yoga_live.runtime.pipelines.live_loop import watch
+from yoga_live.runtime.drawing.overlay import OverlayConfig
+from yoga_live.runtime.pipelines.live_loop import run_live
 from yoga_live.runtime.pipelines.loop import RunPlan
 from yoga_live.runtime.sinks.base import StopWatching
 from yoga_live.runtime.sources.cameras import open_camera
@@ -89,14 +89,14 @@ class SlowEngine:
         self.info, self.device = self._inner.info, self._inner.device
         self.looks: list[tuple[int, float]] = []  # when the picture was made, ms; what the step took, s
 
-    def run(self, frames: Frame) -> np.ndarray:
+    def infer(self, frames: Frame) -> np.ndarray:
         """Logits, float32 (N, C), after a step."""
-        return self.run_maps(frames)[0]
+        return self.infer_maps(frames)[0]
 
-    def run_maps(self, frames: Frame) -> tuple[np.ndarray, np.ndarray]:
+    def infer_maps(self, frames: Frame) -> tuple[np.ndarray, np.ndarray]:
         """The same and class maps."""
         started_s, born_ms = time.monotonic(), read_clock(frames[0], self._width)
-        logits, maps = self._inner.run_maps(frames)
+        logits, maps = self._inner.infer_maps(frames)
         logits[:, 0] += 6 * (len(self.looks) % 2)
         time.sleep(max(started_s + self._step_s - time.monotonic(), 0))
         self.looks.append((born_ms, time.monotonic() - started_s))
@@ -160,7 +160,7 @@ def run(source: LiveSource, step_s: float, seconds: float) -> tuple[Screen, Slow
     engine = SlowEngine(step_s, source.info.size_wh[0])
     screen = Screen(engine, source.info.size_wh[0], seconds)
     with source:
-        watch(RunPlan(source, PoseClassifier.from_engine(engine), [screen], OverlayStyle(), screen.note))
+        run_live(RunPlan(source, PoseClassifier.from_engine(engine), [screen], OverlayConfig(), screen.note))
     return screen, engine
 
 

@@ -44,7 +44,7 @@ def count_work() -> dict[str, float]:
         return augment(self, rows, *rest)
 
     def predict_and_count(self: Fitter, photos: Any, **options: Any) -> Any:
-        share = self.workers.share(len(photos))
+        share = self.workers.own_slice(len(photos))
         counts["answered for"] += share.stop - share.start
         return predict(self, photos, **options)
 

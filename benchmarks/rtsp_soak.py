@@ -24,7 +24,7 @@ import numpy as np
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.core.types import Hold
-from yoga_live.runtime.pipelines.live_loop import watch
+from yoga_live.runtime.pipelines.live_loop import run_live
 from yoga_live.runtime.pipelines.loop import RunPlan
 from yoga_live.runtime.sinks.base import StopWatching
 from yoga_live.runtime.sources.cameras import open_camera
@@ -121,7 +121,7 @@ def main() -> int:
     try:
         with open_camera(f"rtsp://anna:secret@127.0.0.1:{args.port}/camera") as source:
             threading.Thread(target=kill_often, daemon=True).start()
-            watch(RunPlan(source, PoseClassifier(), [], on_frame=note))
+            run_live(RunPlan(source, PoseClassifier(), [], on_frame=note))
             reconnected = source.reconnected
     finally:
         server.stop()

@@ -27,16 +27,16 @@ from clips import STEP_S, Stretch, pose_at, read_truth
 from yoga_live.runtime.classifier import PoseClassifier, choose_answer
 from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.core.types import NO_POSE
-from yoga_live.runtime.cropping.croppers import ZoomView
+from yoga_live.runtime.cropping.croppers import ZoomCropper
 from yoga_live.runtime.sources.frame_sampling import Turns
 from yoga_live.runtime.sources.video import VideoSource
 from yoga_live.runtime.system.files import write_then_rename
 from yoga_live.runtime.system.progress import track
-from yoga_live.runtime.tracking.adaptive_sampling import SparseLooker
+from yoga_live.runtime.tracking.adaptive_sampling import AdaptiveObserver
 from yoga_live.runtime.tracking.causal_smoother import Smoother, SmoothingConfig
-from yoga_live.runtime.tracking.hmm_smoother import Hindsight, HindsightConfig
-from yoga_live.runtime.tracking.observer import Glance, Look, Looker
-from yoga_live.runtime.tracking.sampling_observer import LOOKS_PER_S
+from yoga_live.runtime.tracking.hmm_smoother import HmmConfig, HmmSmoother
+from yoga_live.runtime.tracking.observer import Observation, Observer, PreparedFrame
+from yoga_live.runtime.tracking.sampling_observer import OBSERVATIONS_PER_S
 
 Floats = npt.NDArray[np.floating]
 SEEDS = 5
@@ -70,11 +70,11 @@ def answer_frames(clips: Path, names: list[str], classifier: PoseClassifier, wor
     for name in names:
         path = work / f"{name}.npz"
         if not path.exists():
-            times_s, rows, view = [], [], ZoomView()
+            times_s, rows, view = [], [], ZoomCropper()
             with VideoSource(clips / name) as source:
                 count = round((source.info.duration_s or 0) * float(source.info.rate))
                 for frame in track(source.frames(), name, count, "frames"):
-                    region = view.look(frame.time_s, frame.image_bgr)
+                    region = view.choose_crop(frame.time_s, frame.image_bgr)
                     times_s.append(frame.time_s)
                     rows.append(classifier.probabilities(frame.image_bgr, region))
             with write_then_rename(path) as temporary, temporary.open("wb") as file:
@@ -175,11 +175,11 @@ def backdated(config: SmoothingConfig) -> Method:
     return answer
 
 
-def hindsight(config: HindsightConfig) -> Method:
+def smoother(config: HmmConfig) -> Method:
     """yoga-live's smoother of a file."""
 
     def answer(stream: Stream, rule: Rule) -> list[str]:
-        smoother = Hindsight(rule.labels, rule.threshold, config=config)
+        smoother = HmmSmoother(rule.labels, rule.threshold, config=config)
         for time_s, row in zip(stream.times_s, stream.probabilities, strict=True):
             smoother.update(float(time_s), row)
         names = [*(label for label in rule.labels if label != NO_POSE), NO_POSE]
@@ -188,44 +188,44 @@ def hindsight(config: HindsightConfig) -> Method:
     return answer
 
 
-class Replay(Looker):
+class Replay(Observer):
     """Looks at a stream instead of a picture, and counts how often."""
 
     def __init__(self, stream: Stream) -> None:
         self.rows = dict(zip(stream.times_s.tolist(), stream.probabilities, strict=True))
         self.explains, self.judged = False, 0
 
-    def glance(self, frame: TimedFrame, *, warms: bool = False) -> Glance:
+    def prepare(self, frame: TimedFrame, *, warms: bool = False) -> PreparedFrame:
         """Keep the time."""
-        return Glance(frame.time_s, None, frame.image_bgr)
+        return PreparedFrame(frame.time_s, None, frame.image_bgr)
 
-    def judge(self, glance: Glance) -> Look:
+    def judge(self, prepared: PreparedFrame) -> Observation:
         """What the network said then."""
         self.judged += 1
-        return Look(glance.time_s, None, self.rows[glance.time_s])
+        return Observation(prepared.time_s, None, self.rows[prepared.time_s])
 
 
 class AsWatched:
-    """The same as `sampling_observer.py` looks at a file: at `LOOKS_PER_S` frames a second, or sparsely at those."""
+    """As `sampling_observer.py` observes a file: `OBSERVATIONS_PER_S` frames a second, or sparsely at those."""
 
     def __init__(self, *, sparsely: bool) -> None:
         self.sparsely, self.due, self.judged = sparsely, 0, 0
 
     def __call__(self, stream: Stream, rule: Rule) -> list[str]:
         """Answers of every frame."""
-        smoother, turns, replay = Hindsight(rule.labels, rule.threshold), Turns(LOOKS_PER_S), Replay(stream)
+        smoother, turns, replay = HmmSmoother(rule.labels, rule.threshold), Turns(OBSERVATIONS_PER_S), Replay(stream)
         frames = [
             TimedFrame(NOTHING, time_s, number)
             for number, time_s in enumerate(stream.times_s.tolist())
-            if turns.take(time_s).looks
+            if turns.take(time_s).observations
         ]
         if self.sparsely:
-            looker = SparseLooker(replay)
-            looks = [look for frame in frames for look in looker.look(frame)] + looker.finish()
+            looker = AdaptiveObserver(replay)
+            observations = [observation for frame in frames for observation in looker.observe(frame)] + looker.finish()
         else:
-            looks = [replay.judge(replay.glance(frame)) for frame in frames]
-        for look in looks:
-            smoother.update(look.time_s, look.probabilities)
+            observations = [replay.judge(replay.prepare(frame)) for frame in frames]
+        for observation in observations:
+            smoother.update(observation.time_s, observation.probabilities)
         self.due, self.judged = self.due + len(frames), self.judged + replay.judged
         segments = smoother.segments(end_s=float(stream.times_s[-1]) + 1)
         return [pose_at(segments, time_s) for time_s in stream.times_s.tolist()]
@@ -239,7 +239,7 @@ def list_methods() -> dict[str, dict[str, Method]]:
         for m, e, leave in product((0.25, 0.5), (0.2, 0.3, 0.5), (0.6, 1.2))
     }
     files = {
-        f"change {1 / c:.3f}/s, evidence {e}/s": HindsightConfig(1 / c, e)
+        f"change {1 / c:.3f}/s, evidence {e}/s": HmmConfig(1 / c, e)
         for c, e in product((5, 15, 45), (1.5, 3.0, 6.0, 12.0))
     }
     return {
@@ -249,10 +249,10 @@ def list_methods() -> dict[str, dict[str, Method]]:
         "hysteresis, live, as shipped": {"": hysteresis(SmoothingConfig())},
         "hysteresis, live": {name: hysteresis(config) for name, config in smoothers.items()},
         "hysteresis, put back, file": {name: backdated(config) for name, config in smoothers.items()},
-        "forward-backward, file, every frame": {"": hindsight(HindsightConfig())},
+        "forward-backward, file, every frame": {"": smoother(HmmConfig())},
         "forward-backward, file, every frame that is due": {"": AsWatched(sparsely=False)},
         "forward-backward, file, as shipped": {"": AsWatched(sparsely=True)},
-        "forward-backward, file": {name: hindsight(config) for name, config in files.items()},
+        "forward-backward, file": {name: smoother(config) for name, config in files.items()},
     }
 
 

@@ -27,7 +27,7 @@ class SplitLogits:
 def compute_logits(engine: Engine, frames: Frame, title: str = "network") -> Floats:
     """Run an engine over frames, uint8 (N, S, S, 3) BGR, eight at a time.  Returns float32 (N, C)."""
     starts = range(0, len(frames), 8)
-    parts = [engine.run(frames[start : start + 8]) for start in track(starts, title, len(starts), "batches")]
+    parts = [engine.infer(frames[start : start + 8]) for start in track(starts, title, len(starts), "batches")]
     return np.concatenate(parts)
 
 

@@ -28,11 +28,11 @@ def check_engine(engine: Engine, source: Path) -> None:
     Without ONNX Runtime only the first is checked, and said.  Raises ModelError.
     """
     frames = draw_frames(engine.info.size)
-    logits, maps = engine.run_maps(frames)
+    logits, maps = engine.infer_maps(frames)
     if not (np.isfinite(logits).all() and np.isfinite(maps).all()):
         raise ModelError(f"the engine built from {source} gives values that are no numbers; not written")
     try:
-        expected = OnnxEngine(source, "cpu").run(frames)
+        expected = OnnxEngine(source, "cpu").infer(frames)
     except MissingPackageError:
         log.warning("the engine was not compared with %s: pip install onnxruntime for that", source)
         return

@@ -52,7 +52,7 @@ def _convert(args: argparse.Namespace, plot: Path) -> None:
     (frames, targets, rows), (test_frames, test_targets, _) = (
         load_frames(run, name) for name in ("validation", "test")
     )
-    full.run_maps(frames[:1])  # what goes wrong in any case is said with the file's name
+    full.infer_maps(frames[:1])  # what goes wrong in any case is said with the file's name
     half = convert_to_fp16(model)
     frames, targets = np.concatenate([frames, test_frames]), np.concatenate([targets, test_targets])
     tests = slice(len(rows), None)

@@ -115,7 +115,7 @@ def measure_parity(network: PoseNetwork, engine: OnnxEngine, frames: np.ndarray)
         batch = frames[start : start + 16]
         with torch.inference_mode():
             logits, maps = (output.numpy() for output in _classify(network, batch))
-        other_logits, other_maps = engine.run_maps(batch)
+        other_logits, other_maps = engine.infer_maps(batch)
         worst = max(worst, _measure_difference(logits, other_logits))
         worst_map = max(worst_map, _measure_difference(maps, other_maps))
         same += int((logits.argmax(axis=1) == other_logits.argmax(axis=1)).sum())

@@ -12,7 +12,7 @@ from .core.model_metadata import ModelInfo
 from .core.preprocess import letterbox_into
 from .core.regions import Region
 from .core.softmax import softmax
-from .core.types import NO_POSE, Evidence, Floats, Frame, best_pose
+from .core.types import NO_POSE, ClassMaps, Floats, Frame, best_pose
 from .engines.base import Engine
 from .engines.factory import open_engine
 from .engines.shared import SharedEngine
@@ -81,13 +81,13 @@ class PoseClassifier:
         region: look at this part alone.
         """
         letterbox_into(region.cut(frame_bgr) if region else frame_bgr, self._batch[0])
-        return softmax(self.engine.run(self._batch)[0] / self.info.temperature)
+        return softmax(self.engine.infer(self._batch)[0] / self.info.temperature)
 
-    def examine(self, frame_bgr: npt.NDArray[np.generic], region: Region | None = None) -> tuple[Floats, Evidence]:
+    def examine(self, frame_bgr: npt.NDArray[np.generic], region: Region | None = None) -> tuple[Floats, ClassMaps]:
         """As `probabilities`, and what spoke for each label where."""
         letterbox_into(region.cut(frame_bgr) if region else frame_bgr, self._batch[0])
-        logits, maps = self.engine.run_maps(self._batch)
-        return softmax(logits[0] / self.info.temperature), Evidence(maps[0], self.labels, region)
+        logits, maps = self.engine.infer_maps(self._batch)
+        return softmax(logits[0] / self.info.temperature), ClassMaps(maps[0], self.labels, region)
 
     def classify(self, frame_bgr: npt.NDArray[np.generic], region: Region | None = None) -> Prediction:
         """Classify one frame, or a part of it.  Raises ValueError if it is no uint8 image."""
@@ -99,7 +99,7 @@ class PoseClassifier:
 
     def probabilities_letterboxed(self, frames: Frame) -> Floats:
         """Calibrated probabilities of such frames, float64 (N, C)."""
-        return softmax(self.engine.run(frames) / self.info.temperature)
+        return softmax(self.engine.infer(frames) / self.info.temperature)
 
     def _predict(self, probabilities: Floats) -> Prediction:
         pose, confidence = choose_answer(probabilities, self.labels, self.info.threshold)

@@ -69,7 +69,7 @@ class Stopped(KeyboardInterrupt):
         self.number = number
 
 
-def name_trouble(error: YogaLiveError | OSError) -> YogaLiveError:
+def as_run_error(error: YogaLiveError | OSError) -> YogaLiveError:
     """What ended a run in its middle, as one of the family.  A pipe that nobody reads is raised again: no trouble."""
     if isinstance(error, BrokenPipeError):
         raise error
@@ -79,9 +79,9 @@ def name_trouble(error: YogaLiveError | OSError) -> YogaLiveError:
     return OutputError(f"{error.strerror or error}{where}; mend that and run it again")
 
 
-def name_troubles(errors: Sequence[YogaLiveError | OSError]) -> YogaLiveError:
+def join_run_errors(errors: Sequence[YogaLiveError | OSError]) -> YogaLiveError:
     """What ended a run, and what closing it met after that.  The last is told, with every output that has failed."""
-    named = [name_trouble(error) for error in errors]
+    named = [as_run_error(error) for error in errors]
     words: list[str] = []
     for error in named:
         if isinstance(error, OutputError):  # of one output that is told twice, what was said last says more

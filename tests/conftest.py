@@ -42,12 +42,12 @@ def draw_photo(pose: str, seed: int) -> np.ndarray:
     """Draw one person before large random blotches: no two of these pictures are near-duplicates."""
     import cv2
 
-    from yoga_live.runtime.sources.drawn_figure import POSES, draw_figure, jitter_pose, random_look
+    from yoga_live.runtime.sources.drawn_figure import POSES, draw_figure, jitter_pose, random_appearance
 
     figure, lamp = DRAWN[pose]
     size_wh = (176, 128) if seed % 3 else (120, 160)
     rng = np.random.default_rng([seed, *pose.encode()])
-    image = draw_figure(jitter_pose(POSES[figure], rng), size_wh, random_look(rng)).astype(float)
+    image = draw_figure(jitter_pose(POSES[figure], rng), size_wh, random_appearance(rng)).astype(float)
     blotches = cv2.resize(rng.normal(0, 40, (5, 6, 3)), size_wh, interpolation=cv2.INTER_CUBIC)
     return ((image + blotches).clip(0, 255) * lamp).astype(np.uint8)
 

@@ -23,7 +23,7 @@ from yoga_live.runtime.core.opencv import cv2
 from yoga_live.runtime.core.types import NO_POSE
 from yoga_live.runtime.drawing.overlay import draw_caption
 from yoga_live.runtime.errors import OutputError, RunError
-from yoga_live.runtime.sources.drawn_figure import POSES, draw_figure, jitter_pose, random_look
+from yoga_live.runtime.sources.drawn_figure import POSES, draw_figure, jitter_pose, random_appearance
 from yoga_live.runtime.system.claims import hold_folder
 from yoga_live.runtime.system.cli_runner import CommandParser, HelpFormatter, run_command
 from yoga_live.runtime.system.crashes import report_crashes
@@ -120,7 +120,7 @@ def _draw_photos(pose: str, to: Path) -> int:
     for number in range(DRAWINGS_PER_POSE):
         figure = POSES["standing" if pose == NO_POSE else pose]
         size_wh = ((480, 270), (320, 320), (360, 480))[number % 3]
-        image = draw_figure(jitter_pose(figure, rng), size_wh, random_look(rng))
+        image = draw_figure(jitter_pose(figure, rng), size_wh, random_appearance(rng))
         cv2.imwrite(str(to / f"drawn__{number:02d}.png"), image[:, :: -1 if rng.random() < 0.5 else 1])
     return DRAWINGS_PER_POSE
 

@@ -17,7 +17,7 @@ from ..system.telemetry import silence_telemetry
 from .ray_environment import keep_ray_local, without_api_server
 from .ray_start import check_address, choose_store, describe_failure, import_ray, shorten
 from .scheduler import TRIES, Answer, Outcome, Schedule, Task
-from .worker import ArchiveWorker, Order
+from .worker import ArchiveWorker, WorkerConfig
 
 LOCAL = "local"
 STORE_BYTES = 256 * 1024 * 1024
@@ -135,7 +135,7 @@ class Crew:
     """Workers; each has one task at most, so that no more is on its way than there are workers."""
 
     def __init__(
-        self, share: Share, model: bytes, order: Order, say: Callable[[str], None], first: int | None = None
+        self, share: Share, model: bytes, order: WorkerConfig, say: Callable[[str], None], first: int | None = None
     ) -> None:
         """first: how many there are at first (all if None); `grow` adds others, up to the share's."""
         import ray

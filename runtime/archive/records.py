@@ -14,7 +14,7 @@ from ..sources.inputs import name_input
 from ..system.foreign_files import check_number, check_whole, parse_json, show
 from ..system.plain_text import escape_json, is_utf8
 from .inputs import Recorded
-from .shards import Told
+from .shards import VideoResult
 from .store import Store
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ FORMAT = 1
 
 
 @dataclass(frozen=True)
-class Recipe:
+class ArchiveConfig:
     """How timelines are made: another recipe makes others.  model_sha256: of the whole model file, calibration too."""
 
     model_sha256: str
@@ -44,7 +44,7 @@ class Record:
     input: str
     size_bytes: int
     version: str
-    recipe: Recipe
+    recipe: ArchiveConfig
     yoga_live: str
     looks: int
     segments: tuple[Segment, ...]
@@ -61,7 +61,7 @@ class Record:
         content = parse_json(text)
         if content.pop("format") != FORMAT:
             raise ValueError("another format")
-        content["recipe"] = Recipe(**content["recipe"])
+        content["recipe"] = ArchiveConfig(**content["recipe"])
         content["segments"] = tuple(Segment(*row) for row in content["segments"])
         record = cls(**content)
         record.check()
@@ -92,7 +92,7 @@ class Plan:
     stale: frozenset[str] = frozenset()
 
 
-def plan_work(videos: Sequence[Recorded], store: Store, recipe: Recipe, *, force: bool = False) -> Plan:
+def plan_work(videos: Sequence[Recorded], store: Store, recipe: ArchiveConfig, *, force: bool = False) -> Plan:
     """Leave out what is done already, by the same recipe, of the same file; no video is opened.
 
     What broke off is tried again.  Raises OutputError where results of another recipe or file would be replaced and
@@ -123,12 +123,12 @@ def plan_work(videos: Sequence[Recorded], store: Store, recipe: Recipe, *, force
     return Plan(tuple(todo), done, frozenset(timelines & there))
 
 
-def keep(
+def store_result(
     video: Recorded,
-    told: Told,
+    told: VideoResult,
     store: Store,
     pictures: Store | None,
-    recipe: Recipe,
+    recipe: ArchiveConfig,
     yoga_live: str,
     stale: frozenset[str],
 ) -> None:
@@ -141,7 +141,7 @@ def keep(
         store.remove(name)
     record = Record(
         *(name_input(video.path), video.size_bytes, video.version, recipe, yoga_live),
-        *(told.looks, told.segments, told.trouble),
+        *(told.observations, told.segments, told.reason),
     )
     store.write(f"{video.place}{RECORD_SUFFIX}", record.to_json().encode())
     if told.picture and pictures:
@@ -154,7 +154,7 @@ def keep(
         raise
 
 
-def name_timeline(video: Recorded, recipe: Recipe) -> str:
+def name_timeline(video: Recorded, recipe: ArchiveConfig) -> str:
     """Where a video's timeline lies."""
     return f"{video.place}.poses.{recipe.timeline_format}"
 
@@ -181,7 +181,7 @@ def _read(content: bytes | None) -> Record | None:
         return None
 
 
-def _differ(record: Record, video: Recorded, recipe: Recipe) -> str | None:
+def _differ(record: Record, video: Recorded, recipe: ArchiveConfig) -> str | None:
     """In which way a result is not what would be made now; None: in none."""
     if record.recipe.model_sha256 != recipe.model_sha256:
         return "was made by another model"

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from .inputs import Recorded
-from .shards import Looks, Piece, Told
+from .shards import Shard, ShardResult, VideoResult
 
 TRIES = 3
 """How many workers a task may cost before its recording is given up."""
@@ -26,12 +26,12 @@ class Open:
 
 
 @dataclass(frozen=True)
-class Watch:
-    """Watch one piece.  number: which."""
+class ObserveShard:
+    """ObserveShard one piece.  number: which."""
 
     video: Recorded
     number: int
-    piece: Piece
+    shard: Shard
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Smooth:
     """Smooth the looks of all pieces."""
 
     video: Recorded
-    looks: tuple[Looks, ...] = field(repr=False)
+    observations: tuple[ShardResult, ...] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ class Failed:
     reason: str
 
 
-Task = Open | Watch | Smooth
-Answer = Told | list[Piece] | Looks | Failed
+Task = Open | ObserveShard | Smooth
+Answer = VideoResult | list[Shard] | ShardResult | Failed
 
 
 @dataclass(frozen=True)
@@ -58,14 +58,14 @@ class Outcome:
     """What became of a recording."""
 
     video: Recorded
-    result: Told | Failed
+    result: VideoResult | Failed
 
 
 @dataclass
 class _Seen:
     """What is known of the pieces of an open recording."""
 
-    looks: list[Looks | None]
+    observations: list[ShardResult | None]
 
 
 class Schedule:
@@ -86,7 +86,7 @@ class Schedule:
         """The next task; None where there is none at the moment."""
         while self._waiting:
             task = self._waiting.popleft()
-            if not isinstance(task, Watch) or _key(task.video) in self._open:  # else its recording was given up
+            if not isinstance(task, ObserveShard) or _key(task.video) in self._open:  # else its recording was given up
                 return task
         video = next(self._videos, None)
         return Open(video) if video else None
@@ -95,16 +95,16 @@ class Schedule:
         """Take the answer to a task.  Returns what became of the recording, once that is known."""
         key = _key(task.video)
         self._losses.pop((key, _number(task)), None)
-        if isinstance(task, Watch) and key not in self._open:
+        if isinstance(task, ObserveShard) and key not in self._open:
             return None
-        if isinstance(answer, Told | Failed):
+        if isinstance(answer, VideoResult | Failed):
             self._open.pop(key, None)
             return Outcome(task.video, answer)
         if isinstance(answer, list):
             self._open[key] = _Seen([None] * len(answer))
-            self._waiting += [Watch(task.video, number, piece) for number, piece in enumerate(answer)]
-        elif isinstance(task, Watch):
-            seen = self._open[key].looks
+            self._waiting += [ObserveShard(task.video, number, shard) for number, shard in enumerate(answer)]
+        elif isinstance(task, ObserveShard):
+            seen = self._open[key].observations
             seen[task.number] = answer
             if all(each is not None for each in seen):
                 del self._open[key]
@@ -126,4 +126,4 @@ def _key(video: Recorded) -> str:
 
 
 def _number(task: Task) -> int:
-    return task.number if isinstance(task, Watch) else -1
+    return task.number if isinstance(task, ObserveShard) else -1

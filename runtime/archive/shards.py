@@ -17,16 +17,16 @@ import numpy as np
 import numpy.typing as npt
 
 from ..core.model_metadata import ModelInfo
-from ..cropping.croppers import choose_view
+from ..cropping.croppers import choose_cropper
 from ..errors import NoFrameError, SourceError
-from ..pipelines.annotate import Wishes, open_recording
+from ..pipelines.annotate import AnnotateConfig, open_recording
 from ..sources.base import Seen
-from ..sources.frame_sampling import SAME_S, STRETCH_S, WARM_UP_S
-from ..sources.time_range import Span
+from ..sources.frame_sampling import CHUNK_S, SAME_S, WARM_UP_S
+from ..sources.time_range import TimeRange
 from ..sources.video import VideoSource
-from ..tracking.hmm_smoother import Hindsight
-from ..tracking.observer import Looker
-from ..tracking.sampling_observer import LOOKS_PER_S, Watcher
+from ..tracking.hmm_smoother import HmmSmoother
+from ..tracking.observer import Observer
+from ..tracking.sampling_observer import OBSERVATIONS_PER_S, SamplingObserver
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +41,7 @@ SHORTEST_LAST = 0.5
 
 
 @dataclass(frozen=True)
-class Piece:
+class Shard:
     """Looks from `start_s` on and before `end_s` (None: to the end); seconds of the recording's own time."""
 
     start_s: float
@@ -49,7 +49,7 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Looks:
+class ShardResult:
     """What was seen in a piece.
 
     times_s: float64 (N,); rows: calibrated probabilities, float32 (N, C); end_s: when the last frame ends that was
@@ -59,93 +59,99 @@ class Looks:
     times_s: npt.NDArray[np.float64]
     rows: npt.NDArray[np.float32]
     end_s: float
-    trouble: str | None = None
+    reason: str | None = None
     damage: str = ""
 
 
 @dataclass(frozen=True)
-class Told:
+class VideoResult:
     """What is known of a whole recording.  looks: how many; picture: its summary, PNG; trouble: what broke it off;
     damage: what was left out of the picture."""
 
     segments: tuple[Segment, ...]
-    looks: int
+    observations: int
     picture: bytes | None = None
-    trouble: str | None = None
+    reason: str | None = None
     damage: str = ""
 
 
-def plan_pieces(length_s: float | None, span: Span | None = None) -> list[Piece]:
+def plan_shards(length_s: float | None, time_range: TimeRange | None = None) -> list[Shard]:
     """Cut a recording at whole stretches; one whose length is not known, or short, is one piece.
 
     length_s: from the recording's start to its end.
     """
-    span = span or Span()
-    end_s = span.end_s if length_s is None else min(length_s, span.end_s or length_s)
-    cuts = [span.start_s]
-    while end_s and (cut := (int((cuts[-1] + SAME_S) // STRETCH_S) + 1) * STRETCH_S) < end_s:
+    time_range = time_range or TimeRange()
+    end_s = time_range.end_s if length_s is None else min(length_s, time_range.end_s or length_s)
+    cuts = [time_range.start_s]
+    while end_s and (cut := (int((cuts[-1] + SAME_S) // CHUNK_S) + 1) * CHUNK_S) < end_s:
         cuts.append(cut)
-    if len(cuts) > 1 and end_s and end_s - cuts[-1] < SHORTEST_LAST * STRETCH_S:
+    if len(cuts) > 1 and end_s and end_s - cuts[-1] < SHORTEST_LAST * CHUNK_S:
         cuts.pop()
-    return [Piece(start, end) for start, end in pairwise([*cuts, None]) if start is not None]
+    return [Shard(start, end) for start, end in pairwise([*cuts, None]) if start is not None]
 
 
-def read_pieces(path: Path | RemoteFile, wishes: Wishes, threads: int | None = None) -> list[Piece]:
+def plan_video(path: Path | RemoteFile, config: AnnotateConfig, threads: int | None = None) -> list[Shard]:
     """Open a recording and say in which pieces it is watched.  Raises SourceError, OptionError.
 
     One whose times begin anew in the middle is one piece: when what lies there is, only reading up to it tells.
     """
-    with open_recording(path, LOOKS_PER_S, wishes.span, threads, wishes.mounting) as source:
-        choose_view(wishes.roi, wishes.zoom, source.info.size_wh)
+    with open_recording(path, OBSERVATIONS_PER_S, config.time_range, threads, config.mounting) as source:
+        choose_cropper(config.roi, config.zoom, source.info.size_wh)
         rest_s = source.info.duration_s
-        start_s = wishes.span.start_s if wishes.span else 0.0
-        planned = plan_pieces(None if rest_s is None else start_s + rest_s, wishes.span)
+        start_s = config.time_range.start_s if config.time_range else 0.0
+        planned = plan_shards(None if rest_s is None else start_s + rest_s, config.time_range)
         is_whole = len(planned) > 1 and isinstance(source, VideoSource) and source.goes_back()
-    return [Piece(start_s, None)] if is_whole else planned
+    return [Shard(start_s, None)] if is_whole else planned
 
 
-def watch_piece(
-    classifier: PoseClassifier, path: Path | RemoteFile, wishes: Wishes, piece: Piece, threads: int | None = None
-) -> Looks:
-    """Look at a piece.  Raises SourceError where the recording can't be opened, OptionError for a region outside."""
+def observe_shard(
+    classifier: PoseClassifier,
+    path: Path | RemoteFile,
+    config: AnnotateConfig,
+    shard: Shard,
+    threads: int | None = None,
+) -> ShardResult:
+    """Observe a shard.  Raises SourceError where the recording can't be opened, OptionError for a region outside."""
     times_s: list[float] = []
     rows: list[npt.NDArray[np.floating]] = []
-    seen, trouble, damage = Seen(), None, ""
+    seen, reason, damage = Seen(), None, ""
     try:
-        with open_recording(path, LOOKS_PER_S, _find_span(wishes, piece), threads, wishes.mounting) as source:
-            view, seen = choose_view(wishes.roi, wishes.zoom, source.info.size_wh), source.info.seen
-            watcher = Watcher(Looker(classifier, view), piece.start_s)
+        with open_recording(
+            path, OBSERVATIONS_PER_S, _find_time_range(config, shard), threads, config.mounting
+        ) as source:
+            cropper, seen = choose_cropper(config.roi, config.zoom, source.info.size_wh), source.info.seen
+            watcher = SamplingObserver(Observer(classifier, cropper), shard.start_s)
             try:
-                for step in watcher.look_through(_frames_before(source.frames(), piece.end_s)):
-                    times_s += [look.time_s for look in step.looks]
-                    rows += [look.probabilities for look in step.looks]
+                for step in watcher.observe_through(_frames_before(source.frames(), shard.end_s)):
+                    times_s += [observation.time_s for observation in step.observations]
+                    rows += [observation.probabilities for observation in step.observations]
             finally:
                 damage = source.damage if isinstance(source, VideoSource) else ""
             if source.info.seen.jumps_s and not (
-                piece.end_s is None and piece.start_s == (wishes.span or Span()).start_s
+                shard.end_s is None and shard.start_s == (config.time_range or TimeRange()).start_s
             ):
                 raise SourceError(f"{path} can't be watched in pieces, its times begin anew; watch it alone")
     except NoFrameError as error:
-        if piece.start_s == (wishes.span or Span()).start_s:  # else the recording is shorter than it says
+        if shard.start_s == (config.time_range or TimeRange()).start_s:  # else the recording is shorter than it says
             raise SourceError(str(error)) from error
     except SourceError as error:
-        if not times_s and piece.start_s == (wishes.span or Span()).start_s:
+        if not times_s and shard.start_s == (config.time_range or TimeRange()).start_s:
             raise
-        trouble = str(error)
+        reason = str(error)
     seen_rows = np.array(rows, np.float32).reshape(len(rows), len(classifier.labels))
-    return Looks(np.array(times_s), seen_rows, seen.end_s, trouble, damage)
+    return ShardResult(np.array(times_s), seen_rows, seen.end_s, reason, damage)
 
 
-def join_looks(looks: Sequence[Looks]) -> Looks:
+def join_shards(observations: Sequence[ShardResult]) -> ShardResult:
     """The looks of all pieces of a recording, in order, as one run has them: it ends where the first of them broke."""
-    broken = next((n for n, each in enumerate(looks) if each.trouble), len(looks) - 1)
-    kept = looks[: broken + 1]
+    broken = next((n for n, each in enumerate(observations) if each.reason), len(observations) - 1)
+    kept = observations[: broken + 1]
     ends_s = [each.end_s for each in kept if len(each.times_s)]
-    return Looks(
+    return ShardResult(
         np.concatenate([each.times_s for each in kept]),
         np.concatenate([each.rows for each in kept]),
         ends_s[-1] if ends_s else 0.0,
-        kept[-1].trouble,
+        kept[-1].reason,
         _join_damage([each.damage for each in kept if each.damage]),
     )
 
@@ -156,24 +162,24 @@ def _join_damage(damages: Sequence[str]) -> str:
     return damages[0] + (f"; more in {others} other piece{'s' * (others > 1)}" if others else "") if damages else ""
 
 
-def tell(looks: Looks, info: ModelInfo, title: str | None = None) -> Told:
+def finish_video(observations: ShardResult, info: ModelInfo, title: str | None = None) -> VideoResult:
     """Smooth what was seen of a whole recording.  title: of a summary picture; None: none is drawn."""
-    hindsight = Hindsight(info.labels, info.threshold)
-    for time_s, row in zip(looks.times_s.tolist(), looks.rows, strict=True):
-        hindsight.update(time_s, row)
-    segments = hindsight.segments(end_s=looks.end_s)
+    smoother = HmmSmoother(info.labels, info.threshold)
+    for time_s, row in zip(observations.times_s.tolist(), observations.rows, strict=True):
+        smoother.update(time_s, row)
+    segments = smoother.segments(end_s=observations.end_s)
     picture = None if title is None else _draw(segments, title)
-    return Told(segments, len(looks.times_s), picture, looks.trouble, looks.damage)
+    return VideoResult(segments, len(observations.times_s), picture, observations.reason, observations.damage)
 
 
-def _find_span(wishes: Wishes, piece: Piece) -> Span | None:
+def _find_time_range(config: AnnotateConfig, shard: Shard) -> TimeRange | None:
     """What is read for a piece: from its warm-up on, where it needs one.  Its end is the looks' affair: frames keep
     their own lengths."""
-    span = wishes.span or Span()
-    if piece.start_s == span.start_s:
-        return wishes.span
-    needs_s = WARM_UP_S if wishes.zoom and not wishes.roi else 0.0
-    return replace(span, start_s=max(piece.start_s - needs_s, span.start_s))
+    time_range = config.time_range or TimeRange()
+    if shard.start_s == time_range.start_s:
+        return config.time_range
+    needs_s = WARM_UP_S if config.zoom and not config.roi else 0.0
+    return replace(time_range, start_s=max(shard.start_s - needs_s, time_range.start_s))
 
 
 def _frames_before(frames: Iterable[TimedFrame], end_s: float | None) -> Iterator[TimedFrame]:

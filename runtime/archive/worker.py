@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ClusterError, OptionError, SourceError, YogaLiveError
-from ..pipelines.annotate import Wishes
+from ..pipelines.annotate import AnnotateConfig
 from ..system.item_failures import explain
-from .scheduler import Answer, Failed, Open, Smooth, Task, Watch
+from .scheduler import Answer, Failed, ObserveShard, Open, Smooth, Task
 
 
 @dataclass(frozen=True)
-class Order:
+class WorkerConfig:
     """What a worker is told once.
 
     threads: for decoding and the network; wishes: how videos are watched; summary: draw one of each; yoga_live: the
@@ -22,7 +22,7 @@ class Order:
 
     device: str
     threads: int
-    wishes: Wishes
+    config: AnnotateConfig
     summary: bool
     yoga_live: str
 
@@ -31,9 +31,9 @@ class ArchiveWorker:
     """Watches what it is told to."""
 
     def __init__(self) -> None:
-        self._order: Order | None = None
+        self._order: WorkerConfig | None = None
 
-    def start(self, model: bytes, order: Order) -> str:
+    def start(self, model: bytes, order: WorkerConfig) -> str:
         """Load the model.  model: the ONNX file's bytes.  Returns the device.  Raises YogaLiveError."""
         from importlib.metadata import version
 
@@ -62,17 +62,19 @@ class ArchiveWorker:
             return Failed(f"unexpected, please report: {explain(error, task.video.path).reason}")
 
     def _work(self, task: Task) -> Answer:
-        from .shards import join_looks, read_pieces, tell, watch_piece
+        from .shards import finish_video, join_shards, observe_shard, plan_video
 
         assert self._order is not None, "start comes first"
-        order, wishes, path = self._order, self._order.wishes, task.video.path
+        order, config, path = self._order, self._order.config, task.video.path
         title = path.name if order.summary else None
-        if isinstance(task, Watch):
-            return watch_piece(self._classifier, path, wishes, task.piece, order.threads)
+        if isinstance(task, ObserveShard):
+            return observe_shard(self._classifier, path, config, task.shard, order.threads)
         if isinstance(task, Smooth):
-            return tell(join_looks(task.looks), self._classifier.info, title)
+            return finish_video(join_shards(task.observations), self._classifier.info, title)
         assert isinstance(task, Open)
-        pieces = read_pieces(path, wishes, order.threads)
-        if len(pieces) > 1:
-            return pieces
-        return tell(watch_piece(self._classifier, path, wishes, pieces[0], order.threads), self._classifier.info, title)
+        shards = plan_video(path, config, order.threads)
+        if len(shards) > 1:
+            return shards
+        return finish_video(
+            observe_shard(self._classifier, path, config, shards[0], order.threads), self._classifier.info, title
+        )

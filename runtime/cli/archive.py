@@ -24,11 +24,11 @@ from .options import list_given, read_mounting, read_roi
 if TYPE_CHECKING:
     from ..archive.inputs import Recorded
     from ..archive.ray_pool import Lost
-    from ..archive.records import Plan, Recipe
+    from ..archive.records import ArchiveConfig, Plan
     from ..archive.scheduler import Answer, Outcome, Task
-    from ..archive.shards import Told
+    from ..archive.shards import VideoResult
     from ..archive.store import Store
-    from ..archive.worker import Order
+    from ..archive.worker import WorkerConfig
     from ..sources.remote import RemoteFile
     from ..system.progress import Progress
 
@@ -42,7 +42,7 @@ USELESS = (
 )
 
 
-def watch_archive(args: argparse.Namespace) -> None:
+def annotate_archive(args: argparse.Namespace) -> None:
     """Watch every video that has no result yet; one that fails is a row of failed.csv.
 
     Raises SourceError at the end where one failed, YogaLiveError before any work where something can't be.
@@ -54,14 +54,19 @@ def watch_archive(args: argparse.Namespace) -> None:
     path = _find_model(args)
     model = read_bytes(path)
     read_info(model, path)
-    order, recipe = _read_order(args, model)
+    order, archive_config = _read_order(args, model)
     store = open_store(place)
     with store.claim():
-        _watch_claimed(args, place, store, model, order, recipe)
+        _watch_claimed(args, place, store, model, order, archive_config)
 
 
 def _watch_claimed(
-    args: argparse.Namespace, place: Path | RemoteFile, store: Store, model: bytes, order: Order, recipe: Recipe
+    args: argparse.Namespace,
+    place: Path | RemoteFile,
+    store: Store,
+    model: bytes,
+    order: WorkerConfig,
+    archive_config: ArchiveConfig,
 ) -> None:
     """Watch, while no other run writes there."""
     from ..archive.inputs import list_archive
@@ -70,10 +75,10 @@ def _watch_claimed(
     from ..system.progress import Progress
 
     videos = list_archive(args.videos, [place] if isinstance(place, Path) else [])
-    plan = plan_work(videos, store, recipe, force=args.force)
+    plan = plan_work(videos, store, archive_config, force=args.force)
     _check_own(store, args.force)
     pictures = open_store(args.summary) if args.summary else None
-    tally = Tally(store, pictures, recipe, order.yoga_live, len(videos), plan)
+    tally = Tally(store, pictures, archive_config, order.yoga_live, len(videos), plan)
     print(f"yoga-live: {len(videos)} videos, {plan.done} of them done before", file=sys.stderr, flush=True)
     if plan.todo:
         total = sum(max(video.size_bytes, 1) for video in plan.todo) / 1e6
@@ -91,7 +96,7 @@ def _watch_claimed(
     _report(tally, store)
 
 
-def _run(args: argparse.Namespace, todo: tuple[Recorded, ...], model: bytes, order: Order, tally: Tally) -> None:
+def _run(args: argparse.Namespace, todo: tuple[Recorded, ...], model: bytes, order: WorkerConfig, tally: Tally) -> None:
     from ..archive.ray_pool import Crew, connect, run_schedule, share_out
     from ..archive.scheduler import Schedule
 
@@ -106,17 +111,23 @@ class Tally:
     """Keeps what comes in, and counts it."""
 
     def __init__(
-        self, store: Store, pictures: Store | None, recipe: Recipe, yoga_live: str, videos: int, plan: Plan
+        self,
+        store: Store,
+        pictures: Store | None,
+        archive_config: ArchiveConfig,
+        yoga_live: str,
+        videos: int,
+        plan: Plan,
     ) -> None:
         self.progress: Progress | None = None
         self._store, self._pictures = store, pictures
-        self._recipe, self._yoga_live = recipe, yoga_live
+        self._archive_config, self._yoga_live = archive_config, yoga_live
         self._stale = plan.stale
         self.videos, self.done, self.watched = videos, plan.done, 0
         self.failed: list[tuple[str, str]] = []
         self.held_s: Counter[str] = Counter()
         self.seen_s, self._started_s = 0.0, time.monotonic()
-        self._pieces: dict[str, int] = {}
+        self._shards: dict[str, int] = {}
         self._counted: defaultdict[str, float] = defaultdict(float)
         self._written_s = 0.0
 
@@ -134,25 +145,25 @@ class Tally:
         """Count a piece, or tell of a worker that died."""
         from ..archive.ray_pool import Lost
         from ..archive.scheduler import Smooth
-        from ..archive.shards import Looks, Told
+        from ..archive.shards import ShardResult, VideoResult
 
         name = str(task.video.path)
         if isinstance(answer, Lost):
             self.say(f"yoga-live: {name}: a worker died, its piece is done again: {answer.reason}")
         elif isinstance(answer, list):
-            self._pieces[name] = len(answer)
-        elif isinstance(answer, Looks):
+            self._shards[name] = len(answer)
+        elif isinstance(answer, ShardResult):
             self._see(len(answer.times_s))
-            self._advance(task.video, 1 / self._pieces.get(name, 1))
-        elif isinstance(answer, Told) and not isinstance(task, Smooth):
-            self._see(answer.looks)
+            self._advance(task.video, 1 / self._shards.get(name, 1))
+        elif isinstance(answer, VideoResult) and not isinstance(task, Smooth):
+            self._see(answer.observations)
 
-    def _store_result(self, video: Recorded, told: Told) -> Told:
+    def _store_result(self, video: Recorded, told: VideoResult) -> VideoResult:
         """Write what is known of a video; where another program has put a timeline there, the result says so."""
-        from ..archive.records import keep
+        from ..archive.records import store_result
 
         try:
-            keep(video, told, self._store, self._pictures, self._recipe, self._yoga_live, self._stale)
+            store_result(video, told, self._store, self._pictures, self._archive_config, self._yoga_live, self._stale)
         except TakenError as error:
             return replace(told, trouble=str(error))
         return told
@@ -160,12 +171,12 @@ class Tally:
     def keep(self, outcome: Outcome) -> None:
         """Write a video's results, or remember why there are none.  Raises OutputError."""
         from ..archive.scheduler import Failed
-        from ..archive.shards import Told
+        from ..archive.shards import VideoResult
         from ..drawing.summary import add_up
         from ..system.item_failures import Failure, attempt
 
         result, name = outcome.result, str(outcome.video.path)
-        if isinstance(told := result, Told):
+        if isinstance(told := result, VideoResult):
             stored = attempt(name, lambda: self._store_result(outcome.video, told))
             result = Failed(f"its results can't be kept: {stored.reason}") if isinstance(stored, Failure) else stored
         if isinstance(result, Failed):
@@ -174,11 +185,11 @@ class Tally:
             self.held_s.update({total.pose: total.total_s for total in add_up(result.segments)})
             if result.damage:
                 self.say(f"yoga-live: {result.damage}")
-            if result.trouble:
-                self._fail(outcome.video, result.trouble)
+            if result.reason:
+                self._fail(outcome.video, result.reason)
             else:
                 self.done, self.watched = self.done + 1, self.watched + 1
-        self._pieces.pop(name, None)
+        self._shards.pop(name, None)
         self._advance(outcome.video, 1.0 - self._counted.pop(name, 0.0))
         self._counted.pop(name, None)
 
@@ -200,10 +211,10 @@ class Tally:
         if time.monotonic() - self._written_s > WRITE_S:
             self.write_failed()
 
-    def _see(self, looks: int) -> None:
-        from ..tracking.sampling_observer import LOOKS_PER_S
+    def _see(self, observations: int) -> None:
+        from ..tracking.sampling_observer import OBSERVATIONS_PER_S
 
-        self.seen_s += looks / LOOKS_PER_S
+        self.seen_s += observations / OBSERVATIONS_PER_S
 
     def _advance(self, video: Recorded, share: float) -> None:
         """Count a share of a video, by its bytes: how long it is, is not known before it is opened."""
@@ -250,27 +261,27 @@ def _find_model(args: argparse.Namespace) -> Path:
     return path
 
 
-def _read_order(args: argparse.Namespace, model: bytes) -> tuple[Order, Recipe]:
+def _read_order(args: argparse.Namespace, model: bytes) -> tuple[WorkerConfig, ArchiveConfig]:
     """What workers are told, and what is remembered of it beside each result."""
-    from ..archive.records import Recipe
-    from ..archive.worker import Order
-    from ..pipelines.annotate import Wishes
-    from ..sources.time_range import parse_span
+    from ..archive.records import ArchiveConfig
+    from ..archive.worker import WorkerConfig
+    from ..pipelines.annotate import AnnotateConfig
+    from ..sources.time_range import parse_time_range
 
-    span, roi, zoom = parse_span(args.from_, None), read_roi(args), args.zoom != "off"
-    wishes = Wishes(span, roi, zoom, mounting=read_mounting(args))
+    time_range, roi, zoom = parse_time_range(args.from_, None), read_roi(args), args.zoom != "off"
+    config = AnnotateConfig(time_range, roi, zoom, mounting=read_mounting(args))
     summary = args.summary is not None
-    recipe = Recipe(
+    archive_config = ArchiveConfig(
         hashlib.sha256(model).hexdigest(),
         args.timeline_format or "csv",
-        span.start_s if span else 0.0,
+        time_range.start_s if time_range else 0.0,
         str(roi) if roi else None,
         zoom,
         summary,
-        wishes.mounting.rotate,
-        wishes.mounting.flip,
+        config.mounting.rotate,
+        config.mounting.flip,
     )
-    return Order(args.device, 1, wishes, summary, version("yoga-live")), recipe
+    return WorkerConfig(args.device, 1, config, summary, version("yoga-live")), archive_config
 
 
 def _check_own(store: Store, force: bool) -> None:

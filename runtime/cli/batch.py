@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import OptionError, OutputError, SourceError, TakenError, YogaLiveError, name_trouble
+from ..errors import OptionError, OutputError, SourceError, TakenError, YogaLiveError, as_run_error
 from ..system.item_failures import explain
 from ..system.plain_text import print
 from .options import list_given, read_mounting, read_roi
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from ..classifier import PoseClassifier
     from ..core.frames import TimedFrame
     from ..core.types import Hold, Segment
-    from ..pipelines.annotate import Outputs, Wishes
-    from ..pipelines.loop import Watched
+    from ..pipelines.annotate import AnnotateConfig, Outputs
+    from ..pipelines.loop import RunResult
     from ..sinks.events import Events
-    from ..sources.time_range import Span
+    from ..sources.time_range import TimeRange
     from ..system.progress import Progress
 
 USELESS = ("--serve", "--window", "--mirror", "--record", "--table", "--frames")
@@ -43,37 +43,37 @@ class Done:
     """What came of a job.  trouble: why it has no result, or not the whole of it."""
 
     job: Job
-    watched: Watched | None
-    trouble: YogaLiveError | None
+    watched: RunResult | None
+    error: YogaLiveError | None
 
 
 def annotate_many(args: argparse.Namespace) -> None:
     """Annotate every video; one that can't be read is a line, the others go on.  Raises SourceError at the end then."""
     from ..classifier import PoseClassifier
-    from ..pipelines.annotate import Wishes
+    from ..pipelines.annotate import AnnotateConfig
     from ..sinks.events import parse_goals
-    from ..sources.time_range import parse_span
+    from ..sources.time_range import parse_time_range
     from ..system.progress import Progress
 
     if given := list_given(args, USELESS):
         raise OptionError(f"{', '.join(given)} can't be used with several videos; leave it out, or give one FILE")
-    span, roi = parse_span(args.from_, args.to), read_roi(args)
+    time_range, roi = parse_time_range(args.from_, args.to), read_roi(args)
     jobs = plan_jobs(args)
     classifier = PoseClassifier(args.model, args.device)
     goals_s = parse_goals(args.goal, classifier.labels)
-    wishes = Wishes(span, roi, args.zoom != "off", goals_s, args.explain, args.force, read_mounting(args))
+    config = AnnotateConfig(time_range, roi, args.zoom != "off", goals_s, args.explain, args.force, read_mounting(args))
     print(f"yoga-live: {len(jobs)} videos, engine on {classifier.engine.device}", file=sys.stderr)
     done: list[Done] = []
     with Progress("annotating", sum(job.length_s for job in jobs) or None, "video s") as progress:
-        stopped = _run_jobs(jobs, partial(_annotate_job, classifier, wishes, args.events), progress, done)
+        stopped = _run_jobs(jobs, partial(_annotate_job, classifier, config, args.events), progress, done)
     _report(args, done, len(jobs))
     if stopped:
-        raise KeyboardInterrupt(_describe_stop(done, jobs, span))
-    if done and (trouble := _find_end(done[-1])):
-        raise trouble
-    if taken := next((row.trouble for row in done if isinstance(row.trouble, TakenError)), None):
+        raise KeyboardInterrupt(_describe_stop(done, jobs, time_range))
+    if done and (cause := _find_end(done[-1])):
+        raise cause
+    if taken := next((row.error for row in done if isinstance(row.error, TakenError)), None):
         raise taken
-    if failed := [row for row in done if row.trouble]:
+    if failed := [row for row in done if row.error]:
         names = ", ".join(row.job.name for row in failed[:3]) + (", ..." if len(failed) > 3 else "")
         raise SourceError(f"{len(failed)} of {len(jobs)} videos could not be read to their end: {names}")
 
@@ -85,7 +85,7 @@ def plan_jobs(args: argparse.Namespace) -> list[Job]:
     """
     from ..pipelines.annotate import Outputs, is_video, read_length_s
     from ..sources.inputs import check_new, list_files, make_folder, name_outputs, read_lists
-    from ..sources.time_range import parse_span
+    from ..sources.time_range import parse_time_range
 
     timeline_suffix = f".poses.{args.timeline_format or 'csv'}"
     if args.timeline_format and not args.timeline:
@@ -108,9 +108,9 @@ def plan_jobs(args: argparse.Namespace) -> list[Job]:
     check_new([path for each in outputs for path in each.paths()], [file.path for file in files], force=args.force)
     for option, folder in folders.items():
         make_folder(option, folder)
-    span = parse_span(args.from_, args.to)
+    time_range = parse_time_range(args.from_, args.to)
     return [
-        Job(file.path, file.name, each, read_length_s(file.path, span))
+        Job(file.path, file.name, each, read_length_s(file.path, time_range))
         for file, each in zip(files, outputs, strict=True)
     ]
 
@@ -123,8 +123,8 @@ def _run_jobs(jobs: list[Job], annotate: Callable[[Job, Progress], Done], progre
         except KeyboardInterrupt:
             return True
         done.append(row)
-        if row.trouble:
-            progress.say(f"yoga-live: {row.trouble}")
+        if row.error:
+            progress.say(f"yoga-live: {row.error}")
         if row.watched and row.watched.stopped:
             return True
         if _find_end(row):
@@ -134,26 +134,28 @@ def _run_jobs(jobs: list[Job], annotate: Callable[[Job, Progress], Done], progre
 
 def _find_end(row: Done) -> OutputError | None:
     """What ends all: a full disk is full for the next one too, while a name that is taken concerns one video."""
-    return row.trouble if isinstance(row.trouble, OutputError) and not isinstance(row.trouble, TakenError) else None
+    return row.error if isinstance(row.error, OutputError) and not isinstance(row.error, TakenError) else None
 
 
-def _describe_stop(done: list[Done], jobs: list[Job], span: Span | None) -> str:
+def _describe_stop(done: list[Done], jobs: list[Job], time_range: TimeRange | None) -> str:
     """Say where it was stopped, and how many were not begun."""
     from ..pipelines.loop import describe_stop
 
     words, left = "stopped", len(jobs) - len(done)
     if done and (watched := done[-1].watched) and watched.stopped:
         job = done[-1].job
-        words = f"{describe_stop(watched, span.start_s if span else 0.0, job.length_s)} of {job.name}"
+        words = f"{describe_stop(watched, time_range.start_s if time_range else 0.0, job.length_s)} of {job.name}"
     return f"{words}; {left} of {len(jobs)} videos were not begun" if left else words
 
 
-def _annotate_job(classifier: PoseClassifier, wishes: Wishes, tells: bool, job: Job, progress: Progress) -> Done:
+def _annotate_job(
+    classifier: PoseClassifier, config: AnnotateConfig, tells: bool, job: Job, progress: Progress
+) -> Done:
     from ..pipelines.annotate import annotate_video
     from ..sinks.events import Events
 
-    events = Events(partial(print, flush=True), wishes.goals_s, job.name) if tells else None
-    seen_s = start_s = wishes.span.start_s if wishes.span else 0.0
+    events = Events(partial(print, flush=True), config.goals_s, job.name) if tells else None
+    seen_s = start_s = config.time_range.start_s if config.time_range else 0.0
 
     def show(frame: TimedFrame, hold: Hold) -> None:
         nonlocal seen_s
@@ -165,10 +167,10 @@ def _annotate_job(classifier: PoseClassifier, wishes: Wishes, tells: bool, job: 
     try:
         for path in job.outputs.paths():
             path.parent.mkdir(parents=True, exist_ok=True)
-        watched = annotate_video(classifier, job.path, job.outputs, wishes, show)
-        return Done(job, watched, watched.trouble)
+        watched = annotate_video(classifier, job.path, job.outputs, config, show)
+        return Done(job, watched, watched.error)
     except (YogaLiveError, OSError) as error:
-        return Done(job, None, name_trouble(error))
+        return Done(job, None, as_run_error(error))
     except Exception as error:  # noqa: BLE001 - whatever one video does is a line, the others go on
         return Done(job, None, SourceError(f"{job.path}: {explain(error, job.path).reason}"))
     finally:
@@ -197,14 +199,14 @@ def _report(args: argparse.Namespace, done: list[Done], count: int) -> None:
         totals = [f"{display_name(total.pose)} {format_duration(total.total_s)}" for total in add_up(segments)]
         lasted = format_duration(segments[-1].end_s - segments[0].start_s) if segments else "-"
         said = ", ".join(totals) or ("no pose was seen" if row.watched else "not read")
-        if row.watched and (row.trouble or not row.watched.whole):
+        if row.watched and (row.error or not row.watched.whole):
             said += " (stopped)" if row.watched.stopped else " (broken off)"
         say(f"  {row.job.name:{width}}  {lasted:>7}  {said}")
     for total in add_up(tuple(everything)):
         times = "once" if total.holds == 1 else f"{total.holds} times"
         say(f"{display_name(total.pose)}: {times}, {total.total_s:.1f} s, at best {total.best_s:.1f} s")
     frames, wall_s = sum(r.watched.frames for r in done if r.watched), sum(r.watched.wall_s for r in done if r.watched)
-    whole = sum(row.trouble is None and row.watched is not None and row.watched.whole for row in done)
+    whole = sum(row.error is None and row.watched is not None and row.watched.whole for row in done)
     say(f"{whole} of {count} videos, {frames} frames in {wall_s:.1f} s ({frames / max(wall_s, 1e-9):.0f} a second)")
     for option, folder in (("save", args.save), ("timeline", args.timeline), ("summary", args.summary)):
         named = [path for row in done if row.watched and (path := getattr(row.job.outputs, option))]

@@ -37,9 +37,9 @@ def _measure(args: argparse.Namespace, count: int, roi: Roi | None) -> None:
     if video:
         with VideoSource(video) as source:
             size_wh = source.info.size_wh
-    view = choose_part(args, roi, size_wh)
+    cropper = choose_part(args, roi, size_wh)
     classifier = PoseClassifier(args.model, args.device)
-    result = run_benchmark(classifier, video, count, args.save, view, force=args.force, explain=args.explain)
+    result = run_benchmark(classifier, video, count, args.save, cropper, force=args.force, explain=args.explain)
     width, height = size_wh
     print(
         f"{(args.model or DEFAULT_MODEL).name} ({classifier.info.precision}, {classifier.info.size} px) on "

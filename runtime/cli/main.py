@@ -29,9 +29,9 @@ def _choose_work(args: argparse.Namespace) -> Callable[[argparse.Namespace], Non
 
         return measure
     if args.cluster is not None:
-        from .archive import watch_archive
+        from .archive import annotate_archive
 
-        return watch_archive
+        return annotate_archive
     if hasattr(args, "images"):
         from .photos import classify_images
 

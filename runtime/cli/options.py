@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import OptionError
 from ..serve.address import ServeAddress, parse_address
-from ..sources.camera_config import CameraWishes
+from ..sources.camera_config import CameraConfig
 from ..sources.inputs import is_list, parse_input
 from ..system.cli_runner import CommandParser, HelpFormatter
 from ..system.option_types import quote, read_whole
@@ -147,14 +147,14 @@ def _add_sources(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--camera-size",
         type=_read_size,
-        default=CameraWishes.size_wh,
+        default=CameraConfig.size_wh,
         metavar="WxH",
         help="asked of a camera of this machine",
     )
     parser.add_argument(
         "--camera-rate",
         type=_read_rate,
-        default=CameraWishes.rate,
+        default=CameraConfig.rate,
         metavar="FPS",
         help="asked of a camera of this machine",
     )

@@ -14,7 +14,7 @@ from ..system.plain_text import print
 from .options import list_given, read_roi
 
 if TYPE_CHECKING:
-    from ..pipelines.classify_photos import Answer
+    from ..pipelines.classify_photos import PhotoPrediction
     from ..sources.inputs import Listed
     from ..system.progress import Progress
 
@@ -49,7 +49,7 @@ def classify_images(args: argparse.Namespace) -> None:
 def _classify(args: argparse.Namespace, files: list[Listed], pictures: list[Path], left_out: str) -> None:
     """Classify, with the table claimed.  Raises PhotoError at the end where a photo could not be read."""
     from ..classifier import PoseClassifier
-    from ..pipelines.classify_photos import classify_photos, write_answers
+    from ..pipelines.classify_photos import classify_photos, write_predictions
     from ..sinks.timeline import GrowingFile
     from ..system.progress import Progress
 
@@ -58,8 +58,8 @@ def _classify(args: argparse.Namespace, files: list[Listed], pictures: list[Path
     print(f"yoga-live: {len(files)} photos, engine on {classifier.engine.device}", file=sys.stderr)
     if left_out:
         print(f"yoga-live: {left_out}", file=sys.stderr)
-    table = GrowingFile(args.table, write_answers, force=args.force) if args.table else None
-    answers: list[Answer] = []
+    table = GrowingFile(args.table, write_predictions, force=args.force) if args.table else None
+    answers: list[PhotoPrediction] = []
     misfits = Misfits()
     is_whole = False
     try:
@@ -69,7 +69,7 @@ def _classify(args: argparse.Namespace, files: list[Listed], pictures: list[Path
                 picture = pictures[len(answers)] if args.save else None
                 answers.append(_take(answer, picture, progress, misfits, force=args.force))
                 if table:
-                    table.keep(lambda: answers)
+                    table.autosave(lambda: answers)
         is_whole = True
     except KeyboardInterrupt as error:
         raise KeyboardInterrupt(f"stopped after {len(answers)} of {len(files)} photos") from error
@@ -141,7 +141,9 @@ def _plan(args: argparse.Namespace) -> tuple[list[Listed], list[Path], str]:
     return files, pictures, sieve.describe()
 
 
-def _take(answer: Answer, picture: Path | None, progress: Progress, misfits: Misfits, *, force: bool) -> Answer:
+def _take(
+    answer: PhotoPrediction, picture: Path | None, progress: Progress, misfits: Misfits, *, force: bool
+) -> PhotoPrediction:
     """Draw upon a photo if that is asked for, and count it.  Returns the answer without the photo.
 
     A photo that can't be drawn upon keeps its answer, with the reason why there is no picture of it.
@@ -159,22 +161,22 @@ def _take(answer: Answer, picture: Path | None, progress: Progress, misfits: Mis
     return replace(answer, image_bgr=None)
 
 
-def _write_picture(path: Path, answer: Answer, *, force: bool) -> None:
+def _write_picture(path: Path, answer: PhotoPrediction, *, force: bool) -> None:
     from PIL import Image
 
     from ..core.types import Hold
-    from ..drawing.overlay import OverlayStyle, draw_overlay
+    from ..drawing.overlay import OverlayConfig, draw_overlay
     from ..system.files import write_then_rename
 
     assert answer.prediction is not None and answer.image_bgr is not None
     hold = Hold(answer.prediction.pose, answer.prediction.confidence, 0.0)
-    scene = draw_overlay(answer.image_bgr, hold, None, OverlayStyle(show_fps=False, is_still=True), answer.region)
+    scene = draw_overlay(answer.image_bgr, hold, None, OverlayConfig(show_fps=False, is_still=True), answer.region)
     path.parent.mkdir(parents=True, exist_ok=True)
     with write_then_rename(path, replace=force) as temporary:
         Image.fromarray(scene[:, :, ::-1]).save(temporary, format="JPEG", quality=90)
 
 
-def _report(args: argparse.Namespace, answers: list[Answer], count: int) -> None:
+def _report(args: argparse.Namespace, answers: list[PhotoPrediction], count: int) -> None:
     """The answers, unless they are in a file; how many of each pose; where the outputs lie."""
     from ..core.labels import display_name
     from ..system.files import find_result

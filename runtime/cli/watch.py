@@ -20,31 +20,31 @@ if TYPE_CHECKING:
     from ..core.frames import TimedFrame
     from ..core.regions import Roi
     from ..core.types import Hold
-    from ..cropping.croppers import View
+    from ..cropping.croppers import Cropper
     from ..pipelines.annotate import Display
-    from ..pipelines.loop import Watched
+    from ..pipelines.loop import RunResult
     from ..serve.page import LivePage
     from ..sinks.base import Sink, WindowSink
     from ..sources.base import Source, SourceInfo
-    from ..sources.time_range import Span
+    from ..sources.time_range import TimeRange
     from ..system.progress import Progress
 
 
 def watch_source(args: argparse.Namespace) -> None:
     """Watch a camera, the demo, or one recording."""
-    from ..sources.time_range import parse_span
+    from ..sources.time_range import parse_time_range
     from ..system.claims import claim_outputs
 
     _refuse_useless(args)
-    roi, span = read_roi(args), parse_span(args.from_, args.to)
+    roi, time_range = read_roi(args), parse_time_range(args.from_, args.to)
     _place_outputs(args)
     check_outputs_of(args)
     claimed = [] if hasattr(args, "video") else list_outputs(args)  # a recording's are claimed where it is annotated
     with claim_outputs(claimed, force=args.force, grow=True):
-        _watch_source(args, roi, span)
+        _watch_source(args, roi, time_range)
 
 
-def _watch_source(args: argparse.Namespace, roi: Roi | None, span: Span | None) -> None:
+def _watch_source(args: argparse.Namespace, roi: Roi | None, time_range: TimeRange | None) -> None:
     """Watch, with the outputs of a camera claimed."""
     from ..classifier import PoseClassifier
     from ..serve.page import open_page
@@ -54,7 +54,9 @@ def _watch_source(args: argparse.Namespace, roi: Roi | None, span: Span | None) 
     goals_s = parse_goals(args.goal, classifier.labels)
     with open_page(args.serve, classifier, goals_s) as page:
         with Screen(args, classifier, goals_s, page) as screen:
-            watched = (_annotate_video if hasattr(args, "video") else _watch_live)(args, classifier, screen, roi, span)
+            watched = (_annotate_video if hasattr(args, "video") else _watch_live)(
+                args, classifier, screen, roi, time_range
+            )
         _report(args, watched)
         _tell_end(args, watched, screen.info)
         _stay(page, watched)
@@ -120,28 +122,28 @@ class Screen:
         if self._events:
             self._events.update(frame.time_s, hold)
         if self._page:
-            self._page.tell(frame.time_s, hold)
+            self._page.publish(frame.time_s, hold)
 
 
 def _annotate_video(
-    args: argparse.Namespace, classifier: PoseClassifier, screen: Screen, roi: Roi | None, span: Span | None
-) -> Watched:
+    args: argparse.Namespace, classifier: PoseClassifier, screen: Screen, roi: Roi | None, time_range: TimeRange | None
+) -> RunResult:
     """A single recording goes the way of each of several, and is shown besides."""
-    from ..pipelines.annotate import Outputs, Wishes, annotate_video
+    from ..pipelines.annotate import AnnotateConfig, Outputs, annotate_video
 
     outputs = Outputs(args.save, args.timeline, args.summary)
     zoom, mounting, mirror = args.zoom != "off", read_mounting(args), bool(args.mirror)
-    wishes = Wishes(span, roi, zoom, screen.goals_s, args.explain, args.force, mounting, mirror)
-    return annotate_video(classifier, args.video, outputs, wishes, screen.show, screen.open)
+    config = AnnotateConfig(time_range, roi, zoom, screen.goals_s, args.explain, args.force, mounting, mirror)
+    return annotate_video(classifier, args.video, outputs, config, screen.show, screen.open)
 
 
 def _watch_live(
-    args: argparse.Namespace, classifier: PoseClassifier, screen: Screen, roi: Roi | None, _: Span | None
-) -> Watched:
+    args: argparse.Namespace, classifier: PoseClassifier, screen: Screen, roi: Roi | None, _: TimeRange | None
+) -> RunResult:
     """A camera, or the demo, which goes through its frames one by one."""
-    from ..drawing.overlay import OverlayStyle
+    from ..drawing.overlay import OverlayConfig
     from ..pipelines.annotate import Outputs, open_timeline, summarise
-    from ..pipelines.live_loop import watch
+    from ..pipelines.live_loop import run_live
     from ..pipelines.loop import RunPlan
     from ..sinks.video import VideoSink
 
@@ -149,31 +151,31 @@ def _watch_live(
     with _open_source(args) as source:
         info = source.info
         timeline = open_timeline(outputs, info.start_s, force=args.force)
-        view = choose_part(args, roi, info.size_wh)
+        cropper = choose_part(args, roi, info.size_wh)
         display = screen.open(source)
         sinks = [*display.sinks, *([_open_saved(args, info)] if args.save else [])]
         is_seen = bool(display.sinks) and not args.save
         mirror = args.mirror if args.mirror is not None else is_camera and is_seen
-        overlay = OverlayStyle(show_fps=display.show_fps, mirror=mirror, goals_s=screen.goals_s, explain=args.explain)
+        overlay = OverlayConfig(show_fps=display.show_fps, mirror=mirror, goals_s=screen.goals_s, explain=args.explain)
         record = VideoSink(args.record, info, force=args.force) if args.record else None
-        plan = RunPlan(source, classifier, sinks, overlay, screen.show, view, timeline, record=record)
-        return summarise(watch(plan), outputs, info.name, force=args.force)
+        plan = RunPlan(source, classifier, sinks, overlay, screen.show, cropper, timeline, record=record)
+        return summarise(run_live(plan), outputs, info.name, force=args.force)
 
 
 def _open_saved(args: argparse.Namespace, info: SourceInfo) -> Sink:
     """The annotated video; of a recording it is encoded beside the loop."""
-    from ..sinks.threaded import WriteBehind
+    from ..sinks.threaded import ThreadedSink
     from ..sinks.video import VideoSink
 
     saved = VideoSink(args.save, info, force=args.force)
-    return saved if info.is_live else WriteBehind(saved)
+    return saved if info.is_live else ThreadedSink(saved)
 
 
-def choose_part(args: argparse.Namespace, roi: Roi | None, size_wh: tuple[int, int]) -> View:
+def choose_part(args: argparse.Namespace, roi: Roi | None, size_wh: tuple[int, int]) -> Cropper:
     """Where to look; a region that does not fit in the picture is refused here."""
-    from ..cropping.croppers import choose_view
+    from ..cropping.croppers import choose_cropper
 
-    return choose_view(roi, args.zoom != "off", size_wh)
+    return choose_cropper(roi, args.zoom != "off", size_wh)
 
 
 def _refuse_useless(args: argparse.Namespace) -> None:
@@ -260,7 +262,7 @@ def _introduce_page(page: LivePage) -> None:
         sys.stderr.writelines(f"\x1b[97;40m{line}\x1b[0m\n" for line in code.splitlines())
 
 
-def _stay(page: LivePage | None, watched: Watched) -> None:
+def _stay(page: LivePage | None, watched: RunResult) -> None:
     """Leave the page up after a source that came to its end."""
     if page and not watched.stopped:
         print("yoga-live: the source has ended, the page stays; Ctrl-C ends it", file=sys.stderr, flush=True)
@@ -269,10 +271,10 @@ def _stay(page: LivePage | None, watched: Watched) -> None:
 
 def _open_source(args: argparse.Namespace) -> Source:
     if hasattr(args, "camera"):
-        from ..sources.camera_config import CameraWishes
+        from ..sources.camera_config import CameraConfig
         from ..sources.cameras import open_camera
 
-        return open_camera(args.camera, CameraWishes(args.camera_size, args.camera_rate, read_mounting(args)))
+        return open_camera(args.camera, CameraConfig(args.camera_size, args.camera_rate, read_mounting(args)))
     from ..sources.demo import DemoSource
 
     return DemoSource()
@@ -283,7 +285,7 @@ def _describe_source(source: Source, device: str) -> str:
     return f"yoga-live: {source.info.name}, {width} x {height} at {float(source.info.rate):.4g} FPS, engine on {device}"
 
 
-def _report(args: argparse.Namespace, watched: Watched) -> None:
+def _report(args: argparse.Namespace, watched: RunResult) -> None:
     """Say what was seen when, and where everything lies."""
     from ..core.labels import display_name
     from ..core.types import NO_POSE
@@ -311,13 +313,13 @@ def _report(args: argparse.Namespace, watched: Watched) -> None:
             say(f"written: {path}" if result == path else f"not whole: {result}")
 
 
-def _tell_end(args: argparse.Namespace, watched: Watched, source: SourceInfo) -> None:
+def _tell_end(args: argparse.Namespace, watched: RunResult, source: SourceInfo) -> None:
     """End as the run did.  Raises its trouble, or KeyboardInterrupt where somebody stopped what is not whole now."""
     from ..pipelines.loop import describe_stop
     from ..system.files import name_part
 
-    if watched.trouble:
-        raise watched.trouble
+    if watched.error:
+        raise watched.error
     outputs = list_outputs(args)
     is_left = not watched.whole or any(name_part(path).exists() for path in outputs)
     is_only_shown = not (outputs or args.events) and (watched.by_key or args.serve)  # to end that is no failure

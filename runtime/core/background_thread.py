@@ -15,7 +15,7 @@ PATIENCE_S = 10.0
 """How long an interrupt waits for the thread; from then on it is somebody's wish to end what hangs."""
 
 
-class SideThread:
+class BackgroundThread:
     """Runs `work` beside the others; a daemon."""
 
     def __init__(self, work: Callable[[], None], name: str) -> None:
@@ -52,7 +52,7 @@ class SideThread:
             self._ended.set()
 
 
-class ReadAhead(Generic[Item]):
+class Prefetch(Generic[Item]):
     """Iterate over `items`, which are made in another thread, at most `places` of them ahead.
 
     What is raised there is raised here.  `with` ends the thread, after the item that it is at.
@@ -62,9 +62,9 @@ class ReadAhead(Generic[Item]):
         self._items = items
         self._queue: queue.Queue[tuple[Item | None, BaseException | None]] = queue.Queue(places)
         self._closed = threading.Event()
-        self._thread = SideThread(self._work, "read ahead")
+        self._thread = BackgroundThread(self._work, "read ahead")
 
-    def __enter__(self) -> ReadAhead[Item]:
+    def __enter__(self) -> Prefetch[Item]:
         self._thread.start()
         return self
 

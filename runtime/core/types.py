@@ -66,7 +66,7 @@ class Hold:
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
+class ClassMaps:
     """What one look found where.
 
     maps: class maps, float32 (C, h, w), of the letterboxed square, in the order of the labels; region: the part of the

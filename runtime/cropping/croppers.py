@@ -9,7 +9,7 @@ from ..core.types import Frame
 from .motion_zoom import Zoom, ZoomConfig
 
 
-class View(Protocol):
+class Cropper(Protocol):
     """Gives the part of each frame that is classified, None for the whole of it.
 
     remembers: whether that depends on the frames before.
@@ -17,29 +17,29 @@ class View(Protocol):
 
     remembers: bool
 
-    def look(self, time_s: float, frame_bgr: Frame) -> Region | None:
+    def choose_crop(self, time_s: float, frame_bgr: Frame) -> Region | None:
         """Take the frame of `time_s`, seconds, never going back; uint8 (H, W, 3) BGR."""
         ...
 
-    def renew(self) -> View:
+    def renew(self) -> Cropper:
         """One of the same kind that has seen nothing."""
         ...
 
 
-class WholeView:
+class WholeFrame:
     """The whole frame."""
 
     remembers = False
 
-    def look(self, time_s: float, frame_bgr: Frame) -> None:
+    def choose_crop(self, time_s: float, frame_bgr: Frame) -> None:
         """Nothing is left out."""
 
-    def renew(self) -> WholeView:
+    def renew(self) -> WholeFrame:
         """It keeps nothing."""
         return self
 
 
-class FixedView:
+class FixedCropper:
     """The same part of every frame."""
 
     remembers = False
@@ -47,16 +47,16 @@ class FixedView:
     def __init__(self, roi: Roi) -> None:
         self._roi = roi
 
-    def look(self, time_s: float, frame_bgr: Frame) -> Region:
+    def choose_crop(self, time_s: float, frame_bgr: Frame) -> Region:
         """Raises OptionError where it does not fit in the frame."""
         return self._roi.to_region((frame_bgr.shape[1], frame_bgr.shape[0]))
 
-    def renew(self) -> FixedView:
+    def renew(self) -> FixedCropper:
         """It keeps nothing."""
         return self
 
 
-class ZoomView:
+class ZoomCropper:
     """A steady crop around the person; the whole frame while nobody is found."""
 
     remembers = True
@@ -65,19 +65,19 @@ class ZoomView:
         self._config = config
         self._zoom = Zoom(config)
 
-    def look(self, time_s: float, frame_bgr: Frame) -> Region | None:
+    def choose_crop(self, time_s: float, frame_bgr: Frame) -> Region | None:
         """Follow what moves."""
         region = self._zoom.update(time_s, frame_bgr)
         return None if region.is_whole(frame_bgr) else region
 
-    def renew(self) -> ZoomView:
+    def renew(self) -> ZoomCropper:
         """The person is yet to be found."""
-        return ZoomView(self._config)
+        return ZoomCropper(self._config)
 
 
-def choose_view(roi: Roi | None, zoom: bool, size_wh: tuple[int, int]) -> View:
+def choose_cropper(roi: Roi | None, zoom: bool, size_wh: tuple[int, int]) -> Cropper:
     """Where to look in frames of this size.  Raises OptionError for a region that does not fit in."""
     if roi:
         roi.to_region(size_wh)
-        return FixedView(roi)
-    return ZoomView() if zoom else WholeView()
+        return FixedCropper(roi)
+    return ZoomCropper() if zoom else WholeFrame()

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from ..core.opencv import cv2
 from ..core.preprocess import fit_inside
 from ..core.regions import Box, Region
-from ..core.types import Evidence, Floats
+from ..core.types import ClassMaps, Floats
 from .canvas import Ink, Palette
 
 HEAT = np.array([[60, 190, 250], [40, 120, 245], [40, 40, 215]], np.float64)
@@ -23,20 +23,20 @@ SQUARE = 224  # side of the square that a map is smoothly enlarged to
 
 
 @lru_cache(maxsize=2)  # a look is drawn on several frames
-def make_heat(evidence: Evidence, pose: str, size_wh: tuple[int, int]) -> tuple[Ink, tuple[int, int]] | None:
+def make_heat(class_maps: ClassMaps, pose: str, size_wh: tuple[int, int]) -> tuple[Ink, tuple[int, int]] | None:
     """The heat of a pose and where it lies, x and y, in a frame of this size; None where nothing speaks for it.
 
     The mean over the classes is taken out: softmax does not see it, and it hides what sets a pose apart.
     """
-    class_map = evidence.maps[evidence.labels.index(pose)] - evidence.maps.mean(axis=0)
-    region = evidence.region or Region(0, 0, *size_wh)
+    class_map = class_maps.maps[class_maps.labels.index(pose)] - class_maps.maps.mean(axis=0)
+    region = class_maps.region or Region(0, 0, *size_wh)
     left, top, width, height = fit_inside((region.width, region.height), SQUARE)
     picture = enlarge_map(class_map, SQUARE)[top : top + height, left : left + width]
     peak = float(picture.max())
     if peak <= 0:
         return None
     strength = np.clip(picture / peak, 0, 1)
-    if evidence.region:  # a crop's edge is no edge of the evidence
+    if class_maps.region:  # a crop's edge is no edge of the evidence
         strength = strength * _ramp(height)[:, None] * _ramp(width)
     levels = np.rint(strength * 255).astype(np.uint8)
     if not (levels > LEAST_LEVEL).any():

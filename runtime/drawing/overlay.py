@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 from ..core.frames import Colours, DecodedFrame, TimedFrame
 from ..core.labels import SANSKRIT, display_name
 from ..core.regions import Region
-from ..core.types import Evidence, Frame, Hold
+from ..core.types import ClassMaps, Frame, Hold
 from ..system.progress import format_duration
 from .canvas import Bgr, BgrCanvas, Canvas, Ink, Palette, StretchedCanvas, YuvCanvas
 from .heatmap import make_heat
@@ -31,7 +31,7 @@ STRIP_LIGHT = 0.32  # what remains of the picture's light under the strip
 
 
 @dataclass(frozen=True)
-class OverlayStyle:
+class OverlayConfig:
     """show_fps: the loop's speed in the corner; mirror: flip the picture (a camera as a mirror), never the text.
 
     goals_s: label -> seconds that it is to be held; the clock counts down to it.  explain: show where the network saw
@@ -51,38 +51,38 @@ def annotate_frame(
     frame: TimedFrame,
     hold: Hold,
     fps: float | None = None,
-    style: OverlayStyle | None = None,
+    style: OverlayConfig | None = None,
     region: Region | None = None,
-    evidence: Evidence | None = None,
+    class_maps: ClassMaps | None = None,
     colours: Colours | None = None,
 ) -> TimedFrame:
     """Return a copy of the frame that is drawn on.  A file's stays in YUV, which a video file then takes as it is."""
     if frame.lost_s is not None:
-        style = replace(style or OverlayStyle(), resting=f"no picture for {format_duration(frame.lost_s)}")
+        style = replace(style or OverlayConfig(), resting=f"no picture for {format_duration(frame.lost_s)}")
     if isinstance(frame, DecodedFrame):
         copy = frame.copy_plain()
         canvas: Canvas = YuvCanvas(copy.view_planes(), colours or Colours())
         if canvas.size_wh != copy.size_wh:
             canvas = StretchedCanvas(canvas, copy.size_wh)
-        draw_on(canvas, hold, fps, style, region, evidence)
+        draw_on(canvas, hold, fps, style, region, class_maps)
         return copy
-    return replace(frame, image_bgr=draw_overlay(frame.image_bgr, hold, fps, style, region, evidence))
+    return replace(frame, image_bgr=draw_overlay(frame.image_bgr, hold, fps, style, region, class_maps))
 
 
 def draw_overlay(
     frame_bgr: Frame,
     hold: Hold,
     fps: float | None = None,
-    style: OverlayStyle | None = None,
+    style: OverlayConfig | None = None,
     region: Region | None = None,
-    evidence: Evidence | None = None,
+    class_maps: ClassMaps | None = None,
 ) -> Frame:
     """Return a copy of the frame with pose, confidence, hold time and FPS.  frame_bgr: uint8 (H, W, 3).
 
     region: the part that was classified; its corners are marked.  evidence: what spoke for the pose is drawn as heat.
     """
     scene = frame_bgr.copy()
-    draw_on(BgrCanvas(scene), hold, fps, style, region, evidence)
+    draw_on(BgrCanvas(scene), hold, fps, style, region, class_maps)
     return scene
 
 
@@ -90,13 +90,13 @@ def draw_on(
     canvas: Canvas,
     hold: Hold,
     fps: float | None = None,
-    style: OverlayStyle | None = None,
+    style: OverlayConfig | None = None,
     region: Region | None = None,
-    evidence: Evidence | None = None,
+    class_maps: ClassMaps | None = None,
 ) -> None:
     """Draw as `draw_overlay` does, in place."""
-    style = style or OverlayStyle()
-    if evidence and not hold.is_resting and (heat := make_heat(evidence, hold.pose, canvas.size_wh)):
+    style = style or OverlayConfig()
+    if class_maps and not hold.is_resting and (heat := make_heat(class_maps, hold.pose, canvas.size_wh)):
         canvas.blend(*heat)
     if region:
         _draw_corners(canvas, region)

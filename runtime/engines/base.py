@@ -21,11 +21,11 @@ class Engine(Protocol):
     info: ModelInfo
     device: str
 
-    def run(self, frames: Frame) -> Floats:
+    def infer(self, frames: Frame) -> Floats:
         """frames: uint8 (N, S, S, 3) BGR.  Returns logits, float32 (N, C)."""
         ...
 
-    def run_maps(self, frames: Frame) -> tuple[Floats, Floats]:
+    def infer_maps(self, frames: Frame) -> tuple[Floats, Floats]:
         """Return logits (N, C) and class maps, float32 (N, C, h, w), whose mean plus bias is the logits."""
         ...
 

@@ -65,13 +65,13 @@ class OnnxEngine:
         except Exception as error:  # ONNX Runtime's exceptions share no public base but Exception
             raise name_start_error(path, self.device, error) from error
 
-    def run(self, frames: Frame) -> Floats:
+    def infer(self, frames: Frame) -> Floats:
         """Logits, float32 (N, C)."""
         logits = self._run(["logits"], frames)[0]
         check_answers(self._path, self.info, len(frames), logits)
         return logits
 
-    def run_maps(self, frames: Frame) -> tuple[Floats, Floats]:
+    def infer_maps(self, frames: Frame) -> tuple[Floats, Floats]:
         """Logits, float32 (N, C), and class maps, float32 (N, C, h, w)."""
         logits, maps = self._run(["logits", "maps"], frames)
         check_answers(self._path, self.info, len(frames), logits, maps)

@@ -42,13 +42,13 @@ class OpenVINOEngine:
             raise _name_error(path, error) from error
         self._request: Any = compiled.create_infer_request()
 
-    def run(self, frames: Frame) -> Floats:
+    def infer(self, frames: Frame) -> Floats:
         """Logits, float32 (N, C)."""
         logits = self._infer(frames)["logits"]
         check_answers(self._path, self.info, len(frames), logits)
         return logits
 
-    def run_maps(self, frames: Frame) -> tuple[Floats, Floats]:
+    def infer_maps(self, frames: Frame) -> tuple[Floats, Floats]:
         """Logits, float32 (N, C), and class maps, float32 (N, C, h, w)."""
         answers = self._infer(frames)
         logits, maps = answers["logits"], answers["maps"]

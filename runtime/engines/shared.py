@@ -26,13 +26,13 @@ class SharedEngine:
         self._changed = threading.Condition()
         self._wanted = 0  # by how many owners
 
-    def run(self, frames: Frame) -> Floats:
+    def infer(self, frames: Frame) -> Floats:
         """As the engine's."""
-        return self._run_first(lambda: self._engine.run(frames))
+        return self._run_first(lambda: self._engine.infer(frames))
 
-    def run_maps(self, frames: Frame) -> tuple[Floats, Floats]:
+    def infer_maps(self, frames: Frame) -> tuple[Floats, Floats]:
         """As the engine's."""
-        return self._run_first(lambda: self._engine.run_maps(frames))
+        return self._run_first(lambda: self._engine.infer_maps(frames))
 
     def make_guest(self) -> GuestEngine:
         """The same engine for those who give way."""
@@ -65,10 +65,10 @@ class GuestEngine:
         self.info, self.device = shared.info, shared.device
         self._shared = shared
 
-    def run(self, frames: Frame) -> Floats:
+    def infer(self, frames: Frame) -> Floats:
         """As the engine's, after whoever comes first."""
-        return self._shared.run_last(lambda engine: engine.run(frames))
+        return self._shared.run_last(lambda engine: engine.infer(frames))
 
-    def run_maps(self, frames: Frame) -> tuple[Floats, Floats]:
+    def infer_maps(self, frames: Frame) -> tuple[Floats, Floats]:
         """As the engine's, after whoever comes first."""
-        return self._shared.run_last(lambda engine: engine.run_maps(frames))
+        return self._shared.run_last(lambda engine: engine.infer_maps(frames))

@@ -55,14 +55,14 @@ class TensorRTEngine:
         opened._open(plan, info, bindings, CudaDevice(bindings.cudart), "the engine that was built")
         return opened
 
-    def run(self, frames: Frame) -> Floats:
+    def infer(self, frames: Frame) -> Floats:
         """Logits, float32 (N, C)."""
         logits = self._run(frames, OUTPUTS[:1])[0]
         if self._path:
             check_answers(self._path, self.info, len(frames), logits)
         return logits
 
-    def run_maps(self, frames: Frame) -> tuple[Floats, Floats]:
+    def infer_maps(self, frames: Frame) -> tuple[Floats, Floats]:
         """Logits, float32 (N, C), and class maps, float32 (N, C, h, w)."""
         logits, maps = self._run(frames, OUTPUTS)
         if self._path:

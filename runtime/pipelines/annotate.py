@@ -13,26 +13,26 @@ from ..core.frames import TimedFrame
 from ..core.presentation import Mounting
 from ..core.regions import Roi
 from ..core.types import Hold
-from ..cropping.croppers import choose_view
-from ..drawing.overlay import OverlayStyle
+from ..cropping.croppers import choose_cropper
+from ..drawing.overlay import OverlayConfig
 from ..drawing.summary import check_summary_output, write_summary
-from ..errors import YogaLiveError, name_trouble
+from ..errors import YogaLiveError, as_run_error
 from ..sinks.base import Sink
-from ..sinks.threaded import WriteBehind
+from ..sinks.threaded import ThreadedSink
 from ..sinks.timeline import TimelineFile, check_format
 from ..sinks.video import VideoSink, check_video_output
 from ..sources.animated_webp import AnimationSource, is_animated_webp
 from ..sources.base import Source
 from ..sources.demux import open_media
 from ..sources.pipes import open_pipe, read_on
-from ..sources.time_range import Span
+from ..sources.time_range import TimeRange
 from ..sources.video import VideoSource
 from ..system.claims import check_growing_output, claim_outputs
 from ..system.files import check_apart
 from ..system.item_failures import Failure, attempt
-from ..tracking.sampling_observer import LOOKS_PER_S
-from .loop import RunPlan, Watched
-from .recorded_loop import annotate
+from ..tracking.sampling_observer import OBSERVATIONS_PER_S
+from .loop import RunPlan, RunResult
+from .recorded_loop import run_recorded
 
 if TYPE_CHECKING:
     from ..sources.remote import RemoteFile
@@ -58,14 +58,14 @@ class Outputs:
 
 
 @dataclass(frozen=True)
-class Wishes:
+class AnnotateConfig:
     """How a video is annotated.  span: a part of it alone; roi: where to look, else `zoom` finds the person.
 
     goals_s: label -> seconds that count down; explain: draw class maps; force: replace outputs that exist; mounting:
     how the picture is corrected before anything sees it; mirror: what is drawn, as a mirror shows it.
     """
 
-    span: Span | None = None
+    time_range: TimeRange | None = None
     roi: Roi | None = None
     zoom: bool = True
     goals_s: Mapping[str, float] = field(default_factory=dict)
@@ -92,35 +92,35 @@ def is_video(path: Path) -> bool:
 def open_recording(
     path: Path | RemoteFile,
     at_most_per_s: float | None = None,
-    span: Span | None = None,
+    time_range: TimeRange | None = None,
     threads: int | None = None,
     mounting: Mounting | None = None,
 ) -> Source:
     """Open a video file, GIF or animated WebP; arguments as `VideoSource` has them.  Raises SourceError."""
     if isinstance(path, Path) and path.is_fifo():
-        return open_pipe(path, span, threads, mounting)
+        return open_pipe(path, time_range, threads, mounting)
     may_be_webp = isinstance(path, Path) or path.suffix.lower() == ".webp"  # asking a remote file costs a round trip
     if may_be_webp and is_animated_webp(path):
-        return AnimationSource(path, at_most_per_s, span, mounting)
-    return VideoSource(path, at_most_per_s, span, threads, mounting)
+        return AnimationSource(path, at_most_per_s, time_range, mounting)
+    return VideoSource(path, at_most_per_s, time_range, threads, mounting)
 
 
 def open_again(
-    path: Path, span: Span | None, source: Source, *, draws: bool, mounting: Mounting | None = None
+    path: Path, time_range: TimeRange | None, source: Source, *, draws: bool, mounting: Mounting | None = None
 ) -> Source:
     """Open a recording once more, for looks at it alone, beside its `source`.  draws: that one's frames are drawn."""
     if path.is_fifo():
         return read_on(path, source, draws=draws)
-    return open_recording(path, LOOKS_PER_S, span, mounting=mounting)
+    return open_recording(path, OBSERVATIONS_PER_S, time_range, mounting=mounting)
 
 
-def read_length_s(path: Path, span: Span | None = None) -> float:
+def read_length_s(path: Path, time_range: TimeRange | None = None) -> float:
     """Seconds that will be read of a file, for a progress bar: nothing is decoded; 0 where it does not say."""
     length_s = attempt(path, partial(_ask_length_s, path))
     if isinstance(length_s, Failure):  # the run itself meets it again, and says so
         return 0.0
-    span = span or Span()
-    return max((length_s if span.end_s is None else min(length_s, span.end_s)) - span.start_s, 0.0)
+    time_range = time_range or TimeRange()
+    return max((length_s if time_range.end_s is None else min(length_s, time_range.end_s)) - time_range.start_s, 0.0)
 
 
 def _ask_length_s(path: Path) -> float:
@@ -139,10 +139,10 @@ def annotate_video(
     classifier: PoseClassifier,
     path: Path,
     outputs: Outputs,
-    wishes: Wishes | None = None,
+    config: AnnotateConfig | None = None,
     on_frame: Callable[[TimedFrame, Hold], None] | None = None,
     show: Callable[[Source], Display] | None = None,
-) -> Watched:
+) -> RunResult:
     """Annotate one video: outputs get their names when they are complete; their folders must exist.
 
     show: is called once the video is open, and says where else it is shown.  Raises SourceError where it can't be
@@ -150,34 +150,34 @@ def annotate_video(
     seen before it is in the outputs.  Where that is not the whole (Ctrl-C, a full disk) they keep the names under which
     they grew, `NAME.part.mp4` and so on.
     """
-    wishes = wishes or Wishes()
-    check_outputs(outputs, path, force=wishes.force)
+    config = config or AnnotateConfig()
+    check_outputs(outputs, path, force=config.force)
     with (
-        claim_outputs(outputs.paths(), force=wishes.force, grow=True),
-        open_recording(path, span=wishes.span, mounting=wishes.mounting) as source,
+        claim_outputs(outputs.paths(), force=config.force, grow=True),
+        open_recording(path, time_range=config.time_range, mounting=config.mounting) as source,
     ):
         info = source.info
-        view = choose_view(wishes.roi, wishes.zoom, info.size_wh)
+        cropper = choose_cropper(config.roi, config.zoom, info.size_wh)
         display = show(source) if show else Display()
-        saved = [WriteBehind(VideoSink(outputs.save, info, force=wishes.force))] if outputs.save else []
+        saved = [ThreadedSink(VideoSink(outputs.save, info, force=config.force))] if outputs.save else []
         sinks = [*display.sinks, *saved]
-        timeline = open_timeline(outputs, info.start_s, force=wishes.force)
-        again = partial(open_again, path, wishes.span, source, draws=bool(sinks), mounting=wishes.mounting)
-        overlay = OverlayStyle(
-            show_fps=display.show_fps, mirror=wishes.mirror, goals_s=wishes.goals_s, explain=wishes.explain
+        timeline = open_timeline(outputs, info.start_s, force=config.force)
+        again = partial(open_again, path, config.time_range, source, draws=bool(sinks), mounting=config.mounting)
+        overlay = OverlayConfig(
+            show_fps=display.show_fps, mirror=config.mirror, goals_s=config.goals_s, explain=config.explain
         )
-        watched = annotate(RunPlan(source, classifier, sinks, overlay, on_frame, view, timeline), again)
-        return summarise(watched, outputs, info.name, force=wishes.force)
+        watched = run_recorded(RunPlan(source, classifier, sinks, overlay, on_frame, cropper, timeline), again)
+        return summarise(watched, outputs, info.name, force=config.force)
 
 
-def summarise(watched: Watched, outputs: Outputs, title: str, *, force: bool = False) -> Watched:
+def summarise(watched: RunResult, outputs: Outputs, title: str, *, force: bool = False) -> RunResult:
     """Draw the summary, if it is wanted; what goes wrong with it is trouble, if there was none before."""
     if outputs.summary is None or not (watched.whole or watched.frames):
         return watched
     try:
         write_summary(outputs.summary, watched.segments, title, replace=force, whole=watched.whole)
     except (YogaLiveError, OSError) as error:
-        return replace(watched, trouble=watched.trouble or name_trouble(error))
+        return replace(watched, error=watched.error or as_run_error(error))
     return watched
 
 

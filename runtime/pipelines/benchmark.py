@@ -20,8 +20,8 @@ from ..classifier import PoseClassifier
 from ..core.frames import DecodedFrame, TimedFrame
 from ..core.regions import Region
 from ..core.types import Floats, Frame
-from ..cropping.croppers import View, WholeView
-from ..drawing.overlay import OverlayStyle
+from ..cropping.croppers import Cropper, WholeFrame
+from ..drawing.overlay import OverlayConfig
 from ..engines.base import Engine
 from ..errors import SourceError
 from ..sinks.video import VideoSink
@@ -29,7 +29,7 @@ from ..sources.base import SourceInfo
 from ..sources.demo import DemoSource
 from ..sources.video import VideoSource
 from ..system.progress import Progress, track
-from .live_loop import watch
+from .live_loop import run_live
 from .loop import RunPlan
 
 WARM_UP = 10
@@ -73,36 +73,36 @@ class TimedEngine:
         self.info, self.device = engine.info, engine.device
         self._engine, self._times = engine, times
 
-    def run(self, frames: Frame) -> Floats:
+    def infer(self, frames: Frame) -> Floats:
         """Logits, float32 (N, C)."""
         self._times.mark("preprocess")
-        logits = self._engine.run(frames)
+        logits = self._engine.infer(frames)
         self._times.mark("network")
         return logits
 
-    def run_maps(self, frames: Frame) -> tuple[Floats, Floats]:
+    def infer_maps(self, frames: Frame) -> tuple[Floats, Floats]:
         """Logits and class maps."""
         self._times.mark("preprocess")
-        answer = self._engine.run_maps(frames)
+        answer = self._engine.infer_maps(frames)
         self._times.mark("network")
         return answer
 
 
-class TimedView:
+class TimedCropper:
     """A view that marks where choosing the part of the frame ends; where there is no choice, it takes no time."""
 
-    def __init__(self, view: View | None, times: StageTimes) -> None:
-        self._view, self._times = view or WholeView(), times
-        self.remembers = self._view.remembers
+    def __init__(self, cropper: Cropper | None, times: StageTimes) -> None:
+        self._cropper, self._times = cropper or WholeFrame(), times
+        self.remembers = self._cropper.remembers
 
-    def renew(self) -> TimedView:
+    def renew(self) -> TimedCropper:
         """Another that marks the same times."""
-        return TimedView(self._view.renew(), self._times)
+        return TimedCropper(self._cropper.renew(), self._times)
 
-    def look(self, time_s: float, frame_bgr: Frame) -> Region | None:
-        """Look, and mark."""
-        region = self._view.look(time_s, frame_bgr)
-        if not isinstance(self._view, WholeView):
+    def choose_crop(self, time_s: float, frame_bgr: Frame) -> Region | None:
+        """Observation, and mark."""
+        region = self._cropper.choose_crop(time_s, frame_bgr)
+        if not isinstance(self._cropper, WholeFrame):
             self._times.mark("view")
         return region
 
@@ -169,7 +169,7 @@ def run_benchmark(
     video: Path | None,
     count: int,
     save: Path | None = None,
-    view: View | None = None,
+    cropper: Cropper | None = None,
     *,
     force: bool = False,
     explain: bool = False,
@@ -185,7 +185,7 @@ def run_benchmark(
         times = StageTimes()
         first = FirstFrames(source, count, times)
         sink = VideoSink(save or folder / "annotated.mp4", first.info, force=force)
-        return _measure(classifier, first, times, sink, count, view, OverlayStyle(explain=explain))
+        return _measure(classifier, first, times, sink, count, cropper, OverlayConfig(explain=explain))
 
 
 def _measure(
@@ -194,16 +194,18 @@ def _measure(
     times: StageTimes,
     sink: VideoSink,
     count: int,
-    view: View | None,
-    style: OverlayStyle,
+    cropper: Cropper | None,
+    overlay: OverlayConfig,
 ) -> Benchmark:
     timed = PoseClassifier.from_engine(TimedEngine(classifier.engine, times))
-    looking = TimedView(view, times)
+    looking = TimedCropper(cropper, times)
     with Progress("measuring", WARM_UP + count, "frames") as progress:
-        watched = watch(RunPlan(source, timed, [sink], style, lambda *_: progress.advance(), looking, mark=times.mark))
+        watched = run_live(
+            RunPlan(source, timed, [sink], overlay, lambda *_: progress.advance(), looking, mark=times.mark)
+        )
     ended_s, ended_cpu_s = time.perf_counter(), time.process_time()
-    if watched.trouble:
-        raise watched.trouble
+    if watched.error:
+        raise watched.error
     if source.counted_from is None and not watched.whole:
         raise KeyboardInterrupt(f"stopped after {watched.frames} frames, before any counts")
     if source.counted_from is None:

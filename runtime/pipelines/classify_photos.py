@@ -31,13 +31,21 @@ BATCH = 8
 """Photos in one run of the network: what an engine of yoga-export takes at once."""
 FORMATS = (".csv", ".json")
 __all__ = [
-    "BATCH", "FORMATS", "PHOTO_SUFFIXES", "Answer", "check_table_format", "classify_photos", "format_answers_csv",
-    "format_answers_json", "is_photo", "write_answers",
-]  # fmt: skip
+    "BATCH",
+    "FORMATS",
+    "PHOTO_SUFFIXES",
+    "PhotoPrediction",
+    "check_table_format",
+    "classify_photos",
+    "format_predictions_csv",
+    "format_predictions_json",
+    "is_photo",
+    "write_predictions",
+]
 
 
 @dataclass(frozen=True)
-class Answer:
+class PhotoPrediction:
     """What is said of one photo.  prediction: None where it can't be read, and `reason` says why.
 
     reason: also why no picture was drawn of a photo that has an answer.
@@ -64,7 +72,7 @@ class _Loaded:
 
 def classify_photos(
     classifier: PoseClassifier, files: Iterable[tuple[str, Path]], roi: Roi | None = None, *, keep_images: bool = False
-) -> Iterator[Answer]:
+) -> Iterator[PhotoPrediction]:
     """Answer for each photo, in order; they are decoded in threads beside the network.
 
     files: name and path.  roi: look at this part alone.  keep_images: hand the photos on, to be drawn upon.
@@ -104,7 +112,9 @@ def _load(path: Path, size: int, roi: Roi | None, keep_image: bool) -> _Loaded:
     return _Loaded(letterboxed, None if is_huge else image, region, path if is_huge else None)
 
 
-def _answer(classifier: PoseClassifier, batch: list[tuple[str, Future[_Loaded | Failure]]]) -> Iterator[Answer]:
+def _answer(
+    classifier: PoseClassifier, batch: list[tuple[str, Future[_Loaded | Failure]]]
+) -> Iterator[PhotoPrediction]:
     photos = [(name, future.result()) for name, future in batch]
     loaded = [(name, photo) for name, photo in photos if isinstance(photo, _Loaded)]
     predictions = iter(_classify(classifier, loaded))
@@ -114,11 +124,11 @@ def _answer(classifier: PoseClassifier, batch: list[tuple[str, Future[_Loaded | 
             again = photo.again
             image = attempt(name, partial(decode_photo, again)) if again else photo.image_bgr
             if isinstance(image, Failure):
-                yield Answer(name, told, f"can't be drawn upon: {image.reason}", None, photo.region)
+                yield PhotoPrediction(name, told, f"can't be drawn upon: {image.reason}", None, photo.region)
             else:
-                yield Answer(name, told, "", image, photo.region)
+                yield PhotoPrediction(name, told, "", image, photo.region)
         elif isinstance(told, Failure):
-            yield Answer(name, None, told.reason.removeprefix("the file "))
+            yield PhotoPrediction(name, None, told.reason.removeprefix("the file "))
 
 
 def _classify(classifier: PoseClassifier, photos: list[tuple[str, _Loaded]]) -> Sequence[Prediction | Failure]:
@@ -141,12 +151,14 @@ def check_table_format(path: Path) -> None:
         raise OutputError(f"{path} should end in {' or '.join(FORMATS)}: it is the table of the answers")
 
 
-def write_answers(path: Path, answers: list[Answer]) -> None:
+def write_predictions(path: Path, answers: list[PhotoPrediction]) -> None:
     """Write the table, by suffix."""
-    write_text(path, format_answers_json(answers) if path.suffix.lower() == ".json" else format_answers_csv(answers))
+    write_text(
+        path, format_predictions_json(answers) if path.suffix.lower() == ".json" else format_predictions_csv(answers)
+    )
 
 
-def format_answers_csv(answers: list[Answer]) -> str:
+def format_predictions_csv(answers: list[PhotoPrediction]) -> str:
     """file,pose,confidence, a column for each label, reason; of a photo that can't be read, file and reason alone."""
     labels = next((list(answer.prediction.probabilities) for answer in answers if answer.prediction), [])
     buffer = io.StringIO()
@@ -162,12 +174,12 @@ def format_answers_csv(answers: list[Answer]) -> str:
     return buffer.getvalue()
 
 
-def format_answers_json(answers: list[Answer]) -> str:
+def format_predictions_json(answers: list[PhotoPrediction]) -> str:
     """A list of objects: file, pose, confidence and probabilities, or file and reason."""
     return format_json([_describe(answer) for answer in answers])
 
 
-def _describe(answer: Answer) -> dict[str, object]:
+def _describe(answer: PhotoPrediction) -> dict[str, object]:
     if answer.prediction is None:
         return {"file": answer.file, "reason": answer.reason}
     told = answer.prediction

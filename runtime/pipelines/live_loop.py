@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ..core.frames import TimedFrame
 from ..tracking.live_tracker import BackgroundTracker, PoseTracker
 from ..tracking.observer import Tracked
-from .loop import Ending, RunPlan, Watched, run_loop
+from .loop import Ending, RunPlan, RunResult, run_loop
 
 
 class RateMeter:
@@ -33,7 +33,7 @@ class LiveFollower:
 
     def __init__(self, plan: RunPlan) -> None:
         self._plan, self._meter, self.frames = plan, RateMeter(), 0
-        self._tracker = PoseTracker(plan.classifier, plan.view, explain=plan.explains)
+        self._tracker = PoseTracker(plan.classifier, plan.cropper, explain=plan.explains)
         self.segments = self._tracker.segments
         self._beside: BackgroundTracker | None = None
 
@@ -68,7 +68,7 @@ class LiveFollower:
         """Nothing is observed that was not handed out."""
 
 
-def watch(plan: RunPlan) -> Watched:
+def run_live(plan: RunPlan) -> RunResult:
     """Watch a live source, or go through a file frame by frame.
 
     While a live source is lost, its last picture says so, nothing is held, and sinks and `on_frame` go on.

@@ -11,9 +11,9 @@ from typing import Protocol
 from ..classifier import PoseClassifier
 from ..core.frames import TimedFrame
 from ..core.types import Hold, Segment
-from ..cropping.croppers import View
-from ..drawing.overlay import OverlayStyle, annotate_frame
-from ..errors import SourceError, YogaLiveError, name_troubles
+from ..cropping.croppers import Cropper
+from ..drawing.overlay import OverlayConfig, annotate_frame
+from ..errors import SourceError, YogaLiveError, join_run_errors
 from ..sinks.base import Sink, StopWatching
 from ..sinks.timeline import TimelineFile
 from ..sources.base import Source
@@ -37,9 +37,9 @@ class RunPlan:
     source: Source
     classifier: PoseClassifier
     sinks: Sequence[Sink] = ()
-    overlay: OverlayStyle | None = None
+    overlay: OverlayConfig | None = None
     on_frame: Callable[[TimedFrame, Hold], None] | None = None
-    view: View | None = None
+    cropper: Cropper | None = None
     timeline: TimelineFile | None = None
     mark: Callable[[str], None] = ignore
     record: Sink | None = None
@@ -76,7 +76,7 @@ class Follower(AbstractContextManager["Follower"], Protocol):
 
 
 @dataclass(frozen=True)
-class Watched:
+class RunResult:
     """What a run of the loop saw.  frames: how many; wall_s: how long it took.
 
     trouble: why it ended early, if it broke; stopped: somebody ended it (Ctrl-C, SIGTERM, q), by_key: in the window.
@@ -86,7 +86,7 @@ class Watched:
     segments: tuple[Segment, ...]
     frames: int
     wall_s: float
-    trouble: YogaLiveError | None = None
+    error: YogaLiveError | None = None
     stopped: bool = False
     by_key: bool = False
     whole: bool = True
@@ -94,12 +94,12 @@ class Watched:
 
 @dataclass
 class Ending:
-    """How a run ends, for what is closed then.  whole: as `Watched` has it; False until it is known."""
+    """How a run ends, for what is closed then.  whole: as `RunResult` has it; False until it is known."""
 
     whole: bool = False
     stopped: bool = False
     by_key: bool = False
-    troubles: list[YogaLiveError | OSError] = field(default_factory=list)
+    errors: list[YogaLiveError | OSError] = field(default_factory=list)
 
     def close(self, sink: Sink) -> None:
         """Close a sink, which is told where it has not the whole."""
@@ -119,7 +119,7 @@ class Ending:
         try:
             yield
         except (YogaLiveError, OSError) as error:
-            self.troubles.append(error)
+            self.errors.append(error)
             raise
 
     @contextmanager
@@ -137,7 +137,7 @@ class Ending:
             self.whole = True
 
 
-def run_loop(plan: RunPlan, follower: Follower) -> Watched:
+def run_loop(plan: RunPlan, follower: Follower) -> RunResult:
     """Follow the source to its end; draw, hand out, tell; close everything however it ends.
 
     Ends with the source, with `q` in a window, or with Ctrl-C.  A source or network that breaks in the middle, or a
@@ -146,7 +146,7 @@ def run_loop(plan: RunPlan, follower: Follower) -> Watched:
     from its start, everything else the file's own.
     """
     outputs = [*plan.sinks, plan.record] if plan.record else plan.sinks
-    trouble, ending, started_s = None, Ending(), time.monotonic()
+    cause, ending, started_s = None, Ending(), time.monotonic()
     try:
         with ExitStack() as closing:
             if plan.timeline:
@@ -164,9 +164,9 @@ def run_loop(plan: RunPlan, follower: Follower) -> Watched:
     except KeyboardInterrupt:  # while it was closed
         ending.stopped = True
     except (YogaLiveError, OSError) as error:
-        trouble = name_troubles(ending.troubles or [error])
-    ended = time.monotonic() - started_s, trouble, ending.stopped, ending.by_key, ending.whole
-    return Watched(follower.segments(), follower.frames, *ended)
+        cause = join_run_errors(ending.errors or [error])
+    ended = time.monotonic() - started_s, cause, ending.stopped, ending.by_key, ending.whole
+    return RunResult(follower.segments(), follower.frames, *ended)
 
 
 def _hand_out(plan: RunPlan, follower: Follower) -> None:
@@ -175,7 +175,7 @@ def _hand_out(plan: RunPlan, follower: Follower) -> None:
     is_part = bool(info.start_s or info.start_pts)
     for frame, tracked, fps in follower.follow():
         if plan.sinks:
-            seen = tracked.region, tracked.evidence, info.colours
+            seen = tracked.region, tracked.class_maps, info.colours
             scene = annotate_frame(frame, tracked.hold, fps, plan.overlay, *seen)
             plan.mark("overlay")
             if is_part:
@@ -185,12 +185,12 @@ def _hand_out(plan: RunPlan, follower: Follower) -> None:
             plan.mark("encode")
         follower.count(frame)
         if plan.timeline:
-            plan.timeline.keep(follower.segments)
+            plan.timeline.autosave(follower.segments)
         if plan.on_frame:
             plan.on_frame(frame, tracked.hold)
 
 
-def describe_stop(watched: Watched, start_s: float, lasts_s: float | None) -> str:
+def describe_stop(watched: RunResult, start_s: float, lasts_s: float | None) -> str:
     """Say where a run was stopped.  start_s: of what was watched; lasts_s: seconds of it, if that is known."""
     seen_s = watched.segments[-1].end_s - start_s if watched.segments else 0.0
     return f"stopped at {seen_s:.1f} of {lasts_s:.1f} s" if lasts_s else f"stopped at {seen_s:.1f} s"

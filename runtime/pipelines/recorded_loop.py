@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 
-from ..core.background_thread import ReadAhead
+from ..core.background_thread import Prefetch
 from ..core.frames import TimedFrame
 from ..core.types import Segment
 from ..errors import SourceError
@@ -17,16 +17,16 @@ from ..sources.animated_webp import AnimationSource
 from ..sources.base import Source
 from ..sources.video import VideoSource
 from ..tracking.adaptive_sampling import EVERY
-from ..tracking.fixed_lag import AHEAD_S, Foresight
-from ..tracking.observer import Looker, Tracked
-from ..tracking.sampling_observer import LOOKS_PER_S, Step, Watcher
-from .loop import Ending, RunPlan, Watched, run_loop
+from ..tracking.fixed_lag import AHEAD_S, FixedLagSmoother
+from ..tracking.observer import Observer, Tracked
+from ..tracking.sampling_observer import OBSERVATIONS_PER_S, SamplingObserver, Step
+from .loop import Ending, RunPlan, RunResult, run_loop
 
 log = logging.getLogger(__name__)
 
 HELD_BYTES = 500_000_000
 """Of frames in memory, at most, that wait for their looks: 1080p at 30 FPS is 495 MB; larger ones are decoded twice."""
-DECODED_AHEAD, LOOKED_AHEAD, IN_HAND = 4, 16, 4
+DECODED_AHEAD, OBSERVED_AHEAD, IN_HAND = 4, 16, 4
 """Frames that are decoded while others are looked at, and looked at while others are drawn: looks come in bursts; and
 those that one of the threads has in hand."""
 
@@ -35,7 +35,7 @@ class RecordedFollower:
     """Frames of a recording once the moments after them have been observed, a few times a second."""
 
     def __init__(self, plan: RunPlan, open_again: Callable[[], Source]) -> None:
-        self._plan, self._open_again, self._foresight = plan, open_again, Foresight(plan.classifier)
+        self._plan, self._open_again, self._smoother = plan, open_again, FixedLagSmoother(plan.classifier)
         self._reads, self.frames, self._end_s = plan.source, 0, plan.source.info.start_s
         self._closing, self._is_empty = ExitStack(), False
         self._steps: Iterable[Step] = ()
@@ -44,15 +44,20 @@ class RecordedFollower:
         """Begin to observe: the frames that are drawn, or, where these are too large to be kept, a second reading."""
         with ExitStack() as closing:
             source, plan = self._plan.source, self._plan
-            watcher = Watcher(Looker(plan.classifier, plan.view, explain=bool(plan.sinks) and plan.explains))
+            watcher = SamplingObserver(
+                Observer(plan.classifier, plan.cropper, explain=bool(plan.sinks) and plan.explains)
+            )
             if not plan.sinks or _held_bytes(source) > HELD_BYTES:
                 self._reads = closing.enter_context(self._open_again())
-                looks = watcher.look_through(self._reads.frames())
-                steps, ahead = _look_beside(source.frames(), looks) if plan.sinks else looks, LOOKED_AHEAD // 2
+                observations = watcher.observe_through(self._reads.frames())
+                steps, ahead = (
+                    _observe_beside(source.frames(), observations) if plan.sinks else observations,
+                    OBSERVED_AHEAD // 2,
+                )
             else:
-                decoded = closing.enter_context(ReadAhead(source.frames(), DECODED_AHEAD))
-                steps, ahead = watcher.look_along(decoded), LOOKED_AHEAD
-            self._steps = closing.enter_context(ReadAhead(steps, ahead))
+                decoded = closing.enter_context(Prefetch(source.frames(), DECODED_AHEAD))
+                steps, ahead = watcher.observe_along(decoded), OBSERVED_AHEAD
+            self._steps = closing.enter_context(Prefetch(steps, ahead))
             self._closing = closing.pop_all()
         return self
 
@@ -61,8 +66,8 @@ class RecordedFollower:
 
     def follow(self) -> Iterator[tuple[TimedFrame, Tracked, float | None]]:
         """Each frame and what is held on it."""
-        for frame in _wait_for_looks(self._steps, self._foresight):
-            yield frame, self._foresight.tell(frame.time_s), None
+        for frame in _wait_for_future(self._steps, self._smoother):
+            yield frame, self._smoother.state_at(frame.time_s), None
 
     def count(self, frame: TimedFrame) -> None:
         """Count a frame."""
@@ -77,7 +82,7 @@ class RecordedFollower:
 
     def segments(self) -> tuple[Segment, ...]:
         """The timeline up to the end of the last frame; there is none where a run was stopped before its first."""
-        return () if self._is_empty else self._foresight.segments(self._end_s)
+        return () if self._is_empty else self._smoother.segments(self._end_s)
 
     def find_damage(self) -> str:
         """What of the file was damaged, by who has read more of it."""
@@ -85,7 +90,7 @@ class RecordedFollower:
         return max(files, key=lambda file: file.info.seen.frames).damage if files else ""
 
 
-def annotate(plan: RunPlan, open_again: Callable[[], Source]) -> Watched:
+def run_recorded(plan: RunPlan, open_again: Callable[[], Source]) -> RunResult:
     """Observe a recording, draw what is held on every frame, hand it to the sinks.
 
     open_again: opens the same recording once more, to look ahead in where frames are too large to be kept.
@@ -103,30 +108,34 @@ def _held_bytes(source: Source) -> float:
         return math.inf
     width, height = source.info.stored_wh or source.info.size_wh
     rate = float(source.info.rate)
-    frames = rate * AHEAD_S + EVERY * max(rate / LOOKS_PER_S, 1) + DECODED_AHEAD + LOOKED_AHEAD + IN_HAND
+    frames = rate * AHEAD_S + EVERY * max(rate / OBSERVATIONS_PER_S, 1) + DECODED_AHEAD + OBSERVED_AHEAD + IN_HAND
     return width * height * 1.5 * frames
 
 
-def _look_beside(frames: Iterable[TimedFrame], looks: Iterator[Step]) -> Iterator[Step]:
+def _observe_beside(frames: Iterable[TimedFrame], observations: Iterator[Step]) -> Iterator[Step]:
     """Each frame after the looks that it needs; what is damaged there, the drawing meets too, and says so."""
-    looked_s: float = 0
+    observed_s: float = 0
     for frame in frames:
-        while looked_s < frame.time_s + AHEAD_S:
-            step = _ask_for_looks(looks)
+        while observed_s < frame.time_s + AHEAD_S:
+            step = _next_observations(observations)
             yield step
-            looked_s = math.inf if step.is_last else max(looked_s, *(look.time_s for look in step.looks), 0)
+            observed_s = (
+                math.inf
+                if step.is_last
+                else max(observed_s, *(observation.time_s for observation in step.observations), 0)
+            )
         yield Step(frame)
 
 
-def _ask_for_looks(looks: Iterator[Step]) -> Step:
+def _next_observations(observations: Iterator[Step]) -> Step:
     """The next looks without their frame."""
     try:
-        return replace(next(looks), frame=None)
+        return replace(next(observations), frame=None)
     except (StopIteration, SourceError):
         return Step(is_last=True)
 
 
-def _wait_for_looks(steps: Iterable[Step], foresight: Foresight) -> Iterator[TimedFrame]:
+def _wait_for_future(steps: Iterable[Step], smoother: FixedLagSmoother) -> Iterator[TimedFrame]:
     """Each frame once enough has been looked at after it; at the end, and before an error, all that are left."""
     waiting: deque[TimedFrame] = deque()
     error: Exception | None = None
@@ -134,11 +143,11 @@ def _wait_for_looks(steps: Iterable[Step], foresight: Foresight) -> Iterator[Tim
         is_over = False
         for step in steps:
             is_over = is_over or step.is_last
-            for look in step.looks:
-                foresight.add(look)
+            for observation in step.observations:
+                smoother.add(observation)
             if step.frame:
                 waiting.append(step.frame)
-            while waiting and (is_over or waiting[0].time_s + AHEAD_S <= foresight.looked_s):
+            while waiting and (is_over or waiting[0].time_s + AHEAD_S <= smoother.observed_s):
                 yield waiting.popleft()
     except Exception as raised:  # noqa: BLE001 - raised below, whatever it is
         error = raised

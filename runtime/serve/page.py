@@ -43,9 +43,9 @@ class LivePage:
         self.board.source = source.name
         return PageSink(self.board, Pace() if paced else None)
 
-    def tell(self, time_s: float, hold: Hold) -> None:
+    def publish(self, time_s: float, hold: Hold) -> None:
         """Show what is held at `time_s`, seconds."""
-        self.board.tell(time_s, hold)
+        self.board.publish(time_s, hold)
 
     def stay(self) -> None:
         """Keep the page up until Ctrl-C: what was seen can be read, and photos can be tried."""

@@ -57,7 +57,7 @@ class LiveBoard:
                 self._seen_s = time.monotonic()
             self._changed.notify_all()
 
-    def tell(self, time_s: float, hold: Hold) -> None:
+    def publish(self, time_s: float, hold: Hold) -> None:
         """Put up what is held at `time_s`, seconds, never going back."""
         with self._changed:
             began = hold.pose != self._hold.pose

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from functools import partial
 
-from ..core.background_thread import SideThread
+from ..core.background_thread import BackgroundThread
 from ..core.frames import TimedFrame
 from .base import Sink
 
@@ -15,7 +15,7 @@ PLACES = 2
 """Frames that are handed over and not yet written: encoders have a queue of their own, more gain nothing."""
 
 
-class WriteBehind:
+class ThreadedSink:
     """Hands frames to a sink in another thread, which closes it too; what is raised there is raised by the call that
     follows.  An interrupt waits until the sink is closed: what it has is not lost half-way."""
 
@@ -24,7 +24,7 @@ class WriteBehind:
         self._sink = sink
         self._frames: queue.SimpleQueue[TimedFrame | None] = queue.SimpleQueue()
         self._places = threading.Semaphore(places)
-        self._thread: SideThread | None = None
+        self._thread: BackgroundThread | None = None
         self._error: BaseException | None = None
         self._is_complete = self._is_broken_off = False
 
@@ -32,7 +32,7 @@ class WriteBehind:
         """Wait for a place, and leave the frame there."""
         self._raise_error()
         if self._thread is None:
-            self._thread = SideThread(self._work, "write behind")
+            self._thread = BackgroundThread(self._work, "write behind")
             self._thread.start()
         self._places.acquire()
         self._frames.put(frame)

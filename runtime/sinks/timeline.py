@@ -50,7 +50,7 @@ class GrowingFile(Generic[T]):
         self._path, self._part, self._due_s = path, name_part(path), time.monotonic() + EVERY_S
         self._write, self._force = write, force
 
-    def keep(self, read: Callable[[], T]) -> None:
+    def autosave(self, read: Callable[[], T]) -> None:
         """Write what is known by now, if it is time; it then takes a hundredth of the time at most."""
         started_s = time.monotonic()
         if started_s >= self._due_s:

@@ -21,8 +21,8 @@ from ..system.foreign_files import open_plain
 from ..system.plain_text import show_name
 from .base import Seen, SourceInfo
 from .demux import MOST_PIXELS
-from .frame_sampling import SAME_S, Turns
-from .time_range import Span, format_moment
+from .frame_sampling import SAME_S, FrameSampler
+from .time_range import TimeRange, format_moment
 
 if TYPE_CHECKING:
     from .remote import RemoteFile
@@ -57,13 +57,13 @@ class AnimationSource:
         self,
         path: Path | RemoteFile,
         at_most_per_s: float | None = None,
-        span: Span | None = None,
+        time_range: TimeRange | None = None,
         mounting: Mounting | None = None,
     ) -> None:
         """Arguments as `VideoSource` has them.  Raises SourceError."""
-        self._path, self._span, self._seen = path, span or Span(), Seen()
+        self._path, self._time_range, self._seen = path, time_range or TimeRange(), Seen()
         self._mounting = mounting or Mounting()
-        self._turns = Turns(at_most_per_s, self._span.start_s) if at_most_per_s else None
+        self._turns = FrameSampler(at_most_per_s, self._time_range.start_s) if at_most_per_s else None
         self._file = None if isinstance(path, Path) else path.open()
         try:
             kinds = ("WEBP", "PNG")
@@ -81,12 +81,12 @@ class AnimationSource:
         try:
             self._first = next(self._frames, None)
             if self._first is None:
-                raise NoFrameError(f"{path} holds no frame from {format_moment(self._span.start_s)} on")
+                raise NoFrameError(f"{path} holds no frame from {format_moment(self._time_range.start_s)} on")
         except SourceError:
             self._close()
             raise
         rate = Fraction(1000, self._lasts_ms())  # only nominal: each frame has its own time
-        start_pts = self._first.pts if self._span.start_s else 0
+        start_pts = self._first.pts if self._time_range.start_s else 0
         size_wh = Presentation().mount(self._mounting).turn_wh(self._image.size)
         self.info = SourceInfo(show_name(path.name), size_wh, rate, TIME_BASE, start_pts=start_pts, seen=self._seen)
 
@@ -126,12 +126,12 @@ class AnimationSource:
                 ) from error
             time_s, now, lasts_s = pts / 1000, pts, self._lasts_ms() / 1000
             pts += self._lasts_ms()
-            if self._span.end_s is not None and time_s > self._span.end_s - SAME_S:
+            if self._time_range.end_s is not None and time_s > self._time_range.end_s - SAME_S:
                 return
-            if time_s < self._span.start_s - SAME_S:
+            if time_s < self._time_range.start_s - SAME_S:
                 continue
-            if self._span.end_s is not None:
-                lasts_s = min(lasts_s, self._span.end_s - time_s)
+            if self._time_range.end_s is not None:
+                lasts_s = min(lasts_s, self._time_range.end_s - time_s)
             self._seen.count(time_s, lasts_s)
             if not self._turns or self._turns.take(time_s).is_wanted:
                 rgb = np.asarray(flatten(self._image), np.uint8)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class CameraWishes:
+class CameraConfig:
     """What it really gives is in the source's info.  mounting: how it hangs; None: upright."""
 
     size_wh: tuple[int, int] = (1280, 720)

@@ -29,41 +29,41 @@ from ..photos.limits import RefusedPicture
 from ..system.addresses import hide_credentials
 from ..system.plain_text import show_name
 from ..system.secret_files import is_secret, read_secret
-from .camera_config import CameraWishes
+from .camera_config import CameraConfig
 from .demux import check_picture, open_media, pick_video
-from .live import Capture, LiveSource, Patience
+from .live import Capture, LiveSource, ReconnectPolicy
 
 STREAMS = ("rtsp", "rtsps", "http", "https")
 LONGEST_SLEEP_S = 1.0  # of a recording's still pictures: less than what is taken for a stall
 OPEN_S, READ_S = 10.0, 5.0
 """Seconds until FFmpeg gives up connecting, and waiting for a packet."""
 
-DEVICE_PATIENCE = Patience(give_up_s=60.0)
+DEVICE_POLICY = ReconnectPolicy(give_up_s=60.0)
 """A camera that was pulled out is waited for this long; a network stream for ever."""
 
 
 log = logging.getLogger(__name__)
 
 
-def open_camera(text: str, wishes: CameraWishes | None = None) -> LiveSource:
+def open_camera(text: str, config: CameraConfig | None = None) -> LiveSource:
     """Open what `--camera` names, which may be kept in a file (`@FILE`) or the environment (`env:NAME`).
 
     Raises OptionError for what is no camera, SourceError for one that can't be had.
     """
-    wishes, given = wishes or CameraWishes(), text
+    config, given = config or CameraConfig(), text
     text = read_secret("--camera", given)
 
     def mount(capture: Capture) -> Capture:
-        mounting = wishes.mounting or Mounting()
+        mounting = config.mounting or Mounting()
         return MountedCapture(capture, mounting) if mounting != Mounting() else capture
 
     if re.fullmatch(r"(/dev/video)?[0-9]{1,4}", text):
         number = int(text.removeprefix("/dev/video"))
         name = f"camera {number}"
-        return LiveSource(lambda: mount(DeviceCapture(number, name, wishes)), name, DEVICE_PATIENCE)
+        return LiveSource(lambda: mount(DeviceCapture(number, name, config)), name, DEVICE_POLICY)
     scheme, separator, rest = text.partition("://")
     if separator and scheme == "csi" and re.fullmatch(r"[0-9]{1,2}", rest):
-        return LiveSource(lambda: mount(CsiCapture(int(rest), text, wishes)), text, DEVICE_PATIENCE)
+        return LiveSource(lambda: mount(CsiCapture(int(rest), text, config)), text, DEVICE_POLICY)
     if separator and scheme in STREAMS and _has_host(text):
         name = show_name(hide_credentials(text))
         tries = count()
@@ -101,7 +101,7 @@ class MountedCapture:
 class DeviceCapture:
     """A camera of this machine."""
 
-    def __init__(self, number: int, name: str, wishes: CameraWishes) -> None:
+    def __init__(self, number: int, name: str, config: CameraConfig) -> None:
         _silence_opencv()
         # Through GStreamer, which OpenCV on a Jetson would try first, the wishes below are not heard.
         self._capture = cv2.VideoCapture(number, cv2.CAP_V4L2 if sys.platform == "linux" else cv2.CAP_ANY)
@@ -110,9 +110,9 @@ class DeviceCapture:
             raise SourceError(f"{name} can't be opened; is it plugged in and allowed?{_list_cameras()}")
         # Without MJPG many webcams send raw pictures at 5 FPS; the order matters to some drivers: format, size, rate.
         self._capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
-        self._capture.set(cv2.CAP_PROP_FRAME_WIDTH, wishes.size_wh[0])
-        self._capture.set(cv2.CAP_PROP_FRAME_HEIGHT, wishes.size_wh[1])
-        self._capture.set(cv2.CAP_PROP_FPS, wishes.rate)
+        self._capture.set(cv2.CAP_PROP_FRAME_WIDTH, config.size_wh[0])
+        self._capture.set(cv2.CAP_PROP_FRAME_HEIGHT, config.size_wh[1])
+        self._capture.set(cv2.CAP_PROP_FPS, config.rate)
         self.rate = sane_rate(self._capture.get(cv2.CAP_PROP_FPS))
 
     def read(self) -> Frame | None:
@@ -128,9 +128,9 @@ class DeviceCapture:
 class CsiCapture(DeviceCapture):
     """A camera on a Jetson's own connector, through NVIDIA's nvarguscamerasrc."""
 
-    def __init__(self, sensor: int, name: str, wishes: CameraWishes) -> None:
+    def __init__(self, sensor: int, name: str, config: CameraConfig) -> None:
         check_gstreamer(name)
-        self._capture = cv2.VideoCapture(describe_pipeline(sensor, wishes), cv2.CAP_GSTREAMER)
+        self._capture = cv2.VideoCapture(describe_pipeline(sensor, config), cv2.CAP_GSTREAMER)
         if not self._capture.isOpened():
             self._capture.release()
             raise SourceError(
@@ -140,12 +140,12 @@ class CsiCapture(DeviceCapture):
         self.rate = sane_rate(self._capture.get(cv2.CAP_PROP_FPS))
 
 
-def describe_pipeline(sensor: int, wishes: CameraWishes) -> str:
+def describe_pipeline(sensor: int, config: CameraConfig) -> str:
     """GStreamer's pipeline for a CSI camera: NV12 in NVIDIA's memory to BGR, old frames dropped."""
-    width, height = wishes.size_wh
+    width, height = config.size_wh
     return (
         f"nvarguscamerasrc sensor-id={sensor} ! "
-        f"video/x-raw(memory:NVMM), width={width}, height={height}, framerate={wishes.rate}/1, format=NV12 ! "
+        f"video/x-raw(memory:NVMM), width={width}, height={height}, framerate={config.rate}/1, format=NV12 ! "
         "nvvidconv ! video/x-raw, format=BGRx ! videoconvert ! video/x-raw, format=BGR ! "
         "appsink drop=true max-buffers=1 sync=false"
     )
@@ -298,4 +298,4 @@ def _list_cameras() -> str:
     return f" (this machine has: {', '.join(found) or 'no camera'})"
 
 
-__all__ = ["CameraWishes", "Capture", "open_camera"]
+__all__ = ["CameraConfig", "Capture", "open_camera"]

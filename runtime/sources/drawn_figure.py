@@ -64,7 +64,7 @@ class Pose:
 
 
 @dataclass(frozen=True)
-class Look:
+class Appearance:
     """Colours (BGR), proportions (1 = average) and camera of one picture."""
 
     skin: Bgr = (140, 175, 226)
@@ -163,7 +163,7 @@ def jitter_pose(pose: Pose, rng: np.random.Generator, degrees: float = 4.0) -> P
     return replace(pose, **limbs, **turn(pose, SPINE))
 
 
-def random_look(rng: np.random.Generator) -> Look:
+def random_appearance(rng: np.random.Generator) -> Appearance:
     """Draw skin, clothes, room, body and camera at random."""
 
     def pick(*values: float) -> float:
@@ -172,7 +172,7 @@ def random_look(rng: np.random.Generator) -> Look:
     spreads = {"thickness": 0.1, "head": 0.06, "arms": 0.02, "legs": 0.02, "torso": 0.03, "breadth": 0.1}
     body = {name: 1.0 + spread * float(np.clip(rng.normal(), -2, 2)) for name, spread in spreads.items()}
     lightness = float(rng.uniform())
-    look = Look(
+    look = Appearance(
         skin=_mix_colours((58, 84, 128), (186, 208, 240), lightness),
         hair=_mix_colours((24, 28, 34), (110, 160, 205), lightness * float(rng.uniform()) ** 2),
         top=_pick_colour(rng, (0, 180), (30, 210), (50, 240)),
@@ -207,7 +207,7 @@ def _shade(colour: Bgr, light: float) -> Bgr:
     return _mix_colours((0, 0, 0), colour, light)
 
 
-def draw_figure(pose: Pose, size_wh: tuple[int, int], look: Look = Look()) -> np.ndarray:
+def draw_figure(pose: Pose, size_wh: tuple[int, int], look: Appearance = Appearance()) -> np.ndarray:
     """Draw the person in a plain room.  Returns uint8 (H, W, 3), BGR."""
     shapes = _shape_body(_place_joints(pose, look), pose, look)
     camera = _aim_camera(shapes, size_wh, look)
@@ -222,7 +222,7 @@ def _direct(degrees: float, length: float = 1.0) -> np.ndarray:
     return length * np.array([np.sin(np.radians(degrees)), -np.cos(np.radians(degrees))])
 
 
-def _place_joints(pose: Pose, look: Look) -> Joints:
+def _place_joints(pose: Pose, look: Appearance) -> Joints:
     """Chain the bones from the pelvis (0, 0), level what rests on the ground, mirror.  Unit: body heights."""
     waist = _direct(pose.waist, WAIST * look.torso)
     neck = waist + _direct(pose.chest, CHEST * look.torso)
@@ -261,7 +261,7 @@ def _level_body(joints: Joints, pose: Pose) -> np.ndarray:
     return turn
 
 
-def _shape_body(joints: Joints, pose: Pose, look: Look) -> list[Shape]:
+def _shape_body(joints: Joints, pose: Pose, look: Appearance) -> list[Shape]:
     """All shapes of the person in drawing order; the more of a side view, the darker the far side."""
     far_light = 0.78 + 0.22 * pose.width
     far = _shape_arm(joints, "far", look, far_light) + _shape_leg(joints, "far", look, far_light)
@@ -272,12 +272,12 @@ def _shape_body(joints: Joints, pose: Pose, look: Look) -> list[Shape]:
     return far + leg + (arm + trunk if pose.width > 0.5 else trunk + arm)
 
 
-def _hull(look: Look, colour: Bgr, *circles: tuple[np.ndarray, float]) -> Shape:
+def _hull(look: Appearance, colour: Bgr, *circles: tuple[np.ndarray, float]) -> Shape:
     centres, radii = zip(*circles, strict=True)
     return Shape(np.array(centres), look.thickness * np.array(radii)[:, None], colour)
 
 
-def _shape_arm(joints: Joints, side: str, look: Look, light: float) -> list[Shape]:
+def _shape_arm(joints: Joints, side: str, look: Appearance, light: float) -> list[Shape]:
     shoulder, elbow, wrist, hand = (joints[f"{side}_{name}"] for name in ("shoulder", *ARM))
     skin, top = _shade(look.skin, light), _shade(look.top, light)
     cuff = shoulder + look.sleeve * (elbow - shoulder)
@@ -289,7 +289,7 @@ def _shape_arm(joints: Joints, side: str, look: Look, light: float) -> list[Shap
     ]
 
 
-def _shape_leg(joints: Joints, side: str, look: Look, light: float) -> list[Shape]:
+def _shape_leg(joints: Joints, side: str, look: Appearance, light: float) -> list[Shape]:
     hip, knee, ankle, toe = (joints[f"{side}_{name}"] for name in ("hip", *LEG))
     skin, trousers = _shade(look.skin, light), _shade(look.trousers, light)
     calf, heel = knee + 0.3 * (ankle - knee), ankle + 0.06 * (ankle - knee) - 0.12 * (toe - ankle)
@@ -304,7 +304,7 @@ def _shape_leg(joints: Joints, side: str, look: Look, light: float) -> list[Shap
     ]
 
 
-def _shape_torso(joints: Joints, look: Look) -> list[Shape]:
+def _shape_torso(joints: Joints, look: Appearance) -> list[Shape]:
     pelvis, waist, neck, head = (joints[name] for name in ("pelvis", "waist", "neck", "head"))
     shoulders = [joints["near_shoulder"], joints["far_shoulder"]]
     hips = [joints["near_hip"], joints["far_hip"]]
@@ -321,7 +321,7 @@ def _shape_torso(joints: Joints, look: Look) -> list[Shape]:
     ]
 
 
-def _shape_head(joints: Joints, look: Look) -> list[Shape]:
+def _shape_head(joints: Joints, look: Appearance) -> list[Shape]:
     head, forward = joints["head"], joints["nose"] - joints["head"]
     size = HEAD * look.head / look.thickness  # the head does not grow with the limbs
     up = head - joints["neck"]
@@ -336,7 +336,7 @@ def _shape_head(joints: Joints, look: Look) -> list[Shape]:
     ]
 
 
-def _aim_camera(shapes: list[Shape], size_wh: tuple[int, int], look: Look) -> Camera:
+def _aim_camera(shapes: list[Shape], size_wh: tuple[int, int], look: Appearance) -> Camera:
     """Stand the lowest point on the ground; pull back and move just enough to keep everything inside."""
     low = np.min([(shape.centres - shape.radii).min(axis=0) for shape in shapes], axis=0)
     high = np.max([(shape.centres + shape.radii).max(axis=0) for shape in shapes], axis=0)
@@ -361,7 +361,7 @@ def _fill_points(frame_bgr: np.ndarray, points: np.ndarray, colour: Bgr) -> None
     cv2.fillConvexPoly(frame_bgr, np.round(points * 2**SHIFT).astype(np.int32), colour, cv2.LINE_AA, SHIFT)
 
 
-def _draw_room(size_wh: tuple[int, int], camera: Camera, look: Look) -> np.ndarray:
+def _draw_room(size_wh: tuple[int, int], camera: Camera, look: Appearance) -> np.ndarray:
     """Wall, window, skirting, floor, mat and shadow.  Returns uint8 (H, W, 3), BGR."""
     width, height = size_wh
     frame_bgr = np.empty((height, width, 3), np.uint8)
@@ -379,7 +379,7 @@ def _draw_room(size_wh: tuple[int, int], camera: Camera, look: Look) -> np.ndarr
     return frame_bgr
 
 
-def _draw_window(frame_bgr: np.ndarray, x: float, camera: Camera, look: Look) -> None:
+def _draw_window(frame_bgr: np.ndarray, x: float, camera: Camera, look: Appearance) -> None:
     middle = np.array([x, camera.ground[1] - 0.85 * camera.scale])
     corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * camera.scale
     _fill_points(frame_bgr, corners * (0.27, 0.35) + middle, _shade(look.wall, 0.8))

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-STRETCH_S = 600.0
-"""How long a stretch is, seconds: stretch n is from n * STRETCH_S on, whatever part of the video is read."""
+CHUNK_S = 600.0
+"""How long a stretch is, seconds: stretch n is from n * CHUNK_S on, whatever part of the video is read."""
 WARM_UP_S = 60.0
 """How long before its stretch a view begins to look: twelve times what the zoom keeps of a place that is left."""
 SAME_S = 1e-6
@@ -20,46 +20,46 @@ SAME_S = 1e-6
 class Turn:
     """What a frame is for: a look in its own stretch, a look by which the next stretch's view warms up, both, none."""
 
-    stretch: int
-    looks: bool
+    chunk: int
+    observes: bool
     warms: bool
 
     @property
     def is_wanted(self) -> bool:
         """Whether it is for anything."""
-        return self.looks or self.warms
+        return self.observes or self.warms
 
 
-class Turns:
+class FrameSampler:
     """Says of each frame what it is for.  The same frames are chosen of all frames, and of those that it chose."""
 
     def __init__(self, per_s: float, start_s: float = 0.0) -> None:
         """per_s: frames that are wanted of a second; start_s: where reading begins, seconds."""
-        self._interval_s, self._stretch, self._warmed = 1 / per_s, find_stretch(start_s), -1
-        self._look_due_s, self._warm_due_s = start_s, 0.0
+        self._interval_s, self._chunk, self._warmed = 1 / per_s, find_chunk(start_s), -1
+        self._observation_due_s, self._warm_due_s = start_s, 0.0
 
     def take(self, time_s: float) -> Turn:
         """Take the next frame by its time, seconds, never going back."""
-        stretch = find_stretch(time_s)
-        if stretch != self._stretch:
-            self._stretch, self._look_due_s = stretch, stretch * STRETCH_S
-        looks = time_s >= self._look_due_s - SAME_S
-        if looks:
-            self._look_due_s = max(self._look_due_s + self._interval_s, time_s)
-        return Turn(stretch, looks, self._is_warm_up(time_s, stretch + 1))
+        chunk = find_chunk(time_s)
+        if chunk != self._chunk:
+            self._chunk, self._observation_due_s = chunk, chunk * CHUNK_S
+        observes = time_s >= self._observation_due_s - SAME_S
+        if observes:
+            self._observation_due_s = max(self._observation_due_s + self._interval_s, time_s)
+        return Turn(chunk, observes, self._is_warm_up(time_s, chunk + 1))
 
-    def _is_warm_up(self, time_s: float, stretch: int) -> bool:
-        begin_s = stretch * STRETCH_S - WARM_UP_S
+    def _is_warm_up(self, time_s: float, chunk: int) -> bool:
+        begin_s = chunk * CHUNK_S - WARM_UP_S
         if time_s < begin_s - SAME_S:
             return False
-        if self._warmed != stretch:
-            self._warmed, self._warm_due_s = stretch, begin_s
+        if self._warmed != chunk:
+            self._warmed, self._warm_due_s = chunk, begin_s
         if time_s < self._warm_due_s - SAME_S:
             return False
         self._warm_due_s = max(self._warm_due_s + self._interval_s, time_s)
         return True
 
 
-def find_stretch(time_s: float) -> int:
+def find_chunk(time_s: float) -> int:
     """The number of the stretch that a moment lies in."""
-    return int((time_s + SAME_S) // STRETCH_S)
+    return int((time_s + SAME_S) // CHUNK_S)

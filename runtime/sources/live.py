@@ -45,7 +45,7 @@ class Capture(Protocol):
 
 
 @dataclass(frozen=True)
-class Patience:
+class ReconnectPolicy:
     """Seconds.  stall_s: without a picture for so long, the connection is taken as lost.
 
     Between tries lies a quarter of the time that it has been lost, at least first_wait_s and at most longest_wait_s:
@@ -79,16 +79,16 @@ class LiveSource:
     another size is fitted, whole, into the size it had, so that a recording goes on.
     """
 
-    def __init__(self, connect: Callable[[], Capture], name: str, patience: Patience | None = None) -> None:
+    def __init__(self, connect: Callable[[], Capture], name: str, policy: ReconnectPolicy | None = None) -> None:
         """connect: opens the device or stream; raises SourceError.  name: without credentials."""
-        self._connect, self._name, self._patience = connect, name, patience or Patience()
+        self._connect, self._name, self._policy = connect, name, policy or ReconnectPolicy()
         self._newest: tuple[Frame, float] | None = None
         self._last: TimedFrame | None = None
         self._changed = threading.Condition()
         self._stopped = threading.Event()
         self._grabbers: list[threading.Thread] = []
         self._generation = 0
-        self._trouble: Exception | None = None
+        self._error: Exception | None = None
         self._is_over_for_good = False
         self.reconnected = 0
         self.idle: Callable[[], None] = lambda: None  # is called while there is no picture, in the thread that waits
@@ -96,13 +96,13 @@ class LiveSource:
         self.info = SourceInfo(name, (image.shape[1], image.shape[0]), capture.rate, LIVE_TIME_BASE, is_live=True)
         self._first: Capture | None = capture
         self._started_s = time.monotonic()
-        self._due_s = self._started_s + self._patience.stall_s
+        self._due_s = self._started_s + self._policy.stall_s
         self._put_s = self._started_s  # when the newest picture came
         self._is_stuck = False
 
     def _open_in_time(self) -> tuple[Capture, Frame]:
         """Wait for the first picture in a way that ends: what never gives one would hold up Ctrl-C, too."""
-        longest_s = self._patience.first_s
+        longest_s = self._policy.first_s
         opening = Opening(self._open, lambda found: found[0].release())
         if found := opening.wait(min(TELL_S, longest_s)):
             return found
@@ -132,18 +132,18 @@ class LiveSource:
         if self._first is not None:
             self._first.release()
         for grabber in self._grabbers:
-            grabber.join(timeout=2 * self._patience.stall_s)
+            grabber.join(timeout=2 * self._policy.stall_s)
 
     def frames(self) -> Iterator[TimedFrame]:
         """The newest frame each time one is asked for; while the source is lost, the last one again, marked so.
 
         Raises SourceError when the source is given up.
         """
-        wait_s, due_s = min(IDLE_S, self._patience.lost_s, self._patience.stall_s), 0.0
+        wait_s, due_s = min(IDLE_S, self._policy.lost_s, self._policy.stall_s), 0.0
         while True:
             with self._changed:
                 self._changed.wait_for(
-                    lambda: self._newest is not None or self._trouble or self._is_over_for_good, wait_s
+                    lambda: self._newest is not None or self._error or self._is_over_for_good, wait_s
                 )
                 newest, self._newest = self._newest, None
                 now_s = time.monotonic() - self._started_s
@@ -151,8 +151,8 @@ class LiveSource:
                 image, time_s = newest
                 self._last = TimedFrame(self._fit(image), time_s, _to_pts(time_s))
                 yield self._last
-            elif self._trouble:
-                raise self._trouble
+            elif self._error:
+                raise self._error
             elif self._is_over_for_good:
                 return
             else:
@@ -160,12 +160,12 @@ class LiveSource:
                 self._mend_stall()
                 if self._last is None or now_s < due_s:
                     continue
-                if (lost_s := now_s - self._last.time_s) >= self._patience.lost_s:
+                if (lost_s := now_s - self._last.time_s) >= self._policy.lost_s:
                     due_s = now_s + BEAT_S
                     yield replace(self._last, time_s=now_s, pts=_to_pts(now_s), lost_s=lost_s)
 
     def _has_news(self) -> bool:
-        return self._newest is not None or self._trouble is not None or self._is_over_for_good
+        return self._newest is not None or self._error is not None or self._is_over_for_good
 
     def _start(self, capture: Capture | None) -> None:
         self._generation += 1
@@ -180,9 +180,9 @@ class LiveSource:
 
         Raises SourceError where no thread could, because all of them hang, for as long as the patience lasts.
         """
-        now_s, patience = time.monotonic(), self._patience
-        if patience.give_up_s is not None and now_s - self._put_s >= patience.give_up_s + 3 * patience.stall_s:
-            raise self._describe_end(patience.give_up_s, "it does not answer")
+        now_s, policy = time.monotonic(), self._policy
+        if policy.give_up_s is not None and now_s - self._put_s >= policy.give_up_s + 3 * policy.stall_s:
+            raise self._describe_end(policy.give_up_s, "it does not answer")
         if now_s < self._due_s:
             return
         hanging = sum(thread.is_alive() for thread in self._grabbers)
@@ -191,13 +191,13 @@ class LiveSource:
                 log.warning("%s: %d connections hang; none is tried until one of them ends", self._name, hanging)
             self._is_stuck = True
             return
-        log.warning("%s has given no picture for %.0f s; connecting again", self._name, self._patience.stall_s)
-        self._expect_life(self._patience.first_wait_s)
+        log.warning("%s has given no picture for %.0f s; connecting again", self._name, self._policy.stall_s)
+        self._expect_life(self._policy.first_wait_s)
         self._start(None)
 
     def _expect_life(self, wait_s: float = 0.0) -> None:
         """When the watchdog bites: a stall after now, or after a wait and the time that connecting may take."""
-        self._due_s = time.monotonic() + wait_s + self._patience.stall_s * (3 if wait_s else 1)
+        self._due_s = time.monotonic() + wait_s + self._policy.stall_s * (3 if wait_s else 1)
 
     def _grab(self, capture: Capture | None, generation: int) -> None:
         """Read until the source stops or another thread has taken over; connect again where reading ends.
@@ -209,7 +209,7 @@ class LiveSource:
             while not self._is_over(generation):
                 if capture is None:
                     now_s = time.monotonic()
-                    lost_s = now_s if now_s - back_s >= self._patience.stall_s else lost_s
+                    lost_s = now_s if now_s - back_s >= self._policy.stall_s else lost_s
                     capture = self._connect_again(generation, lost_s)
                     back_s = time.monotonic()
                 if capture is None:
@@ -249,7 +249,7 @@ class LiveSource:
     def _give_up(self, error: Exception, generation: int) -> None:
         if not self._is_over(generation):
             with self._changed:
-                self._trouble = error
+                self._error = error
                 self._changed.notify()
 
     def _connect_again(self, generation: int, lost_s: float) -> Capture | None:
@@ -257,15 +257,15 @@ class LiveSource:
 
         lost_s: since when it has been lost, by the monotonic clock.
         """
-        wait_s, told_s = self._patience.next_wait_s(time.monotonic() - lost_s), 0.0
+        wait_s, told_s = self._policy.next_wait_s(time.monotonic() - lost_s), 0.0
         self._expect_life(wait_s)
         while not self._stopped.wait(wait_s) and generation == self._generation:
             try:
                 capture, image = self._open()
             except SourceError as error:
                 lost_for_s = time.monotonic() - lost_s
-                self._check_patience(error, lost_for_s)
-                wait_s = self._patience.next_wait_s(lost_for_s)
+                self._check_policy(error, lost_for_s)
+                wait_s = self._policy.next_wait_s(lost_for_s)
                 self._expect_life(wait_s)
                 if lost_for_s >= 2 * told_s:
                     told_s = lost_for_s
@@ -278,8 +278,8 @@ class LiveSource:
             return capture
         return None
 
-    def _check_patience(self, error: SourceError, lost_for_s: float) -> None:
-        give_up_s = self._patience.give_up_s
+    def _check_policy(self, error: SourceError, lost_for_s: float) -> None:
+        give_up_s = self._policy.give_up_s
         if give_up_s is not None and lost_for_s >= give_up_s:
             raise self._describe_end(give_up_s, str(error)) from error
 

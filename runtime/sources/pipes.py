@@ -10,7 +10,7 @@ from pathlib import Path
 from ..core.presentation import Mounting
 from ..errors import OptionError, SourceError
 from .base import Source
-from .time_range import Span
+from .time_range import TimeRange
 from .video import VideoSource
 
 log = logging.getLogger(__name__)
@@ -42,10 +42,10 @@ class NamedPipe:
 
 
 def open_pipe(
-    path: Path, span: Span | None = None, threads: int | None = None, mounting: Mounting | None = None
+    path: Path, time_range: TimeRange | None = None, threads: int | None = None, mounting: Mounting | None = None
 ) -> Source:
     """Wait for a writer and open what it writes; its sound is not kept.  Raises OptionError for a part of it."""
-    if span and span != Span():
+    if time_range and time_range != TimeRange():
         raise OptionError(f"{path} is a named pipe, which is read from its beginning; leave --from and --to out")
     return VideoSource(NamedPipe(path), None, None, threads, mounting)  # pyright: ignore[reportArgumentType] - reads like one
 

@@ -15,7 +15,7 @@ FORMS = "seconds (90, 90.5), minutes (1:30) or hours (1:02:03.5)"
 
 
 @dataclass(frozen=True)
-class Span:
+class TimeRange:
     """Frames from `start_s` on and before `end_s` (None: to the end); seconds from the recording's start."""
 
     start_s: float = 0.0
@@ -33,11 +33,11 @@ class Span:
             )
 
 
-def parse_span(start: str | None, end: str | None) -> Span | None:
+def parse_time_range(start: str | None, end: str | None) -> TimeRange | None:
     """Read what `--from` and `--to` were given; None where neither was.  Raises OptionError."""
     if start is None and end is None:
         return None
-    return Span(
+    return TimeRange(
         0.0 if start is None else parse_moment("--from", start), None if end is None else parse_moment("--to", end)
     )
 

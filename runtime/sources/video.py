@@ -33,8 +33,8 @@ from .demux import (
     read_packets,
     say_length_s,
 )
-from .frame_sampling import SAME_S, Turns
-from .time_range import Span, format_moment
+from .frame_sampling import SAME_S, FrameSampler
+from .time_range import TimeRange, format_moment
 
 if TYPE_CHECKING:
     from .remote import RemoteFile
@@ -50,7 +50,7 @@ class VideoSource:
         self,
         path: Path | RemoteFile,
         at_most_per_s: float | None = None,
-        span: Span | None = None,
+        time_range: TimeRange | None = None,
         threads: int | None = None,
         mounting: Mounting | None = None,
     ) -> None:
@@ -61,10 +61,10 @@ class VideoSource:
         """
         if isinstance(path, Path) and not path.is_file():
             raise SourceError(f"the video {path} does not exist; give the path of a file that does")
-        self._path, self._span, self._threads, self._mounting = path, span or Span(), threads, mounting
+        self._path, self._time_range, self._threads, self._mounting = path, time_range or TimeRange(), threads, mounting
         self._damage, self._seen, self._seeks, self._cut_at_s = Damage(), Seen(), True, None
         self._open()
-        self._turns = Turns(at_most_per_s, self._span.start_s) if at_most_per_s else None
+        self._turns = FrameSampler(at_most_per_s, self._time_range.start_s) if at_most_per_s else None
         self._frames = self._decode(path)
         try:
             self._first = next(self._frames, None)
@@ -80,8 +80,8 @@ class VideoSource:
             Fraction(self._stream.time_base or LIVE_TIME_BASE),
             self._find_length_s(),
             audio_from=path if isinstance(path, Path) and pick_sound(self._container, self._stream) else None,
-            start_pts=self._first.pts if self._span.start_s else 0,
-            end_s=self._span.end_s,
+            start_pts=self._first.pts if self._time_range.start_s else 0,
+            end_s=self._time_range.end_s,
             colours=_read_colours(self._stream.codec_context, self._first.picture),
             seen=self._seen,
             seeks=self._seeks,
@@ -170,12 +170,12 @@ class VideoSource:
             self._file.close()
 
     def _say_empty(self) -> str:
-        if self._span == Span():
+        if self._time_range == TimeRange():
             return f"{self._path} holds no readable frame; is it complete?"
-        start, length_s = format_moment(self._span.start_s), (self._container.duration or 0) / 1_000_000
-        if 0 < length_s <= self._span.start_s:  # asked only now: some containers guess their length
+        start, length_s = format_moment(self._time_range.start_s), (self._container.duration or 0) / 1_000_000
+        if 0 < length_s <= self._time_range.start_s:  # asked only now: some containers guess their length
             return f"--from {start} is beyond the end of {self._path}, which lasts {format_moment(length_s)}"
-        end = "" if self._span.end_s is None else f" and before {format_moment(self._span.end_s)}"
+        end = "" if self._time_range.end_s is None else f" and before {format_moment(self._time_range.end_s)}"
         return f"{self._path} holds no frame from {start} on{end}"
 
     def _find_length_s(self) -> float | None:
@@ -184,7 +184,9 @@ class VideoSource:
         if not length:
             return None
         end_s = length / 1_000_000
-        return (end_s if self._span.end_s is None else min(end_s, self._span.end_s)) - self._span.start_s
+        return (
+            end_s if self._time_range.end_s is None else min(end_s, self._time_range.end_s)
+        ) - self._time_range.start_s
 
     def __enter__(self) -> VideoSource:
         return self
@@ -220,9 +222,9 @@ class VideoSource:
                 else:
                     pts = last + step if is_timed else round(index / rate / time_base)
                 last = pts = max(pts, last + 1)
-                if (time_s := float(pts * time_base)) < self._span.start_s - SAME_S:
+                if (time_s := float(pts * time_base)) < self._time_range.start_s - SAME_S:
                     continue
-                if self._span.end_s is not None and time_s > self._span.end_s - SAME_S:
+                if self._time_range.end_s is not None and time_s > self._time_range.end_s - SAME_S:
                     return
                 lasts_s = self._read_length_s(frame, time_s, time_base)
                 is_damaged = bool(frame.is_corrupt)
@@ -248,7 +250,7 @@ class VideoSource:
 
     def _look_for_a_cut(self) -> None:
         """At the end: note how long the file says to be, if it is shorter."""
-        if self._span.end_s is not None:
+        if self._time_range.end_s is not None:
             return
         told_s, frame_s = say_length_s(self._container, self._stream), float(1 / self._find_rate())
         if not told_s and is_cut_off(self._container, self._seen.end_s, frame_s):
@@ -259,16 +261,16 @@ class VideoSource:
     def _read_length_s(self, frame: Any, time_s: float, time_base: Fraction) -> float | None:
         """How long a frame is shown, as far as it is wanted."""
         lasts_s = float((getattr(frame, "duration", None) or 0) * time_base)
-        if self._span.end_s is not None:
-            lasts_s = min(lasts_s, self._span.end_s - time_s)
+        if self._time_range.end_s is not None:
+            lasts_s = min(lasts_s, self._time_range.end_s - time_s)
         return lasts_s or None
 
     def _decode_from(self, origin: int, time_base: Fraction, rate: Fraction) -> Iterator[Any]:
         """Decoded frames from a key frame well before the span on; from the first where there is no such."""
-        if self._span.start_s:
+        if self._time_range.start_s:
             self._seeks = not self.goes_back()
             lead_s = max(LEAD_S, float(LEAD_FRAMES / rate))
-            latest = origin + round((self._span.start_s - lead_s) / time_base)
+            latest = origin + round((self._time_range.start_s - lead_s) / time_base)
             for earlier_s in (
                 (lead_s, 30 * lead_s) if self._seeks else ()
             ):  # a seek by bytes, as in an MPEG-TS, may land after its aim

@@ -1,7 +1,7 @@
 """Looks at every third of the frames that are due, and at those between only where the two disagree.
 
 Between two looks half a second apart that say the same, the network would say it twice more; and what lasts shorter is
-no pose to `Hindsight`.  What is left out is taken from the line between the two.  On four clips 44 % of the looks are
+no pose to `HmmSmoother`.  What is left out is taken from the line between the two.  On four clips 44 % of the looks are
 left, and no edge of a timeline moves; with noise on all answers 97.3 % of the half-seconds are right, 97.0 % where all
 that are due are taken (`benchmarks/smoothing.py`).
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..core.frames import TimedFrame
-from .observer import Glance, Look, Looker
+from .observer import Observation, Observer, PreparedFrame
 
 EVERY = 3
 """Of the frames that are due, every third is looked at whatever the others say."""
@@ -21,50 +21,50 @@ SAME = 0.1
 """What no probability differs by more than where two looks say the same."""
 
 
-class SparseLooker:
+class AdaptiveObserver:
     """A looker for recordings: its looks come late, by as many as lie between two that are compared."""
 
-    def __init__(self, looker: Looker) -> None:
-        self._looker = looker
-        self._last: Look | None = None
-        self._waiting: list[Glance] = []
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+        self._last: Observation | None = None
+        self._waiting: list[PreparedFrame] = []
 
-    def look(self, frame: TimedFrame, *, warms: bool = False) -> list[Look]:
+    def observe(self, frame: TimedFrame, *, warms: bool = False) -> list[Observation]:
         """Take a frame; its time never goes back.  Returns the looks that are known by now and were not before.
 
         warms: show it to the next view too.
         """
-        if self._looker.explains:
-            return [self._looker.look(frame, warms=warms)]
-        self._waiting.append(self._looker.glance(frame, warms=warms))
+        if self._observer.explains:
+            return [self._observer.observe(frame, warms=warms)]
+        self._waiting.append(self._observer.prepare(frame, warms=warms))
         if self._last is None:
             return self.finish(goes_on=True)
         return self._compare(self._last) if len(self._waiting) == EVERY else []
 
-    def finish(self, *, goes_on: bool = False) -> list[Look]:
-        """Look at all that wait; what follows, if it does not go on, is another recording, or another stretch of it."""
-        looks = [self._looker.judge(glance) for glance in self._waiting]
+    def finish(self, *, goes_on: bool = False) -> list[Observation]:
+        """Observe all that wait; what follows, if it does not go on, is another recording, or another chunk of it."""
+        observations = [self._observer.observe_prepared(prepared) for prepared in self._waiting]
         self._waiting.clear()
-        self._last = looks[-1] if goes_on else None
-        return looks
+        self._last = observations[-1] if goes_on else None
+        return observations
 
-    def _compare(self, last: Look) -> list[Look]:
-        newest = self._looker.judge(self._waiting.pop())
+    def _compare(self, last: Observation) -> list[Observation]:
+        newest = self._observer.observe_prepared(self._waiting.pop())
         between = [
-            _fill_in(last, glance, newest) if _agree(last, newest) else self._looker.judge(glance)
-            for glance in self._waiting
+            _fill_in(last, prepared, newest) if _agree(last, newest) else self._observer.observe_prepared(prepared)
+            for prepared in self._waiting
         ]
         self._waiting.clear()
         self._last = newest
         return [*between, newest]
 
 
-def _agree(one: Look, other: Look) -> bool:
+def _agree(one: Observation, other: Observation) -> bool:
     is_near = other.time_s - one.time_s <= LONGEST_S
     return is_near and float(np.abs(other.probabilities - one.probabilities).max()) <= SAME
 
 
-def _fill_in(last: Look, glance: Glance, newest: Look) -> Look:
-    share = (glance.time_s - last.time_s) / max(newest.time_s - last.time_s, 1e-9)
+def _fill_in(last: Observation, prepared: PreparedFrame, newest: Observation) -> Observation:
+    share = (prepared.time_s - last.time_s) / max(newest.time_s - last.time_s, 1e-9)
     probabilities = last.probabilities + share * (newest.probabilities - last.probabilities)
-    return Look(glance.time_s, glance.region, probabilities)
+    return Observation(prepared.time_s, prepared.region, probabilities)

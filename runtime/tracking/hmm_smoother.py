@@ -2,7 +2,7 @@
 
 States are the poses and `none`.  A class changes its state as a renewal process does: at `change_rate` a second the
 next state is drawn anew, `none` half of the time.  Then P(dt) = exp(-rate dt) I + (1 - exp(-rate dt)) 1 pi', exactly
-for any interval, and a pass costs O(C) a frame.  Evidence is weighted by the time that a frame stands for, so that 60
+for any interval, and a pass costs O(C) a frame.  ClassMaps is weighted by the time that a frame stands for, so that 60
 frames a second are not surer than 10.  Forward-backward: Rabiner 1989, section III.B; probabilities divided by priors
 as likelihoods: Bourlard and Morgan 1990.
 """
@@ -20,17 +20,17 @@ BLOCK = 1024
 
 
 @dataclass(frozen=True)
-class HindsightConfig:
+class HmmConfig:
     """What is known of a class before it is seen."""
 
     change_rate: float = 1 / 15  # renewals a second
     evidence_rate: float = 3.0  # independent looks that a second of frames is worth
-    longest_look_s: float = 0.25  # a frame stands for no more than this: nothing is known of a gap
+    longest_observation_s: float = 0.25  # a frame stands for no more than this: nothing is known of a gap
     least_probability: float = 0.02  # no single look rules a state out
     unseen_share: float = 1 / 16  # a look that saw nothing: any pose, by `none`; two seconds of damage end a hold
 
 
-class Hindsight:
+class HmmSmoother:
     """Collect the probabilities of a whole video, then say what was held when."""
 
     def __init__(
@@ -38,11 +38,11 @@ class Hindsight:
         labels: tuple[str, ...],
         threshold: float,
         priors: Floats | None = None,
-        config: HindsightConfig | None = None,
+        config: HmmConfig | None = None,
     ) -> None:
         """priors: how often training met each label, float (C,); equal if None, as `yoga-train fit` draws them."""
         self._labels, self._threshold = labels, threshold
-        self._config = config or HindsightConfig()
+        self._config = config or HmmConfig()
         self._priors = np.full(len(labels), 1 / len(labels)) if priors is None else priors
         self._poses = [number for number, label in enumerate(labels) if label != NO_POSE]
         self._room_s, self._room = np.empty(BLOCK), np.empty((BLOCK, len(labels)), np.float32)
@@ -62,34 +62,34 @@ class Hindsight:
     def smooth(self, first: int = 0) -> Floats:
         """Posterior of each frame from `first` on, float64 (N, P + 1): the poses in label order, then `none`."""
         steps_s = np.diff(self._room_s[first : self._count])
-        evidence = self._weigh_evidence(self._room[first : self._count], steps_s)
-        if not len(evidence):
-            return evidence
+        class_maps = self._weigh_observation(self._room[first : self._count], steps_s)
+        if not len(class_maps):
+            return class_maps
         stay = np.exp(-self._config.change_rate * np.maximum(steps_s, 0))
-        start = np.full(evidence.shape[1], 0.5 / len(self._poses))
+        start = np.full(class_maps.shape[1], 0.5 / len(self._poses))
         start[-1] = 0.5
-        posterior = np.empty_like(evidence)
-        posterior[0] = _normalise(start * evidence[0])
-        for n in range(1, len(evidence)):  # forward
-            posterior[n] = _normalise((stay[n - 1] * posterior[n - 1] + (1 - stay[n - 1]) * start) * evidence[n])
+        posterior = np.empty_like(class_maps)
+        posterior[0] = _normalise(start * class_maps[0])
+        for n in range(1, len(class_maps)):  # forward
+            posterior[n] = _normalise((stay[n - 1] * posterior[n - 1] + (1 - stay[n - 1]) * start) * class_maps[n])
         backward = np.ones_like(start)
-        for n in range(len(evidence) - 2, -1, -1):
-            seen = evidence[n + 1] * backward
+        for n in range(len(class_maps) - 2, -1, -1):
+            seen = class_maps[n + 1] * backward
             backward = _normalise(stay[n] * seen + (1 - stay[n]) * float(start @ seen))
             posterior[n] = _normalise(posterior[n] * backward)
         return posterior
 
-    def _weigh_evidence(self, rows: Floats, steps_s: Floats) -> Floats:
+    def _weigh_observation(self, rows: Floats, steps_s: Floats) -> Floats:
         """Of each frame under each state, by the time that it stands for, float64 (N, P + 1).
 
         In blocks: over a class of hours, numbers in between would take more memory than all that is kept.
         """
         weights = self._config.evidence_rate * self._stand_for(steps_s)
-        evidence = np.empty((len(rows), len(self._poses) + 1))
+        class_maps = np.empty((len(rows), len(self._poses) + 1))
         for at in range(0, len(rows), BLOCK):
             block = self._likelihoods(rows[at : at + BLOCK].astype(np.float64))
-            evidence[at : at + BLOCK] = np.exp(weights[at : at + BLOCK, None] * np.log(block))
-        return evidence
+            class_maps[at : at + BLOCK] = np.exp(weights[at : at + BLOCK, None] * np.log(block))
+        return class_maps
 
     def segments(self, since_s: float = -np.inf, end_s: float | None = None) -> tuple[Segment, ...]:
         """What was held when, without gaps; a segment begins half-way between the frames that disagree.
@@ -124,7 +124,7 @@ class Hindsight:
 
     def _stand_for(self, steps_s: Floats) -> Floats:
         """Seconds that each frame stands for: half-way to its neighbours, float (N,)."""
-        half = np.minimum(np.maximum(steps_s, 0) / 2, self._config.longest_look_s / 2)
+        half = np.minimum(np.maximum(steps_s, 0) / 2, self._config.longest_observation_s / 2)
         return np.append(half, half[-1:] if len(half) else 0.1) + np.append(half[:1] if len(half) else 0.1, half)
 
     def _likelihoods(self, rows: Floats) -> Floats:

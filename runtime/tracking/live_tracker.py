@@ -7,12 +7,12 @@ import time
 from dataclasses import replace
 
 from ..classifier import PoseClassifier
-from ..core.background_thread import SideThread
+from ..core.background_thread import BackgroundThread
 from ..core.frames import TimedFrame
 from ..core.types import NO_POSE, Hold, Segment
-from ..cropping.croppers import View
+from ..cropping.croppers import Cropper
 from .causal_smoother import SmoothedPose, Smoother
-from .observer import Looker, Tracked
+from .observer import Observer, Tracked
 from .segments import Session
 
 SLOW = 4
@@ -22,10 +22,10 @@ UNSEEN_S = 2.0
 
 
 class PoseTracker:
-    """View, classifier, smoother and session in a row.  explain: keep the class maps too."""
+    """Cropper, classifier, smoother and session in a row.  explain: keep the class maps too."""
 
-    def __init__(self, classifier: PoseClassifier, view: View | None = None, *, explain: bool = False) -> None:
-        self._looker = Looker(classifier, view, explain=explain)
+    def __init__(self, classifier: PoseClassifier, cropper: Cropper | None = None, *, explain: bool = False) -> None:
+        self._observer = Observer(classifier, cropper, explain=explain)
         self._labels, self._threshold = classifier.labels, classifier.info.threshold
         self._smoother = Smoother(self._labels, self._threshold)
         self._session, self._session_lock = Session(), threading.Lock()
@@ -38,12 +38,12 @@ class PoseTracker:
             return self._lose(frame.time_s, frame.lost_s)
         if frame.is_damaged:
             return self._pass_over(frame.time_s)
-        look = self._looker.look(frame)
-        self._smoothed = smoothed = self._smoother.update(frame.time_s, look.probabilities)
+        observation = self._observer.observe(frame)
+        self._smoothed = smoothed = self._smoother.update(frame.time_s, observation.probabilities)
         self._seen_s = frame.time_s
         with self._session_lock:
             hold = self._session.update(frame.time_s, smoothed)
-        return Tracked(hold, look.region, look.evidence)
+        return Tracked(hold, observation.region, observation.class_maps)
 
     def _pass_over(self, time_s: float) -> Tracked:
         """Nothing is seen in a damaged frame: what is held goes on for a while."""
@@ -77,7 +77,7 @@ class BackgroundTracker:
         self._known: tuple[float, Tracked] | None = None
         self._error: BaseException | None = None
         self._closed = False
-        self._thread = SideThread(self._work, "network")
+        self._thread = BackgroundThread(self._work, "network")
         self._thread.start()
 
     def update(self, frame: TimedFrame) -> Tracked:

@@ -10,8 +10,8 @@ from ..classifier import PoseClassifier
 from ..core.frames import TimedFrame
 from ..core.preprocess import letterbox
 from ..core.regions import Region
-from ..core.types import Evidence, Floats, Frame, Hold
-from ..cropping.croppers import View, WholeView
+from ..core.types import ClassMaps, Floats, Frame, Hold
+from ..cropping.croppers import Cropper, WholeFrame
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,11 @@ class Tracked:
 
     hold: Hold
     region: Region | None
-    evidence: Evidence | None = None
+    class_maps: ClassMaps | None = None
 
 
 @dataclass(frozen=True)
-class Look:
+class Observation:
     """What one frame answered.
 
     region: the part that was classified; probabilities: calibrated, float (C,); evidence: if it was asked for.
@@ -36,16 +36,16 @@ class Look:
     time_s: float
     region: Region | None
     probabilities: Floats
-    evidence: Evidence | None = None
+    class_maps: ClassMaps | None = None
 
 
-def see_nothing(classes: int) -> Floats:
+def observe_nothing(classes: int) -> Floats:
     """The probabilities of a look that saw nothing, float32 (C,): none at all, where others add up to one."""
     return np.zeros(classes, np.float32)
 
 
 @dataclass(frozen=True)
-class Glance:
+class PreparedFrame:
     """A frame as the network will see it.  region: the part that is left of it; letterboxed: uint8 (S, S, 3) BGR."""
 
     time_s: float
@@ -53,39 +53,39 @@ class Glance:
     letterboxed: Frame
 
 
-class Looker:
-    """View and classifier in a row.  explains: whether its looks say where."""
+class Observer:
+    """Cropper and classifier in a row.  explains: whether its looks say where."""
 
-    def __init__(self, classifier: PoseClassifier, view: View | None = None, *, explain: bool = False) -> None:
-        self._classifier, self._view, self.explains = classifier, view or WholeView(), explain
-        self._next: View | None = None
+    def __init__(self, classifier: PoseClassifier, cropper: Cropper | None = None, *, explain: bool = False) -> None:
+        self._classifier, self._cropper, self.explains = classifier, cropper or WholeFrame(), explain
+        self._next: Cropper | None = None
 
     @property
     def classes(self) -> int:
         """How many labels there are."""
         return len(self._classifier.labels)
 
-    def look(self, frame: TimedFrame, *, warms: bool = False) -> Look:
+    def observe(self, frame: TimedFrame, *, warms: bool = False) -> Observation:
         """Classify a frame; its time never goes back.  warms: show it to the next view too."""
-        image_bgr, region = self._view_frame(frame, warms=warms)
+        image_bgr, region = self._crop_frame(frame, warms=warms)
         if self.explains:
-            return Look(frame.time_s, region, *self._classifier.examine(image_bgr, region))
-        return Look(frame.time_s, region, self._classifier.probabilities(image_bgr, region))
+            return Observation(frame.time_s, region, *self._classifier.examine(image_bgr, region))
+        return Observation(frame.time_s, region, self._classifier.probabilities(image_bgr, region))
 
-    def glance(self, frame: TimedFrame, *, warms: bool = False) -> Glance:
+    def prepare(self, frame: TimedFrame, *, warms: bool = False) -> PreparedFrame:
         """Keep of a frame what the network needs, for `judge`; arguments as `look` has them."""
-        image_bgr, region = self._view_frame(frame, warms=warms)
+        image_bgr, region = self._crop_frame(frame, warms=warms)
         part = region.cut(image_bgr) if region else image_bgr
-        return Glance(frame.time_s, region, letterbox(part, self._classifier.info.size))
+        return PreparedFrame(frame.time_s, region, letterbox(part, self._classifier.info.size))
 
-    def judge(self, glance: Glance) -> Look:
+    def observe_prepared(self, prepared: PreparedFrame) -> Observation:
         """Classify what was kept."""
-        rows = self._classifier.probabilities_letterboxed(glance.letterboxed[None])
-        return Look(glance.time_s, glance.region, rows[0])
+        rows = self._classifier.probabilities_letterboxed(prepared.letterboxed[None])
+        return Observation(prepared.time_s, prepared.region, rows[0])
 
     def warm_up(self, frame: TimedFrame) -> None:
         """Show a frame to the next view alone; nothing is classified."""
-        if self._view.remembers:
+        if self._cropper.remembers:
             self._show_next(frame.time_s, frame.image_bgr)
 
     def forget(self) -> None:
@@ -94,15 +94,15 @@ class Looker:
 
     def turn(self) -> None:
         """Go on with the next view."""
-        self._view, self._next = self._next or self._view.renew(), None
+        self._cropper, self._next = self._next or self._cropper.renew(), None
 
-    def _view_frame(self, frame: TimedFrame, *, warms: bool) -> tuple[Frame, Region | None]:
+    def _crop_frame(self, frame: TimedFrame, *, warms: bool) -> tuple[Frame, Region | None]:
         image_bgr = frame.image_bgr  # made when it is asked for: once
         if warms:
             self._show_next(frame.time_s, image_bgr)
-        return image_bgr, self._view.look(frame.time_s, image_bgr)
+        return image_bgr, self._cropper.choose_crop(frame.time_s, image_bgr)
 
     def _show_next(self, time_s: float, image_bgr: Frame) -> None:
-        if self._view.remembers:
-            self._next = self._next or self._view.renew()
-            self._next.look(time_s, image_bgr)
+        if self._cropper.remembers:
+            self._next = self._next or self._cropper.renew()
+            self._next.choose_crop(time_s, image_bgr)

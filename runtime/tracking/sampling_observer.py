@@ -9,12 +9,12 @@ import numpy as np
 
 from ..core.frames import DecodedFrame, TimedFrame
 from ..errors import OptionError, SourceError
-from ..sources.frame_sampling import SAME_S, Turns
-from .adaptive_sampling import SparseLooker
-from .observer import Look, Looker, see_nothing
+from ..sources.frame_sampling import SAME_S, FrameSampler
+from .adaptive_sampling import AdaptiveObserver
+from .observer import Observation, Observer, observe_nothing
 
-LOOKS_PER_S = 6.0
-"""Frames of a recording that are due to be looked at, of a second: twice what `Hindsight` counts as independent.
+OBSERVATIONS_PER_S = 6.0
+"""Frames of a recording that are due to be looked at, of a second: twice what `HmmSmoother` counts as independent.
 
 The network is what annotating costs most beside the codec.  On four clips 6 move no edge by more than 0.1 s from where
 8 or all frames put it; with a quarter of the answers replaced by chance, 1.5 % of the time is named otherwise than by
@@ -34,79 +34,81 @@ class Step:
     """
 
     frame: TimedFrame | None = None
-    looks: Sequence[Look] = ()
+    observations: Sequence[Observation] = ()
     is_last: bool = False
 
 
-class Watcher:
+class SamplingObserver:
     """A looker that looks a few times a second, and forgets what is minutes ago."""
 
-    def __init__(self, looker: Looker, start_s: float = 0.0) -> None:
+    def __init__(self, observer: Observer, start_s: float = 0.0) -> None:
         """start_s: where its looks begin, seconds; frames before it are for warming up alone."""
-        self._looker, self._looks, self._start_s = looker, SparseLooker(looker), start_s
-        self._turns = Turns(LOOKS_PER_S)
-        self._stretch: int | None = None
+        self._observer, self._observations, self._start_s = observer, AdaptiveObserver(observer), start_s
+        self._turns = FrameSampler(OBSERVATIONS_PER_S)
+        self._chunk: int | None = None
         self._warmed: int | None = None
-        self._blanks = Turns(LOOKS_PER_S)
+        self._blanks = FrameSampler(OBSERVATIONS_PER_S)
         self._damaged_from: float | None = None
-        self._last_stretch: int | None = None  # of the last frame, damaged ones too
+        self._last_chunk: int | None = None  # of the last frame, damaged ones too
 
-    def look_along(self, frames: Iterable[TimedFrame]) -> Iterator[Step]:
+    def observe_along(self, frames: Iterable[TimedFrame]) -> Iterator[Step]:
         """Every frame, some of them looked at; they wait as small as they are drawn."""
-        for frame, looks, _ in self._take_all(frames):
-            yield Step(frame.to_plain() if isinstance(frame, DecodedFrame) else frame, looks)
+        for frame, observations, _ in self._take_all(frames):
+            yield Step(frame.to_plain() if isinstance(frame, DecodedFrame) else frame, observations)
 
-    def look_through(self, frames: Iterable[TimedFrame]) -> Iterator[Step]:
+    def observe_through(self, frames: Iterable[TimedFrame]) -> Iterator[Step]:
         """Those that are due to be looked at, by their times alone."""
         nothing = np.empty((0, 0, 3), np.uint8)
-        for frame, looks, is_due in self._take_all(frames):
+        for frame, observations, is_due in self._take_all(frames):
             if frame and is_due:
-                yield Step(TimedFrame(nothing, frame.time_s, frame.pts, frame.lasts_s), looks)
-            elif looks:
-                yield Step(None, looks)
+                yield Step(TimedFrame(nothing, frame.time_s, frame.pts, frame.lasts_s), observations)
+            elif observations:
+                yield Step(None, observations)
 
-    def _take_all(self, frames: Iterable[TimedFrame]) -> Iterator[tuple[TimedFrame | None, Sequence[Look], bool]]:
+    def _take_all(
+        self, frames: Iterable[TimedFrame]
+    ) -> Iterator[tuple[TimedFrame | None, Sequence[Observation], bool]]:
         """Each frame, the looks that are known since, and whether it is due; those that wait at the end, or at damage,
         come without one."""
         try:
             for frame in frames:
                 yield frame, *self._take(frame)
         except (SourceError, OptionError):  # damage, or a region that fits no more
-            yield None, self._looks.finish(), False
+            yield None, self._observations.finish(), False
             raise
-        yield None, self._looks.finish(), False
+        yield None, self._observations.finish(), False
 
-    def _take(self, frame: TimedFrame) -> tuple[Sequence[Look], bool]:
-        """Look at a frame if it is its turn; the view of a new stretch has seen nothing but its warm-up."""
+    def _take(self, frame: TimedFrame) -> tuple[Sequence[Observation], bool]:
+        """Observe a frame if it is its turn; the cropper of a new chunk has seen nothing but its warm-up."""
         if frame.is_damaged:
             return self._pass_over(frame.time_s)
         turn, known = self._turns.take(frame.time_s), []
-        self._last_stretch, self._damaged_from = turn.stretch, None
-        if self._stretch not in (None, turn.stretch):
-            known = self._looks.finish()
-            if self._warmed != turn.stretch:  # a gap: what was warmed up is another stretch's
-                self._looker.forget()
-            self._looker.turn()
-        self._stretch = turn.stretch
-        if turn.warms and self._warmed != turn.stretch + 1:
-            self._looker.forget()
-            self._warmed = turn.stretch + 1
-        if turn.looks and frame.time_s >= self._start_s - SAME_S:
-            return [*known, *self._looks.look(frame, warms=turn.warms)], True
+        self._last_chunk, self._damaged_from = turn.chunk, None
+        if self._chunk not in (None, turn.chunk):
+            known = self._observations.finish()
+            if self._warmed != turn.chunk:  # a gap: what was warmed up is another stretch's
+                self._observer.forget()
+            self._observer.turn()
+        self._chunk = turn.chunk
+        if turn.warms and self._warmed != turn.chunk + 1:
+            self._observer.forget()
+            self._warmed = turn.chunk + 1
+        if turn.observes and frame.time_s >= self._start_s - SAME_S:
+            return [*known, *self._observations.observe(frame, warms=turn.warms)], True
         if turn.warms:
-            self._looker.warm_up(frame)
+            self._observer.warm_up(frame)
         return known, False
 
-    def _pass_over(self, time_s: float) -> tuple[Sequence[Look], bool]:
+    def _pass_over(self, time_s: float) -> tuple[Sequence[Observation], bool]:
         """A damaged frame is not looked at.  Where they don't end, or a stretch begins so, looks say that saw nothing.
 
         Counted anew in each stretch, so that it does not depend on where reading began.
         """
         turn = self._blanks.take(time_s)
-        is_first, self._last_stretch = turn.stretch != self._last_stretch, turn.stretch
+        is_first, self._last_chunk = turn.chunk != self._last_chunk, turn.chunk
         if is_first or self._damaged_from is None:
             self._damaged_from = time_s - DAMAGE_S * is_first
         is_long = time_s - self._damaged_from >= DAMAGE_S - SAME_S
-        if not (turn.looks and is_long) or time_s < self._start_s - SAME_S:
+        if not (turn.observes and is_long) or time_s < self._start_s - SAME_S:
             return [], False
-        return [*self._looks.finish(), Look(time_s, None, see_nothing(self._looker.classes))], True
+        return [*self._observations.finish(), Observation(time_s, None, observe_nothing(self._observer.classes))], True

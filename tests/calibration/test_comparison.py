@@ -31,13 +31,13 @@ class Oracle:
         self.info = ModelInfo(("plank", "tree"), 32, "fp32", temperature)
         self.sure, self.wrong = sure, wrong
 
-    def run(self, frames: Frame) -> Floats:
+    def infer(self, frames: Frame) -> Floats:
         logits = np.zeros((len(frames), 2), np.float32)
         answers = np.where(frames[:, 0, 0, 1] < self.wrong, 1 - frames[:, 0, 0, 0], frames[:, 0, 0, 0])
         logits[np.arange(len(frames)), answers] = self.sure
         return logits
 
-    def run_maps(self, frames: Frame) -> tuple[Floats, Floats]:
+    def infer_maps(self, frames: Frame) -> tuple[Floats, Floats]:
         raise NotImplementedError
 
 

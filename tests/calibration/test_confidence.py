@@ -236,7 +236,7 @@ def test_logits_do_not_depend_on_how_frames_are_batched(exported_model: Path, tr
     assert split.groups.tolist() == [photo.group for photo in run.photos if photo.split == "train"]
     assert split.logits.shape == (48, 4) and split.targets.tolist() == sorted(split.targets.tolist())
     frames = np.random.default_rng(0).integers(0, 256, (9, 64, 64, 3), dtype=np.uint8)
-    alone = np.concatenate([engine.run(frames[i : i + 1]) for i in range(9)])
+    alone = np.concatenate([engine.infer(frames[i : i + 1]) for i in range(9)])
     np.testing.assert_allclose(compute_logits(engine, frames), alone, rtol=1e-3, atol=1e-3)
 
 

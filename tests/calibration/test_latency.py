@@ -21,14 +21,14 @@ class Sleeper:
         self.name, self.seconds, self.turns = name, seconds, turns
         self.batches: list[int] = []
 
-    def run(self, frames: Frame) -> Floats:
+    def infer(self, frames: Frame) -> Floats:
         starts = not self.turns or self.turns[-1] != self.name
         self.turns.append(self.name)
         self.batches.append(len(frames))
         time.sleep(self.seconds + (0.05 if starts else 0))
         return np.zeros((len(frames), 2), np.float32)
 
-    def run_maps(self, frames: Frame) -> tuple[Floats, Floats]:
+    def infer_maps(self, frames: Frame) -> tuple[Floats, Floats]:
         raise NotImplementedError
 
 

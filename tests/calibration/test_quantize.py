@@ -148,7 +148,7 @@ def test_int8_agrees_with_fp32_on_the_drawings(int8_model: Path, exported_model:
     small, full = OnnxEngine(int8_model, "cpu"), OnnxEngine(exported_model, "cpu")
     run = load_run(trained_run)
     frames = np.concatenate([load_frames(run, split)[0] for split in ("validation", "test")])
-    (logits, maps), (expected, expected_maps) = small.run_maps(frames), full.run_maps(frames)
+    (logits, maps), (expected, expected_maps) = small.infer_maps(frames), full.infer_maps(frames)
     assert len(set(expected.argmax(axis=1).tolist())) == 4  # else agreement would say nothing
     assert (logits.argmax(axis=1) == expected.argmax(axis=1)).mean() >= 0.9
     assert np.corrcoef(logits.ravel(), expected.ravel())[0, 1] > 0.98
@@ -160,10 +160,10 @@ def test_int8_maps_still_average_to_the_logits_and_batches_of_1_and_5_agree(
 ) -> None:
     engine = OnnxEngine(int8_model, "cpu")
     frames = load_frames(load_run(trained_run), "test")[0][:5]
-    logits, maps = engine.run_maps(frames)
+    logits, maps = engine.infer_maps(frames)
     bias = (logits - maps.mean(axis=(2, 3)))[0]
     np.testing.assert_allclose(maps.mean(axis=(2, 3)) + bias, logits, rtol=1e-4, atol=1e-4)
-    alone = np.concatenate([engine.run(frames[i : i + 1]) for i in range(5)])
+    alone = np.concatenate([engine.infer(frames[i : i + 1]) for i in range(5)])
     np.testing.assert_allclose(alone, logits, rtol=1e-4, atol=1e-4)
 
 

@@ -47,8 +47,8 @@ def test_the_engine_gives_the_files_answers_and_says_what_it_says(gpu: Any, sour
     assert built.was_built and not gpu.live and not gpu.streams
     with TensorRTEngine(path, bindings=gpu.bindings) as engine:
         assert engine.info == read_model(source)[1]
-        logits, maps = engine.run_maps(noise)
-    expected_logits, expected_maps = OnnxEngine(source, "cpu").run_maps(noise)
+        logits, maps = engine.infer_maps(noise)
+    expected_logits, expected_maps = OnnxEngine(source, "cpu").infer_maps(noise)
     np.testing.assert_allclose(logits, expected_logits, atol=0.02 * np.abs(expected_logits).max())
     np.testing.assert_allclose(maps, expected_maps, atol=0.02 * np.abs(expected_maps).max())
     assert list_files(source.parent) == ["yoga.engine", "yoga.engine.json", "yoga.fp16.onnx"]
@@ -83,8 +83,8 @@ def test_int8_is_retyped_for_tensorrt(gpu: Any, exact_int8: onnx.ModelProto, tmp
     assert zeros["zero"] == onnx.TensorProto.INT8 and zeros["in_scale"] == onnx.TensorProto.FLOAT16
     frames = engine_check.draw_frames(32)
     with TensorRTEngine(path, bindings=gpu.bindings) as engine:
-        expected = OnnxEngine(source, "cpu").run(frames)
-        np.testing.assert_allclose(engine.run(frames), expected, atol=0.02 * np.abs(expected).max())
+        expected = OnnxEngine(source, "cpu").infer(frames)
+        np.testing.assert_allclose(engine.infer(frames), expected, atol=0.02 * np.abs(expected).max())
 
 
 def test_fp32_is_built_and_the_command_for_fp16_told(
@@ -236,8 +236,8 @@ class WrongEngine:
         self.engine, self.offset = OnnxEngine(source, "cpu"), offset
         self.info, self.device = self.engine.info, "tensorrt"
 
-    def run_maps(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        logits, maps = self.engine.run_maps(frames)
+    def infer_maps(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        logits, maps = self.engine.infer_maps(frames)
         return logits + np.array([self.offset, 0, 0], np.float32) * np.abs(logits).max(), maps
 
 

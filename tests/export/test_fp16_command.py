@@ -58,7 +58,7 @@ def test_the_file_answers_as_fp32_does_with_a_confidence_of_its_own(
     assert (tmp_path / "a.onnx").stat().st_size < 0.52 * exported_model.stat().st_size
     assert b"stack_trace" not in (tmp_path / "a.onnx").read_bytes()
     frames, _, _ = load_frames(load_run(trained_run), "test")
-    logits = [OnnxEngine(path, "cpu").run(frames) for path in (exported_model, tmp_path / "a.onnx")]
+    logits = [OnnxEngine(path, "cpu").infer(frames) for path in (exported_model, tmp_path / "a.onnx")]
     np.testing.assert_allclose(logits[1], logits[0], atol=0.005 * np.abs(logits[0]).max())
 
 

@@ -47,7 +47,7 @@ class FakeEngine:
     def __init__(self, network: PoseNetwork, offset: float = 0.0, map_offset: float = 0.0) -> None:
         self.network, self.offsets = ExportedNetwork(network).eval(), (offset, map_offset)
 
-    def run_maps(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def infer_maps(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         with torch.inference_mode():
             outputs = self.network(torch.from_numpy(frames))
         logits, maps = (output.numpy() + offset for output, offset in zip(outputs, self.offsets, strict=True))
@@ -59,7 +59,7 @@ def test_onnx_gives_torchs_logits_and_maps(network: PoseNetwork, engine: OnnxEng
         images = normalise(torch.from_numpy(frames))
         expected_logits = network(images).numpy()
         expected_maps = network.classify_features(network.features(images))[1].numpy()
-    logits, maps = engine.run_maps(frames)
+    logits, maps = engine.infer_maps(frames)
     assert maps.shape == (19, 4, 2, 2)
     np.testing.assert_allclose(logits, expected_logits, atol=PARITY_TOLERANCE * np.abs(expected_logits).max())
     np.testing.assert_allclose(maps, expected_maps, atol=PARITY_TOLERANCE * np.abs(expected_maps).max())
@@ -68,15 +68,15 @@ def test_onnx_gives_torchs_logits_and_maps(network: PoseNetwork, engine: OnnxEng
 
 
 def test_mean_of_the_maps_plus_bias_is_the_logits(network: PoseNetwork, engine: OnnxEngine, frames: np.ndarray) -> None:
-    logits, maps = engine.run_maps(frames)
+    logits, maps = engine.infer_maps(frames)
     bias = network.resnet.fc.bias.detach().numpy()
     np.testing.assert_allclose(maps.mean(axis=(2, 3)) + bias, logits, rtol=1e-4, atol=1e-3)
 
 
 def test_batches_of_1_and_5_and_17_give_the_same_answers(engine: OnnxEngine, frames: np.ndarray) -> None:
-    whole = engine.run(frames)
+    whole = engine.infer(frames)
     for size in (1, 5, 17):
-        parts = np.concatenate([engine.run(frames[start : start + size]) for start in range(0, len(frames), size)])
+        parts = np.concatenate([engine.infer(frames[start : start + size]) for start in range(0, len(frames), size)])
         np.testing.assert_allclose(parts, whole, rtol=1e-3, atol=1e-3)
 
 

@@ -27,10 +27,10 @@ class ColourEngine:
         self.device = "fake"
         self.batches: list[np.ndarray] = []
 
-    def run(self, frames: np.ndarray) -> np.ndarray:
-        return self.run_maps(frames)[0]
+    def infer(self, frames: np.ndarray) -> np.ndarray:
+        return self.infer_maps(frames)[0]
 
-    def run_maps(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def infer_maps(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         self.batches.append(frames.copy())
         logits = frames.mean(axis=(1, 2), dtype=np.float32) / 16
         return logits, logits[:, :, None, None]

@@ -22,7 +22,7 @@ from yoga_live.runtime.errors import SourceError
 from yoga_live.runtime.sources import cameras, live
 from yoga_live.runtime.sources.camera_opening import Opening
 from yoga_live.runtime.sources.cameras import open_camera
-from yoga_live.runtime.sources.live import LiveSource, Patience
+from yoga_live.runtime.sources.live import LiveSource, ReconnectPolicy
 
 RATE, COUNT = 20, 30  # 1.5 s
 
@@ -177,7 +177,7 @@ def test_a_camera_that_never_gives_a_picture_is_given_up_with_one_line(
     monkeypatch.setattr(live, "TELL_S", 0.1)
     camera = SilentCapture()
     with pytest.raises(SourceError, match="camera 7 gave no picture within 0 s; is it sending"):
-        LiveSource(lambda: camera, "camera 7", Patience(first_s=0.3))
+        LiveSource(lambda: camera, "camera 7", ReconnectPolicy(first_s=0.3))
     assert "waiting for the first picture of camera 7" in caplog.text
     camera.end.set()
     assert camera.released.wait(10)  # what comes too late is not left open

@@ -16,10 +16,10 @@ from av.stream import Disposition
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.errors import SourceError
 from yoga_live.runtime.pipelines.loop import RunPlan
-from yoga_live.runtime.pipelines.recorded_loop import annotate
+from yoga_live.runtime.pipelines.recorded_loop import run_recorded
 from yoga_live.runtime.sinks.video import VideoSink
 from yoga_live.runtime.sources.demux import lacks_index, pick_video
-from yoga_live.runtime.sources.time_range import Span
+from yoga_live.runtime.sources.time_range import TimeRange
 from yoga_live.runtime.sources.video import VideoSource
 
 from .conftest import write_tone
@@ -55,7 +55,7 @@ def test_a_file_that_was_cut_off_is_told(
     times_s, source = watch(cut_in_half(path))
     assert 2 < times_s[-1] < 6
     assert f"ends after {source.info.seen.end_s:.1f} s, not 8.0 s as it says; is it complete?" in source.damage
-    assert "is it complete" not in watch(path, span=Span(1, 2))[1].damage
+    assert "is it complete" not in watch(path, time_range=TimeRange(1, 2))[1].damage
 
 
 @pytest.mark.parametrize(("suffix", "codec"), [(".mkv", "libx264"), (".flv", "flv")])
@@ -252,5 +252,5 @@ def test_damage_is_told_once_whoever_reads_the_file(
     with VideoSource(path) as source:
         next(iter(source.frames()))
         source.info.seen.count(0.0, 0.04, 0.04)  # its first frame is damaged
-        annotate(RunPlan(source, classifier, ()), lambda: VideoSource(path))
+        run_recorded(RunPlan(source, classifier, ()), lambda: VideoSource(path))
     assert caplog.text.count("are damaged and were not classified") == 1 and " 0.0 s" not in caplog.text

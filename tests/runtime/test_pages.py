@@ -86,7 +86,7 @@ class Show:
     def tell(self, pose: str, start_s: float, end_s: float, confidence: float = 0.94) -> None:
         for time_s in (start_s, end_s):
             self.served.board.show(TimedFrame(np.full((90, 160, 3), BLUE, np.uint8), time_s, 0))
-            self.served.tell(time_s, Hold(pose, confidence, time_s - start_s))
+            self.served.publish(time_s, Hold(pose, confidence, time_s - start_s))
 
 
 @pytest.fixture

@@ -195,13 +195,13 @@ def _search(args: argparse.Namespace, path: Path, refused: Counter[str]) -> None
         if added or known:
             print(f"{path}: {added} URLs added, {known} known already")
     if not any(outcome.pages for outcome in outcomes):
-        raise SearchError(f"nothing could be searched: {outcomes[0].trouble}; {path} is as it was")
+        raise SearchError(f"nothing could be searched: {outcomes[0].reason}; {path} is as it was")
 
 
 def _describe_search(outcome: SearchOutcome) -> str:
     words = f"{len(outcome.urls):7d} found by {outcome.engine}: {outcome.query}"
-    if outcome.trouble:
-        return f"{words} ({outcome.trouble})"
+    if outcome.reason:
+        return f"{words} ({outcome.reason})"
     return words if outcome.urls else f"{words} (nothing new; try other words)"
 
 
@@ -254,7 +254,7 @@ def _capture(args: argparse.Namespace) -> None:
     from contextlib import ExitStack
     from datetime import datetime
 
-    from ...runtime.sources.camera_config import CameraWishes
+    from ...runtime.sources.camera_config import CameraConfig
     from ...runtime.sources.cameras import open_camera
     from ...runtime.sources.video import VideoSource
     from ...runtime.system.addresses import hide_credentials
@@ -270,7 +270,7 @@ def _capture(args: argparse.Namespace) -> None:
     with ExitStack() as stack:
         if is_camera:
             address = getattr(args, "camera", "0")
-            source = stack.enter_context(open_camera(address, CameraWishes(mounting=mounting)))
+            source = stack.enter_context(open_camera(address, CameraConfig(mounting=mounting)))
             origin = f"camera:{hide_credentials(address)}/{datetime.now():%Y-%m-%dT%H:%M:%S}"
         else:
             source = stack.enter_context(VideoSource(args.video, mounting=mounting))
@@ -285,8 +285,8 @@ def _capture(args: argparse.Namespace) -> None:
     print(f"{taken} of {args.count} photos taken: {args.to / args.pose}")
     if taken:
         _group(args.to)
-    if captured.trouble:
-        raise captured.trouble
+    if captured.error:
+        raise captured.error
     if captured.stopped and not is_camera:  # stopping a camera is its normal end
         raise KeyboardInterrupt(f"stopped after {taken} of {args.count} photos")
     if not taken and not is_camera:

@@ -27,22 +27,22 @@ class Workers:
     rank: int = 0
     count: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    keeper: int = 0
+    writer_rank: int = 0
     leads_machine: bool = True
     names: tuple[str, ...] = ("worker 0",)
     patient: distributed.ProcessGroup | None = None
     gradients: distributed.ProcessGroup | None = None
 
     @property
-    def keeps_run(self) -> bool:
+    def is_writer(self) -> bool:
         """True in the one process that reads and writes the run's folder."""
-        return self.rank == self.keeper
+        return self.rank == self.writer_rank
 
-    def share(self, total: int) -> slice:
+    def own_slice(self, total: int) -> slice:
         """This worker's contiguous share of `total` things; shares differ by one at most."""
         return slice(self.rank * total // self.count, (self.rank + 1) * total // self.count)
 
-    def gather(self, part: Tensor, total: int) -> Tensor:
+    def all_gather(self, part: Tensor, total: int) -> Tensor:
         """Put the shares of `total` rows together, on the CPU of every worker.  part: this worker's rows."""
         part = part.cpu()
         if self.count == 1:
@@ -52,42 +52,42 @@ class Workers:
         padded[: len(part)] = part
         parts = [torch.empty_like(padded) for _ in range(self.count)]
         distributed.all_gather(parts, padded, self.patient)
-        lengths = [Workers(rank, self.count).share(total) for rank in range(self.count)]
+        lengths = [Workers(rank, self.count).own_slice(total) for rank in range(self.count)]
         return torch.cat([p[: s.stop - s.start] for p, s in zip(parts, lengths, strict=True)])
 
-    def sum(self, values: Tensor) -> Tensor:
+    def all_reduce(self, values: Tensor) -> Tensor:
         """Add up over the workers, on the CPU."""
         values = values.cpu()
         if self.count > 1:
             distributed.all_reduce(values, group=self.patient)
         return values
 
-    def average(self, tensors: Iterable[Tensor]) -> None:
+    def all_reduce_mean(self, tensors: Iterable[Tensor]) -> None:
         """Give every worker the mean over all, in place.  tensors: float, of the same shapes everywhere."""
         if self.count > 1:
             with torch.no_grad():
                 for tensor in tensors:
-                    tensor.copy_(self.sum(tensor.clone()) / self.count)
+                    tensor.copy_(self.all_reduce(tensor.clone()) / self.count)
 
-    def wait(self) -> None:
+    def barrier(self) -> None:
         """Go on when all have come here."""
         if self.count > 1:
             distributed.barrier(self.patient)
 
-    def tell(self, value: Any) -> Any:
+    def broadcast_object(self, value: Any) -> Any:
         """What the keeper says, on every worker.  value: JSON-able, of no meaning on the others."""
         if self.count == 1:
             return value
-        text = json.dumps(value if self.keeps_run else None).encode()
+        text = json.dumps(value if self.is_writer else None).encode()
         length = torch.tensor([len(text)])
-        distributed.broadcast(length, self.keeper, self.patient)
+        distributed.broadcast(length, self.writer_rank, self.patient)
         content = torch.zeros(int(length), dtype=torch.uint8)
-        if self.keeps_run:
+        if self.is_writer:
             content = torch.frombuffer(bytearray(text), dtype=torch.uint8)
-        distributed.broadcast(content, self.keeper, self.patient)
+        distributed.broadcast(content, self.writer_rank, self.patient)
         return json.loads(content.numpy().tobytes())
 
-    def collect(self, value: Any) -> list[Any]:
+    def all_gather_object(self, value: Any) -> list[Any]:
         """What every worker says, by rank, on every worker.  value: JSON-able."""
         if self.count == 1:
             return [value]
@@ -100,24 +100,24 @@ class Workers:
         distributed.all_gather(parts, padded, self.patient)
         return [json.loads(p[: int(n)].numpy().tobytes()) for p, n in zip(parts, lengths, strict=True)]
 
-    def align(self, tensors: Iterable[Tensor]) -> None:
+    def broadcast(self, tensors: Iterable[Tensor]) -> None:
         """Give every worker the keeper's values, in place.  tensors: of the same shapes everywhere."""
         if self.count == 1:
             return
         with torch.no_grad():
             for tensor in tensors:
                 values = tensor.detach().cpu().contiguous()
-                distributed.broadcast(values, self.keeper, self.patient)
+                distributed.broadcast(values, self.writer_rank, self.patient)
                 if values.data_ptr() != tensor.data_ptr():
                     tensor.copy_(values)
 
-    def send(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    def broadcast_tensors(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         """The keeper's tensors, on the CPU of every worker.  tensors: of no meaning on the others."""
         if self.count == 1:
             return tensors
         heads = {name: (str(t.dtype).removeprefix("torch."), list(t.shape)) for name, t in tensors.items()}
         received = {}
-        for name, (kind, shape) in self.tell(heads).items():
-            received[name] = tensors[name] if self.keeps_run else torch.empty(shape, dtype=getattr(torch, kind))
-        self.align(received.values())
+        for name, (kind, shape) in self.broadcast_object(heads).items():
+            received[name] = tensors[name] if self.is_writer else torch.empty(shape, dtype=getattr(torch, kind))
+        self.broadcast(received.values())
         return received

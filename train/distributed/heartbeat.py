@@ -31,7 +31,7 @@ HOW_TO_GO_ON = (
 )
 
 
-class Watch:
+class Heartbeat:
     """This worker's watch over the others.  names: of all workers, by rank; speaks: says on stderr why it ends."""
 
     def __init__(self, store: Store, rank: int, names: tuple[str, ...], *, speaks: bool) -> None:

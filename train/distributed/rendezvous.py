@@ -19,7 +19,7 @@ from torch.distributed.distributed_c10d import PrefixStore
 from ...runtime.errors import DeviceError, RunError, YogaLiveError
 from .collectives import Workers
 from .devices import choose_device, choose_own_device
-from .heartbeat import HOW_TO_GO_ON, Watch, describe_lost_meeting
+from .heartbeat import HOW_TO_GO_ON, Heartbeat, describe_lost_meeting
 from .launcher import leads_machine
 
 MEETING = timedelta(minutes=5)  # for all workers to connect to each other
@@ -40,7 +40,7 @@ def join_workers(device_name: str) -> Iterator[Workers]:
     try:
         workers = _take_device(workers, device_name)
         yield workers
-        workers.wait()
+        workers.barrier()
     except (Exception, KeyboardInterrupt) as error:
         if watch.has_heard or is_connection_error(error):
             raise RunError(watch.find_reason()) from error
@@ -61,19 +61,19 @@ def is_connection_error(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and re.search("gloo|nccl", str(error), re.IGNORECASE) is not None
 
 
-def _meet(rank: int, count: int) -> tuple[Workers, Watch]:
+def _meet(rank: int, count: int) -> tuple[Workers, Heartbeat]:
     """Connect all workers with each other and begin to watch.  Raises RunError."""
     leads = leads_machine()
     try:
         distributed.init_process_group("gloo", timeout=MEETING)
         patient: Any = distributed.new_group(backend="gloo", timeout=PATIENCE)
         workers = Workers(rank, count, leads_machine=leads, patient=patient, gradients=patient)
-        names = tuple(f"worker {r} on {host}" for r, host in enumerate(workers.collect(socket.gethostname())))
+        names = tuple(f"worker {r} on {host}" for r, host in enumerate(workers.all_gather_object(socket.gethostname())))
         address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
         store = distributed.TCPStore(address, port, is_master=False, timeout=MEETING)  # pyright: ignore[reportPrivateImportUsage]
-        round_name = workers.tell(secrets.token_hex(4))  # torchrun may keep one store through all restarts
-        watch = Watch(PrefixStore(round_name, store), rank, names, speaks=leads)
-        workers.wait()
+        round_name = workers.broadcast_object(secrets.token_hex(4))  # torchrun may keep one store through all restarts
+        watch = Heartbeat(PrefixStore(round_name, store), rank, names, speaks=leads)
+        workers.barrier()
     except (RuntimeError, ValueError) as error:
         where = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
         text = str(error).strip().splitlines()[0]
@@ -88,7 +88,7 @@ def _meet(rank: int, count: int) -> tuple[Workers, Watch]:
 def _take_device(workers: Workers, name: str) -> Workers:
     """Choose the device; gradients travel between GPUs where there are some.  Raises DeviceError."""
     device = choose_own_device(name)
-    kinds = workers.collect(device.type)
+    kinds = workers.all_gather_object(device.type)
     other = next((rank for rank, kind in enumerate(kinds) if kind != kinds[0]), 0)
     if other:
         raise DeviceError(

@@ -109,7 +109,7 @@ def find_surroundings(photos: SplitFrames, ranges: Augmentation, workers: Worker
     size = photos.frames.shape[1]
     sizes_wh = np.zeros((len(photos), 2), np.int64) if photos.sizes_wh is None else photos.sizes_wh
     areas = np.array([_find_area((int(w), int(h)), size) for w, h in sizes_wh], dtype=np.int64).reshape(-1, 4)
-    own = workers.share(len(photos))
+    own = workers.own_slice(len(photos))
     backdrops = np.zeros((own.stop - own.start, size, (size + 7) // 8), np.uint8)
 
     def find(row: int) -> None:
@@ -123,7 +123,7 @@ def find_surroundings(photos: SplitFrames, ranges: Augmentation, workers: Worker
         with ThreadPoolExecutor() as pool, Progress("backdrops", len(backdrops), "photos") as progress:
             for _ in pool.map(find, range(own.start, own.stop)):
                 progress.advance()
-    backdrops = workers.gather(torch.from_numpy(backdrops), len(photos)).numpy()
+    backdrops = workers.all_gather(torch.from_numpy(backdrops), len(photos)).numpy()
     scenes = np.empty(0, np.int64) if photos.scenes is None else photos.scenes
     return Surroundings(photos, areas, backdrops, scenes)
 

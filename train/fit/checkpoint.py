@@ -87,8 +87,8 @@ def _check_notes(notes: Any) -> None:
 
 def load_checkpoint(path: Path, progression: Progression, workers: Workers) -> None:
     """Bring everything back to where it was, on every worker; the keeper alone reads the file.  Raises RunError."""
-    content, tensors = _read_all(path) if workers.keeps_run else ({}, {})
-    content, tensors = workers.tell(content), workers.send(tensors)
+    content, tensors = _read_all(path) if workers.is_writer else ({}, {})
+    content, tensors = workers.broadcast_object(content), workers.broadcast_tensors(tensors)
     try:
         progression.network.load_state_dict(_strip(tensors, "network."))
         if progression.average is not None:

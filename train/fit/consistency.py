@@ -26,7 +26,7 @@ def check_agreement(workers: Workers, photo_folder: Path, config: FitConfig, *, 
     options = {name: value for name, value in asdict(config).items() if name not in OWN}
     options |= {"resume": resume, "weights": _kind_of(config.weights), "split_of": bool(config.split_of)}
     versions = {name: version_of(name) for name in PACKAGES}
-    answers = workers.collect({"versions": versions, "options": options})
+    answers = workers.all_gather_object({"versions": versions, "options": options})
     for rank, answer in enumerate(answers):
         for kind, advice in (
             ("versions", "install the same on every machine"),
@@ -46,16 +46,16 @@ def check_agreement(workers: Workers, photo_folder: Path, config: FitConfig, *, 
 
 def check_photos(workers: Workers, folder: Path, marks: Marks) -> None:
     """Refuse photos that are not those of the keeper.  Raises RunError on every worker."""
-    theirs = {path: mark for path, mark in workers.tell(marks)}
+    theirs = {path: mark for path, mark in workers.broadcast_object(marks)}
     own = dict(marks)
     differing = [path for path in sorted({*own, *theirs}) if own.get(path) != theirs.get(path)]
-    findings = workers.collect([len(differing), str(folder), *_describe(differing, own, theirs)])
+    findings = workers.all_gather_object([len(differing), str(folder), *_describe(differing, own, theirs)])
     for rank, (count, place, *shown) in enumerate(findings):
         if count:
             path, mark, expected = shown
             more = f" (and {count - 1} more)" if count > 1 else ""
             raise RunError(
-                f"the photos differ: {path} is {expected} of {workers.names[workers.keeper]} and {mark} of "
+                f"the photos differ: {path} is {expected} of {workers.names[workers.writer_rank]} and {mark} of "
                 f"{workers.names[rank]} in {place}{more}; copy the folder anew, such as rsync -a --delete --checksum"
             )
 

@@ -67,14 +67,17 @@ def read_training_data(photo_folder: Path, config: FitConfig, workers: Workers) 
     Groups and splits are the keeper's.  Raises YogaLiveError, on every worker where the copies differ.
     """
     if not workers.leads_machine:
-        workers.wait()
+        workers.barrier()
     photo_set = read_photos(photo_folder, config.size)
     if workers.leads_machine:
-        workers.wait()
+        workers.barrier()
     if workers.count > 1:
         check_photos(workers, photo_folder, [(photo.path, f"sha256 {photo.sha256}") for photo in photo_set.photos])
-    groups, splits = _split_photos(photo_set, config) if workers.keeps_run else (None, None)
-    groups, splits = workers.tell(groups if groups is None else groups.tolist()), workers.tell(splits)
+    groups, splits = _split_photos(photo_set, config) if workers.is_writer else (None, None)
+    groups, splits = (
+        workers.broadcast_object(groups if groups is None else groups.tolist()),
+        workers.broadcast_object(splits),
+    )
     groups = np.array(groups, dtype=np.int64)
     index = {label: number for number, label in enumerate(photo_set.labels)}
     targets = np.array([index[photo.pose] for photo in photo_set.photos], dtype=np.int64)

@@ -58,7 +58,7 @@ def _compute(
     network: PoseNetwork, photos: SplitFrames, precision: Precision, workers: Workers, title: str, *, mirror: bool
 ) -> Tensor:
     network.eval()
-    own = np.arange(len(photos))[workers.share(len(photos))]
+    own = np.arange(len(photos))[workers.own_slice(len(photos))]
     parts: list[Tensor] = [torch.empty((0, network.resnet.fc.in_features))]
     with torch.inference_mode(), Progress(title, len(own), "photos") as progress:
         for start in range(0, len(own), CHUNK):
@@ -67,7 +67,7 @@ def _compute(
                 images = prepare(frames.flip(2) if mirror else frames)
                 parts.append(network.features(images).mean(dim=(2, 3)).float().cpu())
             progress.advance(len(frames))
-    return workers.gather(torch.cat(parts), len(photos)).clone()
+    return workers.all_gather(torch.cat(parts), len(photos)).clone()
 
 
 def fit_head(

@@ -125,11 +125,11 @@ def build_network(classes: int, weights: str, arch: str = ARCH) -> PoseNetwork:
 
 def build_starting_network(classes: int, weights: str, arch: str, workers: Workers) -> PoseNetwork:
     """Build the network that a training starts from; the keeper alone reads or downloads its weights."""
-    if workers.keeps_run:
+    if workers.is_writer:
         network = build_network(classes, weights, arch)
     else:
         network = PoseNetwork(classes, freeze_norm=weights != "none", arch=arch)
-    workers.align(network.state_dict().values())
+    workers.broadcast(network.state_dict().values())
     return network
 
 

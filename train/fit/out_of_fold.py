@@ -47,15 +47,15 @@ def predict_out_of_fold(
         held_out = np.flatnonzero(folds == fold)
         place = folder / FOLDS_FOLDER / str(fold + 1)
         finished = place / "logits.npy"
-        if not workers.tell(finished.exists()):
+        if not workers.broadcast_object(finished.exists()):
             log.info("fold %d of %d: %d photos held out", fold + 1, config.folds, len(held_out))
             rows = np.flatnonzero(folds != fold)
             own_config = replace(config, seed=config.seed + fold)
             logits = _fit_fold(data, rows, held_out, own_config, workers, place, features)
-            if workers.keeps_run:
+            if workers.is_writer:
                 with write_then_rename(finished) as temporary, temporary.open("wb") as file:
                     np.save(file, logits, allow_pickle=False)
-        elif workers.keeps_run:
+        elif workers.is_writer:
             logits = np.load(finished, allow_pickle=False)
         else:
             logits = np.zeros((len(held_out), len(data.photo_set.labels)))  # the keeper alone has and needs them
@@ -74,7 +74,7 @@ def _fit_fold(
     place: Path,
     features: Features,
 ) -> npt.NDArray[np.floating]:
-    if workers.keeps_run:
+    if workers.is_writer:
         place.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
     classes = len(data.photo_set.labels)
@@ -83,7 +83,7 @@ def _fit_fold(
     if not fitter.resume():
         fitter.fit_head({"train": features.take(rows)})
     fitter.fit_all()
-    fitter.take_kept()
+    fitter.load_best()
     return fitter.predict(data.select(held_out))
 
 

@@ -36,7 +36,7 @@ class Precision:
 def choose_precision(workers: Workers) -> Precision:
     """What the machines are fast at; FP32 where they differ, because a gradient is the sum of all of theirs."""
     precision = Precision(workers.device)
-    names = workers.collect(precision.name)
+    names = workers.all_gather_object(precision.name)
     if len(set(names)) == 1:
         return precision
     log.info("the machines are fast at different precisions (%s): float32 for all", ", ".join(sorted(set(names))))

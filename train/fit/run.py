@@ -43,7 +43,7 @@ from .data import TrainingData, read_training_data, split_frames
 from .frozen_head import Features, compute_both
 from .network import build_starting_network
 from .out_of_fold import predict_out_of_fold, remove_folds
-from .run_folder import check_run_folder, describe_change, find_keeper, lacks_folds, make_run_folder
+from .run_folder import check_run_folder, describe_change, find_writer, lacks_folds, make_run_folder
 from .trainer import Fitter
 
 log = logging.getLogger(__name__)
@@ -55,22 +55,22 @@ def fit_run(photo_folder: Path, folder: Path, config: FitConfig, *, resume: bool
     resume: go on where an earlier call with the same photos and configuration was stopped, however that happened.
     """
     with join_workers(config.device) as workers, ExitStack() as held:
-        workers = find_keeper(workers, folder, resume=resume)
+        workers = find_writer(workers, folder, resume=resume)
         check_agreement(workers, photo_folder, config, resume=resume)
-        if workers.keeps_run:
+        if workers.is_writer:
             held.enter_context(hold_folder(folder))
-        own = check_run_folder(folder, photo_folder, config, resume=resume) if workers.keeps_run else None
-        finished = workers.tell(own)
-        if finished and not workers.tell(lacks_folds(folder, config)):
+        own = check_run_folder(folder, photo_folder, config, resume=resume) if workers.is_writer else None
+        finished = workers.broadcast_object(own)
+        if finished and not workers.broadcast_object(lacks_folds(folder, config)):
             return finished
         torch.manual_seed(config.seed)
         classes = len(list_poses(photo_folder))
         # first: a wrong file shows at once
         network = build_starting_network(classes, config.weights, config.arch, workers)
         data = read_training_data(photo_folder, config, workers)
-        if workers.keeps_run:
+        if workers.is_writer:
             make_run_folder(folder, data)
-        workers.wait()
+        workers.barrier()
         fitter = Fitter(network, split_frames(data), config, workers, folder)
         log.info("%s on %s, %s", data.describe(), workers.device, fitter.precision.name)
         started_s = time.monotonic()
@@ -94,7 +94,7 @@ def _fit(fitter: Fitter, data: TrainingData, features: Features | None, started_
     if not fitter.resume():
         _fit_frozen(fitter, data, features, started_s)
         fitter.notes["config"] = config
-    elif workers.keeps_run and fitter.notes["config"] != config:
+    elif workers.is_writer and fitter.notes["config"] != config:
         raise OptionError(describe_change(fitter.notes["config"], fitter.config))
     else:
         started_s -= fitter.notes["frozen"]["seconds"] + sum(float(row["seconds"]) for row in fitter.log_rows)
@@ -107,7 +107,7 @@ def _fit(fitter: Fitter, data: TrainingData, features: Features | None, started_
         interrupted = True
         log.warning("stopped; the best epoch so far (%d) is kept, --resume goes on", fitter.best_epoch)
     seconds = {"seconds": round(time.monotonic() - started_s, 1)}
-    fitter.take_kept()
+    fitter.load_best()
     logits = _predict_all(fitter, data)
     metrics = {
         "frozen": fitter.notes["frozen"],
@@ -116,7 +116,7 @@ def _fit(fitter: Fitter, data: TrainingData, features: Features | None, started_
         "interrupted": interrupted,
     }
     content = _describe_run(data.photo_set, fitter, metrics)
-    if workers.keeps_run:
+    if workers.is_writer:
         paths = [photo.path for photo in data.photo_set.photos]
         write_predictions(folder / PREDICTIONS, paths, labels, softmax(logits))
         _plot_test(folder, logits[data.rows("test")], test.targets, labels)
@@ -130,7 +130,7 @@ def _fit_frozen(fitter: Fitter, data: TrainingData, features: Features | None, s
     try:
         logits = fitter.fit_head(features and {name: features.take(data.rows(name)) for name in SPLITS})
     except BaseException:
-        if fitter.workers.keeps_run:
+        if fitter.workers.is_writer:
             shutil.rmtree(fitter.folder)  # nothing was learned yet
         raise
     frozen = summarise(logits["test"], fitter.splits["test"].targets, data.photo_set.labels)
@@ -153,11 +153,11 @@ def _predict_all(fitter: Fitter, data: TrainingData) -> npt.NDArray[np.floating]
 
 def _answer_out_of_fold(fitter: Fitter, data: TrainingData, features: Features) -> None:
     config, photos = fitter.config, data.photo_set.photos
-    if fitter.workers.tell((fitter.folder / FOLDS).exists()):
+    if fitter.workers.broadcast_object((fitter.folder / FOLDS).exists()):
         return
     folds = assign_folds(photos, data.groups, config.folds, config.seed)
     probabilities = predict_out_of_fold(data, folds, config, fitter.workers, fitter.folder, features)
-    if fitter.workers.keeps_run:
+    if fitter.workers.is_writer:
         write_predictions(fitter.folder / FOLDS, [p.path for p in photos], data.photo_set.labels, probabilities)
         remove_folds(fitter.folder)
 

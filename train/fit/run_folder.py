@@ -58,18 +58,18 @@ def lacks_folds(folder: Path, config: FitConfig) -> bool:
     return bool(config.folds) and not (folder / FOLDS).exists()
 
 
-def find_keeper(workers: Workers, folder: Path, *, resume: bool) -> Workers:
+def find_writer(workers: Workers, folder: Path, *, resume: bool) -> Workers:
     """Choose the worker that keeps the run: the first, or on whose machine there is most of a run that goes on.
 
     After a restart torchrun may number machines in another order, and the folder need not be shared.
     """
     if workers.count == 1 or not resume:
         return workers
-    standings = workers.collect(_measure_standing(folder))
-    keeper = standings.index(max(standings))
-    if keeper:
-        log.info("the run is in %s of %s, which goes on to keep it", folder, workers.names[keeper])
-    return replace(workers, keeper=keeper)
+    standings = workers.all_gather_object(_measure_standing(folder))
+    writer_rank = standings.index(max(standings))
+    if writer_rank:
+        log.info("the run is in %s of %s, which goes on to keep it", folder, workers.names[writer_rank])
+    return replace(workers, writer_rank=writer_rank)
 
 
 def _measure_standing(folder: Path) -> float:

@@ -67,7 +67,7 @@ class Fitter:
         self._best_nll = math.inf
         self._done_epochs = 0
         self._generator = torch.Generator().manual_seed(config.seed)
-        self._log = FitLog(folder if workers.keeps_run else None)
+        self._log = FitLog(folder if workers.is_writer else None)
         self._trained = KindNetwork(self.network, splits["train"].kind_count if config.kinds else 0).to(workers.device)
         self._criterion: Callable[[Tensor, Tensor], Tensor] = nn.CrossEntropyLoss(
             ignore_index=-1, label_smoothing=config.label_smoothing, reduction="sum"
@@ -75,11 +75,11 @@ class Fitter:
 
     def resume(self) -> bool:
         """Take up a training that was killed in this folder.  False if it has not come as far as the second phase."""
-        state = self.workers.tell(load_notes(self.folder / CHECKPOINT) if self.workers.keeps_run else None)
+        state = self.workers.broadcast_object(load_notes(self.folder / CHECKPOINT) if self.workers.is_writer else None)
         if state is None:
             return False
         self._done_epochs, self.best_epoch, self._best_nll = state["epoch"], state["best_epoch"], state["best_nll"]
-        self._log = FitLog(self.folder if self.workers.keeps_run else None, state["log"])
+        self._log = FitLog(self.folder if self.workers.is_writer else None, state["log"])
         self.notes = state["notes"]
         return True
 
@@ -110,11 +110,11 @@ class Fitter:
         features = features or self.compute_features()
         head = nn.Linear(self.network.resnet.fc.in_features, self.network.resnet.fc.out_features)
         train = self.splits["train"]
-        if self.workers.keeps_run:
+        if self.workers.is_writer:
             fit_head(features["train"], train.targets, train.draw_weights, head, self.config, self._generator)
             self._fit_kinds(features["train"])
         state = self._generator.get_state()
-        self.workers.align([*head.state_dict().values(), *self._kinds_state(), state])
+        self.workers.broadcast([*head.state_dict().values(), *self._kinds_state(), state])
         self._generator.set_state(state)
         self.network.resnet.fc.load_state_dict(head.state_dict())
         with torch.inference_mode():
@@ -139,9 +139,9 @@ class Fitter:
         """Fine-tune the whole network, from the checkpoint on if there is one."""
         progression = self._start()
         path = self.folder / CHECKPOINT
-        if self._done_epochs or self.workers.tell(path.exists()):
+        if self._done_epochs or self.workers.broadcast_object(path.exists()):
             load_checkpoint(path, progression, self.workers)
-        elif self.workers.keeps_run and self.config.epochs:
+        elif self.workers.is_writer and self.config.epochs:
             self._save_checkpoint(progression)
         model: nn.Module = self._trained
         if self.workers.count > 1:
@@ -157,7 +157,7 @@ class Fitter:
             logits = self.predict(self.splits["validation"], network=kept) if "validation" in self.splits else None
             rate = float(progression.schedule.get_last_lr()[-1])
             self._end_epoch(epoch, kept, logits, loss, rate, time.monotonic() - started_s)
-            if self.workers.keeps_run and epoch < self.config.epochs:
+            if self.workers.is_writer and epoch < self.config.epochs:
                 self._save_checkpoint(progression)
         self._log.close()
 
@@ -166,21 +166,21 @@ class Fitter:
     ) -> npt.NDArray[np.floating]:
         """Logits, float (N, C).  exact: in FP32, as reported numbers are."""
         network = (network or self.network).eval()
-        own = np.arange(len(photos))[self.workers.share(len(photos))]
+        own = np.arange(len(photos))[self.workers.own_slice(len(photos))]
         parts: list[Tensor] = [torch.empty((0, network.resnet.fc.out_features), device=self.workers.device)]
         with torch.inference_mode():
             for start in range(0, len(own), CHUNK):
                 frames = torch.from_numpy(photos.take(own[start : start + CHUNK])).to(self.workers.device)
                 with self.precision.autocast(exact=exact):
                     parts.append(network(prepare(frames)).float())
-        return self.workers.gather(torch.cat(parts), len(photos)).numpy()
+        return self.workers.all_gather(torch.cat(parts), len(photos)).numpy()
 
-    def take_kept(self) -> None:
+    def load_best(self) -> None:
         """Take the weights that the run keeps, those of its best epoch, on every worker."""
-        if self.workers.keeps_run:
+        if self.workers.is_writer:
             classes = self.network.resnet.fc.out_features
             self.network = load_network(self.folder / WEIGHTS, classes).to(self.workers.device)
-        self.workers.align(self.network.state_dict().values())
+        self.workers.broadcast(self.network.state_dict().values())
 
     def _start(self) -> Progression:
         batches = self._split_epoch(torch.arange(len(self.splits["train"])))
@@ -209,11 +209,11 @@ class Fitter:
         places, device = len(self.surroundings.scenes), self.workers.device
         total = torch.zeros(3, device=device)  # loss, right answers, photos
         drawn = split.draw(self._generator)
-        self.workers.align([drawn])  # processors may round differently, and a photo be drawn for none
+        self.workers.broadcast([drawn])  # processors may round differently, and a photo be drawn for none
         with Progress(f"epoch {epoch}/{self.config.epochs} at {size} px", len(targets), "photos") as progress:
             for step, rows in enumerate(self._split_epoch(drawn)):
                 draws = draw_augmentation(len(rows), self.config.augmentation, self._generator, places)
-                share = self.workers.share(len(rows))
+                share = self.workers.own_slice(len(rows))
                 own = rows[share]
                 images = prepare(self.surroundings.augment(own.numpy(), size, draws.take(share), device))
                 truth = targets[own].to(device)
@@ -230,7 +230,7 @@ class Fitter:
                 note = _format_note(total, epoch) if step % 10 == 0 else ""
                 progress.advance(len(rows), note)
         _format_note(total, epoch)
-        loss_sum, _, count = self.workers.sum(total).tolist()
+        loss_sum, _, count = self.workers.all_reduce(total).tolist()
         return loss_sum / count
 
     def _step(self, loss: Tensor, progression: Progression) -> None:
@@ -247,7 +247,7 @@ class Fitter:
         """Batch norm that is trained has seen another share on each worker: all go on with the mean."""
         if not self.network.freeze_norm:
             for module in filter(None, (self.network, progression.average)):
-                self.workers.average(values for values in module.buffers() if values.is_floating_point())
+                self.workers.all_reduce_mean(values for values in module.buffers() if values.is_floating_point())
 
     def _split_epoch(self, rows: Tensor) -> list[Tensor]:
         return split_batches(rows, self.config.batch, least=2 * self.workers.count)
@@ -268,12 +268,12 @@ class Fitter:
     ) -> None:
         """Log the epoch and save the weights if validation NLL fell: it sees confidence, where accuracy is coarse."""
         targets = self.splits["validation"].targets if logits is not None else None
-        row = self.workers.tell(describe_epoch(epoch, loss, logits, targets, rate, seconds))
+        row = self.workers.broadcast_object(describe_epoch(epoch, loss, logits, targets, rate, seconds))
         nll = math.inf if logits is None else float(row["validation_nll"])
         self._done_epochs = epoch
         if logits is None or nll < self._best_nll:
             self._best_nll, self.best_epoch = nll, epoch
-            if self.workers.keeps_run:
+            if self.workers.is_writer:
                 save_weights(network, self.folder / WEIGHTS)
         self._log.add(row)
 

@@ -32,7 +32,7 @@ class Captured:
     """
 
     outcomes: Counter[tuple[str, str]]
-    trouble: SourceError | None = None
+    error: SourceError | None = None
     stopped: bool = False
 
 
@@ -77,7 +77,7 @@ def capture_photos(
     The person sees herself as in a mirror; the photos are as the camera saw them.  origin: where they come from,
     for the manifest; the time is added.  on_words: gets the countdown and the count.
     """
-    troubles: list[SourceError] = []
+    errors: list[SourceError] = []
     stops: list[KeyboardInterrupt] = []
 
     def show(frame: TimedFrame, words: str) -> None:
@@ -98,8 +98,8 @@ def capture_photos(
         except KeyboardInterrupt as error:
             stops.append(error)
         except SourceError as error:
-            troubles.append(error)
+            errors.append(error)
 
     with tempfile.TemporaryDirectory() as folder, closing(save(Path(folder))) as files:
         outcomes = add_files(files, pose, photos)
-    return Captured(outcomes, troubles[0] if troubles else None, bool(stops))
+    return Captured(outcomes, errors[0] if errors else None, bool(stops))

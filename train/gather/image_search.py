@@ -48,7 +48,7 @@ class SearchOutcome:
     engine: str
     urls: tuple[str, ...]
     pages: int
-    trouble: str = ""
+    reason: str = ""
 
 
 class DdgsSearcher:

@@ -15,7 +15,7 @@ LEAST_PROBABILITY = 1e-12
 
 
 @dataclass(frozen=True)
-class PhotoAnswer:
+class PhotoPrediction:
     """One photo beside one answer.  photo: number in `run.photos`; answer: number in `run.labels`.
 
     probability: of the answer; truth_probability: of the pose that the photo is filed under.
@@ -38,7 +38,7 @@ class PhotoAnswer:
 
 
 @dataclass(frozen=True)
-class RunAnswers:
+class RunPredictions:
     """Every photo of a run: probabilities float (N, C), targets int (N,), splits str (N,), groups int (N,)."""
 
     labels: tuple[str, ...]
@@ -56,21 +56,21 @@ class RunAnswers:
         """Numbers of the photos in these splits, int (M,)."""
         return np.flatnonzero(np.isin(self.splits, splits))
 
-    def describe(self, photo: int, answer: int | None = None) -> PhotoAnswer:
+    def describe(self, photo: int, answer: int | None = None) -> PhotoPrediction:
         """One photo beside the likeliest answer, or beside the one given."""
         row, truth = self.probabilities[photo], int(self.targets[photo])
         answer = int(row.argmax()) if answer is None else answer
-        return PhotoAnswer(int(photo), truth, answer, float(row[answer]), float(row[truth]))
+        return PhotoPrediction(int(photo), truth, answer, float(row[answer]), float(row[truth]))
 
-    def sort_by_loss(self, photos: npt.NDArray[np.integer]) -> list[PhotoAnswer]:
+    def sort_by_loss(self, photos: npt.NDArray[np.integer]) -> list[PhotoPrediction]:
         """Describe these photos, the greatest loss first."""
         return sorted((self.describe(int(photo)) for photo in photos), key=lambda answer: -answer.loss)
 
 
-def join_answers(run: Run, probabilities: npt.NDArray[np.floating]) -> RunAnswers:
+def join_answers(run: Run, probabilities: npt.NDArray[np.floating]) -> RunPredictions:
     """Put a run's photos beside their probabilities, float (N, C)."""
     index = {label: number for number, label in enumerate(run.labels)}
     targets = np.array([index[photo.pose] for photo in run.photos], dtype=np.int64)
     splits = np.array([photo.split for photo in run.photos], dtype=str)
     groups = np.array([photo.group for photo in run.photos], dtype=np.int64)
-    return RunAnswers(run.labels, probabilities, targets, splits, groups)
+    return RunPredictions(run.labels, probabilities, targets, splits, groups)

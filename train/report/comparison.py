@@ -11,14 +11,14 @@ import numpy as np
 from ...calibration.metrics import Accuracy, measure_accuracy, measure_mcnemar, measure_recalls
 from ...calibration.runs import SPLITS, Run
 from ..run_files.predictions import PREDICTIONS, read_predictions
-from .answers import PhotoAnswer, RunAnswers, join_answers
+from .answers import PhotoPrediction, RunPredictions, join_answers
 
 
 @dataclass(frozen=True)
 class Duel:
     """One shared photo that only one of the two runs answers right; their_answer is a pose's name."""
 
-    ours: PhotoAnswer
+    ours: PhotoPrediction
     their_answer: str
     their_probability: float
 
@@ -64,7 +64,7 @@ class Comparison:
         return self.ours.total
 
 
-def compare_runs(run: Run, answers: RunAnswers, other: Run) -> Comparison:
+def compare_runs(run: Run, answers: RunPredictions, other: Run) -> Comparison:
     """Compare two runs.  Raises RunError if the other one has no answers."""
     theirs = join_answers(other, read_predictions(other.folder / PREDICTIONS, other))
     pairs, left_out = _pair_photos(run, other)
@@ -122,7 +122,7 @@ def _number_by_content(run: Run) -> dict[str, int]:
     return {run.photos[number].sha256: number for number in order}
 
 
-def _hold_duel(answers: RunAnswers, theirs: RunAnswers, our_photo: int, their_photo: int) -> Duel:
+def _hold_duel(answers: RunPredictions, theirs: RunPredictions, our_photo: int, their_photo: int) -> Duel:
     other = theirs.describe(their_photo)
     return Duel(answers.describe(our_photo), theirs.labels[other.answer], other.probability)
 

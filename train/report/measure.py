@@ -21,7 +21,7 @@ from ...calibration.runs import SPLITS, Run
 from ..clean.label_errors import find_label_errors
 from ..run_files.log import Epoch, read_log
 from ..run_files.predictions import PREDICTIONS, load_predictions, read_predictions
-from .answers import PhotoAnswer, RunAnswers, join_answers
+from .answers import PhotoPrediction, RunPredictions, join_answers
 from .comparison import Comparison, compare_runs
 
 CELL_PHOTOS = (24, 16, 12, 8, 6, 4, 3, 2, 1)
@@ -50,7 +50,7 @@ class Cell:
 
     count: int
     share: float
-    answers: tuple[PhotoAnswer, ...]
+    answers: tuple[PhotoPrediction, ...]
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class PhotoView:
     accuracy: Accuracy
     cell_photos: int
     matrix: tuple[tuple[Cell, ...], ...]
-    losses: tuple[PhotoAnswer, ...]
+    losses: tuple[PhotoPrediction, ...]
 
 
 @dataclass(frozen=True)
@@ -75,11 +75,11 @@ class Suspects:
     count: int
     judged: int
     out_of_fold: bool
-    rows: tuple[PhotoAnswer, ...]
+    rows: tuple[PhotoPrediction, ...]
 
 
 @dataclass(frozen=True)
-class CalibrationLook:
+class CalibrationSummary:
     """Calibration error on test before any temperature, beside what a perfect model shows on as many photos."""
 
     ece: float
@@ -95,7 +95,7 @@ class Report:
     test: Accuracy
     mean_recall: float
     frozen: Accuracy | None
-    calibration: CalibrationLook
+    calibration: CalibrationSummary
     poses: tuple[PoseRow, ...]
     pairs: tuple[tuple[str, str, int], ...]
     views: tuple[PhotoView, ...]
@@ -136,7 +136,7 @@ def measure_report(run: Run, against: Run | None = None, top: int = 24) -> Repor
         measure_accuracy(answers, targets),
         float(np.nanmean(measure_recalls(answers, targets, len(run.labels)))),
         _read_frozen(run),
-        _look_at_calibration(kept.probabilities[test], answers == targets),
+        _summarise_calibration(kept.probabilities[test], answers == targets),
         describe_poses(kept, matrix),
         tuple(list_confusions(matrix, run.labels, PAIRS)),
         tuple(views),
@@ -146,7 +146,7 @@ def measure_report(run: Run, against: Run | None = None, top: int = 24) -> Repor
     )
 
 
-def describe_poses(kept: RunAnswers, matrix: npt.NDArray[np.int64]) -> tuple[PoseRow, ...]:
+def describe_poses(kept: RunPredictions, matrix: npt.NDArray[np.int64]) -> tuple[PoseRow, ...]:
     """Precision and recall of each pose from the confusion matrix, int (C, C), of the test photos."""
     rows: list[PoseRow] = []
     for number, pose in enumerate(kept.labels):
@@ -160,11 +160,11 @@ def describe_poses(kept: RunAnswers, matrix: npt.NDArray[np.int64]) -> tuple[Pos
     return tuple(rows)
 
 
-def view_photos(answers: RunAnswers, key: str, photos: npt.NDArray[np.int64], top: int) -> PhotoView:
+def view_photos(answers: RunPredictions, key: str, photos: npt.NDArray[np.int64], top: int) -> PhotoView:
     """Sort some photos into a confusion matrix and by loss."""
     classes = len(answers.labels)
     ranked = answers.sort_by_loss(photos)
-    members: list[list[list[PhotoAnswer]]] = [[[] for _ in range(classes)] for _ in range(classes)]
+    members: list[list[list[PhotoPrediction]]] = [[[] for _ in range(classes)] for _ in range(classes)]
     for row in ranked:
         members[row.truth][row.answer].append(row)
     most = _choose_cell_photos([len(cell) for cells in members for cell in cells])
@@ -173,7 +173,7 @@ def view_photos(answers: RunAnswers, key: str, photos: npt.NDArray[np.int64], to
         for cells in members
     )
     right = sum(row.is_right for row in ranked)
-    losses: dict[int, PhotoAnswer] = {}
+    losses: dict[int, PhotoPrediction] = {}
     for row in ranked:
         if key != ALL or answers.splits[row.photo] == "train":
             losses.setdefault(int(answers.groups[row.photo]), row)
@@ -186,7 +186,7 @@ def _choose_cell_photos(counts: list[int]) -> int:
     return next(fitting, CELL_PHOTOS[-1])
 
 
-def find_suspects(answers: RunAnswers, *, out_of_fold: bool) -> Suspects:
+def find_suspects(answers: RunPredictions, *, out_of_fold: bool) -> Suspects:
     """Find likely label errors: among all photos where no network saw its own, else among the held-out ones."""
     photos = answers.numbers_of(*(SPLITS if out_of_fold else SPLITS[1:]))
     errors = find_label_errors(answers.probabilities[photos], answers.targets[photos])
@@ -195,9 +195,9 @@ def find_suspects(answers: RunAnswers, *, out_of_fold: bool) -> Suspects:
     return Suspects(errors.count, len(photos), out_of_fold, rows)
 
 
-def _look_at_calibration(probabilities: npt.NDArray[np.floating], right: npt.NDArray[np.bool_]) -> CalibrationLook:
+def _summarise_calibration(probabilities: npt.NDArray[np.floating], right: npt.NDArray[np.bool_]) -> CalibrationSummary:
     confidences = probabilities.max(axis=1)
-    return CalibrationLook(measure_ece(confidences, right), *simulate_perfect_ece(confidences))
+    return CalibrationSummary(measure_ece(confidences, right), *simulate_perfect_ece(confidences))
 
 
 def _read_frozen(run: Run) -> Accuracy | None:

@@ -10,7 +10,7 @@ from ...calibration.metrics import Accuracy
 from ...calibration.runs import Run
 from ...runtime.system.files import write_text
 from ...runtime.system.plain_text import show_in_page
-from .answers import PhotoAnswer
+from .answers import PhotoPrediction
 from .comparison import describe_settings
 from .curves import draw_curves
 from .measure import ALL, DUELS, Report
@@ -85,7 +85,7 @@ def quote_path(path: Path) -> str:
     return shlex.quote(str(path))
 
 
-def describe_answer(run: Run, row: PhotoAnswer) -> str:
+def describe_answer(run: Run, row: PhotoPrediction) -> str:
     """A sentence for those who can't see the picture."""
     return f"{run.labels[row.truth]}, answered {run.labels[row.answer]} at {row.probability:.0%}"
 

@@ -20,8 +20,8 @@ import pytest
 
 from yoga_live.runtime.archive.inputs import Recorded
 from yoga_live.runtime.archive.ray_pool import Crew, Lost, Node, Share, run_schedule, share_out
-from yoga_live.runtime.archive.scheduler import Answer, Open, Outcome, Schedule, Task, Watch
-from yoga_live.runtime.archive.shards import Looks, Told, plan_pieces
+from yoga_live.runtime.archive.scheduler import Answer, ObserveShard, Open, Outcome, Schedule, Task
+from yoga_live.runtime.archive.shards import ShardResult, VideoResult, plan_shards
 from yoga_live.runtime.errors import ClusterError
 
 pytest.importorskip("onnxruntime")
@@ -92,10 +92,10 @@ class ListCrew:
         if self.deaths:
             self.deaths -= 1
             return [(task, Lost("gone"))]
-        if isinstance(task, Watch):
-            return [(task, Looks(np.array([task.piece.start_s]), np.zeros((1, 3), np.float32), 0.0))]
+        if isinstance(task, ObserveShard):
+            return [(task, ShardResult(np.array([task.shard.start_s]), np.zeros((1, 3), np.float32), 0.0))]
         is_long = isinstance(task, Open) and "long" in task.video.path.name
-        return [(task, plan_pieces(3600.0) if is_long else Told((), 1))]
+        return [(task, plan_shards(3600.0) if is_long else VideoResult((), 1))]
 
 
 def run_list(names: Iterable[str], crew: ListCrew) -> list[Outcome]:
@@ -123,7 +123,7 @@ def test_no_more_is_on_its_way_than_there_are_workers_and_the_list_is_read_as_th
 def test_workers_are_added_for_the_pieces_of_a_long_video_up_to_the_places() -> None:
     crew = ListCrew(1, 4)
     [outcome] = run_list(["long.mp4"], crew)
-    assert crew.workers == 4 and crew.most_running == 4 and outcome.result == Told((), 1)
+    assert crew.workers == 4 and crew.most_running == 4 and outcome.result == VideoResult((), 1)
     crew = ListCrew(1, 4)
     run_list(["short.mp4"], crew)
     assert crew.workers == 1
@@ -131,7 +131,7 @@ def test_workers_are_added_for_the_pieces_of_a_long_video_up_to_the_places() -> 
 
 def test_tasks_of_workers_that_die_are_done_by_others() -> None:
     outcomes = run_list(["a.mp4", "long.mp4", "b.mp4"], ListCrew(2, 2, deaths=2))
-    assert [type(outcome.result) for outcome in outcomes] == [Told] * 3
+    assert [type(outcome.result) for outcome in outcomes] == [VideoResult] * 3
 
 
 @pytest.fixture(scope="module")

@@ -14,16 +14,16 @@ import pytest
 from yoga_live.runtime.archive import records, store_lease
 from yoga_live.runtime.archive.inputs import Recorded
 from yoga_live.runtime.archive.parquet import TABLE_NAME, write_table
-from yoga_live.runtime.archive.records import Recipe, plan_work, read_records
-from yoga_live.runtime.archive.shards import Told
+from yoga_live.runtime.archive.records import ArchiveConfig, plan_work, read_records
+from yoga_live.runtime.archive.shards import VideoResult
 from yoga_live.runtime.archive.store import Store, open_store
 from yoga_live.runtime.core.types import Segment
 from yoga_live.runtime.errors import OutputError, TakenError
 from yoga_live.runtime.sources.remote import RemoteFile
 
-RECIPE = Recipe("a" * 64)
+RECIPE = ArchiveConfig("a" * 64)
 VIDEOS = [Recorded(Path(f"/v/{name}.mp4"), PurePosixPath(f"v/{name}.mp4"), 10, "mtime_ns 1") for name in "abc"]
-TOLD = Told((Segment(0.0, 2.0, "none", 0.9), Segment(2.0, 61.23456789, "tree", 0.8)), 367)
+TOLD = VideoResult((Segment(0.0, 2.0, "none", 0.9), Segment(2.0, 61.23456789, "tree", 0.8)), 367)
 
 
 @pytest.fixture(params=["folder", "object store"])
@@ -34,8 +34,10 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     return open_store(RemoteFile(f"memory://archive-{uuid.uuid4().hex}/out"))
 
 
-def keep(video: Recorded, told: Told, store: Store, pictures: Store | None = None, recipe: Recipe = RECIPE) -> None:
-    records.keep(video, told, store, pictures, recipe, "1.0", frozenset(store.find("")))
+def keep(
+    video: Recorded, told: VideoResult, store: Store, pictures: Store | None = None, recipe: ArchiveConfig = RECIPE
+) -> None:
+    records.store_result(video, told, store, pictures, recipe, "1.0", frozenset(store.find("")))
 
 
 def read(store: Store, name: str) -> bytes | None:
@@ -165,7 +167,7 @@ def test_a_timeline_that_appears_meanwhile_is_left_alone_and_has_no_record(store
     plan = plan_work(VIDEOS, store, RECIPE)
     store.write("v/a.mp4.poses.csv", b"another's")
     with pytest.raises(TakenError, match=r"poses\.csv was created by another program.*a\.mp4\.poses\.part\.csv"):
-        records.keep(VIDEOS[0], TOLD, store, None, RECIPE, "1.0", plan.stale)
+        records.store_result(VIDEOS[0], TOLD, store, None, RECIPE, "1.0", plan.stale)
     assert store.find(".csv") == ["v/a.mp4.poses.csv", "v/a.mp4.poses.part.csv"] and not store.find(".json")
     assert read(store, "v/a.mp4.poses.csv") == b"another's"
     assert (read(store, "v/a.mp4.poses.part.csv") or b"").startswith(b"start_s")

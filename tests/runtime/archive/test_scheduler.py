@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 
 from yoga_live.runtime.archive.inputs import Recorded
-from yoga_live.runtime.archive.scheduler import TRIES, Failed, Open, Outcome, Schedule, Smooth, Task, Watch
-from yoga_live.runtime.archive.shards import Looks, Piece, Told
+from yoga_live.runtime.archive.scheduler import TRIES, Failed, ObserveShard, Open, Outcome, Schedule, Smooth, Task
+from yoga_live.runtime.archive.shards import Shard, ShardResult, VideoResult
 
-PIECES = [Piece(0, 600), Piece(600, 1200), Piece(1200, None)]
-TOLD = Told((), 10)
+PIECES = [Shard(0, 600), Shard(600, 1200), Shard(1200, None)]
+TOLD = VideoResult((), 10)
 
 
 def make_videos(count: int) -> list[Recorded]:
     return [Recorded(Path(f"{number}.mp4"), PurePosixPath(f"{number}.mp4")) for number in range(count)]
 
 
-def make_looks(start_s: float) -> Looks:
-    return Looks(np.array([start_s]), np.zeros((1, 3), np.float32), start_s)
+def make_looks(start_s: float) -> ShardResult:
+    return ShardResult(np.array([start_s]), np.zeros((1, 3), np.float32), start_s)
 
 
 def take_next(schedule: Schedule) -> Task:
@@ -43,10 +43,10 @@ def test_pieces_are_joined_in_order_whichever_comes_first() -> None:
     tasks = [take_next(schedule) for _ in PIECES]
     assert schedule.next() is None
     for task in reversed(tasks):
-        assert isinstance(task, Watch)
-        assert schedule.take(task, make_looks(task.piece.start_s)) is None
+        assert isinstance(task, ObserveShard)
+        assert schedule.take(task, make_looks(task.shard.start_s)) is None
     smooth = take_next(schedule)
-    assert isinstance(smooth, Smooth) and [looks.end_s for looks in smooth.looks] == [0, 600, 1200]
+    assert isinstance(smooth, Smooth) and [observations.end_s for observations in smooth.observations] == [0, 600, 1200]
     assert schedule.take(smooth, TOLD) == Outcome(smooth.video, TOLD) and schedule.next() is None
 
 
@@ -60,7 +60,7 @@ def test_pieces_of_what_is_open_go_first_and_the_list_is_not_read_ahead() -> Non
 
     schedule = Schedule(give())
     schedule.take(take_next(schedule), PIECES)
-    assert all(isinstance(take_next(schedule), Watch) for _ in PIECES)
+    assert all(isinstance(take_next(schedule), ObserveShard) for _ in PIECES)
     assert len(read) == 1
     assert isinstance(take_next(schedule), Open) and len(read) == 2
 

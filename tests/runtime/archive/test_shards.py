@@ -13,14 +13,22 @@ import numpy as np
 import pytest
 
 from yoga_live.runtime.archive import shards
-from yoga_live.runtime.archive.shards import Looks, Piece, join_looks, plan_pieces, read_pieces, tell, watch_piece
+from yoga_live.runtime.archive.shards import (
+    Shard,
+    ShardResult,
+    finish_video,
+    join_shards,
+    observe_shard,
+    plan_shards,
+    plan_video,
+)
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.core.regions import Roi
 from yoga_live.runtime.errors import OptionError, SourceError
-from yoga_live.runtime.pipelines.annotate import Outputs, Wishes, annotate_video
+from yoga_live.runtime.pipelines.annotate import AnnotateConfig, Outputs, annotate_video
 from yoga_live.runtime.sinks.timeline import format_timeline
 from yoga_live.runtime.sources import frame_sampling
-from yoga_live.runtime.sources.time_range import Span
+from yoga_live.runtime.sources.time_range import TimeRange
 
 BLUE, GREEN, RED = (255, 0, 0), (0, 255, 0), (0, 0, 255)  # tree, warrior_2, none
 RATE, SECONDS = 20, 17
@@ -30,7 +38,7 @@ RATE, SECONDS = 20, 17
 def short_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stretches of three seconds, two to warm up."""
     for module in (frame_sampling, shards):
-        monkeypatch.setattr(module, "STRETCH_S", 3.0)
+        monkeypatch.setattr(module, "CHUNK_S", 3.0)
         monkeypatch.setattr(module, "WARM_UP_S", 2.0)
 
 
@@ -68,8 +76,8 @@ def clip(frames: list[np.ndarray], tmp_path_factory: pytest.TempPathFactory) -> 
     return write(tmp_path_factory.mktemp("clip") / "class.mp4", frames, "libx264", options)
 
 
-def tell_whole(classifier: PoseClassifier, path: Path, wishes: Wishes, tmp_path: Path) -> str:
-    annotate_video(classifier, path, Outputs(timeline=tmp_path / "whole.csv"), wishes)
+def tell_whole(classifier: PoseClassifier, path: Path, config: AnnotateConfig, tmp_path: Path) -> str:
+    annotate_video(classifier, path, Outputs(timeline=tmp_path / "whole.csv"), config)
     text = (tmp_path / "whole.csv").read_text()
     (tmp_path / "whole.csv").unlink()
     return text
@@ -80,26 +88,26 @@ def test_a_file_whose_times_begin_anew_is_one_piece(
 ) -> None:
     part = write(tmp_path / "part.ts", frames[: 8 * RATE], "libx264", {"preset": "ultrafast"}).read_bytes()
     (path := tmp_path / "class.ts").write_bytes(part + part)
-    for wishes in (Wishes(zoom=False), Wishes(Span(7.0, 15.0), zoom=False)):
-        told = tell_whole(classifier, path, wishes, tmp_path)
-        assert tell_in_pieces(classifier, path, wishes, 1) == told and told.count("\n") >= 3
+    for config in (AnnotateConfig(zoom=False), AnnotateConfig(TimeRange(7.0, 15.0), zoom=False)):
+        told = tell_whole(classifier, path, config, tmp_path)
+        assert tell_in_pieces(classifier, path, config, 1) == told and told.count("\n") >= 3
 
 
-def tell_in_pieces(classifier: PoseClassifier, path: Path, wishes: Wishes, count: int) -> str:
-    planned = read_pieces(path, wishes)
+def tell_in_pieces(classifier: PoseClassifier, path: Path, config: AnnotateConfig, count: int) -> str:
+    planned = plan_video(path, config)
     assert len(planned) == count, planned
     # the last one first, each for itself: none has what another remembers
-    looks = [watch_piece(classifier, path, wishes, piece, threads=1) for piece in reversed(planned)]
-    return format_timeline(".csv", tell(join_looks(looks[::-1]), classifier.info).segments)
+    observations = [observe_shard(classifier, path, config, shard, threads=1) for shard in reversed(planned)]
+    return format_timeline(".csv", finish_video(join_shards(observations[::-1]), classifier.info).segments)
 
 
 WISHES = {
-    "zoom": (Wishes(), 6),
-    "whole frame": (Wishes(zoom=False), 6),
-    "roi": (Wishes(roi=Roi(0.2, 0, 0.7, 1)), 6),
-    "part": (Wishes(Span(4.3, 13.9)), 4),
-    "part from within a warm-up": (Wishes(Span(5.4)), 5),
-    "part within one stretch": (Wishes(Span(3.2, 5.0)), 1),
+    "zoom": (AnnotateConfig(), 6),
+    "whole frame": (AnnotateConfig(zoom=False), 6),
+    "roi": (AnnotateConfig(roi=Roi(0.2, 0, 0.7, 1)), 6),
+    "part": (AnnotateConfig(TimeRange(4.3, 13.9)), 4),
+    "part from within a warm-up": (AnnotateConfig(TimeRange(5.4)), 5),
+    "part within one stretch": (AnnotateConfig(TimeRange(3.2, 5.0)), 1),
 }
 
 
@@ -107,9 +115,9 @@ WISHES = {
 def test_the_timeline_of_the_pieces_is_the_whole_ones(
     clip: Path, classifier: PoseClassifier, tmp_path: Path, name: str
 ) -> None:
-    wishes, count = WISHES[name]
-    whole = tell_whole(classifier, clip, wishes, tmp_path)
-    assert tell_in_pieces(classifier, clip, wishes, count) == whole
+    config, count = WISHES[name]
+    whole = tell_whole(classifier, clip, config, tmp_path)
+    assert tell_in_pieces(classifier, clip, config, count) == whole
     assert len(whole.splitlines()) > 2 or "within one" in name
 
 
@@ -129,9 +137,11 @@ def test_containers_and_codecs_make_no_difference(
 ) -> None:
     suffix, codec, options = FILES[name]
     path = write(tmp_path / f"class.{suffix}", frames, codec, options)
-    planned = read_pieces(path, Wishes())
+    planned = plan_video(path, AnnotateConfig())
     assert len(planned) >= 5
-    assert tell_in_pieces(classifier, path, Wishes(), len(planned)) == tell_whole(classifier, path, Wishes(), tmp_path)
+    assert tell_in_pieces(classifier, path, AnnotateConfig(), len(planned)) == tell_whole(
+        classifier, path, AnnotateConfig(), tmp_path
+    )
 
 
 def test_uneven_frames_and_gaps_make_no_difference(
@@ -142,33 +152,35 @@ def test_uneven_frames_and_gaps_make_no_difference(
     steps_ms[150] = 4500  # longer than a stretch: one stretch's warm-up is never used
     times_ms = np.cumsum(steps_ms).tolist()
     path = write_clip(tmp_path / "uneven.mkv", frames, pts=times_ms, time_base=Fraction(1, 1000))
-    planned = read_pieces(path, Wishes())
+    planned = plan_video(path, AnnotateConfig())
     assert len(planned) >= 4
-    whole = tell_whole(classifier, path, Wishes(), tmp_path)
-    assert tell_in_pieces(classifier, path, Wishes(), len(planned)) == whole
+    whole = tell_whole(classifier, path, AnnotateConfig(), tmp_path)
+    assert tell_in_pieces(classifier, path, AnnotateConfig(), len(planned)) == whole
 
 
 def test_looks_are_the_same_to_the_last_bit(clip: Path, classifier: PoseClassifier) -> None:
-    whole = watch_piece(classifier, clip, Wishes(), Piece(0.0, None))
-    parts = [watch_piece(classifier, clip, Wishes(), piece) for piece in plan_pieces(SECONDS)]
-    joined = join_looks(parts)
+    whole = observe_shard(classifier, clip, AnnotateConfig(), Shard(0.0, None))
+    parts = [observe_shard(classifier, clip, AnnotateConfig(), shard) for shard in plan_shards(SECONDS)]
+    joined = join_shards(parts)
     assert np.array_equal(joined.times_s, whole.times_s) and np.array_equal(joined.rows, whole.rows)
     assert joined.end_s == whole.end_s and len(whole.times_s) == pytest.approx(6 * SECONDS, abs=2)
 
 
 def test_the_zoom_is_warm_where_a_stretch_begins(clip: Path, classifier: PoseClassifier) -> None:
     """A view that began cold would show the whole frame: other probabilities than the zoomed ones just before."""
-    warm = watch_piece(classifier, clip, Wishes(), Piece(6.0, 9.0))
-    cold = watch_piece(classifier, clip, Wishes(Span(6.0)), Piece(6.0, 9.0))
+    warm = observe_shard(classifier, clip, AnnotateConfig(), Shard(6.0, 9.0))
+    cold = observe_shard(classifier, clip, AnnotateConfig(TimeRange(6.0)), Shard(6.0, 9.0))
     assert warm.times_s[0] == cold.times_s[0] == pytest.approx(6.0)
     assert not np.allclose(warm.rows[0], cold.rows[0], atol=0.02)
 
 
 def test_a_piece_beyond_the_end_is_empty(clip: Path, classifier: PoseClassifier) -> None:
-    planned = plan_pieces(SECONDS + 7)  # a file that says it is longer than it is
-    looks = [watch_piece(classifier, clip, Wishes(), piece) for piece in planned]
-    assert len(looks[-1].times_s) == 0 and looks[-1].trouble is None
-    assert np.array_equal(join_looks(looks).times_s, watch_piece(classifier, clip, Wishes(), Piece(0, None)).times_s)
+    planned = plan_shards(SECONDS + 7)  # a file that says it is longer than it is
+    observations = [observe_shard(classifier, clip, AnnotateConfig(), shard) for shard in planned]
+    assert len(observations[-1].times_s) == 0 and observations[-1].reason is None
+    assert np.array_equal(
+        join_shards(observations).times_s, observe_shard(classifier, clip, AnnotateConfig(), Shard(0, None)).times_s
+    )
 
 
 @pytest.mark.parametrize("is_torn_off", [False, True])
@@ -184,22 +196,24 @@ def test_a_damaged_recording_is_what_one_run_makes_of_it(
     content[at:end] = b"\xff" * (end - at)
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(content)
-    watched = annotate_video(classifier, broken, Outputs(), Wishes())
-    assert (watched.trouble is not None) == is_torn_off
-    joined = join_looks([watch_piece(classifier, broken, Wishes(), piece) for piece in read_pieces(broken, Wishes())])
-    told = tell(joined, classifier.info)
-    assert told.segments == watched.segments and told.trouble == (str(watched.trouble) if is_torn_off else None)
+    watched = annotate_video(classifier, broken, Outputs(), AnnotateConfig())
+    assert (watched.reason is not None) == is_torn_off
+    joined = join_shards(
+        [observe_shard(classifier, broken, AnnotateConfig(), shard) for shard in plan_video(broken, AnnotateConfig())]
+    )
+    told = finish_video(joined, classifier.info)
+    assert told.segments == watched.segments and told.reason == (str(watched.reason) if is_torn_off else None)
     assert is_torn_off or ("damaged packet" in told.damage and "damaged packet" in caplog.text)
 
 
 def test_what_can_not_be_opened_is_an_error(clip: Path, classifier: PoseClassifier, tmp_path: Path) -> None:
     (tmp_path / "notes.mp4").write_text("buy a mat")
     with pytest.raises(SourceError, match="can't be opened"):
-        read_pieces(tmp_path / "notes.mp4", Wishes())
+        plan_video(tmp_path / "notes.mp4", AnnotateConfig())
     with pytest.raises(SourceError, match="beyond the end"):
-        read_pieces(clip, Wishes(Span(60.0)))
+        plan_video(clip, AnnotateConfig(TimeRange(60.0)))
     with pytest.raises(OptionError, match="200 x 150"):
-        read_pieces(clip, Wishes(roi=Roi(150, 0, 100, 50)))
+        plan_video(clip, AnnotateConfig(roi=Roi(150, 0, 100, 50)))
 
 
 @pytest.mark.parametrize(
@@ -210,28 +224,32 @@ def test_what_can_not_be_opened_is_an_error(clip: Path, classifier: PoseClassifi
         (4.4, None, [(0, None)]),  # a rest of less than half a stretch is no piece
         (4.6, None, [(0, 3), (3, None)]),
         (9.0, None, [(0, 3), (3, 6), (6, None)]),
-        (10.0, Span(3.0, 7.7), [(3, 6), (6, None)]),
-        (10.0, Span(2.9), [(2.9, 3), (3, 6), (6, None)]),
-        (10.0, Span(0.0, 900.0), [(0, 3), (3, 6), (6, None)]),
+        (10.0, TimeRange(3.0, 7.7), [(3, 6), (6, None)]),
+        (10.0, TimeRange(2.9), [(2.9, 3), (3, 6), (6, None)]),
+        (10.0, TimeRange(0.0, 900.0), [(0, 3), (3, 6), (6, None)]),
     ],
 )
-def test_pieces_begin_on_the_grid(length_s: float | None, span: Span | None, expected: list[Any]) -> None:
-    assert [(piece.start_s, piece.end_s) for piece in plan_pieces(length_s, span)] == expected
+def test_pieces_begin_on_the_grid(length_s: float | None, time_range: TimeRange | None, expected: list[Any]) -> None:
+    assert [(shard.start_s, shard.end_s) for shard in plan_shards(length_s, time_range)] == expected
 
 
 def test_a_summary_is_drawn_where_it_is_wanted(clip: Path, classifier: PoseClassifier) -> None:
-    looks = watch_piece(classifier, clip, Wishes(), Piece(0, None))
-    picture = tell(looks, classifier.info, "class.mp4").picture
-    assert picture is not None and picture.startswith(b"\x89PNG") and tell(looks, classifier.info).picture is None
+    observations = observe_shard(classifier, clip, AnnotateConfig(), Shard(0, None))
+    picture = finish_video(observations, classifier.info, "class.mp4").picture
+    assert (
+        picture is not None
+        and picture.startswith(b"\x89PNG")
+        and finish_video(observations, classifier.info).picture is None
+    )
 
 
 def test_damage_of_several_pieces_is_not_added_up() -> None:
     one, other = (
-        Looks(np.array([time_s]), np.zeros((1, 3), np.float32), time_s + 1, damage=damage)
+        ShardResult(np.array([time_s]), np.zeros((1, 3), np.float32), time_s + 1, damage=damage)
         for time_s, damage in ((0.0, "a.mp4: 1 damaged packet left out"), (3.0, "a.mp4: 3 damaged packets left out"))
     )
     whole = replace(one, damage="")
-    assert join_looks([whole, whole]).damage == ""
-    assert join_looks([whole, one]).damage == "a.mp4: 1 damaged packet left out"
-    assert join_looks([one, whole, other]).damage == "a.mp4: 1 damaged packet left out; more in 1 other piece"
-    assert join_looks([one, other, one]).damage == "a.mp4: 1 damaged packet left out; more in 2 other pieces"
+    assert join_shards([whole, whole]).damage == ""
+    assert join_shards([whole, one]).damage == "a.mp4: 1 damaged packet left out"
+    assert join_shards([one, whole, other]).damage == "a.mp4: 1 damaged packet left out; more in 1 other piece"
+    assert join_shards([one, other, one]).damage == "a.mp4: 1 damaged packet left out; more in 2 other pieces"

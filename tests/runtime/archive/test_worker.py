@@ -13,11 +13,11 @@ import pytest
 from yoga_live.runtime.archive import shards
 from yoga_live.runtime.archive.inputs import Recorded
 from yoga_live.runtime.archive.scheduler import Failed, Open, Schedule
-from yoga_live.runtime.archive.shards import Told
-from yoga_live.runtime.archive.worker import ArchiveWorker, Order
+from yoga_live.runtime.archive.shards import VideoResult
+from yoga_live.runtime.archive.worker import ArchiveWorker, WorkerConfig
 from yoga_live.runtime.core.regions import Roi
 from yoga_live.runtime.errors import ClusterError, ModelError, SourceError
-from yoga_live.runtime.pipelines.annotate import Wishes
+from yoga_live.runtime.pipelines.annotate import AnnotateConfig
 from yoga_live.runtime.sources import frame_sampling
 
 pytest.importorskip("onnxruntime")
@@ -25,8 +25,8 @@ pytest.importorskip("onnxruntime")
 BLUE, RED = (255, 0, 0), (0, 0, 255)
 
 
-def make_order(wishes: Wishes | None = None, summary: bool = False, yoga_live: str = "") -> Order:
-    return Order("cpu", 1, wishes or Wishes(), summary, yoga_live or version("yoga-live"))
+def make_order(config: AnnotateConfig | None = None, summary: bool = False, yoga_live: str = "") -> WorkerConfig:
+    return WorkerConfig("cpu", 1, config or AnnotateConfig(), summary, yoga_live or version("yoga-live"))
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def video(write_clip: Callable[..., Path], tmp_path: Path) -> Recorded:
 
 @pytest.fixture
 def start(model_path: Path) -> Callable[..., ArchiveWorker]:
-    def begin(order: Order) -> ArchiveWorker:
+    def begin(order: WorkerConfig) -> ArchiveWorker:
         worker = ArchiveWorker()
         assert worker.start(model_path.read_bytes(), order) == "cpu"
         return worker
@@ -47,7 +47,7 @@ def start(model_path: Path) -> Callable[..., ArchiveWorker]:
 
 def test_a_short_video_is_watched_at_once(start: Callable[..., ArchiveWorker], video: Recorded) -> None:
     told = start(make_order(summary=True)).work(Open(video))
-    assert isinstance(told, Told) and [s.pose for s in told.segments] == ["none", "tree", "none", "tree"]
+    assert isinstance(told, VideoResult) and [s.pose for s in told.segments] == ["none", "tree", "none", "tree"]
     assert told.picture is not None and told.picture.startswith(b"\x89PNG")
 
 
@@ -56,7 +56,7 @@ def test_a_long_one_goes_through_the_schedule_in_pieces_that_can_be_sent(
 ) -> None:
     whole = start(make_order()).work(Open(video))
     for module in (frame_sampling, shards):
-        monkeypatch.setattr(module, "STRETCH_S", 4.0)
+        monkeypatch.setattr(module, "CHUNK_S", 4.0)
         monkeypatch.setattr(module, "WARM_UP_S", 1.0)
     worker, schedule, count = start(make_order()), Schedule([video]), 0
     while task := schedule.next():
@@ -68,7 +68,7 @@ def test_a_long_one_goes_through_the_schedule_in_pieces_that_can_be_sent(
 def test_what_is_wrong_with_a_video_is_an_answer(
     start: Callable[..., ArchiveWorker], video: Recorded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    worker = start(make_order(Wishes(roi=Roi(50, 0, 50, 20))))
+    worker = start(make_order(AnnotateConfig(roi=Roi(50, 0, 50, 20))))
     (tmp_path / "notes.mp4").write_text("buy a mat")
     for path, part in ((video.path, "64 x 48"), (tmp_path / "notes.mp4", "can't be"), (tmp_path / "no.mp4", "exist")):
         answer = worker.work(Open(Recorded(path, PurePosixPath("x"))))

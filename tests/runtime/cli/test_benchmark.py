@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from yoga_live.runtime.classifier import PoseClassifier
-from yoga_live.runtime.cropping.croppers import ZoomView
+from yoga_live.runtime.cropping.croppers import ZoomCropper
 from yoga_live.runtime.errors import OutputError, SourceError
 from yoga_live.runtime.pipelines.benchmark import (
     WARM_UP,
@@ -78,7 +78,7 @@ def test_video_shorter_than_the_warm_up_is_refused(
 
 def test_zoom_is_a_stage_of_its_own(classifier: PoseClassifier, clip: Path) -> None:
     stages = ["decode", "convert", "view", *STAGES[2:]]
-    assert list(run_benchmark(classifier, clip, 20, view=ZoomView()).milliseconds) == stages
+    assert list(run_benchmark(classifier, clip, 20, view=ZoomCropper()).milliseconds) == stages
 
 
 def test_explaining_has_the_same_stages(classifier: PoseClassifier, engine: Any, clip: Path) -> None:

@@ -284,7 +284,7 @@ def test_camera_unplugged_keeps_video_and_timeline(
     capture = DyingCapture()
     patience = Patience(first_wait_s=0.05, give_up_s=0.1)
     source = LiveSource(lambda: capture, "camera 0", patience)
-    monkeypatch.setattr("yoga_live.runtime.sources.cameras.open_camera", lambda address, wishes: source)
+    monkeypatch.setattr("yoga_live.runtime.sources.cameras.open_camera", lambda address, config: source)
     saved, timeline = tmp_path / "a.mp4", tmp_path / "a.json"
     code, _, err = live("--camera", 0, "--save", saved, "--timeline", timeline)
     assert code == 2 and "camera 0 stopped giving pictures" in err.splitlines()[-1]

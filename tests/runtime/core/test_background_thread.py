@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from yoga_live.runtime.core import background_thread
-from yoga_live.runtime.core.background_thread import ReadAhead, SideThread
+from yoga_live.runtime.core.background_thread import BackgroundThread, Prefetch
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="this system sends no signal to a thread")
@@ -27,7 +27,7 @@ def test_an_interrupt_waits_for_the_thread_unless_it_hangs(
 
     main = threading.main_thread().ident
     assert main is not None
-    thread = SideThread(work, "hangs")
+    thread = BackgroundThread(work, "hangs")
     thread.start()
     threading.Timer(0.2, signal.pthread_kill, (main, signal.SIGINT)).start()
     threading.Timer(1.0, goes_on.set).start()
@@ -47,20 +47,20 @@ def count_to(end: int, made: list[int], error: Exception | None = None) -> Itera
 
 
 def test_items_come_in_order_and_end() -> None:
-    with ReadAhead(count_to(50, []), 3) as items:
+    with Prefetch(count_to(50, []), 3) as items:
         assert list(items) == list(range(50))
 
 
 def test_what_breaks_ahead_is_raised_after_what_came_before_it() -> None:
     seen: list[int] = []
-    with ReadAhead(count_to(5, [], ValueError("broken")), 2) as items, pytest.raises(ValueError, match="broken"):
+    with Prefetch(count_to(5, [], ValueError("broken")), 2) as items, pytest.raises(ValueError, match="broken"):
         seen.extend(items)
     assert seen == [0, 1, 2, 3, 4]
 
 
 def test_it_is_no_further_ahead_than_it_has_places() -> None:
     made: list[int] = []
-    with ReadAhead(count_to(100, made), 4) as items:
+    with Prefetch(count_to(100, made), 4) as items:
         iterator = iter(items)
         assert next(iterator) == 0
         time.sleep(0.3)
@@ -69,7 +69,7 @@ def test_it_is_no_further_ahead_than_it_has_places() -> None:
 
 def test_leaving_early_ends_the_thread() -> None:
     before = threading.active_count()
-    with ReadAhead(count_to(1_000_000, []), 2) as items:
+    with Prefetch(count_to(1_000_000, []), 2) as items:
         assert next(iter(items)) == 0
     assert threading.active_count() == before
 
@@ -78,7 +78,7 @@ def test_it_works_in_another_thread() -> None:
     def names() -> Iterator[str]:
         yield threading.current_thread().name
 
-    with ReadAhead(names(), 1) as items:
+    with Prefetch(names(), 1) as items:
         assert list(items) != [threading.current_thread().name]
 
 
@@ -89,7 +89,7 @@ def test_one_that_is_closed_holds_nobody_up() -> None:
         goes_on.wait(10)
         yield 1
 
-    with ReadAhead(wait(), 1) as items:
+    with Prefetch(wait(), 1) as items:
         consumer = threading.Thread(target=lambda: taken.extend(items))
         consumer.start()
         threading.Timer(0.2, goes_on.set).start()
@@ -108,7 +108,7 @@ def test_an_interrupt_while_it_ends_waits_for_the_item_in_hand() -> None:
 
     main = threading.main_thread().ident
     assert main is not None
-    with pytest.raises(KeyboardInterrupt), ReadAhead(make(), 1):
+    with pytest.raises(KeyboardInterrupt), Prefetch(make(), 1):
         for after_s in (0.1, 0.2):
             threading.Timer(after_s, signal.pthread_kill, (main, signal.SIGINT)).start()
     assert made == ["made"]

@@ -223,7 +223,7 @@ def test_text_is_drawn_as_wide_as_it_is_meant_once_the_copy_is_shown(tmp_path: P
 
 def test_regions_and_heat_lie_where_they_belong_on_stretched_pixels(tmp_path: Path) -> None:
     from yoga_live.runtime.core.regions import Roi
-    from yoga_live.runtime.core.types import Evidence
+    from yoga_live.runtime.core.types import ClassMaps
 
     image = np.full((180, 160, 3), 60, np.uint8)
     info, frame = read_first(write_stretched(tmp_path / "a.mp4", image, Fraction(2)))
@@ -231,9 +231,9 @@ def test_regions_and_heat_lie_where_they_belong_on_stretched_pixels(tmp_path: Pa
     assert (region.left, region.width) == (160, 160)
     maps = np.zeros((2, 7, 7), np.float32)
     maps[0, 3, 3] = 5
-    evidence = Evidence(maps, ("tree", "none"), region)
-    drawn = annotate_frame(frame, Hold("tree", 0.9, 1.0), None, None, region, evidence, info.colours)
-    square = annotate_frame(TimedFrame(frame.image_bgr, 0, 0), Hold("tree", 0.9, 1.0), None, None, region, evidence)
+    class_maps = ClassMaps(maps, ("tree", "none"), region)
+    drawn = annotate_frame(frame, Hold("tree", 0.9, 1.0), None, None, region, class_maps, info.colours)
+    square = annotate_frame(TimedFrame(frame.image_bgr, 0, 0), Hold("tree", 0.9, 1.0), None, None, region, class_maps)
     assert differ(drawn.image_bgr, square.image_bgr) < 3
     assert differ(drawn.image_bgr[:100, :150], frame.image_bgr[:100, :150]) < 1
 

@@ -9,7 +9,7 @@ from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.core.regions import WHOLE, Region
 from yoga_live.runtime.core.types import Hold
 from yoga_live.runtime.drawing import overlay
-from yoga_live.runtime.drawing.overlay import SOFT, OverlayStyle, annotate_frame, draw_overlay
+from yoga_live.runtime.drawing.overlay import SOFT, OverlayConfig, annotate_frame, draw_overlay
 
 TREE, REST = Hold("tree", 0.93, 12.0), Hold("none", 0.9, 3.0)
 SIZES_WH = [(1, 1), (2, 2), (3, 40), (40, 3), (16, 16), (64, 48), (640, 360), (1920, 1080), (360, 640), (1080, 1920)]
@@ -62,7 +62,7 @@ def test_confidence_bar_is_as_long_as_the_confidence() -> None:
 
 
 def test_a_goal_is_counted_down_then_ticked_off() -> None:
-    style = OverlayStyle(goals_s={"tree": 30})
+    style = OverlayConfig(goals_s={"tree": 30})
     shown = {}
     for hold_s in (10.0, 20.0, 31.0):
         scene = draw_overlay(grey((1000, 360), 0), Hold("tree", 0.9, hold_s), style=style)
@@ -106,7 +106,7 @@ def test_rate_is_drawn_in_the_corner_only_when_asked() -> None:
     assert (draw_overlay(grey((640, 360)), TREE, 30.0)[corner] > 200).any()
     for scene in (
         draw_overlay(grey((640, 360)), TREE, None),
-        draw_overlay(grey((640, 360)), TREE, 30.0, OverlayStyle(show_fps=False)),
+        draw_overlay(grey((640, 360)), TREE, 30.0, OverlayConfig(show_fps=False)),
     ):
         assert (scene[corner] == 128).all()
 
@@ -120,7 +120,7 @@ def test_mirror_flips_the_picture_but_not_the_text() -> None:
     frame_bgr = grey((640, 360), 0)
     frame_bgr[:100, :100] = 90
     plain = draw_overlay(frame_bgr, TREE)
-    mirrored = draw_overlay(frame_bgr, TREE, style=OverlayStyle(mirror=True))
+    mirrored = draw_overlay(frame_bgr, TREE, style=OverlayConfig(mirror=True))
     np.testing.assert_array_equal(mirrored[:100], plain[:100, ::-1])
     np.testing.assert_array_equal(mirrored[250:], plain[250:])
 
@@ -140,7 +140,7 @@ def test_known_pose_has_its_sanskrit_name_below() -> None:
 
 @pytest.mark.parametrize("mirror", [False, True])
 def test_region_is_marked_at_its_four_corners_only(mirror: bool) -> None:
-    scene = draw_overlay(grey((640, 360)), TREE, None, OverlayStyle(mirror=mirror), Region(100, 40, 300, 200))
+    scene = draw_overlay(grey((640, 360)), TREE, None, OverlayConfig(mirror=mirror), Region(100, 40, 300, 200))
     scene = scene[:, ::-1] if mirror else scene
     for x in (100, 399):
         for y in (40, 239):

@@ -22,10 +22,10 @@ pytest.importorskip("onnxruntime")
 def test_logits_and_maps_agree_with_the_arithmetic_of_the_graph(model_path: Path) -> None:
     engine = OnnxEngine(model_path, "cpu")
     frames = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
-    logits, maps = engine.run_maps(frames)
+    logits, maps = engine.infer_maps(frames)
     np.testing.assert_allclose(logits, frames.mean(axis=(1, 2)) / 16, rtol=1e-5)
     np.testing.assert_allclose(maps.mean(axis=(2, 3)), logits, rtol=1e-5)
-    np.testing.assert_array_equal(engine.run(frames), logits)
+    np.testing.assert_array_equal(engine.infer(frames), logits)
     assert logits.dtype == maps.dtype == np.float32 and maps.shape == (3, 3, 1, 1)
 
 
@@ -188,5 +188,5 @@ def test_newer_format_asks_for_an_update(write_model: Callable[..., Path], tmp_p
 @pytest.mark.parametrize("threads", [1, 2, None])
 def test_the_number_of_threads_changes_no_answer(exported_model: Path, threads: int | None) -> None:
     frames = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3), np.uint8)
-    expected = OnnxEngine(exported_model, "cpu").run(frames)
-    assert np.array_equal(OnnxEngine(exported_model, "cpu", threads).run(frames), expected)
+    expected = OnnxEngine(exported_model, "cpu").infer(frames)
+    assert np.array_equal(OnnxEngine(exported_model, "cpu", threads).infer(frames), expected)

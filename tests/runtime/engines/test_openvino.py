@@ -35,10 +35,10 @@ def random_frames(count: int, size: int) -> np.ndarray:
 @pytest.mark.parametrize("count", [1, 3, 8])
 def test_logits_and_maps_agree_with_the_arithmetic_of_the_graph(model_path: Path, count: int) -> None:
     engine, frames = OpenVINOEngine(model_path), random_frames(count, 32)
-    logits, maps = engine.run_maps(frames)
+    logits, maps = engine.infer_maps(frames)
     np.testing.assert_allclose(logits, frames.mean(axis=(1, 2)) / 16, rtol=1e-5)
     np.testing.assert_allclose(maps.mean(axis=(2, 3)), logits, rtol=1e-5)
-    np.testing.assert_array_equal(engine.run(frames), logits)
+    np.testing.assert_array_equal(engine.infer(frames), logits)
     assert logits.dtype == maps.dtype == np.float32 and maps.shape == (count, 3, 1, 1)
 
 
@@ -50,17 +50,17 @@ def test_engine_says_what_the_file_says_and_where_it_runs(model_path: Path) -> N
 
 def test_earlier_answers_stay_when_new_frames_come(model_path: Path) -> None:
     engine = OpenVINOEngine(model_path)
-    first = engine.run(random_frames(1, 32))
+    first = engine.infer(random_frames(1, 32))
     before = first.copy()
-    engine.run(np.zeros((1, 32, 32, 3), np.uint8))
+    engine.infer(np.zeros((1, 32, 32, 3), np.uint8))
     np.testing.assert_array_equal(first, before)
 
 
 def test_frames_in_any_memory_layout_give_the_same(model_path: Path) -> None:
     engine, frames = OpenVINOEngine(model_path), random_frames(4, 32)
-    expected = engine.run(frames)
-    np.testing.assert_array_equal(engine.run(frames[::-1])[::-1], expected)
-    np.testing.assert_array_equal(engine.run(np.asfortranarray(frames)), expected)
+    expected = engine.infer(frames)
+    np.testing.assert_array_equal(engine.infer(frames[::-1])[::-1], expected)
+    np.testing.assert_array_equal(engine.infer(np.asfortranarray(frames)), expected)
 
 
 def test_fp32_file_is_computed_in_fp32(exported_model: Path) -> None:
@@ -69,8 +69,8 @@ def test_fp32_file_is_computed_in_fp32(exported_model: Path) -> None:
     from yoga_live.runtime.engines.onnxruntime import OnnxEngine
 
     frames = random_frames(2, 64)
-    expected, expected_maps = OnnxEngine(exported_model, "cpu").run_maps(frames)
-    logits, maps = OpenVINOEngine(exported_model).run_maps(frames)
+    expected, expected_maps = OnnxEngine(exported_model, "cpu").infer_maps(frames)
+    logits, maps = OpenVINOEngine(exported_model).infer_maps(frames)
     np.testing.assert_allclose(logits, expected, atol=1e-5 * np.abs(expected).max())
     np.testing.assert_allclose(maps, expected_maps, atol=1e-5 * np.abs(expected_maps).max())
 
@@ -104,7 +104,7 @@ def test_file_that_is_no_onnx_is_refused_in_one_line(
 
 def test_what_breaks_within_openvino_is_one_line(model_path: Path) -> None:
     with pytest.raises(DeviceError, match="the network broke off on openvino: ") as caught:
-        OpenVINOEngine(model_path).run(np.zeros((1, 33, 32, 3), np.uint8))
+        OpenVINOEngine(model_path).infer(np.zeros((1, 33, 32, 3), np.uint8))
     assert "\n" not in str(caught.value)
 
 

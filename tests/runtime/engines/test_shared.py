@@ -18,16 +18,16 @@ class SlowEngine:
         self.order: list[str] = []
         self.inside = self.most_inside = 0
 
-    def run(self, frames: np.ndarray) -> np.ndarray:
-        return self.run_maps(frames)[0]
+    def infer(self, frames: np.ndarray) -> np.ndarray:
+        return self.infer_maps(frames)[0]
 
-    def run_maps(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def infer_maps(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         self.inside += 1
         self.most_inside = max(self.most_inside, self.inside)
         self.order.append(threading.current_thread().name)
         time.sleep(self.takes_s)
         self.inside -= 1
-        return self._engine.run_maps(frames)
+        return self._engine.infer_maps(frames)
 
 
 def start(name: str, task) -> threading.Thread:
@@ -48,10 +48,10 @@ def test_the_engine_runs_for_one_at_a_time_and_the_owner_comes_first(engine) -> 
     slow = SlowEngine(engine, 0.05)
     shared = SharedEngine(slow)
     frames = np.zeros((1, 32, 32, 3), np.uint8)
-    guests = [start(f"guest {n}", lambda: shared.make_guest().run(frames)) for n in range(4)]
+    guests = [start(f"guest {n}", lambda: shared.make_guest().infer(frames)) for n in range(4)]
     time.sleep(0.02)  # the first guest is in, three wait
     started_s = time.monotonic()
-    shared.run(frames)
+    shared.infer(frames)
     waited_s = time.monotonic() - started_s
     for guest in guests:
         guest.join(10)
@@ -67,11 +67,11 @@ def test_a_guest_gets_its_turn_beside_a_loop_that_never_rests(engine) -> None:
 
     def loop() -> None:
         while not over.is_set():
-            shared.run(frames)
+            shared.infer(frames)
 
     owner = start("owner", loop)
     started_s = time.monotonic()
-    shared.make_guest().run_maps(frames)
+    shared.make_guest().infer_maps(frames)
     waited_s = time.monotonic() - started_s
     over.set()
     owner.join(10)
@@ -81,7 +81,7 @@ def test_a_guest_gets_its_turn_beside_a_loop_that_never_rests(engine) -> None:
 def test_an_owner_that_fails_leaves_the_way_free(engine) -> None:
     shared = SharedEngine(engine)
     with pytest.raises(AttributeError):
-        shared.run(None)  # type: ignore[arg-type]
+        shared.infer(None)  # type: ignore[arg-type]
     started_s = time.monotonic()
-    shared.make_guest().run(np.zeros((1, 32, 32, 3), np.uint8))
+    shared.make_guest().infer(np.zeros((1, 32, 32, 3), np.uint8))
     assert time.monotonic() - started_s < GIVES_WAY_S / 2

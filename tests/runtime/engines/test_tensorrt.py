@@ -64,45 +64,45 @@ def test_logits_and_maps_are_right_in_batches_of_any_size(gpu: Any, engine_path:
         for count in counts:
             frames = draw_frames(count)
             expected = frames.mean(axis=(1, 2)) / 16
-            logits, maps = engine.run_maps(frames)
+            logits, maps = engine.infer_maps(frames)
             np.testing.assert_allclose(logits, expected, rtol=1e-5)
             np.testing.assert_allclose(maps[:, :, 0, 0], expected, rtol=1e-5)
             assert logits.dtype == maps.dtype == np.float32 and maps.shape == (count, 3, 1, 1)
-            np.testing.assert_array_equal(engine.run(frames), logits)
+            np.testing.assert_array_equal(engine.infer(frames), logits)
 
 
 def test_more_frames_than_the_profile_holds_are_split(gpu: Any, model_path: Path, tmp_path: Path) -> None:
     put_engine(gpu, model_path, tmp_path / "a.engine", largest=3)
     with TensorRTEngine(tmp_path / "a.engine", bindings=gpu.bindings) as engine:
         gpu.log.clear()
-        engine.run(draw_frames(7))
+        engine.infer(draw_frames(7))
     batches = [entry for entry in gpu.log if entry.startswith(("shape", "execute"))]
     assert batches == ["shape 3", "execute", "execute", "shape 1", "execute"]
 
 
 def test_a_frame_costs_one_wait_and_only_the_copies_that_are_needed(gpu: Any, engine_path: Path) -> None:
     with TensorRTEngine(engine_path, bindings=gpu.bindings) as engine:
-        engine.run(draw_frames(1))
+        engine.infer(draw_frames(1))
         gpu.log.clear()
-        engine.run(draw_frames(1))
+        engine.infer(draw_frames(1))
         assert gpu.log == ["copy to gpu 3072", "execute", "copy from gpu 12", "wait"]
         gpu.log.clear()
-        engine.run_maps(draw_frames(1))
+        engine.infer_maps(draw_frames(1))
         assert gpu.log == ["copy to gpu 3072", "execute", "copy from gpu 12", "copy from gpu 12", "wait"]
 
 
 def test_results_are_the_callers_own(gpu: Any, engine_path: Path) -> None:
     with TensorRTEngine(engine_path, bindings=gpu.bindings) as engine:
-        first = engine.run(draw_frames(2))
+        first = engine.infer(draw_frames(2))
         kept = first.copy()
-        engine.run(draw_frames(3))
+        engine.infer(draw_frames(3))
     np.testing.assert_array_equal(first, kept)
 
 
 def test_frames_from_a_slice_or_flipped_are_copied_as_they_look(gpu: Any, engine_path: Path) -> None:
     frames = draw_frames(6)[::2, :, ::-1, ::-1]
     with TensorRTEngine(engine_path, bindings=gpu.bindings) as engine:
-        np.testing.assert_allclose(engine.run(frames), frames.mean(axis=(1, 2)) / 16, rtol=1e-5)
+        np.testing.assert_allclose(engine.infer(frames), frames.mean(axis=(1, 2)) / 16, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_frames_of_another_kind_are_an_error_never_bytes_on_the_gpu(
     with TensorRTEngine(engine_path, bindings=gpu.bindings) as engine:
         gpu.log.clear()
         with pytest.raises(ValueError, match=r"uint8 \(N, 32, 32, 3\)"):
-            engine.run(frames)
+            engine.infer(frames)
     assert not [entry for entry in gpu.log if entry.startswith("copy")]
 
 
@@ -124,7 +124,7 @@ def test_everything_is_given_back_when_closed_or_forgotten(gpu: Any, engine_path
     assert not gpu.live and not gpu.streams
     engine.close()
     with pytest.raises(ValueError, match="closed"):
-        engine.run(draw_frames(1))
+        engine.infer(draw_frames(1))
     engine = TensorRTEngine(engine_path, bindings=gpu.bindings)
     assert gpu.live
     del engine

@@ -11,8 +11,8 @@ from PIL import Image
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.core.regions import Roi
 from yoga_live.runtime.errors import OptionError, OutputError, SourceError
-from yoga_live.runtime.pipelines.annotate import Outputs, Wishes, annotate_video, is_video, read_length_s
-from yoga_live.runtime.sources.time_range import Span
+from yoga_live.runtime.pipelines.annotate import AnnotateConfig, Outputs, annotate_video, is_video, read_length_s
+from yoga_live.runtime.sources.time_range import TimeRange
 from yoga_live.runtime.sources.video import VideoSource
 
 BLUE, GREEN, RED = (255, 0, 0), (0, 255, 0), (0, 0, 255)  # tree, warrior_2, none
@@ -35,9 +35,9 @@ def test_a_part_is_told_in_the_videos_own_time_and_saved_from_zero(
 ) -> None:
     outputs = Outputs(tmp_path / "a.mp4", tmp_path / "a.csv", tmp_path / "a.png")
     seen: list[float] = []
-    wishes = Wishes(Span(4.0, 12.5), zoom=False)
-    watched = annotate_video(classifier, clip, outputs, wishes, lambda frame, hold: seen.append(frame.time_s))
-    assert watched.trouble is None and not watched.stopped
+    config = AnnotateConfig(TimeRange(4.0, 12.5), zoom=False)
+    watched = annotate_video(classifier, clip, outputs, config, lambda frame, hold: seen.append(frame.time_s))
+    assert watched.error is None and not watched.stopped
     assert watched.frames == len(seen) == count_frames(tmp_path / "a.mp4") == 85
     assert seen[0] == pytest.approx(4.0) and seen[-1] == pytest.approx(12.4)
     told = [(s.pose, s.start_s, s.end_s) for s in watched.segments]
@@ -54,13 +54,13 @@ def test_chapters_fit_the_clip_that_is_saved_else_the_video(
     clip: Path, classifier: PoseClassifier, tmp_path: Path, saves: bool, begins: str
 ) -> None:
     outputs = Outputs(tmp_path / "a.mp4" if saves else None, tmp_path / "a.vtt")
-    annotate_video(classifier, clip, outputs, Wishes(Span(4.0), zoom=False))
+    annotate_video(classifier, clip, outputs, AnnotateConfig(TimeRange(4.0), zoom=False))
     assert begins in (tmp_path / "a.vtt").read_text().splitlines()[2]
 
 
 def test_a_part_is_named_as_the_whole_is(clip: Path, classifier: PoseClassifier) -> None:
     whole = annotate_video(classifier, clip, Outputs())
-    part = annotate_video(classifier, clip, Outputs(), Wishes(Span(3.0, 14.0)))
+    part = annotate_video(classifier, clip, Outputs(), AnnotateConfig(TimeRange(3.0, 14.0)))
     assert [s.pose for s in part.segments] == [s.pose for s in whole.segments][1:]
     for mine, theirs in zip(part.segments[1:], whole.segments[2:], strict=True):
         assert mine.start_s == pytest.approx(theirs.start_s, abs=0.13)
@@ -71,7 +71,7 @@ def test_a_gif_is_annotated_for_as_long_as_it_is_shown(classifier: PoseClassifie
     for kind in ("gif", "webp"):
         path = tmp_path / f"a.{kind}"
         pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=[20, 350, 70, 2500], lossless=True)
-        watched = annotate_video(classifier, path, Outputs(tmp_path / f"{kind}.mp4"), Wishes(zoom=False))
+        watched = annotate_video(classifier, path, Outputs(tmp_path / f"{kind}.mp4"), AnnotateConfig(zoom=False))
         assert watched.frames == 4 and watched.segments[-1].end_s == pytest.approx(2.94)
         with av.open(str(tmp_path / f"{kind}.mp4")) as container:
             assert container.duration / 1e6 == pytest.approx(2.94, abs=0.01)
@@ -86,7 +86,7 @@ def test_uneven_frames_last_as_long_as_they_did(
     path = write_clip(tmp_path / "in.mp4", [BLUE] * len(times_ms), pts=times_ms, time_base=Fraction(1, 1000))
     with VideoSource(path) as source:
         lasts_s = list(source.frames())[-1].lasts_s or float(1 / source.info.rate)
-    annotate_video(classifier, path, Outputs(tmp_path / "out.mp4"), Wishes(zoom=False))
+    annotate_video(classifier, path, Outputs(tmp_path / "out.mp4"), AnnotateConfig(zoom=False))
     with av.open(str(tmp_path / "out.mp4")) as container:
         shown = sorted(float(p.pts * p.time_base) for p in container.demux(video=0) if p.pts is not None)
         assert [round(time_s * 1000) for time_s in shown] == times_ms
@@ -110,8 +110,8 @@ def test_no_output_is_replaced_unless_forced(
     with pytest.raises(OutputError, match=taken):
         annotate_video(classifier, clip, outputs)
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(taken, "mine")]
-    wishes = Wishes(Span(0, 0.5), zoom=False, force=True)
-    assert annotate_video(classifier, clip, outputs, wishes).trouble is None
+    config = AnnotateConfig(TimeRange(0, 0.5), zoom=False, force=True)
+    assert annotate_video(classifier, clip, outputs, config).error is None
     assert {path.name for path in tmp_path.iterdir()} == {"a.mp4", "a.csv", "a.png"}
 
 
@@ -126,20 +126,20 @@ def test_outputs_of_another_kind_and_over_the_video_are_refused(classifier: Pose
         Outputs(None, None, tmp_path / "a.jpg"),
     ):
         with pytest.raises(OutputError):
-            annotate_video(classifier, path, outputs, Wishes(force=True))
+            annotate_video(classifier, path, outputs, AnnotateConfig(force=True))
     assert path.read_text() == "a video" and list(tmp_path.iterdir()) == [path]
 
 
 def test_a_region_that_does_not_fit_is_an_error(clip: Path, classifier: PoseClassifier) -> None:
     with pytest.raises(OptionError, match="64 x 48"):
-        annotate_video(classifier, clip, Outputs(), Wishes(roi=Roi(50, 0, 20, 20)))
+        annotate_video(classifier, clip, Outputs(), AnnotateConfig(roi=Roi(50, 0, 20, 20)))
 
 
 def test_lengths_are_read_without_decoding(clip: Path, tmp_path: Path) -> None:
     assert read_length_s(clip) == pytest.approx(15, abs=0.1)
-    assert read_length_s(clip, Span(4, 6)) == pytest.approx(2)
-    assert read_length_s(clip, Span(14)) == pytest.approx(1, abs=0.1)
-    assert read_length_s(clip, Span(20)) == 0
+    assert read_length_s(clip, TimeRange(4, 6)) == pytest.approx(2)
+    assert read_length_s(clip, TimeRange(14)) == pytest.approx(1, abs=0.1)
+    assert read_length_s(clip, TimeRange(20)) == 0
     assert read_length_s(tmp_path / "no.mp4") == 0
 
 

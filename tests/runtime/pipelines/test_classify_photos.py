@@ -16,12 +16,12 @@ from yoga_live.runtime.photos.decoding import decode_photo
 from yoga_live.runtime.photos.kinds import is_photo
 from yoga_live.runtime.pipelines.classify_photos import (
     BATCH,
-    Answer,
+    PhotoPrediction,
     check_table_format,
     classify_photos,
-    format_answers_csv,
-    format_answers_json,
-    write_answers,
+    format_predictions_csv,
+    format_predictions_json,
+    write_predictions,
 )
 from yoga_live.runtime.system.files import ODD_NAMES
 
@@ -93,14 +93,16 @@ def test_a_photo_that_vanished_is_a_reason(tmp_path: Path, classifier: PoseClass
 
 def test_tables_parse_back(files: list[tuple[str, Path]], classifier: PoseClassifier) -> None:
     answers = list(classify_photos(classifier, files[:4]))
-    rows = list(csv.DictReader(io.StringIO(format_answers_csv(answers))))
+    rows = list(csv.DictReader(io.StringIO(format_predictions_csv(answers))))
     assert list(rows[0]) == ["file", "pose", "confidence", "p_tree", "p_warrior_2", "p_none", "reason"]
     assert rows[0]["pose"] == "" and "damaged" in rows[0]["reason"]
     assert rows[1]["pose"] == "warrior_2" and float(rows[1]["p_warrior_2"]) > 0.99 and rows[1]["reason"] == ""
-    told = json.loads(format_answers_json(answers))
+    told = json.loads(format_predictions_json(answers))
     assert set(told[0]) == {"file", "reason"}
     assert told[1]["pose"] == "warrior_2" and set(told[1]["probabilities"]) == set(LABELS)
-    assert format_answers_csv([]) == "file,pose,confidence,reason\n" and json.loads(format_answers_json([])) == []
+    assert (
+        format_predictions_csv([]) == "file,pose,confidence,reason\n" and json.loads(format_predictions_json([])) == []
+    )
 
 
 def test_no_photo_gives_no_answer(classifier: PoseClassifier) -> None:
@@ -121,6 +123,6 @@ def test_photos_in_a_folder_are_known_by_their_suffix() -> None:
 def test_a_file_name_that_is_no_utf8_comes_back_from_both_tables(tmp_path: Path) -> None:
     name = b"caf\xe9.jpg".decode("utf-8", ODD_NAMES)
     for suffix in (".csv", ".json"):
-        write_answers(tmp_path / f"a{suffix}", [Answer(name, None, "is empty")])
+        write_predictions(tmp_path / f"a{suffix}", [PhotoPrediction(name, None, "is empty")])
     assert b"caf\xe9.jpg,,,is empty" in (tmp_path / "a.csv").read_bytes()
     assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))[0]["file"] == name

@@ -13,12 +13,12 @@ from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.core.regions import parse_roi
 from yoga_live.runtime.core.types import Hold
-from yoga_live.runtime.cropping.croppers import FixedView
+from yoga_live.runtime.cropping.croppers import FixedCropper
 from yoga_live.runtime.drawing.overlay import SOFT
 from yoga_live.runtime.drawing.summary import add_up
 from yoga_live.runtime.errors import DeviceError, OutputError, SourceError, YogaLiveError
-from yoga_live.runtime.pipelines.live_loop import RateMeter, watch
-from yoga_live.runtime.pipelines.loop import RunPlan, Watched
+from yoga_live.runtime.pipelines.live_loop import RateMeter, run_live
+from yoga_live.runtime.pipelines.loop import RunPlan, RunResult
 from yoga_live.runtime.serve.state import LiveBoard
 from yoga_live.runtime.sinks.base import StopWatching
 from yoga_live.runtime.sinks.events import Events
@@ -84,15 +84,15 @@ class ListSink:
 
 
 def test_class_is_seen_pose_by_pose(classifier: PoseClassifier) -> None:
-    watched = watch(RunPlan(ListSource([*PROGRAMME]), classifier, []))
+    watched = run_live(RunPlan(ListSource([*PROGRAMME]), classifier, []))
     assert [s.pose for s in watched.segments] == ["none", "tree", "none", "warrior_2"]
     assert [s.start_s for s in watched.segments] == pytest.approx([0, 2, 6, 9], abs=0.4)
-    assert watched.frames == len(PROGRAMME) and watched.trouble is None and not watched.stopped and watched.wall_s > 0
+    assert watched.frames == len(PROGRAMME) and watched.error is None and not watched.stopped and watched.wall_s > 0
 
 
 def test_every_sink_gets_every_annotated_frame_at_its_time(classifier: PoseClassifier) -> None:
     first, second = ListSink(), ListSink()
-    watch(RunPlan(ListSource([BLUE] * 12), classifier, [first, second]))
+    run_live(RunPlan(ListSource([BLUE] * 12), classifier, [first, second]))
     for sink in (first, second):
         assert [f.pts for f in sink.frames] == list(range(12)) and sink.closed == 1
         assert [f.time_s for f in sink.frames] == [i / 10 for i in range(12)]
@@ -101,19 +101,19 @@ def test_every_sink_gets_every_annotated_frame_at_its_time(classifier: PoseClass
 
 def test_every_annotated_frame_is_the_sinks_own_to_keep(classifier: PoseClassifier) -> None:
     sink = ListSink()
-    watch(RunPlan(ListSource([BLUE] * 12), classifier, [sink]))
+    run_live(RunPlan(ListSource([BLUE] * 12), classifier, [sink]))
     assert not any(np.shares_memory(one.image_bgr, sink.frames[0].image_bgr) for one in sink.frames[1:])
 
 
 def test_sinks_may_come_as_any_iterable(classifier: PoseClassifier) -> None:
     sink = ListSink()
-    watch(RunPlan(ListSource([BLUE] * 3), classifier, iter([sink])))
+    run_live(RunPlan(ListSource([BLUE] * 3), classifier, iter([sink])))
     assert len(sink.frames) == 3 and sink.closed == 1 and sink.completed
 
 
 def test_annotation_does_not_reach_the_frame_that_is_classified(classifier: PoseClassifier) -> None:
     seen = []
-    watch(
+    run_live(
         RunPlan(
             ListSource([BLUE] * 3), classifier, [ListSink()], on_frame=lambda frame, hold: seen.append(frame.image_bgr)
         )
@@ -123,35 +123,35 @@ def test_annotation_does_not_reach_the_frame_that_is_classified(classifier: Pose
 
 def test_listener_hears_pose_and_hold_time(classifier: PoseClassifier) -> None:
     holds = []
-    watch(RunPlan(ListSource([BLUE] * 30), classifier, [], on_frame=lambda frame, hold: holds.append(hold)))
+    run_live(RunPlan(ListSource([BLUE] * 30), classifier, [], on_frame=lambda frame, hold: holds.append(hold)))
     assert len(holds) == 30
     assert holds[-1].pose == "tree" and holds[-1].hold_s == pytest.approx(2.9, abs=0.3)
 
 
 def test_q_in_the_window_ends_well_and_closes_all(classifier: PoseClassifier) -> None:
     window, video = ListSink(breaks_at=5), ListSink()
-    watched = watch(RunPlan(ListSource([*PROGRAMME]), classifier, [window, video]))
-    assert watched.trouble is None and watched.frames == 5 and watched.stopped
+    watched = run_live(RunPlan(ListSource([*PROGRAMME]), classifier, [window, video]))
+    assert watched.error is None and watched.frames == 5 and watched.stopped
     assert window.closed == video.closed == 1 and not video.completed
     assert video.broken_off and watched.by_key and not watched.whole
 
 
 def test_stopping_a_live_source_is_its_normal_end(classifier: PoseClassifier) -> None:
-    def watch_camera(end: BaseException) -> tuple[Watched, ListSink]:
+    def watch_camera(end: BaseException) -> tuple[RunResult, ListSink]:
         camera, sink = ListSource([*[BLUE] * 5, end]), ListSink()
         camera.info = replace(INFO, is_live=True)
-        return watch(RunPlan(camera, classifier, [sink])), sink
+        return run_live(RunPlan(camera, classifier, [sink])), sink
 
     watched, video = watch_camera(KeyboardInterrupt())
     assert watched.stopped and watched.whole and not watched.by_key and video.closed and not video.broken_off
     watched, video = watch_camera(DeviceError("the GPU is lost"))
-    assert watched.trouble and not watched.whole and video.broken_off
+    assert watched.error and not watched.whole and video.broken_off
 
 
 def test_broken_source_keeps_what_was_seen_and_says_why(classifier: PoseClassifier) -> None:
     sink = ListSink()
-    watched = watch(RunPlan(ListSource([*[BLUE] * 25, SourceError("unplugged")]), classifier, [sink]))
-    assert str(watched.trouble) == "unplugged"
+    watched = run_live(RunPlan(ListSource([*[BLUE] * 25, SourceError("unplugged")]), classifier, [sink]))
+    assert str(watched.error) == "unplugged"
     assert (
         watched.segments[-1].pose == "tree"
         and watched.frames == len(sink.frames) == 25
@@ -167,26 +167,26 @@ def test_error_in_a_sink_closes_all_of_them_and_is_not_swallowed(
 ) -> None:
     broken, other = ListSink(breaks_at=3, error=error), ListSink()
     with pytest.raises(error):
-        watch(RunPlan(ListSource([BLUE] * 9), classifier, [other, broken]))
+        run_live(RunPlan(ListSource([BLUE] * 9), classifier, [other, broken]))
     assert broken.closed == other.closed == 1
 
 
 def test_full_disk_costs_the_video_but_not_what_was_seen(classifier: PoseClassifier) -> None:
-    watched = watch(RunPlan(ListSource([BLUE] * 30), classifier, [ListSink(breaks_at=20, error=OutputError)]))
-    assert isinstance(watched.trouble, OutputError)
+    watched = run_live(RunPlan(ListSource([BLUE] * 30), classifier, [ListSink(breaks_at=20, error=OutputError)]))
+    assert isinstance(watched.error, OutputError)
     assert watched.segments[-1].pose == "tree" and watched.segments[-1].end_s > 1.5
 
 
 @pytest.mark.parametrize("error", [DeviceError, OSError])
 def test_what_was_seen_is_kept_whatever_breaks_off(classifier: PoseClassifier, error: type[Exception]) -> None:
-    watched = watch(RunPlan(ListSource([*[BLUE] * 25, error("broke off")]), classifier, [ListSink()]))
-    assert isinstance(watched.trouble, YogaLiveError) and "broke off" in str(watched.trouble)
+    watched = run_live(RunPlan(ListSource([*[BLUE] * 25, error("broke off")]), classifier, [ListSink()]))
+    assert isinstance(watched.error, YogaLiveError) and "broke off" in str(watched.error)
     assert watched.segments[-1].pose == "tree" and watched.frames == 25
 
 
 def test_lines_that_nobody_reads_are_no_trouble(classifier: PoseClassifier) -> None:
     with pytest.raises(BrokenPipeError):
-        watch(RunPlan(ListSource([BLUE, BrokenPipeError()]), classifier, []))
+        run_live(RunPlan(ListSource([BLUE, BrokenPipeError()]), classifier, []))
 
 
 def test_an_hour_without_a_picture_is_nowhere_a_pose(classifier: PoseClassifier, tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_an_hour_without_a_picture_is_nowhere_a_pose(classifier: PoseClassifier,
         events.update(frame.time_s, hold)
         board.tell(frame.time_s, hold)
 
-    watched = watch(RunPlan(LostSource([]), classifier, [], on_frame=show, timeline=timeline))
+    watched = run_live(RunPlan(LostSource([]), classifier, [], on_frame=show, timeline=timeline))
     told = [(s.pose, round(s.start_s, 1), round(s.end_s, 1)) for s in watched.segments]
     assert told == [("none", 0, 0.1), ("tree", 0.1, 9.9), ("none", 9.9, 3619.9)]
     told = [(line["event"], line["time_s"]) for line in map(json.loads, lines)]
@@ -219,14 +219,14 @@ def test_an_hour_without_a_picture_is_nowhere_a_pose(classifier: PoseClassifier,
 
 def test_sink_that_fails_to_close_leaves_no_other_open(classifier: PoseClassifier) -> None:
     sinks = [ListSink(breaks_closing=OutputError), ListSink(), ListSink(breaks_closing=OutputError), ListSink()]
-    watched = watch(RunPlan(ListSource([BLUE] * 3), classifier, sinks))
-    assert isinstance(watched.trouble, OutputError)
+    watched = run_live(RunPlan(ListSource([BLUE] * 3), classifier, sinks))
+    assert isinstance(watched.error, OutputError)
     assert [sink.closed for sink in sinks] == [1, 1, 1, 1]
 
 
 def test_sound_that_turns_out_damaged_while_closing_costs_no_timeline(classifier: PoseClassifier) -> None:
-    watched = watch(RunPlan(ListSource([BLUE] * 20), classifier, [ListSink(breaks_closing=SourceError)]))
-    assert watched.trouble is not None and watched.segments[-1].pose == "tree"
+    watched = run_live(RunPlan(ListSource([BLUE] * 20), classifier, [ListSink(breaks_closing=SourceError)]))
+    assert watched.error is not None and watched.segments[-1].pose == "tree"
 
 
 def test_view_chooses_what_is_classified_and_sinks_see_the_whole_frame_with_its_corners_marked(
@@ -239,9 +239,13 @@ def test_view_chooses_what_is_classified_and_sinks_see_the_whole_frame_with_its_
                 yield frame
 
     sink = ListSink()
-    watched = watch(RunPlan(HalfSource([BLUE] * 20), classifier, [sink], view=FixedView(parse_roi("0.5,0,0.5,1"))))
+    watched = run_live(
+        RunPlan(HalfSource([BLUE] * 20), classifier, [sink], cropper=FixedCropper(parse_roi("0.5,0,0.5,1")))
+    )
     assert watched.segments[-1].pose == "warrior_2"
-    plain = watch(RunPlan(HalfSource([BLUE] * 20), classifier, [ListSink()], view=FixedView(parse_roi("0,0,0.5,1"))))
+    plain = run_live(
+        RunPlan(HalfSource([BLUE] * 20), classifier, [ListSink()], cropper=FixedCropper(parse_roi("0,0,0.5,1")))
+    )
     assert plain.segments[-1].pose == "tree"
     image = sink.frames[-1].image_bgr
     assert image.shape == (64, 96, 3) and (image[0, 48] == SOFT).all() and (image[0, :48] == BLUE).all()
@@ -249,7 +253,7 @@ def test_view_chooses_what_is_classified_and_sinks_see_the_whole_frame_with_its_
 
 def test_empty_source_gives_nothing_and_closes(classifier: PoseClassifier) -> None:
     sink = ListSink()
-    watched = watch(RunPlan(ListSource([]), classifier, [sink]))
+    watched = run_live(RunPlan(ListSource([]), classifier, [sink]))
     assert watched.segments == () and watched.frames == 0 and sink.closed == 1
 
 
@@ -257,21 +261,21 @@ def test_ctrl_c_in_the_middle_keeps_a_playable_video_that_is_no_whole_one(
     classifier: PoseClassifier, tmp_path: Path
 ) -> None:
     source = ListSource([*[BLUE] * 30, KeyboardInterrupt()])
-    watched = watch(RunPlan(source, classifier, [VideoSink(tmp_path / "a.mp4", INFO)]))
-    assert watched.frames == 30 and watched.trouble is None and not watched.whole
+    watched = run_live(RunPlan(source, classifier, [VideoSink(tmp_path / "a.mp4", INFO)]))
+    assert watched.frames == 30 and watched.error is None and not watched.whole
     with VideoSource(tmp_path / "a.part.mp4") as video:
         assert len(list(video.frames())) == 30
     assert [p.name for p in tmp_path.iterdir()] == ["a.part.mp4"]
 
 
 def test_ctrl_c_before_the_first_frame_leaves_no_file(classifier: PoseClassifier, tmp_path: Path) -> None:
-    watch(RunPlan(ListSource([KeyboardInterrupt()]), classifier, [VideoSink(tmp_path / "a.mp4", INFO)]))
+    run_live(RunPlan(ListSource([KeyboardInterrupt()]), classifier, [VideoSink(tmp_path / "a.mp4", INFO)]))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_error_in_the_middle_leaves_a_playable_video_or_none(classifier: PoseClassifier, tmp_path: Path) -> None:
     with pytest.raises(RuntimeError):
-        watch(
+        run_live(
             RunPlan(ListSource([*[BLUE] * 12, RuntimeError("bug")]), classifier, [VideoSink(tmp_path / "a.mp4", INFO)])
         )
     assert [p.name for p in tmp_path.iterdir()] == ["a.part.mp4"]
@@ -285,7 +289,7 @@ def test_video_in_gives_a_video_out_frame_for_frame(
     clip = write_clip(tmp_path / "in.mp4", PROGRAMME, rate=Fraction(10), sound="aac")
     out = tmp_path / "out.mp4"
     with VideoSource(clip) as source:
-        watched = watch(RunPlan(source, classifier, [VideoSink(out, source.info)]))
+        watched = run_live(RunPlan(source, classifier, [VideoSink(out, source.info)]))
         rate = source.info.rate
     assert [s.pose for s in watched.segments] == ["none", "tree", "none", "warrior_2"]
     with VideoSource(out) as annotated:
@@ -315,7 +319,7 @@ def test_what_is_held_ends_with_the_last_picture_for_all_who_watch(classifier: P
         board.tell(frame.time_s, hold)
         holds[frame.time_s] = hold
 
-    watched = watch(
+    watched = run_live(
         RunPlan(LossySource([BLUE] * 160), classifier, [shown], None, listen, timeline=timeline, record=raw)
     )
     events.close(15.9)

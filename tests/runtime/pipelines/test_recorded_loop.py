@@ -16,21 +16,21 @@ from PIL import Image
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.core.types import Hold
-from yoga_live.runtime.drawing.overlay import OverlayStyle
+from yoga_live.runtime.drawing.overlay import OverlayConfig
 from yoga_live.runtime.errors import DeviceError, OutputError
 from yoga_live.runtime.pipelines import loop, recorded_loop
 from yoga_live.runtime.pipelines.loop import RunPlan
-from yoga_live.runtime.pipelines.recorded_loop import annotate
+from yoga_live.runtime.pipelines.recorded_loop import run_recorded
 from yoga_live.runtime.sinks.base import Sink, StopWatching
-from yoga_live.runtime.sinks.threaded import WriteBehind
+from yoga_live.runtime.sinks.threaded import ThreadedSink
 from yoga_live.runtime.sinks.timeline import TimelineFile
 from yoga_live.runtime.sources.animated_webp import AnimationSource
 from yoga_live.runtime.sources.base import SourceInfo
 from yoga_live.runtime.sources.demux import open_media
 from yoga_live.runtime.sources.video import VideoSource
 from yoga_live.runtime.tracking.adaptive_sampling import EVERY
-from yoga_live.runtime.tracking.observer import Looker
-from yoga_live.runtime.tracking.sampling_observer import LOOKS_PER_S, Watcher
+from yoga_live.runtime.tracking.observer import Observer
+from yoga_live.runtime.tracking.sampling_observer import OBSERVATIONS_PER_S, SamplingObserver
 
 from ..conftest import LABELS, ColourEngine
 
@@ -69,10 +69,10 @@ def recording(write_clip: Callable[..., Path], tmp_path_factory: pytest.TempPath
     return write_clip(tmp_path_factory.mktemp("recording") / "class.mp4", PROGRAMME, rate=Fraction(FPS))
 
 
-def run(path: Path, engine: ColourEngine, *sinks: Sink, style: OverlayStyle | None = None):
+def run(path: Path, engine: ColourEngine, *sinks: Sink, style: OverlayConfig | None = None):
     shown: list[tuple[float, Hold]] = []
     with VideoSource(path) as source:
-        watched = annotate(
+        watched = run_recorded(
             RunPlan(
                 source,
                 PoseClassifier.from_engine(engine),
@@ -80,7 +80,7 @@ def run(path: Path, engine: ColourEngine, *sinks: Sink, style: OverlayStyle | No
                 style,
                 on_frame=lambda frame, hold: shown.append((frame.time_s, hold)),
             ),
-            partial(VideoSource, path, LOOKS_PER_S),
+            partial(VideoSource, path, OBSERVATIONS_PER_S),
         )
     return watched, shown
 
@@ -91,10 +91,10 @@ def test_every_frame_is_drawn_with_the_pose_it_shows(recording: Path, engine: Co
     assert len(sink.times_s) == len(shown) == watched.frames == len(PROGRAMME) and sink.closed and sink.completed
     edges_s = [start_s for _, start_s, _ in TRUTH]
     for time_s, hold in shown:
-        if min(abs(time_s - edge_s) for edge_s in edges_s) > 1 / LOOKS_PER_S:
+        if min(abs(time_s - edge_s) for edge_s in edges_s) > 1 / OBSERVATIONS_PER_S:
             pose, start_s, _ = next(row for row in TRUTH if row[1] <= time_s < row[2])
             assert hold.pose == pose, time_s
-            assert hold.hold_s == pytest.approx(time_s - start_s, abs=1 / LOOKS_PER_S)
+            assert hold.hold_s == pytest.approx(time_s - start_s, abs=1 / OBSERVATIONS_PER_S)
 
 
 def test_what_is_drawn_is_what_the_timeline_says(recording: Path, engine: ColourEngine) -> None:
@@ -107,7 +107,7 @@ def test_what_is_drawn_is_what_the_timeline_says(recording: Path, engine: Colour
 
 def test_few_frames_are_looked_at(recording: Path, engine: ColourEngine) -> None:
     run(recording, engine, ListSink())
-    due = len(PROGRAMME) / FPS * LOOKS_PER_S
+    due = len(PROGRAMME) / FPS * OBSERVATIONS_PER_S
     disagree = (len(TRUTH) - 1) * (EVERY - 1)
     assert len(engine.batches) == pytest.approx(due / EVERY + disagree, abs=4)
 
@@ -149,10 +149,10 @@ def test_frames_that_wait_are_as_many_as_is_counted_with(
     monkeypatch.setattr(recorded_loop, "HELD_BYTES", 0 if twice else recorded_loop.HELD_BYTES)
     with VideoSource(recording) as drawn:
         counted = recorded_loop._held_bytes(drawn) / (drawn.info.size_wh[0] * drawn.info.size_wh[1] * 1.5)
-        again = partial(VideoSource, recording, LOOKS_PER_S)
-        annotate(RunPlan(drawn, PoseClassifier.from_engine(engine), [ListSink()]), again)
+        again = partial(VideoSource, recording, OBSERVATIONS_PER_S)
+        run_recorded(RunPlan(drawn, PoseClassifier.from_engine(engine), [ListSink()]), again)
     assert waiting == 0
-    assert most <= (recorded_loop.LOOKED_AHEAD // 2 + recorded_loop.IN_HAND if twice else counted)
+    assert most <= (recorded_loop.OBSERVED_AHEAD // 2 + recorded_loop.IN_HAND if twice else counted)
 
 
 def test_explaining_draws_the_newest_look_of_each_frame(recording: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,11 +164,11 @@ def test_explaining_draws_the_newest_look_of_each_frame(recording: Path, monkeyp
         return annotate_frame(frame, *args)
 
     monkeypatch.setattr(loop, "annotate_frame", note)
-    run(recording, ColourEngine(), ListSink(), style=OverlayStyle(explain=True))
+    run(recording, ColourEngine(), ListSink(), style=OverlayConfig(explain=True))
     assert len(seen) == len(PROGRAMME)
     for time_s, strongest in seen:
-        look_s = max(look_s for look_s in np.arange(0, 17, 1 / LOOKS_PER_S) if look_s <= time_s + 1e-6)
-        if min(abs(look_s - start_s) for _, start_s, _ in TRUTH) > 1 / LOOKS_PER_S:
+        look_s = max(look_s for look_s in np.arange(0, 17, 1 / OBSERVATIONS_PER_S) if look_s <= time_s + 1e-6)
+        if min(abs(look_s - start_s) for _, start_s, _ in TRUTH) > 1 / OBSERVATIONS_PER_S:
             assert LABELS[strongest] == next(row[0] for row in TRUTH if row[1] <= look_s < row[2])
 
 
@@ -178,7 +178,7 @@ def test_without_pictures_the_timeline_is_the_same(recording: Path) -> None:
     assert [s.pose for s in read.segments] == [s.pose for s in drawn.segments]
     assert read.segments == drawn.segments and read.frames == drawn.frames == len(PROGRAMME)
     assert read.segments[-1].end_s == pytest.approx(len(PROGRAMME) / FPS)
-    assert shown[-1][0] == pytest.approx(len(PROGRAMME) / FPS, abs=2 / LOOKS_PER_S)
+    assert shown[-1][0] == pytest.approx(len(PROGRAMME) / FPS, abs=2 / OBSERVATIONS_PER_S)
 
 
 @pytest.mark.parametrize("error", [StopWatching(), KeyboardInterrupt(), OutputError("the disk is full")])
@@ -189,16 +189,16 @@ def test_what_was_seen_is_kept_however_it_ends(recording: Path, engine: ColourEn
     assert sink.broken_off and not watched.whole
     assert [s.pose for s in watched.segments][:2] == ["none", "tree"]
     assert watched.segments[-1].end_s == pytest.approx(100 / FPS)
-    assert isinstance(watched.trouble, OutputError) == isinstance(error, OutputError)
+    assert isinstance(watched.error, OutputError) == isinstance(error, OutputError)
 
 
 def test_a_run_that_is_stopped_before_its_first_frame_keeps_no_timeline(
     recording: Path, engine: ColourEngine, tmp_path: Path
 ) -> None:
-    again, timeline = partial(VideoSource, recording, LOOKS_PER_S), TimelineFile(tmp_path / "a.csv")
+    again, timeline = partial(VideoSource, recording, OBSERVATIONS_PER_S), TimelineFile(tmp_path / "a.csv")
     with VideoSource(recording) as source:
         sinks = [ListSink(KeyboardInterrupt(), at=0)]
-        watched = annotate(RunPlan(source, PoseClassifier.from_engine(engine), sinks, timeline=timeline), again)
+        watched = run_recorded(RunPlan(source, PoseClassifier.from_engine(engine), sinks, timeline=timeline), again)
     assert watched.stopped and watched.frames == 0 and watched.segments == ()
     assert list(tmp_path.iterdir()) == []
 
@@ -207,8 +207,8 @@ def test_a_disk_that_is_full_for_the_sink_beside_is_told_and_all_is_closed(
     recording: Path, engine: ColourEngine
 ) -> None:
     sink = ListSink(OutputError("the disk is full"), at=100)
-    watched, _ = run(recording, engine, WriteBehind(sink))
-    assert str(watched.trouble) == "the disk is full" and sink.closed and not sink.completed and sink.broken_off
+    watched, _ = run(recording, engine, ThreadedSink(sink))
+    assert str(watched.error) == "the disk is full" and sink.closed and not sink.completed and sink.broken_off
     assert 100 <= watched.frames <= 105 and [s.pose for s in watched.segments][:2] == ["none", "tree"]
 
 
@@ -219,18 +219,20 @@ class BreakingEngine(ColourEngine):
         super().__init__()
         self.at, self.error = at, error
 
-    def run(self, frames: np.ndarray) -> np.ndarray:
+    def infer(self, frames: np.ndarray) -> np.ndarray:
         if len(self.batches) == self.at:
             raise self.error
-        return super().run(frames)
+        return super().infer(frames)
 
 
 @pytest.mark.parametrize("sinks", [1, 0])
 def test_a_network_that_breaks_off_costs_nothing_that_was_seen(recording: Path, sinks: int) -> None:
     sink, breaks_s = ListSink(), 10
-    looks = round(breaks_s * LOOKS_PER_S / EVERY) + 2 * (EVERY - 1)  # those between are looked at beside two edges
-    watched, _ = run(recording, BreakingEngine(looks, DeviceError("the GPU is lost")), *[sink][:sinks])
-    assert str(watched.trouble) == "the GPU is lost" and not watched.stopped
+    observations = round(breaks_s * OBSERVATIONS_PER_S / EVERY) + 2 * (
+        EVERY - 1
+    )  # those between are looked at beside two edges
+    watched, _ = run(recording, BreakingEngine(observations, DeviceError("the GPU is lost")), *[sink][:sinks])
+    assert str(watched.error) == "the GPU is lost" and not watched.stopped
     assert [s.pose for s in watched.segments] == ["none", "tree", "none"]
     assert watched.segments[-1].end_s == pytest.approx(breaks_s, abs=2 / FPS)
     assert not sinks or (sink.closed and sink.times_s[-1] == pytest.approx(breaks_s, abs=2 / FPS))
@@ -246,11 +248,11 @@ def test_a_full_disk_met_by_the_timeline_costs_no_report(recording: Path, engine
 
     with VideoSource(recording) as source:
         timeline: Any = FullTimeline()
-        again = partial(VideoSource, recording, LOOKS_PER_S)
+        again = partial(VideoSource, recording, OBSERVATIONS_PER_S)
         sink = ListSink()
-        watched = annotate(RunPlan(source, PoseClassifier.from_engine(engine), [sink], timeline=timeline), again)
-    assert isinstance(watched.trouble, OutputError) and "No space left" in str(watched.trouble) and sink.closed
-    assert "class.part.csv" in str(watched.trouble)
+        watched = run_recorded(RunPlan(source, PoseClassifier.from_engine(engine), [sink], timeline=timeline), again)
+    assert isinstance(watched.error, OutputError) and "No space left" in str(watched.error) and sink.closed
+    assert "class.part.csv" in str(watched.error)
 
 
 def test_damage_is_said_once_however_often_it_is_met(
@@ -269,7 +271,7 @@ def test_damage_is_said_once_however_often_it_is_met(
     path.write_bytes(content)
     monkeypatch.setattr(recorded_loop, "HELD_BYTES", 0)
     watched, _ = run(path, engine, ListSink())
-    assert watched.trouble is None and watched.frames >= len(PROGRAMME) - 3
+    assert watched.error is None and watched.frames >= len(PROGRAMME) - 3
     assert caplog.text.count("damaged packet") == 1
 
 
@@ -290,7 +292,7 @@ def test_a_damaged_recording_is_drawn_up_to_the_damage(
     path.write_bytes(content)
     sink = ListSink()
     watched, _ = run(path, engine, sink)
-    assert watched.trouble is not None and "is damaged after" in str(watched.trouble)
+    assert watched.error is not None and "is damaged after" in str(watched.error)
     assert watched.whole and not sink.broken_off  # as far as the file goes
     assert len(sink.times_s) > 100 and "tree" in {s.pose for s in watched.segments}
 
@@ -336,7 +338,7 @@ def test_damaged_frames_are_shown_but_not_classified(
 ) -> None:
     sink, told = ListSink(), list[str]()
     source = DamagedSource(programme)
-    watched = annotate(
+    watched = run_recorded(
         RunPlan(
             source,
             PoseClassifier.from_engine(engine),
@@ -345,7 +347,7 @@ def test_damaged_frames_are_shown_but_not_classified(
         ),
         lambda: DamagedSource(programme),
     )
-    assert watched.trouble is None and (not drawn or len(sink.times_s) == watched.frames == len(told))
+    assert watched.error is None and (not drawn or len(sink.times_s) == watched.frames == len(told))
     assert [segment.pose for segment in watched.segments] == [pose for pose, _, _ in expected]
     for segment, (_, start_s, end_s) in zip(watched.segments, expected, strict=True):
         assert (segment.start_s, segment.end_s) == (pytest.approx(start_s, abs=0.5), pytest.approx(end_s, abs=0.5))
@@ -354,9 +356,9 @@ def test_damaged_frames_are_shown_but_not_classified(
 
 
 def test_a_long_damage_keeps_no_more_frames_waiting_than_any_other_part(engine: ColourEngine) -> None:
-    watcher = Watcher(Looker(PoseClassifier.from_engine(engine)))
+    watcher = SamplingObserver(Observer(PoseClassifier.from_engine(engine)))
     source = DamagedSource([(BLUE, 2, False), (GREEN, 60, True)])
     last_look_s = 0.0
-    for step in watcher.look_along(source.frames()):
-        last_look_s = max([last_look_s, *(look.time_s for look in step.looks)])
+    for step in watcher.observe_along(source.frames()):
+        last_look_s = max([last_look_s, *(observation.time_s for observation in step.observations)])
         assert step.frame is None or step.frame.time_s - last_look_s < 1

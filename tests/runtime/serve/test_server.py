@@ -98,8 +98,8 @@ def test_no_path_leads_to_a_file(page: LivePage) -> None:
 
 def test_a_viewer_is_told_what_is_held_and_what_was(page: LivePage) -> None:
     page.board.show(NOISE)
-    page.board.tell(0.0, Hold("none", 0.5, 0.0))
-    page.tell(4.0, Hold("tree", 0.97, 1.5))
+    page.board.publish(0.0, Hold("none", 0.5, 0.0))
+    page.publish(4.0, Hold("tree", 0.97, 1.5))
     early, late = Viewer(page), Viewer(page)
     for viewer in (early, late):
         name, begun = viewer.read()
@@ -107,7 +107,7 @@ def test_a_viewer_is_told_what_is_held_and_what_was(page: LivePage) -> None:
         name, state = viewer.read()
         assert (name, state["state"], state["pose"], state["hold_s"]) == ("state", "watching", "tree", 1.5)
         assert state["past"] == [[0.0, 2.5, "none"]]
-    page.tell(9.0, Hold("none", 0.8, 1.0))
+    page.publish(9.0, Hold("none", 0.8, 1.0))
     for viewer in (early, late):
         states = [viewer.read()[1] for _ in range(2)]
         assert [2.5, 8.0, "tree"] in [segment for state in states for segment in state["past"]]
@@ -179,7 +179,7 @@ def test_viewers_that_take_nothing_slow_neither_the_loop_nor_others_and_are_let_
     for number in range(60):
         before_s = time.monotonic()
         page.board.show(NOISE)
-        page.tell(number / 60, Hold("tree", 0.9, number / 60))
+        page.publish(number / 60, Hold("tree", 0.9, number / 60))
         longest_s = max(longest_s, time.monotonic() - before_s)
         time.sleep(0.005)
     assert longest_s < 0.15 and time.monotonic() - started_s < 3

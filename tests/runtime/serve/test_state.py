@@ -22,7 +22,7 @@ def act(board: LiveBoard, programme: list[tuple[str, float, float]], step_s: flo
     """Tell holds: (pose, from, until)."""
     for pose, start_s, end_s in programme:
         for time_s in np.arange(start_s, end_s, step_s):
-            board.tell(float(time_s), Hold(pose, 0.9, float(time_s - start_s)))
+            board.publish(float(time_s), Hold(pose, 0.9, float(time_s - start_s)))
 
 
 class UnseenFrame(TimedFrame):
@@ -105,8 +105,8 @@ def test_the_past_grows_by_what_a_viewer_lacks() -> None:
 
 def test_a_pose_that_is_announced_late_begins_where_its_evidence_did() -> None:
     board = LiveBoard()
-    board.tell(0.0, Hold("none", 0.5, 0.0))
-    board.tell(3.0, Hold("tree", 0.9, 0.6))
+    board.publish(0.0, Hold("none", 0.5, 0.0))
+    board.publish(3.0, Hold("tree", 0.9, 0.6))
     assert board.describe()["past"] == [[0.0, 2.4, "none"]]
 
 

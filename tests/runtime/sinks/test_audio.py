@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from yoga_live.runtime.sinks.video import VideoSink
-from yoga_live.runtime.sources.time_range import Span
+from yoga_live.runtime.sources.time_range import TimeRange
 from yoga_live.runtime.sources.video import VideoSource
 
 from ..conftest import write_tone
@@ -77,9 +77,9 @@ def test_a_part_is_as_much_in_sync_as_the_whole(
     tmp_path: Path, suffix: str, video: str, sound: str, tolerance_s: float
 ) -> None:
     path, clip = write_flashes(tmp_path / f"a{suffix}", video, sound), tmp_path / "clip.mp4"
-    with VideoSource(path, span=Span(3.3, 6.5)) as source:
+    with VideoSource(path, span=TimeRange(3.3, 6.5)) as source:
         info = source.info
-    copy_through(path, clip, Span(3.3, 6.5))
+    copy_through(path, clip, TimeRange(3.3, 6.5))
     seen, heard = find_flashes(clip)
     assert len(seen) == 3 and seen[0] == pytest.approx(4 - info.start_s, abs=0.05)
     whole_seen, whole_heard = find_flashes(path)
@@ -93,7 +93,7 @@ def test_a_part_is_as_much_in_sync_as_the_whole(
         assert container.duration / 1e6 == pytest.approx(3.2, abs=0.06)
 
 
-def copy_through(path: Path, to: Path, span: Span | None = None) -> None:
+def copy_through(path: Path, to: Path, span: TimeRange | None = None) -> None:
     """Source to sink, to the end."""
     with VideoSource(path, span=span) as source:
         info, sink = source.info, VideoSink(to, source.info)
@@ -137,7 +137,7 @@ def test_sound_of_a_part_ends_where_the_part_does_though_the_picture_may_end_bef
     write_clip: Callable[..., Path], tmp_path: Path
 ) -> None:
     source_path = write_clip(tmp_path / "in.mp4", [(9, 9, 9)] * 75, sound="aac", sound_s=8)
-    for span, picture_s, sound_s in ((Span(1, 2), 1, 1), (Span(2, 5), 1, 3), (Span(1), 2, 7)):
+    for span, picture_s, sound_s in ((TimeRange(1, 2), 1, 1), (TimeRange(2, 5), 1, 3), (TimeRange(1), 2, 7)):
         out = tmp_path / f"{span.start_s}_{span.end_s}.mp4"
         copy_through(source_path, out, span)
         tracks_s = track_lengths(out)
@@ -189,7 +189,7 @@ def test_frames_that_share_a_packets_time_are_all_kept(tmp_path: Path) -> None:
     copy_through(path, tmp_path / "copy.mp4")
     assert sound_s(tmp_path / "copy.mp4") == pytest.approx(4, abs=0.15)
     assert track_lengths(tmp_path / "copy.mp4")["audio"] == pytest.approx(4, abs=0.11)
-    copy_through(path, tmp_path / "part.mp4", Span(1, 3))  # from its picture on
+    copy_through(path, tmp_path / "part.mp4", TimeRange(1, 3))  # from its picture on
     assert sound_s(tmp_path / "part.mp4") == pytest.approx(1, abs=0.15)
 
 

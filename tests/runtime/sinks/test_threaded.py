@@ -10,7 +10,7 @@ import pytest
 
 from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.errors import OutputError
-from yoga_live.runtime.sinks.threaded import WriteBehind
+from yoga_live.runtime.sinks.threaded import ThreadedSink
 
 
 class NotingSink:
@@ -54,7 +54,7 @@ def list_threads() -> list[str]:
 
 
 def test_all_is_written_in_order_and_elsewhere_before_it_is_complete_and_closed() -> None:
-    behind = WriteBehind(sink := NotingSink())
+    behind = ThreadedSink(sink := NotingSink())
     for number in range(50):
         behind.write(frame(number))
     behind.complete()
@@ -64,14 +64,14 @@ def test_all_is_written_in_order_and_elsewhere_before_it_is_complete_and_closed(
 
 
 def test_where_watching_stops_it_is_closed_and_not_complete() -> None:
-    behind = WriteBehind(sink := NotingSink())
+    behind = ThreadedSink(sink := NotingSink())
     behind.write(frame(0))
     behind.close()
     assert sink.told == [0, "close"]
 
 
 def test_what_is_not_the_whole_is_told_before_it_is_closed() -> None:
-    behind = WriteBehind(sink := NotingSink())
+    behind = ThreadedSink(sink := NotingSink())
     behind.write(frame(0))
     behind.break_off()
     behind.close()
@@ -79,14 +79,14 @@ def test_what_is_not_the_whole_is_told_before_it_is_closed() -> None:
 
 
 def test_without_frames_there_is_no_thread() -> None:
-    behind = WriteBehind(sink := NotingSink())
+    behind = ThreadedSink(sink := NotingSink())
     assert not list_threads()
     behind.close()
     assert sink.told == ["close"] and not sink.threads
 
 
 def test_no_more_are_handed_over_than_there_are_places() -> None:
-    behind = WriteBehind(sink := NotingSink(), places=3)
+    behind = ThreadedSink(sink := NotingSink(), places=3)
     sink.goes_on.clear()
     handed: list[int] = []
 
@@ -106,7 +106,7 @@ def test_no_more_are_handed_over_than_there_are_places() -> None:
 
 
 def test_what_breaks_is_raised_once_by_a_call_that_follows_and_nothing_waits_for_ever() -> None:
-    behind = WriteBehind(sink := NotingSink(breaks_at=3))
+    behind = ThreadedSink(sink := NotingSink(breaks_at=3))
     with pytest.raises(OutputError, match="disk is full"):
         for number in range(100):
             behind.write(frame(number))
@@ -118,7 +118,7 @@ def test_what_breaks_is_raised_once_by_a_call_that_follows_and_nothing_waits_for
 
 
 def test_what_breaks_at_the_last_frame_is_raised_at_the_end() -> None:
-    behind = WriteBehind(sink := NotingSink(breaks_at=1))
+    behind = ThreadedSink(sink := NotingSink(breaks_at=1))
     sink.goes_on.clear()
     behind.write(frame(0))
     behind.write(frame(1))
@@ -130,7 +130,7 @@ def test_what_breaks_at_the_last_frame_is_raised_at_the_end() -> None:
 
 
 def test_of_two_troubles_the_one_that_names_what_is_left_is_told() -> None:
-    behind = WriteBehind(NotingSink(breaks_at=0, breaks_closing=True))
+    behind = ThreadedSink(NotingSink(breaks_at=0, breaks_closing=True))
     behind.write(frame(0))
     with pytest.raises(OutputError, match="can't be made"):
         behind.close()
@@ -146,7 +146,7 @@ def interrupt_main(after_s: float) -> None:
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="this system sends no signal to a thread")
 @pytest.mark.parametrize("interrupts", [1, 2])
 def test_interrupts_while_it_ends_wait_until_all_is_written_and_closed(interrupts: int) -> None:
-    behind = WriteBehind(sink := NotingSink())
+    behind = ThreadedSink(sink := NotingSink())
     sink.goes_on.clear()
     behind.write(frame(0))
     behind.write(frame(1))
@@ -160,7 +160,7 @@ def test_interrupts_while_it_ends_wait_until_all_is_written_and_closed(interrupt
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="this system sends no signal to a thread")
 def test_a_full_disk_is_told_also_where_closing_is_interrupted() -> None:
-    behind = WriteBehind(sink := NotingSink(breaks_at=0))
+    behind = ThreadedSink(sink := NotingSink(breaks_at=0))
     sink.goes_on.clear()
     behind.write(frame(0))
     interrupt_main(0.1)

@@ -86,7 +86,7 @@ def test_a_growing_timeline_is_kept_and_takes_its_name_at_the_end(
     monkeypatch.setattr(timeline_module, "EVERY_S", 0.0)
     growing = TimelineFile(tmp_path / "class.csv")
     segments = (Segment(0, 4, "tree", 0.9),)
-    growing.keep(lambda: segments)
+    growing.autosave(lambda: segments)
     part = tmp_path / "class.part.csv"
     assert part.read_text() == format_csv(segments)
     growing.finish((*segments, Segment(4, 6, "none", 0.8)))
@@ -98,5 +98,5 @@ def test_a_growing_timeline_is_not_written_all_the_time(tmp_path: Path) -> None:
     asked: list[int] = []
     growing = TimelineFile(tmp_path / "class.json")
     for _ in range(100):
-        growing.keep(lambda: asked.append(1) or ())
+        growing.autosave(lambda: asked.append(1) or ())
     assert asked == [] and list(tmp_path.iterdir()) == []

@@ -9,7 +9,7 @@ from PIL import Image
 from yoga_live.runtime.errors import SourceError
 from yoga_live.runtime.pipelines.annotate import is_video, open_recording
 from yoga_live.runtime.sources.animated_webp import AnimationSource, is_animated_webp
-from yoga_live.runtime.sources.time_range import Span
+from yoga_live.runtime.sources.time_range import TimeRange
 
 LENGTHS_MS = [200, 350, 70, 1000, 30]
 LEVELS = [20, 60, 100, 140, 180]
@@ -36,7 +36,7 @@ def test_every_frame_comes_with_its_own_time(animation: Path) -> None:
 
 
 def test_a_part_keeps_the_times_and_says_where_it_begins(animation: Path) -> None:
-    with AnimationSource(animation, span=Span(0.3, 1.0)) as source:
+    with AnimationSource(animation, time_range=TimeRange(0.3, 1.0)) as source:
         frames = list(source.frames())
     assert [frame.time_s for frame in frames] == pytest.approx([0.55, 0.62])
     assert source.info.start_s == pytest.approx(0.55)
@@ -45,7 +45,7 @@ def test_a_part_keeps_the_times_and_says_where_it_begins(animation: Path) -> Non
 
 def test_a_part_beyond_the_end_is_refused(animation: Path) -> None:
     with pytest.raises(SourceError, match=r"a\.webp holds no frame from 0:05 on"):
-        AnimationSource(animation, span=Span(5))
+        AnimationSource(animation, time_range=TimeRange(5))
 
 
 def test_frames_that_come_too_soon_can_be_left_out(animation: Path) -> None:

@@ -19,7 +19,7 @@ import pytest
 from yoga_live.runtime.core.presentation import Mounting
 from yoga_live.runtime.errors import OptionError, SourceError
 from yoga_live.runtime.sources import cameras
-from yoga_live.runtime.sources.camera_config import CameraWishes
+from yoga_live.runtime.sources.camera_config import CameraConfig
 from yoga_live.runtime.sources.cameras import StreamCapture, check_gstreamer, describe_pipeline, open_camera, sane_rate
 from yoga_live.runtime.system.addresses import hide_credentials
 
@@ -92,7 +92,7 @@ def test_csi_without_gstreamer_says_why() -> None:
 
 
 def test_the_pipeline_asks_for_what_was_wished_and_drops_old_frames() -> None:
-    pipeline = describe_pipeline(1, CameraWishes((1920, 1080), 60))
+    pipeline = describe_pipeline(1, CameraConfig((1920, 1080), 60))
     assert "sensor-id=1" in pipeline and "width=1920, height=1080, framerate=60/1" in pipeline
     assert pipeline.endswith("appsink drop=true max-buffers=1 sync=false")
 
@@ -221,7 +221,7 @@ def test_a_device_is_asked_for_mjpg_first_then_size_and_rate(monkeypatch: pytest
 
     monkeypatch.setattr(cameras.cv2, "VideoCapture", Device)
     monkeypatch.setattr(sys, "platform", "linux")
-    with open_camera("0", CameraWishes((1920, 1080), 60)) as source:
+    with open_camera("0", CameraConfig((1920, 1080), 60)) as source:
         next(source.frames())
     mjpg = cv2.VideoWriter.fourcc(*"MJPG")
     assert wishes == [
@@ -240,7 +240,7 @@ def test_a_camera_that_hangs_sideways_is_turned_before_anything_sees_it(
 ) -> None:
     with open_camera(mjpeg_address) as source:
         plain = next(source.frames()).image_bgr
-    with open_camera(mjpeg_address, CameraWishes(mounting=mounting)) as source:
+    with open_camera(mjpeg_address, CameraConfig(mounting=mounting)) as source:
         frame = next(source.frames())
     assert source.info.size_wh == size_wh == frame.image_bgr.shape[1::-1]
     assert frame.image_bgr.shape == mounting.apply(plain).shape

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 
 from yoga_live.runtime.classifier import DEFAULT_MODEL, PoseClassifier
-from yoga_live.runtime.pipelines.live_loop import watch
+from yoga_live.runtime.pipelines.live_loop import run_live
 from yoga_live.runtime.pipelines.loop import RunPlan
 from yoga_live.runtime.sources.demo import HOLD_S, MOVE_S, PROGRAMME, RATE, REST_S, SIZE_WH, DemoSource, list_steps
 from yoga_live.runtime.sources.drawn_figure import POSES
@@ -40,7 +40,7 @@ def test_shipped_model_sees_the_programme_in_the_clip() -> None:
         def frames(self):
             return (frame for frame in super().frames() if frame.pts % 5 == 0)
 
-    watched = watch(RunPlan(EveryFifth(), classifier, []))
+    watched = run_live(RunPlan(EveryFifth(), classifier, []))
     assert tuple(s.pose for s in watched.segments if s.pose != "none") == PROGRAMME
     assert all(s.duration_s > HOLD_S - 1 for s in watched.segments if s.pose != "none")
 

@@ -14,7 +14,7 @@ from yoga_live.runtime.errors import SourceError
 from yoga_live.runtime.pipelines.annotate import read_length_s
 from yoga_live.runtime.sinks.video import VideoSink
 from yoga_live.runtime.sources.demux import Damage, decode_packets, follow_jumps, open_media, read_packets
-from yoga_live.runtime.sources.time_range import Span
+from yoga_live.runtime.sources.time_range import TimeRange
 from yoga_live.runtime.sources.video import VideoSource
 
 WriteClip = Callable[..., Path]
@@ -22,10 +22,10 @@ RATE = 25
 
 
 def read_numbers(
-    path: Path, span: Span | None = None, threads: int | None = None
+    path: Path, time_range: TimeRange | None = None, threads: int | None = None
 ) -> tuple[list[int], list[float], VideoSource]:
     """Frame i of `shades` is read as i; their times; the source."""
-    with VideoSource(path, span=span, threads=threads) as source:
+    with VideoSource(path, time_range=time_range, threads=threads) as source:
         frames = list(source.frames())
     return [round((f.image_bgr.mean() - 20) / 4) for f in frames], [f.time_s for f in frames], source
 
@@ -34,9 +34,9 @@ def shades(count: int) -> list[tuple[int, int, int]]:
     return [(20 + 4 * i,) * 3 for i in range(count)]
 
 
-def save(path: Path, to: Path, span: Span | None = None) -> Any:
+def save(path: Path, to: Path, time_range: TimeRange | None = None) -> Any:
     """Copy a video through source and sink, as annotating does.  Returns the opened copy."""
-    with VideoSource(path, span=span) as source:
+    with VideoSource(path, time_range=time_range) as source:
         sink = VideoSink(to, source.info)
         for frame in source.frames():
             sink.write(frame.move(frame.time_s - source.info.start_s, frame.pts - source.info.start_pts))
@@ -152,7 +152,7 @@ def test_a_file_that_was_cut_off_is_told_by_its_own_length(write_clip: WriteClip
     assert re.search(r"a\.mp4 ends after [345]\.\d s, not 8\.0 s as it says", read_numbers(path)[2].damage)
     ends = [read_numbers(path, threads=number)[2].damage.rpartition("; ")[0][-30:] for number in (1, None)]
     assert "not 8.0 s as it says" in ends[0] and ends[0] == ends[1]  # the cut packet itself is met by one thread alone
-    assert read_numbers(path, Span(0.0, 2.0))[2].damage == ""
+    assert read_numbers(path, TimeRange(0.0, 2.0))[2].damage == ""
 
 
 def test_a_last_packet_that_is_damaged_costs_no_more_than_itself(write_clip: WriteClip, tmp_path: Path) -> None:
@@ -212,12 +212,12 @@ def test_times_that_begin_anew_go_on_with_sound_and_picture_together(
 def test_a_part_of_a_file_whose_times_begin_anew_is_found(write_clip: WriteClip, tmp_path: Path) -> None:
     path = join(tmp_path / "joined.ts", *[write_clip(tmp_path / "a.ts", shades(50), sound="aac")] * 3)
     whole_numbers, whole_times_s, _ = read_numbers(path)
-    numbers, times_s, source = read_numbers(path, Span(4.5, 5.5))
+    numbers, times_s, source = read_numbers(path, TimeRange(4.5, 5.5))
     inside = [n for n, time_s in enumerate(whole_times_s) if 4.499 < time_s < 5.499]
     assert times_s == pytest.approx([whole_times_s[n] for n in inside]) and len(inside) == 25
     assert numbers == [whole_numbers[n] for n in inside]
     assert not source.info.seeks
-    with save(path, tmp_path / "part.mp4", Span(4.5, 5.5)) as container:
+    with save(path, tmp_path / "part.mp4", TimeRange(4.5, 5.5)) as container:
         assert count_sound_s(container) == pytest.approx(1, abs=0.1)
 
 

@@ -14,9 +14,9 @@ import pytest
 
 from yoga_live.runtime.core.types import Frame
 from yoga_live.runtime.errors import SourceError
-from yoga_live.runtime.sources.live import MOST_HANGING, LiveSource, Patience
+from yoga_live.runtime.sources.live import MOST_HANGING, LiveSource, ReconnectPolicy
 
-HASTE = Patience(stall_s=0.2, first_wait_s=0.02, longest_wait_s=0.05, give_up_s=0.3)
+HASTE = ReconnectPolicy(stall_s=0.2, first_wait_s=0.02, longest_wait_s=0.05, give_up_s=0.3)
 
 
 class ListCapture:
@@ -117,8 +117,8 @@ def test_a_stream_that_returns_goes_on_with_its_clock(caplog: pytest.LogCaptureF
 
 def test_while_a_stream_is_lost_its_last_picture_is_given_with_how_long_it_has_been() -> None:
     first, second = ListCapture(numbered(5)), ListCapture(numbered(50, first=100))
-    patience = Patience(stall_s=9, first_wait_s=1.2, lost_s=0.3)
-    with LiveSource(connect_to(first, second), "s", patience) as source:
+    policy = ReconnectPolicy(stall_s=9, first_wait_s=1.2, lost_s=0.3)
+    with LiveSource(connect_to(first, second), "s", policy) as source:
         seen = list(takewhile(lambda frame: frame.image_bgr[0, 0, 0] < 100, source.frames()))
     there, lost = [f for f in seen if f.lost_s is None], [f for f in seen if f.lost_s is not None]
     assert seen == [*there, *lost] and 2 <= len(lost) <= 4
@@ -129,30 +129,30 @@ def test_while_a_stream_is_lost_its_last_picture_is_given_with_how_long_it_has_b
 
 
 def test_a_short_pause_is_no_loss() -> None:
-    with LiveSource(connect_to(ListCapture(numbered(8), pace_s=0.3)), "s", Patience(lost_s=0.9)) as source:
+    with LiveSource(connect_to(ListCapture(numbered(8), pace_s=0.3)), "s", ReconnectPolicy(lost_s=0.9)) as source:
         assert all(frame.lost_s is None for frame in islice(source.frames(), 6))
 
 
 @pytest.mark.parametrize("lost_for_s", [0.2, 1.0, 3.0, 8.0, 20.0, 59.0])
 def test_what_is_back_is_tried_again_within_a_quarter_of_the_time_it_was_lost(lost_for_s: float) -> None:
-    patience = Patience()
-    tries_s = [patience.first_wait_s]
+    policy = ReconnectPolicy()
+    tries_s = [policy.first_wait_s]
     while tries_s[-1] < lost_for_s:
-        tries_s.append(tries_s[-1] + patience.next_wait_s(tries_s[-1]))
-    assert tries_s[-1] <= lost_for_s * 1.25 + patience.first_wait_s
+        tries_s.append(tries_s[-1] + policy.next_wait_s(tries_s[-1]))
+    assert tries_s[-1] <= lost_for_s * 1.25 + policy.first_wait_s
     assert len(tries_s) < 25
 
 
 def test_the_wait_between_tries_is_bounded() -> None:
-    assert Patience().next_wait_s(0) == 0.5 and Patience().next_wait_s(86_400) == 15
+    assert ReconnectPolicy().next_wait_s(0) == 0.5 and ReconnectPolicy().next_wait_s(86_400) == 15
 
 
 def test_a_long_loss_is_told_ever_more_seldom(caplog: pytest.LogCaptureFixture) -> None:
-    patience = Patience(stall_s=0.2, first_wait_s=0.005, longest_wait_s=0.005, give_up_s=0.6)
+    policy = ReconnectPolicy(stall_s=0.2, first_wait_s=0.005, longest_wait_s=0.005, give_up_s=0.6)
     with (
         caplog.at_level(logging.WARNING),
         pytest.raises(SourceError),
-        LiveSource(connect_to(ListCapture(numbered(3))), "camera 0", patience) as source,
+        LiveSource(connect_to(ListCapture(numbered(3))), "camera 0", policy) as source,
     ):
         list(source.frames())
     assert 3 <= sum("trying again" in line for line in caplog.messages) <= 9
@@ -205,7 +205,7 @@ def test_a_late_picture_of_a_connection_that_was_left_is_not_shown() -> None:
 def test_threads_that_hang_don_t_grow_without_bound() -> None:
     captures = [ListCapture(numbered(90)) for _ in range(9)]
     first = captures[0]
-    with LiveSource(connect_to(*captures), "camera 0", Patience(0.05, 0.01, 0.01)) as source:
+    with LiveSource(connect_to(*captures), "camera 0", ReconnectPolicy(0.05, 0.01, 0.01)) as source:
         frames = source.frames()
         next(frames)
         for capture in captures:
@@ -231,8 +231,8 @@ def test_the_device_is_released_when_the_loop_breaks() -> None:
 
 
 def test_closing_does_not_wait_for_the_next_try() -> None:
-    patience = Patience(first_wait_s=30)
-    with LiveSource(connect_to(ListCapture(numbered(2))), "camera 0", patience) as source:
+    policy = ReconnectPolicy(first_wait_s=30)
+    with LiveSource(connect_to(ListCapture(numbered(2))), "camera 0", policy) as source:
         next(source.frames())
         time.sleep(0.1)
         started_s = time.monotonic()
@@ -255,8 +255,8 @@ def test_time_of_a_frame_and_its_pts_agree() -> None:
 
 def test_a_camera_whose_connections_all_hang_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
     captures = [ListCapture(numbered(90)) for _ in range(9)]
-    patience = Patience(stall_s=0.1, first_wait_s=0.01, longest_wait_s=0.01, give_up_s=1.5)
-    with LiveSource(connect_to(*captures), "camera 0", patience) as source:
+    policy = ReconnectPolicy(stall_s=0.1, first_wait_s=0.01, longest_wait_s=0.01, give_up_s=1.5)
+    with LiveSource(connect_to(*captures), "camera 0", policy) as source:
         frames, started_s = source.frames(), time.monotonic()
         next(frames)
         for capture in captures:
@@ -276,7 +276,7 @@ def test_what_comes_back_for_a_moment_alone_is_tried_ever_more_seldom() -> None:
         tries_s.append(time.monotonic())
         return ListCapture(numbered(2))
 
-    with LiveSource(connect, "s", Patience(stall_s=9, first_wait_s=0.05, longest_wait_s=9)) as source:
+    with LiveSource(connect, "s", ReconnectPolicy(stall_s=9, first_wait_s=0.05, longest_wait_s=9)) as source:
         frames = source.frames()
         while time.monotonic() < tries_s[0] + 3:
             next(frames)
@@ -291,7 +291,7 @@ def test_what_was_there_for_long_is_tried_again_soon() -> None:
         tries_s.append(time.monotonic())
         return ListCapture(numbered(20), pace_s=0.02)
 
-    with LiveSource(connect, "s", Patience(stall_s=0.2, first_wait_s=0.05, longest_wait_s=9)) as source:
+    with LiveSource(connect, "s", ReconnectPolicy(stall_s=0.2, first_wait_s=0.05, longest_wait_s=9)) as source:
         frames = source.frames()
         while len(tries_s) < 6:
             next(frames)

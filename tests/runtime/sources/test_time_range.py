@@ -3,7 +3,7 @@
 import pytest
 
 from yoga_live.runtime.errors import OptionError
-from yoga_live.runtime.sources.time_range import Span, format_moment, parse_moment, parse_span
+from yoga_live.runtime.sources.time_range import TimeRange, format_moment, parse_moment, parse_time_range
 
 
 @pytest.mark.parametrize(
@@ -23,13 +23,13 @@ def test_what_is_no_moment_is_refused_with_its_option(text: str) -> None:
 @pytest.mark.parametrize(("start", "end"), [("10", "10"), ("1:00", "59"), (None, "0")])
 def test_a_part_that_ends_before_it_begins_is_refused(start: str | None, end: str) -> None:
     with pytest.raises(OptionError, match="is not before"):
-        parse_span(start, end)
+        parse_time_range(start, end)
 
 
 def test_either_end_may_be_left_out() -> None:
-    assert parse_span(None, None) is None
-    assert parse_span("1:30", None) == Span(90.0, None)
-    assert parse_span(None, "1:30") == Span(0.0, 90.0)
+    assert parse_time_range(None, None) is None
+    assert parse_time_range("1:30", None) == TimeRange(90.0, None)
+    assert parse_time_range(None, "1:30") == TimeRange(0.0, 90.0)
 
 
 @pytest.mark.parametrize("text", ["0:07", "1:30", "1:02:03.5", "0:00.125"])
@@ -40,4 +40,4 @@ def test_moments_are_written_as_they_are_read(text: str) -> None:
 @pytest.mark.parametrize(("start", "end"), [("9" * 20, None), ("0", "9" * 400), ("9" * 12 + ":00:00", None)])
 def test_moments_beyond_every_recording_are_refused(start: str, end: str | None) -> None:
     with pytest.raises(OptionError, match="no recording lasts"):
-        parse_span(start, end)
+        parse_time_range(start, end)

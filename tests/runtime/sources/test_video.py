@@ -13,7 +13,7 @@ import pytest
 
 from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.errors import SourceError
-from yoga_live.runtime.sources.time_range import Span
+from yoga_live.runtime.sources.time_range import TimeRange
 from yoga_live.runtime.sources.video import VideoSource
 
 from ..conftest import MATRICES, set_rotation
@@ -214,8 +214,8 @@ def test_black_and_white_are_read_as_black_and_white(tmp_path: Path, full_range:
     assert np.abs(read(path)[0].image_bgr.astype(int) - ramp).max() <= 6
 
 
-def read_part(path: Path, span: Span) -> tuple[list[TimedFrame], VideoSource]:
-    with VideoSource(path, span=span) as source:
+def read_part(path: Path, time_range: TimeRange) -> tuple[list[TimedFrame], VideoSource]:
+    with VideoSource(path, time_range=time_range) as source:
         return list(source.frames()), source
 
 
@@ -239,12 +239,14 @@ def test_a_part_has_the_very_frames_of_the_whole(
     images = [np.full((48, 64, 3), (i * 37 % 256, i * 11 % 256, i), np.uint8) for i in range(250)]
     path = write_clip(tmp_path / f"a{suffix}", images, codec=codec, options=options)
     whole = read(path)
-    for span in (Span(0, 0.2), Span(0.33, 0.5), Span(4.0, 4.6), Span(6.04), Span(9.9)):
-        expected = [f for f in whole if f.time_s >= span.start_s - 1e-6 and f.time_s < (span.end_s or 99) - 1e-6]
-        frames, source = read_part(path, span)
+    for time_range in (TimeRange(0, 0.2), TimeRange(0.33, 0.5), TimeRange(4.0, 4.6), TimeRange(6.04), TimeRange(9.9)):
+        expected = [
+            f for f in whole if f.time_s >= time_range.start_s - 1e-6 and f.time_s < (time_range.end_s or 99) - 1e-6
+        ]
+        frames, source = read_part(path, time_range)
         assert [(f.time_s, f.pts) for f in frames] == [(f.time_s, f.pts) for f in expected]
         assert all(np.array_equal(f.image_bgr, e.image_bgr) for f, e in zip(frames, expected, strict=True))
-        assert source.info.start_pts == (expected[0].pts if span.start_s else 0)
+        assert source.info.start_pts == (expected[0].pts if time_range.start_s else 0)
 
 
 def test_frames_at_an_open_group_of_pictures_are_not_torn(tmp_path: Path) -> None:
@@ -265,7 +267,7 @@ def test_frames_at_an_open_group_of_pictures_are_not_torn(tmp_path: Path) -> Non
         container.mux(stream.encode(None))
     whole = read(path)
     for number in range(46, 54):
-        frames, _ = read_part(path, Span(number / 25, (number + 3) / 25))
+        frames, _ = read_part(path, TimeRange(number / 25, (number + 3) / 25))
         assert [f.pts for f in frames] == [f.pts for f in whole[number : number + 3]]
         assert all(
             np.array_equal(f.image_bgr, e.image_bgr) for f, e in zip(frames, whole[number : number + 3], strict=True)
@@ -293,29 +295,29 @@ def test_a_part_begins_near_a_key_frame_not_at_the_beginning(
             yield frame
 
     monkeypatch.setattr(VideoSource, "_decode_from", spy)
-    frames, _ = read_part(path, Span(36, 37))
+    frames, _ = read_part(path, TimeRange(36, 37))
     assert len(frames) == 25 and len(decoded) < 130
 
 
 def test_variable_frame_rate_is_cut_by_time(write_clip: WriteClip, tmp_path: Path) -> None:
     times_ms = [0, 10, 500, 520, 1700, 1733, 2500]
     path = write_clip(tmp_path / "a.mkv", shades(7), pts=times_ms, time_base=Fraction(1, 1000))
-    frames, _ = read_part(path, Span(0.5, 1.733))
+    frames, _ = read_part(path, TimeRange(0.5, 1.733))
     assert [round(f.time_s * 1000) for f in frames] == [500, 520, 1700]
 
 
 def test_a_part_beyond_the_end_or_between_two_frames_is_refused(write_clip: WriteClip, tmp_path: Path) -> None:
     path = write_clip(tmp_path / "a.mp4", shades(25), sound="aac")
     with pytest.raises(SourceError, match=r"--from 1:30 is beyond the end of .*a\.mp4, which lasts 0:01"):
-        VideoSource(path, span=Span(90))
+        VideoSource(path, time_range=TimeRange(90))
     with pytest.raises(SourceError, match=r"holds no frame from 0:00\.41 on and before 0:00\.43"):
-        VideoSource(path, span=Span(0.41, 0.43))
+        VideoSource(path, time_range=TimeRange(0.41, 0.43))
 
 
 def test_the_length_is_that_of_the_part(write_clip: WriteClip, tmp_path: Path) -> None:
     path = write_clip(tmp_path / "a.mp4", shades(25))
-    for span, length_s in ((Span(0.2), 0.8), (Span(0.2, 0.6), 0.4), (Span(0.2, 60), 0.8)):
-        assert read_part(path, span)[1].info.duration_s == pytest.approx(length_s, abs=0.05)
+    for time_range, length_s in ((TimeRange(0.2), 0.8), (TimeRange(0.2, 0.6), 0.4), (TimeRange(0.2, 60), 0.8)):
+        assert read_part(path, time_range)[1].info.duration_s == pytest.approx(length_s, abs=0.05)
 
 
 def test_a_gif_says_how_long_each_frame_lasts(tmp_path: Path) -> None:

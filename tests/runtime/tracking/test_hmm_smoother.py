@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from yoga_live.runtime.core.types import Segment
-from yoga_live.runtime.tracking.hmm_smoother import Hindsight, HindsightConfig
+from yoga_live.runtime.tracking.hmm_smoother import HmmConfig, HmmSmoother
 
 LABELS = ("chair", "tree", "warrior_2", "none")
 Programme = list[tuple[str, float]]
@@ -33,7 +33,7 @@ def stream(programme: Programme, fps: float = 25, sure: float = 0.9) -> list[tup
 
 
 def smooth(rows: list[tuple[float, np.ndarray]], labels: tuple[str, ...] = LABELS) -> tuple[Segment, ...]:
-    hindsight = Hindsight(labels, 0.5)
+    hindsight = HmmSmoother(labels, 0.5)
     for time_s, row in rows:
         hindsight.update(time_s, row)
     return hindsight.segments()
@@ -56,7 +56,7 @@ def test_a_class_of_hours_takes_little_memory_and_nothing_of_it_is_lost() -> Non
     programme: Programme = [(pose, 60) for pose in ("tree", "none", "chair")] * 20
     rows = stream(programme, 6)
     tracemalloc.start()
-    hindsight = Hindsight(LABELS, 0.5)
+    hindsight = HmmSmoother(LABELS, 0.5)
     for time_s, row in rows:
         hindsight.update(time_s, row)
     kept = tracemalloc.get_traced_memory()[0]
@@ -71,7 +71,7 @@ def test_sixty_frames_a_second_are_not_surer_than_ten() -> None:
     wrong: Programme = [("tree", 6), ("chair", 0.4), ("tree", 6)]
     answers = {}
     for fps in (10, 60):
-        hindsight = Hindsight(LABELS, 0.5)
+        hindsight = HmmSmoother(LABELS, 0.5)
         for time_s, row in stream(wrong, fps, sure=0.6):
             hindsight.update(time_s, row)
         middle = int(6.2 * fps)
@@ -98,7 +98,7 @@ def test_half_of_the_frames_dropped_change_nothing() -> None:
 
 def test_a_gap_is_no_evidence() -> None:
     rows = [(time_s, row) for time_s, row in stream([("tree", 20)]) if not 5 < time_s < 15]
-    hindsight = Hindsight(LABELS, 0.5)
+    hindsight = HmmSmoother(LABELS, 0.5)
     for time_s, row in rows:
         hindsight.update(time_s, row)
     assert np.isfinite(hindsight.smooth()).all()
@@ -122,7 +122,7 @@ def test_confidence_is_the_calibrated_mean_not_the_posterior() -> None:
 def test_what_was_common_in_calibration_needs_more_evidence() -> None:
     row = np.array([0.05, 0.5, 0.4, 0.05])
     for priors, pose in ((None, "tree"), (np.array([0.1, 0.7, 0.1, 0.1]), "warrior_2")):
-        hindsight = Hindsight(LABELS, 0.3, priors)
+        hindsight = HmmSmoother(LABELS, 0.3, priors)
         for n in range(100):
             hindsight.update(n / 25, row)
         assert [s.pose for s in hindsight.segments()] == [pose]
@@ -138,7 +138,7 @@ def test_nothing_and_a_single_frame_are_no_trouble() -> None:
 @given(st.lists(st.tuples(st.floats(0, 3), st.lists(st.floats(0, 1), min_size=4, max_size=4)), min_size=1, max_size=60))
 def test_segments_cover_the_video_without_gap_or_overlap(steps: list[tuple[float, list[float]]]) -> None:
     times_s = np.cumsum([step_s for step_s, _ in steps])
-    hindsight = Hindsight(LABELS, 0.5)
+    hindsight = HmmSmoother(LABELS, 0.5)
     for time_s, (_, values) in zip(times_s, steps, strict=True):
         row = np.array(values) + 1e-9
         hindsight.update(float(time_s), row / row.sum())
@@ -150,7 +150,7 @@ def test_segments_cover_the_video_without_gap_or_overlap(steps: list[tuple[float
 
 def test_two_hours_of_frames_underflow_nowhere() -> None:
     rng = np.random.default_rng(0)
-    hindsight = Hindsight(LABELS, 0.5, config=HindsightConfig(evidence_rate=30))
+    hindsight = HmmSmoother(LABELS, 0.5, config=HmmConfig(evidence_rate=30))
     for n in range(20_000):
         hindsight.update(n / 25, rng.dirichlet(np.full(4, 0.05)))
     assert np.isfinite(hindsight.smooth()).all()

@@ -12,7 +12,7 @@ import pytest
 
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.core.frames import TimedFrame
-from yoga_live.runtime.pipelines.live_loop import watch
+from yoga_live.runtime.pipelines.live_loop import run_live
 from yoga_live.runtime.pipelines.loop import RunPlan
 from yoga_live.runtime.sources.base import SourceInfo
 from yoga_live.runtime.tracking.causal_smoother import SmoothedPose
@@ -35,13 +35,13 @@ class SlowEngine(ColourEngine):
         super().__init__()
         self.seconds, self.left = seconds, breaks_after
 
-    def run(self, frames: np.ndarray) -> np.ndarray:
+    def infer(self, frames: np.ndarray) -> np.ndarray:
         time.sleep(self.seconds)
         if self.left is not None:
             self.left -= 1
             if self.left < 0:
                 raise RuntimeError("the GPU fell off the bus")
-        return super().run(frames)
+        return super().infer(frames)
 
 
 def test_a_slow_network_never_holds_the_picture_up() -> None:
@@ -72,8 +72,8 @@ def test_a_slow_network_begins_with_a_fresh_frame_not_with_the_one_that_waited()
     """An answer is then at most one step and one frame old when it is first shown."""
 
     class TimedEngine(SlowEngine):
-        def run(self, frames: np.ndarray) -> np.ndarray:
-            logits = super().run(frames)
+        def infer(self, frames: np.ndarray) -> np.ndarray:
+            logits = super().infer(frames)
             ended_s.append(time.monotonic())
             return logits
 
@@ -204,7 +204,7 @@ def test_the_thread_ends_with_the_loop() -> None:
         def frames(self):
             yield from (frame_at(number / 30) for number in range(20))
 
-    watched = watch(RunPlan(Camera(), PoseClassifier.from_engine(SlowEngine()), []))  # pyright: ignore[reportArgumentType]
+    watched = run_live(RunPlan(Camera(), PoseClassifier.from_engine(SlowEngine()), []))  # pyright: ignore[reportArgumentType]
     assert watched.frames == 20
     assert not any(thread.name == "network" for thread in threading.enumerate())
 

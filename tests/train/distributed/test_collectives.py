@@ -23,20 +23,20 @@ from yoga_live.train.distributed.launcher import check_devices
 @pytest.mark.parametrize("total", [0, 1, 2, 7, 32])
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_shares_cover_everything_once_and_differ_by_one_at_most(total: int, count: int) -> None:
-    shares = [list(range(total))[Workers(rank, count).share(total)] for rank in range(count)]
+    shares = [list(range(total))[Workers(rank, count).own_slice(total)] for rank in range(count)]
     assert [item for share in shares for item in share] == list(range(total))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
 def test_alone_everything_is_given_back() -> None:
     workers = Workers()
-    assert workers.keeps_run and torch.equal(workers.sum(torch.ones(2)), torch.ones(2))
-    assert torch.equal(workers.gather(torch.arange(5), 5), torch.arange(5))
-    assert workers.tell({"epoch": 3}) == {"epoch": 3} and workers.collect("here") == ["here"]
+    assert workers.is_writer and torch.equal(workers.all_reduce(torch.ones(2)), torch.ones(2))
+    assert torch.equal(workers.all_gather(torch.arange(5), 5), torch.arange(5))
+    assert workers.broadcast_object({"epoch": 3}) == {"epoch": 3} and workers.all_gather_object("here") == ["here"]
     head = {"fc": torch.ones(2)}
-    workers.align(head.values())
-    assert workers.send(head) is head
-    workers.wait()
+    workers.broadcast(head.values())
+    assert workers.broadcast_tensors(head) is head
+    workers.barrier()
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")

@@ -137,7 +137,7 @@ def test_photos_are_as_the_camera_saw_them_and_the_window_is_a_mirror(tmp_path: 
     window = ListSink()
     source = ListSource(*make_frames(*at_rate(10, 1)))
     captured = capture_photos(source, "camera:0/now", "tree", tmp_path, CaptureConfig(0, 3, 0.2), window=window)
-    assert captured.outcomes == {(OK, ""): 3} and captured.trouble is None
+    assert captured.outcomes == {(OK, ""): 3} and captured.error is None
     for path in list_photos(tmp_path):
         image = decode_photo(path)
         assert image.shape == (48, 64, 3) and image[5, -5].mean() > 180 and image[5, 12].mean() < 20
@@ -152,7 +152,7 @@ def test_what_was_taken_before_the_end_is_kept(tmp_path: Path, end: BaseExceptio
     source = ListSource(*make_frames(0, 1, 2), end, *make_frames(3))
     captured = capture_photos(source, "camera:0/now", "tree", tmp_path, CaptureConfig(0, 9, 1))
     assert len(list_photos(tmp_path)) == sum(captured.outcomes.values()) == 3
-    assert captured.trouble is (end if isinstance(end, SourceError) else None)
+    assert captured.error is (end if isinstance(end, SourceError) else None)
     assert captured.stopped == isinstance(end, KeyboardInterrupt)
 
 

@@ -120,7 +120,7 @@ def test_pages_are_read_until_one_is_empty(engine: Engine) -> None:
     engine.answer = pages(full_page(1), full_page(2), full_page(3))
     [outcome] = search("down dog")
     assert list(outcome.urls) == name_urls("q", 0, 3 * PER_PAGE)
-    assert (outcome.trouble, outcome.pages) == ("", 4)
+    assert (outcome.reason, outcome.pages) == ("", 4)
     assert engine.asked == [("down dog", page) for page in (1, 2, 3, 4)]
 
 
@@ -141,7 +141,7 @@ def test_a_refusal_on_the_third_page_keeps_the_first_two_and_is_said(engine: Eng
     engine.answer = pages(full_page(1), full_page(2), (status, "<html>Forbidden</html>"))
     [outcome] = search("tree")
     assert len(outcome.urls) == 2 * PER_PAGE
-    assert f"bing refuses more searches for now (HTTP {status})" in outcome.trouble
+    assert f"bing refuses more searches for now (HTTP {status})" in outcome.reason
 
 
 def test_a_robot_check_is_told_from_an_empty_page(engine: Engine) -> None:
@@ -193,10 +193,10 @@ def test_duckduckgo_is_read_and_its_refusal_too(engine: Engine) -> None:
     rows = [{**facts, "image": url} for url in name_urls("t", 0)]
     engine.answer = lambda query, page: (200, json.dumps({"results": rows if page == 1 else []}))
     [outcome] = search("tree", engines=("duckduckgo",))
-    assert list(outcome.urls) == name_urls("t", 0) and not outcome.trouble
+    assert list(outcome.urls) == name_urls("t", 0) and not outcome.reason
     engine.answer = lambda query, page: (202, "<html>anomaly</html>")
     [outcome] = search("tree", engines=("duckduckgo",))
-    assert "duckduckgo refuses more searches for now (HTTP 202)" in outcome.trouble
+    assert "duckduckgo refuses more searches for now (HTTP 202)" in outcome.reason
 
 
 class Canned:
