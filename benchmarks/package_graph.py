@@ -40,7 +40,7 @@ ORDER: dict[str, tuple[tuple[str, ...], ...]] = {
         ("cli",),
     ),
 }
-OUTSIDE = {"__init__", "__main__"}  # of a room: they re-export and start it, and belong to no package
+OUTSIDE = {"__init__", "__main__", "recordings"}  # of a room: they re-export and start it, and belong to no package
 
 Graph = dict[str, set[str]]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -90,6 +91,12 @@ class RunResult:
     stopped: bool = False
     by_key: bool = False
     whole: bool = True
+
+    @property
+    def trouble(self) -> YogaLiveError | None:
+        """The old name of `error`; works for one release."""
+        warnings.warn("RunResult.trouble is now RunResult.error", DeprecationWarning, stacklevel=2)
+        return self.error
 
 
 @dataclass
