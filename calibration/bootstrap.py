@@ -1,7 +1,7 @@
-"""How far a number could be off, when photos come in families: near-duplicates are right or wrong together.
+"""How far a number could be off, when photos come in duplicate groups: near-duplicates are right or wrong together.
 
-The cluster bootstrap resamples whole families with replacement (Field and Welsh 2007, Bootstrapping clustered data,
-the randomised cluster bootstrap).  An interval that takes each copy for a photo of its own is too narrow.
+The cluster bootstrap resamples whole duplicate groups with replacement (Field and Welsh 2007, Bootstrapping clustered
+data, the randomised cluster bootstrap).  An interval that takes each copy for a photo of its own is too narrow.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ CHUNK = 200_000  # numbers drawn at a time: they stay in the cache of the proces
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean with its 95 % interval, NaN where a single family leaves it unknown.  groups: how many families."""
+    """A mean with its 95 % interval, NaN where a single duplicate group leaves it unknown.  groups: how many duplicate
+    groups."""
 
     value: float
     low: float
@@ -63,7 +64,7 @@ def estimate_mean_recall(
 
 
 def _sum_by_group(values: Floats, targets: Ints, groups: Ints) -> Floats:
-    """Sums and counts of every family by pose, float (G, 2 C): sums first."""
+    """Sums and counts of every duplicate group by pose, float (G, 2 C): sums first."""
     _, rows = np.unique(groups, return_inverse=True)
     _, columns = np.unique(targets, return_inverse=True)
     shape = (int(rows.max()) + 1, int(columns.max()) + 1)
@@ -74,9 +75,9 @@ def _sum_by_group(values: Floats, targets: Ints, groups: Ints) -> Floats:
 
 
 def resample_sums(table: Floats, draws: int, seed: int = 0) -> Iterator[Floats]:
-    """Draw as many families as there are, with replacement, and add up their rows, `draws` times.
+    """Draw as many duplicate groups as there are, with replacement, and add up their rows, `draws` times.
 
-    table: float (G, K), a row for each family.  Yields float (n, K), n draws at a time.
+    table: float (G, K), a row for each duplicate group.  Yields float (n, K), n draws at a time.
     """
     rng, count = np.random.default_rng(seed), len(table)
     step = max(1, CHUNK // count)

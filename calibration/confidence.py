@@ -25,7 +25,8 @@ SAME_SCORE = 1e-9
 """Sums of shares of photos that differ less than this are equal: a photo more or less is 1 / N."""
 
 RESAMPLES = 2000
-"""Of the families of validation photos, a tenth of a second: other draws of as many move the threshold by 0.01."""
+"""Of the duplicate groups of validation photos, a tenth of a second: other draws of as many move the threshold by
+0.01."""
 
 
 @dataclass(frozen=True)
@@ -91,9 +92,9 @@ def choose_threshold(
     """Threshold on the best pose's probability, between 0 and 0.95 in steps of 0.01.
 
     With photos of `none`, the largest sum of poses answered rightly and of `none` answered as `none` decides (Youden
-    1950); where a stretch of thresholds does equally well, the middle of the widest such stretch, farthest from the
+    1950); where a range of thresholds does equally well, the middle of the widest such range, farthest from the
     photos on either side: the lowest would be 0 for a network that already answers every `none` here by its class.
-    One photo may move that by half, so it is found on resampled families; of the thresholds that lie within two
+    One photo may move that by half, so it is found on resampled duplicate groups; of the thresholds that lie within two
     standard errors of the best on the photos as they are, the one nearest to the mean of those is taken.
     Without: the highest that keeps 95 % of the right answers.  resamples: how many; 0: the photos as they are.
     """
@@ -119,7 +120,7 @@ def choose_threshold(
 
 
 def _find_middle(scores: Floats) -> int:
-    """The middle of the widest stretch of largest scores, float (N,); of two middles the lower."""
+    """The middle of the widest range of largest scores, float (N,); of two middles the lower."""
     best = np.concatenate([[False], scores >= scores.max() - SAME_SCORE, [False]])
     starts, ends = np.flatnonzero(best[1:] & ~best[:-1]), np.flatnonzero(best[:-1] & ~best[1:])
     widest = int(np.argmax(ends - starts))

@@ -21,7 +21,7 @@ from .worker import ArchiveWorker, WorkerConfig
 
 LOCAL = "local"
 STORE_BYTES = 256 * 1024 * 1024
-"""Of shared memory on this machine: it holds the model once, and looks on their way."""
+"""Of shared memory on this machine: it holds the model once, and observations on their way."""
 START_S = 300.0
 """How long no worker may find a place before the run is given up; a cluster that grows by itself takes minutes."""
 TELL_S = 20.0
@@ -249,7 +249,7 @@ def run_schedule(
 ) -> None:
     """Work until there is nothing left to do; at most one task a worker is on its way.
 
-    Workers that the crew did not start with are started for the pieces of long recordings.
+    Workers that the crew did not start with are started for the shards of long recordings.
     """
     while True:
         while crew.has_idle and (task := schedule.next()):

@@ -1,6 +1,6 @@
-"""Which piece of which recording is watched next: no clock, no cluster, no file.
+"""Which shard of which recording is watched next: no clock, no cluster, no file.
 
-A recording is opened by one task, which watches the whole of a short one and says in which pieces a long one is
+A recording is opened by one task, which watches the whole of a short one and says in which shards a long one is
 watched.  Pieces of recordings that are open go before recordings that are not, so that few are open at once and what is
 kept of them stays small, however long the list is.
 """
@@ -20,14 +20,14 @@ TRIES = 3
 
 @dataclass(frozen=True)
 class Open:
-    """Open a recording; watch it, or say in which pieces."""
+    """Open a recording; watch it, or say in which shards."""
 
     video: Recorded
 
 
 @dataclass(frozen=True)
 class ObserveShard:
-    """ObserveShard one piece.  number: which."""
+    """Observe one shard.  number: which."""
 
     video: Recorded
     number: int
@@ -36,7 +36,7 @@ class ObserveShard:
 
 @dataclass(frozen=True)
 class Smooth:
-    """Smooth the looks of all pieces."""
+    """Smooth the observations of all shards."""
 
     video: Recorded
     observations: tuple[ShardResult, ...] = field(repr=False)
@@ -63,7 +63,7 @@ class Outcome:
 
 @dataclass
 class _Seen:
-    """What is known of the pieces of an open recording."""
+    """What is known of the shards of an open recording."""
 
     observations: list[ShardResult | None]
 

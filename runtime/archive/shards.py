@@ -1,8 +1,8 @@
-"""Recordings watched in pieces, on whatever machine: what is seen of the pieces, joined, is what one run sees.
+"""Recordings watched in shards, on whatever machine: what is seen of the shards, joined, is what one run sees.
 
-A piece is one or more stretches (sources/frame_sampling.py) of a recording.  Its decoding begins at a key frame before
-the warm-up that its first stretch needs, its looks at its own beginning; smoothing runs over the looks of all pieces in
-a row.
+A shard is one or more chunks (sources/frame_sampling.py) of a recording.  Its decoding begins at a key frame before
+the warm-up that its first chunk needs, its observations at its own beginning; smoothing runs over the observations of
+all shards in a row.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from ..sources.remote import RemoteFile
 
 SHORTEST_LAST = 0.5
-"""A last piece shorter than this share of a stretch goes with the one before it: its warm-up would cost as much."""
+"""A last shard shorter than this share of a chunk goes with the one before it: its warm-up would cost as much."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,10 @@ class Shard:
 
 @dataclass(frozen=True)
 class ShardResult:
-    """What was seen in a piece.
+    """What was seen in a shard.
 
     times_s: float64 (N,); rows: calibrated probabilities, float32 (N, C); end_s: when the last frame ends that was
-    read, looked at or not; trouble: why it ended early, if it broke; damage: what was left out, if anything.
+    read, observed or not; reason: why it ended early, if it broke; damage: what was left out, if anything.
     """
 
     times_s: npt.NDArray[np.float64]
@@ -65,8 +65,8 @@ class ShardResult:
 
 @dataclass(frozen=True)
 class VideoResult:
-    """What is known of a whole recording.  looks: how many; picture: its summary, PNG; trouble: what broke it off;
-    damage: what was left out of the picture."""
+    """What is known of a whole recording.  observations: how many; picture: its summary, PNG; reason: what broke it
+    off; damage: what was left out of the picture."""
 
     segments: tuple[Segment, ...]
     observations: int
@@ -76,7 +76,7 @@ class VideoResult:
 
 
 def plan_shards(length_s: float | None, time_range: TimeRange | None = None) -> list[Shard]:
-    """Cut a recording at whole stretches; one whose length is not known, or short, is one piece.
+    """Cut a recording at whole chunks; one whose length is not known, or short, is one shard.
 
     length_s: from the recording's start to its end.
     """
@@ -91,9 +91,9 @@ def plan_shards(length_s: float | None, time_range: TimeRange | None = None) -> 
 
 
 def plan_video(path: Path | RemoteFile, config: AnnotateConfig, threads: int | None = None) -> list[Shard]:
-    """Open a recording and say in which pieces it is watched.  Raises SourceError, OptionError.
+    """Open a recording and say in which shards it is watched.  Raises SourceError, OptionError.
 
-    One whose times begin anew in the middle is one piece: when what lies there is, only reading up to it tells.
+    One whose times begin anew in the middle is one shard: when what lies there is, only reading up to it tells.
     """
     with open_recording(path, OBSERVATIONS_PER_S, config.time_range, threads, config.mounting) as source:
         choose_cropper(config.roi, config.zoom, source.info.size_wh)
@@ -143,7 +143,8 @@ def observe_shard(
 
 
 def join_shards(observations: Sequence[ShardResult]) -> ShardResult:
-    """The looks of all pieces of a recording, in order, as one run has them: it ends where the first of them broke."""
+    """The observations of all shards of a recording, in order, as one run has them: it ends where the first of them
+    broke."""
     broken = next((n for n, each in enumerate(observations) if each.reason), len(observations) - 1)
     kept = observations[: broken + 1]
     ends_s = [each.end_s for each in kept if len(each.times_s)]
@@ -157,7 +158,7 @@ def join_shards(observations: Sequence[ShardResult]) -> ShardResult:
 
 
 def _join_damage(damages: Sequence[str]) -> str:
-    """What is said of several pieces; no sum: near a cut the same packet is met by both sides."""
+    """What is said of several shards; no sum: near a cut the same packet is met by both sides."""
     others = len(damages) - 1
     return damages[0] + (f"; more in {others} other piece{'s' * (others > 1)}" if others else "") if damages else ""
 
@@ -173,8 +174,8 @@ def finish_video(observations: ShardResult, info: ModelInfo, title: str | None =
 
 
 def _find_time_range(config: AnnotateConfig, shard: Shard) -> TimeRange | None:
-    """What is read for a piece: from its warm-up on, where it needs one.  Its end is the looks' affair: frames keep
-    their own lengths."""
+    """What is read for a shard: from its warm-up on, where it needs one.  Its end is the observations' affair: frames
+    keep their own lengths."""
     time_range = config.time_range or TimeRange()
     if shard.start_s == time_range.start_s:
         return config.time_range

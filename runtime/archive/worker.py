@@ -16,7 +16,7 @@ from .scheduler import Answer, Failed, ObserveShard, Open, Smooth, Task
 class WorkerConfig:
     """What a worker is told once.
 
-    threads: for decoding and the network; wishes: how videos are watched; summary: draw one of each; yoga_live: the
+    threads: for decoding and the network; config: how videos are annotated; summary: draw one of each; yoga_live: the
     version of who asks.
     """
 

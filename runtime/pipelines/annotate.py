@@ -59,7 +59,7 @@ class Outputs:
 
 @dataclass(frozen=True)
 class AnnotateConfig:
-    """How a video is annotated.  span: a part of it alone; roi: where to look, else `zoom` finds the person.
+    """How a video is annotated.  time_range: a part of it alone; roi: where to look, else `zoom` finds the person.
 
     goals_s: label -> seconds that count down; explain: draw class maps; force: replace outputs that exist; mounting:
     how the picture is corrected before anything sees it; mirror: what is drawn, as a mirror shows it.
@@ -108,7 +108,8 @@ def open_recording(
 def open_again(
     path: Path, time_range: TimeRange | None, source: Source, *, draws: bool, mounting: Mounting | None = None
 ) -> Source:
-    """Open a recording once more, for looks at it alone, beside its `source`.  draws: that one's frames are drawn."""
+    """Open a recording once more, for observations at it alone, beside its `source`.  draws: that one's frames are
+    drawn."""
     if path.is_fifo():
         return read_on(path, source, draws=draws)
     return open_recording(path, OBSERVATIONS_PER_S, time_range, mounting=mounting)

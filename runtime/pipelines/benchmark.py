@@ -89,7 +89,7 @@ class TimedEngine:
 
 
 class TimedCropper:
-    """A view that marks where choosing the part of the frame ends; where there is no choice, it takes no time."""
+    """A cropper that marks where choosing the part of the frame ends; where there is no choice, it takes no time."""
 
     def __init__(self, cropper: Cropper | None, times: StageTimes) -> None:
         self._cropper, self._times = cropper or WholeFrame(), times
@@ -177,7 +177,7 @@ def run_benchmark(
     """Decode, classify, annotate and encode `count` frames.  Raises SourceError for a video that is too short.
 
     video: a file; None draws the demo at 720p and encodes it first.  save: where the annotated video is kept, if it
-    is.  view: which part of a frame is classified; the whole of it if None.  explain: draw the class map too.
+    is.  cropper: which part of a frame is classified; the whole of it if None.  explain: draw the class map too.
     """
     with tempfile.TemporaryDirectory(prefix="yoga-live-benchmark-") as name, ExitStack() as stack:
         folder = Path(name)

@@ -30,9 +30,9 @@ class RunPlan:
     """What a run is made of.
 
     sinks: get each frame as it is drawn; without any nothing is drawn.  overlay: how.  on_frame: gets each frame and
-    what is held.  view: which part of each frame is classified; None: the whole.  timeline: is kept while it grows, and
-    finished.  mark: gets the name of each stage of a live run when it ends.  record: gets the frames of a live run as
-    they came.
+    what is held.  cropper: which part of each frame is classified; None: the whole.  timeline: is kept while it grows,
+    and finished.  mark: gets the name of each stage of a live run when it ends.  record: gets the frames of a live run
+    as they came.
     """
 
     source: Source
@@ -80,7 +80,7 @@ class Follower(AbstractContextManager["Follower"], Protocol):
 class RunResult:
     """What a run of the loop saw.  frames: how many; wall_s: how long it took.
 
-    trouble: why it ended early, if it broke; stopped: somebody ended it (Ctrl-C, SIGTERM, q), by_key: in the window.
+    error: why it ended early, if it broke; stopped: somebody ended it (Ctrl-C, SIGTERM, q), by_key: in the window.
     whole: there was no more to be seen: the source came to its end, or to damage, or somebody ended a camera.
     """
 

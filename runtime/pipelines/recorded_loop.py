@@ -25,10 +25,11 @@ from .loop import Ending, RunPlan, RunResult, run_loop
 log = logging.getLogger(__name__)
 
 HELD_BYTES = 500_000_000
-"""Of frames in memory, at most, that wait for their looks: 1080p at 30 FPS is 495 MB; larger ones are decoded twice."""
+"""Of frames in memory, at most, that wait for their observations: 1080p at 30 FPS is 495 MB; larger ones are decoded
+twice."""
 DECODED_AHEAD, OBSERVED_AHEAD, IN_HAND = 4, 16, 4
-"""Frames that are decoded while others are looked at, and looked at while others are drawn: looks come in bursts; and
-those that one of the threads has in hand."""
+"""Frames that are decoded while others are observed, and observed while others are drawn: observations come in bursts;
+and those that one of the threads has in hand."""
 
 
 class RecordedFollower:
@@ -103,7 +104,8 @@ def run_recorded(plan: RunPlan, open_again: Callable[[], Source]) -> RunResult:
 
 
 def _held_bytes(source: Source) -> float:
-    """What the frames take that wait for their looks, 8 bit 4:2:0; no end is known of an animation's frames in BGR."""
+    """What the frames take that wait for their observations, 8 bit 4:2:0; no end is known of an animation's frames in
+    BGR."""
     if isinstance(source, AnimationSource):
         return math.inf
     width, height = source.info.stored_wh or source.info.size_wh
@@ -113,7 +115,7 @@ def _held_bytes(source: Source) -> float:
 
 
 def _observe_beside(frames: Iterable[TimedFrame], observations: Iterator[Step]) -> Iterator[Step]:
-    """Each frame after the looks that it needs; what is damaged there, the drawing meets too, and says so."""
+    """Each frame after the observations that it needs; what is damaged there, the drawing meets too, and says so."""
     observed_s: float = 0
     for frame in frames:
         while observed_s < frame.time_s + AHEAD_S:
@@ -128,7 +130,7 @@ def _observe_beside(frames: Iterable[TimedFrame], observations: Iterator[Step]) 
 
 
 def _next_observations(observations: Iterator[Step]) -> Step:
-    """The next looks without their frame."""
+    """The next observations without their frame."""
     try:
         return replace(next(observations), frame=None)
     except (StopIteration, SourceError):
@@ -136,7 +138,7 @@ def _next_observations(observations: Iterator[Step]) -> Step:
 
 
 def _wait_for_future(steps: Iterable[Step], smoother: FixedLagSmoother) -> Iterator[TimedFrame]:
-    """Each frame once enough has been looked at after it; at the end, and before an error, all that are left."""
+    """Each frame once enough has been observed after it; at the end, and before an error, all that are left."""
     waiting: deque[TimedFrame] = deque()
     error: Exception | None = None
     try:

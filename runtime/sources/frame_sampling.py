@@ -1,6 +1,6 @@
-"""Long recordings in stretches of minutes: on a fixed grid of a video's time all that is remembered begins anew.
+"""Long recordings in chunks of minutes: on a fixed grid of a video's time all that is remembered begins anew.
 
-So memory stays bounded, and what is seen of a stretch does not depend on where reading began, if it began early enough
+So memory stays bounded, and what is seen of a chunk does not depend on where reading began, if it began early enough
 to warm up: parts of a video that are watched on several machines say what one machine says of the whole.
 """
 
@@ -9,16 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 CHUNK_S = 600.0
-"""How long a stretch is, seconds: stretch n is from n * CHUNK_S on, whatever part of the video is read."""
+"""How long a chunk is, seconds: chunk n is from n * CHUNK_S on, whatever part of the video is read."""
 WARM_UP_S = 60.0
-"""How long before its stretch a view begins to look: twelve times what the zoom keeps of a place that is left."""
+"""How long before its chunk a cropper begins to observe: twelve times what the zoom keeps of a place that is left."""
 SAME_S = 1e-6
 """Moments nearer than this are one: times are kept as fractions, seconds as floats."""
 
 
 @dataclass(frozen=True)
 class Turn:
-    """What a frame is for: a look in its own stretch, a look by which the next stretch's view warms up, both, none."""
+    """What a frame is for: an observation in its own chunk, an observation by which the next chunk's cropper warms up,
+    both, none."""
 
     chunk: int
     observes: bool
@@ -61,5 +62,5 @@ class FrameSampler:
 
 
 def find_chunk(time_s: float) -> int:
-    """The number of the stretch that a moment lies in."""
+    """The number of the chunk that a moment lies in."""
     return int((time_s + SAME_S) // CHUNK_S)

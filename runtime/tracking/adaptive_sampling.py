@@ -1,9 +1,9 @@
 """Looks at every third of the frames that are due, and at those between only where the two disagree.
 
-Between two looks half a second apart that say the same, the network would say it twice more; and what lasts shorter is
-no pose to `HmmSmoother`.  What is left out is taken from the line between the two.  On four clips 44 % of the looks are
-left, and no edge of a timeline moves; with noise on all answers 97.3 % of the half-seconds are right, 97.0 % where all
-that are due are taken (`benchmarks/smoothing.py`).
+Between two observations half a second apart that say the same, the network would say it twice more; and what lasts
+shorter is no pose to `HmmSmoother`.  What is left out is taken from the line between the two.  On four clips 44 % of
+the observations are left, and no edge of a timeline moves; with noise on all answers 97.3 % of the half-seconds are
+right, 97.0 % where all that are due are taken (`benchmarks/smoothing.py`).
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from ..core.frames import TimedFrame
 from .observer import Observation, Observer, PreparedFrame
 
 EVERY = 3
-"""Of the frames that are due, every third is looked at whatever the others say."""
+"""Of the frames that are due, every third is observed whatever the others say."""
 LONGEST_S = 0.75
-"""Looks further apart say nothing of what is between them: a video of few frames is looked at whole."""
+"""Observations further apart say nothing of what is between them: a video of few frames is observed whole."""
 SAME = 0.1
-"""What no probability differs by more than where two looks say the same."""
+"""What no probability differs by more than where two observations say the same."""
 
 
 class AdaptiveObserver:
-    """A looker for recordings: its looks come late, by as many as lie between two that are compared."""
+    """An observer for recordings: its observations come late, by as many as lie between two that are compared."""
 
     def __init__(self, observer: Observer) -> None:
         self._observer = observer
@@ -30,9 +30,9 @@ class AdaptiveObserver:
         self._waiting: list[PreparedFrame] = []
 
     def observe(self, frame: TimedFrame, *, warms: bool = False) -> list[Observation]:
-        """Take a frame; its time never goes back.  Returns the looks that are known by now and were not before.
+        """Take a frame; its time never goes back.  Returns the observations that are known by now and were not before.
 
-        warms: show it to the next view too.
+        warms: show it to the next cropper too.
         """
         if self._observer.explains:
             return [self._observer.observe(frame, warms=warms)]

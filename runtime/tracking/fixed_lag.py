@@ -11,11 +11,12 @@ from .hmm_smoother import HmmSmoother
 from .observer import Observation, Tracked
 
 AHEAD_S = 4.0
-"""How far the looks are ahead of the picture that is drawn: evidence from later than that moves no edge any more."""
+"""How far the observations are ahead of the picture that is drawn: evidence from later than that moves no edge any
+more."""
 
 
 class FixedLagSmoother:
-    """What is held at a moment of a recording, once the moments after it have been looked at."""
+    """What is held at a moment of a recording, once the moments after it have been observed."""
 
     def __init__(self, classifier: PoseClassifier) -> None:
         self._smoother = HmmSmoother(classifier.labels, classifier.info.threshold)
@@ -25,13 +26,13 @@ class FixedLagSmoother:
         self._pose, self._since_s = NO_POSE, 0.0
 
     def add(self, observation: Observation) -> None:
-        """Take a look; its time never goes back."""
+        """Take an observation; its time never goes back."""
         self._smoother.update(observation.time_s, observation.probabilities)
         self._observations.append(observation)
         self.observed_s = observation.time_s
 
     def state_at(self, time_s: float) -> Tracked:
-        """What is held at `time_s` (seconds, never going back), and what the look at it found."""
+        """What is held at `time_s` (seconds, never going back), and what the observation at it found."""
         if self.observed_s > self._smoothed_s + AHEAD_S / 8:
             self._smoothed_s = self.observed_s
             self._recent = self._smoother.segments(since_s=time_s - 4 * AHEAD_S)
@@ -44,6 +45,6 @@ class FixedLagSmoother:
         return Tracked(hold, self._observations[0].region, self._observations[0].class_maps)
 
     def segments(self, end_s: float) -> tuple[Segment, ...]:
-        """The timeline up to `end_s`, seconds: looks may have gone further."""
+        """The timeline up to `end_s`, seconds: observations may have gone further."""
         told = self._smoother.segments(end_s=end_s)
         return tuple(replace(each, end_s=min(each.end_s, end_s)) for each in told if each.start_s <= end_s)

@@ -24,10 +24,10 @@ class HmmConfig:
     """What is known of a class before it is seen."""
 
     change_rate: float = 1 / 15  # renewals a second
-    evidence_rate: float = 3.0  # independent looks that a second of frames is worth
+    evidence_rate: float = 3.0  # independent observations that a second of frames is worth
     longest_observation_s: float = 0.25  # a frame stands for no more than this: nothing is known of a gap
-    least_probability: float = 0.02  # no single look rules a state out
-    unseen_share: float = 1 / 16  # a look that saw nothing: any pose, by `none`; two seconds of damage end a hold
+    least_probability: float = 0.02  # no single observation rules a state out
+    unseen_share: float = 1 / 16  # nothing was seen: any pose, by `none`; two seconds of damage end a hold
 
 
 class HmmSmoother:

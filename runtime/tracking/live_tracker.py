@@ -16,7 +16,8 @@ from .observer import Observer, Tracked
 from .segments import Session
 
 SLOW = 4
-"""From so many frames on that a look takes, the next one waits for a fresh frame: what waits is up to a frame old."""
+"""From so many frames on that an observation takes, the next one waits for a fresh frame: what waits is up to a frame
+old."""
 UNSEEN_S = 2.0
 """A hold ends where nothing but damaged pictures has come for so long, as where a camera is lost."""
 
@@ -111,7 +112,7 @@ class BackgroundTracker:
         return time_s, Tracked(Hold(NO_POSE, 0.0, rested_s), None)
 
     def close(self) -> None:
-        """Finish the frame that is being looked at, and end the thread."""
+        """Finish the frame that is being observed, and end the thread."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

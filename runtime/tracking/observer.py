@@ -16,9 +16,9 @@ from ..cropping.croppers import Cropper, WholeFrame
 
 @dataclass(frozen=True)
 class Tracked:
-    """What is known at a moment: what is held, and the part of the frame that was looked at (None: all of it).
+    """What is known at a moment: what is held, and the part of the frame that was observed (None: all of it).
 
-    evidence: what the newest look found where, if that was asked for.
+    class_maps: what the newest observation found where, if that was asked for.
     """
 
     hold: Hold
@@ -30,7 +30,7 @@ class Tracked:
 class Observation:
     """What one frame answered.
 
-    region: the part that was classified; probabilities: calibrated, float (C,); evidence: if it was asked for.
+    region: the part that was classified; probabilities: calibrated, float (C,); class_maps: if it was asked for.
     """
 
     time_s: float
@@ -40,7 +40,7 @@ class Observation:
 
 
 def observe_nothing(classes: int) -> Floats:
-    """The probabilities of a look that saw nothing, float32 (C,): none at all, where others add up to one."""
+    """The probabilities of an observation that saw nothing, float32 (C,): none at all, where others add up to one."""
     return np.zeros(classes, np.float32)
 
 
@@ -54,7 +54,7 @@ class PreparedFrame:
 
 
 class Observer:
-    """Cropper and classifier in a row.  explains: whether its looks say where."""
+    """Cropper and classifier in a row.  explains: whether its observations say where."""
 
     def __init__(self, classifier: PoseClassifier, cropper: Cropper | None = None, *, explain: bool = False) -> None:
         self._classifier, self._cropper, self.explains = classifier, cropper or WholeFrame(), explain
@@ -66,14 +66,14 @@ class Observer:
         return len(self._classifier.labels)
 
     def observe(self, frame: TimedFrame, *, warms: bool = False) -> Observation:
-        """Classify a frame; its time never goes back.  warms: show it to the next view too."""
+        """Classify a frame; its time never goes back.  warms: show it to the next cropper too."""
         image_bgr, region = self._crop_frame(frame, warms=warms)
         if self.explains:
             return Observation(frame.time_s, region, *self._classifier.examine(image_bgr, region))
         return Observation(frame.time_s, region, self._classifier.probabilities(image_bgr, region))
 
     def prepare(self, frame: TimedFrame, *, warms: bool = False) -> PreparedFrame:
-        """Keep of a frame what the network needs, for `judge`; arguments as `look` has them."""
+        """Keep of a frame what the network needs, for `observe_prepared`; arguments as `observe` has them."""
         image_bgr, region = self._crop_frame(frame, warms=warms)
         part = region.cut(image_bgr) if region else image_bgr
         return PreparedFrame(frame.time_s, region, letterbox(part, self._classifier.info.size))
@@ -84,16 +84,16 @@ class Observer:
         return Observation(prepared.time_s, prepared.region, rows[0])
 
     def warm_up(self, frame: TimedFrame) -> None:
-        """Show a frame to the next view alone; nothing is classified."""
+        """Show a frame to the next cropper alone; nothing is classified."""
         if self._cropper.remembers:
             self._show_next(frame.time_s, frame.image_bgr)
 
     def forget(self) -> None:
-        """Make the next view out of nothing."""
+        """Make the next cropper out of nothing."""
         self._next = None
 
     def turn(self) -> None:
-        """Go on with the next view."""
+        """Go on with the next cropper."""
         self._cropper, self._next = self._next or self._cropper.renew(), None
 
     def _crop_frame(self, frame: TimedFrame, *, warms: bool) -> tuple[Frame, Region | None]:

@@ -14,7 +14,7 @@ from .adaptive_sampling import AdaptiveObserver
 from .observer import Observation, Observer, observe_nothing
 
 OBSERVATIONS_PER_S = 6.0
-"""Frames of a recording that are due to be looked at, of a second: twice what `HmmSmoother` counts as independent.
+"""Frames of a recording that are due to be observed, of a second: twice what `HmmSmoother` counts as independent.
 
 The network is what annotating costs most beside the codec.  On four clips 6 move no edge by more than 0.1 s from where
 8 or all frames put it; with a quarter of the answers replaced by chance, 1.5 % of the time is named otherwise than by
@@ -23,14 +23,16 @@ all frames, 1.0 % with 8, 2.5 % with 5 (means of six draws).
 
 
 DAMAGE_S = 0.5
-"""Damage that lasts longer is told as nothing seen; across what is shorter, the looks on both sides say enough."""
+"""Damage that lasts longer is told as nothing seen; across what is shorter, the observations on both sides say
+enough."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """A frame to be drawn, or none, and the looks that are known since the step before: of this frame or earlier ones.
+    """A frame to be drawn, or none, and the observations that are known since the step before: of this frame or earlier
+    ones.
 
-    is_last: no more looks come.
+    is_last: no more observations come.
     """
 
     frame: TimedFrame | None = None
@@ -39,10 +41,10 @@ class Step:
 
 
 class SamplingObserver:
-    """A looker that looks a few times a second, and forgets what is minutes ago."""
+    """An observer that observes a few times a second, and forgets what is minutes ago."""
 
     def __init__(self, observer: Observer, start_s: float = 0.0) -> None:
-        """start_s: where its looks begin, seconds; frames before it are for warming up alone."""
+        """start_s: where its observations begin, seconds; frames before it are for warming up alone."""
         self._observer, self._observations, self._start_s = observer, AdaptiveObserver(observer), start_s
         self._turns = FrameSampler(OBSERVATIONS_PER_S)
         self._chunk: int | None = None
@@ -52,12 +54,12 @@ class SamplingObserver:
         self._last_chunk: int | None = None  # of the last frame, damaged ones too
 
     def observe_along(self, frames: Iterable[TimedFrame]) -> Iterator[Step]:
-        """Every frame, some of them looked at; they wait as small as they are drawn."""
+        """Every frame, some of them observed; they wait as small as they are drawn."""
         for frame, observations, _ in self._take_all(frames):
             yield Step(frame.to_plain() if isinstance(frame, DecodedFrame) else frame, observations)
 
     def observe_through(self, frames: Iterable[TimedFrame]) -> Iterator[Step]:
-        """Those that are due to be looked at, by their times alone."""
+        """Those that are due to be observed, by their times alone."""
         nothing = np.empty((0, 0, 3), np.uint8)
         for frame, observations, is_due in self._take_all(frames):
             if frame and is_due:
@@ -68,8 +70,8 @@ class SamplingObserver:
     def _take_all(
         self, frames: Iterable[TimedFrame]
     ) -> Iterator[tuple[TimedFrame | None, Sequence[Observation], bool]]:
-        """Each frame, the looks that are known since, and whether it is due; those that wait at the end, or at damage,
-        come without one."""
+        """Each frame, the observations that are known since, and whether it is due; those that wait at the end, or at
+        damage, come without one."""
         try:
             for frame in frames:
                 yield frame, *self._take(frame)
@@ -86,7 +88,7 @@ class SamplingObserver:
         self._last_chunk, self._damaged_from = turn.chunk, None
         if self._chunk not in (None, turn.chunk):
             known = self._observations.finish()
-            if self._warmed != turn.chunk:  # a gap: what was warmed up is another stretch's
+            if self._warmed != turn.chunk:  # a gap: what was warmed up is another chunk's
                 self._observer.forget()
             self._observer.turn()
         self._chunk = turn.chunk
@@ -100,9 +102,10 @@ class SamplingObserver:
         return known, False
 
     def _pass_over(self, time_s: float) -> tuple[Sequence[Observation], bool]:
-        """A damaged frame is not looked at.  Where they don't end, or a stretch begins so, looks say that saw nothing.
+        """A damaged frame is not observed.  Where they don't end, or a chunk begins so, observations say that saw
+        nothing.
 
-        Counted anew in each stretch, so that it does not depend on where reading began.
+        Counted anew in each chunk, so that it does not depend on where reading began.
         """
         turn = self._blanks.take(time_s)
         is_first, self._last_chunk = turn.chunk != self._last_chunk, turn.chunk
