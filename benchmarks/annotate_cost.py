@@ -113,7 +113,7 @@ def count_flips(video: Path, model: Path | None) -> tuple[int, int, int, float]:
         again = partial(VideoSource, video, OBSERVATIONS_PER_S)
         run_recorded(
             RunPlan(
-                source, classifier, [Nowhere()], on_frame=lambda _, hold: drawn.append(hold.pose), view=ZoomCropper()
+                source, classifier, [Nowhere()], on_frame=lambda _, hold: drawn.append(hold.pose), cropper=ZoomCropper()
             ),
             again,
         )

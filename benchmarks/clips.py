@@ -142,7 +142,7 @@ def score_clip(source: Source, stretches: list[Stretch], classifier: NotingClass
         smoother.update(frame.time_s, classifier.last)
 
     with source:
-        watched = run_live(RunPlan(source, classifier, [], on_frame=note, view=view))
+        watched = run_live(RunPlan(source, classifier, [], on_frame=note, cropper=view))
     if watched.error:
         raise watched.error
     score, segments = Score(), smoother.segments()

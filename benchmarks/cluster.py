@@ -48,7 +48,7 @@ from yoga_live.runtime.pipelines.annotate import VIDEO_SUFFIXES, AnnotateConfig
 from yoga_live.runtime.sources.video import VideoSource
 from yoga_live.runtime.system.progress import track
 from yoga_live.runtime.tracking.adaptive_sampling import AdaptiveObserver
-from yoga_live.runtime.tracking.observer import Look, Observer, PreparedFrame
+from yoga_live.runtime.tracking.observer import Observation, Observer, PreparedFrame
 from yoga_live.runtime.tracking.sampling_observer import OBSERVATIONS_PER_S
 
 MINUTE_S = 60.0
@@ -223,14 +223,14 @@ class TimedLooker(Observer):
     def prepare(self, frame: TimedFrame, *, warms: bool = False) -> PreparedFrame:
         """Convert, find the person, letterbox."""
         at = time.process_time()
-        prepare = super().prepare(frame, warms=warms)
+        prepared = super().prepare(frame, warms=warms)
         self.zoom_s += time.process_time() - at
-        return prepare
+        return prepared
 
-    def judge(self, prepare: PreparedFrame) -> Look:
+    def observe_prepared(self, prepared: PreparedFrame) -> Observation:
         """Run the network."""
         at = time.process_time()
-        look = super().judge(prepare)
+        look = super().observe_prepared(prepared)
         self.network_s += time.process_time() - at
         return look
 
@@ -247,7 +247,7 @@ def measure_stages(clip: Path, classifier: PoseClassifier) -> dict[str, float]:
             decode_s += time.process_time() - at
             if frame is None:
                 break
-            sparse.look(frame)
+            sparse.observe(frame)
         sparse.finish()
     stages = {"decode": decode_s, "zoom": looker.zoom_s, "network": looker.network_s}
     looks = observe_shard(classifier, clip, AnnotateConfig(), Shard(0.0, None), threads=1)

@@ -224,7 +224,7 @@ def export(trial: Trial, trained: Trained) -> None:
         if device != "cpu" and trial.device == "cpu":
             continue
         for file in (path, half):
-            logits = torch.from_numpy(OnnxEngine(file, device).run(trained.frames.numpy()))
+            logits = torch.from_numpy(OnnxEngine(file, device).infer(trained.frames.numpy()))
             name = f"{file.name} ({exporter}) in ONNX Runtime on {device}, and torch on the CPU"
             trial.tell(name, describe(logits, expected))
 

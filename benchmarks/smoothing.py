@@ -28,7 +28,7 @@ from yoga_live.runtime.classifier import PoseClassifier, choose_answer
 from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.core.types import NO_POSE
 from yoga_live.runtime.cropping.croppers import ZoomCropper
-from yoga_live.runtime.sources.frame_sampling import Turns
+from yoga_live.runtime.sources.frame_sampling import FrameSampler
 from yoga_live.runtime.sources.video import VideoSource
 from yoga_live.runtime.system.files import write_then_rename
 from yoga_live.runtime.system.progress import track
@@ -213,11 +213,15 @@ class AsWatched:
 
     def __call__(self, stream: Stream, rule: Rule) -> list[str]:
         """Answers of every frame."""
-        smoother, turns, replay = HmmSmoother(rule.labels, rule.threshold), Turns(OBSERVATIONS_PER_S), Replay(stream)
+        smoother, turns, replay = (
+            HmmSmoother(rule.labels, rule.threshold),
+            FrameSampler(OBSERVATIONS_PER_S),
+            Replay(stream),
+        )
         frames = [
             TimedFrame(NOTHING, time_s, number)
             for number, time_s in enumerate(stream.times_s.tolist())
-            if turns.take(time_s).observations
+            if turns.take(time_s).observes
         ]
         if self.sparsely:
             looker = AdaptiveObserver(replay)

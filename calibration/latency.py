@@ -32,7 +32,7 @@ def time_engines(
             for step in range(warm_up + count):
                 frame = frames[step % len(frames)][None]
                 started_s = time.perf_counter()
-                engines[number].run(frame)
+                engines[number].infer(frame)
                 if step >= warm_up:
                     times_ms[number].append((time.perf_counter() - started_s) * 1000)
     return [np.array(times) for times in times_ms]

@@ -209,4 +209,4 @@ def test_one_search_that_breaks_does_not_end_the_others(error: Exception) -> Non
 
     found = list(ImageSearch({"engine": Engine()}, 10, pause_s=0).run(["tree", "odd", "plank"]))
     assert [bool(outcome.urls) for outcome in found] == [True, False, True]
-    assert isinstance(found[1], SearchOutcome) and found[1].trouble.startswith(type(error).__name__)
+    assert isinstance(found[1], SearchOutcome) and found[1].reason.startswith(type(error).__name__)

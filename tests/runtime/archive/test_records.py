@@ -90,7 +90,7 @@ def test_a_timeline_of_somebody_else_is_refused(store: Store) -> None:
 
 
 def test_what_broke_off_or_lost_its_timeline_is_done_again(store: Store) -> None:
-    keep(VIDEOS[0], replace(TOLD, trouble="damaged after 60 s"), store)
+    keep(VIDEOS[0], replace(TOLD, reason="damaged after 60 s"), store)
     keep(VIDEOS[1], TOLD, store)
     store.remove("v/b.mp4.poses.csv")
     keep(VIDEOS[2], TOLD, store)
@@ -109,7 +109,7 @@ def test_pictures_lie_where_they_were_wanted(store: Store, tmp_path: Path) -> No
 def test_the_table_holds_all_that_is_known(store: Store, tmp_path: Path) -> None:
     pq = pytest.importorskip("pyarrow.parquet", reason='the table needs pyarrow: pip install "yoga-live[cluster]"')
     keep(VIDEOS[0], TOLD, store)
-    keep(VIDEOS[1], replace(TOLD, trouble="damaged"), store, recipe=replace(RECIPE, model_sha256="b" * 64))
+    keep(VIDEOS[1], replace(TOLD, reason="damaged"), store, recipe=replace(RECIPE, model_sha256="b" * 64))
     store.write("v/other.video.json", b"[]")
     assert write_table(read_records(store), store) == 4
     (tmp_path / "table.parquet").write_bytes(read(store, TABLE_NAME) or b"")

@@ -197,12 +197,12 @@ def test_a_damaged_recording_is_what_one_run_makes_of_it(
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(content)
     watched = annotate_video(classifier, broken, Outputs(), AnnotateConfig())
-    assert (watched.reason is not None) == is_torn_off
+    assert (watched.error is not None) == is_torn_off
     joined = join_shards(
         [observe_shard(classifier, broken, AnnotateConfig(), shard) for shard in plan_video(broken, AnnotateConfig())]
     )
     told = finish_video(joined, classifier.info)
-    assert told.segments == watched.segments and told.reason == (str(watched.reason) if is_torn_off else None)
+    assert told.segments == watched.segments and told.reason == (str(watched.error) if is_torn_off else None)
     assert is_torn_off or ("damaged packet" in told.damage and "damaged packet" in caplog.text)
 
 

@@ -77,7 +77,7 @@ def test_what_is_wrong_with_a_video_is_an_answer(
     def break_down(*_: object) -> None:
         raise ZeroDivisionError("a bug\nof two lines")
 
-    monkeypatch.setattr(shards, "read_pieces", break_down)
+    monkeypatch.setattr(shards, "plan_video", break_down)
     answer = worker.work(Open(video))
     assert answer == Failed("unexpected, please report: ZeroDivisionError: a bug of two lines")
 

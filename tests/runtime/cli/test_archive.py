@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from yoga_live.runtime.archive.inputs import Recorded
-from yoga_live.runtime.archive.records import Plan, Recipe
+from yoga_live.runtime.archive.records import ArchiveConfig, Plan
 from yoga_live.runtime.archive.scheduler import Outcome
-from yoga_live.runtime.archive.shards import Told
+from yoga_live.runtime.archive.shards import VideoResult
 from yoga_live.runtime.archive.store import open_store
 from yoga_live.runtime.cli import main
 from yoga_live.runtime.cli.archive import Tally
@@ -186,9 +186,11 @@ def test_what_was_left_out_of_a_video_is_said_and_is_no_failure(
     video = Recorded(Path("/v/a.mp4"), PurePosixPath("v/a.mp4"), 10, "mtime_ns 1")
     said: list[str] = []
     store = open_store(tmp_path / "out")
-    tally = Tally(store, None, Recipe("a" * 64), "1.0", 1, Plan((video,), 0, frozenset()))
+    tally = Tally(store, None, ArchiveConfig("a" * 64), "1.0", 1, Plan((video,), 0, frozenset()))
     monkeypatch.setattr(tally, "say", said.append)
-    told = Told((Segment(0.0, 2.0, "none", 0.9),), 12, damage="/v/a.mp4: 2 damaged packets left out of the picture")
+    told = VideoResult(
+        (Segment(0.0, 2.0, "none", 0.9),), 12, damage="/v/a.mp4: 2 damaged packets left out of the picture"
+    )
     tally.keep(Outcome(video, told))
     assert said == ["yoga-live: /v/a.mp4: 2 damaged packets left out of the picture"]
     assert tally.done == 1 and not tally.failed
@@ -214,12 +216,12 @@ def test_the_second_run_into_one_place_says_who_has_it(live: Live, classes: Path
 
 def test_a_timeline_that_appears_meanwhile_fails_that_video_alone(tmp_path: Path) -> None:
     store = open_store(tmp_path / "out")
-    recipe = Recipe("a" * 64)
+    recipe = ArchiveConfig("a" * 64)
     videos = [Recorded(Path(f"/v/{name}.mp4"), PurePosixPath(f"{name}.mp4"), 10, "1") for name in "ab"]
     tally = Tally(store, None, recipe, "1.0", 2, Plan(tuple(videos), 0))
     store.write("a.mp4.poses.csv", b"another's")
     for video in videos:
-        tally.keep(Outcome(video, Told((Segment(0.0, 2.0, "tree", 0.9),), 12)))
+        tally.keep(Outcome(video, VideoResult((Segment(0.0, 2.0, "tree", 0.9),), 12)))
     assert tally.done == 1 and [name for name, _ in tally.failed] == ["/v/a.mp4"]
     assert "was created by another program" in tally.failed[0][1]
     assert (tmp_path / "out" / "a.mp4.poses.csv").read_text() == "another's"

@@ -78,7 +78,7 @@ def test_video_shorter_than_the_warm_up_is_refused(
 
 def test_zoom_is_a_stage_of_its_own(classifier: PoseClassifier, clip: Path) -> None:
     stages = ["decode", "convert", "view", *STAGES[2:]]
-    assert list(run_benchmark(classifier, clip, 20, view=ZoomCropper()).milliseconds) == stages
+    assert list(run_benchmark(classifier, clip, 20, cropper=ZoomCropper()).milliseconds) == stages
 
 
 def test_explaining_has_the_same_stages(classifier: PoseClassifier, engine: Any, clip: Path) -> None:

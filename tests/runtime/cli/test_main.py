@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from yoga_live.runtime.cli import main
-from yoga_live.runtime.sources.live import LiveSource, Patience
+from yoga_live.runtime.sources.live import LiveSource, ReconnectPolicy
 from yoga_live.runtime.sources.video import VideoSource
 
 from ..conftest import assert_refused
@@ -282,7 +282,7 @@ def test_camera_unplugged_keeps_video_and_timeline(
     live: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     capture = DyingCapture()
-    patience = Patience(first_wait_s=0.05, give_up_s=0.1)
+    patience = ReconnectPolicy(first_wait_s=0.05, give_up_s=0.1)
     source = LiveSource(lambda: capture, "camera 0", patience)
     monkeypatch.setattr("yoga_live.runtime.sources.cameras.open_camera", lambda address, config: source)
     saved, timeline = tmp_path / "a.mp4", tmp_path / "a.json"

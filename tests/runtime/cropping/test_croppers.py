@@ -11,7 +11,7 @@ FRAME = np.zeros((90, 160, 3), np.uint8)
 
 
 def test_whole_view_leaves_nothing_out() -> None:
-    assert WholeFrame().look(0.0, FRAME) is None
+    assert WholeFrame().choose_crop(0.0, FRAME) is None
 
 
 def test_fixed_view_is_the_same_part_of_every_frame() -> None:
@@ -21,7 +21,7 @@ def test_fixed_view_is_the_same_part_of_every_frame() -> None:
 
 def test_fixed_view_refuses_a_frame_that_has_become_too_small() -> None:
     with pytest.raises(OptionError, match="60 x 40"):
-        FixedCropper(parse_roi("0,0,100,80")).look(0.0, FRAME[:40, :60])
+        FixedCropper(parse_roi("0,0,100,80")).choose_crop(0.0, FRAME[:40, :60])
 
 
 def test_zoom_view_is_whole_until_someone_moves() -> None:

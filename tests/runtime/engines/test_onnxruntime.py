@@ -142,7 +142,7 @@ def test_file_that_is_no_onnx_is_refused_in_one_line(tmp_path: Path, content: by
 
 def test_what_breaks_within_onnx_runtime_is_one_line(model_path: Path) -> None:
     engine = OnnxEngine(model_path, "cpu")
-    for run in (engine.run, engine.run_maps):
+    for run in (engine.infer, engine.infer_maps):
         with pytest.raises(DeviceError, match="the network broke off on cpu: ") as caught:
             run(np.zeros((1, 33, 32, 3), np.uint8))
         assert "\n" not in str(caught.value)

@@ -205,7 +205,7 @@ def test_an_hour_without_a_picture_is_nowhere_a_pose(classifier: PoseClassifier,
 
     def show(frame: TimedFrame, hold: Hold) -> None:
         events.update(frame.time_s, hold)
-        board.tell(frame.time_s, hold)
+        board.publish(frame.time_s, hold)
 
     watched = run_live(RunPlan(LostSource([]), classifier, [], on_frame=show, timeline=timeline))
     told = [(s.pose, round(s.start_s, 1), round(s.end_s, 1)) for s in watched.segments]
@@ -316,7 +316,7 @@ def test_what_is_held_ends_with_the_last_picture_for_all_who_watch(classifier: P
 
     def listen(frame: TimedFrame, hold: Hold) -> None:
         events.update(frame.time_s, hold)
-        board.tell(frame.time_s, hold)
+        board.publish(frame.time_s, hold)
         holds[frame.time_s] = hold
 
     watched = run_live(

@@ -77,7 +77,7 @@ def test_a_part_is_as_much_in_sync_as_the_whole(
     tmp_path: Path, suffix: str, video: str, sound: str, tolerance_s: float
 ) -> None:
     path, clip = write_flashes(tmp_path / f"a{suffix}", video, sound), tmp_path / "clip.mp4"
-    with VideoSource(path, span=TimeRange(3.3, 6.5)) as source:
+    with VideoSource(path, time_range=TimeRange(3.3, 6.5)) as source:
         info = source.info
     copy_through(path, clip, TimeRange(3.3, 6.5))
     seen, heard = find_flashes(clip)
@@ -95,7 +95,7 @@ def test_a_part_is_as_much_in_sync_as_the_whole(
 
 def copy_through(path: Path, to: Path, span: TimeRange | None = None) -> None:
     """Source to sink, to the end."""
-    with VideoSource(path, span=span) as source:
+    with VideoSource(path, time_range=span) as source:
         info, sink = source.info, VideoSink(to, source.info)
         for frame in source.frames():
             sink.write(frame.move(frame.time_s - info.start_s, frame.pts - info.start_pts))

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from yoga_live.runtime.archive.shards import Piece, observe_shard
+from yoga_live.runtime.archive.shards import Shard, observe_shard
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.errors import SourceError
 from yoga_live.runtime.pipelines.annotate import AnnotateConfig
@@ -85,7 +85,7 @@ def test_a_remote_video_answers_as_the_local_one(
     url = f"memory://clips-{uuid.uuid4().hex}/a.{suffix}"
     fs, inner = fsspec.core.url_to_fs(url)
     fs.pipe_file(inner, path.read_bytes())
-    for piece in (Piece(0.0, None), Piece(3.0, 5.0)):
+    for piece in (Shard(0.0, None), Shard(3.0, 5.0)):
         local, remote = (observe_shard(classifier, each, AnnotateConfig(), piece) for each in (path, RemoteFile(url)))
         assert len(local.times_s) > 5
         assert np.array_equal(local.times_s, remote.times_s) and np.array_equal(local.rows, remote.rows)
@@ -100,15 +100,15 @@ def test_a_remote_animated_webp_is_a_video_too(classifier: PoseClassifier, tmp_p
     url = f"memory://clips-{uuid.uuid4().hex}/a.webp"
     fs, inner = fsspec.core.url_to_fs(url)
     fs.pipe_file(inner, (tmp_path / "a.webp").read_bytes())
-    assert len(observe_shard(classifier, RemoteFile(url), AnnotateConfig(), Piece(0.0, None)).times_s) == 3
+    assert len(observe_shard(classifier, RemoteFile(url), AnnotateConfig(), Shard(0.0, None)).times_s) == 3
 
 
 def test_a_remote_file_that_is_not_there_or_no_video_is_one_error(classifier: PoseClassifier) -> None:
     fsspec = pytest.importorskip("fsspec")
     url = f"memory://clips-{uuid.uuid4().hex}"
     with pytest.raises(SourceError, match=r"gone.mp4 can't be opened"):
-        observe_shard(classifier, RemoteFile(f"{url}/gone.mp4"), AnnotateConfig(), Piece(0.0, None))
+        observe_shard(classifier, RemoteFile(f"{url}/gone.mp4"), AnnotateConfig(), Shard(0.0, None))
     fs, inner = fsspec.core.url_to_fs(f"{url}/notes.mp4")
     fs.pipe_file(inner, b"buy a mat")
     with pytest.raises(SourceError, match=r"notes.mp4 can't be opened"):
-        observe_shard(classifier, RemoteFile(f"{url}/notes.mp4"), AnnotateConfig(), Piece(0.0, None))
+        observe_shard(classifier, RemoteFile(f"{url}/notes.mp4"), AnnotateConfig(), Shard(0.0, None))

@@ -132,13 +132,13 @@ def test_a_photo_that_no_jpeg_can_hold_keeps_its_answer_and_the_others_are_drawn
 def test_a_photo_that_breaks_the_network_does_not_take_its_batch_along(
     photos: Path, classifier: classify_photos.PoseClassifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = classifier.engine.run
+    run = classifier.engine.infer
 
     def run_or_fail(frames: np.ndarray) -> np.ndarray:
         is_odd = ((frames[..., 2] > 120) & (frames[..., 0] == 0)).any()
         return fail(ModelError("odd.onnx gives numbers that are not finite")) if is_odd else run(frames)
 
-    monkeypatch.setattr(classifier.engine, "run", run_or_fail)
+    monkeypatch.setattr(classifier.engine, "infer", run_or_fail)
     assert cv2.imwrite(str(photos / "b.png"), paint((30, 40), (0, 0, 255)))
     files = [(path.name, path) for path in sorted(photos.iterdir())]
     answers = list(classify_photos.classify_photos(classifier, files))

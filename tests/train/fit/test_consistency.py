@@ -25,10 +25,10 @@ class Played(Workers):
     names: tuple[str, ...] = ("worker 0 on left", "worker 1 on right")
     other: Any = None
 
-    def tell(self, value: Any) -> Any:
+    def broadcast_object(self, value: Any) -> Any:
         return value
 
-    def collect(self, value: Any) -> list[Any]:
+    def all_gather_object(self, value: Any) -> list[Any]:
         return [value, value if self.other is None else self.other]
 
 
@@ -57,7 +57,7 @@ def test_what_differs_is_named_with_both_values(
     said: list[dict[str, dict[str, Any]]] = []
 
     class Listening(Played):
-        def collect(self, value: Any) -> list[Any]:
+        def all_gather_object(self, value: Any) -> list[Any]:
             said.append(value)
             return [value, value]
 
@@ -71,7 +71,7 @@ def test_paths_may_differ_between_machines(drawn_photos: Path) -> None:
     said: list[dict[str, Any]] = []
 
     class Listening(Played):
-        def collect(self, value: Any) -> list[Any]:
+        def all_gather_object(self, value: Any) -> list[Any]:
             said.append(value)
             return [value, value]
 

@@ -18,7 +18,7 @@ class BesideOther(Workers):
     count: int = 2
     other: str = ""
 
-    def collect(self, value: Any) -> list[Any]:
+    def all_gather_object(self, value: Any) -> list[Any]:
         return [value, self.other or value]
 
 

@@ -155,15 +155,15 @@ def test_a_robot_check_is_told_from_an_empty_page(engine: Engine) -> None:
 def test_an_engine_that_refuses_is_not_asked_again(engine: Engine) -> None:
     engine.answer = pages((429, "slow down"))
     first, second = search("tree", "chair")
-    assert "HTTP 429" in first.trouble and second.trouble.startswith("not asked again")
+    assert "HTTP 429" in first.reason and second.reason.startswith("not asked again")
     assert engine.asked == [("tree", 1)]
 
 
 def test_a_server_error_ends_one_query_only(engine: Engine) -> None:
     engine.answer = lambda query, page: (502, "bad gateway") if query == "tree" else full_page()
     first, second = search("tree", "chair", most=10)
-    assert (first.trouble, first.pages) == ("bing answered HTTP 502", 0)
-    assert len(second.urls) == 10 and not second.trouble
+    assert (first.reason, first.pages) == ("bing answered HTTP 502", 0)
+    assert len(second.urls) == 10 and not second.reason
 
 
 def test_silence_is_a_time_out_not_an_empty_answer(engine: Engine) -> None:
