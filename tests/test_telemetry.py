@@ -1,12 +1,14 @@
 """Nobody is told anything: what every command, engine and extra connects to and leaves below the home folder.
 
-Each runs on its own under strace, in an empty home folder, with an environment that holds nothing but what is named
-here: ONNX Runtime's and OpenVINO's telemetry switch themselves off where CI or a test seems to run, and these tests
-could then not fail.
+Each runs in a process of its own under strace, in an empty home folder, with an environment that holds nothing but what
+is named here: ONNX Runtime's and OpenVINO's telemetry switch themselves off where CI or a test seems to run, and these
+tests could then not fail.  The commands of a room are forked from one process, which has imported what most of them
+need and has no telemetry of its own, torch above all; no command sees what another one imported.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -96,44 +98,83 @@ class Home:
     def __init__(self, folder: Path) -> None:
         self.folder, self.work = folder / "home", folder / "home" / "work"
         self.work.mkdir(parents=True)
-        self._log = folder / "strace.log"
+        self._log, self.answer = folder / "strace.log", folder / "answer.txt"
 
     def trace(self, *command: object, **environment: str) -> Trace:
         """Run a command of Python (what stands after `python`) to its end."""
-        before = self._list()
-        kept = {name: os.environ[name] for name in ("PATH", "LANG", "LD_LIBRARY_PATH", "TMPDIR") if name in os.environ}
-        answer = subprocess.run(
-            [
-                str(STRACE),
-                "-f",
-                "--seccomp-bpf",
-                "-qq",
-                "-s",
-                "64",
-                "-e",
-                f"trace={CALLS}",
-                "-o",
-                str(self._log),
-                sys.executable,
-            ]
-            + [str(part) for part in command],
-            cwd=self.work,
-            env={**kept, "HOME": str(self.folder), "OMP_NUM_THREADS": "1", **environment},
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=LONGEST_S,
-            check=False,
-        )
-        reached, resolver = read_trace(self._log.read_text(errors="replace"))
-        new = self._list() - before
+        before = self.list()
+        answer = run_traced(self._log, self.work, *command, HOME=str(self.folder), **environment)
+        return self.judge(before, self._log.read_text(errors="replace"), answer.returncode, answer.stdout)
+
+    def judge(self, before: set[str], log: str, code: int, said: str) -> Trace:
+        """Tell what a command did that found these files."""
+        reached, resolver = read_trace(log)
+        new = self.list() - before
         work = frozenset(name.removeprefix("work/") for name in new if name.startswith("work/"))
         left = frozenset(name for name in new if not name.startswith("work/"))
-        said = answer.stdout + answer.stderr
-        return Trace(answer.returncode, said, frozenset(reached), resolver, left, work)
+        return Trace(code, said, frozenset(reached), resolver, left, work)
 
-    def _list(self) -> set[str]:
+    def list(self) -> set[str]:
         return {p.relative_to(self.folder).as_posix() for p in self.folder.rglob("*") if not p.is_dir()}
+
+
+def run_traced(log: Path, cwd: Path, *command: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: os.environ[name] for name in ("PATH", "LANG", "LD_LIBRARY_PATH", "TMPDIR") if name in os.environ}
+    strace = (str(STRACE), "-f", "--seccomp-bpf", "-qq", "-s", "64", "-e", f"trace={CALLS}", "-o", str(log))
+    return subprocess.run(
+        [*strace, sys.executable, *map(str, command)],
+        cwd=cwd,
+        env={**kept, "OMP_NUM_THREADS": "1", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        timeout=LONGEST_S,
+        check=False,
+    )
+
+
+FORK_EACH = """
+import gc, importlib, json, os, runpy, sys
+room, *jobs = json.loads(sys.argv[1])
+for preloaded, home, work, answer, words in jobs:
+    for name in preloaded:
+        importlib.import_module(name)
+    gc.freeze()  # else each command would copy all of it at its end
+    said = os.open(answer, os.O_CREAT | os.O_WRONLY)  # in the trace: from here on it is this command's
+    if child := os.fork():
+        os.write(said, b"\\nexit code %d" % os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    else:
+        os.chdir(work)
+        os.environ["HOME"] = home
+        os.dup2(said, 1), os.dup2(said, 2)
+        sys.argv[1:] = words
+        runpy.run_module("yoga_live." + room, run_name="__main__", alter_sys=True)
+        sys.exit()
+    os.close(said)
+"""
+TRAINS = ("show", "fit", "lr-find", "report", "onnx")  # with torch, which takes others half a second to leave
+
+
+def trace_each(room: str, folder: Path, jobs: dict[str, tuple[Home, Sequence[object]]]) -> dict[str, Trace]:
+    """Run commands of a room one after another, each in its home."""
+    before = {name: home.list() for name, (home, _) in jobs.items()}
+    listed = [
+        (("cv2", "torch", "torchvision") if name in TRAINS else ("cv2",), *map(str, (h.folder, h.work, h.answer)),
+         [*map(str, words)])
+        for name, (h, words) in jobs.items()
+    ]  # fmt: skip
+    answer = run_traced(folder / "strace.log", folder, "-c", FORK_EACH, json.dumps([room, *listed]), HOME=str(folder))
+    assert answer.returncode == 0 and not answer.stdout, answer.stdout
+    shared, *logs = re.split(
+        r"openat\(AT_FDCWD, \"[^\"]*answer\.txt", (folder / "strace.log").read_text(errors="replace")
+    )
+    assert len(logs) == len(jobs) and read_trace(shared) == (set(), False)
+    traces = {}
+    for (name, (home, _)), log in zip(jobs.items(), logs, strict=True):
+        said, code = home.answer.read_text(errors="replace").rsplit("exit code ", 1)
+        traces[name] = home.judge(before[name], log, int(code), f"{name}: {said}")
+    return traces
 
 
 @pytest.fixture
@@ -193,9 +234,15 @@ WATCHING: dict[str, tuple[Arguments, Sequence[str]]] = {
         ("o.mp4", "o.csv", "o.png"),
     ),
     "photos": (lambda i: ("--images", i.photos / "tree", "--table", "t.csv"), ("t.csv",)),
-    "openvino": (lambda i: ("--video", i.clip, "--timeline", "o.csv", "--device", "openvino"), ("o.csv",)),
     "benchmark": (lambda i: ("--benchmark", "--video", i.clip, "--frames", "5"), ()),
-    "cluster": (lambda i: ("--video", i.clip, "--to", "out", "--cluster", "local"), ("out/*",)),
+}
+WITH_EXTRAS: dict[str, tuple[str, Arguments, Sequence[str]]] = {
+    "openvino": (
+        "openvino",
+        lambda i: ("--video", i.clip, "--timeline", "o.csv", "--device", "openvino"),
+        ("o.csv",),
+    ),
+    "cluster": ("ray", lambda i: ("--video", i.clip, "--to", "out", "--cluster", "local"), ("out/*",)),
 }
 TRAINING: dict[str, tuple[Arguments, Sequence[str]]] = {
     "collect --urls": (lambda i: ("collect", "--urls", "urls.txt", "--pose", "tree", "--to", "lists"), ("lists/*",)),
@@ -236,31 +283,35 @@ EXPORTING: dict[str, tuple[Arguments, Sequence[str]]] = {
     ),
     "info": (lambda i: ("info", i.model), ()),
 }
-COMMANDS = {
-    f"{room} {name}": (room, *case)
-    for room, cases in {
-        "runtime": WATCHING,
-        "train": TRAINING,
-        "calibration": CALIBRATING,
-        "export": EXPORTING,
-    }.items()
-    for name, case in cases.items()
-}
-EXTRAS = {"runtime openvino": "openvino", "runtime cluster": "ray"}
+ROOMS = {"runtime": WATCHING, "train": TRAINING, "calibration": CALIBRATING, "export": EXPORTING}
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_a_command_reaches_nobody_and_leaves_its_outputs_alone(name: str, home: Home, inputs: Inputs) -> None:
-    if name in EXTRAS:
-        pytest.importorskip(EXTRAS[name], reason=f"the extra with {EXTRAS[name]} is not installed")
-    room, arguments, outputs = COMMANDS[name]
+def set_up(room: str, home: Home, inputs: Inputs) -> None:
     if room == "train":
         (home.work / "urls.txt").write_text("https://photos.example/a.jpg\n")
         shutil.copytree(inputs.photos, home.work / "photos")
         shutil.copytree(inputs.run, home.work / "given")
         shutil.rmtree(home.work / "given" / "report", ignore_errors=True)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_commands_reach_nobody_and_leave_their_outputs_alone(room: str, tmp_path: Path, inputs: Inputs) -> None:
     model = ("--model", inputs.model) if room == "runtime" else ()
-    check_silent(home.trace("-m", f"yoga_live.{room}", *arguments(inputs), *model), outputs)
+    jobs = {
+        name: (Home(tmp_path / str(number)), (*arguments(inputs), *model))
+        for number, (name, (arguments, _)) in enumerate(sorted(ROOMS[room].items(), key=lambda case: case[0] in TRAINS))
+    }
+    for home, _ in jobs.values():
+        set_up(room, home, inputs)
+    for name, trace in trace_each(room, tmp_path, jobs).items():
+        check_silent(trace, ROOMS[room][name][1])
+
+
+@pytest.mark.parametrize("name", WITH_EXTRAS)
+def test_a_command_of_an_extra_reaches_nobody(name: str, home: Home, inputs: Inputs) -> None:
+    extra, arguments, outputs = WITH_EXTRAS[name]
+    pytest.importorskip(extra, reason=f"the extra with {extra} is not installed")
+    check_silent(home.trace("-m", "yoga_live.runtime", *arguments(inputs), "--model", inputs.model), outputs)
 
 
 def test_a_refused_engine_reaches_nobody(home: Home, inputs: Inputs) -> None:
