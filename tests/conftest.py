@@ -1,6 +1,7 @@
 """What several rooms test with: a folder of drawn photos, one tiny run trained from it, and the models made from it.
 
-Session-wide folders are read only: a test that changes a file copies it first.
+Session-wide folders are read only and shared by all processes of pytest-xdist: a test that changes a file, or takes
+hold of one, copies it first.
 """
 
 from __future__ import annotations
@@ -8,7 +9,9 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import shutil
 import signal
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +33,7 @@ if "PYTEST_XDIST_WORKER_COUNT" in os.environ:  # before torch is imported: its t
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
 
 DRAWINGS_PER_POSE = 16
+SMALLEST = "resnet18"  # half of what is trained by default: to write, read, hash and export
 DRAWN = {  # pose -> the figure, and its lamp's colour (BGR), so that even a tiny network can tell the poses apart
     "tree": ("tree", (0.3, 0.3, 1.0)),
     "down_dog": ("down_dog", (1.0, 0.3, 0.3)),
@@ -61,22 +65,58 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
+LONGEST_WAIT_S = 600.0
+MakeOnce = Callable[[str, Callable[[Path], object]], Path]
+
+
 @pytest.fixture(scope="session")
-def drawn_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def make_once(tmp_path_factory: pytest.TempPathFactory) -> MakeOnce:
+    """Make a folder that all processes of pytest-xdist share: the first that asks fills it, the others wait for it."""
+    own = tmp_path_factory.getbasetemp()
+    shared = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shared"
+    shared.mkdir(exist_ok=True)
+
+    def make(name: str, fill: Callable[[Path], object]) -> Path:
+        folder, whole, turn = shared / name, shared / f"{name}.whole", shared / f"{name}.turn"
+        deadline_s = time.monotonic() + LONGEST_WAIT_S
+        while not whole.exists():
+            try:
+                os.close(os.open(turn, os.O_CREAT | os.O_EXCL))
+            except FileExistsError:
+                assert time.monotonic() < deadline_s, f"another process did not make {folder}"
+                time.sleep(0.1)
+                continue
+            try:
+                if not whole.exists():  # the other one may just have ended
+                    shutil.rmtree(folder, ignore_errors=True)
+                    folder.mkdir()
+                    fill(folder)
+                    whole.touch()
+            finally:
+                turn.unlink()
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def drawn_photos(make_once: MakeOnce) -> Path:
     """A folder per pose: three poses and `none`, sixteen drawings each, PNG and JPEG."""
-    import cv2
 
-    folder = tmp_path_factory.mktemp("drawn") / "photos"
-    for pose in DRAWN:
-        (folder / pose).mkdir(parents=True)
-        for seed in range(DRAWINGS_PER_POSE):
-            path = folder / pose / f"{seed:02d}.{'jpg' if seed % 2 else 'png'}"
-            assert cv2.imwrite(str(path), draw_photo(pose, seed))
-    return folder
+    def draw(folder: Path) -> None:
+        import cv2
+
+        for pose in DRAWN:
+            (folder / "photos" / pose).mkdir(parents=True)
+            for seed in range(DRAWINGS_PER_POSE):
+                path = folder / "photos" / pose / f"{seed:02d}.{'jpg' if seed % 2 else 'png'}"
+                assert cv2.imwrite(str(path), draw_photo(pose, seed))
+
+    return make_once("drawn", draw) / "photos"
 
 
 @pytest.fixture(scope="session")
-def start_weights(drawn_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def start_weights(drawn_photos: Path, make_once: MakeOnce) -> Path:
     """Random weights that let colours through: quiet residual branches, batch-norm statistics of the drawings."""
     torch = pytest.importorskip("torch")  # the runtime is tested without it too
     import torchvision
@@ -84,52 +124,52 @@ def start_weights(drawn_photos: Path, tmp_path_factory: pytest.TempPathFactory) 
     from yoga_live.train.fit.network import PoseNetwork, normalise, save_weights
     from yoga_live.train.photos.folder import read_photos
 
-    torch.manual_seed(0)
-    network = PoseNetwork(7)  # a head of another size, as ImageNet's is
-    frames = torch.from_numpy(read_photos(drawn_photos, 64).frames[::2].copy())
-    torch.nn.Module.train(network)
-    with torch.no_grad():
-        for module in network.modules():
-            if isinstance(module, torch.nn.BatchNorm2d):
-                module.momentum = None  # the plain mean of what it sees
-            if isinstance(module, torchvision.models.resnet.BasicBlock):
-                module.bn2.weight.fill_(0.1)
-        network.features(normalise(frames))
-    path = tmp_path_factory.mktemp("weights") / "start.safetensors"
-    save_weights(network, path)
-    return path
+    def settle(folder: Path) -> None:
+        torch.manual_seed(0)
+        network = PoseNetwork(7, arch=SMALLEST)  # a head of another size, as ImageNet's is
+        frames = torch.from_numpy(read_photos(drawn_photos, 64).frames[::2].copy())
+        torch.nn.Module.train(network)
+        with torch.no_grad():
+            for module in network.modules():
+                if isinstance(module, torch.nn.BatchNorm2d):
+                    module.momentum = None  # the plain mean of what it sees
+                if isinstance(module, torchvision.models.resnet.BasicBlock):
+                    module.bn2.weight.fill_(0.1)
+            network.features(normalise(frames))
+        save_weights(network, folder / "start.safetensors")
+
+    return make_once("weights", settle) / "start.safetensors"
 
 
 @pytest.fixture(scope="session")
-def trained_run(drawn_photos: Path, start_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained_run(drawn_photos: Path, start_weights: Path, make_once: MakeOnce) -> Path:
     """The folder of a tiny run."""
     from yoga_live.train.fit.config import FitConfig
     from yoga_live.train.fit.run import fit_run
 
-    folder = tmp_path_factory.mktemp("runs") / "tiny"
-    fit_run(drawn_photos, folder, FitConfig(str(start_weights), 400, 1, size=64, batch=16, rate=1e-4, device="cpu"))
-    return folder
+    config = FitConfig(str(start_weights), 400, 1, size=64, batch=16, rate=1e-4, device="cpu", arch=SMALLEST)
+    return make_once("runs", lambda folder: fit_run(drawn_photos, folder / "tiny", config)) / "tiny"
 
 
 @pytest.fixture(scope="session")
-def exported_model(trained_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def exported_model(trained_run: Path, make_once: MakeOnce) -> Path:
     """The tiny run as ONNX, FP32."""
     from yoga_live.calibration.runs import load_run
     from yoga_live.export.onnx_export import export_run
 
-    path = tmp_path_factory.mktemp("models") / "tiny.onnx"
-    export_run(load_run(trained_run), path)
-    return path
+    return make_once("models", lambda folder: export_run(load_run(trained_run), folder / "tiny.onnx")) / "tiny.onnx"
 
 
 @pytest.fixture(scope="session")
-def int8_model(exported_model: Path, trained_run: Path) -> Path:
+def int8_model(exported_model: Path, trained_run: Path, make_once: MakeOnce) -> Path:
     """The tiny run as INT8, made by the command."""
     from yoga_live.calibration.command import main
 
-    path = exported_model.with_name("tiny.int8.onnx")
-    assert main(["int8", str(exported_model), "--run", str(trained_run), "--to", str(path)]) == 0
-    return path
+    def quantize(folder: Path) -> None:
+        to = folder / "tiny.int8.onnx"
+        assert main(["int8", str(exported_model), "--run", str(trained_run), "--to", str(to)]) == 0
+
+    return make_once("small_models", quantize) / "tiny.int8.onnx"
 
 
 @pytest.fixture

@@ -99,7 +99,7 @@ def stopped(drawn_photos: Path, start_weights: Path, tmp_path_factory: pytest.Te
         if notes["epoch"] == 1:
             raise Killed
 
-    config = FitConfig(str(start_weights), 2, 2, size=64, batch=16, rate=1e-4, device="cpu")
+    config = FitConfig(str(start_weights), 2, 2, size=64, batch=16, rate=1e-4, device="cpu", arch="resnet18")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trainer, "save_checkpoint", save_and_die)
         with pytest.raises(Killed):
@@ -110,6 +110,7 @@ def stopped(drawn_photos: Path, start_weights: Path, tmp_path_factory: pytest.Te
 
 def resume(ask: Any, photos: Path, folder: Path, weights: Path) -> Any:
     options = ("--weights", weights, "--epochs-frozen", 2, "--epochs", 2, "--size", 64, "--batch", 16, "--rate", "1e-4")
+    options += ("--arch", "resnet18")
     return ask(train, "fit", photos, "--to", folder, "--resume", "--device", "cpu", *options)
 
 
@@ -137,7 +138,7 @@ def test_another_run_s_split_is_read_as_carefully(
     ask: Any, run: Path, drawn_photos: Path, start_weights: Path, tmp_path: Path, name: str
 ) -> None:
     RUNS[name](run)
-    arguments = ("--weights", start_weights, "--size", 64, "--epochs", 0, "--split-of", run)
+    arguments = ("--weights", start_weights, "--size", 64, "--arch", "resnet18", "--epochs", 0, "--split-of", run)
     assert str(run) in ask(train, "fit", drawn_photos, "--to", tmp_path / "new", *arguments).refusal()
 
 

@@ -73,6 +73,7 @@ def test_a_file_name_that_is_no_utf8_goes_all_the_way(ask, messy, in_folder, sta
     (messy.photos / "tree" / os.fsdecode(b"\xff")).write_text("no photo")
     run = tmp_path / "odd"
     options = ("--weights", start_weights, "--size", 64, "--epochs", 0, "--epochs-frozen", 2, "--device", "cpu")
+    options += ("--arch", "resnet18")
     answer = ask(main, "fit", messy.photos, "--to", run, *options)
     assert answer.code == 0 and f"tree/{odd}" in {photo.path for photo in load_run(run).photos}, answer.err
     assert (run / "skipped.csv").read_bytes().splitlines()[1].startswith(b"tree/\xff,")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ def test_fit_trains_says_how_well_and_what_comes_next(ask, drawn_photos: Path, s
     answer = ask(
         main, "fit", drawn_photos, "--to", tmp_path / "run", "--weights", start_weights, "--epochs-frozen", 3,
         "--epochs", 0, "--size", 32, "--batch", 8, "--seed", 4, "--device", "cpu", "--train-only", "0[0-3]*",
+        "--arch", "resnet18",
     )  # fmt: skip
     assert answer.code == 0, answer.err
     content = json.loads((tmp_path / "run" / "run.json").read_text())
@@ -27,8 +30,9 @@ def test_fit_trains_says_how_well_and_what_comes_next(ask, drawn_photos: Path, s
     assert held_out and not any(f"/0{digit}" in row for row in held_out for digit in range(4))
 
 
-def test_an_existing_run_is_refused_on_one_line(ask, drawn_photos: Path, trained_run: Path) -> None:
-    answer = ask(main, "fit", drawn_photos, "--to", trained_run)
+def test_an_existing_run_is_refused_on_one_line(ask, drawn_photos: Path, trained_run: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(trained_run, tmp_path / "run", copy_function=os.link)  # the command takes hold of it
+    answer = ask(main, "fit", drawn_photos, "--to", run)
     assert "exists already" in answer.refusal() and len(answer.err.splitlines()) == 1 and not answer.out
 
 

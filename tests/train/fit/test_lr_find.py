@@ -43,7 +43,7 @@ def test_the_command_draws_a_plot_writes_its_numbers_and_names_the_option(
 ) -> None:
     arguments = [
         *("lr-find", drawn_photos, "--to", tmp_path / "lr.png", "--weights", start_weights),
-        *("--size", 32, "--batch", 16, "--steps", 40, "--device", "cpu"),
+        *("--size", 32, "--batch", 16, "--steps", 40, "--device", "cpu", "--arch", "resnet18"),
     ]
     answer = ask(main, *arguments)
     assert answer.code == 0, answer.err

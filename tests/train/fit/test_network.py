@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from yoga_live.runtime.errors import ModelError
-from yoga_live.train.fit.network import PoseNetwork, build_network, load_network, normalise, save_weights
+from yoga_live.train.fit.network import ARCH, PoseNetwork, build_network, load_network, normalise, save_weights
 
 
 @pytest.fixture(scope="module")
@@ -83,23 +83,25 @@ def test_saved_weights_come_back_with_the_same_answers(network: PoseNetwork, tmp
 
 
 def test_a_head_of_another_size_is_left_aside_and_the_backbone_taken(start_weights: Path) -> None:
-    network = build_network(3, str(start_weights))
+    network = build_network(3, str(start_weights), "resnet18")
     stored = load_file(start_weights)
     assert stored["fc.weight"].shape == (7, 512)
     assert network.resnet.fc.weight.shape == (3, 512)
-    assert torch.equal(network.resnet.layer4[2].conv2.weight, stored["layer4.2.conv2.weight"])
+    assert torch.equal(network.resnet.layer4[1].conv2.weight, stored["layer4.1.conv2.weight"])
     assert torch.equal(network.resnet.bn1.running_mean, stored["bn1.running_mean"])
 
 
 def test_a_head_of_the_same_size_is_taken_too(start_weights: Path) -> None:
-    assert torch.equal(build_network(7, str(start_weights)).resnet.fc.bias, load_file(start_weights)["fc.bias"])
+    assert torch.equal(
+        build_network(7, str(start_weights), "resnet18").resnet.fc.bias, load_file(start_weights)["fc.bias"]
+    )
 
 
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_a_pth_of_half_floats_without_a_head_is_read(start_weights: Path, tmp_path: Path, wrapped: bool) -> None:
     state = {name: value.half() for name, value in load_file(start_weights).items() if not name.startswith("fc.")}
     torch.save({"state_dict": state} if wrapped else state, tmp_path / "half.pth")
-    network = build_network(2, str(tmp_path / "half.pth"))
+    network = build_network(2, str(tmp_path / "half.pth"), "resnet18")
     assert network.resnet.conv1.weight.dtype == torch.float32
     torch.testing.assert_close(network.resnet.conv1.weight, state["conv1.weight"].float())
 
@@ -124,13 +126,15 @@ def test_a_pth_of_other_things_than_named_tensors_is_refused(state: object, tmp_
 
 def test_other_things_beside_the_tensors_are_left_aside(start_weights: Path, tmp_path: Path) -> None:
     torch.save({**load_file(start_weights), 0: torch.zeros(1), "epoch": 7}, tmp_path / "more.pth")
-    assert torch.equal(build_network(7, str(tmp_path / "more.pth")).resnet.fc.bias, load_file(start_weights)["fc.bias"])
+    assert torch.equal(
+        build_network(7, str(tmp_path / "more.pth"), "resnet18").resnet.fc.bias, load_file(start_weights)["fc.bias"]
+    )
 
 
-def refuse(weights: Path) -> str:
+def refuse(weights: Path, arch: str = ARCH) -> str:
     """The single line that refuses this weights file."""
     with pytest.raises(ModelError) as caught:
-        build_network(2, str(weights))
+        build_network(2, str(weights), arch)
     assert "\n" not in str(caught.value) and str(weights) in str(caught.value)
     return str(caught.value)
 
@@ -147,7 +151,7 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
 def test_weights_with_right_names_and_wrong_shapes_are_refused(start_weights: Path, tmp_path: Path) -> None:
     state = load_file(start_weights)
     torch.save(state | {"layer1.0.conv1.weight": torch.zeros(64, 64, 1, 1)}, tmp_path / "resnet50.pth")
-    assert "resnet34" in refuse(tmp_path / "resnet50.pth")
+    assert "not a torchvision resnet18" in refuse(tmp_path / "resnet50.pth", "resnet18")
 
 
 def test_truncated_safetensors_are_refused(start_weights: Path, tmp_path: Path) -> None:

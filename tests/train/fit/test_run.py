@@ -25,7 +25,7 @@ from yoga_live.train.fit.network import load_network, normalise
 from yoga_live.train.fit.run import fit_run
 from yoga_live.train.fit.trainer import Fitter
 
-QUICK = FitConfig("none", epochs_frozen=1, epochs=0, size=32, batch=8, device="cpu")
+QUICK = FitConfig("none", epochs_frozen=1, epochs=0, size=32, batch=8, device="cpu", arch="resnet18")
 
 
 def list_files(folder: Path) -> dict[str, bytes]:
@@ -170,6 +170,7 @@ def test_a_stopped_fit_ends_with_the_exit_code_of_ctrl_c_and_says_how_to_go_on(
     interrupt_second_epoch(monkeypatch)
     photos = copy_some(drawn_photos, tmp_path / "photos")
     options = ("--weights", start_weights, "--size", 64, "--epochs", 3, "--epochs-frozen", 2, "--device", "cpu")
+    options += ("--arch", "resnet18")
     answer = ask(main, "fit", photos, "--to", tmp_path / "run", *options)
     assert answer.code == 130, answer.err
     assert "test accuracy" in answer.out and "give the same command with --resume" in answer.out
@@ -197,11 +198,14 @@ def test_ctrl_c_before_anything_is_learned_leaves_no_run(
     assert not (tmp_path / "run").exists()
 
 
-def test_a_run_that_exists_is_refused_before_any_photo_is_read_and_left_untouched(trained_run: Path) -> None:
-    before = list_files(trained_run)
+def test_a_run_that_exists_is_refused_before_any_photo_is_read_and_left_untouched(
+    trained_run: Path, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(trained_run, tmp_path / "run"))
+    before = list_files(run)
     with pytest.raises(OutputError, match="exists already"):
-        fit_run(Path("no such photos"), trained_run, QUICK)
-    assert list_files(trained_run) == before
+        fit_run(Path("no such photos"), run, QUICK)
+    assert list_files(run) == before
 
 
 def test_a_run_can_not_be_made_below_a_file(drawn_photos: Path, tmp_path: Path) -> None:
