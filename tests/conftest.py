@@ -132,9 +132,9 @@ def start_weights(drawn_photos: Path, make_once: MakeOnce) -> Path:
         with torch.no_grad():
             for module in network.modules():
                 if isinstance(module, torch.nn.BatchNorm2d):
-                    module.momentum = None  # the plain mean of what it sees
+                    module.momentum = None  # pyright: ignore[reportArgumentType]  # the plain mean of what it sees
                 if isinstance(module, torchvision.models.resnet.BasicBlock):
-                    module.bn2.weight.fill_(0.1)
+                    torch.nn.init.constant_(module.bn2.weight, 0.1)
             network.features(normalise(frames))
         save_weights(network, folder / "start.safetensors")
 
@@ -210,7 +210,8 @@ def ask(capsys: pytest.CaptureFixture[str]) -> Callable[..., CommandAnswer]:
             code: object = main([str(argument) for argument in arguments])
         except SystemExit as error:  # argparse
             code = error.code
-        return CommandAnswer(code, *capsys.readouterr())
+        said = capsys.readouterr()
+        return CommandAnswer(code, said.out, said.err)
 
     return run
 

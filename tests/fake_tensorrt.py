@@ -102,7 +102,11 @@ def make_cudart(gpu: FakeGpu) -> Any:
     def copy(target: int, source: int, size: int, kind: str, stream: Stream) -> tuple[Error]:
         on_gpu = target if kind == "to gpu" else source
         assert size <= len(gpu.memory(on_gpu))
-        stream.work.append(lambda: ctypes.memmove(target, source, size) and None)
+
+        def move() -> None:
+            ctypes.memmove(target, source, size)
+
+        stream.work.append(move)
         gpu.log.append(f"copy {kind} {size}")
         return (Error.cudaSuccess,)
 
@@ -282,7 +286,7 @@ class FakeConfig:
 
 def build(gpu: FakeGpu, logger: Any, network: Any, config: FakeConfig) -> Any:
     """Tell of two phases, one inside the other; the plan is the model."""
-    monitor = config.progress_monitor
+    monitor: Any = config.progress_monitor
     monitor.phase_start("Building", None, 2)
     monitor.phase_start("Timing", "Building", 4)
     goes_on = all(monitor.step_complete("Timing", step) for step in range(4))
@@ -370,7 +374,8 @@ class FakeContext:
         size = int(np.prod(shape))
         frames = np.frombuffer(memory(self.addresses["frames"]), np.uint8)[:size].reshape(shape)
         names = [name for name in self.engine.tensors if name != "frames"]
-        for name, output in zip(names, self.engine.session.run(names, {"frames": frames}), strict=True):
+        outputs: Any = self.engine.session.run(names, {"frames": frames})
+        for name, output in zip(names, outputs, strict=True):
             if name == "logits":
                 output[:, 0] += self.engine.gpu.kernel_error
             target = memory(self.addresses[name])

@@ -297,7 +297,7 @@ def set_up(room: str, home: Home, inputs: Inputs) -> None:
 @pytest.mark.parametrize("room", ROOMS)
 def test_commands_reach_nobody_and_leave_their_outputs_alone(room: str, tmp_path: Path, inputs: Inputs) -> None:
     model = ("--model", inputs.model) if room == "runtime" else ()
-    jobs = {
+    jobs: dict[str, tuple[Home, Sequence[object]]] = {
         name: (Home(tmp_path / str(number)), (*arguments(inputs), *model))
         for number, (name, (arguments, _)) in enumerate(sorted(ROOMS[room].items(), key=lambda case: case[0] in TRAINS))
     }

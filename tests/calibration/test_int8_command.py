@@ -70,7 +70,7 @@ def test_labels_order_size_and_training_are_kept_whatever_they_are(
     ask, colour_model, colour_run, tmp_path_factory, labels, training, method, per_class, temperature
 ) -> None:
     folder = tmp_path_factory.mktemp("kept")
-    poses = dict(zip(("plank", "tree"), labels, strict=True))
+    poses: dict[str, str] = dict(zip(("plank", "tree"), labels, strict=True))
     run = folder / "run"
     run.mkdir()
     summary = json.loads((colour_run / "run.json").read_text())

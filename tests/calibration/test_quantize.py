@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -92,7 +93,7 @@ def test_the_largest_activation_is_the_largest_code(colour_model: Path, colour_r
     codes = {node.input[0]: node.output[0] for node in model.graph.node if node.op_type == "QuantizeLinear"}
     model.graph.output.append(onnx.ValueInfoProto(name=codes["scaled"]))
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    (seen,) = session.run([codes["scaled"]], {"frames": sample.frames})
+    seen: Any = session.run([codes["scaled"]], {"frames": sample.frames})[0]
     assert seen.dtype == np.uint8 and np.abs(seen.astype(int) - 128).max() == 127
 
 

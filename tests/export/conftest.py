@@ -117,7 +117,8 @@ def run_plainly() -> Callable[[onnx.ModelProto, np.ndarray], tuple[np.ndarray, n
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        return session.run(["logits", "maps"], {"frames": frames})
+        logits, maps = map(np.asarray, session.run(["logits", "maps"], {"frames": frames}))
+        return logits, maps
 
     return run
 

@@ -21,7 +21,7 @@ def list_answers(model: onnx.ModelProto, frames: np.ndarray) -> dict[str, np.nda
     shown.graph.output.extend(shown.graph.value_info)
     session = onnxruntime.InferenceSession(shown.SerializeToString(), providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
-    return dict(zip(names, session.run(names, {"frames": frames}), strict=True))
+    return dict(zip(names, map(np.asarray, session.run(names, {"frames": frames})), strict=True))
 
 
 def test_the_largest_number_of_every_node_is_found_over_all_batches(make_network, noise, run_plainly) -> None:

@@ -57,7 +57,7 @@ class Walk:
         self.model = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
         graph = self.model.graph
         self.constants = {tensor.name: tensor for tensor in graph.initializer}
-        self.types = {name: tensor.data_type for name, tensor in self.constants.items()}
+        self.types: dict[str, int] = {name: tensor.data_type for name, tensor in self.constants.items()}
         self.ranks = {name: len(tensor.dims) for name, tensor in self.constants.items()}
         for value in (*graph.input, *graph.value_info, *graph.output):
             self.types[value.name] = value.type.tensor_type.elem_type
@@ -90,7 +90,7 @@ class Walk:
         named = [node.input[0]] if node.input else []
         named += [] if node.op_type in QUANTISERS else [node.output[0]]
         for name in named:
-            kind = NAMES.get(self.types.get(name, 0), "unknown")
+            kind = NAMES.get(self.types.get(name, 0), "unknown")  # pyright: ignore[reportCallIssue, reportArgumentType]
             if kind not in types:
                 yield f"{name} is {kind}"
         for name in (*node.input, *node.output):
@@ -188,7 +188,7 @@ def make_graph(node: onnx.NodeProto, kind: int, opset: int = 18, **constants: np
 
 
 ZERO = {"scale": np.float32(0.1), "zero": np.int8(0)}
-POOL = {"kernel_shape": [2, 2]}
+POOL: dict[str, Any] = {"kernel_shape": [2, 2]}
 
 
 @pytest.mark.parametrize(

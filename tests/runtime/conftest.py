@@ -195,7 +195,8 @@ def live(
     def run(*arguments: object, model: Path = model_path) -> tuple[int, str, str]:
         capfd.readouterr()
         code = main.main(["--model", str(model), *map(str, arguments)])
-        return code, *capfd.readouterr()
+        said = capfd.readouterr()
+        return code, said.out, said.err
 
     return run
 

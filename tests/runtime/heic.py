@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from fractions import Fraction
 
 import av
 import numpy as np
@@ -53,7 +54,7 @@ def _encode(image_rgb: npt.NDArray[np.uint8]) -> list[tuple[int, bytes]]:
     """One key frame as NAL units with their types."""
     codec = av.CodecContext.create("libx265", "w")
     codec.height, codec.width = image_rgb.shape[:2]
-    codec.pix_fmt, codec.framerate = "yuv420p", 25
+    codec.pix_fmt, codec.framerate = "yuv420p", Fraction(25)
     codec.options = {"crf": "10", "x265-params": "log-level=none:info=0"}
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image_rgb), "rgb24").reformat(format="yuv420p")
     stream = b"".join(bytes(packet) for packet in [*codec.encode(frame), *codec.encode(None)])

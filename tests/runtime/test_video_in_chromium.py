@@ -118,7 +118,7 @@ CENTRES = [((column + 0.5) / 3, SHOWN * (row + 0.5) / 2) for row in range(2) for
 
 def write_source(path: Path, kind: Kind) -> None:
     """A clip of the patches, upright for whoever heeds its rotation flag."""
-    upright = kind.size_wh[::-1] if kind.degrees % 180 else kind.size_wh
+    upright = (kind.size_wh[1], kind.size_wh[0]) if kind.degrees % 180 else kind.size_wh
     image = np.ascontiguousarray(np.rot90(draw_patches(upright), kind.degrees // 90))
     base = Fraction(1, 1000) if kind.times_ms else 1 / kind.rate
     with av.open(str(path), "w") as container:
@@ -177,7 +177,7 @@ def test_a_browser_shows_the_copy_as_the_source_was_meant(
     moments = [0.0, times_s[COUNT // 2], times_s[-1]]
     content = base64.b64encode(out.read_bytes()).decode()
     shown = page.evaluate(SCRIPT, [content, moments, CENTRES])
-    upright = kind.size_wh[::-1] if kind.degrees % 180 else kind.size_wh
+    upright = (kind.size_wh[1], kind.size_wh[0]) if kind.degrees % 180 else kind.size_wh
     assert shown["size"] == [side + side % 2 for side in upright]
     assert shown["length"] == pytest.approx(length_s, abs=0.01)
     for seen in shown["seen"]:

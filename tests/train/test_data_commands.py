@@ -36,7 +36,8 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
             code = main([str(argument) for argument in arguments])
         except SystemExit as error:  # argparse
             code = int(error.code or 0)
-        return (code, *capsys.readouterr())
+        said = capsys.readouterr()
+        return code, said.out, said.err
 
     return call
 

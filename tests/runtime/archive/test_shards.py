@@ -188,7 +188,7 @@ def test_a_damaged_recording_is_what_one_run_makes_of_it(
     clip: Path, classifier: PoseClassifier, tmp_path: Path, caplog: pytest.LogCaptureFixture, is_torn_off: bool
 ) -> None:
     container = av.open(str(clip))
-    packets = [packet for packet in container.demux(video=0) if packet.pos]
+    packets: Any = [packet for packet in container.demux(video=0) if packet.pos]
     at = next(packet.pos for packet in packets if packet.dts * packet.time_base > 7.5)
     container.close()
     content = bytearray(clip.read_bytes())

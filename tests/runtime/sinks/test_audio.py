@@ -58,6 +58,7 @@ def find_flashes(path: Path) -> tuple[list[float], list[float]]:
         for frame in container.decode(audio=0):
             for part in resampler.resample(frame):
                 loud = np.flatnonzero(np.abs(part.to_ndarray()[0]) > 0.3)
+                assert part.pts is not None and part.time_base is not None
                 times.append(float(part.pts * part.time_base) + loud / part.rate)
     loud_s = np.concatenate(times)
     return flashes, loud_s[np.r_[True, np.diff(loud_s) > 0.5]].tolist()

@@ -2,7 +2,7 @@
 
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ WriteClip = Callable[..., Path]
 
 def shades(count: int) -> list[tuple[int, int, int]]:
     """Frame i is grey 20 + 8 i: its number can be read from the decoded picture."""
-    return [(20 + 8 * i,) * 3 for i in range(count)]
+    return [(shade, shade, shade) for shade in range(20, 20 + 8 * count, 8)]
 
 
 def read(path: Path) -> list[TimedFrame]:
@@ -32,7 +32,7 @@ def read(path: Path) -> list[TimedFrame]:
         return list(source.frames())
 
 
-def numbers(frames: list[TimedFrame]) -> list[int]:
+def numbers(frames: Sequence[TimedFrame]) -> list[int]:
     return [round((float(frame.image_bgr.mean()) - 20) / 8) for frame in frames]
 
 

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any, NoReturn
 
 import cv2
 import numpy as np
@@ -34,7 +35,7 @@ STRANGE = (
 strange = pytest.mark.parametrize("error", STRANGE, ids=lambda error: type(error).__name__)
 
 
-def fail(error: BaseException) -> None:
+def fail(error: BaseException) -> NoReturn:
     raise error
 
 
@@ -159,10 +160,10 @@ def test_a_video_that_breaks_its_decoder_is_a_line_and_the_others_are_annotated(
         write_clip(tmp_path / "in" / f"{name}.mp4", [(255, 0, 0)] * 10)
     source, ask = annotate.VideoSource, annotate.open_media
 
-    def open_or_fail(path: Path, *arguments: object) -> annotate.VideoSource:
+    def open_or_fail(path: Path, *arguments: Any) -> annotate.VideoSource:
         return source(path, *arguments) if path.name != "b.mp4" else fail(error)
 
-    def ask_or_fail(path: Path, *arguments: object) -> object:
+    def ask_or_fail(path: Path, *arguments: Any) -> object:
         return ask(path, *arguments) if path.name != "b.mp4" else fail(error)
 
     monkeypatch.setattr(annotate, "VideoSource", open_or_fail)

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -44,7 +45,7 @@ class Machine:
     """One machine: its folder holds photos and the cache, and maybe the run."""
 
     folder: Path
-    process: multiprocessing.process.BaseProcess | None = None
+    process: Any = None  # a multiprocessing.Process
 
     @property
     def run(self) -> Path:
@@ -77,7 +78,7 @@ class Machine:
 
 
 @pytest.fixture(scope="module")
-def starter() -> multiprocessing.context.BaseContext:
+def starter() -> Any:
     """Starts processes that have torch already."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["yoga_live.train.fit.run", "torch.utils.tensorboard.writer"])
@@ -128,7 +129,7 @@ def undisturbed(drawn_photos: Path, start: Start, tmp_path_factory: pytest.TempP
 
 
 @pytest.fixture(scope="module")
-def start(starter: multiprocessing.context.BaseContext) -> Start:
+def start(starter: Any) -> Start:
     """Start one worker on each machine, in the order of their ranks: start(first, second, "--resume", LOST_S="3")."""
 
     def run(*arguments: Machine | str, **environment: str) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from yoga_live.train.photos.manifest import DUPLICATE, OK, REFUSED, Manifest, Ma
 MESSY = Path(__file__).parents[3].parent / "shared" / "data" / "messy"
 
 
-def save_photo(path: Path, seed: int = 0, **options: object) -> Path:
+def save_photo(path: Path, seed: int = 0, **options: Any) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     coarse = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
     Image.fromarray(coarse).resize((80, 60)).save(path, **options)

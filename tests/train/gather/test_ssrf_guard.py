@@ -27,11 +27,11 @@ PUBLIC_V4 = ["1.1.1.0/24", "8.8.8.0/24", "93.184.216.0/24", "151.101.0.0/16", "1
 PUBLIC_V6 = ["2606:4700::/32", "2a00:1450::/32", "2001:4860::/32", "2400:cb00::/32"]
 
 
-def draw_v4(networks: list[str]) -> st.SearchStrategy[IPv4Address]:
+def draw_v4(networks: list[str]) -> st.SearchStrategy[IPv4Address | IPv6Address]:
     return st.sampled_from(networks).flatmap(lambda n: st.ip_addresses(network=IPv4Network(n), v=4))
 
 
-def draw_v6(networks: list[str]) -> st.SearchStrategy[IPv6Address]:
+def draw_v6(networks: list[str]) -> st.SearchStrategy[IPv4Address | IPv6Address]:
     return st.sampled_from(networks).flatmap(lambda n: st.ip_addresses(network=IPv6Network(n), v=6))
 
 

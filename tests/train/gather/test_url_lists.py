@@ -7,6 +7,7 @@ import io
 import tracemalloc
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -74,7 +75,7 @@ def test_a_csv_of_any_dialect_gives_its_url_column(
     found: list[str], delimiter: str, name: str, data: st.DataObject
 ) -> None:
     column = data.draw(st.integers(0, 2))
-    quoting = data.draw(st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]))
+    quoting: Any = data.draw(st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]))
     text = io.StringIO()
     writer = csv.writer(text, delimiter=delimiter, quoting=quoting)
     writer.writerow([name.upper() if i == column else f"column {i}" for i in range(3)])

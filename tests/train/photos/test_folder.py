@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import imagehash
 import numpy as np
@@ -25,7 +26,7 @@ def make_folders(folder: Path, *names: str) -> Path:
     return folder
 
 
-def save_noise(path: Path, size_wh: tuple[int, int] = (90, 60), seed: int = 0, **options: object) -> Path:
+def save_noise(path: Path, size_wh: tuple[int, int] = (90, 60), seed: int = 0, **options: Any) -> Path:
     width, height = size_wh
     coarse = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -122,7 +122,8 @@ def test_caches_that_no_run_has_used_for_a_month_are_thrown_away(photos: Path) -
     read_photos(photos, 64)
     read_photos(photos, 96)
     old, young = sorted(find_cache_folder("frames").iterdir())
-    os.utime(old, (time.time() - 40 * 86400,) * 2)
+    then = time.time() - 40 * 86400
+    os.utime(old, (then, then))
     drop_unused_caches()
     assert not old.exists() and young.exists()
 

@@ -7,6 +7,7 @@ import shutil
 from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ def draw(seed: int, size_wh: tuple[int, int] = (90, 60)) -> Image.Image:
     return Image.fromarray(coarse).resize(size_wh, Image.Resampling.BICUBIC)
 
 
-def save(picture: Image.Image, path: Path, **options: object) -> Path:
+def save(picture: Image.Image, path: Path, **options: Any) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     picture.save(path, **options)
     return path
