@@ -39,7 +39,11 @@ class ArchiveConfig:
 
 @dataclass(frozen=True)
 class Record:
-    """What is kept of a video.  trouble: what broke it off; yoga_live: the version that made it."""
+    """What is kept of a video, under the names that its file has.
+
+    looks: how many observations; recipe: how it was made; trouble: what broke it off; yoga_live: the version that made
+    it.
+    """
 
     input: str
     size_bytes: int

@@ -165,7 +165,7 @@ class Tally:
         try:
             store_result(video, told, self._store, self._pictures, self._archive_config, self._yoga_live, self._stale)
         except TakenError as error:
-            return replace(told, trouble=str(error))
+            return replace(told, reason=str(error))
         return told
 
     def keep(self, outcome: Outcome) -> None:

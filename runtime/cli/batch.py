@@ -40,7 +40,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Done:
-    """What came of a job.  trouble: why it has no result, or not the whole of it."""
+    """What came of a job.  error: why it has no result, or not the whole of it."""
 
     job: Job
     watched: RunResult | None

@@ -314,7 +314,7 @@ def _report(args: argparse.Namespace, watched: RunResult) -> None:
 
 
 def _tell_end(args: argparse.Namespace, watched: RunResult, source: SourceInfo) -> None:
-    """End as the run did.  Raises its trouble, or KeyboardInterrupt where somebody stopped what is not whole now."""
+    """End as the run did.  Raises its error, or KeyboardInterrupt where somebody stopped what is not whole now."""
     from ..pipelines.loop import describe_stop
     from ..system.files import name_part
 

@@ -15,7 +15,20 @@ sys.path.append(str(Path(__file__).parents[3] / "benchmarks" / "shipped_model"))
 
 from model import list_steps, main
 
-SMALL = ("--size", "64", "--epochs", "0", "--epochs-frozen", "3", "--device", "cpu", "--train-only", "00*", "--arch", "resnet18")
+SMALL = (
+    "--size",
+    "64",
+    "--epochs",
+    "0",
+    "--epochs-frozen",
+    "3",
+    "--device",
+    "cpu",
+    "--train-only",
+    "00*",
+    "--arch",
+    "resnet18",
+)
 
 
 def test_photos_become_the_model_and_a_second_call_does_nothing(

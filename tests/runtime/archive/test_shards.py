@@ -217,7 +217,7 @@ def test_what_can_not_be_opened_is_an_error(clip: Path, classifier: PoseClassifi
 
 
 @pytest.mark.parametrize(
-    ("length_s", "span", "expected"),
+    ("length_s", "time_range", "expected"),
     [
         (None, None, [(0, None)]),
         (2.0, None, [(0, None)]),

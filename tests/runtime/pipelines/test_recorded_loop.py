@@ -240,7 +240,7 @@ def test_a_network_that_breaks_off_costs_nothing_that_was_seen(recording: Path, 
 
 def test_a_full_disk_met_by_the_timeline_costs_no_report(recording: Path, engine: ColourEngine) -> None:
     class FullTimeline:
-        def keep(self, read: Any) -> None:
+        def autosave(self, read: Any) -> None:
             raise OSError(errno.ENOSPC, "No space left on device", "class.part.csv")
 
         def finish(self, content: Any, *, whole: bool) -> None:
