@@ -52,8 +52,8 @@ from yoga_live.train.fit.data import TrainingData, number_kinds
 from yoga_live.train.fit.frozen_head import Features, compute_both
 from yoga_live.train.fit.network import build_network, load_network
 from yoga_live.train.fit.precision import Precision
-from yoga_live.train.fit.trainer import WEIGHTS, Fitter
-from yoga_live.train.photos.dataset import SplitFrames
+from yoga_live.train.fit.trainer import WEIGHTS, Trainer
+from yoga_live.train.photos.dataset import PhotoDataset
 from yoga_live.train.photos.folder import Photo, read_photos
 from yoga_live.train.photos.near_duplicates import group_photos
 from yoga_live.train.photos.splits import assign_folds
@@ -74,7 +74,7 @@ class Trial:
     seed: int
 
 
-class MirroredFrames(SplitFrames):
+class MirroredFrames(PhotoDataset):
     """The same photos in a mirror."""
 
     def take(self, indices: npt.NDArray[np.integer] | slice) -> npt.NDArray[np.uint8]:
@@ -215,7 +215,7 @@ class Trainings:
         place.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(config.seed)
         network = build_network(classes, config.weights, config.arch)
-        fitter = Fitter(network, {"train": self.data.select(trial.train)}, config, self.workers, place)
+        fitter = Trainer(network, {"train": self.data.select(trial.train)}, config, self.workers, place)
         if fitter.resume():
             self._check(place, fitter.notes["settings"], tuple(self.settings))
         else:
@@ -224,7 +224,7 @@ class Trainings:
         fitter.fit_all()
         fitter.network = load_network(place / WEIGHTS, classes).to(self.workers.device)
         frames, targets = self.data.photo_set.frames, self.data.targets[trial.test]
-        plain, mirrored = SplitFrames(frames, targets, trial.test), MirroredFrames(frames, targets, trial.test)
+        plain, mirrored = PhotoDataset(frames, targets, trial.test), MirroredFrames(frames, targets, trial.test)
         return fitter.predict(plain, exact=True), fitter.predict(mirrored, exact=True)
 
     @property
@@ -247,7 +247,7 @@ class Trainings:
         rows = np.flatnonzero(self.data.targets >= 0)
         torch.manual_seed(self.config.seed)
         network = build_network(2, self.config.weights, self.config.arch).to(self.workers.device)
-        photos = SplitFrames(self.data.photo_set.frames, self.data.targets[rows], rows)
+        photos = PhotoDataset(self.data.photo_set.frames, self.data.targets[rows], rows)
         found = compute_both(network, photos, Precision(self.workers.device), self.workers, "features")
         features = []
         for part in (found.plain, found.mirrored):
@@ -266,8 +266,8 @@ def answer_run(data: TrainingData, run: Run, workers: Workers) -> Answers:
     network = load_network(run.folder / WEIGHTS, len(run.labels))
     frames, targets = data.photo_set.frames, data.targets[test]
     with tempfile.TemporaryDirectory() as folder:
-        plain, mirrored = SplitFrames(frames, targets, test), MirroredFrames(frames, targets, test)
-        fitter = Fitter(network, {"train": plain}, FitConfig(size=run.size), workers, Path(folder))
+        plain, mirrored = PhotoDataset(frames, targets, test), MirroredFrames(frames, targets, test)
+        fitter = Trainer(network, {"train": plain}, FitConfig(size=run.size), workers, Path(folder))
         return describe_answers(data, test, fitter.predict(plain, exact=True), fitter.predict(mirrored, exact=True))
 
 

@@ -28,12 +28,12 @@ from yoga_live.runtime.system.cli_runner import HelpFormatter, run_command
 def count_work() -> dict[str, float]:
     """Have this process count what it does, in the dictionary that is returned."""
     from yoga_live.train.fit.backdrops import Surroundings
-    from yoga_live.train.fit.trainer import Fitter
+    from yoga_live.train.fit.trainer import Trainer
     from yoga_live.train.photos import folder as photo_folder
 
     counts: dict[str, float] = {"decoded": 0, "trained on": 0, "answered for": 0, "processor s": 0.0}
-    read, augment, predict = photo_folder._read_one, Surroundings.augment, Fitter.predict
-    train_epoch = Fitter._train_epoch
+    read, augment, predict = photo_folder._read_one, Surroundings.augment, Trainer.predict
+    train_epoch = Trainer._train_epoch
 
     def read_and_count(path: Path, size: int, pose: str) -> Any:
         counts["decoded"] += 1
@@ -43,22 +43,22 @@ def count_work() -> dict[str, float]:
         counts["trained on"] += len(rows)
         return augment(self, rows, *rest)
 
-    def predict_and_count(self: Fitter, photos: Any, **options: Any) -> Any:
+    def predict_and_count(self: Trainer, photos: Any, **options: Any) -> Any:
         share = self.workers.own_slice(len(photos))
         counts["answered for"] += share.stop - share.start
         return predict(self, photos, **options)
 
-    def train_and_time(self: Fitter, *rest: Any) -> float:
+    def train_and_time(self: Trainer, *rest: Any) -> float:
         self.surroundings  # noqa: B018  (found once, not in each epoch)
         started_s = time.process_time()
         loss = train_epoch(self, *rest)
         counts["processor s"] += time.process_time() - started_s
         return loss
 
-    Fitter._train_epoch = train_and_time  # pyright: ignore[reportAttributeAccessIssue]
+    Trainer._train_epoch = train_and_time  # pyright: ignore[reportAttributeAccessIssue]
     photo_folder._read_one = read_and_count
     Surroundings.augment = augment_and_count  # pyright: ignore[reportAttributeAccessIssue]
-    Fitter.predict = predict_and_count
+    Trainer.predict = predict_and_count
     return counts
 
 

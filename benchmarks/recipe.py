@@ -36,8 +36,8 @@ from yoga_live.train.fit.checkpoint import Progression
 from yoga_live.train.fit.config import FitConfig
 from yoga_live.train.fit.data import TrainingData
 from yoga_live.train.fit.network import build_network, load_network
-from yoga_live.train.fit.trainer import WEIGHTS, Fitter
-from yoga_live.train.photos.dataset import SplitFrames
+from yoga_live.train.fit.trainer import WEIGHTS, Trainer
+from yoga_live.train.photos.dataset import PhotoDataset
 from yoga_live.train.photos.folder import PLACES
 
 VIEWS: tuple[str, ...] = ("plain", "hard")
@@ -56,7 +56,7 @@ class Mixup(nn.Module):
         return self.model(images * self.share + images.flip(0) * (1 - self.share))
 
 
-class MixupFitter(Fitter):
+class MixupFitter(Trainer):
     """Fits with mixup."""
 
     alpha = 0.2
@@ -74,7 +74,7 @@ class MixupFitter(Fitter):
             self._criterion = plain
 
 
-class FreezingFitter(Fitter):
+class FreezingFitter(Trainer):
     """Leaves the first two stages as they came."""
 
     def fit_all(self) -> None:
@@ -116,7 +116,7 @@ def draw_hard(data: TrainingData, rows: Rows, clutter: Rows, size: int) -> Frame
     return np.stack(frames)
 
 
-def list_variants(config: FitConfig) -> dict[str, tuple[FitConfig, type[Fitter]]]:
+def list_variants(config: FitConfig) -> dict[str, tuple[FitConfig, type[Trainer]]]:
     """Name -> configuration; each differs from the default in one thing."""
     base = config.augmentation
     augmented = {
@@ -128,20 +128,20 @@ def list_variants(config: FitConfig) -> dict[str, tuple[FitConfig, type[Fitter]]
         "scale from 0.55": replace(base, scale_low=0.55),
     }
     plain = {
-        "default": (config, Fitter),
-        "kinds not told apart": (replace(config, kinds=0.0), Fitter),
-        "twice the epochs": (replace(config, epochs=2 * config.epochs), Fitter),
-        "twice the rate": (replace(config, rate=2 * config.rate), Fitter),
+        "default": (config, Trainer),
+        "kinds not told apart": (replace(config, kinds=0.0), Trainer),
+        "twice the epochs": (replace(config, epochs=2 * config.epochs), Trainer),
+        "twice the rate": (replace(config, rate=2 * config.rate), Trainer),
         "first stages frozen": (config, FreezingFitter),
-        "weights not averaged": (replace(config, averaging=0.0), Fitter),
-        "no label smoothing": (replace(config, label_smoothing=0.0), Fitter),
+        "weights not averaged": (replace(config, averaging=0.0), Trainer),
+        "no label smoothing": (replace(config, label_smoothing=0.0), Trainer),
         "mixup 0.2": (config, MixupFitter),
     }
-    return plain | {name: (replace(config, augmentation=ranges), Fitter) for name, ranges in augmented.items()}
+    return plain | {name: (replace(config, augmentation=ranges), Trainer) for name, ranges in augmented.items()}
 
 
 def answer(
-    data: TrainingData, train: Rows, views: dict[str, SplitFrames], config: FitConfig, kind: type[Fitter]
+    data: TrainingData, train: Rows, views: dict[str, PhotoDataset], config: FitConfig, kind: type[Trainer]
 ) -> dict[str, np.ndarray]:
     """Train once.  Returns the logits of each view, float (N, C), and the seconds that it took."""
     torch.manual_seed(config.seed)
@@ -179,7 +179,7 @@ def run(args: argparse.Namespace) -> None:
     train, test, clutter = choose_rows(data, rows, args.leave_out.split(","))
     targets, groups = data.targets[test], data.groups[test]
     plain, hard = data.photo_set.frames, draw_hard(data, test, clutter, config.size)
-    views = dict(zip(VIEWS, (SplitFrames(plain, targets, test), SplitFrames(hard, targets)), strict=True))
+    views = dict(zip(VIEWS, (PhotoDataset(plain, targets, test), PhotoDataset(hard, targets)), strict=True))
     print(f"{len(train)} photos train, {len(test)} of {len(np.unique(groups))} families are answered\n")
     print("| variant | plain | mean recall | gain | hard | mean recall | gain | s |", flush=True)
     print("|---|---|---|---|---|---|---|---|", flush=True)

@@ -19,7 +19,7 @@ TRIES = 3
 
 
 @dataclass(frozen=True)
-class Open:
+class OpenTask:
     """Open a recording; watch it, or say in which shards."""
 
     video: Recorded
@@ -35,7 +35,7 @@ class ObserveShard:
 
 
 @dataclass(frozen=True)
-class Smooth:
+class SmoothTask:
     """Smooth the observations of all shards."""
 
     video: Recorded
@@ -49,7 +49,7 @@ class Failed:
     reason: str
 
 
-Task = Open | ObserveShard | Smooth
+Task = OpenTask | ObserveShard | SmoothTask
 Answer = VideoResult | list[Shard] | ShardResult | Failed
 
 
@@ -89,7 +89,7 @@ class Schedule:
             if not isinstance(task, ObserveShard) or _key(task.video) in self._open:  # else its recording was given up
                 return task
         video = next(self._videos, None)
-        return Open(video) if video else None
+        return OpenTask(video) if video else None
 
     def take(self, task: Task, answer: Answer) -> Outcome | None:
         """Take the answer to a task.  Returns what became of the recording, once that is known."""
@@ -108,7 +108,7 @@ class Schedule:
             seen[task.number] = answer
             if all(each is not None for each in seen):
                 del self._open[key]
-                self._waiting.appendleft(Smooth(task.video, tuple(each for each in seen if each is not None)))
+                self._waiting.appendleft(SmoothTask(task.video, tuple(each for each in seen if each is not None)))
         return None
 
     def lose(self, task: Task, reason: str) -> Outcome | None:

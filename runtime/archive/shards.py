@@ -42,7 +42,7 @@ SHORTEST_LAST = 0.5
 
 @dataclass(frozen=True)
 class Shard:
-    """Looks from `start_s` on and before `end_s` (None: to the end); seconds of the recording's own time."""
+    """Observations from `start_s` on and before `end_s` (None: to the end); seconds of the recording's own time."""
 
     start_s: float
     end_s: float | None

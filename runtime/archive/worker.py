@@ -9,7 +9,7 @@ from pathlib import Path
 from ..errors import ClusterError, OptionError, SourceError, YogaLiveError
 from ..pipelines.annotate import AnnotateConfig
 from ..system.item_failures import explain
-from .scheduler import Answer, Failed, ObserveShard, Open, Smooth, Task
+from .scheduler import Answer, Failed, ObserveShard, OpenTask, SmoothTask, Task
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,9 @@ class ArchiveWorker:
         title = path.name if order.summary else None
         if isinstance(task, ObserveShard):
             return observe_shard(self._classifier, path, config, task.shard, order.threads)
-        if isinstance(task, Smooth):
+        if isinstance(task, SmoothTask):
             return finish_video(join_shards(task.observations), self._classifier.info, title)
-        assert isinstance(task, Open)
+        assert isinstance(task, OpenTask)
         shards = plan_video(path, config, order.threads)
         if len(shards) > 1:
             return shards

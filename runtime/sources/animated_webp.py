@@ -63,7 +63,7 @@ class AnimationSource:
         """Arguments as `VideoSource` has them.  Raises SourceError."""
         self._path, self._time_range, self._seen = path, time_range or TimeRange(), Seen()
         self._mounting = mounting or Mounting()
-        self._turns = FrameSampler(at_most_per_s, self._time_range.start_s) if at_most_per_s else None
+        self._sampler = FrameSampler(at_most_per_s, self._time_range.start_s) if at_most_per_s else None
         self._file = None if isinstance(path, Path) else path.open()
         try:
             kinds = ("WEBP", "PNG")
@@ -133,7 +133,7 @@ class AnimationSource:
             if self._time_range.end_s is not None:
                 lasts_s = min(lasts_s, self._time_range.end_s - time_s)
             self._seen.count(time_s, lasts_s)
-            if not self._turns or self._turns.take(time_s).is_wanted:
+            if not self._sampler or self._sampler.take(time_s).is_wanted:
                 rgb = np.asarray(flatten(self._image), np.uint8)
                 image_bgr = self._mounting.apply(np.ascontiguousarray(rgb[:, :, ::-1]))
                 yield TimedFrame(image_bgr, time_s, now, lasts_s)

@@ -1,7 +1,8 @@
-"""Long recordings in chunks of minutes: on a fixed grid of a video's time all that is remembered begins anew.
+"""Frame subsampling: which frames of a recording are observed, a few a second, in chunks of minutes.
 
-So memory stays bounded, and what is seen of a chunk does not depend on where reading began, if it began early enough
-to warm up: parts of a video that are watched on several machines say what one machine says of the whole.
+At each chunk, on a fixed grid of a video's time, all that is remembered begins anew.  So memory stays bounded, and
+what is seen of a chunk does not depend on where reading began, if it began early enough to warm up: parts of a video
+that are watched on several machines say what one machine says of the whole.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ SAME_S = 1e-6
 
 
 @dataclass(frozen=True)
-class Turn:
+class FrameRole:
     """What a frame is for: an observation in its own chunk, an observation by which the next chunk's cropper warms up,
     both, none."""
 
@@ -39,7 +40,7 @@ class FrameSampler:
         self._interval_s, self._chunk, self._warmed = 1 / per_s, find_chunk(start_s), -1
         self._observation_due_s, self._warm_due_s = start_s, 0.0
 
-    def take(self, time_s: float) -> Turn:
+    def take(self, time_s: float) -> FrameRole:
         """Take the next frame by its time, seconds, never going back."""
         chunk = find_chunk(time_s)
         if chunk != self._chunk:
@@ -47,7 +48,7 @@ class FrameSampler:
         observes = time_s >= self._observation_due_s - SAME_S
         if observes:
             self._observation_due_s = max(self._observation_due_s + self._interval_s, time_s)
-        return Turn(chunk, observes, self._is_warm_up(time_s, chunk + 1))
+        return FrameRole(chunk, observes, self._is_warm_up(time_s, chunk + 1))
 
     def _is_warm_up(self, time_s: float, chunk: int) -> bool:
         begin_s = chunk * CHUNK_S - WARM_UP_S

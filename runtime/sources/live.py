@@ -1,4 +1,4 @@
-"""Sources that don't wait: cameras and network streams.  The newest frame only; a stall or a loss is mended."""
+"""Cameras and network streams: the newest frame only, connected again after a stall or a loss (reconnect)."""
 
 from __future__ import annotations
 

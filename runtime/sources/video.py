@@ -64,7 +64,7 @@ class VideoSource:
         self._path, self._time_range, self._threads, self._mounting = path, time_range or TimeRange(), threads, mounting
         self._damage, self._seen, self._seeks, self._cut_at_s = Damage(), Seen(), True, None
         self._open()
-        self._turns = FrameSampler(at_most_per_s, self._time_range.start_s) if at_most_per_s else None
+        self._sampler = FrameSampler(at_most_per_s, self._time_range.start_s) if at_most_per_s else None
         self._frames = self._decode(path)
         try:
             self._first = next(self._frames, None)
@@ -229,7 +229,7 @@ class VideoSource:
                 lasts_s = self._read_length_s(frame, time_s, time_base)
                 is_damaged = bool(frame.is_corrupt)
                 self._seen.count(time_s, lasts_s, (lasts_s or float(1 / rate)) if is_damaged else 0.0)
-                if self._turns and not (is_damaged or self._turns.take(time_s).is_wanted):
+                if self._sampler and not (is_damaged or self._sampler.take(time_s).is_wanted):
                     continue
                 shown = presentation.read(frame)
                 yield DecodedFrame(frame, time_s, pts, shown, lasts_s, is_damaged=is_damaged)

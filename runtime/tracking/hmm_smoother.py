@@ -2,9 +2,9 @@
 
 States are the poses and `none`.  A class changes its state as a renewal process does: at `change_rate` a second the
 next state is drawn anew, `none` half of the time.  Then P(dt) = exp(-rate dt) I + (1 - exp(-rate dt)) 1 pi', exactly
-for any interval, and a pass costs O(C) a frame.  ClassMaps is weighted by the time that a frame stands for, so that 60
-frames a second are not surer than 10.  Forward-backward: Rabiner 1989, section III.B; probabilities divided by priors
-as likelihoods: Bourlard and Morgan 1990.
+for any interval, and a pass costs O(C) a frame.  An observation is weighted by the time that a frame stands for, so
+that 60 frames a second are not surer than 10.  Forward-backward: Rabiner 1989, section III.B; probabilities divided
+by priors as likelihoods: Bourlard and Morgan 1990.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ class SamplingObserver:
     def __init__(self, observer: Observer, start_s: float = 0.0) -> None:
         """start_s: where its observations begin, seconds; frames before it are for warming up alone."""
         self._observer, self._observations, self._start_s = observer, AdaptiveObserver(observer), start_s
-        self._turns = FrameSampler(OBSERVATIONS_PER_S)
+        self._sampler = FrameSampler(OBSERVATIONS_PER_S)
         self._chunk: int | None = None
         self._warmed: int | None = None
         self._blanks = FrameSampler(OBSERVATIONS_PER_S)
@@ -84,20 +84,20 @@ class SamplingObserver:
         """Observe a frame if it is its turn; the cropper of a new chunk has seen nothing but its warm-up."""
         if frame.is_damaged:
             return self._pass_over(frame.time_s)
-        turn, known = self._turns.take(frame.time_s), []
-        self._last_chunk, self._damaged_from = turn.chunk, None
-        if self._chunk not in (None, turn.chunk):
+        role, known = self._sampler.take(frame.time_s), []
+        self._last_chunk, self._damaged_from = role.chunk, None
+        if self._chunk not in (None, role.chunk):
             known = self._observations.finish()
-            if self._warmed != turn.chunk:  # a gap: what was warmed up is another chunk's
+            if self._warmed != role.chunk:  # a gap: what was warmed up is another chunk's
                 self._observer.forget()
-            self._observer.turn()
-        self._chunk = turn.chunk
-        if turn.warms and self._warmed != turn.chunk + 1:
+            self._observer.role()
+        self._chunk = role.chunk
+        if role.warms and self._warmed != role.chunk + 1:
             self._observer.forget()
-            self._warmed = turn.chunk + 1
-        if turn.observes and frame.time_s >= self._start_s - SAME_S:
-            return [*known, *self._observations.observe(frame, warms=turn.warms)], True
-        if turn.warms:
+            self._warmed = role.chunk + 1
+        if role.observes and frame.time_s >= self._start_s - SAME_S:
+            return [*known, *self._observations.observe(frame, warms=role.warms)], True
+        if role.warms:
             self._observer.warm_up(frame)
         return known, False
 
@@ -107,11 +107,11 @@ class SamplingObserver:
 
         Counted anew in each chunk, so that it does not depend on where reading began.
         """
-        turn = self._blanks.take(time_s)
-        is_first, self._last_chunk = turn.chunk != self._last_chunk, turn.chunk
+        role = self._blanks.take(time_s)
+        is_first, self._last_chunk = role.chunk != self._last_chunk, role.chunk
         if is_first or self._damaged_from is None:
             self._damaged_from = time_s - DAMAGE_S * is_first
         is_long = time_s - self._damaged_from >= DAMAGE_S - SAME_S
-        if not (turn.observes and is_long) or time_s < self._start_s - SAME_S:
+        if not (role.observes and is_long) or time_s < self._start_s - SAME_S:
             return [], False
         return [*self._observations.finish(), Observation(time_s, None, observe_nothing(self._observer.classes))], True

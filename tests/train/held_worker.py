@@ -18,18 +18,18 @@ WORKER = globals().get("WORKER", {"environment": {}, "arguments": sys.argv[1:], 
 
 def hold_second_epoch(hold: Path) -> None:
     """Wait at the second epoch's last step while the file `hold` is there; beside it a file says that we are there."""
-    from yoga_live.train.fit.trainer import Fitter
+    from yoga_live.train.fit.trainer import Trainer
 
-    step = Fitter._step
+    step = Trainer._step
 
-    def wait_and_step(self: Fitter, *args: object) -> None:
+    def wait_and_step(self: Trainer, *args: object) -> None:
         step(self, *args)  # type: ignore[arg-type]
         if self._done_epochs == 1 and hold.exists():
             hold.with_name(f"{hold.name}.{os.environ['NODE']}").touch()
             while hold.exists():
                 time.sleep(0.02)
 
-    Fitter._step = wait_and_step  # type: ignore[method-assign]
+    Trainer._step = wait_and_step  # type: ignore[method-assign]
 
 
 def main() -> int:

@@ -19,7 +19,7 @@ from yoga_live.runtime.errors import OptionError, OutputError, RunError
 from yoga_live.train.fit.checkpoint import CHECKPOINT, load_notes
 from yoga_live.train.fit.config import FitConfig
 from yoga_live.train.fit.run import fit_run
-from yoga_live.train.fit.trainer import Fitter
+from yoga_live.train.fit.trainer import Trainer
 from yoga_live.train.run_files.predictions import FOLDS, load_predictions
 
 CONFIG = FitConfig("none", epochs_frozen=2, epochs=3, size=32, batch=16, device="cpu", arch="resnet18")
@@ -60,16 +60,16 @@ class CrashError(Exception):
 def test_a_crash_in_any_epoch_is_made_good(
     photos: Path, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epoch: int
 ) -> None:
-    train = Fitter._train_epoch
+    train = Trainer._train_epoch
 
-    def crash(self: Fitter, number: int, *args: object) -> float:
+    def crash(self: Trainer, number: int, *args: object) -> float:
         loss = train(self, number, *args)  # type: ignore[arg-type]
         if number == epoch:
             raise CrashError
         return loss
 
     with monkeypatch.context() as patch:
-        patch.setattr(Fitter, "_train_epoch", crash)
+        patch.setattr(Trainer, "_train_epoch", crash)
         with pytest.raises(CrashError):
             fit_run(photos, tmp_path / "run", CONFIG)
     assert not (tmp_path / "run" / "run.json").exists()
@@ -82,15 +82,15 @@ def test_a_crash_after_epochs_that_were_worse_than_the_frozen_phase_is_made_good
 ) -> None:
     config = replace(CONFIG, epochs=2, rate=0.5)
     assert fit_run(photos, tmp_path / "whole", config)["metrics"]["best_epoch"] == 0
-    train = Fitter._train_epoch
+    train = Trainer._train_epoch
 
-    def crash(self: Fitter, number: int, *args: object) -> float:
+    def crash(self: Trainer, number: int, *args: object) -> float:
         if number == 2:
             raise CrashError
         return train(self, number, *args)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
-        patch.setattr(Fitter, "_train_epoch", crash)
+        patch.setattr(Trainer, "_train_epoch", crash)
         with pytest.raises(CrashError):
             fit_run(photos, tmp_path / "run", config)
     fit_run(photos, tmp_path / "run", config, resume=True)
@@ -120,15 +120,15 @@ def test_kill_9_at_any_moment_is_made_good(photos: Path, undisturbed: Path, tmp_
 def test_ctrl_c_keeps_the_checkpoint_and_the_run_can_go_on(
     photos: Path, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train = Fitter._train_epoch
+    train = Trainer._train_epoch
 
-    def stop(self: Fitter, number: int, *args: object) -> float:
+    def stop(self: Trainer, number: int, *args: object) -> float:
         if number == 2:
             raise KeyboardInterrupt
         return train(self, number, *args)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
-        patch.setattr(Fitter, "_train_epoch", stop)
+        patch.setattr(Trainer, "_train_epoch", stop)
         assert fit_run(photos, tmp_path / "run", CONFIG)["metrics"]["interrupted"]
     checkpoint = (tmp_path / "run" / CHECKPOINT).read_bytes()
     (tmp_path / "run" / CHECKPOINT).unlink()
@@ -149,7 +149,7 @@ def test_resume_begins_where_nothing_is_there_and_refuses_what_it_can_not_go_on_
     with pytest.raises(OutputError, match=r"no photos\.csv"):
         fit_run(photos, tmp_path / "other", CONFIG, resume=True)
     with monkeypatch.context() as patch:
-        patch.setattr(Fitter, "_train_epoch", lambda *_: (_ for _ in ()).throw(CrashError))
+        patch.setattr(Trainer, "_train_epoch", lambda *_: (_ for _ in ()).throw(CrashError))
         with pytest.raises(CrashError):
             fit_run(photos, tmp_path / "run", CONFIG, resume=True)
     with pytest.raises(OptionError, match="begun with epochs 3, not 4"):
@@ -188,15 +188,15 @@ def test_folds_answer_for_every_photo_and_go_on_after_a_crash(
     assert not (tmp_path / "whole" / "folds").exists()
 
     trained: list[Path] = []
-    train = Fitter._train_epoch
+    train = Trainer._train_epoch
 
-    def crash_in_the_second_fold(self: Fitter, number: int, *args: object) -> float:
+    def crash_in_the_second_fold(self: Trainer, number: int, *args: object) -> float:
         trained.append(self.folder)
         if self.folder.name == "2" and trained.count(self.folder) == 1:
             raise CrashError
         return train(self, number, *args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Fitter, "_train_epoch", crash_in_the_second_fold)
+    monkeypatch.setattr(Trainer, "_train_epoch", crash_in_the_second_fold)
     with pytest.raises(CrashError):
         fit_run(photos, tmp_path / "run", config)
     assert (tmp_path / "run" / "run.json").exists()  # the kept network is whole already

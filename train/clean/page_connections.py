@@ -12,7 +12,7 @@ IDLE_S = 15.0  # until the next one's
 BODY_S = 10.0  # of 64 kB at most
 
 
-class Doorkeeper:
+class ConnectionLimiter:
     """Makes the protocols of a server's connections, as `loop.create_server` wants them."""
 
     def __init__(self, server: web.Server) -> None:

@@ -19,7 +19,7 @@ from ...runtime.errors import OptionError, PhotoError, YogaLiveError
 from ...runtime.serve.access import PageGuard, page_headers
 from ...runtime.system.plain_text import show_name
 from .journal import RELABEL
-from .page_connections import IDLE_S, Doorkeeper, read_body
+from .page_connections import IDLE_S, ConnectionLimiter, read_body
 from .previews import PICTURE, THUMBNAIL, Previews
 from .review_list import NO_SPLIT, SEEN_TRAINING, VIEWS, CleaningList
 
@@ -56,7 +56,7 @@ class CleaningServer:
         )
         await runner.setup()
         assert runner.server is not None
-        self._door = Doorkeeper(runner.server)
+        self._door = ConnectionLimiter(runner.server)
         listener = None
         try:
             listener = await _listen(self._door, port)
@@ -241,7 +241,7 @@ class CleaningServer:
         raise PhotoError(f"there is no photo {str(value)[:40]!r}")
 
 
-async def _listen(door: Doorkeeper, port: int) -> asyncio.Server:
+async def _listen(door: ConnectionLimiter, port: int) -> asyncio.Server:
     try:
         return await asyncio.get_running_loop().create_server(door, HOST, port)
     except (OSError, OverflowError) as error:

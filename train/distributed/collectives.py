@@ -20,7 +20,7 @@ from torch import Tensor, distributed
 class Workers:
     """This process among the others.  Alone, every method gives back what it was given.
 
-    keeper: the one that reads and writes the run's folder; the others need not see it.  names: such as
+    writer_rank: the one that reads and writes the run's folder; the others need not see it.  names: such as
     `worker 1 on studio-b`.  patient: the group of all for what may take long; gradients: that of the networks.
     """
 
@@ -75,7 +75,7 @@ class Workers:
             distributed.barrier(self.patient)
 
     def broadcast_object(self, value: Any) -> Any:
-        """What the keeper says, on every worker.  value: JSON-able, of no meaning on the others."""
+        """What the writer says, on every worker.  value: JSON-able, of no meaning on the others."""
         if self.count == 1:
             return value
         text = json.dumps(value if self.is_writer else None).encode()
@@ -101,7 +101,7 @@ class Workers:
         return [json.loads(p[: int(n)].numpy().tobytes()) for p, n in zip(parts, lengths, strict=True)]
 
     def broadcast(self, tensors: Iterable[Tensor]) -> None:
-        """Give every worker the keeper's values, in place.  tensors: of the same shapes everywhere."""
+        """Give every worker the writer's values, in place.  tensors: of the same shapes everywhere."""
         if self.count == 1:
             return
         with torch.no_grad():
@@ -112,7 +112,7 @@ class Workers:
                     tensor.copy_(values)
 
     def broadcast_tensors(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The keeper's tensors, on the CPU of every worker.  tensors: of no meaning on the others."""
+        """The writer's tensors, on the CPU of every worker.  tensors: of no meaning on the others."""
         if self.count == 1:
             return tensors
         heads = {name: (str(t.dtype).removeprefix("torch."), list(t.shape)) for name, t in tensors.items()}

@@ -19,7 +19,7 @@ from ...runtime.core.preprocess import fit_inside
 from ...runtime.core.types import Frame
 from ...runtime.system.progress import Progress
 from ..distributed.collectives import Workers
-from ..photos.dataset import Numbers, SplitFrames
+from ..photos.dataset import Numbers, PhotoDataset
 from .augmentation import Draws, Scenery, augment_frames
 from .config import Augmentation
 
@@ -72,7 +72,7 @@ class Surroundings:
     (N, S, ceil(S/8)), one bit a pixel; scenes: int64 (K,), which photos of the split show places without a pose.
     """
 
-    photos: SplitFrames
+    photos: PhotoDataset
     areas: Numbers
     backdrops: npt.NDArray[np.uint8]
     scenes: Numbers
@@ -100,7 +100,7 @@ class Surroundings:
         return Scenery(torch.from_numpy(keep), torch.from_numpy(places), torch.from_numpy(areas))
 
 
-def find_surroundings(photos: SplitFrames, ranges: Augmentation, workers: Workers | None = None) -> Surroundings:
+def find_surroundings(photos: PhotoDataset, ranges: Augmentation, workers: Workers | None = None) -> Surroundings:
     """Look for the backdrop of every photo of a split, in threads (2 ms each), if any is ever to be replaced.
 
     workers: who share the work; all get all of it.

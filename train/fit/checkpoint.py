@@ -86,7 +86,7 @@ def _check_notes(notes: Any) -> None:
 
 
 def load_checkpoint(path: Path, progression: Progression, workers: Workers) -> None:
-    """Bring everything back to where it was, on every worker; the keeper alone reads the file.  Raises RunError."""
+    """Bring everything back to where it was, on every worker; the writer alone reads the file.  Raises RunError."""
     content, tensors = _read_all(path) if workers.is_writer else ({}, {})
     content, tensors = workers.broadcast_object(content), workers.broadcast_tensors(tensors)
     try:

@@ -13,7 +13,7 @@ from ..photos.folder import list_files, list_poses
 from .config import FitConfig
 
 PACKAGES = ("yoga-live", "torch", "torchvision", "numpy", "opencv-python", "Pillow")
-OWN = ("device", "weights", "split_of")  # may be other files on another machine, and are read by the keeper alone
+OWN = ("device", "weights", "split_of")  # may be other files on another machine, and are read by the writer alone
 Marks = list[tuple[str, str]]  # of each photo its path and what tells whether it is the same
 
 
@@ -45,7 +45,7 @@ def check_agreement(workers: Workers, photo_folder: Path, config: FitConfig, *, 
 
 
 def check_photos(workers: Workers, folder: Path, marks: Marks) -> None:
-    """Refuse photos that are not those of the keeper.  Raises RunError on every worker."""
+    """Refuse photos that are not those of the writer.  Raises RunError on every worker."""
     theirs = {path: mark for path, mark in workers.broadcast_object(marks)}
     own = dict(marks)
     differing = [path for path in sorted({*own, *theirs}) if own.get(path) != theirs.get(path)]

@@ -18,7 +18,7 @@ from ...runtime.photos.decoding import decode_photo
 from ...runtime.photos.limits import check_shown
 from ...runtime.system.files import write_then_rename
 from ...runtime.system.item_failures import Failure, attempt
-from ..photos.dataset import SplitFrames
+from ..photos.dataset import PhotoDataset
 from ..photos.folder import PLACES, list_files, list_poses
 from .augmentation import draw_augmentation
 from .backdrops import find_surroundings
@@ -29,7 +29,7 @@ COLUMNS = 8
 MOST_PLACES = 8  # photos of places that a sheet draws from
 
 
-def draw_batch(folder: Path, count: int, size: int, seed: int) -> tuple[SplitFrames, list[str]]:
+def draw_batch(folder: Path, count: int, size: int, seed: int) -> tuple[PhotoDataset, list[str]]:
     """Draw readable photos at random, the poses in turn.  Returns them and their labels.
 
     Up to eight photos of places follow them, without a label, for the augmentation.
@@ -56,7 +56,7 @@ def draw_batch(folder: Path, count: int, size: int, seed: int) -> tuple[SplitFra
     drawn += [photo for _ in range(MOST_PLACES) if (photo := _take_readable(NO_POSE, shown, size))]
     frames, sizes_wh = np.stack([frame for frame, _ in drawn]), np.array([size_wh for _, size_wh in drawn])
     scenes = np.arange(len(labels), len(drawn))
-    return SplitFrames(frames, np.zeros(len(drawn), np.int64), None, sizes_wh, scenes), labels
+    return PhotoDataset(frames, np.zeros(len(drawn), np.int64), None, sizes_wh, scenes), labels
 
 
 def _take_readable(pose: str, paths: list[Path], size: int) -> tuple[Frame, tuple[int, int]] | None:
@@ -75,7 +75,7 @@ def _decode(path: Path, size: int, pose: str) -> tuple[Frame, tuple[int, int]]:
     return letterbox(photo, size), (photo.shape[1], photo.shape[0])
 
 
-def augment_batch(photos: SplitFrames, count: int, ranges: Augmentation, seed: int) -> Frame:
+def augment_batch(photos: PhotoDataset, count: int, ranges: Augmentation, seed: int) -> Frame:
     """Augment the first `count` photos as a training step does.  Returns uint8 (count, S, S, 3) BGR."""
     surroundings = find_surroundings(photos, ranges)
     draws = draw_augmentation(count, ranges, torch.Generator().manual_seed(seed), len(surroundings.scenes))

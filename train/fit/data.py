@@ -12,7 +12,7 @@ from ...calibration.runs import SPLITS, RunPhoto, load_run
 from ...runtime.core.types import NO_POSE
 from ...runtime.errors import RunError
 from ..distributed.collectives import Workers
-from ..photos.dataset import SplitFrames, balance
+from ..photos.dataset import PhotoDataset, balance
 from ..photos.folder import PLACES, Photo, PhotoSet, read_photos
 from ..photos.near_duplicates import group_photos
 from ..photos.splits import assign_folds, split_as_before, split_groups
@@ -39,7 +39,7 @@ class TrainingData:
         photos, labels = len(self.targets), len(self.photo_set.labels)
         return f"{photos} photos of {labels} classes in {len(set(self.groups.tolist()))} groups: {counts}"
 
-    def select(self, rows: npt.NDArray[np.int64]) -> SplitFrames:
+    def select(self, rows: npt.NDArray[np.int64]) -> PhotoDataset:
         """Some of the photos, as a training is given them."""
         photos = [self.photo_set.photos[row] for row in rows]
         sizes_wh = np.array([photo.size_wh for photo in photos], dtype=np.int64).reshape(-1, 2)
@@ -47,7 +47,7 @@ class TrainingData:
         kinds = None if self.kinds is None else self.kinds[rows]
         _, parts = np.unique([photo.kind.partition("/")[0] for photo in photos], return_inverse=True)
         weights = balance(self.targets[rows], parts.reshape(-1))
-        return SplitFrames(self.photo_set.frames, self.targets[rows], rows, sizes_wh, scenes, kinds, weights)
+        return PhotoDataset(self.photo_set.frames, self.targets[rows], rows, sizes_wh, scenes, kinds, weights)
 
     def rows(self, split: str) -> npt.NDArray[np.int64]:
         """Numbers of the photos of one split, int (n,)."""
@@ -64,7 +64,7 @@ class TrainingData:
 def read_training_data(photo_folder: Path, config: FitConfig, workers: Workers) -> TrainingData:
     """Read the photos, on each machine its own copy; there one worker decodes, the others find frames in the cache.
 
-    Groups and splits are the keeper's.  Raises YogaLiveError, on every worker where the copies differ.
+    Groups and splits are the writer's.  Raises YogaLiveError, on every worker where the copies differ.
     """
     if not workers.leads_machine:
         workers.barrier()
@@ -111,7 +111,7 @@ def number_kinds(photos: tuple[Photo, ...]) -> npt.NDArray[np.int64] | None:
     return np.array([numbers.get(name, -1) for name in names], dtype=np.int64)
 
 
-def split_frames(data: TrainingData) -> dict[str, SplitFrames]:
+def split_frames(data: TrainingData) -> dict[str, PhotoDataset]:
     """The frames of train, validation and test.  Raises RunError if one of them is empty."""
     frames = {}
     for name in SPLITS:

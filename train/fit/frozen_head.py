@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ...runtime.system.progress import Progress
 from ..distributed.collectives import Workers
-from ..photos.dataset import SplitFrames
+from ..photos.dataset import PhotoDataset
 from .config import FitConfig
 from .network import PoseNetwork, prepare
 from .precision import Precision
@@ -40,14 +40,14 @@ class Features:
 
 
 def compute_features(
-    network: PoseNetwork, photos: SplitFrames, precision: Precision, workers: Workers, title: str
+    network: PoseNetwork, photos: PhotoDataset, precision: Precision, workers: Workers, title: str
 ) -> Tensor:
     """Mean features of frames, float (N, F), on the CPU."""
     return _compute(network, photos, precision, workers, title, mirror=False)
 
 
 def compute_both(
-    network: PoseNetwork, photos: SplitFrames, precision: Precision, workers: Workers, title: str
+    network: PoseNetwork, photos: PhotoDataset, precision: Precision, workers: Workers, title: str
 ) -> Features:
     """Features of photos and of their mirror images."""
     plain, mirrored = (_compute(network, photos, precision, workers, title, mirror=m) for m in (False, True))
@@ -55,7 +55,7 @@ def compute_both(
 
 
 def _compute(
-    network: PoseNetwork, photos: SplitFrames, precision: Precision, workers: Workers, title: str, *, mirror: bool
+    network: PoseNetwork, photos: PhotoDataset, precision: Precision, workers: Workers, title: str, *, mirror: bool
 ) -> Tensor:
     network.eval()
     own = np.arange(len(photos))[workers.own_slice(len(photos))]

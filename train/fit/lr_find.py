@@ -28,7 +28,7 @@ from .augmentation import draw_augmentation
 from .config import FitConfig
 from .data import read_training_data, split_frames
 from .network import build_network, prepare
-from .trainer import Fitter
+from .trainer import Trainer
 
 LOWEST, HIGHEST = 1e-6, 1.0  # top rates tried
 SMOOTHING = 0.9  # of the running mean of the losses
@@ -55,7 +55,7 @@ def find_rate(photos: Path, config: FitConfig, steps: int) -> RangeTest:
     torch.manual_seed(config.seed)
     network = build_network(len(list_poses(photos)), config.weights, config.arch)
     data = read_training_data(photos, config, workers)
-    fitter = Fitter(network, {"train": split_frames(data)["train"]}, config, workers, Path())  # it writes nothing here
+    fitter = Trainer(network, {"train": split_frames(data)["train"]}, config, workers, Path())  # it writes nothing here
     rates = np.geomspace(LOWEST, HIGHEST, steps)
     losses = _climb(fitter, rates)
     if len(losses) < 10:
@@ -63,7 +63,7 @@ def find_rate(photos: Path, config: FitConfig, steps: int) -> RangeTest:
     return suggest_rate(rates[: len(losses)], losses)
 
 
-def _climb(fitter: Fitter, rates: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+def _climb(fitter: Trainer, rates: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
     """Train a batch at each rate until the loss breaks.  Returns the smoothed losses, as far as it came."""
     config, network, split = fitter.config, fitter.network.train(), fitter.splits["train"]
     generator, device = torch.Generator().manual_seed(config.seed), fitter.workers.device

@@ -124,7 +124,7 @@ def build_network(classes: int, weights: str, arch: str = ARCH) -> PoseNetwork:
 
 
 def build_starting_network(classes: int, weights: str, arch: str, workers: Workers) -> PoseNetwork:
-    """Build the network that a training starts from; the keeper alone reads or downloads its weights."""
+    """Build the network that a training starts from; the writer alone reads or downloads its weights."""
     if workers.is_writer:
         network = build_network(classes, weights, arch)
     else:

@@ -23,7 +23,7 @@ from .config import FitConfig
 from .data import TrainingData
 from .frozen_head import Features
 from .network import build_starting_network
-from .trainer import Fitter
+from .trainer import Trainer
 
 log = logging.getLogger(__name__)
 FOLDS_FOLDER = "folds"  # where the folds are while they are trained
@@ -37,7 +37,7 @@ def predict_out_of_fold(
     folder: Path,
     features: Features,
 ) -> npt.NDArray[np.floating]:
-    """Train a network on all folds but one, for each of them.  Returns probabilities, float (N, C), to the keeper.
+    """Train a network on all folds but one, for each of them.  Returns probabilities, float (N, C), to the writer.
 
     folds: int (N,).  features: of all photos from the starting weights, the same in every fold.  What is finished in
     `folder` is not done again.
@@ -58,7 +58,7 @@ def predict_out_of_fold(
         elif workers.is_writer:
             logits = np.load(finished, allow_pickle=False)
         else:
-            logits = np.zeros((len(held_out), len(data.photo_set.labels)))  # the keeper alone has and needs them
+            logits = np.zeros((len(held_out), len(data.photo_set.labels)))  # the writer alone has and needs them
         probabilities[held_out] = softmax(logits)
     accuracy = measure_accuracy(probabilities.argmax(axis=1), data.targets)
     log.info("out of fold: accuracy %s", accuracy)
@@ -79,7 +79,7 @@ def _fit_fold(
     torch.manual_seed(config.seed)
     classes = len(data.photo_set.labels)
     network = build_starting_network(classes, config.weights, config.arch, workers)
-    fitter = Fitter(network, {"train": data.select(rows)}, config, workers, place)
+    fitter = Trainer(network, {"train": data.select(rows)}, config, workers, place)
     if not fitter.resume():
         fitter.fit_head({"train": features.take(rows)})
     fitter.fit_all()

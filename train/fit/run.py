@@ -31,7 +31,7 @@ from ...runtime.errors import OptionError
 from ...runtime.system.claims import hold_folder
 from ...runtime.system.files import write_json
 from ..distributed.rendezvous import join_workers
-from ..photos.dataset import SplitFrames
+from ..photos.dataset import PhotoDataset
 from ..photos.folder import PhotoSet, list_poses
 from ..photos.splits import assign_folds
 from ..run_files.confusion_plot import plot_confusion
@@ -44,7 +44,7 @@ from .frozen_head import Features, compute_both
 from .network import build_starting_network
 from .out_of_fold import predict_out_of_fold, remove_folds
 from .run_folder import check_run_folder, describe_change, find_writer, lacks_folds, make_run_folder
-from .trainer import Fitter
+from .trainer import Trainer
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ def fit_run(photo_folder: Path, folder: Path, config: FitConfig, *, resume: bool
         if workers.is_writer:
             make_run_folder(folder, data)
         workers.barrier()
-        fitter = Fitter(network, split_frames(data), config, workers, folder)
+        fitter = Trainer(network, split_frames(data), config, workers, folder)
         log.info("%s on %s, %s", data.describe(), workers.device, fitter.precision.name)
         started_s = time.monotonic()
         features = _compute_all(fitter, data) if config.folds else None
@@ -81,13 +81,13 @@ def fit_run(photo_folder: Path, folder: Path, config: FitConfig, *, resume: bool
     return content
 
 
-def _compute_all(fitter: Fitter, data: TrainingData) -> Features:
+def _compute_all(fitter: Trainer, data: TrainingData) -> Features:
     """Features of every photo from the starting weights, for the kept network and all folds."""
-    everything = SplitFrames(data.photo_set.frames, data.targets)
+    everything = PhotoDataset(data.photo_set.frames, data.targets)
     return compute_both(fitter.network, everything, fitter.precision, fitter.workers, "features")
 
 
-def _fit(fitter: Fitter, data: TrainingData, features: Features | None, started_s: float) -> dict[str, Any]:
+def _fit(fitter: Trainer, data: TrainingData, features: Features | None, started_s: float) -> dict[str, Any]:
     """Both phases, then the numbers.  Returns run.json's content."""
     folder, workers, labels, test = fitter.folder, fitter.workers, data.photo_set.labels, fitter.splits["test"]
     config = json.loads(json.dumps(asdict(fitter.config)))
@@ -126,7 +126,7 @@ def _fit(fitter: Fitter, data: TrainingData, features: Features | None, started_
     return content
 
 
-def _fit_frozen(fitter: Fitter, data: TrainingData, features: Features | None, started_s: float) -> None:
+def _fit_frozen(fitter: Trainer, data: TrainingData, features: Features | None, started_s: float) -> None:
     try:
         logits = fitter.fit_head(features and {name: features.take(data.rows(name)) for name in SPLITS})
     except BaseException:
@@ -137,7 +137,7 @@ def _fit_frozen(fitter: Fitter, data: TrainingData, features: Features | None, s
     fitter.notes["frozen"] = frozen | {"seconds": round(time.monotonic() - started_s, 1)}
 
 
-def _predict_all(fitter: Fitter, data: TrainingData) -> npt.NDArray[np.floating]:
+def _predict_all(fitter: Trainer, data: TrainingData) -> npt.NDArray[np.floating]:
     """What the kept network answers for every photo; test photos exactly as they are reported.
 
     After the frozen phase alone that is known already.  (Not after epochs of which none was better: a run that went on
@@ -151,7 +151,7 @@ def _predict_all(fitter: Fitter, data: TrainingData) -> npt.NDArray[np.floating]
     return logits
 
 
-def _answer_out_of_fold(fitter: Fitter, data: TrainingData, features: Features) -> None:
+def _answer_out_of_fold(fitter: Trainer, data: TrainingData, features: Features) -> None:
     config, photos = fitter.config, data.photo_set.photos
     if fitter.workers.broadcast_object((fitter.folder / FOLDS).exists()):
         return
@@ -189,7 +189,7 @@ def _plot_test(
     plot_confusion(count_confusions(answers, targets, len(labels)), labels, title, folder / "report" / "confusion.png")
 
 
-def _describe_run(photo_set: PhotoSet, fitter: Fitter, metrics: dict[str, Any]) -> dict[str, Any]:
+def _describe_run(photo_set: PhotoSet, fitter: Trainer, metrics: dict[str, Any]) -> dict[str, Any]:
     packages = ("yoga-live", "torch", "torchvision", "numpy")
     return {
         "arch": fitter.config.arch,

@@ -29,7 +29,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from ...runtime.errors import RunError
 from ...runtime.system.progress import Progress
 from ..distributed.collectives import Workers
-from ..photos.dataset import SplitFrames, balance
+from ..photos.dataset import PhotoDataset, balance
 from ..run_files.log import FitLog, Row, describe_epoch
 from .augmentation import draw_augmentation
 from .backdrops import Surroundings, find_surroundings
@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 WEIGHTS = "weights.safetensors"
 
 
-class Fitter:
+class Trainer:
     """One training: holds the network, the splits and the folder it writes to.
 
     Without validation photos, as in the folds, the last epoch is kept.  Several workers come to the same weights: all
@@ -53,7 +53,7 @@ class Fitter:
     def __init__(
         self,
         network: PoseNetwork,
-        splits: dict[str, SplitFrames],
+        splits: dict[str, PhotoDataset],
         config: FitConfig,
         workers: Workers,
         folder: Path,
@@ -162,7 +162,7 @@ class Fitter:
         self._log.close()
 
     def predict(
-        self, photos: SplitFrames, *, exact: bool = False, network: PoseNetwork | None = None
+        self, photos: PhotoDataset, *, exact: bool = False, network: PoseNetwork | None = None
     ) -> npt.NDArray[np.floating]:
         """Logits, float (N, C).  exact: in FP32, as reported numbers are."""
         network = (network or self.network).eval()

@@ -13,7 +13,7 @@ Numbers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class SplitFrames:
+class PhotoDataset:
     """Some of a folder's photos.
 
     frames: uint8 (M, S, S, 3) BGR, may be a file on disk; targets: int64 (N,); rows: int (N,), which of the frames

@@ -1,4 +1,4 @@
-"""Where a network looked: the class map of one answer, drawn over the photo (CAM, Zhou et al. 2016)."""
+"""Class activation maps (CAM, Zhou et al. 2016): where a network looked for one answer, drawn over the photo."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def draw_class_map(picture_bgr: Frame, class_map: Floats) -> Frame:
     """Draw the evidence for one class over a picture, strongest place red.  Returns uint8 (H, W, 3) BGR.
 
     picture_bgr: uint8 (H, W, 3), the photo without letterbox bars; class_map: float (h, w) of the letterboxed square.
-    ClassMaps against the class stays grey.
+    Evidence against the class stays grey.
     """
     strength = _crop_to_picture(class_map, picture_bgr.shape[0], picture_bgr.shape[1])
     peak = float(strength.max())

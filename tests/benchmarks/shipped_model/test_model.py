@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from yoga_live.calibration.onnx_file import read_model
-from yoga_live.train.fit.trainer import Fitter
+from yoga_live.train.fit.trainer import Trainer
 
 sys.path.append(str(Path(__file__).parents[3] / "benchmarks" / "shipped_model"))
 
@@ -51,11 +51,11 @@ def test_a_training_that_was_stopped_goes_on_before_anything_is_exported(
     work, begun = tmp_path / "work", []
     shutil.copytree(drawn_photos, work / "photos")
 
-    def stop(_: Fitter, epoch: int, *__: object) -> float:
+    def stop(_: Trainer, epoch: int, *__: object) -> float:
         begun.append(epoch)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Fitter, "_train_epoch", stop)
+    monkeypatch.setattr(Trainer, "_train_epoch", stop)
     arguments = [str(tmp_path / "sources"), "--weights", str(start_weights), "--work", str(work), *SMALL]
     for times in (1, 2):
         assert main([*arguments, "--epochs", "1"]) == 130

@@ -20,7 +20,7 @@ import pytest
 
 from yoga_live.runtime.archive.inputs import Recorded
 from yoga_live.runtime.archive.ray_pool import Crew, Lost, Node, Share, run_schedule, share_out
-from yoga_live.runtime.archive.scheduler import Answer, ObserveShard, Open, Outcome, Schedule, Task
+from yoga_live.runtime.archive.scheduler import Answer, ObserveShard, OpenTask, Outcome, Schedule, Task
 from yoga_live.runtime.archive.shards import ShardResult, VideoResult, plan_shards
 from yoga_live.runtime.errors import ClusterError
 
@@ -94,7 +94,7 @@ class ListCrew:
             return [(task, Lost("gone"))]
         if isinstance(task, ObserveShard):
             return [(task, ShardResult(np.array([task.shard.start_s]), np.zeros((1, 3), np.float32), 0.0))]
-        is_long = isinstance(task, Open) and "long" in task.video.path.name
+        is_long = isinstance(task, OpenTask) and "long" in task.video.path.name
         return [(task, plan_shards(3600.0) if is_long else VideoResult((), 1))]
 
 

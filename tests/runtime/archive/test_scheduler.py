@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 
 from yoga_live.runtime.archive.inputs import Recorded
-from yoga_live.runtime.archive.scheduler import TRIES, Failed, ObserveShard, Open, Outcome, Schedule, Smooth, Task
+from yoga_live.runtime.archive.scheduler import (
+    TRIES,
+    Failed,
+    ObserveShard,
+    OpenTask,
+    Outcome,
+    Schedule,
+    SmoothTask,
+    Task,
+)
 from yoga_live.runtime.archive.shards import Shard, ShardResult, VideoResult
 
 PIECES = [Shard(0, 600), Shard(600, 1200), Shard(1200, None)]
@@ -32,7 +41,7 @@ def take_next(schedule: Schedule) -> Task:
 def test_short_recordings_are_one_task_each() -> None:
     schedule = Schedule(make_videos(2))
     first, second = take_next(schedule), take_next(schedule)
-    assert isinstance(first, Open) and isinstance(second, Open) and schedule.next() is None
+    assert isinstance(first, OpenTask) and isinstance(second, OpenTask) and schedule.next() is None
     assert schedule.take(second, TOLD) == Outcome(second.video, TOLD)
     assert schedule.take(first, TOLD) == Outcome(first.video, TOLD)
 
@@ -46,7 +55,11 @@ def test_pieces_are_joined_in_order_whichever_comes_first() -> None:
         assert isinstance(task, ObserveShard)
         assert schedule.take(task, make_looks(task.shard.start_s)) is None
     smooth = take_next(schedule)
-    assert isinstance(smooth, Smooth) and [observations.end_s for observations in smooth.observations] == [0, 600, 1200]
+    assert isinstance(smooth, SmoothTask) and [observations.end_s for observations in smooth.observations] == [
+        0,
+        600,
+        1200,
+    ]
     assert schedule.take(smooth, TOLD) == Outcome(smooth.video, TOLD) and schedule.next() is None
 
 
@@ -62,7 +75,7 @@ def test_pieces_of_what_is_open_go_first_and_the_list_is_not_read_ahead() -> Non
     schedule.take(take_next(schedule), PIECES)
     assert all(isinstance(take_next(schedule), ObserveShard) for _ in PIECES)
     assert len(read) == 1
-    assert isinstance(take_next(schedule), Open) and len(read) == 2
+    assert isinstance(take_next(schedule), OpenTask) and len(read) == 2
 
 
 def test_a_task_whose_worker_died_is_done_again_first() -> None:
@@ -86,14 +99,14 @@ def test_a_recording_that_kills_workers_is_given_up_and_its_other_pieces_with_it
     assert schedule.take(late, make_looks(600)) is None  # was on its way still
     assert schedule.lose(late, "gone") is None
     following = take_next(schedule)
-    assert isinstance(following, Open) and following.video != deadly.video
+    assert isinstance(following, OpenTask) and following.video != deadly.video
 
 
 def test_what_is_no_video_is_an_outcome_and_the_next_goes_on() -> None:
     schedule = Schedule(make_videos(2))
     task = take_next(schedule)
     assert schedule.take(task, Failed("no video")) == Outcome(task.video, Failed("no video"))
-    assert isinstance(schedule.next(), Open)
+    assert isinstance(schedule.next(), OpenTask)
 
 
 @pytest.mark.parametrize("number", [0, 2])

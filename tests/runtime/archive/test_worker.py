@@ -12,7 +12,7 @@ import pytest
 
 from yoga_live.runtime.archive import shards
 from yoga_live.runtime.archive.inputs import Recorded
-from yoga_live.runtime.archive.scheduler import Failed, Open, Schedule
+from yoga_live.runtime.archive.scheduler import Failed, OpenTask, Schedule
 from yoga_live.runtime.archive.shards import VideoResult
 from yoga_live.runtime.archive.worker import ArchiveWorker, WorkerConfig
 from yoga_live.runtime.core.regions import Roi
@@ -46,7 +46,7 @@ def start(model_path: Path) -> Callable[..., ArchiveWorker]:
 
 
 def test_a_short_video_is_watched_at_once(start: Callable[..., ArchiveWorker], video: Recorded) -> None:
-    told = start(make_order(summary=True)).work(Open(video))
+    told = start(make_order(summary=True)).work(OpenTask(video))
     assert isinstance(told, VideoResult) and [s.pose for s in told.segments] == ["none", "tree", "none", "tree"]
     assert told.picture is not None and told.picture.startswith(b"\x89PNG")
 
@@ -54,7 +54,7 @@ def test_a_short_video_is_watched_at_once(start: Callable[..., ArchiveWorker], v
 def test_a_long_one_goes_through_the_schedule_in_pieces_that_can_be_sent(
     start: Callable[..., ArchiveWorker], video: Recorded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = start(make_order()).work(Open(video))
+    whole = start(make_order()).work(OpenTask(video))
     for module in (frame_sampling, shards):
         monkeypatch.setattr(module, "CHUNK_S", 4.0)
         monkeypatch.setattr(module, "WARM_UP_S", 1.0)
@@ -71,14 +71,14 @@ def test_what_is_wrong_with_a_video_is_an_answer(
     worker = start(make_order(AnnotateConfig(roi=Roi(50, 0, 50, 20))))
     (tmp_path / "notes.mp4").write_text("buy a mat")
     for path, part in ((video.path, "64 x 48"), (tmp_path / "notes.mp4", "can't be"), (tmp_path / "no.mp4", "exist")):
-        answer = worker.work(Open(Recorded(path, PurePosixPath("x"))))
+        answer = worker.work(OpenTask(Recorded(path, PurePosixPath("x"))))
         assert isinstance(answer, Failed) and part in answer.reason
 
     def break_down(*_: object) -> None:
         raise ZeroDivisionError("a bug\nof two lines")
 
     monkeypatch.setattr(shards, "plan_video", break_down)
-    answer = worker.work(Open(video))
+    answer = worker.work(OpenTask(video))
     assert answer == Failed("unexpected, please report: ZeroDivisionError: a bug of two lines")
 
 

@@ -12,7 +12,7 @@ from yoga_live.runtime.core.types import Frame
 from yoga_live.train.fit.augmentation import draw_augmentation
 from yoga_live.train.fit.backdrops import find_backdrop, find_surroundings
 from yoga_live.train.fit.config import Augmentation
-from yoga_live.train.photos.dataset import SplitFrames
+from yoga_live.train.photos.dataset import PhotoDataset
 
 STILL = Augmentation(0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, background=1.0, scene=1.0, cut=1.0)
 RED = (30, 30, 220)
@@ -54,14 +54,14 @@ def test_a_room_a_tiny_photo_and_a_photo_without_a_person_have_no_backdrop() -> 
     assert not find_backdrop(plain(size_wh=(9, 120))).any()
 
 
-def make_split(size_wh: tuple[int, int] = (120, 90)) -> SplitFrames:
+def make_split(size_wh: tuple[int, int] = (120, 90)) -> PhotoDataset:
     """A person before a white wall, and a photo of a green place."""
     photo = draw_person(plain())[0][: size_wh[1]]
     frames = np.stack([letterbox(photo, 60), letterbox(plain((0, 200, 0), size_wh), 60)])
-    return SplitFrames(frames, np.zeros(2, np.int64), None, np.array([size_wh, size_wh]), np.array([1]))
+    return PhotoDataset(frames, np.zeros(2, np.int64), None, np.array([size_wh, size_wh]), np.array([1]))
 
 
-def augment(split: SplitFrames, ranges: Augmentation, seed: int = 0) -> np.ndarray:
+def augment(split: PhotoDataset, ranges: Augmentation, seed: int = 0) -> np.ndarray:
     surroundings = find_surroundings(split, ranges)
     draws = draw_augmentation(1, ranges, torch.Generator().manual_seed(seed), len(surroundings.scenes))
     return surroundings.augment(np.array([0]), 60, draws, torch.device("cpu")).numpy()[0]
@@ -89,7 +89,7 @@ def test_without_backgrounds_bars_stay_grey_and_no_backdrop_is_looked_for() -> N
 
 def test_without_places_blotches_come_behind_the_person() -> None:
     split = make_split()
-    alone = SplitFrames(split.frames[:1], split.targets[:1], None, split.sizes_wh[:1])  # type: ignore[index]
+    alone = PhotoDataset(split.frames[:1], split.targets[:1], None, split.sizes_wh[:1])  # type: ignore[index]
     first, second = augment(alone, STILL), augment(alone, STILL, 1)
     assert np.abs(first[20, 5] - second[20, 5]).max() > 5
     assert np.abs(first[40, 30] - RED).max() < 1
@@ -100,7 +100,7 @@ def test_a_place_is_cropped_inside_its_bars_and_mirrored() -> None:
     place[:, 60:] = (255, 0, 0)
     split = make_split()
     frames = np.stack([split.frames[0], letterbox(place, 60)])
-    wide = SplitFrames(frames, split.targets, None, np.array([[120, 90], [120, 40]]), np.array([1]))
+    wide = PhotoDataset(frames, split.targets, None, np.array([[120, 90], [120, 40]]), np.array([1]))
     corners = np.array([augment(wide, STILL, seed)[2, 2] for seed in range(30)])
     assert np.abs(corners[:, 1:]).max() < 1  # never bar grey
     assert {int(blue) for blue in corners[:, 0].round()} >= {0, 255}

@@ -23,7 +23,7 @@ from yoga_live.train.cli.main import main
 from yoga_live.train.fit.config import FitConfig
 from yoga_live.train.fit.network import load_network, normalise
 from yoga_live.train.fit.run import fit_run
-from yoga_live.train.fit.trainer import Fitter
+from yoga_live.train.fit.trainer import Trainer
 
 QUICK = FitConfig("none", epochs_frozen=1, epochs=0, size=32, batch=8, device="cpu", arch="resnet18")
 
@@ -139,14 +139,14 @@ def test_two_runs_with_one_seed_have_equal_weights_and_splits(
 
 
 def interrupt_second_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
-    train = Fitter._train_epoch
+    train = Trainer._train_epoch
 
-    def fake(self: Fitter, epoch: int, *args: object) -> float:
+    def fake(self: Trainer, epoch: int, *args: object) -> float:
         if epoch == 2:
             raise KeyboardInterrupt
         return train(self, epoch, *args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Fitter, "_train_epoch", fake)
+    monkeypatch.setattr(Trainer, "_train_epoch", fake)
 
 
 def test_ctrl_c_in_the_second_epoch_leaves_a_readable_run_of_the_best_epoch(
@@ -189,10 +189,10 @@ def test_a_run_among_the_photos_would_be_a_pose_and_is_refused(drawn_photos: Pat
 def test_ctrl_c_before_anything_is_learned_leaves_no_run(
     drawn_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fake(self: Fitter, *_: object) -> None:
+    def fake(self: Trainer, *_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Fitter, "fit_head", fake)
+    monkeypatch.setattr(Trainer, "fit_head", fake)
     with pytest.raises(KeyboardInterrupt):
         fit_run(drawn_photos, tmp_path / "run", QUICK)
     assert not (tmp_path / "run").exists()

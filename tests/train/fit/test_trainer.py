@@ -19,8 +19,8 @@ from yoga_live.train.distributed.collectives import Workers
 from yoga_live.train.fit.checkpoint import Progression
 from yoga_live.train.fit.config import Augmentation, FitConfig
 from yoga_live.train.fit.network import PoseNetwork
-from yoga_live.train.fit.trainer import Fitter, early_size
-from yoga_live.train.photos.dataset import SplitFrames
+from yoga_live.train.fit.trainer import Trainer, early_size
+from yoga_live.train.photos.dataset import PhotoDataset
 
 CLASSES, SIZE = 3, 32
 CONFIG = FitConfig("none", epochs_frozen=20, epochs=2, size=SIZE, batch=8, device="cpu")
@@ -37,7 +37,7 @@ class SmallNetwork(PoseNetwork):
         net.fc = nn.Linear(16, classes)
 
 
-class FailingFitter(Fitter):
+class FailingFitter(Trainer):
     """Raises when the epoch of this number begins."""
 
     failing_epoch = 2
@@ -48,19 +48,19 @@ class FailingFitter(Fitter):
         return super()._train_epoch(epoch, model, progression)
 
 
-def draw_split(count: int, seed: int) -> SplitFrames:
+def draw_split(count: int, seed: int) -> PhotoDataset:
     """Noise in which one colour channel, that of the class, is brighter."""
     rng = np.random.default_rng(seed)
     targets = np.arange(count) % CLASSES
     frames = rng.integers(0, 150, (count, SIZE, SIZE, 3))
     frames[np.arange(count), :, :, targets] += 90
-    return SplitFrames(frames.astype(np.uint8), targets.astype(np.int64))
+    return PhotoDataset(frames.astype(np.uint8), targets.astype(np.int64))
 
 
 SPLIT_FRAMES = {"train": draw_split(36, 0), "validation": draw_split(15, 1), "test": draw_split(15, 2)}
 
 
-def make_fitter(folder: Path, config: FitConfig = CONFIG, kind: type[Fitter] = Fitter) -> Fitter:
+def make_fitter(folder: Path, config: FitConfig = CONFIG, kind: type[Trainer] = Trainer) -> Trainer:
     torch.manual_seed(config.seed)
     folder.mkdir()
     return kind(SmallNetwork(CLASSES), SPLIT_FRAMES, config, Workers(), folder)
@@ -192,7 +192,7 @@ def test_kinds_are_told_apart_by_a_head_of_their_own_and_one_not_known_counts_fo
         splits = SPLIT_FRAMES | {"train": replace(train, kinds=folder_kinds)}
         torch.manual_seed(0)
         (tmp_path / name).mkdir()
-        fitter = Fitter(SmallNetwork(CLASSES), splits, config, Workers(), tmp_path / name)
+        fitter = Trainer(SmallNetwork(CLASSES), splits, config, Workers(), tmp_path / name)
         fitter.fit_head()
         fitter.fit_all()
     weights = {name: load_file(tmp_path / name / "weights.safetensors") for name in ("with", "without", "unknown")}

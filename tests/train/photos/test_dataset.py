@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from yoga_live.train.photos.dataset import SplitFrames, balance
+from yoga_live.train.photos.dataset import PhotoDataset, balance
 
 
 def test_rare_poses_are_drawn_oftener_than_their_share() -> None:
     targets = np.array([0] * 900 + [1] * 100)
-    split = SplitFrames(np.zeros((1000, 1, 1, 3), np.uint8), targets)
+    split = PhotoDataset(np.zeros((1000, 1, 1, 3), np.uint8), targets)
     drawn = targets[split.draw(torch.Generator().manual_seed(0)).numpy()]
     assert len(drawn) == 1000
     assert 0.2 < (drawn == 1).mean() < 0.3  # square roots: 10 of 40
@@ -28,12 +28,12 @@ def test_parts_share_their_pose_as_square_roots_and_leave_its_share_alone() -> N
 
 def test_a_split_draws_by_its_own_weights_where_it_has_some() -> None:
     frames, targets = np.zeros((4, 1, 1, 3), np.uint8), np.array([0, 0, 1, 1])
-    split = SplitFrames(frames, targets, weights=np.array([0.0, 1.0, 0.0, 0.0]))
+    split = PhotoDataset(frames, targets, weights=np.array([0.0, 1.0, 0.0, 0.0]))
     assert split.draw(torch.Generator().manual_seed(0)).tolist() == [1, 1, 1, 1]
 
 
 def test_kinds_are_counted_where_there_are_some() -> None:
     frames, targets = np.zeros((3, 1, 1, 3), np.uint8), np.array([0, 0, 1])
-    assert SplitFrames(frames, targets).kind_count == 0
-    assert SplitFrames(frames, targets, kinds=np.array([-1, 2, 0])).kind_count == 3
-    assert SplitFrames(frames, targets, kinds=np.array([-1, -1, -1])).kind_count == 0
+    assert PhotoDataset(frames, targets).kind_count == 0
+    assert PhotoDataset(frames, targets, kinds=np.array([-1, 2, 0])).kind_count == 3
+    assert PhotoDataset(frames, targets, kinds=np.array([-1, -1, -1])).kind_count == 0
