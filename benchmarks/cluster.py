@@ -37,7 +37,7 @@ import av
 from yoga_live.runtime.archive.inputs import Recorded, list_archive
 from yoga_live.runtime.archive.ray_pool import Crew, connect, run_schedule, share_out
 from yoga_live.runtime.archive.records import ArchiveConfig, store_result
-from yoga_live.runtime.archive.scheduler import Open, Outcome, Schedule
+from yoga_live.runtime.archive.scheduler import OpenTask, Outcome, Schedule
 from yoga_live.runtime.archive.shards import Shard, ShardResult, finish_video, join_shards, observe_shard
 from yoga_live.runtime.archive.store import Store, open_store
 from yoga_live.runtime.archive.worker import ArchiveWorker, WorkerConfig
@@ -111,7 +111,7 @@ def time_plain(videos: list[Recorded], model: bytes, store: Store) -> tuple[floa
     worker.start(model, make_order(1))
     ready_s = time.monotonic()
     for video in videos:
-        write(Outcome(video, worker.work(Open(video))), store)  # pyright: ignore[reportArgumentType]
+        write(Outcome(video, worker.work(OpenTask(video))), store)  # pyright: ignore[reportArgumentType]
     return time.monotonic() - ready_s, ready_s - started_s
 
 

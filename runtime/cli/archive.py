@@ -144,7 +144,7 @@ class Tally:
     def count(self, task: Task, answer: Answer | Lost) -> None:
         """Count a piece, or tell of a worker that died."""
         from ..archive.ray_pool import Lost
-        from ..archive.scheduler import Smooth
+        from ..archive.scheduler import SmoothTask
         from ..archive.shards import ShardResult, VideoResult
 
         name = str(task.video.path)
@@ -155,7 +155,7 @@ class Tally:
         elif isinstance(answer, ShardResult):
             self._see(len(answer.times_s))
             self._advance(task.video, 1 / self._shards.get(name, 1))
-        elif isinstance(answer, VideoResult) and not isinstance(task, Smooth):
+        elif isinstance(answer, VideoResult) and not isinstance(task, SmoothTask):
             self._see(answer.observations)
 
     def _store_result(self, video: Recorded, told: VideoResult) -> VideoResult:

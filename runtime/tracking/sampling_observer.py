@@ -90,7 +90,7 @@ class SamplingObserver:
             known = self._observations.finish()
             if self._warmed != role.chunk:  # a gap: what was warmed up is another chunk's
                 self._observer.forget()
-            self._observer.role()
+            self._observer.turn()
         self._chunk = role.chunk
         if role.warms and self._warmed != role.chunk + 1:
             self._observer.forget()
