@@ -14,7 +14,7 @@ sys.path.append(str(ROOT / "benchmarks"))
 from package_graph import ORDER  # noqa: E402
 
 ROOMS = ("train", "export", "calibration", "runtime", "benchmarks")
-PAGES = [ROOT / "README.md", *sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.md"))]
 BLOCK = re.compile(r"^```\w*\n(.*?)^```", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 PLUMBING = {"__init__.py", "__main__.py"}
