@@ -60,6 +60,13 @@ def test_packages_stand_on_the_page_bottom_up(room: str) -> None:
     assert [levels[package] for package in packages if package in levels] == sorted(levels.values())
 
 
+@pytest.mark.parametrize("room", [*ORDER])
+def test_floors_on_the_page_for_contributors_are_those_that_tests_hold(room: str) -> None:
+    blocks = BLOCK.findall((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
+    floors = " < ".join(", ".join(line) for line in ORDER[room])
+    assert any(f"{room} {floors}" in " ".join(block.split()) for block in blocks)
+
+
 def test_a_module_without_a_line_of_its_own_is_not_described() -> None:
     page = "```\ncore/    words and a.py too\n  b.py   words\n  c.py\n  d.py  e.py\nf.py  words\n```\n"
     assert list_described_modules(page) == ["core/b.py", "core/d.py", "f.py"]
