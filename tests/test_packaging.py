@@ -83,7 +83,7 @@ def test_no_torch_is_asked_for_that_runs_code_out_of_weights() -> None:
 def test_the_wheel_holds_exactly_the_files_of_the_rooms(tmp_path: Path) -> None:
     pytest.importorskip("setuptools", minversion="77", reason="building a wheel needs setuptools 77 or newer")
     source = tmp_path / "source"
-    for name in FLOORS:
+    for name in (*FLOORS, "examples"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
