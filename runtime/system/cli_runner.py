@@ -9,7 +9,7 @@ import os
 import signal
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import PurePath
 from typing import Any, NoReturn
@@ -23,7 +23,29 @@ from .telemetry import silence_telemetry
 
 
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Keep examples as they are written, and show defaults."""
+    """Keep examples as they are written, and show the defaults that say something, as one would type them."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        default = action.default
+        if default is None or isinstance(default, bool) or default in ("", [], ()):
+            return action.help
+        if isinstance(default, tuple):
+            return f"{action.help} (default: {'x'.join(map(str, default))})"
+        return super()._get_help_string(action)
+
+
+class PrintText(argparse.Action):
+    """An option that prints a text and ends the command.  text: gives it, asked only when the option is used."""
+
+    def __init__(
+        self, option_strings: Sequence[str], dest: str, text: Callable[[argparse.ArgumentParser], str], **settings: Any
+    ) -> None:
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, default=argparse.SUPPRESS, **settings)
+        self._text = text
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        print(self._text(parser))
+        parser.exit()
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -35,10 +57,17 @@ class CommandParser(argparse.ArgumentParser):
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
         self._arguments: list[str] = []
-        group = self.add_argument_group("if something goes wrong")
+        self._last_group = group = self.add_argument_group("if something goes wrong")
         group.add_argument(
             "--debug", action="store_true", help="print the traceback of any error", default=argparse.SUPPRESS
         )
+        group.add_argument("--version", action=PrintText, text=_describe_version, help="print the version and exit")
+
+    def format_help(self) -> str:
+        """Describe all options, those of every command last."""
+        self._action_groups.remove(self._last_group)
+        self._action_groups.append(self._last_group)
+        return super().format_help()
 
     def parse_known_args(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, args: Any = None, namespace: Any = None
@@ -51,6 +80,12 @@ class CommandParser(argparse.ArgumentParser):
         """Say in one line, without secrets, what was wrong with the command line, and exit with 2."""
         told = show_name(hide_in_text(message, self._arguments))
         self.exit(2, f"{self.prog}: error: {told}; --help shows the options\n")
+
+
+def _describe_version(parser: argparse.ArgumentParser) -> str:
+    from importlib.metadata import version
+
+    return f"{parser.prog.partition(' ')[0]} {version('yoga-live')}"
 
 
 def make_parser(name: str, **settings: Any) -> argparse.ArgumentParser:

@@ -3,15 +3,20 @@
 import argparse
 import errno
 import os
+import re
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from yoga_live.runtime.errors import MissingPackageError, OptionError
-from yoga_live.runtime.system.cli_runner import run_command
+from yoga_live.runtime.system.cli_runner import CommandParser, HelpFormatter, run_command
 from yoga_live.runtime.system.item_failures import attempt
 
 
@@ -97,7 +102,7 @@ def test_a_closed_terminal_ends_a_run_unless_nohup_is_before_it(ignored: bool) -
 def test_what_is_said_after_the_terminal_has_gone_costs_nothing(tmp_path: Path) -> None:
     code = f"""
 import argparse, os, pathlib, signal, sys, time
-from yoga_live.runtime.system.cli_runner import run_command
+from yoga_live.runtime.system.cli_runner import CommandParser, HelpFormatter, run_command
 
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
 
@@ -173,3 +178,47 @@ def test_a_command_that_has_ended_leaves_no_handler_of_its_own() -> None:
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     assert run(OptionError("odd")) == 2
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+MAINS = {
+    "yoga-train": "yoga_live.train.cli.main",
+    "yoga-export": "yoga_live.export.command",
+    "yoga-calibrate": "yoga_live.calibration.command",
+    "yoga-live": "yoga_live.runtime.cli.main",
+}
+
+
+@pytest.mark.parametrize("name", MAINS)
+def test_each_command_says_its_version(name: str, ask: Callable[..., Any]) -> None:
+    answer = ask(import_module(MAINS[name]).main, "--version")
+    assert (answer.code, answer.out, answer.err) == (0, f"{name} {version('yoga-live')}\n", "")
+
+
+@pytest.mark.parametrize("name", MAINS)
+def test_help_shows_no_default_that_says_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[argparse.ArgumentParser] = []
+    make = CommandParser.__init__
+
+    def note(self: CommandParser, *args: Any, **settings: Any) -> None:
+        make(self, *args, **settings)
+        made.append(self)
+
+    monkeypatch.setattr(CommandParser, "__init__", note)
+    with pytest.raises(SystemExit):
+        import_module(MAINS[name]).main(["--help"])
+    for subcommand in ("archive", "benchmark", "poses", "cameras") if name == "yoga-live" else ():
+        with pytest.raises(SystemExit):
+            import_module(MAINS[name]).main([subcommand, "--help"])
+    assert made
+    for parser in made:
+        text = parser.format_help()
+        defaults = re.findall(r"\(default:\s+([^)]*)\)", text)
+        assert not {"None", "[]", "True", "False", ""} & set(defaults), (parser.prog, defaults)
+        assert not re.search(r"\(default:\s*[(\[)]", text), parser.prog
+
+
+def test_a_size_is_shown_as_it_is_typed() -> None:
+    parser = CommandParser("yoga-live", formatter_class=HelpFormatter)
+    parser.add_argument("--size", default=(1280, 720), help="of the picture")
+    parser.add_argument("--rate", default=0, help="of it")
+    assert "(default: 1280x720)" in parser.format_help() and "(default: 0)" in parser.format_help()
