@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 
 from ..runtime.system.plain_text import print
+from ..runtime.system.progress import announce_torch
 
 
 def run_onnx(args: argparse.Namespace) -> None:
     """Export a run and say how equal torch and ONNX Runtime are."""
+    announce_torch("yoga-export")
     from ..calibration.runs import load_run
     from ..runtime.system.claims import claim_outputs
     from .onnx_export import export_run

@@ -26,6 +26,13 @@ def format_duration(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
+def announce_torch(command: str) -> None:
+    """Say on a terminal that PyTorch is about to be imported, which takes seconds; not if it has been already."""
+    if sys.modules.get("torch") is None and sys.stderr.isatty():
+        sys.stderr.write(f"{command}: loading PyTorch\n")
+        sys.stderr.flush()
+
+
 class Progress:
     """Show a bar on a terminal; elsewhere (a log file) one line every ten seconds."""
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -57,3 +60,16 @@ def test_photos_that_are_gone_are_refused_with_the_option_that_helps(ask, traine
 @pytest.mark.parametrize("arguments", [[], ["onnx"], ["onnx", "run"], ["wrong"]])
 def test_incomplete_commands_are_refused(ask, arguments: list[str]) -> None:
     ask(main, *arguments).refusal()
+
+
+def test_a_terminal_is_told_that_pytorch_is_loaded(tmp_path: Path) -> None:
+    pty = pytest.importorskip("pty")
+    code = "import sys\nsys.modules['torch'] = None\nfrom yoga_live.export.command import main\n"
+    code += "sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "onnx", "run", "--to", "a.onnx"]
+    ours, terminal = pty.openpty()
+    ended = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=terminal, cwd=tmp_path, check=False)
+    os.close(terminal)
+    said = os.read(ours, 10_000).decode().splitlines()
+    os.close(ours)
+    assert ended.returncode == 2 and said[0] == "yoga-export: loading PyTorch" and len(said) == 2

@@ -11,6 +11,7 @@ from ...runtime.errors import OptionError
 from ...runtime.system.cli_runner import HelpFormatter
 from ...runtime.system.option_types import quote, read_whole
 from ...runtime.system.plain_text import print
+from ...runtime.system.progress import announce_torch
 from ..fit.config import ARCHS, FitConfig
 from .option_types import read_side
 
@@ -196,8 +197,10 @@ def _steps(text: str) -> int:
 
 
 def _fit(args: argparse.Namespace) -> None:
-    from ..distributed.launcher import is_worker, launch_workers, run_under_torchrun
+    from ..distributed.launcher import is_worker, launch_workers, leads_training, run_under_torchrun
 
+    if leads_training():
+        announce_torch("yoga-train")
     if args.devices > 1:
         if is_worker():
             raise OptionError("--devices starts processes itself; under torchrun leave it out")
@@ -254,6 +257,7 @@ def _configure(args: argparse.Namespace) -> FitConfig:
 
 
 def _find_rate(args: argparse.Namespace) -> None:
+    announce_torch("yoga-train")
     from ...runtime.system.claims import claim_outputs
     from ..distributed.launcher import is_worker
     from ..fit.lr_find import find_rate, plot_rates

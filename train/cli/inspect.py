@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ...runtime.errors import OptionError, OutputError
 from ...runtime.system.cli_runner import HelpFormatter
 from ...runtime.system.plain_text import print
+from ...runtime.system.progress import announce_torch
 from .option_types import read_index, read_sheet_count, read_side
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ def _show(args: argparse.Namespace) -> None:
 
 
 def _draw(args: argparse.Namespace) -> None:
+    announce_torch("yoga-train")
     from ..fit.config import Augmentation
     from ..fit.contact_sheet import augment_batch, draw_batch, write_contact_sheet
 

@@ -12,6 +12,7 @@ from ...runtime.errors import OptionError, OutputError
 from ...runtime.system.cli_runner import HelpFormatter
 from ...runtime.system.option_types import read_whole
 from ...runtime.system.plain_text import print
+from ...runtime.system.progress import announce_torch
 
 if TYPE_CHECKING:
     from ..report.comparison import Comparison
@@ -58,6 +59,7 @@ def _top(text: str) -> int:
 
 
 def _report(args: argparse.Namespace) -> None:
+    announce_torch("yoga-train")
     from ...calibration.runs import load_run
     from ..fit.network import load_network
     from ..report.measure import measure_report

@@ -24,6 +24,11 @@ def leads_machine() -> bool:
     return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
+def leads_training() -> bool:
+    """True in the one process that speaks for all, on all machines."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def check_devices(name: str, count: int) -> None:
     """Refuse more devices than there are.  Raises DeviceError."""
     import torch

@@ -1,10 +1,12 @@
 """The progress line: a bar on a terminal, a few plain lines in a log."""
 
 import io
+import sys
+import types
 
 import pytest
 
-from yoga_live.runtime.system.progress import Progress, format_duration, track
+from yoga_live.runtime.system.progress import Progress, announce_torch, format_duration, track
 
 
 class Terminal(io.StringIO):
@@ -76,3 +78,13 @@ def test_line_is_finished_when_the_work_breaks() -> None:
 def test_track_gives_every_item(capsys: pytest.CaptureFixture[str]) -> None:
     assert list(track(iter("abc"), "read", 3)) == ["a", "b", "c"]
     assert "100%" in capsys.readouterr().err
+
+
+def test_pytorch_is_announced_on_a_terminal_before_it_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = "yoga-train: loading PyTorch\n"
+    for stream, is_imported, said in ((Terminal(), False, line), (Terminal(), True, ""), (io.StringIO(), False, "")):
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "stderr", stream)
+            patch.setitem(sys.modules, "torch", types.ModuleType("torch") if is_imported else None)  # type: ignore[arg-type]
+            announce_torch("yoga-train")
+        assert stream.getvalue() == said

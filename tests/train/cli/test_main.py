@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from yoga_live.train.cli.main import main, parse_args
+from yoga_live.train.distributed.launcher import leads_training
 
 
 def test_fit_trains_says_how_well_and_what_comes_next(ask, drawn_photos: Path, start_weights: Path, tmp_path: Path):
@@ -84,3 +87,37 @@ def test_defaults_are_those_of_the_configuration() -> None:
     args = parse_args(["fit", "photos", "--to", "run"])
     names = ("weights", "epochs_frozen", "epochs", "size", "batch", "seed", "device", "train_only")
     assert {name: getattr(args, name) for name in names} == {name: getattr(FitConfig(), name) for name in names}
+
+
+BLOCKED = """
+import sys
+sys.modules["torch"] = None
+from yoga_live.train.cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["fit", "photos", "--to", "run"], ["lr-find", "photos"], ["show", "photos", "--to", "a.png"], ["report", "run"]],
+    ids=str,
+)
+def test_a_terminal_is_told_that_pytorch_is_loaded(words: list[str], tmp_path: Path) -> None:
+    pty = pytest.importorskip("pty")
+    ours, terminal = pty.openpty()
+    command = [sys.executable, "-c", BLOCKED, *words]
+    code = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=terminal, cwd=tmp_path, check=False).returncode
+    os.close(terminal)
+    said = os.read(ours, 10_000).decode().splitlines()
+    os.close(ours)
+    assert code == 2 and said[0] == "yoga-train: loading PyTorch" and "'torch' is not installed" in said[-1]
+    quiet = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert quiet.returncode == 2 and "loading" not in quiet.stderr
+
+
+@pytest.mark.parametrize(("rank", "leads"), [(None, True), ("0", True), ("1", False)])
+def test_of_several_processes_one_speaks(rank: str | None, leads: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RANK", raising=False)
+    if rank is not None:
+        monkeypatch.setenv("RANK", rank)
+    assert leads_training() is leads
