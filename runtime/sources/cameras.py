@@ -1,7 +1,8 @@
 """Connections to cameras and streams: what `--camera` names, opened.
 
-A number or /dev/videoN is a camera of this machine (OpenCV); csi://N a Jetson's own camera (OpenCV's GStreamer);
-rtsp://, rtsps://, http:// and https:// are network streams (FFmpeg).  Credentials are never in a name or a message.
+A number, /dev/videoN or a link to it below /dev/v4l is a camera of this machine (OpenCV); csi://N a Jetson's own camera
+(OpenCV's GStreamer); rtsp://, rtsps://, http:// and https:// are network streams (FFmpeg).  Credentials are never in a
+name or a message.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from ..system.addresses import hide_credentials
 from ..system.plain_text import show_name
 from ..system.secret_files import is_secret, read_secret
 from .camera_config import CameraConfig
+from .camera_list import STABLE, find_number, list_cameras
 from .demux import check_picture, open_media, pick_video
 from .live import Capture, LiveSource, ReconnectPolicy
 
@@ -61,6 +63,8 @@ def open_camera(text: str, config: CameraConfig | None = None) -> LiveSource:
         number = int(text.removeprefix("/dev/video"))
         name = f"camera {number}"
         return LiveSource(lambda: mount(DeviceCapture(number, name, config)), name, DEVICE_POLICY)
+    if text.startswith(STABLE):
+        return LiveSource(lambda: mount(DeviceCapture(find_number(text), show_name(text), config)), text, DEVICE_POLICY)
     scheme, separator, rest = text.partition("://")
     if separator and scheme == "csi" and re.fullmatch(r"[0-9]{1,2}", rest):
         return LiveSource(lambda: mount(CsiCapture(int(rest), text, config)), text, DEVICE_POLICY)
@@ -291,10 +295,9 @@ def _silence_opencv() -> None:
 
 
 def _list_cameras() -> str:
-    folder = Path("/dev")
-    if not folder.is_dir():
+    if not Path("/dev").is_dir():
         return ""
-    found = sorted(path.name.removeprefix("video") for path in folder.glob("video[0-9]*"))
+    found = [str(camera.number) for camera in list_cameras()]
     return f" (this machine has: {', '.join(found) or 'no camera'})"
 
 

@@ -1,0 +1,55 @@
+"""The cameras of this machine as Linux names them (V4L2).  Imports nothing heavy."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import SourceError
+from ..system.plain_text import show_name
+
+STABLE = "/dev/v4l/"
+"""Where udev links each camera by a name that does not depend on the order in which they were plugged in."""
+
+
+@dataclass(frozen=True)
+class ListedCamera:
+    """number: of /dev/videoN.  name: the driver's word for it.  stable_path: a link to it that lasts; empty: none."""
+
+    number: int
+    name: str
+    stable_path: str
+
+
+def list_cameras(root: Path = Path("/")) -> list[ListedCamera]:
+    """Every /dev/videoN, lowest number first.  root: where dev/ and sys/ lie."""
+    numbers = sorted(
+        number for path in (root / "dev").glob("video[0-9]*") if (number := _read_number(path)) is not None
+    )
+    folder = root / STABLE.strip("/") / "by-id"
+    links = {
+        _read_number(link.resolve()): f"{STABLE}by-id/{link.name}" for link in sorted(folder.glob("*"), reverse=True)
+    }
+    return [ListedCamera(number, _read_name(root, number), links.get(number, "")) for number in numbers]
+
+
+def find_number(link: str) -> int:
+    """Which /dev/videoN a stable path leads to just now.  Raises SourceError."""
+    number = _read_number(Path(link).resolve())
+    if number is None:
+        raise SourceError(f"{show_name(link)} is no camera that is plugged in; yoga-live cameras lists them")
+    return number
+
+
+def _read_number(path: Path) -> int | None:
+    found = re.fullmatch(r"video([0-9]{1,4})", path.name)
+    return int(found[1]) if found else None
+
+
+def _read_name(root: Path, number: int) -> str:
+    try:
+        text = (root / f"sys/class/video4linux/video{number}/name").read_text(encoding="utf-8", errors="replace")
+    except OSError:  # not on this system; the camera is there all the same
+        return ""
+    return text.strip()
