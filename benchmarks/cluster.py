@@ -44,7 +44,8 @@ from yoga_live.runtime.archive.worker import ArchiveWorker, WorkerConfig
 from yoga_live.runtime.classifier import DEFAULT_MODEL, PoseClassifier
 from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.cropping.croppers import ZoomCropper
-from yoga_live.runtime.pipelines.annotate import VIDEO_SUFFIXES, AnnotateConfig
+from yoga_live.runtime.pipelines.annotate import AnnotateConfig
+from yoga_live.runtime.sources.inputs import VIDEO_SUFFIXES
 from yoga_live.runtime.sources.video import VideoSource
 from yoga_live.runtime.system.progress import track
 from yoga_live.runtime.tracking.adaptive_sampling import AdaptiveObserver

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from .core.model_metadata import ModelInfo
+from .core.model_metadata import DEFAULT_MODEL, ModelInfo
 from .core.preprocess import letterbox_into
 from .core.regions import Region
 from .core.softmax import softmax
@@ -16,8 +16,6 @@ from .core.types import NO_POSE, ClassMaps, Floats, Frame, best_pose
 from .engines.base import Engine
 from .engines.factory import open_engine
 from .engines.shared import SharedEngine
-
-DEFAULT_MODEL = Path(__file__).parent / "models" / "default.onnx"
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import quote_from_bytes, urlsplit
 
 from ..errors import OutputError, SourceError
-from ..pipelines.annotate import VIDEO_SUFFIXES, is_video
-from ..sources.inputs import is_list, list_files, read_list
+from ..pipelines.annotate import is_video
+from ..sources.inputs import VIDEO_SUFFIXES, is_list, list_files, read_list
 from ..sources.remote import RemoteFile, find_file_system, read_version
 from ..system.files import resolve
 from ..system.plain_text import is_plain

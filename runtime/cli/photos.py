@@ -107,9 +107,8 @@ class Misfits:
 def _plan(args: argparse.Namespace) -> tuple[list[Listed], list[Path], str]:
     """List the photos, where each is drawn upon, and say what is left out; refuse what can't be written, at once."""
     from ..photos.kinds import PHOTO_SUFFIXES, PhotoSieve
-    from ..pipelines.annotate import VIDEO_SUFFIXES
     from ..pipelines.classify_photos import FORMATS, check_table_format
-    from ..sources.inputs import check_new, list_files, make_folder, name_outputs
+    from ..sources.inputs import VIDEO_SUFFIXES, check_new, list_files, make_folder, name_outputs
     from ..system.claims import check_growing_output
     from ..system.files import resolve
 

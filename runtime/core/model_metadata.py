@@ -13,6 +13,8 @@ from ..errors import ModelError
 from ..system.foreign_files import check_number, check_text, check_whole, parse_json, show
 from ..system.plain_text import escape_json, show_name
 
+DEFAULT_MODEL = Path(__file__).parent.parent / "models" / "default.onnx"
+"""The shipped model."""
 METADATA_KEY = "yoga_live"
 FORMAT = 1
 UNCALIBRATED_THRESHOLD = 0.5

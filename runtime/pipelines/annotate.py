@@ -24,6 +24,7 @@ from ..sinks.video import VideoSink, check_video_output
 from ..sources.animated_webp import AnimationSource, is_animated_webp
 from ..sources.base import Source
 from ..sources.demux import open_media
+from ..sources.inputs import VIDEO_SUFFIXES
 from ..sources.pipes import open_pipe, read_on
 from ..sources.time_range import TimeRange
 from ..sources.video import VideoSource
@@ -36,12 +37,6 @@ from .recorded_loop import run_recorded
 
 if TYPE_CHECKING:
     from ..sources.remote import RemoteFile
-
-VIDEO_SUFFIXES = frozenset((
-    ".3gp", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts",
-    ".ogv", ".ts", ".webm", ".webp", ".wmv",
-))  # fmt: skip
-"""What is taken for a video in a folder; a WebP where it is animated.  A file that is named is tried whatever it is."""
 
 
 @dataclass(frozen=True)

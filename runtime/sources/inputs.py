@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
+from typing import TypeVar
 from urllib.parse import unquote_to_bytes, urlsplit
 from urllib.request import url2pathname
 
@@ -19,7 +20,15 @@ from ..system.plain_text import is_plain, is_utf8, quote_path
 from .remote import RemoteFile, is_url
 
 LIST_SUFFIXES = (".txt", ".list")
+VIDEO_SUFFIXES = frozenset((
+    ".3gp", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts",
+    ".ogv", ".ts", ".webm", ".webp", ".wmv",
+))  # fmt: skip
+"""What is taken for a video in a folder; a WebP where it is animated.  A file that is named is tried whatever it is."""
+ANNOTATED = ".annotated"
+"""Before the suffix of what is written beside a video."""
 STDIN = Path("-")
+P = TypeVar("P", bound=PurePath)
 
 
 @dataclass(frozen=True)
@@ -95,7 +104,10 @@ def read_lists(paths: Sequence[Path | RemoteFile]) -> list[Path]:
     for path in paths:
         found += read_list(path) if isinstance(path, Path) and is_list(path) else [path]
     if remote := next((each for each in found if isinstance(each, RemoteFile)), None):
-        raise OptionError(f"{remote} does not lie on this machine; add --cluster local --to FOLDER, which reads URLs")
+        raise OptionError(
+            f"{remote} does not lie on this machine; give it to yoga-live archive --to FOLDER "
+            "(--cluster local is its default), which reads URLs"
+        )
     return [each for each in found if isinstance(each, Path)]
 
 
@@ -148,12 +160,28 @@ def name_outputs(files: list[Listed]) -> list[PurePath]:
     return names
 
 
-def _rename_shared(names: list[PurePath], longer: list[PurePath]) -> list[PurePath]:
+def name_beside(videos: Sequence[Path]) -> list[Path]:
+    """What is written beside each video is called, without a suffix: class.mov -> class.annotated, never two alike."""
+    names = _rename_shared([video.with_suffix("") for video in videos], videos)
+    return [add_suffix(name, ANNOTATED) for name in names]
+
+
+def is_annotated(path: Path) -> bool:
+    """Whether a file was written beside a video, and is no input of the next run."""
+    return path.name.casefold().endswith((f"{ANNOTATED}.mp4", f"{ANNOTATED}.part.mp4"))
+
+
+def add_suffix(path: Path, suffix: str) -> Path:
+    """With one suffix more, whatever dots its name has."""
+    return path.with_name(f"{path.name}{suffix}")
+
+
+def _rename_shared(names: Sequence[P], longer: Sequence[P]) -> list[P]:
     shared = _find_shared(names)
     return [more if _fold(name) in shared else name for name, more in zip(names, longer, strict=True)]
 
 
-def _find_shared(names: list[PurePath]) -> set[str]:
+def _find_shared(names: Sequence[PurePath]) -> set[str]:
     return {name for name, count in Counter(map(_fold, names)).items() if count > 1}
 
 
