@@ -1,4 +1,4 @@
-"""`yoga-live --video` with several files or a folder: one after the other, the model loaded once."""
+"""`yoga-live` with several videos or a folder: one after the other, the model loaded once."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..pipelines.annotate import AnnotateConfig, Outputs
     from ..pipelines.loop import RunResult
     from ..sinks.events import Events
+    from ..sources.inputs import Listed
     from ..sources.time_range import TimeRange
     from ..system.progress import Progress
 
@@ -83,28 +84,24 @@ def plan_jobs(args: argparse.Namespace) -> list[Job]:
 
     Raises OptionError, OutputError, SourceError.
     """
-    from ..pipelines.annotate import Outputs, is_video, read_length_s
-    from ..sources.inputs import check_new, list_files, make_folder, name_outputs, read_lists
+    from ..pipelines.annotate import is_video, read_length_s
+    from ..sources.inputs import check_new, is_annotated, list_files, make_folder, read_lists
     from ..sources.time_range import parse_time_range
 
-    timeline_suffix = f".poses.{args.timeline_format or 'csv'}"
-    if args.timeline_format and not args.timeline:
+    is_beside = _is_beside(args)
+    if args.timeline_format and not (args.timeline or is_beside):
         raise OptionError("--timeline-format goes with --timeline FOLDER; add it, or leave it out")
     folders = {"--save": args.save, "--timeline": args.timeline, "--summary": args.summary}
     folders = {option: folder for option, folder in folders.items() if folder}
     for option, folder in folders.items():
         if folder.suffix.lower() in {".mp4", ".csv", ".json", ".vtt", ".png"} and not folder.is_dir():
             raise OptionError(f"{option} {folder} names one file for several videos; give a folder")
-    files = list_files(read_lists(args.videos), is_video, "video", leave_out=folders.values())
-    names = name_outputs(files)
-    outputs = [
-        Outputs(
-            args.save and args.save / f"{name}.mp4",
-            args.timeline and args.timeline / f"{name}{timeline_suffix}",
-            args.summary and args.summary / f"{name}.png",
-        )
-        for name in names
-    ]
+
+    def is_wanted(path: Path) -> bool:
+        return is_video(path) and not (is_beside and is_annotated(path))
+
+    files = list_files(read_lists(args.videos), is_wanted, "video", leave_out=folders.values())
+    outputs = _name_outputs(args, files)
     check_new([path for each in outputs for path in each.paths()], [file.path for file in files], force=args.force)
     for option, folder in folders.items():
         make_folder(option, folder)
@@ -113,6 +110,30 @@ def plan_jobs(args: argparse.Namespace) -> list[Job]:
         Job(file.path, file.name, each, read_length_s(file.path, time_range))
         for file, each in zip(files, outputs, strict=True)
     ]
+
+
+def _name_outputs(args: argparse.Namespace, files: list[Listed]) -> list[Outputs]:
+    """What is made of each video: in the folders that were given, or beside it."""
+    from ..pipelines.annotate import Outputs
+    from ..sources.inputs import add_suffix, name_beside, name_outputs
+
+    suffixes = {"save": ".mp4", "timeline": f".poses.{args.timeline_format or 'csv'}", "summary": ".png"}
+    names: list[dict[str, Path]] = [{} for _ in files]
+    stems = name_outputs(files) if any(getattr(args, option) for option in suffixes) else []
+    beside = name_beside([file.path for file in files]) if _is_beside(args) else []
+    for option, suffix in suffixes.items():
+        if folder := getattr(args, option):
+            paths = [folder / f"{stem}{suffix}" for stem in stems]
+        else:
+            paths = [add_suffix(stem, suffix) for stem in beside] if option != "summary" else []
+        for name, path in zip(names, paths, strict=False):
+            name[option] = path
+    return [Outputs(**name) for name in names]
+
+
+def _is_beside(args: argparse.Namespace) -> bool:
+    """Whether outputs for which no folder is named lie beside their video."""
+    return getattr(args, "beside", False)
 
 
 def _run_jobs(jobs: list[Job], annotate: Callable[[Job, Progress], Done], progress: Progress, done: list[Done]) -> bool:
@@ -212,7 +233,7 @@ def _report(args: argparse.Namespace, done: list[Done], count: int) -> None:
         named = [path for row in done if row.watched and (path := getattr(row.job.outputs, option))]
         results = [result for path in named if (result := find_result(path))]
         parts = [result for result in results if result not in named]
-        if folder:
-            say(f"written: {len(results) - len(parts)} files in {folder}")
+        if folder or named:
+            say(f"written: {len(results) - len(parts)} files {f'in {folder}' if folder else 'beside their videos'}")
         for part in parts:
             say(f"not whole: {part}")

@@ -8,7 +8,8 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...runtime.cli.options import add_mounting, read_mounting
+from ...runtime.cli.option_groups import add_mounting
+from ...runtime.cli.options import read_mounting
 from ...runtime.errors import DeviceError, OptionError
 from ...runtime.system.cli_runner import HelpFormatter
 from ...runtime.system.plain_text import print
@@ -151,7 +152,7 @@ def _add_capture(commands: Commands) -> None:
         metavar="SECONDS",
         help="time to get into the pose (default: 5; 0 for a video)",
     )
-    add_mounting(capture)
+    add_mounting(capture.add_argument_group("a camera that hangs sideways, upside down or before a mirror"))
 
 
 def _collect(args: argparse.Namespace) -> None:

@@ -1,0 +1,84 @@
+"""What the INPUTs of `yoga-live` are (a camera, photos or videos), and what is written beside a video."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import OptionError
+from ..photos.kinds import PHOTO_SUFFIXES, is_photo
+from ..sources.inputs import VIDEO_SUFFIXES, add_suffix, name_beside, parse_input
+
+if TYPE_CHECKING:
+    from ..sources.remote import RemoteFile
+
+CAMERA = re.compile(r"[0-9]{1,4}|/dev/video[0-9]{1,4}|/dev/v4l/.+|(csi|rtsps?|https?)://.*|(@|env:).+", re.DOTALL)
+EITHER = frozenset((".gif", ".webp", ".apng"))
+"""Suffixes of photos and of videos."""
+
+
+def take_inputs(args: argparse.Namespace) -> None:
+    """Set what --camera, --images or --video would have set.  Raises OptionError."""
+    if "" in args.inputs:
+        raise OptionError("an INPUT is empty; give a file, a folder or a camera")
+    cameras = [word for word in args.inputs if CAMERA.fullmatch(word)]
+    if cameras and len(args.inputs) > 1:
+        rest = [*args.inputs]
+        rest.remove(cameras[0])
+        raise OptionError(f"a camera is watched alone; {cameras[0]} is a camera, so leave {rest[0]} out")
+    if cameras:
+        args.camera = cameras[0]
+        return
+    paths = [parse_input(word) for word in args.inputs]
+    photos = [path for path in paths if _holds_photos(path)]
+    if photos and len(photos) < len(paths):
+        video = next(path for path in paths if path not in photos)
+        raise OptionError(f"photos and videos are given in two runs; {photos[0]} holds photos, {video} does not")
+    if photos:
+        args.images = photos
+    else:
+        args.video = paths
+
+
+def place_beside(args: argparse.Namespace) -> None:
+    """Name what a video's INPUT is annotated into, where --save and --timeline do not say it.
+
+    Of several videos that is found out where they are listed (`args.beside`).
+    """
+    if args.save and not args.timeline and (hasattr(args, "videos") or args.save.is_dir()):
+        args.timeline = args.save
+    if hasattr(args, "videos"):
+        args.beside = True
+    elif hasattr(args, "video"):
+        args.save = args.save or add_suffix(name_beside([args.video])[0], ".mp4")
+        if not args.timeline:
+            args.timeline = args.save.with_suffix(f".poses.{args.timeline_format or 'csv'}")
+            args.timeline_format = None
+
+
+def _holds_photos(path: Path | RemoteFile) -> bool:
+    """Whether a file is a photo, or a folder holds photos and no video."""
+    if not isinstance(path, Path):
+        return False
+    if path.is_dir():
+        return _holds_photos_alone(path)
+    if path.suffix.lower() in EITHER - {".gif"}:
+        from ..sources.animated_webp import is_animated_webp
+
+        return not is_animated_webp(path)
+    return path.suffix.lower() not in VIDEO_SUFFIXES and is_photo(path)
+
+
+def _holds_photos_alone(folder: Path) -> bool:
+    """By the names of its files, hidden ones left out, as `list_files` does; GIFs are taken for videos."""
+    found = False
+    for _, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        suffixes = {Path(name).suffix.lower() for name in files if not name.startswith(".")}
+        if suffixes & (VIDEO_SUFFIXES - EITHER):
+            return False
+        found = found or bool(suffixes & (PHOTO_SUFFIXES - {".gif"}))
+    return found
