@@ -27,7 +27,7 @@ COMMANDS = {
     "train": ["", "fit", "lr-find", "report", "clean"],
     "export": ["", "onnx", "fp16", "engine", "info"],
     "calibration": ["", "confidence", "int8", "check"],
-    "runtime": [""],
+    "runtime": ["", "archive", "benchmark", "poses", "cameras"],
 }
 HEAVY = (
     *("torch", "torchvision", "onnx", "onnxruntime", "onnxscript", "cv2", "numpy", "PIL", "av", "matplotlib"),

@@ -1,4 +1,4 @@
-"""`yoga-live --video ... --to OUT --cluster`: an archive, watched by many workers at once."""
+"""`yoga-live archive ... --to OUT`: an archive, watched by many workers at once."""
 
 from __future__ import annotations
 
@@ -239,13 +239,14 @@ def _check(args: argparse.Namespace) -> Path | RemoteFile:
     if args.to is None:
         raise OptionError("--cluster needs --to OUT, the folder or URL of the timelines")
     if re.fullmatch(r"[\d.:]+", args.to) and not Path(args.to).is_dir():
-        raise OptionError(f"with --cluster, --to names where the timelines go; {args.to} is a moment: give ./{args.to}")
+        raise OptionError(f"--to names where the timelines go; {args.to} is a moment: give ./{args.to}")
     if args.summary and args.summary.suffix and not args.summary.is_dir():
         raise OptionError(f"--summary {args.summary} names one file for many videos; give a folder")
     for package in PACKAGES:
         if importlib.util.find_spec(package) is None:
             raise MissingPackageError(
-                f'--cluster needs the package {package}, which is not installed; run: pip install "yoga-live[cluster]"'
+                f"yoga-live archive needs the package {package}, which is not installed; run: "
+                'pip install "yoga-live[cluster]"'
             )
     return parse_input(args.to)
 

@@ -1,4 +1,4 @@
-"""`yoga-live --benchmark`: milliseconds by stage of a video or of the built-in clip."""
+"""`yoga-live benchmark`: milliseconds by stage of a video or of the built-in clip."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`yoga-live`: what is to be done, measured, classified or watched."""
+"""`yoga-live`: chooses what is done: list, measure, classify or watch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..core.opencv_packages import describe_clash
 from ..system.cli_runner import run_command
 from ..system.crashes import report_crashes
 from ..system.plain_text import print
-from .options import parse_args
+from .options import name_new_form, parse_args
 
 
 @report_crashes("yoga-live")
@@ -19,11 +19,22 @@ def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
     if clash := describe_clash():
         print(f"yoga-live: {clash}", file=sys.stderr)
-    return run_command("yoga-live", _choose_work(args), args)
+    code = run_command("yoga-live", _choose_work(args), args)
+    if code == 0 and (line := name_new_form(args)):
+        print(line, file=sys.stderr)
+    return code
 
 
 def _choose_work(args: argparse.Namespace) -> Callable[[argparse.Namespace], None]:
-    """What is to be done: measure, classify photos, annotate many videos, or watch one source."""
+    """What is to be done: list poses or cameras, measure, classify photos, annotate many videos, watch one source."""
+    if args.command == "poses":
+        from .poses import list_poses
+
+        return list_poses
+    if args.command == "cameras":
+        from .cameras import print_cameras
+
+        return print_cameras
     if args.benchmark:
         from .benchmark import measure
 

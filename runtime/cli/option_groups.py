@@ -23,7 +23,7 @@ def add_input(parser: argparse.ArgumentParser) -> None:
         metavar="INPUT",
         help="videos (also a folder of them, or a .txt or .list that names them), photos, or one camera: 0 is the "
         "first, /dev/video2, csi://0 (a Jetson's own), rtsp://..., http://... (MJPEG), @FILE, env:NAME; a file that is "
-        "called like a camera is ./0",
+        "called like a camera or a command is ./0 or ./archive",
     )
     source = group.add_mutually_exclusive_group()
     source.add_argument(
@@ -182,8 +182,10 @@ def add_timeline_format(group: argparse._ActionsContainer) -> None:
 
 
 def add_older_forms(parser: argparse.ArgumentParser) -> None:
-    """What is done in other ways."""
-    group = parser.add_argument_group("a cluster, and the benchmark")
+    """What are subcommands now."""
+    group = parser.add_argument_group(
+        "older forms, for one more release", "yoga-live archive and yoga-live benchmark take their place"
+    )
     group.add_argument("--benchmark", action="store_true", help="measure a video or a drawn clip")
     add_frames(group, default=argparse.SUPPRESS)
     group.add_argument(

@@ -21,13 +21,15 @@ from .option_groups import (
     add_output,
     add_timeline_format,
 )
+from .subcommands import SUBCOMMANDS
 
 if TYPE_CHECKING:
     from ..core.presentation import Mounting
     from ..core.regions import Roi
     from ..sources.remote import RemoteFile
 
-USAGE = """yoga-live [INPUT ...] [options]"""
+USAGE = """yoga-live [INPUT ...] [options]
+       yoga-live archive | benchmark | poses | cameras, each with --help"""
 
 SHORT_HELP = f"""usage: {USAGE}
 
@@ -72,22 +74,36 @@ One person in view is assumed."""
 BENCHMARK_FRAMES = 300
 MOUNTING = ("--rotate", "--flip")
 SOURCES = ("camera", "video", "images", "demo")
+OLDER_FORMS = {
+    "cluster": "yoga-live: --cluster goes with the next release; from now on: yoga-live archive FOLDER --to OUT "
+    "(--cluster ADDRESS if it is not this machine)",
+    "benchmark": "yoga-live: --benchmark goes with the next release; from now on: yoga-live benchmark [VIDEO]",
+}
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """Read the command line; a wrong one ends the program with one line and code 2."""
     words = sys.argv[1:] if argv is None else argv
     parser = _make_parser()
+    if words and words[0] in SUBCOMMANDS:  # whatever else is called so is ./archive
+        args = SUBCOMMANDS[words[0]]().parse_args(words[1:])
+        return argparse.Namespace(**{**vars(parser.parse_args([])), **vars(args), "command": words[0]})
     args, rest = parser.parse_known_args(words)
     if args.inputs and not any(word.startswith("-") for word in rest):  # `a.mp4 --force b.mp4`
         args.inputs, rest = [*args.inputs, *rest], []
     if rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    args.command = None
     try:
         _check_source(args)
     except OptionError as error:
         parser.error(str(error))
     return args
+
+
+def name_new_form(args: argparse.Namespace) -> str:
+    """One line where an older form was used, which goes with the next release; empty otherwise."""
+    return "" if args.command else next((OLDER_FORMS[name] for name in OLDER_FORMS if getattr(args, name)), "")
 
 
 def list_given(args: argparse.Namespace, options: Iterable[str]) -> list[str]:
@@ -130,7 +146,7 @@ def _make_parser() -> argparse.ArgumentParser:
     add_model(parser)
     add_camera(parser)
     add_timeline_format(
-        parser.add_argument_group("many videos", "thousands of them, or those at URLs: --cluster")
+        parser.add_argument_group("many videos", "thousands of them, or those at URLs: yoga-live archive --help")
     )
     add_older_forms(parser)
     group = parser.add_argument_group("help")
@@ -149,7 +165,7 @@ def _check_source(args: argparse.Namespace) -> None:
     elif not (args.benchmark or named):
         raise OptionError("give an INPUT (a video, a folder, a photo, a camera such as 0), or --demo")
     if args.cluster is None and (args.workers or args.gpus_per_worker):
-        raise OptionError("--workers and --gpus-per-worker belong to --cluster")
+        raise OptionError("--workers and --gpus-per-worker belong to yoga-live archive (or --cluster)")
     if hasattr(args, "video"):
         if len(args.video) == 1 and not args.cluster and _is_one_file(args.video[0]):
             args.video = args.video[0]

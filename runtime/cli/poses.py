@@ -1,0 +1,43 @@
+"""`yoga-live poses`: what a model can name, from its metadata; no engine is loaded."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..core.labels import SANSKRIT, display_name
+from ..system.plain_text import print
+
+if TYPE_CHECKING:
+    from ..core.model_metadata import ModelInfo
+
+NO_POSE_NOTE = "no pose is held"
+
+
+def list_poses(args: argparse.Namespace) -> None:
+    """Print each label with its display name, and the threshold.  Raises ModelError."""
+    from ..core.model_metadata import DEFAULT_MODEL
+    from ..core.types import NO_POSE
+
+    path = args.model or DEFAULT_MODEL
+    info = _read_info(path)
+    width = max(len(label) for label in info.labels)
+    shown = max(len(display_name(label)) for label in info.labels)
+    print(f"{path.name}: {len(info.labels)} labels, {info.precision}, {info.size} px")
+    for label in info.labels:
+        note = NO_POSE_NOTE if label == NO_POSE else SANSKRIT.get(label, "")
+        print(f"  {label:{width}}  {display_name(label):{shown}}  {note}".rstrip())
+    fitted = "" if info.calibration else " (never fitted: yoga-calibrate confidence)"
+    print(f"threshold {info.threshold:.2f}{fitted}: below this confidence the answer is {NO_POSE}")
+
+
+def _read_info(path: Path) -> ModelInfo:
+    """What an ONNX file, or the record beside an engine, says of itself."""
+    if path.suffix in (".engine", ".plan"):
+        from ..engines.tensorrt_sidecar import read_record
+
+        return read_record(path).model
+    from ..engines.onnx_guard import read_bytes, read_info
+
+    return read_info(read_bytes(path), path)
