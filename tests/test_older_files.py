@@ -282,9 +282,10 @@ def test_a_run_is_exported_and_says_what_it_said(ask: Callable[..., Any], run: P
     path = run.with_name("new.onnx")
     answer = ask(main, "onnx", run, "--photos", run.with_name("photos"), "--to", path)
     assert answer.code == 0, answer.err
-    info = asdict(read_model(path)[1]) | {"format": 1}
+    info: dict[str, Any] = asdict(read_model(path)[1]) | {"format": 1}
     old = read_json(run.with_name("models") / "yoga.json") | {"labels": info["labels"]}
-    info["training"].pop("torch"), old["training"].pop("torch")
+    for each in (info, old):
+        each["training"].pop("torch")
     assert info == old
 
 

@@ -13,7 +13,7 @@ from yoga_live.train.fit.trainer import Trainer
 
 sys.path.append(str(Path(__file__).parents[3] / "benchmarks" / "shipped_model"))
 
-from model import list_steps, main
+from model import list_steps, main  # pyright: ignore[reportMissingImports]
 
 SMALL = (
     "--size",

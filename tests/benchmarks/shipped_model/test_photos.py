@@ -21,8 +21,14 @@ from yoga_live.train.photos.folder import PLACES
 
 sys.path.append(str(Path(__file__).parents[3] / "benchmarks" / "shipped_model"))
 
-import photos
-from photos import ANIMATIONS, DRAWINGS_PER_POSE, LISTS, gather_photos, main
+import photos  # pyright: ignore[reportMissingImports]
+from photos import (  # pyright: ignore[reportMissingImports]
+    ANIMATIONS,
+    DRAWINGS_PER_POSE,
+    LISTS,
+    gather_photos,
+    main,
+)
 
 TEN = {name for name in POSES if name != "standing"}
 

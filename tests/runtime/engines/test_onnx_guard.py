@@ -74,7 +74,7 @@ def test_weights_beside_the_file_are_refused_wherever_a_model_names_them(
         model.functions.add().node.append(node)
     path = tmp_path / "a.onnx"
     path.write_bytes(model.SerializeToString())
-    (tmp_path / "weights.bin").write_bytes(np.float32([16]).tobytes())
+    (tmp_path / "weights.bin").write_bytes(np.array([16], np.float32).tobytes())
     with pytest.raises(ModelError, match=r"a\.onnx .* it keeps weights in another file"):
         check_file(path)
 

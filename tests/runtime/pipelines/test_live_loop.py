@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -107,7 +108,8 @@ def test_every_annotated_frame_is_the_sinks_own_to_keep(classifier: PoseClassifi
 
 def test_sinks_may_come_as_any_iterable(classifier: PoseClassifier) -> None:
     sink = ListSink()
-    run_live(RunPlan(ListSource([BLUE] * 3), classifier, iter([sink])))
+    sinks: Any = iter([sink])
+    run_live(RunPlan(ListSource([BLUE] * 3), classifier, sinks))
     assert len(sink.frames) == 3 and sink.closed == 1 and sink.completed
 
 
