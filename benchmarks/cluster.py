@@ -41,8 +41,9 @@ from yoga_live.runtime.archive.scheduler import OpenTask, Outcome, Schedule
 from yoga_live.runtime.archive.shards import Shard, ShardResult, finish_video, join_shards, observe_shard
 from yoga_live.runtime.archive.store import Store, open_store
 from yoga_live.runtime.archive.worker import ArchiveWorker, WorkerConfig
-from yoga_live.runtime.classifier import DEFAULT_MODEL, PoseClassifier
+from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.core.frames import TimedFrame
+from yoga_live.runtime.core.model_metadata import DEFAULT_MODEL
 from yoga_live.runtime.cropping.croppers import ZoomCropper
 from yoga_live.runtime.pipelines.annotate import AnnotateConfig
 from yoga_live.runtime.sources.inputs import VIDEO_SUFFIXES

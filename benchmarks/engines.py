@@ -26,7 +26,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from yoga_live.runtime.classifier import DEFAULT_MODEL, PoseClassifier
+from yoga_live.runtime.classifier import PoseClassifier
+from yoga_live.runtime.core.model_metadata import DEFAULT_MODEL
 from yoga_live.runtime.cropping.motion_zoom import Zoom
 from yoga_live.runtime.pipelines.benchmark import StageTimes, TimedEngine
 from yoga_live.runtime.sources.drawn_figure import POSES, draw_figure
