@@ -12,7 +12,7 @@ from urllib.parse import quote_from_bytes, urlsplit
 
 from ..errors import OutputError, SourceError
 from ..pipelines.annotate import is_video
-from ..sources.inputs import VIDEO_SUFFIXES, is_list, list_files, read_list
+from ..sources.inputs import VIDEO_SUFFIXES, is_list, list_files, name_missing, read_list
 from ..sources.remote import RemoteFile, find_file_system, read_version
 from ..system.files import resolve
 from ..system.plain_text import is_plain
@@ -63,7 +63,7 @@ def _list_local(path: Path, skipped: list[Path], keeps_missing: bool) -> list[Re
         listed = list_files([path], is_video, "video", leave_out=skipped)
         return [_describe(file.path, _make_place(top.parts + file.place.parts)) for file in listed]
     if not path.exists() and not keeps_missing:
-        raise SourceError(f"the video {path} does not exist; give the path of a file or folder that does")
+        raise name_missing(path)
     if path.is_fifo():  # its writer is on this machine, its reader would be anywhere
         raise SourceError(f"{path} is a named pipe; --cluster watches files: watch it with yoga-live --video alone")
     whole = Path(os.path.abspath(path))  # noqa: PTH100 - links stay: the name is the one that was given

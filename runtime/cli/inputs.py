@@ -11,11 +11,19 @@ from typing import TYPE_CHECKING
 from ..errors import OptionError
 from ..photos.kinds import PHOTO_SUFFIXES, is_photo
 from ..sources.inputs import VIDEO_SUFFIXES, add_suffix, name_beside, parse_input
+from ..system.suggestions import suggest_word
 
 if TYPE_CHECKING:
     from ..sources.remote import RemoteFile
 
 CAMERA = re.compile(r"[0-9]{1,4}|/dev/video[0-9]{1,4}|/dev/v4l/.+|(csi|rtsps?|https?)://.*|(@|env:).+", re.DOTALL)
+COMMANDS = ("archive", "benchmark", "poses", "cameras")
+PROGRAMS = {
+    "yoga-train": ("train", "fit", "collect", "download", "add", "capture", "stats", "show", "report", "clean"),
+    "yoga-export": ("export", "onnx", "engine", "info"),
+    "yoga-calibrate": ("calibrate", "confidence", "check"),
+}
+"""The commands that belong to the other programs, by program, and what one would call them."""
 EITHER = frozenset((".gif", ".webp", ".apng"))
 """Suffixes of photos and of videos."""
 
@@ -33,6 +41,7 @@ def take_inputs(args: argparse.Namespace) -> None:
         args.camera = cameras[0]
         return
     paths = [parse_input(word) for word in args.inputs]
+    _refuse_commands(paths[0])
     photos = [path for path in paths if _holds_photos(path)]
     if photos and len(photos) < len(paths):
         video = next(path for path in paths if path not in photos)
@@ -41,6 +50,19 @@ def take_inputs(args: argparse.Namespace) -> None:
         args.images = photos
     else:
         args.video = paths
+
+
+def _refuse_commands(first: Path | RemoteFile) -> None:
+    """Refuse a first word that is no file, and a command of another program or a misspelt one.  Raises OptionError."""
+    word = str(first)
+    if os.path.lexists(word) or not word.isascii() or not word.isalpha():
+        return
+    if word == "help":
+        raise OptionError("help is not a command of yoga-live; did you mean --help?")
+    if program := next((name for name, words in PROGRAMS.items() if word in words), None):
+        raise OptionError(f"{word} is not a command of yoga-live; did you mean {program}?")
+    if word not in COMMANDS and (meant := suggest_word(word, COMMANDS)):
+        raise OptionError(f"{word} does not exist, and is not a command{meant}")
 
 
 def place_beside(args: argparse.Namespace) -> None:

@@ -20,7 +20,7 @@ def main(argv: list[str] | None = None) -> int:
     if clash := describe_clash():
         print(f"yoga-live: {clash}", file=sys.stderr)
     code = run_command("yoga-live", _choose_work(args), args)
-    if code == 0 and (line := name_new_form(args)):
+    if code != 2 and (line := name_new_form(args)):
         print(line, file=sys.stderr)
     return code
 

@@ -32,10 +32,13 @@ if TYPE_CHECKING:
 
 def watch_source(args: argparse.Namespace) -> None:
     """Watch a camera, the demo, or one recording."""
+    from ..sources.inputs import name_missing
     from ..sources.time_range import parse_time_range
     from ..system.claims import claim_outputs
 
     _refuse_useless(args)
+    if hasattr(args, "video") and not args.video.exists():  # before its outputs, which may lie beside it
+        raise name_missing(args.video)
     roi, time_range = read_roi(args), parse_time_range(args.from_, args.to)
     _place_outputs(args)
     check_outputs_of(args)
@@ -188,7 +191,7 @@ def _refuse_useless(args: argparse.Namespace) -> None:
         if args.record:
             raise OptionError(f"--record keeps what a camera gives; {args.video} is there already: leave it out")
     elif given := list_given(args, ("--from", "--to")):
-        raise OptionError(f"{' and '.join(given)} can be used with --video alone; leave it out")
+        raise OptionError(f"{' and '.join(given)} can be used with a video file alone; leave it out")
     if hasattr(args, "demo") and (given := list_given(args, MOUNTING)):
         raise OptionError(f"{' and '.join(given)} can be used with --camera and --video alone; leave it out")
 

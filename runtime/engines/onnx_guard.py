@@ -15,6 +15,8 @@ import numpy as np
 
 from ..core.model_metadata import METADATA_KEY, ModelInfo
 from ..errors import ModelError
+from ..photos.kinds import is_photo
+from ..system.suggestions import suggest_path
 
 Schema = dict[int, Any]
 
@@ -32,6 +34,7 @@ _TRAINING: Schema = dict.fromkeys((1, 2), _GRAPH_TENSORS)
 _MODEL_TENSORS: Schema = {7: _GRAPH_TENSORS, 20: _TRAINING, 25: _FUNCTION_TENSORS}
 """In which fields tensors lie, from the model down."""
 
+WEIGHTS = frozenset((".pt", ".pth", ".ckpt", ".safetensors"))
 MOST_NESTED = 100
 """Messages inside one another: as many as protocol buffers' own readers take."""
 
@@ -52,8 +55,15 @@ def check_file(path: Path) -> None:
 
     An engine would read another file at any path that this one names; those of yoga-export are whole in themselves.
     """
+    if path.is_dir():
+        raise ModelError(f"{path} is a folder; make a model from a run with: yoga-export onnx {path} --to {path}.onnx")
     if not path.is_file():
-        raise ModelError(f"the model {path} does not exist; make one with yoga-export onnx, or leave --model out")
+        meant = suggest_path(path) or "; give an .onnx or .engine file (yoga-export onnx makes one from a run)"
+        raise ModelError(f"the model {path} does not exist{meant}")
+    if is_photo(path):
+        raise ModelError(f"{path} is a photo, not a model; give an .onnx or .engine file")
+    if path.suffix.lower() in WEIGHTS:
+        raise ModelError(f"{path} holds PyTorch weights, not a pose model; make one from its run with yoga-export onnx")
     try:
         model = np.memmap(path, np.uint8, "r").data  # only what is looked at is read: sizes, not weights
         if (count := len(_find_documents(model))) > 1:

@@ -9,6 +9,7 @@ from ..core.types import NO_POSE, Hold
 from ..errors import OptionError
 from ..system.option_types import quote
 from ..system.plain_text import escape_json
+from ..system.suggestions import suggest_word
 
 
 class Events:
@@ -71,6 +72,7 @@ def parse_goals(texts: list[str], labels: tuple[str, ...]) -> dict[str, float]:
             )
         if pose not in labels or pose == NO_POSE:
             poses = ", ".join(label for label in labels if label != NO_POSE)
-            raise OptionError(f"--goal {text}: this model knows no {pose!r}; it knows {poses}")
+            meant = suggest_word(pose.strip().replace(" ", "_"), labels)
+            raise OptionError(f"--goal {text}: this model knows no {pose!r}; it knows {poses}{meant}")
         goals[pose] = goal_s
     return goals

@@ -17,6 +17,7 @@ from ..system.claims import check_growing_output
 from ..system.files import ODD_NAMES, check_apart, check_output, resolve
 from ..system.foreign_files import open_plain
 from ..system.plain_text import is_plain, is_utf8, quote_path
+from ..system.suggestions import suggest_path
 from .remote import RemoteFile, is_url
 
 LIST_SUFFIXES = (".txt", ".list")
@@ -84,7 +85,10 @@ def read_list(path: Path) -> list[Path | RemoteFile]:
     found = [parse_input(line) for line in lines if line and not line.startswith("#")]
     if not found:
         raise SourceError(f"the list {path} names nothing; give it a path or URL a line")
-    return [path.parent / each if isinstance(each, Path) else each for each in found]
+    files = [path.parent / each if isinstance(each, Path) else each for each in found]
+    if not any(isinstance(each, RemoteFile) or os.path.lexists(each) for each in files):
+        raise SourceError(f"no file in the list {path} exists; its first line is {str(found[0])!r}: give paths or URLs")
+    return files
 
 
 def _read_stdin() -> bytes:
@@ -132,8 +136,14 @@ def list_files(
         elif path.exists():
             found.setdefault(resolve(path), Listed(path, PurePath(path.name), str(path)))
         else:
-            raise SourceError(f"the {kind} {path} does not exist; give the path of a file or folder that does")
+            raise name_missing(path, kind)
     return list(found.values())
+
+
+def name_missing(path: Path, kind: str = "video") -> SourceError:
+    """Tell that a file is not there, and which one was probably meant."""
+    meant = suggest_path(path) or "; give the path of a file or folder that does"
+    return SourceError(f"the {kind} {path} does not exist{meant}")
 
 
 def _walk(folder: Path, skipped: set[Path]) -> Iterator[Path]:

@@ -34,6 +34,7 @@ from .demux import (
     say_length_s,
 )
 from .frame_sampling import SAME_S, FrameSampler
+from .inputs import name_missing
 from .time_range import TimeRange, format_moment
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class VideoSource:
         (None: as many as there are cores).  mounting: the user's correction, after the file's own.  Raises SourceError.
         """
         if isinstance(path, Path) and not path.is_file():
-            raise SourceError(f"the video {path} does not exist; give the path of a file that does")
+            raise name_missing(path)
         self._path, self._time_range, self._threads, self._mounting = path, time_range or TimeRange(), threads, mounting
         self._damage, self._seen, self._seeks, self._cut_at_s = Damage(), Seen(), True, None
         self._open()
@@ -124,7 +125,7 @@ class VideoSource:
         if self._stream is None:
             kinds = [stream.type for stream in self._container.streams]
             self._close()
-            raise SourceError(f"{self._path} holds no video, only {kinds}")
+            raise SourceError(f"{self._path} holds no video, only {' and '.join(kinds) or 'nothing'}")
         if self._can_be_reopened() and is_still_picture(self._container):
             self._close()
             raise SourceError(f"{self._path} is a photo, no video; photos belong to --images")
@@ -156,6 +157,8 @@ class VideoSource:
             return "it does not exist"
         if not self._can_be_reopened():
             return getattr(error, "strerror", None) or error
+        if isinstance(self._path, Path) and self._path.stat().st_size == 0:
+            return "the file is empty"
         with suppress(OSError, YogaLiveError), self._path.open("rb") as file:
             if lacks_index(file):
                 return (

@@ -19,6 +19,7 @@ from .addresses import hide_in_text
 from .crashes import explain_os_error, show_tracebacks
 from .files import find_cache_folder
 from .plain_text import LineFormatter, show_name
+from .suggestions import suggest_for_error
 from .telemetry import silence_telemetry
 
 
@@ -78,8 +79,9 @@ class CommandParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say in one line, without secrets, what was wrong with the command line, and exit with 2."""
-        told = show_name(hide_in_text(message, self._arguments))
-        self.exit(2, f"{self.prog}: error: {told}; --help shows the options\n")
+        told = show_name(hide_in_text(f"{message}{suggest_for_error(self, message)}", self._arguments))
+        end = "" if told.endswith("?") else ";"
+        self.exit(2, f"{self.prog}: error: {told}{end} --help shows the options\n")
 
 
 def _describe_version(parser: argparse.ArgumentParser) -> str:

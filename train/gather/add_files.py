@@ -16,6 +16,7 @@ from ...runtime.photos.kinds import PhotoSieve
 from ...runtime.system.files import resolve, write_then_rename
 from ...runtime.system.item_failures import Failure, attempt
 from ...runtime.system.progress import track
+from ...runtime.system.suggestions import suggest_path
 from ..photos.folder import list_files
 from ..photos.identify import PhotoFacts, identify_photo
 from ..photos.manifest import DUPLICATE, FAILED, OK, REFUSED, Manifest, ManifestRow
@@ -35,7 +36,9 @@ def add_folder(source: Path, pose: str, photos: Path) -> Counter[tuple[str, str]
     Raises YogaLiveError.
     """
     if not source.exists():
-        raise RunError(f"{source} does not exist; give a folder with pictures, or one picture")
+        raise RunError(
+            f"{source} does not exist{suggest_path(source) or '; give a folder with pictures, or one picture'}"
+        )
     if not source.is_dir() and not source.is_file():
         raise RunError(f"{source} is no plain file; give a folder with pictures, or one picture")
     inside, outside = resolve(photos), resolve(source)

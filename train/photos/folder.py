@@ -19,6 +19,7 @@ from ...runtime.core.types import NO_POSE, Frame
 from ...runtime.errors import PhotoError, RunError
 from ...runtime.photos.colours import BAND_PIXELS
 from ...runtime.photos.decoding import decode_photo, read_size_wh
+from ...runtime.photos.kinds import is_photo
 from ...runtime.photos.limits import MAX_FILE_BYTES, check_shown
 from ...runtime.system.item_failures import Failure, attempt
 from ...runtime.system.progress import Progress, track
@@ -88,6 +89,11 @@ def list_poses(folder: Path, least: int = 2) -> tuple[str, ...]:
             raise RunError(f"{folder} holds a folder {name!r}, which can't name a pose; give it a name of letters")
     if len([name for name in names if name != NO_POSE or least < 2]) < least:
         needed = "at least two poses are needed" if least > 1 else "expected one folder per pose, such as tree/"
+        if not names and (loose := sum(is_photo(path) for path in folder.iterdir())):
+            raise RunError(
+                f"{folder} holds {loose} photos and no folder; put those of each pose into a folder of its own, "
+                f"such as {folder}/tree/"
+            )
         raise RunError(f"{folder} holds {len(names)} pose folders ({', '.join(names) or 'nothing'}); {needed}")
     return tuple(sorted(names, key=lambda name: (name == NO_POSE, name)))
 

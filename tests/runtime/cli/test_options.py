@@ -82,7 +82,7 @@ def test_what_a_video_has_no_use_for_is_one_line(live: Live, clip: Path, argumen
 
 @pytest.mark.parametrize("option", ["--from", "--to"])
 def test_what_is_live_has_no_parts(live: Live, tmp_path: Path, option: str) -> None:
-    assert_refused(live("--demo", "--timeline", tmp_path / "a.csv", option, "3"), option, "--video alone")
+    assert_refused(live("--demo", "--timeline", tmp_path / "a.csv", option, "3"), option, "a video file alone")
 
 
 def test_a_recording_is_turned_and_flipped_everywhere(

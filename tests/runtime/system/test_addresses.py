@@ -16,7 +16,7 @@ CAMERA, MODEL = "rtsp://admin:S3CRET@127.0.0.1:1/x", "http://u:S3CRET@127.0.0.1:
         ["--demo", CAMERA],
         ["--camera", CAMERA, CAMERA],
         ["--demo", "--serve", CAMERA],
-        ["--video", "a.mp4", "--from", CAMERA],
+        ["--video", __file__, "--from", CAMERA],
         ["--demo", "--model", MODEL],
         ["--demo", f"--model={MODEL}"],
         ["--images", MODEL],

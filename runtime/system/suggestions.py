@@ -1,0 +1,86 @@
+"""What somebody probably meant: near names of files, options and commands, and the words that other programs use."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+from pathlib import Path
+
+OTHER_WORDS = {
+    "-o": ("--save", "--to"),
+    "--out": ("--save", "--to"),
+    "--output": ("--save", "--to"),
+    "--source": ("--camera",),
+    "--webcam": ("--camera",),
+    "--weights": ("--model",),
+    "--verbose": ("--debug",),
+    "--overwrite": ("--force",),
+    "--yes": ("--force",),
+    "--start": ("--from",),
+    "--ss": ("--from",),
+    "--end": ("--to",),
+    "--gpu": ("--device",),
+    "--lr": ("--rate",),
+    "--learning-rate": ("--rate",),
+    "--batch": ("--batch-size",),
+    "train": ("fit",),
+    "test": ("report",),
+    "eval": ("report",),
+    "export": ("onnx",),
+    "quantize": ("int8",),
+    "scrape": ("collect",),
+}
+"""What peers and habits call an option or a command, and what it may be called here."""
+MOST_NAMES = 2_000
+"""A folder of more files is not searched for a near name."""
+
+
+def suggest_path(path: Path) -> str:
+    """`; did you mean class.mp4?` where the folder of a missing file holds one of nearly that name; or empty."""
+    try:
+        with os.scandir(path.parent) as entries:
+            names = [entry.name for entry, _ in zip(entries, range(MOST_NAMES), strict=False)]
+    except (OSError, ValueError):
+        return ""
+    same_stem = [name for name in sorted(names) if Path(name).stem == path.name]
+    return _ask([str(path.with_name(name)) for name in same_stem or _find_near(path.name, names)])
+
+
+def suggest_word(word: str, known: Iterable[str]) -> str:
+    """`; did you mean --save?` where one of the known words is near, or called so elsewhere; or empty."""
+    known = [*known]
+    return _ask([each for each in OTHER_WORDS.get(word, ()) if each in known] or _find_near(word, known))
+
+
+def suggest_for_error(parser: argparse.ArgumentParser, message: str) -> str:
+    """What was probably meant where argparse knows no such option or command; or empty."""
+    if found := re.match(r"unrecognized arguments: (-{1,2}\w[\w-]*)", message):
+        return suggest_word(found[1], _list_options(parser))
+    if found := re.match(r"argument (?:.*: )?invalid choice: '([^']*)' \(choose from (.*)\)", message):
+        return suggest_word(found[1], re.findall(r"[\w.:-]+", found[2]))
+    return ""
+
+
+def _list_options(parser: argparse.ArgumentParser) -> list[str]:
+    """The parser's options, and those of its commands."""
+    options = [*parser._option_string_actions]
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            options += [option for command in action.choices.values() for option in _list_options(command)]
+    return options
+
+
+def _find_near(word: str, known: Iterable[str]) -> list[str]:
+    """At most one; case does not count, and the beginning of a word is enough."""
+    lower = {each.lower(): each for each in known}
+    begun = [each for each in sorted(lower) if len(word) > 3 and each.startswith(word.lower())]
+    if len(begun) == 1:
+        return [lower[begun[0]]]
+    return [lower[near] for near in get_close_matches(word.lower(), lower, n=1, cutoff=0.72)]
+
+
+def _ask(found: list[str]) -> str:
+    return f"; did you mean {found[0]}?" if found else ""

@@ -1,0 +1,153 @@
+"""Mistakes that people make on the command line: each is one line that says what to do, and exit code 2."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("cv2")
+pytest.importorskip("onnxruntime")
+
+MISTAKES = """
+yoga-live                                              | give an INPUT \\(a video, a folder, a photo, a camera
+yoga-live clas.mp4                                     | clas.mp4 does not exist; did you mean class.mp4\\?
+yoga-live class                                        | did you mean class.mp4\\?
+yoga-live Class.MP4                                    | did you mean class.mp4\\?
+yoga-live videos/missing.mp4                           | give the path of a file
+yoga-live class.mp4 --output out.mp4                   | did you mean --save\\?
+yoga-live class.mp4 -o out.mp4                         | did you mean --save\\?
+yoga-live class.mp4 --timeline t.csv --overwrite       | did you mean --force\\?
+yoga-live class.mp4 --sumary s.png                     | did you mean --summary\\?
+yoga-live --webcam 0                                   | did you mean --camera\\?
+yoga-live --camera                                     | --camera: expected one argument
+yoga-live 47                                           | is it plugged in and allowed\\?
+yoga-live --camera front                               | use a number, /dev/video2
+yoga-live rtsp://127.0.0.1:1/x --save o.mp4            | can't be opened: Connection refused
+yoga-live class.mp4 0                                  | a camera is watched alone
+yoga-live class.mp4 photo.jpg                          | photos and videos are given in two runs
+yoga-live notes.txt                                    | no file in the list notes.txt exists; its first line is 'he
+yoga-live empty                                        | the folder empty holds no video
+yoga-live empty.mp4                                    | the file is empty
+yoga-live notes.md                                     | can't be opened as a video
+yoga-live bench                                        | did you mean benchmark\\?
+yoga-live help                                         | did you mean --help\\?
+yoga-live train photos                                 | did you mean yoga-train\\?
+yoga-live class.mp4 --save out.avi                     | should end in .mp4
+yoga-live class.mp4 --save class.mp4                   | class.mp4 is the input itself
+yoga-live class.mp4 --save nofolder/out.mp4            | mkdir -p nofolder
+yoga-live class.mp4 --timeline x.pdf                   | use one of .csv, .json, .vtt
+yoga-live class.mp4 --timeline taken.csv               | taken.csv exists already; give another name, or --force
+yoga-live class.mp4 --from 99:00                       | is beyond the end of class.mp4, which lasts 0:01
+yoga-live class.mp4 --from 2 --to 1                    | is not before
+yoga-live class.mp4 --from abc                         | give seconds \\(90, 90.5\\), minutes \\(1:30\\)
+yoga-live --demo --from 10 --save o.mp4                | a video file alone
+yoga-live class.mp4 --model missing.onnx               | give an .onnx or .engine file
+yoga-live class.mp4 --model photo.jpg                  | photo.jpg is a photo, not a model
+yoga-live class.mp4 --model run                        | yoga-export onnx run --to run.onnx
+yoga-live class.mp4 --model model.pth                  | PyTorch weights, not a pose model
+yoga-live class.mp4 --device gpu                       | choose one of auto, cpu, cuda
+yoga-live class.mp4 --goal tree                        | such as tree=30
+yoga-live class.mp4 --goal Tree=30                     | did you mean tree\\?
+yoga-live class.mp4 --goal unicorn=30                  | it knows chair, down_dog
+yoga-live 0 --serve 80800                              | such as 8080 or 0.0.0.0:8080
+yoga-live 0 --serve 0.0.0.0                            | such as 8080 or 0.0.0.0:8080
+yoga-live class.mp4 --roi 1,2,3                        | is not four numbers; give X,Y,W,H
+yoga-live class.mp4 --rotate 45                        | choose from 90, 180, 270
+yoga-live class.mp4 --record raw.mp4                   | --record keeps what a camera gives
+yoga-live archive empty                                | required: --to
+yoga-live archive empty --to out                       | the folder empty holds no video
+yoga-live poses tree                                   | the model tree does not exist
+yoga-live --images empty --table t.csv                 | the folder empty holds no photo
+yoga-live --video photo.jpg                            | photos belong to --images
+yoga-live photo.jpg --timeline t.csv                   | use --table FILE.csv
+yoga-live class.mp4 --table t.csv                      | --timeline FILE.csv says what was held
+yoga-live @missing.txt                                 | @missing.txt can't be read
+yoga-live env:MISSING                                  | the environment variable 'MISSING' is not set
+yoga-train                                             | required: COMMAND
+yoga-train train photos                                | did you mean fit\\?
+yoga-train fit photos                                  | required: --to
+yoga-train fit photos --output r                       | required: --to
+yoga-train fit photos --to r --lr 3                    | did you mean --rate\\?
+yoga-train fit missing --to r                          | expected one folder per pose inside it, such as missing/tree/
+yoga-train fit flat --to r                             | put those of each pose into a folder of its own
+yoga-train fit photos --to run                         | run exists already; give the run another name with --to
+yoga-train fit photos --to r --arch resnet999          | choose from 'resnet18'
+yoga-train fit photos --to r --weights nope.pth        | nope.pth: no such file
+yoga-train report missing                              | make one with: yoga-train fit PHOTOS --to missing
+yoga-train stats empty                                 | expected one folder per pose, such as tree/
+yoga-train collect tree --to lists                     | required: --pose
+yoga-train download missing --to photos                | missing holds no URL list
+yoga-train add nope --pose tree --to photos            | nope does not exist
+yoga-train add photo.jpg --pose ../x --to photos       | use letters, digits and _ such as down_dog
+yoga-train capture --pose tree --to photos --camera 47 | is it plugged in and allowed\\?
+yoga-export onnx missing --to x.onnx                   | missing is no finished run
+yoga-export info photo.jpg                             | photo.jpg is a photo, not a model
+yoga-export fp16 photo.jpg --to x.onnx                 | required: --run
+yoga-calibrate int8 x.onnx --to y.onnx                 | required: --run
+yoga-calibrate confidence x.onnx --run r --to y.onnx   | x.onnx does not exist
+"""
+ROWS = [tuple(part.strip() for part in line.split("|")) for line in MISTAKES.strip().splitlines()]
+PROGRAMS = {
+    "yoga-live": "runtime.cli.main",
+    "yoga-train": "train.cli.main",
+    "yoga-export": "export.command",
+    "yoga-calibrate": "calibration.command",
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What somebody may have lying around: a video, photos, a run that is none, and files of other kinds."""
+    av = pytest.importorskip("av")
+    from PIL import Image
+
+    folder = tmp_path_factory.mktemp("mistakes")
+    for name in ("empty", "flat", "photos/tree", "photos/chair", "run"):
+        (folder / name).mkdir(parents=True)
+    noise = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
+    for name in ("photo.jpg", "flat/tree.jpg", "flat/chair.jpg", "photos/tree/a.jpg", "photos/chair/a.jpg"):
+        Image.fromarray(noise).save(folder / name)
+    with av.open(str(folder / "class.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=5)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for _ in range(5):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(noise, format="bgr24")))
+        container.mux(stream.encode(None))
+    for name, text in {"notes.txt": "hello world", "notes.md": "# a title", "model.pth": "x", "empty.mp4": ""}.items():
+        (folder / name).write_text(text)
+    (folder / "taken.csv").write_text("mine")
+    (folder / "run" / "run.json").write_text("{}")
+    return folder
+
+
+@pytest.mark.parametrize(("command", "helps"), ROWS, ids=[command for command, _ in ROWS])
+def test_a_mistake_is_one_line_that_helps(
+    command: str, helps: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program, *words = shlex.split(command)
+    if program == "yoga-train":
+        pytest.importorskip("torch")
+    if words[:1] == ["archive"]:
+        pytest.importorskip("ray")
+    monkeypatch.chdir(folder)
+    before = sorted(folder.rglob("*"))
+    main = importlib.import_module(f"yoga_live.{PROGRAMS[program]}").main
+    try:
+        code = main(words)
+    except SystemExit as end:
+        code = end.code
+    err = capsys.readouterr().err
+    lines = [line for line in err.splitlines() if "loading PyTorch" not in line]
+    assert code == 2, err
+    assert len(lines) == 1 and lines[0].startswith(program) and ": error: " in lines[0], err
+    assert re.search(helps, lines[0]), lines[0]
+    assert sorted(folder.rglob("*")) == before and (folder / "taken.csv").read_text() == "mine"
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len(ROWS) >= 63 and len(set(ROWS)) == len(ROWS)
