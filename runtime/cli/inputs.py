@@ -68,13 +68,14 @@ def _refuse_commands(first: Path | RemoteFile) -> None:
 def place_beside(args: argparse.Namespace) -> None:
     """Name what a video's INPUT is annotated into, where --save and --timeline do not say it.
 
-    Of several videos that is found out where they are listed (`args.beside`).
+    Of several videos that is found out where they are listed (`args.beside`).  One that is watched in a window or on
+    the page is shown in its own time, and only what is asked for is written.
     """
     if args.save and not args.timeline and (hasattr(args, "videos") or args.save.is_dir()):
         args.timeline = args.save
     if hasattr(args, "videos"):
         args.beside = True
-    elif hasattr(args, "video"):
+    elif hasattr(args, "video") and (args.save or not (args.serve or args.window)):
         args.save = args.save or add_suffix(name_beside([args.video])[0], ".mp4")
         if not args.timeline:
             args.timeline = args.save.with_suffix(f".poses.{args.timeline_format or 'csv'}")

@@ -65,6 +65,14 @@ def test_options_name_other_places(options: list[str], save: str, timeline: str)
     assert (args.save, args.timeline) == (Path(save), Path(timeline))
 
 
+@pytest.mark.parametrize("options", [["--serve", "8080"], ["--window"], ["--serve", "8080", "--timeline", "t.csv"]])
+def test_a_video_that_is_watched_writes_only_what_is_asked_for(options: list[str]) -> None:
+    args = parse_args(["class.mov", *options])
+    assert args.save is None and args.timeline == (Path("t.csv") if "t.csv" in options else None)
+    assert parse_args(["class.mov", *options, "--save", "out.mp4"]).save == Path("out.mp4")
+    assert parse_args(["class.mov", "--no-window"]).save == Path("class.annotated.mp4")
+
+
 def test_the_option_video_writes_only_what_is_asked_for() -> None:
     args = parse_args(["--video", "class.mov", "--summary", "class.png"])
     assert (args.save, args.timeline) == (None, None)
