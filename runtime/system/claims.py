@@ -17,8 +17,10 @@ from datetime import datetime
 from pathlib import Path
 
 from ..errors import OutputError, TakenError
-from .file_lock import lock_file
 from .files import check_output, is_alive, name_part
+
+LOCKED_BYTE = 1 << 30
+"""Windows locks bytes against reading too, so the one that is locked lies behind any text."""
 
 log = logging.getLogger(__name__)
 
@@ -263,3 +265,19 @@ def check_growing_output(path: Path, *, force: bool = False) -> None:
         raise OutputError(f"{path} grows under the name {part}, which is a folder; give another name")
     if holder := find_holder(path):
         raise TakenError(f"{holder} is writing {path}; wait for it to end, or give another name")
+
+
+def lock_file(file: int) -> None:
+    """Lock an open file for this process alone, without waiting.
+
+    Raises OSError where another process has locked it, or the file system has no locks.
+    """
+    if sys.platform == "win32":
+        import msvcrt
+
+        os.lseek(file, LOCKED_BYTE, os.SEEK_SET)
+        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import IO
 
 from ...runtime.errors import OutputError, RunError
-from ...runtime.system.file_lock import lock_file
+from ...runtime.system.claims import lock_file
 from ...runtime.system.files import ODD_NAMES, write_then_rename
 from ...runtime.system.foreign_files import is_inside, open_plain, show
 from ...runtime.system.plain_text import ADDRESS, is_plain, quote_path, unquote_path

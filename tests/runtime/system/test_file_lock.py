@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from yoga_live.runtime.system.file_lock import lock_file
+from yoga_live.runtime.system.claims import lock_file
 
 
 def test_one_has_it_until_its_file_is_closed_and_the_text_stays(tmp_path: Path) -> None:
