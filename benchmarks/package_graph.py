@@ -40,7 +40,8 @@ ORDER: dict[str, tuple[tuple[str, ...], ...]] = {
         ("cli",),
     ),
 }
-OUTSIDE = {"__init__", "__main__", "recordings"}  # of a room: they re-export and start it, and belong to no package
+# Of a room: they re-export and start it, and belong to no package; `runtime/package` is `yoga_live` itself.
+OUTSIDE = {"__init__", "__main__", "recordings", "package"}
 
 Graph = dict[str, set[str]]
 

@@ -10,20 +10,15 @@ YogaLiveError, whose message says what to do.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .errors import YogaLiveError
+from .system.public_names import offer
 
 if TYPE_CHECKING:
     from .classifier import PoseClassifier, Prediction
 
 __all__ = ["PoseClassifier", "Prediction", "YogaLiveError"]
+__version__: str
 
-
-def __getattr__(name: str) -> Any:
-    """Import the classifier when it is first named: `import yoga_live.runtime` needs no OpenCV and no engine."""
-    if name in {"PoseClassifier", "Prediction"}:
-        from . import classifier
-
-        return getattr(classifier, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = offer(__name__, {"PoseClassifier": ".classifier", "Prediction": ".classifier"})

@@ -36,9 +36,9 @@ HEAVY = (
 
 
 def list_room_files(root: Path) -> set[str]:
-    """Every file of the four rooms as the wheel should hold it."""
+    """Every file of the four rooms as the wheel should hold it; `runtime/package` is `yoga_live` itself."""
     return {
-        f"yoga_live/{path.relative_to(root).as_posix()}"
+        f"yoga_live/{path.relative_to(root).as_posix().removeprefix('runtime/package/')}"
         for room in FLOORS
         for path in (root / room).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith(".")
@@ -188,6 +188,32 @@ def test_each_room_is_a_command_of_python_too(room: str) -> None:
         [sys.executable, "-m", f"yoga_live.{room}", "--help"], capture_output=True, text=True, check=False
     )
     assert answer.returncode == 0 and answer.stdout.startswith("usage: yoga-"), answer.stderr
+
+
+def test_python_m_yoga_live_is_the_command() -> None:
+    answers = [
+        subprocess.run([*command, "--version"], capture_output=True, text=True, check=False)
+        for command in ([sys.executable, "-m", "yoga_live"], [sys.executable, "-m", "yoga_live.runtime"])
+    ]
+    assert [answer.stdout for answer in answers] == [f"yoga-live {metadata.version('yoga-live')}\n"] * 2
+    wrong = subprocess.run([sys.executable, "-m", "yoga_live", "a.txt", "0"], capture_output=True, check=False)
+    assert wrong.returncode == 2
+
+
+@pytest.mark.parametrize("name", ["yoga_live", *(f"yoga_live.{room}" for room in FLOORS)])
+def test_every_package_says_its_version_and_imports_nothing_heavy_for_it(name: str) -> None:
+    code = f"import {name} as p, sys; print(p.__version__, '__version__' in dir(p) or p.__name__ == 'yoga_live')"
+    heavy = f"print(sorted(set({HEAVY}) & set(sys.modules)))"
+    answer = run_python(f"{code}; {heavy}")
+    assert answer.stdout.split() == [metadata.version("yoga-live"), "True", "[]"], answer.stderr
+    wrong = run_python(f"import {name} as p; p.nothing")
+    assert f"module '{name}' has no attribute 'nothing'" in wrong.stderr
+
+
+def test_the_package_itself_is_no_part_of_the_runtime() -> None:
+    """`yoga_live` is the folder runtime/package, which an installation with -e would find there, too."""
+    answer = run_python("import yoga_live.runtime.package")
+    assert re.search("ImportError.*import yoga_live$|ModuleNotFoundError", answer.stderr.strip(), re.MULTILINE)
 
 
 def test_the_runtime_is_imported_without_any_engine_or_opencv() -> None:

@@ -19,6 +19,7 @@ from .addresses import hide_in_text
 from .crashes import explain_os_error, show_tracebacks
 from .files import find_cache_folder
 from .plain_text import LineFormatter, show_name
+from .public_names import read_version
 from .suggestions import suggest_for_error
 from .telemetry import silence_telemetry
 
@@ -85,9 +86,7 @@ class CommandParser(argparse.ArgumentParser):
 
 
 def _describe_version(parser: argparse.ArgumentParser) -> str:
-    from importlib.metadata import version
-
-    return f"{parser.prog.partition(' ')[0]} {version('yoga-live')}"
+    return f"{parser.prog.partition(' ')[0]} {read_version()}"
 
 
 def make_parser(name: str, **settings: Any) -> argparse.ArgumentParser:
