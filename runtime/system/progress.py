@@ -1,4 +1,4 @@
-"""A progress line on stderr: how far, how fast, how long still.
+"""A progress line on stderr: how far, how fast, how long still; or the same for a program's own bar.
 
 Forty lines instead of a library, because `yoga-live` installs on a Jetson with three packages.
 """
@@ -10,13 +10,62 @@ import shutil
 import sys
 import time
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import TextIO, TypeVar
 
 from .plain_text import show_name
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class ProgressUpdate:
+    """How far a piece of work is, as the functions that take `on_progress` report it, up to ten times a second.
+
+    stage: what is being done, such as `epoch 3/12 at 224 px`; each stage counts from 0.
+    done, total: counted in `unit`; total is None where the length is not known.
+    unit: what is counted: `photos`, `epochs`, `video s` (seconds of video), or nothing.
+    note: the newest result, such as `loss 0.412  accuracy 91.2%` or the pose that is held; may be empty.
+    """
+
+    stage: str
+    done: float
+    total: float | None = None
+    unit: str = ""
+    note: str = ""
+
+    @property
+    def fraction(self) -> float | None:
+        """Done of total, 0 to 1; None where the length is not known."""
+        return min(self.done / self.total, 1.0) if self.total else None
+
+
+OnProgress = Callable[[ProgressUpdate], None]
+_RECEIVER: ContextVar[OnProgress | None] = ContextVar("receiver of progress", default=None)
+"""Who gets the progress of this thread instead of stderr: it is shown by functions far below those that users call."""
+
+
+@contextmanager
+def send_progress(to: OnProgress | None) -> Iterator[None]:
+    """Within the block progress is no line on stderr; `to` gets it, if there is one.  What it raises ends the work."""
+    before = _RECEIVER.set(to or _ignore)
+    try:
+        yield
+    finally:
+        _RECEIVER.reset(before)
+
+
+def is_progress_shown() -> bool:
+    """Whether progress is a line on stderr here."""
+    return _RECEIVER.get() is None
+
+
+def _ignore(_: ProgressUpdate) -> None:
+    """Nobody wants to know."""
 
 
 def format_duration(seconds: float) -> str:
@@ -34,12 +83,14 @@ def announce_torch(command: str) -> None:
 
 
 class Progress:
-    """Show a bar on a terminal; elsewhere (a log file) one line every ten seconds."""
+    """Show a bar on a terminal; elsewhere (a log file) one line every ten seconds.  Within `send_progress`: neither."""
 
     def __init__(self, title: str, total: float | None, unit: str = "", stream: TextIO | None = None) -> None:
         self._title, self._total, self._unit = title, total, unit
         self._stream = stream or sys.stderr
+        self._receiver = None if stream else _RECEIVER.get()
         self._on_terminal = self._stream.isatty()
+        self._pause_s = 0.1 if self._on_terminal or self._receiver else 10.0
         self._started_s = self._shown_s = time.monotonic()
         self._done, self._note = 0.0, ""
 
@@ -47,6 +98,10 @@ class Progress:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._receiver:
+            if kind is None:  # otherwise it may be the receiver that raised
+                self._show()
+            return
         if kind is not GeneratorExit:  # forgotten after an error, whose line stays the last one
             self._show()
         self._stream.write("\n" if self._on_terminal else "")
@@ -57,17 +112,23 @@ class Progress:
         self._done += amount
         self._note = note or self._note
         now = time.monotonic()
-        if now - self._shown_s >= (0.1 if self._on_terminal else 10.0):
+        if now - self._shown_s >= self._pause_s:
             self._shown_s = now
             self._show()
 
     def say(self, line: str) -> None:
         """Write a line of its own above the bar."""
         line = show_name(line)
+        if self._receiver:
+            self._receiver(ProgressUpdate(self._title, self._done, self._total, self._unit, line))
+            return
         self._stream.write(f"\r\x1b[K{line}\n" if self._on_terminal else f"{line}\n")
         self._show()
 
     def _show(self) -> None:
+        if self._receiver:
+            self._receiver(ProgressUpdate(self._title, self._done, self._total, self._unit, self._note))
+            return
         elapsed_s = max(time.monotonic() - self._started_s, 1e-9)
         rate = self._done / elapsed_s
         parts = [f"{self._title} {self._done:.0f}"]

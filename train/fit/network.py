@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ...runtime.errors import ModelError
+from ...runtime.system.progress import is_progress_shown
 from ..distributed.collectives import Workers
 from .config import ARCHS, FitConfig
 from .tensor_files import open_tensors, read_tensors, write_tensors
@@ -160,7 +161,7 @@ def _last_line(error: Exception) -> str:
 def _download_imagenet(arch: str) -> dict[str, Tensor]:
     weights = torchvision.models.get_model_weights(arch)["IMAGENET1K_V1"]
     try:
-        return dict(weights.get_state_dict(progress=True, check_hash=True))
+        return dict(weights.get_state_dict(progress=is_progress_shown(), check_hash=True))
     except (OSError, RuntimeError) as error:
         raise ModelError(
             f"ImageNet weights can't be downloaded from {weights.url} ({error}); on a machine with internet save that "

@@ -6,7 +6,15 @@ import types
 
 import pytest
 
-from yoga_live.runtime.system.progress import Progress, announce_torch, format_duration, track
+from yoga_live.runtime.system.progress import (
+    Progress,
+    ProgressUpdate,
+    announce_torch,
+    format_duration,
+    is_progress_shown,
+    send_progress,
+    track,
+)
 
 
 class Terminal(io.StringIO):
@@ -88,3 +96,35 @@ def test_pytorch_is_announced_on_a_terminal_before_it_is_imported(monkeypatch: p
             patch.setitem(sys.modules, "torch", types.ModuleType("torch") if is_imported else None)  # type: ignore[arg-type]
             announce_torch("yoga-train")
         assert stream.getvalue() == said
+
+
+def test_a_program_of_its_own_gets_the_progress_and_stderr_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    seen: list[ProgressUpdate] = []
+    with send_progress(seen.append), Progress("fit", 4, "photos") as progress:
+        assert not is_progress_shown()
+        progress.advance(1)
+        progress.advance(2, "loss 0.5")
+        progress.say("a line")
+    assert seen[-2:] == [
+        ProgressUpdate("fit", 3, 4, "photos", "a line"),
+        ProgressUpdate("fit", 3, 4, "photos", "loss 0.5"),
+    ]
+    assert seen[-1].fraction == 0.75 and ProgressUpdate("fit", 9, 4).fraction == 1
+    assert ProgressUpdate("fit", 9).fraction is None
+    with send_progress(None):
+        assert list(track("abc", "read")) == ["a", "b", "c"]
+    assert capsys.readouterr().err == "" and is_progress_shown()
+    list(track("abc", "read", 3))
+    assert "100%" in capsys.readouterr().err
+
+
+def test_a_receiver_that_raises_ends_the_work_and_is_not_asked_again() -> None:
+    asked: list[ProgressUpdate] = []
+
+    def stop(update: ProgressUpdate) -> None:
+        asked.append(update)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), send_progress(stop), Progress("fit", 4) as progress:
+        progress.say("a line")
+    assert len(asked) == 1 and is_progress_shown()
