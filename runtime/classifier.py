@@ -30,6 +30,12 @@ class Prediction:
     confidence: float
     probabilities: dict[str, float]
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from .drawing.notebook import format_prediction
+
+        return format_prediction(self.pose, self.confidence, self.probabilities)
+
 
 class PoseClassifier:
     """Classify single frames.  One person in view is assumed.

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 from ..core.frames import TimedFrame
-from ..tracking.live_tracker import BackgroundTracker, PoseTracker
+from ..tracking.live_tracker import BackgroundTracker, LiveTracker
 from ..tracking.observer import Tracked
 from .loop import Ending, RunPlan, RunResult, run_loop
 
@@ -33,7 +33,7 @@ class LiveFollower:
 
     def __init__(self, plan: RunPlan) -> None:
         self._plan, self._meter, self.frames = plan, RateMeter(), 0
-        self._tracker = PoseTracker(plan.classifier, plan.cropper, explain=plan.explains)
+        self._tracker = LiveTracker(plan.classifier, plan.cropper, explain=plan.explains)
         self.segments = self._tracker.segments
         self._beside: BackgroundTracker | None = None
 

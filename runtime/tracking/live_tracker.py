@@ -22,7 +22,7 @@ UNSEEN_S = 2.0
 """A hold ends where nothing but damaged pictures has come for so long, as where a camera is lost."""
 
 
-class PoseTracker:
+class LiveTracker:
     """Cropper, classifier, smoother and session in a row.  explain: keep the class maps too."""
 
     def __init__(self, classifier: PoseClassifier, cropper: Cropper | None = None, *, explain: bool = False) -> None:
@@ -69,7 +69,7 @@ class PoseTracker:
 class BackgroundTracker:
     """A tracker in a thread of its own, on the newest frame: the picture stays fluent however slow the network is."""
 
-    def __init__(self, tracker: PoseTracker) -> None:
+    def __init__(self, tracker: LiveTracker) -> None:
         self._tracker = tracker
         self._changed = threading.Condition()
         self._pending: TimedFrame | None = None

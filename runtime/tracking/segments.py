@@ -6,6 +6,17 @@ from ..core.types import NO_POSE, Hold, Segment
 from .causal_smoother import SmoothedPose
 
 
+class Timeline(tuple[Segment, ...]):
+    """Segments in the order of their time, without gaps; a notebook shows them as a strip and a table."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        from ..drawing.notebook import format_timeline
+
+        return format_timeline(self)
+
+
 class Session:
     """Turn smoothed poses into holds and segments."""
 

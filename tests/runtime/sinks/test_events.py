@@ -12,7 +12,7 @@ from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.core.types import Hold
 from yoga_live.runtime.errors import OptionError
 from yoga_live.runtime.sinks.events import Events, parse_goals
-from yoga_live.runtime.tracking.live_tracker import PoseTracker
+from yoga_live.runtime.tracking.live_tracker import LiveTracker
 
 LABELS = ("tree", "warrior_2", "none")
 
@@ -78,7 +78,7 @@ def test_a_pose_that_the_model_does_not_know_is_refused_with_those_it_does(text:
 def test_a_goal_is_told_only_if_it_was_held(
     classifier: PoseClassifier, rate: int, held_s: float, reaches: bool
 ) -> None:
-    tracker, lines = PoseTracker(classifier), list[str]()
+    tracker, lines = LiveTracker(classifier), list[str]()
     events = Events(lines.append, {"tree": 30.0})
     for number in range(round((held_s + 6) * rate)):
         time_s = number / rate

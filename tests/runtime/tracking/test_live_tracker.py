@@ -16,7 +16,7 @@ from yoga_live.runtime.pipelines.live_loop import run_live
 from yoga_live.runtime.pipelines.loop import RunPlan
 from yoga_live.runtime.sources.base import SourceInfo
 from yoga_live.runtime.tracking.causal_smoother import SmoothedPose
-from yoga_live.runtime.tracking.live_tracker import BackgroundTracker, PoseTracker
+from yoga_live.runtime.tracking.live_tracker import BackgroundTracker, LiveTracker
 from yoga_live.runtime.tracking.segments import Session
 
 from ..conftest import ColourEngine
@@ -45,7 +45,7 @@ class SlowEngine(ColourEngine):
 
 
 def test_a_slow_network_never_holds_the_picture_up() -> None:
-    tracker = BackgroundTracker(PoseTracker(PoseClassifier.from_engine(SlowEngine(0.3))))
+    tracker = BackgroundTracker(LiveTracker(PoseClassifier.from_engine(SlowEngine(0.3))))
     tracker.update(frame_at(0))
     waits_s = []
     for number in range(1, 30):
@@ -59,7 +59,7 @@ def test_a_slow_network_never_holds_the_picture_up() -> None:
 
 def test_the_network_takes_the_newest_frame() -> None:
     engine = SlowEngine(0.1)
-    tracker = BackgroundTracker(PoseTracker(PoseClassifier.from_engine(engine)))
+    tracker = BackgroundTracker(LiveTracker(PoseClassifier.from_engine(engine)))
     for number in range(20):
         tracker.update(frame_at(number / 50, (number, 0, 0)))
         time.sleep(0.02)
@@ -80,7 +80,7 @@ def test_a_slow_network_begins_with_a_fresh_frame_not_with_the_one_that_waited()
     ended_s: list[float] = []
     handed_s: dict[int, float] = {}
     engine = TimedEngine(0.25)
-    tracker = BackgroundTracker(PoseTracker(PoseClassifier.from_engine(engine)))
+    tracker = BackgroundTracker(LiveTracker(PoseClassifier.from_engine(engine)))
     for number in range(60):
         tracker.update(frame_at(number / 25, (number, 0, 0)))
         handed_s[number] = time.monotonic()
@@ -93,7 +93,7 @@ def test_a_slow_network_begins_with_a_fresh_frame_not_with_the_one_that_waited()
 
 def test_a_hold_grows_between_answers() -> None:
     engine = SlowEngine()
-    tracker = BackgroundTracker(PoseTracker(PoseClassifier.from_engine(engine)))
+    tracker = BackgroundTracker(LiveTracker(PoseClassifier.from_engine(engine)))
     for number in range(60):
         tracked = tracker.update(frame_at(number / 30))
         time.sleep(0.01)
@@ -111,7 +111,7 @@ def lost_at(time_s: float, last_s: float) -> TimedFrame:
 
 
 def test_a_hold_ends_with_the_last_picture_before_a_loss_and_begins_anew_after_it() -> None:
-    tracker = PoseTracker(PoseClassifier.from_engine(ColourEngine()))
+    tracker = LiveTracker(PoseClassifier.from_engine(ColourEngine()))
     for number in range(50):
         held = tracker.update(frame_at(number / 10)).hold
     assert held.pose == "tree" and held.hold_s > 4
@@ -126,7 +126,7 @@ def test_a_hold_ends_with_the_last_picture_before_a_loss_and_begins_anew_after_i
 
 
 def test_rest_before_and_after_a_loss_is_one_rest() -> None:
-    tracker = PoseTracker(PoseClassifier.from_engine(ColourEngine()))
+    tracker = LiveTracker(PoseClassifier.from_engine(ColourEngine()))
     frames = [frame_at(number / 10, (0, 0, 255)) for number in range(20)]
     frames += [lost_at(4 + number / 2, 1.9) for number in range(8)]
     frames += [frame_at(8 + number / 10, (0, 0, 255)) for number in range(20)]
@@ -136,7 +136,7 @@ def test_rest_before_and_after_a_loss_is_one_rest() -> None:
 
 
 def test_a_rest_that_goes_on_into_a_loss_keeps_its_clock() -> None:
-    tracker = BackgroundTracker(PoseTracker(PoseClassifier.from_engine(ColourEngine())))
+    tracker = BackgroundTracker(LiveTracker(PoseClassifier.from_engine(ColourEngine())))
     for number in range(40):
         hold = tracker.update(frame_at(number / 20, (0, 0, 255))).hold
         time.sleep(0.005)
@@ -150,7 +150,7 @@ def test_a_rest_that_goes_on_into_a_loss_keeps_its_clock() -> None:
 def test_beside_the_picture_too_nothing_is_held_while_it_is_lost(network_s: float) -> None:
     """Also where the network is still at a frame from before the loss when the picture is back already."""
     engine = SlowEngine()
-    tracked = PoseTracker(PoseClassifier.from_engine(engine))
+    tracked = LiveTracker(PoseClassifier.from_engine(engine))
     tracker = BackgroundTracker(tracked)
     for number in range(60):
         tracker.update(frame_at(number / 30))
@@ -176,7 +176,7 @@ def test_beside_the_picture_too_nothing_is_held_while_it_is_lost(network_s: floa
 
 
 def test_a_loss_at_the_end_is_in_the_timeline() -> None:
-    tracked = PoseTracker(PoseClassifier.from_engine(ColourEngine()))
+    tracked = LiveTracker(PoseClassifier.from_engine(ColourEngine()))
     tracker = BackgroundTracker(tracked)
     for number in range(60):
         tracker.update(frame_at(number / 30))
@@ -189,7 +189,7 @@ def test_a_loss_at_the_end_is_in_the_timeline() -> None:
 
 
 def test_what_the_network_raises_reaches_the_loop() -> None:
-    tracker = BackgroundTracker(PoseTracker(PoseClassifier.from_engine(SlowEngine(breaks_after=2))))
+    tracker = BackgroundTracker(LiveTracker(PoseClassifier.from_engine(SlowEngine(breaks_after=2))))
     with pytest.raises(RuntimeError, match="fell off the bus"):
         for number in range(200):
             tracker.update(frame_at(number / 30))
@@ -217,7 +217,7 @@ def test_a_timeline_read_beside_the_network_never_holds_a_moment_twice(monkeypat
         time.sleep(0.02)  # the segment is in the list, and still the running one
 
     monkeypatch.setattr(Session, "_close", close_slowly)
-    tracker = PoseTracker(PoseClassifier.from_engine(ColourEngine()))
+    tracker = LiveTracker(PoseClassifier.from_engine(ColourEngine()))
     answers = iter(range(20))
     monkeypatch.setattr(
         tracker._smoother, "update", lambda time_s, _: SmoothedPose(("tree", "none")[next(answers) % 2], 0.9, time_s)
@@ -233,7 +233,7 @@ def test_a_timeline_read_beside_the_network_never_holds_a_moment_twice(monkeypat
 
 
 def test_a_hold_that_is_only_kept_is_not_counted_on_beside_the_picture() -> None:
-    tracker = BackgroundTracker(PoseTracker(PoseClassifier.from_engine(ColourEngine())))
+    tracker = BackgroundTracker(LiveTracker(PoseClassifier.from_engine(ColourEngine())))
     holds = []
     for number in range(60):
         time_s = number / 20
@@ -249,7 +249,7 @@ def test_a_hold_that_is_only_kept_is_not_counted_on_beside_the_picture() -> None
 
 def test_damaged_pictures_are_not_classified_and_end_a_hold_after_two_seconds() -> None:
     engine = ColourEngine()
-    tracker = PoseTracker(PoseClassifier.from_engine(engine))
+    tracker = LiveTracker(PoseClassifier.from_engine(engine))
     for number in range(60):
         tracker.update(frame_at(number / 20))
     seen = len(engine.batches)
@@ -263,6 +263,6 @@ def test_damaged_pictures_are_not_classified_and_end_a_hold_after_two_seconds() 
 
 
 def test_a_source_that_begins_damaged_rests() -> None:
-    tracker = PoseTracker(PoseClassifier.from_engine(ColourEngine()))
+    tracker = LiveTracker(PoseClassifier.from_engine(ColourEngine()))
     assert tracker.update(replace(frame_at(0), is_damaged=True)).hold.pose == "none"
     assert tracker.update(replace(frame_at(0.1), is_damaged=True)).hold.pose == "none"

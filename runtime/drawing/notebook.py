@@ -1,0 +1,104 @@
+"""Results as small HTML for notebooks: plain markup, escaped, inline styles, legible on light and dark pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+
+from ..core.labels import display_name
+from ..core.types import NO_POSE, Segment
+from ..system.progress import format_duration
+from .summary import PALETTE, add_up
+
+MOST_ROWS = 100
+BAR, GROUND = "#3d8bcd", "rgba(127,127,127,0.25)"
+"""Both stand out from white and from black; texts have the page's own colour."""
+CELL = "text-align:left;padding:2px 14px 2px 0;border:none;color:inherit;background:none;white-space:nowrap"
+
+
+class Html(str):
+    """Markup, where any other text is escaped."""
+
+    __slots__ = ()
+
+
+def name_pose(label: str) -> str:
+    """A label as people read it."""
+    return "no pose" if label == NO_POSE else display_name(label)
+
+
+def format_paragraph(text: str, *, strong: str = "", colour: str = "inherit") -> Html:
+    """A line of text.  strong: what stands before it in bold."""
+    bold = f"<b>{escape(strong)}</b> " if strong else ""
+    return Html(f'<div style="margin:2px 0;color:{colour}">{bold}{escape(text)}</div>')
+
+
+def format_bar(fraction: float) -> Html:
+    """A bar, 0 to 1 of its length filled."""
+    width = round(100 * min(max(fraction, 0.0), 1.0), 1)
+    filled = f'<div style="width:{width:g}%;height:100%;background:{BAR}"></div>'
+    return Html(
+        f'<div style="width:140px;height:10px;border-radius:3px;overflow:hidden;background:{GROUND}">{filled}</div>'
+    )
+
+
+def format_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Html:
+    """A table; cells are escaped unless they are Html.  head: may be empty."""
+    titles = "".join(f'<th style="{CELL};font-weight:600">{escape(title)}</th>' for title in head)
+    body = "".join(f"<tr>{''.join(map(_format_cell, row))}</tr>" for row in rows)
+    top = f"<thead><tr>{titles}</tr></thead>" if head else ""
+    return Html(f'<table style="border-collapse:collapse;margin:4px 0">{top}<tbody>{body}</tbody></table>')
+
+
+def _format_cell(text: str) -> str:
+    return f'<td style="{CELL}">{text if isinstance(text, Html) else escape(text)}</td>'
+
+
+def format_prediction(pose: str, confidence: float, probabilities: Mapping[str, float], most: int = 5) -> Html:
+    """The answer for one frame, and the likeliest labels with their bars."""
+    likeliest = sorted(probabilities.items(), key=lambda row: -row[1])[:most]
+    rows = [(name_pose(label), format_bar(share), f"{share:.1%}") for label, share in likeliest]
+    return Html(f"{format_paragraph(f'{confidence:.0%}', strong=name_pose(pose))}{format_table((), rows)}")
+
+
+def format_timeline(segments: Sequence[Segment]) -> Html:
+    """A coloured strip of what was held when, and a row for each hold."""
+    held = [segment for segment in segments if segment.pose != NO_POSE]
+    if not held:
+        return format_paragraph("no pose was seen")
+    totals = add_up(tuple(segments))
+    colours = {total.pose: PALETTE[number % len(PALETTE)] for number, total in enumerate(totals)}
+    rows = [
+        (
+            Html(f"{_format_patch(colours[segment.pose])}{escape(name_pose(segment.pose))}"),
+            format_duration(segment.start_s),
+            format_duration(segment.end_s),
+            f"{segment.duration_s:.1f} s",
+            f"{segment.confidence:.0%}",
+        )
+        for segment in held[:MOST_ROWS]
+    ]
+    table = format_table(("pose", "from", "to", "held", "confidence"), rows)
+    rest = f"and {len(held) - MOST_ROWS} more" if len(held) > MOST_ROWS else ""
+    return Html(f"{_format_strip(segments, colours)}{table}{format_paragraph(rest) if rest else ''}")
+
+
+def _format_patch(colour: str) -> str:
+    return (
+        f'<span style="display:inline-block;width:10px;height:10px;border-radius:2px;margin-right:6px;'
+        f'background:{colour}"></span>'
+    )
+
+
+def _format_strip(segments: Sequence[Segment], colours: Mapping[str, str]) -> str:
+    """One piece for each segment, as wide as it is long."""
+    whole_s = max(segments[-1].end_s - segments[0].start_s, 1e-9)
+    pieces = "".join(
+        f'<div title="{escape(name_pose(segment.pose))}, {segment.duration_s:.1f} s" '
+        f'style="width:{100 * segment.duration_s / whole_s:.3f}%;background:{colours.get(segment.pose, "none")}"></div>'
+        for segment in segments
+    )
+    return (
+        f'<div style="display:flex;max-width:640px;height:14px;border-radius:3px;overflow:hidden;margin:4px 0;'
+        f'background:{GROUND}">{pieces}</div>'
+    )
