@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from pathlib import PurePath
 
 from ..core.labels import display_name
 from ..core.types import NO_POSE, Segment
@@ -11,7 +12,7 @@ from ..system.progress import format_duration
 from .summary import PALETTE, add_up
 
 MOST_ROWS = 100
-BAR, GROUND = "#3d8bcd", "rgba(127,127,127,0.25)"
+BAR, GROUND, ALARM = "#3d8bcd", "rgba(127,127,127,0.25)", "#e0484d"
 """Both stand out from white and from black; texts have the page's own colour."""
 CELL = "text-align:left;padding:2px 14px 2px 0;border:none;color:inherit;background:none;white-space:nowrap"
 
@@ -81,6 +82,14 @@ def format_timeline(segments: Sequence[Segment]) -> Html:
     table = format_table(("pose", "from", "to", "held", "confidence"), rows)
     rest = f"and {len(held) - MOST_ROWS} more" if len(held) > MOST_ROWS else ""
     return Html(f"{_format_strip(segments, colours)}{table}{format_paragraph(rest) if rest else ''}")
+
+
+def format_run(segments: Sequence[Segment], frames: int, wall_s: float, ending: str, files: Sequence[PurePath]) -> Html:
+    """The timeline of a run and where it lies.  ending: why it did not come to its end, if it did not."""
+    lines = [format_paragraph(f"{frames} frames in {wall_s:.1f} s")]
+    lines += [format_paragraph(str(path), strong="written:") for path in files]
+    alarm = [format_paragraph(ending, colour=ALARM)] if ending else []
+    return Html("".join([*alarm, format_timeline(segments), *lines]))
 
 
 def _format_patch(colour: str) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, overload
 
 from ..classifier import PoseClassifier
 from ..core.frames import TimedFrame
@@ -24,13 +24,14 @@ from ..sinks.video import VideoSink, check_video_output
 from ..sources.animated_webp import AnimationSource, is_animated_webp
 from ..sources.base import Source
 from ..sources.demux import open_media
-from ..sources.inputs import VIDEO_SUFFIXES
+from ..sources.inputs import VIDEO_SUFFIXES, add_suffix, name_beside
 from ..sources.pipes import open_pipe, read_on
 from ..sources.time_range import TimeRange
 from ..sources.video import VideoSource
 from ..system.claims import check_growing_output, claim_outputs
-from ..system.files import check_apart
+from ..system.files import check_apart, find_result
 from ..system.item_failures import Failure, attempt
+from ..system.progress import OnProgress, Progress, send_progress
 from ..tracking.sampling_observer import OBSERVATIONS_PER_S
 from .loop import RunPlan, RunResult
 from .recorded_loop import run_recorded
@@ -39,13 +40,29 @@ if TYPE_CHECKING:
     from ..sources.remote import RemoteFile
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Outputs:
-    """Files that are made of one video; None: not wanted."""
+    """Files that are made of one video; None: not wanted.
+
+    save: a copy with the overlay, .mp4.  timeline: what was held when, .csv, .json or .vtt.  summary: a picture of the
+    timeline, .png.  Each may be given as a string, too.
+    """
 
     save: Path | None = None
     timeline: Path | None = None
     summary: Path | None = None
+
+    def __init__(
+        self, save: str | Path | None = None, timeline: str | Path | None = None, summary: str | Path | None = None
+    ) -> None:
+        for name, path in {"save": save, "timeline": timeline, "summary": summary}.items():
+            object.__setattr__(self, name, None if path is None else Path(path))
+
+    @classmethod
+    def beside(cls, video: str | Path) -> Outputs:
+        """What `yoga-live VIDEO` writes: `NAME.annotated.mp4` and `NAME.annotated.poses.csv` beside `NAME.mp4`."""
+        name = name_beside([Path(video)])[0]
+        return cls(add_suffix(name, ".mp4"), add_suffix(name, ".poses.csv"))
 
     def paths(self) -> list[Path]:
         """Those that are wanted."""
@@ -54,10 +71,12 @@ class Outputs:
 
 @dataclass(frozen=True)
 class AnnotateConfig:
-    """How a video is annotated.  time_range: a part of it alone; roi: where to look, else `zoom` finds the person.
+    """How a video is annotated.
 
-    goals_s: label -> seconds that count down; explain: draw class maps; force: replace outputs that exist; mounting:
-    how the picture is corrected before anything sees it; mirror: what is drawn, as a mirror shows it.
+    time_range: only this part of it.  roi: the part of the picture to classify; without one, `zoom` finds the person
+    (False: the whole picture is classified).  goals_s: label -> seconds to hold it, which the overlay counts down.
+    explain: draw where the network sees the pose.  force: replace outputs that exist.  mounting: turn or flip the
+    picture before anything else sees it.  mirror: draw it as a mirror shows it.
     """
 
     time_range: TimeRange | None = None
@@ -131,23 +150,81 @@ def _ask_length_s(path: Path) -> float:
         return 0.0
 
 
+def _take_classifier_first(annotate: Callable[..., RunResult]) -> Callable[..., RunResult]:
+    """Let `annotate_video(classifier, path, ...)` stand for `annotate_video(path, ..., classifier=classifier)`."""
+
+    @wraps(annotate)
+    def annotate_either(*given: Any, **named: Any) -> RunResult:
+        if given and isinstance(given[0], PoseClassifier):
+            return annotate(*given[1:], classifier=given[0], **named)
+        return annotate(*given, **named)
+
+    return annotate_either
+
+
+OnFrame = Callable[[TimedFrame, Hold], None]
+
+
+@overload
+def annotate_video(
+    path: str | Path,
+    outputs: Outputs | None = None,
+    config: AnnotateConfig | None = None,
+    on_frame: OnFrame | None = None,
+    show: Callable[[Source], Display] | None = None,
+    *,
+    classifier: PoseClassifier | None = None,
+    on_progress: OnProgress | None = None,
+) -> RunResult: ...
+
+
+@overload
 def annotate_video(
     classifier: PoseClassifier,
-    path: Path,
-    outputs: Outputs,
+    path: str | Path,
+    outputs: Outputs | None = None,
     config: AnnotateConfig | None = None,
-    on_frame: Callable[[TimedFrame, Hold], None] | None = None,
+    on_frame: OnFrame | None = None,
     show: Callable[[Source], Display] | None = None,
-) -> RunResult:
-    """Annotate one video: outputs get their names when they are complete; their folders must exist.
+    *,
+    on_progress: OnProgress | None = None,
+) -> RunResult: ...
 
-    show: is called once the video is open, and says where else it is shown.  Raises SourceError where it can't be
-    opened, OutputError where an output is taken; what happens in the middle is in the result's `trouble`, and what was
-    seen before it is in the outputs.  Where that is not the whole (Ctrl-C, a full disk) they keep the names under which
-    they grew, `NAME.part.mp4` and so on.
+
+@_take_classifier_first
+def annotate_video(
+    path: str | Path,
+    outputs: Outputs | None = None,
+    config: AnnotateConfig | None = None,
+    on_frame: OnFrame | None = None,
+    show: Callable[[Source], Display] | None = None,
+    *,
+    classifier: PoseClassifier | None = None,
+    on_progress: OnProgress | None = None,
+) -> RunResult:
+    """Annotate one video file, GIF or animated WebP.  Returns what was held when, and which files were written.
+
+        result = annotate_video("class.mp4")              # class.annotated.mp4, class.annotated.poses.csv
+        result = annotate_video("class.mp4", Outputs(timeline="class.csv"), classifier=PoseClassifier("own.onnx"))
+
+    For many videos make one classifier; `annotate_video(classifier, "class.mp4", ...)` is the same.
+
+    outputs: what to write (None: as `yoga-live` names it, see `Outputs.beside`; `Outputs()`: nothing); their folders
+    must exist, and nothing that exists is replaced without `AnnotateConfig(force=True)`.  classifier: None is the
+    shipped model on the best device.  on_progress: gets a `ProgressUpdate` up to ten times a second, in seconds of
+    video.  on_frame: gets each frame and what is held on it (only those that were classified, if no copy is saved).
+    Both are called in the caller's thread, and what they raise ends the run; KeyboardInterrupt stops it as Ctrl-C does.
+    show: is called once the video is open, and says where else it is shown.
+
+    Raises SourceError where the video cannot be opened, OutputError where an output is of an unknown kind, is taken
+    (TakenError) or lies in no folder, and what `PoseClassifier` raises.  What goes wrong later is in the result's
+    `error`, and the outputs hold what was seen before it.  Outputs get their names when they are complete; stopped
+    earlier (Ctrl-C, a full disk) they keep the names under which they grew, `NAME.part.mp4` and so on.
     """
-    config = config or AnnotateConfig()
+    path, config = Path(path), config or AnnotateConfig()
+    outputs = Outputs.beside(path) if outputs is None else outputs
     check_outputs(outputs, path, force=config.force)
+    classifier = classifier or PoseClassifier()
     with (
         claim_outputs(outputs.paths(), force=config.force, grow=True),
         open_recording(path, time_range=config.time_range, mounting=config.mounting) as source,
@@ -162,8 +239,27 @@ def annotate_video(
         overlay = OverlayConfig(
             show_fps=display.show_fps, mirror=config.mirror, goals_s=config.goals_s, explain=config.explain
         )
-        watched = run_recorded(RunPlan(source, classifier, sinks, overlay, on_frame, cropper, timeline), again)
-        return summarise(watched, outputs, info.name, force=config.force)
+        with send_progress(on_progress), Progress("annotating", info.duration_s, "video s") as progress:
+            hand_out = _count_seconds(progress, info.start_s, on_frame)
+            result = run_recorded(RunPlan(source, classifier, sinks, overlay, hand_out, cropper, timeline), again)
+            if info.duration_s and result.whole and not result.error:
+                progress.finish()
+        result = summarise(result, outputs, info.name, force=config.force)
+        return replace(result, files=tuple(filter(None, map(find_result, outputs.paths()))))
+
+
+def _count_seconds(progress: Progress, start_s: float, on_frame: OnFrame | None) -> OnFrame:
+    """Count the seconds of video that were seen; hand each frame on."""
+    seen_s = start_s
+
+    def hand_out(frame: TimedFrame, hold: Hold) -> None:
+        nonlocal seen_s
+        progress.advance(frame.time_s - seen_s, hold.pose)
+        seen_s = frame.time_s
+        if on_frame:
+            on_frame(frame, hold)
+
+    return hand_out
 
 
 def summarise(watched: RunResult, outputs: Outputs, title: str, *, force: bool = False) -> RunResult:

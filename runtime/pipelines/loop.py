@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from ..classifier import PoseClassifier
@@ -19,6 +20,7 @@ from ..sinks.base import Sink, StopWatching
 from ..sinks.timeline import TimelineFile
 from ..sources.base import Source
 from ..tracking.observer import Tracked
+from ..tracking.segments import Timeline
 
 
 def ignore(_: str) -> None:
@@ -78,19 +80,28 @@ class Follower(AbstractContextManager["Follower"], Protocol):
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run of the loop saw.  frames: how many; wall_s: how long it took.
+    """What a run over a video or camera saw.
 
-    error: why it ended early, if it broke; stopped: somebody ended it (Ctrl-C, SIGTERM, q), by_key: in the window.
-    whole: there was no more to be seen: the source came to its end, or to damage, or somebody ended a camera.
+    segments: what was held when, without gaps, `none` where no pose was.  frames: how many; wall_s: seconds it took.
+    error: why it ended early, if it broke.  stopped: somebody ended it (Ctrl-C, SIGTERM, q); by_key: in the window.
+    whole: there was no more to be seen: the source came to its end, or to damage, or somebody ended a camera.  files:
+    those that `annotate_video` wrote; one that is not whole has the name under which it grew.
     """
 
-    segments: tuple[Segment, ...]
+    segments: Timeline
     frames: int
     wall_s: float
     error: YogaLiveError | None = None
     stopped: bool = False
     by_key: bool = False
     whole: bool = True
+    files: tuple[Path, ...] = ()
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from ..drawing.notebook import format_run
+
+        return format_run(self.segments, self.frames, self.wall_s, _describe_end(self), self.files)
 
     @property
     def trouble(self) -> YogaLiveError | None:
@@ -173,7 +184,7 @@ def run_loop(plan: RunPlan, follower: Follower) -> RunResult:
     except (YogaLiveError, OSError) as error:
         cause = join_run_errors(ending.errors or [error])
     ended = time.monotonic() - started_s, cause, ending.stopped, ending.by_key, ending.whole
-    return RunResult(follower.segments(), follower.frames, *ended)
+    return RunResult(Timeline(follower.segments()), follower.frames, *ended)
 
 
 def _hand_out(plan: RunPlan, follower: Follower) -> None:
@@ -195,6 +206,11 @@ def _hand_out(plan: RunPlan, follower: Follower) -> None:
             plan.timeline.autosave(follower.segments)
         if plan.on_frame:
             plan.on_frame(frame, tracked.hold)
+
+
+def _describe_end(result: RunResult) -> str:
+    """Why a run ended before its source did; empty where it did not."""
+    return f"ended early: {result.error}" if result.error else "stopped" if result.stopped else ""
 
 
 def describe_stop(watched: RunResult, start_s: float, lasts_s: float | None) -> str:

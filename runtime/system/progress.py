@@ -116,6 +116,10 @@ class Progress:
             self._shown_s = now
             self._show()
 
+    def finish(self) -> None:
+        """Count what is left of the total."""
+        self._done = max(self._done, self._total or 0)
+
     def say(self, line: str) -> None:
         """Write a line of its own above the bar."""
         line = show_name(line)
