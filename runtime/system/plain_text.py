@@ -27,6 +27,11 @@ def show_name(text: str) -> str:
     return _NOT_PLAIN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
+def format_count(number: int, noun: str, plural: str = "") -> str:
+    """Format a number with its noun: `1 photo`, `2 photos`.  plural: where it is not the noun with an s."""
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
 def escape_json(document: str) -> str:
     r"""The same JSON for people and for strict readers: what is not plain text is escaped as `\u009b`, `\udcff`.
 

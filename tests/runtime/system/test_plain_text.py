@@ -22,7 +22,7 @@ from yoga_live.runtime.sources.inputs import name_input, parse_input, read_list
 from yoga_live.runtime.system.cli_runner import CommandParser, run_command
 from yoga_live.runtime.system.crashes import report_crashes
 from yoga_live.runtime.system.files import format_json, make_csv_writer
-from yoga_live.runtime.system.plain_text import escape_json, print, quote_path, show_name, unquote_path
+from yoga_live.runtime.system.plain_text import escape_json, format_count, print, quote_path, show_name, unquote_path
 from yoga_live.runtime.system.progress import Progress
 
 ODD = os.fsdecode(b"o\xff\x1b[2J\nx\ry\xc2\x9b\xe2\x80\xa8\xe2\x80\xae")
@@ -33,6 +33,11 @@ NAMES = [ODD, "plain.mp4", "śvānāsana 犬.mp4", "a%0Ab.mp4", "file:x", "100 %
 
 def is_harmless(text: str) -> bool:
     return all(letter == "\n" or (letter.isprintable()) for letter in text)
+
+
+def test_one_is_singular() -> None:
+    assert [format_count(n, "photo") for n in (0, 1, 2)] == ["0 photos", "1 photo", "2 photos"]
+    assert [format_count(n, "copy", "copies") for n in (1, 2)] == ["1 copy", "2 copies"]
 
 
 @pytest.mark.parametrize("name", ["tree", "śvānāsana 犬", "a\N{NO-BREAK SPACE}b", "👩\N{ZERO WIDTH JOINER}👧"])
