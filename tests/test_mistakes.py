@@ -14,7 +14,7 @@ pytest.importorskip("cv2")
 pytest.importorskip("onnxruntime")
 
 MISTAKES = """
-yoga-live                                              | give an INPUT \\(a video, a folder, a photo, a camera
+yoga-live                                              | no INPUT given; give a video, a folder, a photo, a camera
 yoga-live clas.mp4                                     | clas.mp4 does not exist; did you mean class.mp4\\?
 yoga-live class                                        | did you mean class.mp4\\?
 yoga-live Class.MP4                                    | did you mean class.mp4\\?
@@ -28,8 +28,8 @@ yoga-live --camera                                     | --camera: expected one 
 yoga-live 47                                           | is it plugged in and allowed\\?
 yoga-live --camera front                               | use a number, /dev/video2
 yoga-live rtsp://127.0.0.1:1/x --save o.mp4            | can't be opened: Connection refused
-yoga-live class.mp4 0                                  | a camera is watched alone
-yoga-live class.mp4 photo.jpg                          | photos and videos are given in two runs
+yoga-live class.mp4 0                                  | cannot be combined with other inputs; leave class
+yoga-live class.mp4 photo.jpg                          | photos and videos cannot be mixed
 yoga-live notes.txt                                    | no file in the list notes.txt exists; its first line is 'he
 yoga-live empty                                        | the folder empty holds no video
 yoga-live empty.mp4                                    | the file is empty
@@ -45,7 +45,7 @@ yoga-live class.mp4 --timeline taken.csv               | taken.csv exists alread
 yoga-live class.mp4 --from 99:00                       | is beyond the end of class.mp4, which lasts 0:01
 yoga-live class.mp4 --from 2 --to 1                    | is not before
 yoga-live class.mp4 --from abc                         | give seconds \\(90, 90.5\\), minutes \\(1:30\\)
-yoga-live --demo --from 10 --save o.mp4                | a video file alone
+yoga-live --demo --from 10 --save o.mp4                | can only be used with videos
 yoga-live class.mp4 --model missing.onnx               | give an .onnx or .engine file
 yoga-live class.mp4 --model photo.jpg                  | photo.jpg is a photo, not a model
 yoga-live class.mp4 --model run                        | yoga-export onnx run --to run.onnx
@@ -58,14 +58,14 @@ yoga-live 0 --serve 80800                              | such as 8080 or 0.0.0.0
 yoga-live 0 --serve 0.0.0.0                            | such as 8080 or 0.0.0.0:8080
 yoga-live class.mp4 --roi 1,2,3                        | is not four numbers; give X,Y,W,H
 yoga-live class.mp4 --rotate 45                        | choose from 90, 180, 270
-yoga-live class.mp4 --record raw.mp4                   | --record keeps what a camera gives
+yoga-live class.mp4 --record raw.mp4                   | --record saves a camera's picture
 yoga-live archive empty                                | required: --to
 yoga-live archive empty --to out                       | the folder empty holds no video
 yoga-live poses tree                                   | the model tree does not exist
 yoga-live --images empty --table t.csv                 | the folder empty holds no photo
 yoga-live --video photo.jpg                            | photos belong to --images
 yoga-live photo.jpg --timeline t.csv                   | use --table FILE.csv
-yoga-live class.mp4 --table t.csv                      | --timeline FILE.csv says what was held
+yoga-live class.mp4 --table t.csv                      | use --timeline FILE.csv
 yoga-live @missing.txt                                 | @missing.txt can't be read
 yoga-live env:MISSING                                  | the environment variable 'MISSING' is not set
 yoga-train                                             | required: COMMAND

@@ -458,7 +458,7 @@ def test_an_archive_is_done_and_nothing_is_watched_again(archive: Callable[..., 
     before, table = read_tree(older), pq.read_table(older / "out" / "timelines.parquet").to_pylist()
     answer = archive()
     assert answer.code == 0, answer.err
-    assert "2 videos, 2 of them done before" in answer.err and "2 of 2 videos are done, 0 of them now" in answer.out
+    assert "2 videos, 2 done already" in answer.err and "2 of 2 videos done, 0 of them now" in answer.out
     assert pq.read_table(older / "out" / "timelines.parquet").to_pylist() == table
     after = read_tree(older)
     assert before.pop("out/timelines.parquet") and after.pop("out/timelines.parquet") and after == before

@@ -1,4 +1,4 @@
-"""`yoga-live archive ... --to OUT`: an archive, watched by many workers at once."""
+"""`yoga-live archive ... --to OUT`: timelines of many videos, made by many workers at once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from ..errors import MissingPackageError, OptionError, OutputError, SourceError, TakenError
 from ..sources.inputs import name_input
 from ..system.files import make_csv_writer
-from ..system.plain_text import print, show_name
+from ..system.plain_text import format_count, print, show_name
 from .options import list_given, read_mounting, read_roi
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 PACKAGES = ("ray", "pyarrow")
 WRITE_S = 5.0
-"""How often the list of failures is written while it grows."""
+"""Seconds between two writes of the growing list of failures."""
 FAILED_NAME, FAILED_HEADER = "failed.csv", ("input", "reason")
 USELESS = (
     *("--save", "--timeline", "--table", "--record", "--events", "--goal", "--explain", "--serve", "--window"),
@@ -43,9 +43,9 @@ USELESS = (
 
 
 def annotate_archive(args: argparse.Namespace) -> None:
-    """Watch every video that has no result yet; one that fails is a row of failed.csv.
+    """Annotate every video that has no result yet; one that fails becomes a row of failed.csv.
 
-    Raises SourceError at the end where one failed, YogaLiveError before any work where something can't be.
+    Raises SourceError at the end if a video failed, and another YogaLiveError before any work for wrong options.
     """
     from ..archive.store import open_store
     from ..engines.onnx_guard import read_bytes, read_info
@@ -68,7 +68,7 @@ def _watch_claimed(
     order: WorkerConfig,
     archive_config: ArchiveConfig,
 ) -> None:
-    """Watch, while no other run writes there."""
+    """Annotate, while no other command writes to the same place."""
     from ..archive.inputs import list_archive
     from ..archive.records import plan_work
     from ..archive.store import open_store
@@ -79,15 +79,16 @@ def _watch_claimed(
     _check_own(store, args.force)
     pictures = open_store(args.summary) if args.summary else None
     tally = Tally(store, pictures, archive_config, order.yoga_live, len(videos), plan)
-    print(f"yoga-live: {len(videos)} videos, {plan.done} of them done before", file=sys.stderr, flush=True)
+    count = format_count(len(videos), "video")
+    print(f"yoga-live: {count}, {plan.done} done already", file=sys.stderr, flush=True)
     if plan.todo:
         total = sum(max(video.size_bytes, 1) for video in plan.todo) / 1e6
-        with Progress("watching", total) as progress:
+        with Progress("annotating", total) as progress:
             tally.progress = progress
             try:
                 _run(args, plan.todo, model, order, tally)
             except KeyboardInterrupt:
-                progress.say(f"yoga-live: {tally.done} of {len(videos)} videos are done; the same command goes on")
+                progress.say(f"yoga-live: {tally.done} of {count} done; repeat the command to continue")
                 raise
             finally:
                 tally.write_failed()
@@ -102,13 +103,13 @@ def _run(args: argparse.Namespace, todo: tuple[Recorded, ...], model: bytes, ord
 
     with connect(args.cluster) as nodes:
         share = share_out(nodes, args.workers, args.gpus_per_worker or 0.0)
-        tally.say(f"yoga-live: {len(nodes)} machines, {share}")
+        tally.say(f"yoga-live: {format_count(len(nodes), 'machine')}, {share}")
         crew = Crew(share, model, replace(order, threads=share.cpus), tally.say, first=len(todo))
         run_schedule(Schedule(todo), crew, tally.count, tally.keep)
 
 
 class Tally:
-    """Keeps what comes in, and counts it."""
+    """Stores results as they arrive, and counts them."""
 
     def __init__(
         self,
@@ -132,24 +133,24 @@ class Tally:
         self._written_s = 0.0
 
     def say(self, line: str) -> None:
-        """A line above the bar."""
+        """Print a line above the progress bar."""
         if self.progress:
             self.progress.say(line)
 
     @property
     def pace(self) -> float:
-        """Seconds of video a second."""
+        """Seconds of video annotated per second."""
         return self.seen_s / max(time.monotonic() - self._started_s, 1e-9)
 
     def count(self, task: Task, answer: Answer | Lost) -> None:
-        """Count a piece, or tell of a worker that died."""
+        """Count a shard, or report a worker that died."""
         from ..archive.ray_pool import Lost
         from ..archive.scheduler import SmoothTask
         from ..archive.shards import ShardResult, VideoResult
 
         name = str(task.video.path)
         if isinstance(answer, Lost):
-            self.say(f"yoga-live: {name}: a worker died, its piece is done again: {answer.reason}")
+            self.say(f"yoga-live: {name}: a worker died, its part of the video is done again: {answer.reason}")
         elif isinstance(answer, list):
             self._shards[name] = len(answer)
         elif isinstance(answer, ShardResult):
@@ -159,7 +160,7 @@ class Tally:
             self._see(answer.observations)
 
     def _store_result(self, video: Recorded, told: VideoResult) -> VideoResult:
-        """Write what is known of a video; where another program has put a timeline there, the result says so."""
+        """Write a video's results; if another program has written a timeline there, the returned result says so."""
         from ..archive.records import store_result
 
         try:
@@ -169,7 +170,7 @@ class Tally:
         return told
 
     def keep(self, outcome: Outcome) -> None:
-        """Write a video's results, or remember why there are none.  Raises OutputError."""
+        """Write a video's results, or record why there are none.  Raises OutputError."""
         from ..archive.scheduler import Failed
         from ..archive.shards import VideoResult
         from ..drawing.summary import add_up
@@ -178,7 +179,7 @@ class Tally:
         result, name = outcome.result, str(outcome.video.path)
         if isinstance(told := result, VideoResult):
             stored = attempt(name, lambda: self._store_result(outcome.video, told))
-            result = Failed(f"its results can't be kept: {stored.reason}") if isinstance(stored, Failure) else stored
+            result = Failed(f"cannot write its results: {stored.reason}") if isinstance(stored, Failure) else stored
         if isinstance(result, Failed):
             self._fail(outcome.video, result.reason)
         else:
@@ -194,7 +195,7 @@ class Tally:
         self._counted.pop(name, None)
 
     def write_failed(self) -> None:
-        """Write the videos that failed in this run; where none did, the list of an earlier run goes."""
+        """Write the list of videos that failed; if none did, remove the list of an earlier command."""
         if not self.failed:
             self._store.remove(FAILED_NAME)
             return
@@ -216,32 +217,35 @@ class Tally:
 
         self.seen_s += observations / OBSERVATIONS_PER_S
 
-    def _advance(self, video: Recorded, share: float) -> None:
-        """Count a share of a video, by its bytes: how long it is, is not known before it is opened."""
-        self._counted[str(video.path)] += share
+    def _advance(self, video: Recorded, fraction: float) -> None:
+        """Count a fraction of a video, by its bytes: its length is unknown until it is opened."""
+        self._counted[str(video.path)] += fraction
         if self.progress:
             failed = f", {len(self.failed)} failed" if self.failed else ""
             pace = f"{self.seen_s / 3600:.2f} h at {self.pace:.1f} x real time"
-            note = f"{self.done} of {self.videos} videos, {pace}{failed}"
-            self.progress.advance(share * max(video.size_bytes, 1) / 1e6, note)
+            note = f"{self.done} of {format_count(self.videos, 'video')}, {pace}{failed}"
+            self.progress.advance(fraction * max(video.size_bytes, 1) / 1e6, note)
 
 
 def _check(args: argparse.Namespace) -> Path | RemoteFile:
-    """Refuse what --cluster has no use for.  Returns where the results go."""
+    """Refuse options that do not apply to an archive.  Returns where the results go."""
     from ..sources.inputs import parse_input
 
     if not hasattr(args, "videos"):
-        raise OptionError("--cluster watches recorded videos; give --video with files, folders, lists or URLs")
+        raise OptionError(
+            "yoga-live archive (--cluster) annotates recorded videos; give videos, folders, lists or URLs"
+        )
     if given := list_given(args, USELESS):
         raise OptionError(
-            f"{', '.join(given)} can't be used with --cluster, which writes timelines alone; leave it out"
+            f"{', '.join(given)} cannot be used with yoga-live archive (--cluster), which only writes timelines; "
+            "leave it out"
         )
     if args.to is None:
-        raise OptionError("--cluster needs --to OUT, the folder or URL of the timelines")
+        raise OptionError("yoga-live archive (--cluster) needs --to OUT, the folder or URL of the timelines")
     if re.fullmatch(r"[\d.:]+", args.to) and not Path(args.to).is_dir():
-        raise OptionError(f"--to names where the timelines go; {args.to} is a moment: give ./{args.to}")
+        raise OptionError(f"--to is the folder of the timelines; {args.to} looks like a time: give ./{args.to}")
     if args.summary and args.summary.suffix and not args.summary.is_dir():
-        raise OptionError(f"--summary {args.summary} names one file for many videos; give a folder")
+        raise OptionError(f"--summary {args.summary} is one file, but there are many videos; give a folder")
     for package in PACKAGES:
         if importlib.util.find_spec(package) is None:
             raise MissingPackageError(
@@ -257,13 +261,14 @@ def _find_model(args: argparse.Namespace) -> Path:
     path = args.model or DEFAULT_MODEL
     if path.suffix == ".engine":
         raise OptionError(
-            f"{path} is of one kind of GPU, workers may have another; give the ONNX file, with --device tensorrt"
+            f"{path} is built for one kind of GPU, and workers may have another; give the ONNX file, with --device "
+            "tensorrt"
         )
     return path
 
 
 def _read_order(args: argparse.Namespace, model: bytes) -> tuple[WorkerConfig, ArchiveConfig]:
-    """What workers are told, and what is remembered of it beside each result."""
+    """Read the workers' configuration, and the part of it that is saved beside each result."""
     from ..archive.records import ArchiveConfig
     from ..archive.worker import WorkerConfig
     from ..pipelines.annotate import AnnotateConfig
@@ -286,34 +291,36 @@ def _read_order(args: argparse.Namespace, model: bytes) -> tuple[WorkerConfig, A
 
 
 def _check_own(store: Store, force: bool) -> None:
-    """Refuse to replace a table or a list of failures that is not of this command.  Raises OutputError."""
+    """Refuse to replace a table or list of failures that this command did not write.  Raises OutputError."""
     from ..archive.parquet import TABLE_NAME
     from ..archive.records import RECORD_SUFFIX
 
     names = store.find("")
     taken = [name for name in (TABLE_NAME, FAILED_NAME) if name in names]
     if taken == [TABLE_NAME] and not any(name.endswith(RECORD_SUFFIX) for name in names) and not force:
-        raise OutputError(f"{store}/{taken[0]} exists and is not of this command; give another --to, or --force")
+        raise OutputError(
+            f"{store}/{taken[0]} exists and was not written by this command; give another --to, or --force"
+        )
 
 
 def _report(tally: Tally, store: Store) -> None:
-    """The table, what was seen, where it lies.  Raises SourceError where a video failed."""
+    """Write the table; print the totals and the place of the results.  Raises SourceError if a video failed."""
     from ..archive.parquet import TABLE_NAME, write_table
     from ..archive.records import read_records
+    from ..core.durations import format_clock
     from ..core.labels import display_name
-    from ..system.progress import format_duration
 
     for pose, held_s in tally.held_s.most_common():
-        print(f"{display_name(pose)}: {format_duration(held_s)}")
+        print(f"{display_name(pose)}: {format_clock(held_s)}")
     rows = write_table(read_records(store), store)
     print(
-        f"{tally.done} of {tally.videos} videos are done, {tally.watched} of them now: "
-        f"{format_duration(tally.seen_s)} of video at {tally.pace:.1f} x real time"
+        f"{tally.done} of {format_count(tally.videos, 'video')} done, {tally.watched} of them now: "
+        f"{format_clock(tally.seen_s)} of video at {tally.pace:.1f} x real time"
     )
-    print(f"written: timelines and {TABLE_NAME} ({rows} rows) in {store}")
+    print(f"written: timelines and {TABLE_NAME} ({format_count(rows, 'row')}) in {store}")
     if tally.failed:
         names = ", ".join(name for name, _ in tally.failed[:3]) + (", ..." if len(tally.failed) > 3 else "")
         raise SourceError(
-            f"{len(tally.failed)} of {tally.videos} videos could not be read to their end: {names}; "
-            f"{store}/{FAILED_NAME} says why"
+            f"{len(tally.failed)} of {format_count(tally.videos, 'video')} could not be read to the end: {names}; "
+            f"see {store}/{FAILED_NAME}"
         )

@@ -1,4 +1,4 @@
-"""`yoga-live` with several videos or a folder: one after the other, the model loaded once."""
+"""`yoga-live` with several videos or a folder: annotates them one after the other with one loaded model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import OptionError, OutputError, SourceError, TakenError, YogaLiveError, as_run_error
 from ..system.item_failures import explain
-from ..system.plain_text import print
+from ..system.plain_text import format_count, print
 from .options import list_given, read_mounting, read_roi
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ USELESS = ("--serve", "--window", "--mirror", "--record", "--table", "--frames")
 
 @dataclass(frozen=True)
 class Job:
-    """One video of several.  name: as it is told to the user; length_s: 0 where it is not known."""
+    """One video of several.  name: as shown to the user; length_s: seconds, 0 if unknown."""
 
     path: Path
     name: str
@@ -41,7 +41,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Done:
-    """What came of a job.  error: why it has no result, or not the whole of it."""
+    """The outcome of a job.  error: why it has no result, or only a partial one."""
 
     job: Job
     watched: RunResult | None
@@ -49,7 +49,7 @@ class Done:
 
 
 def annotate_many(args: argparse.Namespace) -> None:
-    """Annotate every video; one that can't be read is a line, the others go on.  Raises SourceError at the end then."""
+    """Annotate every video.  One that cannot be read is reported in a line; SourceError is raised at the end."""
     from ..classifier import PoseClassifier
     from ..pipelines.annotate import AnnotateConfig
     from ..sinks.events import parse_goals
@@ -57,13 +57,13 @@ def annotate_many(args: argparse.Namespace) -> None:
     from ..system.progress import Progress
 
     if given := list_given(args, USELESS):
-        raise OptionError(f"{', '.join(given)} can't be used with several videos; leave it out, or give one FILE")
+        raise OptionError(f"{', '.join(given)} cannot be used with several videos; leave it out, or give one file")
     time_range, roi = parse_time_range(args.from_, args.to), read_roi(args)
     jobs = plan_jobs(args)
     classifier = PoseClassifier(args.model, args.device)
     goals_s = parse_goals(args.goal, classifier.labels)
     config = AnnotateConfig(time_range, roi, args.zoom != "off", goals_s, args.explain, args.force, read_mounting(args))
-    print(f"yoga-live: {len(jobs)} videos, engine on {classifier.engine.device}", file=sys.stderr)
+    print(f"yoga-live: {format_count(len(jobs), 'video')}, engine on {classifier.engine.device}", file=sys.stderr)
     done: list[Done] = []
     with Progress("annotating", sum(job.length_s for job in jobs) or None, "video s") as progress:
         stopped = _run_jobs(jobs, partial(_annotate_job, classifier, config, args.events), progress, done)
@@ -76,11 +76,11 @@ def annotate_many(args: argparse.Namespace) -> None:
         raise taken
     if failed := [row for row in done if row.error]:
         names = ", ".join(row.job.name for row in failed[:3]) + (", ..." if len(failed) > 3 else "")
-        raise SourceError(f"{len(failed)} of {len(jobs)} videos could not be read to their end: {names}")
+        raise SourceError(f"{len(failed)} of {format_count(len(jobs), 'video')} could not be read to the end: {names}")
 
 
 def plan_jobs(args: argparse.Namespace) -> list[Job]:
-    """List the videos and what is made of each; refuse what can't be, before any work.
+    """List the videos and their outputs; refuse what cannot be read or written, before any work.
 
     Raises OptionError, OutputError, SourceError.
     """
@@ -90,12 +90,12 @@ def plan_jobs(args: argparse.Namespace) -> list[Job]:
 
     is_beside = _is_beside(args)
     if args.timeline_format and not (args.timeline or is_beside):
-        raise OptionError("--timeline-format goes with --timeline FOLDER; add it, or leave it out")
+        raise OptionError("--timeline-format needs --timeline FOLDER; add it, or leave --timeline-format out")
     folders = {"--save": args.save, "--timeline": args.timeline, "--summary": args.summary}
     folders = {option: folder for option, folder in folders.items() if folder}
     for option, folder in folders.items():
         if folder.suffix.lower() in {".mp4", ".csv", ".json", ".vtt", ".png"} and not folder.is_dir():
-            raise OptionError(f"{option} {folder} names one file for several videos; give a folder")
+            raise OptionError(f"{option} {folder} is one file, but there are several videos; give a folder")
 
     def is_wanted(path: Path) -> bool:
         return is_video(path) and not (is_beside and is_annotated(path))
@@ -113,7 +113,7 @@ def plan_jobs(args: argparse.Namespace) -> list[Job]:
 
 
 def _name_outputs(args: argparse.Namespace, files: list[Listed]) -> list[Outputs]:
-    """What is made of each video: in the folders that were given, or beside it."""
+    """Name the outputs of each video: in the folders given, or beside the video."""
     from ..pipelines.annotate import Outputs
     from ..sources.inputs import add_suffix, name_beside, name_outputs
 
@@ -132,12 +132,12 @@ def _name_outputs(args: argparse.Namespace, files: list[Listed]) -> list[Outputs
 
 
 def _is_beside(args: argparse.Namespace) -> bool:
-    """Whether outputs for which no folder is named lie beside their video."""
+    """Whether outputs without a folder of their own go beside their video."""
     return getattr(args, "beside", False)
 
 
 def _run_jobs(jobs: list[Job], annotate: Callable[[Job, Progress], Done], progress: Progress, done: list[Done]) -> bool:
-    """Do one after the other, until somebody stops it (True is returned) or an output can't be written."""
+    """Do the jobs one after the other until an output cannot be written.  Returns whether the user stopped it."""
     for job in jobs:
         try:
             row = annotate(job, progress)
@@ -154,19 +154,19 @@ def _run_jobs(jobs: list[Job], annotate: Callable[[Job, Progress], Done], progre
 
 
 def _find_end(row: Done) -> OutputError | None:
-    """What ends all: a full disk is full for the next one too, while a name that is taken concerns one video."""
+    """The error that ends the batch: a full disk stops the next video too, a name that is taken concerns only one."""
     return row.error if isinstance(row.error, OutputError) and not isinstance(row.error, TakenError) else None
 
 
 def _describe_stop(done: list[Done], jobs: list[Job], time_range: TimeRange | None) -> str:
-    """Say where it was stopped, and how many were not begun."""
+    """Describe where the batch was stopped, and how many videos were not started."""
     from ..pipelines.loop import describe_stop
 
     words, left = "stopped", len(jobs) - len(done)
     if done and (watched := done[-1].watched) and watched.stopped:
         job = done[-1].job
         words = f"{describe_stop(watched, time_range.start_s if time_range else 0.0, job.length_s)} of {job.name}"
-    return f"{words}; {left} of {len(jobs)} videos were not begun" if left else words
+    return f"{words}; {left} of {format_count(len(jobs), 'video')} not started" if left else words
 
 
 def _annotate_job(
@@ -192,7 +192,7 @@ def _annotate_job(
         return Done(job, watched, watched.error)
     except (YogaLiveError, OSError) as error:
         return Done(job, None, as_run_error(error))
-    except Exception as error:  # noqa: BLE001 - whatever one video does is a line, the others go on
+    except Exception as error:  # noqa: BLE001 - whatever happens with one video, the others are still annotated
         return Done(job, None, SourceError(f"{job.path}: {explain(error, job.path).reason}"))
     finally:
         progress.advance(max(job.length_s - (seen_s - start_s), 0.0))
@@ -205,11 +205,11 @@ def _close(events: Events | None, time_s: float) -> None:
 
 
 def _report(args: argparse.Namespace, done: list[Done], count: int) -> None:
-    """A line for each video, the poses of all of them, where the outputs lie."""
+    """Print a line for each video, the totals over all of them, and the files written."""
+    from ..core.durations import describe_holds, format_clock
     from ..core.labels import display_name
     from ..drawing.summary import add_up
     from ..system.files import find_result
-    from ..system.progress import format_duration
 
     say = partial(print, file=sys.stderr if args.events else sys.stdout)
     width = max((len(row.job.name) for row in done), default=0)
@@ -217,23 +217,26 @@ def _report(args: argparse.Namespace, done: list[Done], count: int) -> None:
     for row in done:
         segments = row.watched.segments if row.watched else ()
         everything += segments
-        totals = [f"{display_name(total.pose)} {format_duration(total.total_s)}" for total in add_up(segments)]
-        lasted = format_duration(segments[-1].end_s - segments[0].start_s) if segments else "-"
-        said = ", ".join(totals) or ("no pose was seen" if row.watched else "not read")
+        totals = [f"{display_name(total.pose)} {format_clock(total.total_s)}" for total in add_up(segments)]
+        lasted = format_clock(segments[-1].end_s - segments[0].start_s) if segments else "-"
+        said = ", ".join(totals) or ("no pose was held" if row.watched else "not read")
         if row.watched and (row.error or not row.watched.whole):
-            said += " (stopped)" if row.watched.stopped else " (broken off)"
+            said += " (stopped)" if row.watched.stopped else " (incomplete)"
         say(f"  {row.job.name:{width}}  {lasted:>7}  {said}")
     for total in add_up(tuple(everything)):
-        times = "once" if total.holds == 1 else f"{total.holds} times"
-        say(f"{display_name(total.pose)}: {times}, {total.total_s:.1f} s, at best {total.best_s:.1f} s")
+        say(f"{display_name(total.pose)}: {describe_holds(total.holds, total.total_s, total.best_s)}")
     frames, wall_s = sum(r.watched.frames for r in done if r.watched), sum(r.watched.wall_s for r in done if r.watched)
     whole = sum(row.error is None and row.watched is not None and row.watched.whole for row in done)
-    say(f"{whole} of {count} videos, {frames} frames in {wall_s:.1f} s ({frames / max(wall_s, 1e-9):.0f} a second)")
+    say(
+        f"{whole} of {format_count(count, 'video')}, {format_count(frames, 'frame')} in {wall_s:.1f} s "
+        f"({frames / max(wall_s, 1e-9):.0f} frames per second)"
+    )
     for option, folder in (("save", args.save), ("timeline", args.timeline), ("summary", args.summary)):
         named = [path for row in done if row.watched and (path := getattr(row.job.outputs, option))]
         results = [result for path in named if (result := find_result(path))]
         parts = [result for result in results if result not in named]
         if folder or named:
-            say(f"written: {len(results) - len(parts)} files {f'in {folder}' if folder else 'beside their videos'}")
+            number = format_count(len(results) - len(parts), "file")
+            say(f"written: {number} {f'in {folder}' if folder else 'beside the videos'}")
         for part in parts:
-            say(f"not whole: {part}")
+            say(f"incomplete: {part}")

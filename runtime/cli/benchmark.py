@@ -1,4 +1,4 @@
-"""`yoga-live benchmark`: milliseconds by stage of a video or of the built-in clip."""
+"""`yoga-live benchmark`: milliseconds per stage, on a video or on the built-in clip."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ..errors import OptionError
-from ..system.plain_text import print
+from ..system.plain_text import format_count, print
 from .options import BENCHMARK_FRAMES, MOUNTING, list_given, read_roi
 from .watch import check_outputs_of, choose_part, list_outputs
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def measure(args: argparse.Namespace) -> None:
-    """Measure, and print milliseconds by stage."""
+    """Measure, and print the milliseconds of each stage."""
     from ..system.claims import claim_outputs
 
     count = _check_benchmark(args)
@@ -26,7 +26,7 @@ def measure(args: argparse.Namespace) -> None:
 
 
 def _measure(args: argparse.Namespace, count: int, roi: Roi | None) -> None:
-    """Measure and print, with the video that is kept claimed."""
+    """Measure and print; the output video is claimed already."""
     from ..classifier import DEFAULT_MODEL, PoseClassifier
     from ..pipelines.benchmark import DEMO_SIZE_WH, WARM_UP, format_benchmark, run_benchmark
     from ..sources.video import VideoSource
@@ -43,20 +43,20 @@ def _measure(args: argparse.Namespace, count: int, roi: Roi | None) -> None:
     width, height = size_wh
     print(
         f"{(args.model or DEFAULT_MODEL).name} ({classifier.info.precision}, {classifier.info.size} px) on "
-        f"{classifier.engine.device}; {result.frames} frames of {width} x {height} after {WARM_UP} to warm up; "
-        "milliseconds"
+        f"{classifier.engine.device}; {format_count(result.frames, 'frame')} of {width} x {height} after {WARM_UP} "
+        "warm-up frames; milliseconds"
     )
     print(*format_benchmark(result), sep="\n")
     if args.save and (kept := find_result(args.save)):
-        print(f"written: {kept}" if kept == args.save else f"not whole: {kept}")
+        print(f"written: {kept}" if kept == args.save else f"incomplete: {kept}")
     if result.stopped:
-        raise KeyboardInterrupt(f"stopped after {result.frames} of {count} frames")
+        raise KeyboardInterrupt(f"stopped after {result.frames} of {format_count(count, 'frame')}")
 
 
 def _check_benchmark(args: argparse.Namespace) -> int:
-    """Refuse what `--benchmark` has no use for.  Returns how many frames count."""
+    """Refuse options that do not apply to a benchmark.  Returns the number of frames to measure."""
     unused = {
-        "--camera": hasattr(args, "camera"),  # it sets the pace
+        "--camera": hasattr(args, "camera"),  # its frame rate would set the pace
         "--demo": hasattr(args, "demo"),
         "--images": hasattr(args, "images"),
         "--video with several files": hasattr(args, "videos"),
@@ -72,5 +72,5 @@ def _check_benchmark(args: argparse.Namespace) -> int:
     }
     given = [name for name, value in unused.items() if value]
     if given:
-        raise OptionError(f"--benchmark measures a video file or its own clip; leave {', '.join(given)} out")
+        raise OptionError(f"yoga-live benchmark measures one video file or its own clip; leave {', '.join(given)} out")
     return getattr(args, "frames", BENCHMARK_FRAMES)

@@ -12,9 +12,7 @@ def print_cameras(_: argparse.Namespace) -> None:
     """Print each camera's device, name and stable path."""
     cameras = list_cameras()
     if not cameras:
-        print(
-            "no camera was found: there is no /dev/video*; plug one in, or watch a network camera: yoga-live rtsp://..."
-        )
+        print("no camera found (there is no /dev/video*); plug one in, or watch a network camera: yoga-live rtsp://...")
         return
     width = max(len(camera.name) for camera in cameras)
     for camera in cameras:

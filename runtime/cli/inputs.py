@@ -1,4 +1,4 @@
-"""What the INPUTs of `yoga-live` are (a camera, photos or videos), and what is written beside a video."""
+"""What the INPUTs of `yoga-live` are (a camera, photos or videos), and which outputs go beside a video."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ PROGRAMS = {
 }
 """The commands that belong to the other programs, by program, and what one would call them."""
 EITHER = frozenset((".gif", ".webp", ".apng"))
-"""Suffixes of photos and of videos."""
+"""Suffixes that photos and videos share."""
 
 
 def take_inputs(args: argparse.Namespace) -> None:
-    """Set what --camera, --images or --video would have set.  Raises OptionError."""
+    """Set the arguments that --camera, --images or --video would have set.  Raises OptionError."""
     if "" in args.inputs:
         raise OptionError("an INPUT is empty; give a file, a folder or a camera")
     cameras = [word for word in args.inputs if CAMERA.fullmatch(word)]
     if cameras and len(args.inputs) > 1:
         rest = [*args.inputs]
         rest.remove(cameras[0])
-        raise OptionError(f"a camera is watched alone; {cameras[0]} is a camera, so leave {rest[0]} out")
+        raise OptionError(f"{cameras[0]} is a camera, which cannot be combined with other inputs; leave {rest[0]} out")
     if cameras:
         args.camera = cameras[0]
         return
@@ -45,7 +45,9 @@ def take_inputs(args: argparse.Namespace) -> None:
     photos = [path for path in paths if _holds_photos(path)]
     if photos and len(photos) < len(paths):
         video = next(path for path in paths if path not in photos)
-        raise OptionError(f"photos and videos are given in two runs; {photos[0]} holds photos, {video} does not")
+        raise OptionError(
+            f"photos and videos cannot be mixed; {photos[0]} holds photos, {video} does not: give two commands"
+        )
     if photos:
         args.images = photos
     else:
@@ -66,10 +68,10 @@ def _refuse_commands(first: Path | RemoteFile) -> None:
 
 
 def place_beside(args: argparse.Namespace) -> None:
-    """Name what a video's INPUT is annotated into, where --save and --timeline do not say it.
+    """Name the outputs of an INPUT video that --save and --timeline do not name.
 
-    Of several videos that is found out where they are listed (`args.beside`).  One that is watched in a window or on
-    the page is shown in its own time, and only what is asked for is written.
+    With several videos, they are named where the videos are listed (`args.beside`).  A video that is watched in a
+    window or on the page is shown in its own time, and only what is asked for is written.
     """
     if args.save and not args.timeline and (hasattr(args, "videos") or args.save.is_dir()):
         args.timeline = args.save
@@ -83,7 +85,7 @@ def place_beside(args: argparse.Namespace) -> None:
 
 
 def _holds_photos(path: Path | RemoteFile) -> bool:
-    """Whether a file is a photo, or a folder holds photos and no video."""
+    """Whether a file is a photo, or a folder holds photos but no video."""
     if not isinstance(path, Path):
         return False
     if path.is_dir():
@@ -96,7 +98,7 @@ def _holds_photos(path: Path | RemoteFile) -> bool:
 
 
 def _holds_photos_alone(folder: Path) -> bool:
-    """By the names of its files, hidden ones left out, as `list_files` does; GIFs are taken for videos."""
+    """Decide by file names, hidden files left out, as `list_files` does; GIFs count as videos."""
     found = False
     for _, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]

@@ -1,4 +1,4 @@
-"""`yoga-live`: chooses what is done: list, measure, classify or watch."""
+"""`yoga-live`: chooses the work to do (list, measure, classify or watch)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _choose_work(args: argparse.Namespace) -> Callable[[argparse.Namespace], None]:
-    """What is to be done: list poses or cameras, measure, classify photos, annotate many videos, watch one source."""
+    """Choose the function that does the work."""
     if args.command == "poses":
         from .poses import list_poses
 

@@ -11,25 +11,25 @@ from ..sources.inputs import parse_input
 from ..system.option_types import quote, read_whole
 
 LEAST_SHARE, MOST_GPUS = 0.01, 64
-"""Of GPUs for one worker: a hundredth of one is less than any model takes."""
+"""Bounds of the GPUs for one worker: a hundredth of one is less than any model needs."""
 
 
 def add_input(parser: argparse.ArgumentParser) -> None:
-    """Where frames come from."""
+    """Define the options of the input."""
     group = parser.add_argument_group("input")
     group.add_argument(
         "inputs",
         nargs="*",
         metavar="INPUT",
-        help="videos (also a folder of them, or a .txt or .list that names them), photos, or one camera: 0 is the "
-        "first, /dev/video2, csi://0 (a Jetson's own), rtsp://..., http://... (MJPEG), @FILE, env:NAME; a file that is "
-        "called like a camera or a command is ./0 or ./archive",
+        help="videos (or a folder of them, or a .txt or .list file that lists them), photos, or one camera: 0 (the "
+        "first), /dev/video2, csi://0 (Jetson), rtsp://..., http://... (MJPEG), @FILE or env:NAME; write ./0 or "
+        "./archive for a file with the name of a camera or a command",
     )
     source = group.add_mutually_exclusive_group()
     source.add_argument(
         "--camera",
         metavar="ADDRESS",
-        help="watch this camera; an address with a password is safer in a file (@FILE) or an environment variable "
+        help="watch this camera; keep an address with a password in a file (@FILE) or an environment variable "
         "(env:NAME)",
         default=argparse.SUPPRESS,
     )
@@ -38,7 +38,7 @@ def add_input(parser: argparse.ArgumentParser) -> None:
         type=parse_input,
         nargs="+",
         metavar="FILE",
-        help="watch recorded videos, every frame of them; nothing is written but what you ask for",
+        help="annotate recorded videos; only the outputs that you name are written",
         default=argparse.SUPPRESS,
     )
     source.add_argument(
@@ -46,102 +46,116 @@ def add_input(parser: argparse.ArgumentParser) -> None:
         type=Path,
         nargs="+",
         metavar="FOLDER",
-        help="classify photos, or every photo in a folder, each on its own",
+        help="classify photos, or every photo in a folder",
         default=argparse.SUPPRESS,
     )
     source.add_argument(
-        "--demo", action="store_true", help="a short clip that the package draws itself", default=argparse.SUPPRESS
+        "--demo", action="store_true", help="watch a short clip that the program draws", default=argparse.SUPPRESS
     )
-    group.add_argument("--from", dest="from_", metavar="TIME", help="where in a video to begin: 90, 1:30, 1:02:03.5")
-    group.add_argument("--to", metavar="TIME", help="where in a video to end")
+    group.add_argument("--from", dest="from_", metavar="TIME", help="start here in a video: 90, 1:30 or 1:02:03.5")
+    group.add_argument("--to", metavar="TIME", help="stop here in a video")
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
-    """What is written."""
+    """Define the options of the outputs."""
     group = parser.add_argument_group("output")
     group.add_argument(
         "--save",
         type=Path,
         metavar="FILE.mp4",
-        help="write the annotated video, with the source's sound; an INPUT's is NAME.annotated.mp4 beside it without "
-        "this option",
+        help="write the annotated video, with its sound (default for an INPUT: NAME.annotated.mp4 beside it); for "
+        "photos give a folder",
     )
     group.add_argument(
         "--timeline",
         type=Path,
         metavar="FILE",
-        help="write who held what when: .csv, .json or .vtt; of an INPUT: NAME.annotated.poses.csv without this option",
-    )
-    group.add_argument("--table", type=Path, metavar="FILE", help="write the answers to photos: .csv or .json")
-    group.add_argument("--summary", type=Path, metavar="FILE.png", help="draw the class at a glance when it ends")
-    group.add_argument(
-        "--record", type=Path, metavar="FILE.mp4", help="keep the picture of a camera as it came, without the overlay"
+        help="write which pose was held from when to when: .csv, .json or .vtt; `none` means no pose (default for an "
+        "INPUT: NAME.annotated.poses.csv beside it)",
     )
     group.add_argument(
-        "--events", action="store_true", help="tell other programs what begins and ends: JSON lines on stdout"
+        "--table",
+        type=Path,
+        metavar="FILE",
+        help="write the predictions for photos: .csv or .json; `none` means no pose, and its confidence is 1 minus the "
+        "probability of the likeliest pose",
     )
+    group.add_argument("--summary", type=Path, metavar="FILE.png", help="draw a summary of the class when it ends")
+    group.add_argument(
+        "--record", type=Path, metavar="FILE.mp4", help="save the camera's own picture, without the overlay"
+    )
+    group.add_argument("--events", action="store_true", help="print a JSON line on stdout when a hold begins or ends")
     add_force(group)
 
 
 def add_force(group: argparse._ActionsContainer) -> None:
-    """Whether outputs are replaced."""
-    group.add_argument("--force", action="store_true", help="replace outputs that exist")
+    """Define the option that replaces outputs."""
+    group.add_argument("--force", action="store_true", help="replace existing outputs")
 
 
 def add_display(parser: argparse.ArgumentParser) -> None:
-    """What is shown."""
-    group = parser.add_argument_group("what is shown")
+    """Define the options of the display."""
+    group = parser.add_argument_group("display")
     group.add_argument(
-        "--goal", action="append", default=[], metavar="POSE=SECONDS", help="count down, such as tree=30; repeatable"
+        "--goal",
+        action="append",
+        default=[],
+        metavar="POSE=SECONDS",
+        help="count down the seconds of a hold, such as tree=30; repeatable",
     )
     add_explain(group)
     group.add_argument(
         "--serve",
         type=_read_serve,
         metavar="[HOST:]PORT",
-        help="show it on a web page too, with the timeline growing; without a host for this machine only",
+        help="also show the picture and the timeline on a web page; without HOST only for this machine",
     )
     group.add_argument(
         "--window",
         action=argparse.BooleanOptionalAction,
-        help="show a window; by default for a camera, and where nothing is written",
+        help="show a window (default: for a camera, or if nothing is written)",
     )
     group.add_argument(
         "--mirror",
         action=argparse.BooleanOptionalAction,
-        help="show the picture as a mirror; by default for a camera's window or page, unless it is saved too",
+        help="mirror the picture (default: for a camera's window or page, unless the video is saved too)",
     )
 
 
 def add_explain(group: argparse._ActionsContainer) -> None:
-    """Whether class maps are drawn."""
-    group.add_argument("--explain", action="store_true", help="draw where the network sees the pose, as heat")
+    """Define the option that draws class maps."""
+    group.add_argument(
+        "--explain", action="store_true", help="draw a heat map of where the network sees the pose (class map)"
+    )
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
-    """What names the pose, and where it looks."""
+    """Define the options of the model, and of the part of the picture that it classifies."""
     group = parser.add_argument_group("model")
-    group.add_argument("--model", type=Path, metavar="FILE", help="pose model (.onnx, .engine), not the shipped one")
+    group.add_argument(
+        "--model", type=Path, metavar="FILE", help="pose model, .onnx or .engine (default: the shipped one)"
+    )
     group.add_argument(
         "--device",
         default="auto",
         metavar="NAME",
-        help="auto, cpu, cuda, tensorrt or openvino; one asked for by name is never replaced",
+        help="auto, cpu, cuda, tensorrt or openvino; a device given by name is used or the command fails",
     )
     group.add_argument(
         "--zoom",
         choices=("auto", "off"),
-        help="auto, the default: for a person far away, classify a steady crop around what moves; off: the whole frame",
+        help="auto: classify a steady crop around what moves, for a person far away; off: the whole frame (default: "
+        "auto for cameras and videos)",
     )
     group.add_argument(
         "--roi",
         metavar="X,Y,W,H",
-        help="classify this part of the (unmirrored) picture alone: pixels, or fractions (0.5,0,0.5,1: the right half)",
+        help="classify only this part of the unmirrored picture: pixels, or fractions (0.5,0,0.5,1: the right half)",
     )
 
 
 def add_camera(parser: argparse.ArgumentParser) -> None:
-    """What is requested from a camera, and how it hangs."""
+    """Define what is requested from a camera, and how it is mounted."""
     group = parser.add_argument_group("camera")
     group.add_argument(
         "--camera-size",
@@ -161,58 +175,58 @@ def add_camera(parser: argparse.ArgumentParser) -> None:
 
 
 def add_mounting(group: argparse._ActionsContainer) -> None:
-    """How a camera hangs, or a recording was made."""
+    """Define how a camera is mounted, or a recording was made."""
     group.add_argument(
         "--rotate",
         type=int,
         choices=(90, 180, 270),
         metavar="DEGREES",
-        help="turn the picture clockwise by 90, 180 or 270 degrees before anything sees it: network, page and files",
+        help="turn the picture clockwise by 90, 180 or 270 degrees, for the network and every output",
     )
     group.add_argument(
-        "--flip", action="store_true", help="swap left and right before anything sees it, after --rotate"
+        "--flip", action="store_true", help="swap left and right, for the network and every output, after --rotate"
     )
 
 
 def add_timeline_format(group: argparse._ActionsContainer) -> None:
-    """Of the timelines of many videos."""
+    """Define the format of many timelines."""
     group.add_argument(
-        "--timeline-format", choices=("csv", "json", "vtt"), help="of the timelines of many videos (csv)"
+        "--timeline-format", choices=("csv", "json", "vtt"), help="format of the timelines in a folder (default: csv)"
     )
 
 
 def add_older_forms(parser: argparse.ArgumentParser) -> None:
-    """What are subcommands now."""
+    """Define the options that have become subcommands."""
     group = parser.add_argument_group(
-        "older forms, for one more release", "yoga-live archive and yoga-live benchmark take their place"
+        "deprecated, removed in the next release", "use yoga-live archive and yoga-live benchmark instead"
     )
     group.add_argument("--benchmark", action="store_true", help="measure a video or a drawn clip")
     add_frames(group, default=argparse.SUPPRESS)
     group.add_argument(
         "--cluster",
         metavar="ADDRESS",
-        help="watch many videos at once with Ray: local, HOST:PORT or auto; timelines go to --to",
+        help="annotate many videos at once with Ray: local, HOST:PORT or auto; timelines go to --to",
     )
-    add_workers(group, "of --cluster; ")
+    add_workers(group, "with --cluster: ")
 
 
 def add_frames(group: argparse._ActionsContainer, default: object) -> None:
-    """How much is measured."""
+    """Define how many frames are measured."""
     group.add_argument(
-        "--frames", type=_read_frames, metavar="N", help="frames of the benchmark that count (300)", default=default
+        "--frames", type=_read_frames, metavar="N", help="frames to measure (default: 300)", default=default
     )
 
 
 def add_workers(group: argparse._ActionsContainer, who: str = "") -> None:
-    """How many do the work of a cluster."""
+    """Define how many workers there are, and what each takes."""
     group.add_argument(
-        "--workers", type=_read_count, metavar="N", help=f"{who}they share the cluster's CPUs (one a CPU)"
+        "--workers", type=_read_count, metavar="N", help=f"{who}processes that share the CPUs (default: one per CPU)"
     )
     group.add_argument(
         "--gpus-per-worker",
         type=_read_fraction,
         metavar="FRACTION",
-        help=f"{who}1, or 0.25 for four workers on one GPU",
+        help=f"{who}GPUs for each worker: 1, or 0.25 for four workers on one GPU",
     )
 
 
@@ -226,22 +240,22 @@ def _read_count(text: str) -> int:
 
 def _read_fraction(text: str) -> float:
     try:
-        share = float(text)
+        fraction = float(text)
     except ValueError:
-        share = 0.0
-    if not LEAST_SHARE <= share < 1 and not (1 <= share <= MOST_GPUS and share.is_integer()):
+        fraction = 0.0
+    if not LEAST_SHARE <= fraction < 1 and not (1 <= fraction <= MOST_GPUS and fraction.is_integer()):
         raise argparse.ArgumentTypeError(
-            f"{quote(text)} is no share of GPUs; give a whole number up to {MOST_GPUS}, or a part of one, at least "
+            f"{quote(text)} is not a number of GPUs; give a whole number up to {MOST_GPUS}, or a fraction of at least "
             f"{LEAST_SHARE}, such as 0.25"
         )
-    return share
+    return fraction
 
 
 def _read_size(text: str) -> tuple[int, int]:
     width, _, height = text.partition("x")
     if not (_is_size(width) and _is_size(height)):
         raise argparse.ArgumentTypeError(
-            f"{quote(text)} is no size; give WIDTHxHEIGHT, each up to 99,999, such as 1280x720"
+            f"{quote(text)} is not a size; give WIDTHxHEIGHT, each up to 99,999, such as 1280x720"
         )
     return int(width), int(height)
 
@@ -252,7 +266,9 @@ def _is_size(text: str) -> bool:
 
 def _read_rate(text: str) -> int:
     if not (_is_size(text) and int(text) <= 1000):
-        raise argparse.ArgumentTypeError(f"{quote(text)} is no rate; give frames per second, 1 to 1000, such as 30")
+        raise argparse.ArgumentTypeError(
+            f"{quote(text)} is not a frame rate; give frames per second, 1 to 1000, such as 30"
+        )
     return int(text)
 
 

@@ -37,37 +37,38 @@ Name the yoga pose that a camera or a video shows.
 
 examples:
   yoga-live --demo --save demo.mp4   no camera, display or network needed
-  yoga-live class.mp4                class.annotated.mp4 and a timeline
-  yoga-live 0                        the first camera, in a window; q quits
-  yoga-live a.jpg b.jpg              photos, each on its own
+  yoga-live class.mp4                writes class.annotated.mp4 and a timeline
+  yoga-live 0                        watches the first camera; q quits
+  yoga-live a.jpg b.jpg              classifies photos
 
 options:
   --save FILE.mp4      write the annotated video
-  --timeline FILE      write who held what when: .csv, .json or .vtt
-  --summary FILE.png   draw the class at a glance
-  --from, --to TIME    a part of a video, such as --from 12:30 --to 15:00
-  --model FILE         your own poses instead of the shipped model
+  --timeline FILE      write which pose was held when: .csv, .json or .vtt
+  --summary FILE.png   draw a summary of the class
+  --from, --to TIME    use a part of a video, such as --from 12:30 --to 15:00
+  --model FILE         use your own model instead of the shipped one
   --device NAME        auto, cpu, cuda, tensorrt or openvino
-  --goal POSE=SECONDS  count down, such as tree=30; repeatable
-  --serve [HOST:]PORT  a live page; with a host for your phone too
-  --force              replace outputs that exist
-  --debug, --version   print the traceback of any error; the version
-  --help-all           every option
+  --goal POSE=SECONDS  count down a hold, such as tree=30; repeatable
+  --serve [HOST:]PORT  show a live page; with a host for your phone too
+  --force              replace existing outputs
+  --debug, --version   print the traceback of any error; print the version
+  --help-all           list every option
 
 One person in view is assumed."""
 
 EXAMPLES = """examples:
-  yoga-live --demo --save demo.mp4                     see it work: no camera, display or network needed
-  yoga-live class.mp4                                  class.annotated.mp4 and class.annotated.poses.csv beside it
-  yoga-live class.mp4 --save out.mp4 --timeline out.vtt          chapters for a video player (also .csv, .json)
-  yoga-live class.mp4 --from 12:30 --to 15:00
-  yoga-live monday.mp4 tuesday.mp4                     one after the other; or every video in a folder
-  yoga-live 0                                          a window with the overlay; q quits, f is full screen
-  yoga-live 0 --record raw.mp4                         keep the picture as it came too
+  yoga-live --demo --save demo.mp4                     try it: no camera, display or network needed
+  yoga-live class.mp4                                  writes class.annotated.mp4 and class.annotated.poses.csv
+  yoga-live class.mp4 --save out.mp4 --timeline out.vtt          a timeline as chapters for a video player
+  yoga-live class.mp4 --from 12:30 --to 15:00          a part of a video
+  yoga-live monday.mp4 tuesday.mp4                     several videos; or give a folder
+  yoga-live 0                                          a camera in a window; q quits, f toggles full screen
+  yoga-live 0 --record raw.mp4                         also save the camera's own picture
   yoga-live 0 --model my-poses.onnx                    your own poses
-  yoga-live 0 --serve 0.0.0.0:8080                     a page for a phone too; 8080 alone: for this machine
-  yoga-live photo.jpg                                  photos; --images FOLDER --table answers.csv: all in a folder
-  yoga-live --video class.mp4 --summary class.png      no annotated video, only what is asked for
+  yoga-live 0 --serve 0.0.0.0:8080                     a page for your phone too; 8080 alone: this machine only
+  yoga-live photo.jpg                                  a photo
+  yoga-live --images FOLDER --table answers.csv        every photo in a folder, with a table
+  yoga-live --video class.mp4 --summary class.png      only the outputs named: a summary, no annotated video
 
 One person in view is assumed."""
 
@@ -75,17 +76,18 @@ BENCHMARK_FRAMES = 300
 MOUNTING = ("--rotate", "--flip")
 SOURCES = ("camera", "video", "images", "demo")
 OLDER_FORMS = {
-    "cluster": "yoga-live: --cluster goes with the next release; from now on: yoga-live archive FOLDER --to OUT "
-    "(--cluster ADDRESS if it is not this machine)",
-    "benchmark": "yoga-live: --benchmark goes with the next release; from now on: yoga-live benchmark [VIDEO]",
+    "cluster": "yoga-live: --cluster is deprecated and will be removed in the next release; use: yoga-live archive "
+    "FOLDER --to OUT (with --cluster ADDRESS for a cluster)",
+    "benchmark": "yoga-live: --benchmark is deprecated and will be removed in the next release; use: yoga-live "
+    "benchmark [VIDEO]",
 }
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
-    """Read the command line; a wrong one ends the program with one line and code 2."""
+    """Read the command line.  A wrong one ends the program with one line and exit code 2."""
     words = sys.argv[1:] if argv is None else argv
     parser = _make_parser()
-    if words and words[0] in SUBCOMMANDS:  # whatever else is called so is ./archive
+    if words and words[0] in SUBCOMMANDS:  # a folder of that name is written ./archive
         args = SUBCOMMANDS[words[0]]().parse_args(words[1:])
         return argparse.Namespace(**{**vars(parser.parse_args([])), **vars(args), "command": words[0]})
     args, rest = parser.parse_known_args(words)
@@ -102,12 +104,12 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 
 
 def name_new_form(args: argparse.Namespace) -> str:
-    """One line where an older form was used, which goes with the next release; empty otherwise."""
+    """Return a one-line notice if a deprecated form was used, else an empty string."""
     return "" if args.command else next((OLDER_FORMS[name] for name in OLDER_FORMS if getattr(args, name)), "")
 
 
 def list_given(args: argparse.Namespace, options: Iterable[str]) -> list[str]:
-    """Which of these options the user gave."""
+    """List which of these options the user gave."""
     values = {option: getattr(args, option.lstrip("-").replace("-", "_"), None) for option in options}
     values = {option: args.from_ if option == "--from" else value for option, value in values.items()}
     return [option for option, value in values.items() if value not in (None, False, [])]
@@ -120,12 +122,12 @@ def read_roi(args: argparse.Namespace) -> Roi | None:
     if args.roi is None:
         return None
     if args.zoom == "auto":
-        raise OptionError("--roi and --zoom auto both choose the part to look at; give one of them")
+        raise OptionError("--roi and --zoom auto both choose the part to classify; give only one of them")
     return parse_roi(args.roi)
 
 
 def read_mounting(args: argparse.Namespace) -> Mounting:
-    """What `add_mounting` was given."""
+    """Read `--rotate` and `--flip`."""
     from ..core.presentation import Mounting
 
     return Mounting(args.rotate or 0, args.flip)
@@ -146,26 +148,26 @@ def _make_parser() -> argparse.ArgumentParser:
     add_model(parser)
     add_camera(parser)
     add_timeline_format(
-        parser.add_argument_group("many videos", "thousands of them, or those at URLs: yoga-live archive --help")
+        parser.add_argument_group("many videos", "for thousands of videos, or videos at URLs: yoga-live archive --help")
     )
     add_older_forms(parser)
     group = parser.add_argument_group("help")
-    group.add_argument("-h", "--help", action=PrintText, text=lambda _: SHORT_HELP, help="print the commonest options")
-    group.add_argument("--help-all", action="help", help="print this")
+    group.add_argument("-h", "--help", action=PrintText, text=lambda _: SHORT_HELP, help="show the commonest options")
+    group.add_argument("--help-all", action="help", help="show every option (this text)")
     return parser
 
 
 def _check_source(args: argparse.Namespace) -> None:
-    """Find out what is watched.  Raises OptionError."""
+    """Set the source from INPUT or the options.  Raises OptionError."""
     named = [name for name in SOURCES if hasattr(args, name)]
     if args.inputs and named:
-        raise OptionError(f"give either INPUT or --{named[0]}; {args.inputs[0]} is an INPUT already")
+        raise OptionError(f"--{named[0]} cannot be combined with the INPUT {args.inputs[0]}; give only one of them")
     if args.inputs:
         take_inputs(args)
     elif not (args.benchmark or named):
-        raise OptionError("give an INPUT (a video, a folder, a photo, a camera such as 0), or --demo")
+        raise OptionError("no INPUT given; give a video, a folder, a photo, a camera such as 0, or --demo")
     if args.cluster is None and (args.workers or args.gpus_per_worker):
-        raise OptionError("--workers and --gpus-per-worker belong to yoga-live archive (or --cluster)")
+        raise OptionError("--workers and --gpus-per-worker only apply to yoga-live archive; leave them out")
     if hasattr(args, "video"):
         if len(args.video) == 1 and not args.cluster and _is_one_file(args.video[0]):
             args.video = args.video[0]

@@ -1,4 +1,4 @@
-"""`yoga-live --images`: every photo in a folder, each for itself."""
+"""`yoga-live` with photos: classifies every photo, one by one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from ..errors import OptionError, OutputError, PhotoError, SourceError
-from ..system.plain_text import print
+from ..system.plain_text import format_count, print
 from .options import list_given, read_roi
 
 if TYPE_CHECKING:
@@ -21,24 +21,24 @@ if TYPE_CHECKING:
 USELESS = {
     "--timeline": "use --table FILE.csv",
     "--timeline-format": "use --table FILE.csv",
-    "--summary": "photos have no time",
+    "--summary": "photos have no duration",
     "--events": "use --table FILE.json",
-    "--goal": "nothing is held in a photo",
-    "--record": "the photos are there already",
-    "--rotate": "a photo says itself how it is turned (EXIF)",
-    "--flip": "a photo says itself how it is turned (EXIF)",
-    "--from": "photos have no time",
-    "--to": "photos have no time",
-    "--serve": "its page tries photos one by one, beside --demo for example",
+    "--goal": "a photo has no duration",
+    "--record": "the photos are files already",
+    "--rotate": "photos are turned by their own EXIF orientation",
+    "--flip": "photos are turned by their own EXIF orientation",
+    "--from": "photos have no duration",
+    "--to": "photos have no duration",
+    "--serve": "to try photos on its page, use yoga-live --demo --serve PORT",
     "--window": "use --save FOLDER",
-    "--mirror": "a photo is no mirror",
-    "--explain": "yoga-train report draws what a run saw in its photos",
-    "--frames": "it belongs to --benchmark",
+    "--mirror": "only a camera's picture is mirrored",
+    "--explain": "yoga-train report shows class maps of a run's photos",
+    "--frames": "it only applies to yoga-live benchmark",
 }
 
 
 def classify_images(args: argparse.Namespace) -> None:
-    """Classify every photo; one that can't be read is a line and a row, the others go on.  Raises PhotoError then."""
+    """Classify every photo.  One that cannot be read gets a line and a row; PhotoError is raised at the end."""
     from ..system.claims import claim_outputs
 
     files, pictures, left_out = _plan(args)
@@ -47,7 +47,7 @@ def classify_images(args: argparse.Namespace) -> None:
 
 
 def _classify(args: argparse.Namespace, files: list[Listed], pictures: list[Path], left_out: str) -> None:
-    """Classify, with the table claimed.  Raises PhotoError at the end where a photo could not be read."""
+    """Classify; the table is claimed already.  Raises PhotoError at the end if a photo could not be read."""
     from ..classifier import PoseClassifier
     from ..pipelines.classify_photos import classify_photos, write_predictions
     from ..sinks.timeline import GrowingFile
@@ -55,7 +55,8 @@ def _classify(args: argparse.Namespace, files: list[Listed], pictures: list[Path
 
     roi = read_roi(args)
     classifier = PoseClassifier(args.model, args.device)
-    print(f"yoga-live: {len(files)} photos, engine on {classifier.engine.device}", file=sys.stderr)
+    count = format_count(len(files), "photo")
+    print(f"yoga-live: {count}, engine on {classifier.engine.device}", file=sys.stderr)
     if left_out:
         print(f"yoga-live: {left_out}", file=sys.stderr)
     table = GrowingFile(args.table, write_predictions, force=args.force) if args.table else None
@@ -72,29 +73,29 @@ def _classify(args: argparse.Namespace, files: list[Listed], pictures: list[Path
                     table.autosave(lambda: answers)
         is_whole = True
     except KeyboardInterrupt as error:
-        raise KeyboardInterrupt(f"stopped after {len(answers)} of {len(files)} photos") from error
+        raise KeyboardInterrupt(f"stopped after {len(answers)} of {count}") from error
     finally:
         if table:
             table.finish(answers, whole=is_whole)
         _report(args, answers, len(files))
     if len(misfits.lines) == len(files):
-        more = f" (so it is with all {len(files)} photos)" if len(files) > 1 else ""
+        more = f" (the same for all {len(files)} photos)" if len(files) > 1 else ""
         raise OptionError(f"{misfits.lines[0]}{more}")
     if broken := sum(answer.prediction is None for answer in answers):
-        raise PhotoError(f"{broken} of {len(files)} photos could not be read; the lines above say why")
+        raise PhotoError(f"{broken} of {count} could not be read; see the lines above")
     if lacking := sum(bool(answer.reason) for answer in answers):
-        raise OutputError(f"{lacking} of {len(files)} photos could not be drawn upon; the lines above say why")
+        raise OutputError(f"{lacking} of {count} could not be annotated; see the lines above")
 
 
 @dataclass
 class Misfits:
-    """Photos that the region does not fit into: told one by one as soon as there is another photo, or else once."""
+    """Photos that the region does not fit: reported once if it is all of them, else one by one."""
 
     lines: list[str] = field(default_factory=list)
     are_told: bool = False
 
     def sort(self, line: str, *, is_misfit: bool) -> list[str]:
-        """The lines that are to be said now.  line: of the newest photo, empty where all is well with it."""
+        """Return the lines to print now.  line: of the newest photo, empty if it is fine."""
         told = [line] if line else []
         if is_misfit and not self.are_told:
             self.lines.append(line)
@@ -105,7 +106,7 @@ class Misfits:
 
 
 def _plan(args: argparse.Namespace) -> tuple[list[Listed], list[Path], str]:
-    """List the photos, where each is drawn upon, and say what is left out; refuse what can't be written, at once."""
+    """List the photos, their annotated copies and what is left out; refuse outputs that cannot be written."""
     from ..photos.kinds import PHOTO_SUFFIXES, PhotoSieve
     from ..pipelines.classify_photos import FORMATS, check_table_format
     from ..sources.inputs import VIDEO_SUFFIXES, check_new, list_files, make_folder, name_outputs
@@ -113,15 +114,15 @@ def _plan(args: argparse.Namespace) -> tuple[list[Listed], list[Path], str]:
     from ..system.files import resolve
 
     if given := list_given(args, USELESS):
-        raise OptionError(f"{given[0]} can't be used with --images: {USELESS[given[0]]}")
+        raise OptionError(f"{given[0]} cannot be used with photos: {USELESS[given[0]]}")
     if args.zoom == "auto":
-        raise OptionError("--zoom auto follows what moves, and nothing moves in a photo; use --roi X,Y,W,H")
+        raise OptionError("--zoom auto follows movement, which a photo does not have; use --roi X,Y,W,H")
     if (
         args.save
         and args.save.suffix.lower() in {*PHOTO_SUFFIXES, *VIDEO_SUFFIXES, *FORMATS}
         and not args.save.is_dir()
     ):
-        raise OptionError(f"--save {args.save} names one file; photos that are drawn upon go into a folder: give one")
+        raise OptionError(f"--save {args.save} is one file; annotated photos go into a folder: give its name")
     if args.table:
         check_table_format(args.table)
         check_growing_output(args.table, force=args.force)
@@ -143,16 +144,16 @@ def _plan(args: argparse.Namespace) -> tuple[list[Listed], list[Path], str]:
 def _take(
     answer: PhotoPrediction, picture: Path | None, progress: Progress, misfits: Misfits, *, force: bool
 ) -> PhotoPrediction:
-    """Draw upon a photo if that is asked for, and count it.  Returns the answer without the photo.
+    """Annotate a photo if requested, and count it.  Returns the prediction without the photo.
 
-    A photo that can't be drawn upon keeps its answer, with the reason why there is no picture of it.
+    A photo that cannot be annotated keeps its prediction, with the reason why there is no picture of it.
     """
     from ..system.item_failures import Failure, attempt
 
     if picture and answer.image_bgr is not None:
         drawn = attempt(answer.file, lambda: _write_picture(picture, answer, force=force))
         if isinstance(drawn, Failure):
-            answer = replace(answer, reason=f"can't be drawn upon: {drawn.reason}")
+            answer = replace(answer, reason=f"cannot be annotated: {drawn.reason}")
     line = f"{answer.file}: {answer.reason}" if answer.reason else ""
     for each in misfits.sort(line, is_misfit=answer.reason.startswith("--roi ")):
         progress.say(f"yoga-live: {each}")
@@ -176,19 +177,19 @@ def _write_picture(path: Path, answer: PhotoPrediction, *, force: bool) -> None:
 
 
 def _report(args: argparse.Namespace, answers: list[PhotoPrediction], count: int) -> None:
-    """The answers, unless they are in a file; how many of each pose; where the outputs lie."""
-    from ..core.labels import display_name
+    """Print the predictions, unless a table holds them; the count of each pose; the files written."""
+    from ..core.labels import name_pose
     from ..system.files import find_result
 
     told = [(answer.file, answer.prediction) for answer in answers if answer.prediction]
     if not args.table:
         width = max((len(file) for file, _ in told), default=0)
         for file, prediction in told:
-            print(f"  {file:{width}}  {display_name(prediction.pose):16} {prediction.confidence:4.0%}")
+            print(f"  {file:{width}}  {name_pose(prediction.pose):16} {prediction.confidence:4.0%}")
     for pose, number in Counter(prediction.pose for _, prediction in told).most_common():
-        print(f"{display_name(pose)}: {number}")
-    print(f"{len(told)} of {count} photos")
+        print(f"{name_pose(pose)}: {number}")
+    print(f"{len(told)} of {format_count(count, 'photo')} classified")
     if args.table and (result := find_result(args.table)):
-        print(f"written: {result}" if result == args.table else f"not whole: {result}")
+        print(f"written: {result}" if result == args.table else f"incomplete: {result}")
     if args.save:
-        print(f"written: {sum(not answer.reason for answer in answers)} files in {args.save}")
+        print(f"written: {format_count(sum(not answer.reason for answer in answers), 'file')} in {args.save}")

@@ -1,4 +1,4 @@
-"""`yoga-live poses`: what a model can name, from its metadata; no engine is loaded."""
+"""`yoga-live poses`: the poses a model knows, from its metadata; no engine is loaded."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..system.plain_text import print
 if TYPE_CHECKING:
     from ..core.model_metadata import ModelInfo
 
-NO_POSE_NOTE = "no pose is held"
+NO_POSE_NOTE = "no pose"
 
 
 def list_poses(args: argparse.Namespace) -> None:
@@ -28,12 +28,15 @@ def list_poses(args: argparse.Namespace) -> None:
     for label in info.labels:
         note = NO_POSE_NOTE if label == NO_POSE else SANSKRIT.get(label, "")
         print(f"  {label:{width}}  {display_name(label):{shown}}  {note}".rstrip())
-    fitted = "" if info.calibration else " (never fitted: yoga-calibrate confidence)"
-    print(f"threshold {info.threshold:.2f}{fitted}: below this confidence the answer is {NO_POSE}")
+    fitted = "" if info.calibration else " (not calibrated; run: yoga-calibrate confidence)"
+    print(
+        f"threshold {info.threshold:.2f}{fitted}: below this confidence the prediction is `{NO_POSE}` (no pose), "
+        "with 1 minus the probability of the likeliest pose as its confidence"
+    )
 
 
 def _read_info(path: Path) -> ModelInfo:
-    """What an ONNX file, or the record beside an engine, says of itself."""
+    """Read the metadata of an ONNX file, or of an engine from the .json beside it."""
     if path.suffix in (".engine", ".plan"):
         from ..engines.tensorrt_sidecar import read_record
 

@@ -1,4 +1,4 @@
-"""Watch one source: a camera, the demo or a recording, with a window, a page, events and outputs."""
+"""Watch one source (a camera, the demo or a recording), with a window, a page, events and outputs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ..errors import DeviceError, OptionError
-from ..system.plain_text import print
+from ..system.plain_text import format_count, print
 from .options import MOUNTING, list_given, read_mounting, read_roi
 
 if TYPE_CHECKING:
@@ -42,13 +42,13 @@ def watch_source(args: argparse.Namespace) -> None:
     roi, time_range = read_roi(args), parse_time_range(args.from_, args.to)
     _place_outputs(args)
     check_outputs_of(args)
-    claimed = [] if hasattr(args, "video") else list_outputs(args)  # a recording's are claimed where it is annotated
+    claimed = [] if hasattr(args, "video") else list_outputs(args)  # annotate_video claims those of a recording
     with claim_outputs(claimed, force=args.force, grow=True):
         _watch_source(args, roi, time_range)
 
 
 def _watch_source(args: argparse.Namespace, roi: Roi | None, time_range: TimeRange | None) -> None:
-    """Watch, with the outputs of a camera claimed."""
+    """Watch the source; the outputs of a camera are claimed already."""
     from ..classifier import PoseClassifier
     from ..serve.page import open_page
     from ..sinks.events import parse_goals
@@ -94,13 +94,13 @@ class Screen:
 
     @property
     def info(self) -> SourceInfo:
-        """What the source says of itself, once it is open."""
+        """The source's own metadata.  Raises RuntimeError before `open`."""
         if self._info is None:
-            raise RuntimeError("nothing was opened")
+            raise RuntimeError("no source is open")
         return self._info
 
     def open(self, source: Source) -> Display:
-        """Say what is watched, and open the window and the page's picture."""
+        """Print what is watched, and open the window and the page's picture."""
         from ..pipelines.annotate import Display
         from ..system.progress import Progress
 
@@ -118,7 +118,7 @@ class Screen:
         return Display(sinks, show_fps=wants_window or info.is_live)
 
     def show(self, frame: TimedFrame, hold: Hold) -> None:
-        """Tell of a frame and what is held on it."""
+        """Report a frame and its hold to the progress line, the events and the page."""
         if self._progress:
             self._progress.advance(frame.time_s - self._seen_s, hold.pose)
         self._seen_s = frame.time_s
@@ -131,7 +131,7 @@ class Screen:
 def _annotate_video(
     args: argparse.Namespace, classifier: PoseClassifier, screen: Screen, roi: Roi | None, time_range: TimeRange | None
 ) -> RunResult:
-    """A single recording goes the way of each of several, and is shown besides."""
+    """Annotate a single recording, as each of several is annotated, and show it as well."""
     from ..pipelines.annotate import AnnotateConfig, Outputs, annotate_video
 
     outputs = Outputs(args.save, args.timeline, args.summary)
@@ -143,7 +143,7 @@ def _annotate_video(
 def _watch_live(
     args: argparse.Namespace, classifier: PoseClassifier, screen: Screen, roi: Roi | None, _: TimeRange | None
 ) -> RunResult:
-    """A camera, or the demo, which goes through its frames one by one."""
+    """Watch a camera or the demo, frame by frame."""
     from ..drawing.overlay import OverlayConfig
     from ..pipelines.annotate import Outputs, open_timeline, summarise
     from ..pipelines.live_loop import run_live
@@ -166,7 +166,7 @@ def _watch_live(
 
 
 def _open_saved(args: argparse.Namespace, info: SourceInfo) -> Sink:
-    """The annotated video; of a recording it is encoded beside the loop."""
+    """Open the annotated video; that of a recording is encoded on another thread."""
     from ..sinks.threaded import ThreadedSink
     from ..sinks.video import VideoSink
 
@@ -175,32 +175,34 @@ def _open_saved(args: argparse.Namespace, info: SourceInfo) -> Sink:
 
 
 def choose_part(args: argparse.Namespace, roi: Roi | None, size_wh: tuple[int, int]) -> Cropper:
-    """Where to look; a region that does not fit in the picture is refused here."""
+    """Choose the cropper.  Raises OptionError for a region that does not fit in the picture."""
     from ..cropping.croppers import choose_cropper
 
     return choose_cropper(roi, args.zoom != "off", size_wh)
 
 
 def _refuse_useless(args: argparse.Namespace) -> None:
-    """Refuse options that one source has no use for."""
+    """Refuse options that do not apply to this source."""
     if hasattr(args, "frames"):
-        raise OptionError("--frames belongs to --benchmark; leave it out")
+        raise OptionError("--frames only applies to yoga-live benchmark; leave it out")
     if args.table:
-        raise OptionError("--table belongs to --images; of a video or camera, --timeline FILE.csv says what was held")
+        raise OptionError("--table only applies to photos; for a video or camera use --timeline FILE.csv")
     if hasattr(args, "video"):
         if args.record:
-            raise OptionError(f"--record keeps what a camera gives; {args.video} is there already: leave it out")
+            raise OptionError(f"--record saves a camera's picture, and {args.video} is a file already; leave it out")
     elif given := list_given(args, ("--from", "--to")):
-        raise OptionError(f"{' and '.join(given)} can be used with a video file alone; leave it out")
+        raise OptionError(f"{' and '.join(given)} can only be used with videos; leave it out")
     if hasattr(args, "demo") and (given := list_given(args, MOUNTING)):
-        raise OptionError(f"{' and '.join(given)} can be used with --camera and --video alone; leave it out")
+        raise OptionError(f"{' and '.join(given)} can only be used with cameras and videos; leave it out")
 
 
 def _place_outputs(args: argparse.Namespace) -> None:
-    """Name the outputs of one video that go into a folder, as those of several are."""
+    """Name the outputs of one video that go into a folder, as the outputs of several videos are named."""
     is_placed = args.timeline and args.timeline.is_dir()
     if args.timeline_format and not is_placed:
-        raise OptionError("--timeline-format is for timelines in a folder; a file's suffix says it: .csv, .json, .vtt")
+        raise OptionError(
+            "--timeline-format only applies to timelines in a folder; for one file give its suffix: .csv, .json or .vtt"
+        )
     if hasattr(args, "video"):
         suffixes = {"save": ".mp4", "timeline": f".poses.{args.timeline_format or 'csv'}", "summary": ".png"}
         for name, suffix in suffixes.items():
@@ -209,12 +211,12 @@ def _place_outputs(args: argparse.Namespace) -> None:
 
 
 def list_outputs(args: argparse.Namespace) -> list[Path]:
-    """Every file that is wanted."""
+    """List the files that the options name."""
     return [path for path in (args.save, args.record, args.timeline, args.summary) if path]
 
 
 def check_outputs_of(args: argparse.Namespace) -> None:
-    """Refuse what can't be written before any work is done."""
+    """Refuse outputs that cannot be written, before any work is done."""
     from ..pipelines.annotate import Outputs, check_outputs
     from ..sinks.video import check_video_output
     from ..system.files import check_apart
@@ -228,7 +230,7 @@ def check_outputs_of(args: argparse.Namespace) -> None:
 
 
 def _wants_window(args: argparse.Namespace, is_camera: bool) -> bool:
-    """Decide on the window; where none was asked for and a file is written, a missing display is no error."""
+    """Decide whether to open a window.  A missing display is an error only where nothing is written without one."""
     from ..sinks.base import check_display
 
     writes = bool(args.save or args.record or args.timeline or args.summary or args.events or args.serve)
@@ -239,13 +241,13 @@ def _wants_window(args: argparse.Namespace, is_camera: bool) -> bool:
     except DeviceError as error:
         if args.window or not writes:
             raise
-        print(f"yoga-live: going on without a window: {error}", file=sys.stderr)
+        print(f"yoga-live: continuing without a window: {error}", file=sys.stderr)
         return False
     return True
 
 
 def _open_window(source: Source, paced: bool) -> WindowSink:
-    """A window that hears its keys also while a camera gives nothing to show in it."""
+    """Open a window that also reacts to its keys while a camera delivers nothing."""
     from ..sinks.base import WindowSink
     from ..sources.live import LiveSource
 
@@ -256,19 +258,19 @@ def _open_window(source: Source, paced: bool) -> WindowSink:
 
 
 def _introduce_page(page: LivePage) -> None:
-    """Say where the page is; a phone takes the address from the terminal by its camera."""
+    """Print the page's address, and a QR code for a phone."""
     from ..serve.qr_code import draw_qr_code
 
-    who = "for whoever has this address, in your network" if page.is_public else "for this machine only"
+    who = "for anyone on your network who has this address" if page.is_public else "for this machine only"
     print(f"yoga-live: live page, {who}: {'  '.join(page.addresses)}", file=sys.stderr, flush=True)
     if page.is_public and sys.stderr.isatty() and (code := draw_qr_code(page.addresses[0])):
         sys.stderr.writelines(f"\x1b[97;40m{line}\x1b[0m\n" for line in code.splitlines())
 
 
 def _stay(page: LivePage | None, watched: RunResult) -> None:
-    """Leave the page up after a source that came to its end."""
+    """Keep the page up after the source has ended."""
     if page and not watched.stopped:
-        print("yoga-live: the source has ended, the page stays; Ctrl-C ends it", file=sys.stderr, flush=True)
+        print("yoga-live: the source has ended; the page stays up until Ctrl-C", file=sys.stderr, flush=True)
         page.stay()
 
 
@@ -289,35 +291,34 @@ def _describe_source(source: Source, device: str) -> str:
 
 
 def _report(args: argparse.Namespace, watched: RunResult) -> None:
-    """Say what was seen when, and where everything lies."""
+    """Print what was held when, and the files written."""
+    from ..core.durations import describe_holds, format_clock
     from ..core.labels import display_name
     from ..core.types import NO_POSE
     from ..drawing.summary import add_up
     from ..system.files import find_result
-    from ..system.progress import format_duration
 
     say = partial(print, file=sys.stderr if args.events else sys.stdout)
     poses = [segment for segment in watched.segments if segment.pose != NO_POSE]
-    say("  from    to      pose             held   confidence" if poses else "no pose was seen")
+    say("  from    to      pose             held     confidence" if poses else "no pose was held")
     for segment in poses:
         say(
-            f"  {format_duration(segment.start_s):7} {format_duration(segment.end_s):7} "
-            f"{display_name(segment.pose):16} {segment.duration_s:4.1f} s  {segment.confidence:.0%}"
+            f"  {format_clock(segment.start_s):7} {format_clock(segment.end_s):7} "
+            f"{display_name(segment.pose):16} {format_clock(segment.duration_s):7}  {segment.confidence:.0%}"
         )
     for total in add_up(watched.segments):
-        times = "once" if total.holds == 1 else f"{total.holds} times"
-        say(f"{display_name(total.pose)}: {times}, {total.total_s:.1f} s, at best {total.best_s:.1f} s")
+        say(f"{display_name(total.pose)}: {describe_holds(total.holds, total.total_s, total.best_s)}")
     rate = watched.frames / max(watched.wall_s, 1e-9)
-    say(f"{watched.frames} frames in {watched.wall_s:.1f} s ({rate:.0f} a second)")
+    say(f"{format_count(watched.frames, 'frame')} in {watched.wall_s:.1f} s ({rate:.0f} frames per second)")
     videos = (args.save, args.record) if watched.frames else ()
     others = (args.timeline, args.summary) if watched.frames or watched.whole else ()
     for path in (*videos, *others):
         if path and (result := find_result(path)):
-            say(f"written: {path}" if result == path else f"not whole: {result}")
+            say(f"written: {path}" if result == path else f"incomplete: {result}")
 
 
 def _tell_end(args: argparse.Namespace, watched: RunResult, source: SourceInfo) -> None:
-    """End as the run did.  Raises its error, or KeyboardInterrupt where somebody stopped what is not whole now."""
+    """Raise the error that ended the pass, or KeyboardInterrupt if the user stopped it and an output is incomplete."""
     from ..pipelines.loop import describe_stop
     from ..system.files import name_part
 
@@ -325,6 +326,6 @@ def _tell_end(args: argparse.Namespace, watched: RunResult, source: SourceInfo) 
         raise watched.error
     outputs = list_outputs(args)
     is_left = not watched.whole or any(name_part(path).exists() for path in outputs)
-    is_only_shown = not (outputs or args.events) and (watched.by_key or args.serve)  # to end that is no failure
+    is_only_shown = not (outputs or args.events) and (watched.by_key or args.serve)  # stopping that is no failure
     if watched.stopped and is_left and not is_only_shown:
         raise KeyboardInterrupt(describe_stop(watched, source.start_s, source.duration_s))

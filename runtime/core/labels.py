@@ -1,6 +1,8 @@
-"""How a label is shown to people."""
+"""How a label is displayed."""
 
 from __future__ import annotations
+
+from .types import NO_POSE
 
 SANSKRIT = {
     "down_dog": "Adho Mukha Śvānāsana",
@@ -14,10 +16,15 @@ SANSKRIT = {
     "triangle": "Utthita Trikoṇāsana",
     "half_moon": "Ardha Candrāsana",
 }
-"""Second line under the names of the default model's poses; other labels have none."""
+"""Sanskrit names of the default model's poses; other labels have none."""
+
+
+def name_pose(label: str) -> str:
+    """The display name of a label, and `no pose` for `none`."""
+    return "no pose" if label == NO_POSE else display_name(label)
 
 
 def display_name(label: str) -> str:
-    """`warrior_2` -> `Warrior 2`; a label in any script stays as its owner wrote it, underscores aside."""
+    """`warrior_2` -> `Warrior 2`; labels in other scripts stay as they are, except for underscores."""
     words = label.replace("_", " ").split()
     return " ".join(word if word[0].isupper() else word[0].upper() + word[1:] for word in words)

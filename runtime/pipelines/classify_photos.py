@@ -124,7 +124,7 @@ def _answer(
             again = photo.again
             image = attempt(name, partial(decode_photo, again)) if again else photo.image_bgr
             if isinstance(image, Failure):
-                yield PhotoPrediction(name, told, f"can't be drawn upon: {image.reason}", None, photo.region)
+                yield PhotoPrediction(name, told, f"cannot be annotated: {image.reason}", None, photo.region)
             else:
                 yield PhotoPrediction(name, told, "", image, photo.region)
         elif isinstance(told, Failure):

@@ -92,8 +92,8 @@ def test_a_file_that_is_stopped_is_kept_under_part_names_whole_up_to_there(
     assert code == SIGNALS[name]
     stop = re.search(r"^yoga-live: stopped at (\d+\.\d) of 30\.0 s$", err, re.MULTILINE)
     assert stop and "written" not in out, (out, err)
-    assert [line for line in out.splitlines() if line.startswith("not whole: ")] == [
-        f"not whole: o.part{suffix}" for suffix in (".mp4", ".csv", ".png")
+    assert [line for line in out.splitlines() if line.startswith("incomplete: ")] == [
+        f"incomplete: o.part{suffix}" for suffix in (".mp4", ".csv", ".png")
     ]
     assert list_names(tmp_path) == ["o.part.csv", "o.part.mp4", "o.part.png"]
     frames = count_frames(tmp_path / "o.part.mp4")
@@ -153,7 +153,7 @@ def test_outputs_that_appear_meanwhile_are_left_alone_unless_forced(
     if force:
         assert code == 0 and all(f"written: {name}" in out for name in names) and list_names(tmp_path) == sorted(names)
         return
-    assert code == 2 and all(f"not whole: {name}" in out for name in parts) and "written" not in out
+    assert code == 2 and all(f"incomplete: {name}" in out for name in parts) and "written" not in out
     assert err.splitlines()[-1].count("was created by another program meanwhile") == 2, err
     assert "o.mp4 was created" in err and "o.csv was created" in err
     assert all((tmp_path / name).read_text() == "another's" for name in names)
@@ -174,7 +174,7 @@ def test_a_full_disk_names_the_output_and_the_part_that_plays(
     last = err.splitlines()[-1]
     assert code == 2 and last.startswith("yoga-live: error: o.mp4 can't be written further: "), err
     assert "File too large" in last and last.endswith("; o.part.mp4 plays up to there") and last.count("o.mp4") == 1
-    assert "not whole: o.part.mp4" in out and "written" not in out
+    assert "incomplete: o.part.mp4" in out and "written" not in out
     assert list_names(tmp_path) == ["noise.mp4", "o.part.csv", "o.part.mp4"]
     assert 25 <= count_frames(tmp_path / "o.part.mp4") < 100 and (tmp_path / "o.part.mp4").stat().st_size < limit
 
@@ -189,7 +189,7 @@ def test_photos_that_are_stopped_leave_their_table_as_a_part(start: Run, tmp_pat
     code, out, err = end(process)
     stop = re.search(r"^yoga-live: stopped after (\d+) of 80 photos$", err, re.MULTILINE)
     assert code == 143 and stop, (code, err)
-    assert "not whole: a.part.csv" in out and "written: a.csv" not in out
+    assert "incomplete: a.part.csv" in out and "written: a.csv" not in out
     with (tmp_path / "a.part.csv").open(newline="") as file:
         rows = [row["file"] for row in csv.DictReader(file)]
     assert len(rows) == int(stop[1]) and list_names(tmp_path) == ["a.part.csv", "drawn", "photos"]
@@ -206,9 +206,7 @@ def test_a_picture_that_appears_meanwhile_is_left_alone(start: Run, tmp_path: Pa
     (tmp_path / "drawn" / "029.jpg").write_text("another's")
     process.send_signal(signal.SIGCONT)
     code, out, err = end(process)
-    assert code == 2 and err.splitlines()[-1].endswith(
-        "1 of 30 photos could not be drawn upon; the lines above say why"
-    )
+    assert code == 2 and err.splitlines()[-1].endswith("1 of 30 photos could not be annotated; see the lines above")
     assert (tmp_path / "drawn" / "029.jpg").read_text() == "another's" and "written: a.csv" in out
     row = (tmp_path / "a.csv").read_text().splitlines()[-1]  # it has its answer, and why it has no picture
     assert row.startswith("029.jpg,") and "029.jpg was created by another program meanwhile" in row
@@ -224,7 +222,7 @@ def test_a_benchmark_that_is_stopped_tells_what_it_measured_and_keeps_a_part(
     process.send_signal(signal.SIGINT)
     code, out, err = end(process)
     assert code == 130 and re.search(r"stopped after \d+ of 700 frames$", err.strip()), err
-    assert "frame to label" in out and "not whole: o.part.mp4" in out and "written" not in out
+    assert "frame to label" in out and "incomplete: o.part.mp4" in out and "written" not in out
     assert list_names(tmp_path) == ["o.part.mp4"] and count_frames(tmp_path / "o.part.mp4") > 10
 
 

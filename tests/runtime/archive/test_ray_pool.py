@@ -212,9 +212,9 @@ def test_a_machine_that_dies_costs_a_piece_and_the_timelines_are_those_of_one_pr
     kill_machine_at_work(ray_cluster, nodes.pop())
     said, err = process.communicate(timeout=120)
     assert process.returncode == 2 and "Traceback" not in err, err
-    assert err.splitlines()[-1].startswith("yoga-live: error: 1 of 21 videos could not be read to their end: ")
+    assert err.splitlines()[-1].startswith("yoga-live: error: 1 of 21 videos could not be read to the end:  ")
     assert err.count("a worker died") == 1, err
-    assert "20 of 21 videos are done, 20 of them now" in said
+    assert "20 of 21 videos done, 20 of them now" in said
     [header, row] = csv.reader((out / "failed.csv").read_text().splitlines())
     assert header == ["input", "reason"] and row[0].endswith("notes.mp4") and "can't be opened" in row[1]
 
@@ -246,7 +246,7 @@ def check_resumed(watching: tuple[object, ...], out: Path) -> None:
     """The same command tries the one that failed, and nothing else."""
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*.poses.csv")}
     said, err = start(*watching).communicate(timeout=120)
-    assert "21 videos, 20 of them done before" in err and "20 of 21 videos are done, 0 of them now" in said
+    assert "21 videos, 20 done already" in err and "20 of 21 videos done, 0 of them now" in said
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*.poses.csv")} == before
 
 
@@ -266,7 +266,7 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(
     done = len(list(out.rglob("*.poses.csv")))
     assert 1 <= done < 10
     said, err = start(*watching).communicate(timeout=120)
-    assert f"10 videos, {done} of them done before" in err and "10 of 10 videos are done" in said
+    assert f"10 videos, {done} done already" in err and "10 of 10 videos are done" in said
     assert not list(out.rglob("*.part*"))
 
 
@@ -277,4 +277,4 @@ def test_local_is_a_cluster_of_its_own_beside_one_that_runs(archive: Path, model
     few.write_text(f"{archive / 'mon' / '00.mp4'}\n")
     watching = "--video", few, "--to", tmp_path / "out", "--model", model_path, "--cluster", "local", "--workers", "1"
     said, err = start(*watching).communicate(timeout=120)
-    assert "1 of 1 videos are done" in said and "1 machines, 1 workers" in err
+    assert "1 of 1 video done" in said and "1 machines, 1 workers" in err

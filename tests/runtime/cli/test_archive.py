@@ -46,11 +46,11 @@ def with_packages() -> None:
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
-        (["--save", "x"], "--save can't be used with --cluster"),
-        (["--serve", "0", "--events"], "--events, --serve can't"),
+        (["--save", "x"], "--save cannot be used with yoga-live archive"),
+        (["--serve", "0", "--events"], "--events, --serve cannot"),
         (["--record", "a.mp4"], "--record"),
         (["--timeline", "x"], "--timeline"),
-        (["--to", "1:30"], "1:30 is a moment"),
+        (["--to", "1:30"], "1:30 looks like a time"),
         (["--to", "90"], "./90"),
         (["--summary", "a.png"], "give a folder"),
         (["--roi", "1,2"], "--roi"),
@@ -73,8 +73,8 @@ def test_what_can_not_be_is_one_line(
 
 
 def test_other_sources_and_a_missing_place_are_one_line(live: Live, classes: Path) -> None:
-    assert_refused(live("--camera", "0", "--cluster", "local"), "--cluster watches recorded videos")
-    assert_refused(live("--video", classes, "--cluster", "local"), "--cluster needs --to OUT")
+    assert_refused(live("--camera", "0", "--cluster", "local"), "annotates recorded videos")
+    assert_refused(live("--video", classes, "--cluster", "local"), "needs --to OUT")
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_wrong_options_are_one_line(capsys: pytest.CaptureFixture[str], argument
 def test_a_share_of_gpus_is_whole_or_a_part_of_one(capsys: pytest.CaptureFixture[str], share: str) -> None:
     with pytest.raises(SystemExit, match="2"):
         main.main(["--video", "a.mp4", "--to", "x", "--cluster", "local", f"--gpus-per-worker={share}"])
-    assert "is no share of GPUs" in capsys.readouterr().err
+    assert "is not a number of GPUs" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("package", ["ray", "pyarrow"])
@@ -122,14 +122,14 @@ def test_a_table_of_somebody_else_is_refused(live: Live, classes: Path, tmp_path
     out = tmp_path / "out"
     out.mkdir()
     (out / "timelines.parquet").write_bytes(b"mine")
-    assert_refused(live("--video", classes, "--to", out, "--cluster", "local"), "is not of this command")
+    assert_refused(live("--video", classes, "--to", out, "--cluster", "local"), "was not written by this command")
     assert (out / "timelines.parquet").read_bytes() == b"mine"
 
 
 def test_a_list_of_files_works_without_a_cluster(live: Live, classes: Path, tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("# one\nclasses/a.mp4\n")
     code, out, _ = live("--video", tmp_path / "list.txt", "--timeline", tmp_path / "out")
-    assert code == 0 and "1 of 1 videos" in out and (tmp_path / "out" / "a.poses.csv").is_file()
+    assert code == 0 and "1 of 1 video" in out and (tmp_path / "out" / "a.poses.csv").is_file()
 
 
 def test_a_list_may_come_from_the_standard_input(
@@ -139,7 +139,7 @@ def test_a_list_may_come_from_the_standard_input(
 
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{classes / 'a.mp4'}\n"))
     code, out, _ = live("--video", "-", "--timeline", tmp_path / "out")
-    assert code == 0 and "1 of 1 videos" in out
+    assert code == 0 and "1 of 1 video" in out
 
 
 def test_a_url_without_a_cluster_says_what_reads_it(live: Live, tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_one_machine_is_a_cluster_too(
         check=False,
     )
     assert answer.returncode == 0, answer.stderr
-    assert "1 of 1 videos are done" in answer.stdout and "Tree: 0:0" in answer.stdout
+    assert "1 of 1 video done" in answer.stdout and "Tree: 0:0" in answer.stdout
     assert (out / "classes/a.mp4.poses.vtt").read_text().startswith("WEBVTT\n\n00:00:00.500 --> 00:00:02.000\nTree")
     assert (pictures / "classes/a.mp4.png").read_bytes().startswith(b"\x89PNG")
     assert (out / "timelines.parquet").is_file() and not (out / "failed.csv").exists()

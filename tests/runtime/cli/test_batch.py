@@ -102,7 +102,7 @@ def test_a_broken_video_is_a_line_and_the_others_go_on(
     out = tmp_path / "out"
     code, said, err = live("--video", classes, "--timeline", out, "--save", out)
     assert code == 2 and "Traceback" not in err
-    assert err.splitlines()[-1] == ("yoga-live: error: 2 of 5 videos could not be read to their end: aaa.mp4, cut.mkv")
+    assert err.splitlines()[-1] == ("yoga-live: error: 2 of 5 videos could not be read to the end: aaa.mp4, cut.mkv")
     assert sum("aaa.mp4 can't be opened" in line for line in err.splitlines()) == 1
     assert len([name for name in list_below(out) if name.endswith(".mp4")]) == 3 and "3 of 5 videos" in said
 
@@ -129,8 +129,8 @@ def test_outputs_below_the_folder_are_no_input_of_the_next_run(live: Live, class
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
-        (["--save", "a.mp4"], "one file for several videos"),
-        (["--timeline", "a.csv"], "one file for several videos"),
+        (["--save", "a.mp4"], "is one file, but there are several videos"),
+        (["--timeline", "a.csv"], "is one file, but there are several videos"),
         (["--window"], "--window"),
         (["--serve", "0"], "--serve"),
         (["--record", "a.mp4"], "--record"),
@@ -192,8 +192,8 @@ def test_ctrl_c_keeps_what_is_done_and_says_so(
     process.send_signal(signal.SIGINT)
     said, err = process.communicate(timeout=60)
     assert process.returncode == 130 and "Traceback" not in err
-    assert "1 of 3 videos" in said and "(stopped)" in said and f"not whole: {out / 'b.part.mp4'}" in said
-    assert re.search(r"stopped at \d\.\d of 10\.0 s of b\.mp4; 1 of 3 videos were not begun$", err.strip()), err
+    assert "1 of 3 videos" in said and "(stopped)" in said and f"incomplete: {out / 'b.part.mp4'}" in said
+    assert re.search(r"stopped at \d\.\d of 10\.0 s of b\.mp4; 1 of 3 videos not started$", err.strip()), err
     assert list_below(out) == ["a.mp4", "a.poses.csv", "b.part.mp4", "b.poses.part.csv"]
     with VideoSource(out / "b.part.mp4") as video:
         assert 1 <= len(list(video.frames())) < 250

@@ -24,4 +24,4 @@ def test_cameras_are_listed_with_their_stable_path(ask: Callable[..., Any], monk
 def test_no_camera_is_one_line(ask: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cameras, "list_cameras", list)
     answer = ask(main, "cameras")
-    assert answer.code == 0 and answer.out.startswith("no camera was found") and answer.out.count("\n") == 1
+    assert answer.code == 0 and answer.out.startswith("no camera found") and answer.out.count("\n") == 1

@@ -85,7 +85,7 @@ def test_videos_of_a_folder_are_annotated_beside_themselves(
         (tmp_path / name).parent.mkdir(exist_ok=True)
         write_clip(tmp_path / name, [BLUE] * 10, rate=Fraction(10))
     code, out, _ = live(tmp_path)
-    assert code == 0 and "3 of 3 videos" in out and "written: 3 files beside their videos" in out
+    assert code == 0 and "3 of 3 videos" in out and "written: 3 files beside the videos" in out
     new = [name for name in list_names(tmp_path) if "annotated" in name]
     assert new == [
         "mon/a.mov.annotated.mp4", "mon/a.mov.annotated.poses.csv", "mon/a.mp4.annotated.mp4",
@@ -154,16 +154,19 @@ def test_a_webp_is_a_photo_unless_it_moves(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (["0", "a.mp4"], "0 is a camera, so leave a.mp4 out"),
-        (["a.jpg", "rtsp://me:geheim@host/x"], "rtsp://host/x is a camera, so leave a.jpg out"),
-        (["0", "0"], "0 is a camera, so leave 0 out"),
-        (["a.jpg", "b.mp4"], "photos and videos are given in two runs; a.jpg holds photos, b.mp4 does not"),
-        (["a.mp4", "--camera", "0"], "give either INPUT or --camera"),
-        (["a.mp4", "--video", "b.mp4"], "give either INPUT or --video"),
-        (["a.mp4", "--demo"], "give either INPUT or --demo"),
+        (["0", "a.mp4"], "0 is a camera, which cannot be combined with other inputs; leave a.mp4 out"),
+        (
+            ["a.jpg", "rtsp://me:geheim@host/x"],
+            "rtsp://host/x is a camera, which cannot be combined with other inputs; leave a.jpg out",
+        ),
+        (["0", "0"], "0 is a camera, which cannot be combined with other inputs; leave 0 out"),
+        (["a.jpg", "b.mp4"], "photos and videos cannot be mixed; a.jpg holds photos, b.mp4 does not"),
+        (["a.mp4", "--camera", "0"], "--camera cannot be combined with the INPUT"),
+        (["a.mp4", "--video", "b.mp4"], "--video cannot be combined with the INPUT"),
+        (["a.mp4", "--demo"], "--demo cannot be combined with the INPUT"),
         (["a.mp4", "--sav", "x", "--oops", "b.mp4"], "unrecognized arguments: --oops b.mp4"),
         ([""], "an INPUT is empty"),
-        ([], "give an INPUT"),
+        ([], "no INPUT given"),
     ],
     ids=str,
 )

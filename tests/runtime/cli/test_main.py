@@ -66,7 +66,7 @@ def test_benchmark_measures_a_video_and_keeps_nothing(live: Callable[..., Any], 
     code, out, err = live("--benchmark", "--video", clip, "--frames", 20)
     assert code == 0 and "Traceback" not in err
     head, *rows = out.splitlines()
-    assert head.startswith("colours.onnx (fp32, 32 px) on cpu; 20 frames of 64 x 48 after 10 to warm up")
+    assert head.startswith("colours.onnx (fp32, 32 px) on cpu; 20 frames of 64 x 48 after 10 warm-up frames")
     names = [row[:15].strip() for row in rows[1:-1]]
     stages = ["decode", "convert", "view", "preprocess", "network", "smoothing", "overlay", "encode"]
     assert names == [*stages, "frame to label", "all"]
@@ -103,12 +103,12 @@ def test_benchmark_saves_where_it_is_told(live: Callable[..., Any], clip: Path, 
     ids=str,
 )
 def test_benchmark_refuses_what_it_would_ignore(live: Callable[..., Any], arguments: tuple[object, ...]) -> None:
-    assert_refused(live("--benchmark", *arguments), "--benchmark", str(arguments[0]))
+    assert_refused(live("--benchmark", *arguments), "yoga-live benchmark measures", str(arguments[0]))
 
 
 def test_benchmark_of_nothing_is_one_line(live: Callable[..., Any], clip: Path, tmp_path: Path) -> None:
     assert_refused(live("--benchmark", "--video", tmp_path / "no.mp4"), "no.mp4 does not exist")
-    assert_refused(live("--video", clip, "--frames", 5), "--frames belongs to --benchmark")
+    assert_refused(live("--video", clip, "--frames", 5), "--frames only applies to yoga-live benchmark")
 
 
 @pytest.mark.parametrize("suffix", [".json", ".vtt"])
@@ -130,7 +130,7 @@ def test_forced_output_replaces_what_was_there(live: Callable[..., Any], clip: P
 def test_nothing_seen_is_said(live: Callable[..., Any], write_clip: Callable[..., Path], tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "empty_room.mp4", [RED] * 20, rate=Fraction(10))
     code, out, _ = live("--video", clip, "--timeline", tmp_path / "a.csv")
-    assert code == 0 and "no pose was seen" in out
+    assert code == 0 and "no pose was held" in out
 
 
 def test_missing_video_is_one_line(live: Callable[..., Any], tmp_path: Path) -> None:
@@ -288,7 +288,7 @@ def test_camera_unplugged_keeps_video_and_timeline(
     saved, timeline = tmp_path / "a.mp4", tmp_path / "a.json"
     code, _, err = live("--camera", 0, "--save", saved, "--timeline", timeline)
     assert code == 2 and "camera 0 stopped giving pictures" in err.splitlines()[-1]
-    assert "going on without a window" in err
+    assert "continuing without a window" in err
     assert json.loads(timeline.read_text())[-1]["pose"] == "tree"
     with VideoSource(saved) as video:
         assert len(list(video.frames())) > 10
@@ -312,7 +312,7 @@ def test_what_is_stopped_is_kept_as_a_part_that_plays(model_path: Path, tmp_path
     process.send_signal(getattr(signal, name))
     out, err = process.communicate(timeout=60)
     assert process.returncode == code, err
-    assert "Traceback" not in err and "written" not in out and f"not whole: {tmp_path / 'demo.part.mp4'}" in out
+    assert "Traceback" not in err and "written" not in out and f"incomplete: {tmp_path / 'demo.part.mp4'}" in out
     stop = re.search(r"^yoga-live: stopped at (\d+\.\d) of 36\.6 s$", err, re.MULTILINE)
     assert stop, err
     with VideoSource(tmp_path / "demo.part.mp4") as video:

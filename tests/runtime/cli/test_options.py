@@ -68,8 +68,8 @@ def test_a_part_of_a_video_is_annotated(live: Live, clip: Path, tmp_path: Path) 
         (["--from", "5", "--to", "5"], "is not before"),
         (["--from", "soon"], "--from 'soon' is no moment"),
         (["--to", "-3"], "--to '-3' is no moment"),
-        (["--record", "raw.mp4"], "--record keeps what a camera gives"),
-        (["--table", "a.csv"], "--table belongs to --images"),
+        (["--record", "raw.mp4"], "--record saves a camera's picture"),
+        (["--table", "a.csv"], "--table only applies to photos"),
         (["--timeline-format", "csv"], "--timeline-format"),
     ],
     ids=str,
@@ -82,7 +82,9 @@ def test_what_a_video_has_no_use_for_is_one_line(live: Live, clip: Path, argumen
 
 @pytest.mark.parametrize("option", ["--from", "--to"])
 def test_what_is_live_has_no_parts(live: Live, tmp_path: Path, option: str) -> None:
-    assert_refused(live("--demo", "--timeline", tmp_path / "a.csv", option, "3"), option, "a video file alone")
+    assert_refused(
+        live("--demo", "--timeline", tmp_path / "a.csv", option, "3"), option, "can only be used with videos"
+    )
 
 
 def test_a_recording_is_turned_and_flipped_everywhere(
@@ -106,8 +108,8 @@ def test_a_recording_is_turned_and_flipped_everywhere(
 @pytest.mark.parametrize("option", [["--rotate", "90"], ["--flip"]], ids=str)
 def test_only_cameras_and_recordings_are_turned(live: Live, tmp_path: Path, option: list[str]) -> None:
     (tmp_path / "photos").mkdir()
-    assert_refused(live("--demo", "--save", tmp_path / "a.mp4", *option), option[0], "--camera and --video alone")
-    assert_refused(live("--benchmark", *option), "--benchmark measures", option[0])
+    assert_refused(live("--demo", "--save", tmp_path / "a.mp4", *option), option[0], "cameras and videos")
+    assert_refused(live("--benchmark", *option), "yoga-live benchmark measures", option[0])
     assert_refused(live("--images", tmp_path / "photos", *option), option[0], "EXIF")
     with pytest.raises(SystemExit):
         parse_args(["--camera", "0", "--rotate", "45"])
@@ -115,7 +117,7 @@ def test_only_cameras_and_recordings_are_turned(live: Live, tmp_path: Path, opti
 
 @pytest.mark.parametrize("option", ["--from", "--to", "--record", "--table", "--images"])
 def test_the_benchmark_refuses_them_all(live: Live, tmp_path: Path, option: str) -> None:
-    assert_refused(live("--benchmark", option, tmp_path), "--benchmark measures", option)
+    assert_refused(live("--benchmark", option, tmp_path), "yoga-live benchmark measures", option)
 
 
 def run_demo(folder: Path, model: Path, *arguments: object) -> "subprocess.Popen[bytes]":

@@ -34,8 +34,8 @@ def test_a_folder_is_shown_as_a_table(live: Live, photos: Path) -> None:
     assert code == 0 and "Traceback" not in err
     rows = [line.split() for line in out.splitlines()[:4]]
     assert [row[0] for row in rows] == ["b.png", "in/a.jpg", "in/a.png", "in/c.webp"]
-    assert [row[1] for row in rows] == ["None", "Tree", "Warrior", "Tree"] and rows[1][-1] == "100%"
-    assert out.splitlines()[4:] == ["Tree: 2", "None: 1", "Warrior 2: 1", "4 of 4 photos"]
+    assert [row[1] for row in rows] == ["no", "Tree", "Warrior", "Tree"] and rows[1][-1] == "100%"
+    assert out.splitlines()[4:] == ["Tree: 2", "no pose: 1", "Warrior 2: 1", "4 of 4 photos classified"]
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".json"])
@@ -142,7 +142,7 @@ def test_a_photo_too_large_to_wait_in_memory_is_drawn_upon_all_the_same(
 
 @pytest.mark.parametrize("name", ["x.mp4", "x.jpg", "x.csv"])
 def test_a_file_s_name_is_no_folder_for_pictures(live: Live, photos: Path, tmp_path: Path, name: str) -> None:
-    assert_refused(live("--images", photos, "--save", tmp_path / name), f"{name} names one file", "folder")
+    assert_refused(live("--images", photos, "--save", tmp_path / name), f"{name} is one file", "folder")
     assert not (tmp_path / name).exists()
 
 

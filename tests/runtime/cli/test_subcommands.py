@@ -49,7 +49,7 @@ def test_the_first_screen_is_short_and_names_real_options(ask: Ask) -> None:
 def test_all_options_stand_in_titled_groups(ask: Ask) -> None:
     everything = ask(main, "--help-all").out
     titles = re.findall(r"^([a-z ,]+):$", everything, re.MULTILINE)
-    groups = ["input", "output", "what is shown", "model", "camera", "many videos"]
+    groups = ["input", "output", "display", "model", "camera", "many videos"]
     assert titles[:6] == groups and titles[-2:] == ["if something goes wrong", "examples"]
     assert "positional arguments" not in everything and "\noptions:" not in everything
     assert "(default: 1280x720)" in everything
@@ -80,9 +80,9 @@ def test_the_older_form_works_and_names_the_new_one(
     answer = ask(main, "--benchmark", "--video", clip, "--frames", 20, "--model", model_path)
     assert answer.code == 0
     [line] = [line for line in answer.err.splitlines() if "next release" in line]
-    assert "from now on: yoga-live benchmark [VIDEO]" in line
+    assert "use: yoga-live benchmark [VIDEO]" in line
     older = parse_args(["--video", "a", "--to", "b", "--cluster", "local"])
-    assert "from now on: yoga-live archive FOLDER --to OUT" in name_new_form(older)
+    assert "use: yoga-live archive FOLDER --to OUT" in name_new_form(older)
     assert name_new_form(parse_args(["archive", "a", "--to", "b"])) == name_new_form(parse_args(["a.mp4"])) == ""
 
 
@@ -97,7 +97,7 @@ def test_the_older_form_works_and_names_the_new_one(
         (["benchmark", "--frames", "x"], "1 to 1,000,000"),
         (["poses", "a.onnx", "b.onnx"], "unrecognized arguments: b.onnx"),
         (["cameras", "0"], "unrecognized arguments: 0"),
-        (["archive", "classes", "--to", "1:30"], "1:30 is a moment"),
+        (["archive", "classes", "--to", "1:30"], "1:30 looks like a time"),
         (["benchmark", "no.mp4"], "no.mp4 does not exist"),
         (["poses", "no.onnx"], "no.onnx does not exist"),
         (["poses", "no.engine"], "no.engine does not exist"),
@@ -123,7 +123,7 @@ def test_poses_of_a_model_of_your_own(ask: Ask, model_path: Path) -> None:
     rows = ask(main, "poses", model_path).out.splitlines()
     assert rows[0] == "colours.onnx: 3 labels, fp32, 32 px"
     assert [row.split()[0] for row in rows[1:-1]] == ["tree", "warrior_2", "none"] and "Warrior 2" in rows[2]
-    assert "threshold 0.50 (never fitted" in rows[-1]
+    assert "threshold 0.50 (not calibrated" in rows[-1]
 
 
 def test_poses_need_no_engine(model_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_ctrl_c_ends_a_served_run_at_once(model_path: Path) -> None:
 
 def test_serving_needs_no_display_and_beyond_this_machine_has_a_token(model_path: Path) -> None:
     serving = Serving(model_path, "--demo", "--serve", "0.0.0.0:0")
-    assert "whoever has this address" in serving.said[-1]
+    assert "anyone on your network who has this address" in serving.said[-1]
     token = serving.address.rstrip("/").rpartition("/")[2]
     port = serving.address.split(":")[2].partition("/")[0]
     with pytest.raises(urllib.error.HTTPError, match="403") as refused:

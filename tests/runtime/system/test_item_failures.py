@@ -124,9 +124,9 @@ def test_a_photo_that_no_jpeg_can_hold_keeps_its_answer_and_the_others_are_drawn
 ) -> None:
     assert cv2.imwrite(str(photos / "wide.png"), paint((20, 65_520), (0, 255, 0)))
     code, _, err = live("--images", photos, "--table", tmp_path / "t.csv", "--save", tmp_path / "out")
-    assert code == 2 and "1 of 4 photos could not be drawn upon" in err
+    assert code == 2 and "1 of 4 photos could not be annotated" in err
     rows = {row["file"]: row for row in csv.DictReader((tmp_path / "t.csv").read_text().splitlines())}
-    assert rows["wide.png"]["pose"] and "can't be drawn upon" in rows["wide.png"]["reason"]
+    assert rows["wide.png"]["pose"] and "cannot be annotated" in rows["wide.png"]["reason"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.jpg", "b.jpg", "c.jpg"]
 
 
@@ -169,6 +169,6 @@ def test_a_video_that_breaks_its_decoder_is_a_line_and_the_others_are_annotated(
     monkeypatch.setattr(annotate, "VideoSource", open_or_fail)
     monkeypatch.setattr(annotate, "open_media", ask_or_fail)
     code, _, err = live("--video", tmp_path / "in", "--timeline", tmp_path / "out")
-    assert code == 2 and "1 of 3 videos could not be read to their end: b.mp4" in err.splitlines()[-1]
+    assert code == 2 and "1 of 3 videos could not be read to the end: b.mp4" in err.splitlines()[-1]
     assert type(error).__name__ in err and "Traceback" not in err
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.poses.csv", "c.poses.csv"]
