@@ -69,8 +69,8 @@ def _ignore(_: ProgressUpdate) -> None:
 
 
 def format_duration(seconds: float) -> str:
-    """Format seconds as m:ss or h:mm:ss."""
-    whole = max(0, round(seconds))
+    """Format seconds as m:ss or h:mm:ss: whole seconds that have passed, as a clock counts them."""
+    whole = max(0, int(seconds + 1e-6))  # 29.9999999 is 30
     hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 

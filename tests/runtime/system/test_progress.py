@@ -24,7 +24,16 @@ class Terminal(io.StringIO):
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(-3, "0:00"), (0, "0:00"), (7.4, "0:07"), (59.6, "1:00"), (600, "10:00"), (3599.7, "1:00:00"), (7325, "2:02:05")],
+    [
+        (-3, "0:00"),
+        (0, "0:00"),
+        (7.4, "0:07"),
+        (59.6, "0:59"),
+        (600, "10:00"),
+        (3599.7, "59:59"),
+        (7325, "2:02:05"),
+        (29.999_999_9, "0:30"),
+    ],
 )
 def test_durations_read_as_clocks(seconds: float, text: str) -> None:
     assert format_duration(seconds) == text
