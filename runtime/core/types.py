@@ -44,8 +44,9 @@ class Segment:
 class Hold:
     """What is shown at this moment: the pose, its confidence, and for how long it has been held.
 
-    leads: False while the pose is only kept, because what follows it has not lasted long enough; hold_s then stands
-    still, and goes on from where it would be if the pose leads again.  ahead_s: how much of hold_s is newer than what
+    leads: False while the pose is only kept, because what follows it has not lasted long enough; confidence is then
+    what it was when the pose led last, and hold_s stands still, and goes on from where it would be if the pose leads
+    again.  ahead_s: how much of hold_s is newer than what
     the network has seen.
     """
 

@@ -23,7 +23,7 @@ class Session:
     def __init__(self) -> None:
         self._segments: list[Segment] = []
         self._current: SmoothedPose | None = None
-        self._sum, self._frames = 0.0, 0
+        self._sum, self._frames, self._sure = 0.0, 0, 0.0
         self._end_s = self._led_s = 0.0
 
     def update(self, time_s: float, smoothed: SmoothedPose) -> Hold:
@@ -34,10 +34,12 @@ class Session:
         if smoothed.leads:  # the frames after its end say nothing of how sure it was
             self._sum += smoothed.confidence
             self._frames += 1
+        if smoothed.leads or smoothed.pose == NO_POSE or not self._frames:
+            self._sure = smoothed.confidence
         if smoothed.leads or smoothed.pose == NO_POSE:
             self._led_s = time_s
         self._end_s = time_s
-        return Hold(smoothed.pose, smoothed.confidence, self._led_s - self._current.since_s, smoothed.leads)
+        return Hold(smoothed.pose, self._sure, self._led_s - self._current.since_s, smoothed.leads)
 
     def segments(self) -> tuple[Segment, ...]:
         """All segments, the running one included, without gaps."""

@@ -45,6 +45,17 @@ def test_hold_time_counts_from_the_first_evidence() -> None:
     assert [hold.is_resting for hold in holds] == [True, False, False]
 
 
+def test_a_pose_that_is_only_kept_is_as_sure_as_when_it_led_last() -> None:
+    """Its own probability falls to nothing meanwhile: "Tree 2%" would be shown of a person who stands still."""
+    session = Session()
+    steps = [(1.0, 0.9, True), (2.0, 0.8, True), (2.5, 0.3, False), (3.0, 0.02, False), (3.5, 0.7, True)]
+    holds = [session.update(time_s, SmoothedPose("tree", sure, 0.5, leads)) for time_s, sure, leads in steps]
+    assert [hold.confidence for hold in holds] == [0.9, 0.8, 0.8, 0.8, 0.7]
+    assert session.segments()[0].confidence == pytest.approx(0.8)
+    rest = session.update(4.0, SmoothedPose("none", 0.6, 3.8))
+    assert (rest.pose, rest.confidence) == ("none", 0.6)
+
+
 def test_pose_whose_evidence_is_as_old_as_the_rest_leaves_no_empty_segment() -> None:
     session, _ = run((0.0, "none", 0.9, 0.0), (0.4, "tree", 0.8, 0.0), (2.0, "tree", 0.8, 0.0))
     assert [(s.start_s, s.end_s, s.pose) for s in session.segments()] == [(0, 2.0, "tree")]
