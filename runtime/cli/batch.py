@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ..errors import OptionError, OutputError, SourceError, TakenError, YogaLiveError, as_run_error
 from ..system.item_failures import explain
 from ..system.plain_text import format_count, print
-from .options import list_given, read_mounting, read_roi
+from .options import DEFAULT_PLACE, list_given, read_mounting, read_roi
 
 if TYPE_CHECKING:
     from ..classifier import PoseClassifier
@@ -62,7 +62,16 @@ def annotate_many(args: argparse.Namespace) -> None:
     jobs = plan_jobs(args)
     classifier = PoseClassifier(args.model, args.device)
     goals_s = parse_goals(args.goal, classifier.labels)
-    config = AnnotateConfig(time_range, roi, args.zoom != "off", goals_s, args.explain, args.force, read_mounting(args))
+    config = AnnotateConfig(
+        time_range,
+        roi,
+        args.zoom != "off",
+        goals_s,
+        args.explain,
+        args.force,
+        read_mounting(args),
+        overlay=args.overlay or DEFAULT_PLACE,
+    )
     print(f"yoga-live: {format_count(len(jobs), 'video')}, engine on {classifier.engine.device}", file=sys.stderr)
     done: list[Done] = []
     with Progress("annotating", sum(job.length_s for job in jobs) or None, "video s") as progress:

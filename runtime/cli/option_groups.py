@@ -103,6 +103,13 @@ def add_display(parser: argparse.ArgumentParser) -> None:
         metavar="POSE=SECONDS",
         help="count down the seconds of a hold, such as tree=30; repeatable",
     )
+    group.add_argument(
+        "--overlay",
+        choices=("corner", "bottom", "below", "none"),
+        help="where pose, time and confidence stand: a card in the upper left corner (the default), a line along "
+        "the bottom, a strip below the picture, which covers nothing, or nowhere; the page of --serve has them beside "
+        "its picture, unless this is given",
+    )
     add_explain(group)
     group.add_argument(
         "--serve",

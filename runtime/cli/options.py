@@ -26,6 +26,7 @@ from .subcommands import SUBCOMMANDS
 if TYPE_CHECKING:
     from ..core.presentation import Mounting
     from ..core.regions import Roi
+    from ..drawing.placement import Place
     from ..sources.remote import RemoteFile
 
 USAGE = """yoga-live [INPUT ...] [options]
@@ -74,6 +75,8 @@ One person in view is assumed."""
 
 BENCHMARK_FRAMES = 300
 MOUNTING = ("--rotate", "--flip")
+DEFAULT_PLACE: Place = "corner"
+"""Of the overlay: a person's feet and mat are at the bottom, the middle of the picture is theirs too."""
 SOURCES = ("camera", "video", "images", "demo")
 OLDER_FORMS = {
     "cluster": "yoga-live: --cluster is deprecated and will be removed in the next release; use: yoga-live archive "

@@ -5,15 +5,18 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from ..errors import OptionError, OutputError, PhotoError, SourceError
 from ..system.plain_text import format_count, print
-from .options import list_given, read_roi
+from .options import DEFAULT_PLACE, list_given, read_roi
 
 if TYPE_CHECKING:
+    from ..drawing.placement import Place
     from ..pipelines.classify_photos import PhotoPrediction
     from ..sources.inputs import Listed
     from ..system.progress import Progress
@@ -61,14 +64,15 @@ def _classify(args: argparse.Namespace, files: list[Listed], pictures: list[Path
         print(f"yoga-live: {left_out}", file=sys.stderr)
     table = GrowingFile(args.table, write_predictions, force=args.force) if args.table else None
     answers: list[PhotoPrediction] = []
-    misfits = Misfits()
+    misfits, place = Misfits(), args.overlay or DEFAULT_PLACE
     is_whole = False
     try:
         with Progress("classifying", len(files), "photos") as progress:
             named = [(file.name, file.path) for file in files]
             for answer in classify_photos(classifier, named, roi, keep_images=bool(args.save)):
                 picture = pictures[len(answers)] if args.save else None
-                answers.append(_take(answer, picture, progress, misfits, force=args.force))
+                draw = picture and partial(_write_picture, picture, place=place, force=args.force)
+                answers.append(_take(answer, draw, progress, misfits))
                 if table:
                     table.autosave(lambda: answers)
         is_whole = True
@@ -142,7 +146,7 @@ def _plan(args: argparse.Namespace) -> tuple[list[Listed], list[Path], str]:
 
 
 def _take(
-    answer: PhotoPrediction, picture: Path | None, progress: Progress, misfits: Misfits, *, force: bool
+    answer: PhotoPrediction, draw: Callable[[PhotoPrediction], None] | None, progress: Progress, misfits: Misfits
 ) -> PhotoPrediction:
     """Annotate a photo if requested, and count it.  Returns the prediction without the photo.
 
@@ -150,8 +154,8 @@ def _take(
     """
     from ..system.item_failures import Failure, attempt
 
-    if picture and answer.image_bgr is not None:
-        drawn = attempt(answer.file, lambda: _write_picture(picture, answer, force=force))
+    if draw and answer.image_bgr is not None:
+        drawn = attempt(answer.file, partial(draw, answer))
         if isinstance(drawn, Failure):
             answer = replace(answer, reason=f"cannot be annotated: {drawn.reason}")
     line = f"{answer.file}: {answer.reason}" if answer.reason else ""
@@ -161,7 +165,7 @@ def _take(
     return replace(answer, image_bgr=None)
 
 
-def _write_picture(path: Path, answer: PhotoPrediction, *, force: bool) -> None:
+def _write_picture(path: Path, answer: PhotoPrediction, *, place: Place, force: bool) -> None:
     from PIL import Image
 
     from ..core.types import Hold
@@ -170,7 +174,8 @@ def _write_picture(path: Path, answer: PhotoPrediction, *, force: bool) -> None:
 
     assert answer.prediction is not None and answer.image_bgr is not None
     hold = Hold(answer.prediction.pose, answer.prediction.confidence, 0.0)
-    scene = draw_overlay(answer.image_bgr, hold, None, OverlayConfig(show_fps=False, is_still=True), answer.region)
+    style = OverlayConfig(show_fps=False, is_still=True, place=place)
+    scene = draw_overlay(answer.image_bgr, hold, None, style, answer.region)
     path.parent.mkdir(parents=True, exist_ok=True)
     with write_then_rename(path, replace=force) as temporary:
         Image.fromarray(scene[:, :, ::-1]).save(temporary, format="JPEG", quality=90)

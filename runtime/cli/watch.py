@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import DeviceError, OptionError
 from ..system.plain_text import format_count, print
-from .options import MOUNTING, list_given, read_mounting, read_roi
+from .options import DEFAULT_PLACE, MOUNTING, list_given, read_mounting, read_roi
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..core.regions import Roi
     from ..core.types import Hold
     from ..cropping.croppers import Cropper
+    from ..drawing.placement import Place
     from ..pipelines.annotate import Display
     from ..pipelines.loop import RunResult
     from ..serve.page import LivePage
@@ -108,14 +109,16 @@ class Screen:
         wants_window = _wants_window(args, hasattr(args, "camera"))
         print(_describe_source(source, self._classifier.engine.device), file=sys.stderr)
         paced = not (info.is_live or args.save)
-        sinks: list[Sink] = [_open_window(source, paced)] if wants_window else []
+        sinks: list[Sink] = [_open_window(source, paced, args.overlay or DEFAULT_PLACE)] if wants_window else []
+        pages: list[Sink] = []
         if self._page:
             _introduce_page(self._page)
-            sinks.append(self._page.make_sink(info, paced=paced and not wants_window))
+            page = self._page.make_sink(info, paced=paced and not wants_window)
+            (sinks if args.overlay else pages).append(page)  # the page says itself what the overlay would
         self._info, self._seen_s = info, info.start_s
         progress = Progress("watching", info.duration_s, "video s" if info.duration_s else "s")
         self._progress = self._closing.enter_context(progress)
-        return Display(sinks, show_fps=wants_window or info.is_live)
+        return Display(sinks, show_fps=wants_window or info.is_live, pages=pages)
 
     def show(self, frame: TimedFrame, hold: Hold) -> None:
         """Report a frame and its hold to the progress line, the events and the page."""
@@ -136,19 +139,22 @@ def _annotate_video(
 
     outputs = Outputs(args.save, args.timeline, args.summary)
     zoom, mounting, mirror = args.zoom != "off", read_mounting(args), bool(args.mirror)
-    config = AnnotateConfig(time_range, roi, zoom, screen.goals_s, args.explain, args.force, mounting, mirror)
+    place = args.overlay or DEFAULT_PLACE
+    config = AnnotateConfig(time_range, roi, zoom, screen.goals_s, args.explain, args.force, mounting, mirror, place)
     return annotate_video(classifier, args.video, outputs, config, screen.show, screen.open)
 
 
 def _watch_live(
     args: argparse.Namespace, classifier: PoseClassifier, screen: Screen, roi: Roi | None, _: TimeRange | None
 ) -> RunResult:
-    """Watch a camera or the demo, frame by frame."""
+    """Watch a camera; or the demo, known to its end as a recording is unless its frames are recorded."""
     from ..drawing.overlay import OverlayConfig
     from ..pipelines.annotate import Outputs, open_timeline, summarise
     from ..pipelines.live_loop import run_live
-    from ..pipelines.loop import RunPlan
+    from ..pipelines.loop import RunPlan, describe_drawn
+    from ..pipelines.recorded_loop import run_recorded
     from ..sinks.video import VideoSink
+    from ..sources.demo import DemoSource
 
     is_camera, outputs = hasattr(args, "camera"), Outputs(args.save, args.timeline, args.summary)
     with _open_source(args) as source:
@@ -156,13 +162,21 @@ def _watch_live(
         timeline = open_timeline(outputs, info.start_s, force=args.force)
         cropper = choose_part(args, roi, info.size_wh)
         display = screen.open(source)
-        sinks = [*display.sinks, *([_open_saved(args, info)] if args.save else [])]
-        is_seen = bool(display.sinks) and not args.save
+        is_seen = bool(display.sinks or display.pages) and not args.save
         mirror = args.mirror if args.mirror is not None else is_camera and is_seen
-        overlay = OverlayConfig(show_fps=display.show_fps, mirror=mirror, goals_s=screen.goals_s, explain=args.explain)
+        overlay = OverlayConfig(
+            show_fps=display.show_fps,
+            mirror=mirror,
+            goals_s=screen.goals_s,
+            explain=args.explain,
+            place=args.overlay or DEFAULT_PLACE,
+        )
+        sinks = [*display.sinks, *([_open_saved(args, describe_drawn(info, overlay))] if args.save else [])]
         record = VideoSink(args.record, info, force=args.force) if args.record else None
-        plan = RunPlan(source, classifier, sinks, overlay, screen.show, cropper, timeline, record=record)
-        return summarise(run_live(plan), outputs, info.name, force=args.force)
+        shown = {"record": record, "pages": display.pages}
+        plan = RunPlan(source, classifier, sinks, overlay, screen.show, cropper, timeline, **shown)
+        watched = run_live(plan) if is_camera or record else run_recorded(plan, DemoSource)
+        return summarise(watched, outputs, info.name, force=args.force)
 
 
 def _open_saved(args: argparse.Namespace, info: SourceInfo) -> Sink:
@@ -246,12 +260,15 @@ def _wants_window(args: argparse.Namespace, is_camera: bool) -> bool:
     return True
 
 
-def _open_window(source: Source, paced: bool) -> WindowSink:
+def _open_window(source: Source, paced: bool, place: Place) -> WindowSink:
     """Open a window that also reacts to its keys while a camera delivers nothing."""
+    from ..drawing.overlay import OverlayConfig
+    from ..pipelines.loop import describe_drawn
     from ..sinks.base import WindowSink
     from ..sources.live import LiveSource
 
-    window = WindowSink(source.info.size_wh, paced=paced, is_checked=True)
+    drawn = describe_drawn(source.info, OverlayConfig(place=place))
+    window = WindowSink(drawn.size_wh, paced=paced, is_checked=True)
     if isinstance(source, LiveSource):
         source.idle = window.idle
     return window

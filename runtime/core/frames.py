@@ -127,8 +127,10 @@ class DecodedFrame(TimedFrame):
             return self if picture is self.picture else self._replace(picture)
         return self._copy(picture)
 
-    def copy_plain(self) -> DecodedFrame:
-        """The same with planes of its own, to be drawn on."""
+    def copy_plain(self, more_rows: int = 0) -> DecodedFrame:
+        """The same with planes of its own, to be drawn on.  more_rows: black ones below it, an even number."""
+        if more_rows:
+            return self._copy(self._to_limited_yuv(), more_rows)
         plain = self.to_plain()
         return plain if plain.picture is not self.picture else self._copy(plain.picture)
 
@@ -157,11 +159,11 @@ class DecodedFrame(TimedFrame):
         shown = self.presentation.stand_up()
         return DecodedFrame(picture, self.time_s, self.pts, shown, self.lasts_s, is_damaged=self.is_damaged)
 
-    def _copy(self, picture: Any) -> DecodedFrame:
-        """A plain frame in memory of its own; picture: yuv420p of limited range."""
+    def _copy(self, picture: Any, more_rows: int = 0) -> DecodedFrame:
+        """A plain frame in memory of its own; picture: yuv420p of limited range; more_rows: black ones below it."""
         width, height = self.stored_wh
         picture_type = type(picture)
-        copy = self._replace(picture_type(width + width % 2, height + height % 2, PLAIN_FORMAT))
+        copy = self._replace(picture_type(width + width % 2, height + height % 2 + more_rows, PLAIN_FORMAT))
         copy.picture.colorspace, copy.picture.color_range = picture.colorspace, picture.color_range
         stored = DecodedFrame(picture, 0, 0).view_planes()
         for to, plane, black in zip(copy.view_planes(), stored, BLACK_YUV, strict=True):
@@ -170,6 +172,7 @@ class DecodedFrame(TimedFrame):
             to[:height, :width] = upright
             to[height:, :width] = upright[-1:]
             to[:, width:] = to[:, width - 1 : width]
+            to[len(to) - more_rows * len(to) // copy.picture.height :] = black
         return copy
 
 

@@ -119,7 +119,7 @@ class BgrCanvas:
 
     def fill(self, area: Region, colour_bgr: Bgr) -> None:
         """See Canvas."""
-        area.cut(self._scene)[:] = colour_bgr
+        cv2.rectangle(self._scene, (area.left, area.top, area.width, area.height), colour_bgr, cv2.FILLED)
 
     def blend(self, ink: Ink, at: tuple[int, int]) -> None:
         """See Canvas."""

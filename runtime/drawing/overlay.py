@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
 from ..core.frames import Colours, DecodedFrame, TimedFrame
 from ..core.labels import SANSKRIT, display_name
 from ..core.regions import Region
 from ..core.types import ClassMaps, Frame, Hold
+from ..errors import OptionError
 from ..system.progress import format_duration
-from .canvas import Bgr, BgrCanvas, Canvas, Ink, Palette, StretchedCanvas, YuvCanvas
+from .canvas import Bgr, BgrCanvas, Canvas, StretchedCanvas, YuvCanvas
 from .heatmap import make_heat
+from .placement import PLACES, Panel, Place, count_rows, find_unit, place_panel
+from .text import FONT, LEAST_PX, find_ascent, find_height, fit_text, measure_text, render_text, split_text
 
-FONT = Path(__file__).parents[1] / "fonts" / "DejaVuSans.ttf"
-"""DejaVu Sans: Latin with every Sanskrit diacritic, Greek, Cyrillic; OpenCV 4 has ASCII alone."""
+__all__ = ["FONT", "OverlayConfig", "annotate_frame", "draw_caption", "draw_on", "draw_overlay", "find_drawn_height"]
 
 WHITE = (255, 255, 255)
 SOFT = (205, 205, 205)
 ACCENT = (150, 205, 120)  # BGR, a calm green
-STRIP_SHARE = 0.19  # of the picture's height
+GROUND = (32, 30, 28)  # of a strip below the picture
 CAPTION_SHARE = 0.3  # of the picture's shorter side: a countdown is read from across the room
-STRIP_LIGHT = 0.32  # what remains of the picture's light under the strip
+SMALL_TEXT_SHARE = 0.032  # of the unit: the rate, and what the marked corners mean
+STRIP_LIGHT = 0.32  # what remains of the picture's light under words
+NO_POSE_WORDS = "no pose"
+CROP_WORDS = "the model sees this part"
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class OverlayConfig:
 
     goals_s: label -> seconds that it is to be held; the clock counts down to it.  explain: show where the network saw
     the pose.  is_still: a photo, where nothing is held: the confidence stands in the clock's place.  resting: what is
-    said where no pose is.
+    said where no pose is.  place: where the words stand, one of `placement.PLACES`.  Raises OptionError for another.
     """
 
     show_fps: bool = True
@@ -44,7 +46,24 @@ class OverlayConfig:
     goals_s: Mapping[str, float] = field(default_factory=dict)
     is_still: bool = False
     explain: bool = False
-    resting: str = "resting"
+    resting: str = NO_POSE_WORDS
+    place: Place = "corner"
+
+    def __post_init__(self) -> None:
+        if self.place not in PLACES:
+            raise OptionError(f"the overlay has no place {self.place!r}; choose from {', '.join(PLACES)}")
+
+
+@dataclass(frozen=True)
+class Words:
+    """What the panel says.  bar: 0 to 1, None for no bar; is_quiet: in soft letters."""
+
+    name: str
+    subtitle: str = ""
+    clock: str = ""
+    sure: str = ""
+    bar: float | None = None
+    is_quiet: bool = False
 
 
 def annotate_frame(
@@ -56,17 +75,23 @@ def annotate_frame(
     class_maps: ClassMaps | None = None,
     colours: Colours | None = None,
 ) -> TimedFrame:
-    """Return a copy of the frame that is drawn on.  A file's stays in YUV, which a video file then takes as it is."""
+    """Return a copy of the frame that is drawn on.  A file's stays in YUV, which a video file then takes as it is.
+
+    Where the words stand below the picture, it is as much taller as `find_drawn_height` says.
+    """
+    style = style or OverlayConfig()
     if frame.lost_s is not None:
-        style = replace(style or OverlayConfig(), resting=f"no picture for {format_duration(frame.lost_s)}")
-    if isinstance(frame, DecodedFrame):
-        copy = frame.copy_plain()
-        canvas: Canvas = YuvCanvas(copy.view_planes(), colours or Colours())
-        if canvas.size_wh != copy.size_wh:
-            canvas = StretchedCanvas(canvas, copy.size_wh)
-        draw_on(canvas, hold, fps, style, region, class_maps)
-        return copy
-    return replace(frame, image_bgr=draw_overlay(frame.image_bgr, hold, fps, style, region, class_maps))
+        style = replace(style, resting=f"no picture for {format_duration(frame.lost_s)}")
+    if not isinstance(frame, DecodedFrame):
+        return replace(frame, image_bgr=draw_overlay(frame.image_bgr, hold, fps, style, region, class_maps))
+    rows = count_rows(frame.size_wh, frame.stored_wh[1]) if style.place == "below" else 0
+    copy = frame.copy_plain(rows)
+    canvas: Canvas = YuvCanvas(copy.view_planes(), colours or Colours())
+    picture_wh = copy.presentation.square_wh((copy.picture.width, copy.picture.height - rows))
+    if canvas.size_wh != copy.size_wh:
+        canvas = StretchedCanvas(canvas, copy.size_wh)
+    draw_on(canvas, hold, fps, style, region, class_maps, picture_wh)
+    return copy
 
 
 def draw_overlay(
@@ -80,10 +105,30 @@ def draw_overlay(
     """Return a copy of the frame with pose, confidence, hold time and FPS.  frame_bgr: uint8 (H, W, 3).
 
     region: the part that was classified; its corners are marked.  evidence: what spoke for the pose is drawn as heat.
+    Where the words stand below the picture, the copy is as much taller as `find_drawn_height` says.
     """
-    scene = frame_bgr.copy()
-    draw_on(BgrCanvas(scene), hold, fps, style, region, class_maps)
+    style = style or OverlayConfig()
+    height, width = frame_bgr.shape[:2]
+    if style.place == "below":
+        even = height + height % 2
+        scene = np.empty((even + count_rows((width, height), height), width, 3), np.uint8)
+        scene[:height], scene[height:even] = frame_bgr, frame_bgr[-1:]
+        height = even
+    else:
+        scene = frame_bgr.copy()
+    draw_on(BgrCanvas(scene), hold, fps, style, region, class_maps, (width, height))
     return scene
+
+
+def find_drawn_height(size_wh: tuple[int, int], place: Place, stored_height: int | None = None) -> int:
+    """Rows that are stored of an annotated picture: those of the picture, and of a strip below it.
+
+    size_wh: of the picture as it is shown; stored_height: its rows where they are others.
+    """
+    stored_height = size_wh[1] if stored_height is None else stored_height
+    if place != "below":
+        return stored_height
+    return stored_height + stored_height % 2 + count_rows(size_wh, stored_height)
 
 
 def draw_on(
@@ -93,32 +138,49 @@ def draw_on(
     style: OverlayConfig | None = None,
     region: Region | None = None,
     class_maps: ClassMaps | None = None,
+    picture_wh: tuple[int, int] | None = None,
 ) -> None:
-    """Draw as `draw_overlay` does, in place."""
-    style = style or OverlayConfig()
-    if class_maps and not hold.is_resting and (heat := make_heat(class_maps, hold.pose, canvas.size_wh)):
+    """Draw as `draw_overlay` does, in place.  picture_wh: size of the picture where a strip lies below it."""
+    style, picture_wh = style or OverlayConfig(), picture_wh or canvas.size_wh
+    if class_maps and not hold.is_resting and (heat := make_heat(class_maps, hold.pose, picture_wh)):
         canvas.blend(*heat)
-    if region:
-        _draw_corners(canvas, region)
+    marks = region if style.place != "none" else None
+    if marks:
+        _draw_corners(canvas, marks, picture_wh)
     if style.mirror:
         canvas.mirror()
-    width, height = canvas.size_wh
-    unit = min(height, width * 0.75)  # a tall phone video is narrow: text must still fit
-    strip = round(unit * STRIP_SHARE)
-    top, margin = height - strip, round(unit * 0.035)
-    canvas.shade(Region(0, top, width, strip), STRIP_LIGHT)
-    _draw_names(canvas, hold, top, margin, unit, "no pose" if style.is_still else style.resting)
-    if not hold.is_resting:
-        goal_s = style.goals_s.get(hold.pose)
-        percent = f"{hold.confidence:.0%}"
-        clock = percent if style.is_still else _read_clock(hold.hold_s, goal_s)
-        right = width - margin
-        _draw_text(canvas, clock, (right, top + round(unit * 0.02)), unit * 0.085, WHITE, right=True)
-        if not style.is_still:
-            _draw_text(canvas, percent, (right, top + round(unit * 0.125)), unit * 0.04, SOFT, right=True)
-        _draw_bar(canvas, hold.hold_s / goal_s if goal_s else hold.confidence, unit)
-    if style.show_fps and fps is not None:
-        _draw_text(canvas, f"{fps:.0f} FPS", (width - margin, margin), unit * 0.036, WHITE, right=True, shade=True)
+        marks = marks and replace(marks, left=picture_wh[0] - marks.left - marks.width)
+    taken: list[Region] = []
+    rate = f"{fps:.0f} FPS" if style.show_fps and fps is not None and style.place != "none" else ""
+    panel = place_panel(style.place, picture_wh, canvas.size_wh[1] - picture_wh[1])
+    if panel:
+        words = read_words(hold, style)
+        if style.place == "below":
+            canvas.fill(Region(0, picture_wh[1], picture_wh[0], panel.height), GROUND)
+            words, rate = replace(words, sure="   ".join(filter(None, (words.sure, rate)))), ""
+        taken.append(_draw_panel(canvas, panel, words, is_solid=style.place == "below"))
+    if rate:
+        taken.append(_draw_note(canvas, rate, (picture_wh[0], 0), picture_wh, taken))
+    if marks and find_unit(picture_wh) * SMALL_TEXT_SHARE >= 0.7 * LEAST_PX:
+        line = _find_thickness(picture_wh)
+        _draw_note(canvas, CROP_WORDS, (marks.left + marks.width - line, marks.top + line), picture_wh, taken)
+
+
+def read_words(hold: Hold, style: OverlayConfig) -> Words:
+    """What is said of a hold.  While a pose is only kept, nothing is said of how sure it is: nothing speaks for it."""
+    if hold.is_resting:
+        return Words(style.resting, is_quiet=True)
+    name, subtitle = display_name(hold.pose), SANSKRIT.get(hold.pose, "")
+    sure = f"{hold.confidence:.0%} sure"
+    if style.is_still:
+        return Words(name, subtitle, sure, "", hold.confidence)
+    goal_s = style.goals_s.get(hold.pose)
+    clock = _read_clock(hold.hold_s, goal_s)
+    if goal_s:
+        return Words(name, subtitle, clock, sure if hold.leads else "", hold.hold_s / goal_s, not hold.leads)
+    if not hold.leads:
+        return Words(name, subtitle, clock, is_quiet=True)
+    return Words(name, subtitle, clock, sure, hold.confidence)
 
 
 def draw_caption(frame_bgr: Frame, words: str) -> Frame:
@@ -127,17 +189,100 @@ def draw_caption(frame_bgr: Frame, words: str) -> Frame:
     canvas = BgrCanvas(scene)
     height, width = scene.shape[:2]
     size = min(height, width) * CAPTION_SHARE
-    size *= min(1.0, 0.9 * width / max(_measure_text(words, max(8, round(size))), 1))
-    mask_height, mask_width = _render_text(words, max(8, round(size)), WHITE).levels.shape
+    size *= min(1.0, 0.9 * width / max(measure_text(words, max(LEAST_PX, round(size))), 1))
+    ink = render_text(words, max(LEAST_PX, round(size)), WHITE)
+    mask_height, mask_width = ink.levels.shape
     at = max(0, (width - mask_width) // 2), max(0, (height - mask_height) // 2)
     canvas.shade(Region(0, at[1], width, mask_height), STRIP_LIGHT)
-    _draw_text(canvas, words, at, size, WHITE)
+    canvas.blend(ink, at)
     return scene
 
 
-def _draw_corners(canvas: Canvas, region: Region) -> None:
+def _draw_panel(canvas: Canvas, panel: Panel, words: Words, *, is_solid: bool) -> Region:
+    """Draw the words on their ground.  is_solid: the ground is there already.  Returns what is covered."""
+    margin = panel.pad + panel.pad // 2
+    gap = max(4, panel.name_px // 2)
+    clock_px = panel.name_px
+    clock = max(measure_text("00:00", clock_px), measure_text(words.clock, clock_px)) if words.clock else 0
+    is_line = panel.lines == 1 and not panel.is_card
+    sure = words.sure if panel.lines == 2 or is_line else ""
+    sure_width = max(measure_text("100% sure", panel.small_px), measure_text(sure, panel.small_px)) if sure else 0
+    room = panel.most_width - 2 * margin
+    beside = clock + gap if clock else 0
+    beside += sure_width + gap if is_line and sure else 0
+    name, name_px = fit_text(words.name, panel.name_px, max(room - beside, 0), panel.small_px)
+    rest = words.subtitle
+    if name.endswith("…") and panel.lines == 2 and not rest:  # one of one's own poses: its name in two lines
+        name, rest = split_text(words.name, name_px, room - beside)
+    name_width = measure_text(name, name_px)
+    left = panel.at[0] + margin
+    subtitle, subtitle_px, subtitle_at = "", panel.small_px, left
+    if panel.lines == 2:
+        least_px = max(LEAST_PX, round(0.75 * panel.small_px))
+        subtitle, subtitle_px = fit_text(rest, panel.small_px, max(room - sure_width - gap, 0), least_px)
+    elif is_line and name_width + beside + gap + measure_text(words.subtitle, panel.small_px) <= room:
+        subtitle, subtitle_at = words.subtitle, left + name_width + gap
+    width = panel.most_width
+    height = panel.height
+    if panel.is_card:
+        second = measure_text(subtitle, subtitle_px) + (gap + sure_width if sure else 0)
+        width = min(width, 2 * margin + max(name_width + beside, second))
+        if not (subtitle or sure) and panel.lines == 2:
+            height -= find_height(panel.small_px)
+    ground = Region(*panel.at, width, height)
+    if not is_solid:
+        canvas.shade(ground, STRIP_LIGHT)
+    right = panel.at[0] + width - margin
+    top = panel.at[1] + (
+        panel.pad // 2 if panel.lines == 2 else max(0, (height - panel.bar - find_height(panel.name_px)) // 2)
+    )
+    base = top + find_ascent(panel.name_px)
+    _draw_text(canvas, name, (left, base), name_px, SOFT if words.is_quiet else WHITE)
+    _draw_text(canvas, words.clock, (right, base), clock_px, SOFT if words.is_quiet else WHITE, right=True)
+    if panel.lines == 2:
+        second_base = top + find_height(panel.name_px) + find_ascent(panel.small_px)
+        sure_at = right
+    else:
+        second_base, sure_at = base, right - clock - gap if clock else right
+    _draw_text(canvas, subtitle, (subtitle_at, second_base), subtitle_px, SOFT)
+    _draw_text(canvas, sure, (sure_at, second_base), panel.small_px, SOFT, right=True)
+    if words.bar is not None:
+        bar = min(panel.bar, height)
+        full = round(width * min(max(words.bar, 0.0), 1.0))
+        canvas.fill(Region(panel.at[0], max(panel.at[1] + height - bar, 0), full, bar), ACCENT)
+    return ground
+
+
+def _draw_note(
+    canvas: Canvas, text: str, at: tuple[int, int], picture_wh: tuple[int, int], taken: Sequence[Region]
+) -> Region:
+    """Small words on the bare picture: a dark ground keeps them legible on light footage.  Returns what is covered.
+
+    at: their right edge and top, pixels; they go down where other words stand already.
+    """
+    size_px = max(LEAST_PX, round(find_unit(picture_wh) * SMALL_TEXT_SHARE))
+    pad = max(1, size_px // 4)
+    width, height, top = measure_text(text, size_px) + 2 * pad, find_height(size_px), at[1]
+    left = max(0, min(at[0], picture_wh[0]) - width)
+    for other in taken:
+        is_beside = left + width <= other.left or left >= other.left + other.width
+        if not is_beside and other.top - height < top < other.top + other.height:
+            top = other.top + other.height
+    ground = Region(left, top, width, height)
+    if top + height <= picture_wh[1]:
+        canvas.shade(ground, STRIP_LIGHT)
+        _draw_text(canvas, text, (left + pad, top + find_ascent(size_px)), size_px, WHITE)
+    return ground
+
+
+def _find_thickness(picture_wh: tuple[int, int]) -> int:
+    """Pixels of the lines that mark a region."""
+    return max(1, round(min(picture_wh) * 0.003))
+
+
+def _draw_corners(canvas: Canvas, region: Region, picture_wh: tuple[int, int]) -> None:
     """Mark a region by four thin angles."""
-    thickness = max(1, round(min(canvas.size_wh) * 0.003))
+    thickness = _find_thickness(picture_wh)
     arm = max(1, min(region.width, region.height) // 10)
     high, wide = min(thickness, region.height), min(thickness, region.width)
     right, bottom = region.left + region.width, region.top + region.height
@@ -149,72 +294,20 @@ def _draw_corners(canvas: Canvas, region: Region) -> None:
             canvas.fill(Region(left, top, wide, arm), SOFT)
 
 
-def _draw_names(canvas: Canvas, hold: Hold, top: int, margin: int, unit: float, resting: str) -> None:
-    """Pose and, where known, its Sanskrit name; resting is said quietly."""
-    if hold.is_resting:
-        _draw_text(canvas, resting, (margin, top + round(unit * 0.055)), unit * 0.055, SOFT)
-        return
-    room = canvas.size_wh[0] - 3 * margin - round(unit * 0.26)
-    name = display_name(hold.pose)
-    size = unit * 0.085
-    size *= min(1.0, room / max(_measure_text(name, max(8, round(size))), 1))
-    _draw_text(canvas, name, (margin, top + round(unit * 0.02)), size, WHITE)
-    subtitle = SANSKRIT.get(hold.pose, "")
-    if subtitle:
-        _draw_text(canvas, subtitle, (margin, top + round(unit * 0.125)), unit * 0.04, SOFT)
-
-
 def _read_clock(hold_s: float, goal_s: float | None) -> str:
-    """How long it has been held; with a goal how long it still is, then a tick and how long it has been.
-
-    In whole seconds that have passed, as the live page counts them.
-    """
-    held = format_duration(math.floor(hold_s + 1e-6))
+    """How long it has been held; with a goal how long it still is, then a tick and how long it has been."""
+    held = format_duration(hold_s)
     if goal_s is None:
         return held
     return f"−{format_duration(math.ceil(goal_s - hold_s - 1e-6))}" if hold_s < goal_s else f"✓ {held}"
 
 
-def _draw_bar(canvas: Canvas, share: float, unit: float) -> None:
-    """Confidence, or how much of a goal is reached, as a thin line along the lower edge."""
-    width, height = canvas.size_wh
-    thickness = min(max(2, round(unit * 0.012)), height)
-    canvas.fill(Region(0, height - thickness, round(width * min(max(share, 0.0), 1.0)), thickness), ACCENT)
-
-
 def _draw_text(
-    canvas: Canvas,
-    text: str,
-    at: tuple[int, int],
-    size: float,
-    colour: Bgr,
-    *,
-    right: bool = False,
-    shade: bool = False,
+    canvas: Canvas, text: str, at: tuple[int, int], size_px: int, colour: Bgr, *, right: bool = False
 ) -> None:
-    """Blend text into the scene.  at: x (left, or right edge if `right`) and y (top), pixels; size: pixels."""
-    ink = _render_text(text, max(8, round(size)), colour)
-    height, width = ink.levels.shape
-    x = max(0, at[0] - width if right else at[0])
-    if shade:  # on the bare picture, a dark ground keeps the text legible on light footage
-        canvas.shade(Region(x, at[1], width, height), STRIP_LIGHT)
-    canvas.blend(ink, (x, at[1]))
-
-
-@lru_cache(maxsize=8)
-def _load_font(size: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(str(FONT), size)
-
-
-def _measure_text(text: str, size: int) -> int:
-    return round(_load_font(size).getlength(text))
-
-
-@lru_cache(maxsize=64)
-def _render_text(text: str, size: int, colour: Bgr) -> Ink:
-    """Render text once: the same words come back in every frame."""
-    font = _load_font(size)
-    ascent, descent = font.getmetrics()
-    image = Image.new("L", (max(1, round(font.getlength(text)) + 2), ascent + descent))
-    ImageDraw.Draw(image).text((0, 0), text, fill=255, font=font)
-    return Ink(np.asarray(image, dtype=np.uint8), Palette.of(colour))
+    """Blend a line in.  at: x (left, or right edge if `right`) and y of the letters' base, pixels."""
+    if not text:
+        return
+    ink = render_text(text, size_px, colour)
+    x = at[0] - ink.levels.shape[1] if right else at[0]
+    canvas.blend(ink, (max(0, x), max(0, at[1] - find_ascent(size_px))))

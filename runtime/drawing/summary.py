@@ -14,7 +14,7 @@ from ..errors import OutputError
 from ..system.claims import check_growing_output
 from ..system.files import name_part, write_then_rename
 from ..system.progress import format_duration
-from .overlay import FONT
+from .text import FONT
 
 WIDTH, MARGIN, STRIP, ROW = 1600, 60, 120, 56
 INK, QUIET, PAPER, RESTING = "#22272e", "#6a737d", "#ffffff", "#e3e6ea"

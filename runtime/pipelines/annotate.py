@@ -15,6 +15,7 @@ from ..core.regions import Roi
 from ..core.types import Hold
 from ..cropping.croppers import choose_cropper
 from ..drawing.overlay import OverlayConfig
+from ..drawing.placement import Place
 from ..drawing.summary import check_summary_output, write_summary
 from ..errors import YogaLiveError, as_run_error
 from ..sinks.base import Sink
@@ -33,7 +34,7 @@ from ..system.files import check_apart, find_result
 from ..system.item_failures import Failure, attempt
 from ..system.progress import OnProgress, Progress, send_progress
 from ..tracking.sampling_observer import OBSERVATIONS_PER_S
-from .loop import RunPlan, RunResult
+from .loop import RunPlan, RunResult, describe_drawn
 from .recorded_loop import run_recorded
 
 if TYPE_CHECKING:
@@ -76,7 +77,8 @@ class AnnotateConfig:
     time_range: only this part of it.  roi: the part of the picture to classify; without one, `zoom` finds the person
     (False: the whole picture is classified).  goals_s: label -> seconds to hold it, which the overlay counts down.
     explain: draw where the network sees the pose.  force: replace outputs that exist.  mounting: turn or flip the
-    picture before anything else sees it.  mirror: draw it as a mirror shows it.
+    picture before anything else sees it.  mirror: draw it as a mirror shows it.  overlay: where the words stand, as
+    `OverlayConfig` has it.
     """
 
     time_range: TimeRange | None = None
@@ -87,14 +89,19 @@ class AnnotateConfig:
     force: bool = False
     mounting: Mounting = field(default_factory=Mounting)
     mirror: bool = False
+    overlay: Place = "corner"
 
 
 @dataclass(frozen=True)
 class Display:
-    """Where a video is shown while it is annotated.  show_fps: whether the rate stands in the picture."""
+    """Where a video is shown while it is annotated.  show_fps: whether the rate stands in the picture.
+
+    pages: sinks that have the words beside their picture.
+    """
 
     sinks: Sequence[Sink] = ()
     show_fps: bool = False
+    pages: Sequence[Sink] = ()
 
 
 def is_video(path: Path) -> bool:
@@ -232,16 +239,22 @@ def annotate_video(
         info = source.info
         cropper = choose_cropper(config.roi, config.zoom, info.size_wh)
         display = show(source) if show else Display()
-        saved = [ThreadedSink(VideoSink(outputs.save, info, force=config.force))] if outputs.save else []
+        overlay = OverlayConfig(
+            show_fps=display.show_fps,
+            mirror=config.mirror,
+            goals_s=config.goals_s,
+            explain=config.explain,
+            place=config.overlay,
+        )
+        drawn = describe_drawn(info, overlay)
+        saved = [ThreadedSink(VideoSink(outputs.save, drawn, force=config.force))] if outputs.save else []
         sinks = [*display.sinks, *saved]
         timeline = open_timeline(outputs, info.start_s, force=config.force)
-        again = partial(open_again, path, config.time_range, source, draws=bool(sinks), mounting=config.mounting)
-        overlay = OverlayConfig(
-            show_fps=display.show_fps, mirror=config.mirror, goals_s=config.goals_s, explain=config.explain
-        )
         with send_progress(on_progress), Progress("annotating", info.duration_s, "video s") as progress:
             hand_out = _count_seconds(progress, info.start_s, on_frame)
-            result = run_recorded(RunPlan(source, classifier, sinks, overlay, hand_out, cropper, timeline), again)
+            plan = RunPlan(source, classifier, sinks, overlay, hand_out, cropper, timeline, pages=display.pages)
+            again = partial(open_again, path, config.time_range, source, draws=plan.draws, mounting=config.mounting)
+            result = run_recorded(plan, again)
             if info.duration_s and result.whole and not result.error:
                 progress.finish()
         result = summarise(result, outputs, info.name, force=config.force)

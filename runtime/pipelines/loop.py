@@ -6,19 +6,20 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
 from ..classifier import PoseClassifier
 from ..core.frames import TimedFrame
+from ..core.presentation import Presentation
 from ..core.types import Hold, Segment
 from ..cropping.croppers import Cropper
-from ..drawing.overlay import OverlayConfig, annotate_frame
+from ..drawing.overlay import OverlayConfig, annotate_frame, find_drawn_height
 from ..errors import SourceError, YogaLiveError, join_run_errors
 from ..sinks.base import Sink, StopWatching
 from ..sinks.timeline import TimelineFile
-from ..sources.base import Source
+from ..sources.base import Source, SourceInfo
 from ..tracking.observer import Tracked
 from ..tracking.segments import Timeline
 
@@ -31,10 +32,10 @@ def ignore(_: str) -> None:
 class RunPlan:
     """What a run is made of.
 
-    sinks: get each frame as it is drawn; without any nothing is drawn.  overlay: how.  on_frame: gets each frame and
-    what is held.  cropper: which part of each frame is classified; None: the whole.  timeline: is kept while it grows,
-    and finished.  mark: gets the name of each stage of a live run when it ends.  record: gets the frames of a live run
-    as they came.
+    sinks: get each frame as it is drawn; without any nothing is drawn.  overlay: how.  pages: sinks beside whose
+    picture the words stand, so that none are drawn on it.  on_frame: gets each frame and what is held.  cropper: which
+    part of each frame is classified; None: the whole.  timeline: is kept while it grows, and finished.  mark: gets the
+    name of each stage of a live run when it ends.  record: gets the frames of a live run as they came.
     """
 
     source: Source
@@ -46,9 +47,16 @@ class RunPlan:
     timeline: TimelineFile | None = None
     mark: Callable[[str], None] = ignore
     record: Sink | None = None
+    pages: Sequence[Sink] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sinks", tuple(self.sinks))
+        object.__setattr__(self, "pages", tuple(self.pages))
+
+    @property
+    def draws(self) -> bool:
+        """Whether anything is drawn."""
+        return bool(self.sinks or self.pages)
 
     @property
     def explains(self) -> bool:
@@ -163,7 +171,7 @@ def run_loop(plan: RunPlan, follower: Follower) -> RunResult:
     its `.part` name; to stop a live source is its normal end.  Where the source is a part of a file, sinks get times
     from its start, everything else the file's own.
     """
-    outputs = [*plan.sinks, plan.record] if plan.record else plan.sinks
+    outputs = [*plan.sinks, *plan.pages, *([plan.record] if plan.record else [])]
     cause, ending, started_s = None, Ending(), time.monotonic()
     try:
         with ExitStack() as closing:
@@ -191,15 +199,19 @@ def _hand_out(plan: RunPlan, follower: Follower) -> None:
     """Draw what is held on each frame, hand it to the sinks, and tell of it."""
     info = plan.source.info
     is_part = bool(info.start_s or info.start_pts)
+    overlay = plan.overlay or OverlayConfig()
+    audiences = [(plan.sinks, overlay), (plan.pages, replace(overlay, place="beside"))]
+    audiences = [(sinks, style) for sinks, style in audiences if sinks]
     for frame, tracked, fps in follower.follow():
-        if plan.sinks:
-            seen = tracked.region, tracked.class_maps, info.colours
-            scene = annotate_frame(frame, tracked.hold, fps, plan.overlay, *seen)
+        seen = tracked.region, tracked.class_maps, info.colours
+        scenes = [(sinks, annotate_frame(frame, tracked.hold, fps, style, *seen)) for sinks, style in audiences]
+        if scenes:
             plan.mark("overlay")
-            if is_part:
-                scene = scene.move(frame.time_s - info.start_s, frame.pts - info.start_pts)
-            for sink in plan.sinks:
+        for sinks, drawn in scenes:
+            scene = drawn.move(frame.time_s - info.start_s, frame.pts - info.start_pts) if is_part else drawn
+            for sink in sinks:
                 sink.write(scene)
+        if scenes:
             plan.mark("encode")
         follower.count(frame)
         if plan.timeline:
@@ -211,6 +223,17 @@ def _hand_out(plan: RunPlan, follower: Follower) -> None:
 def _describe_end(result: RunResult) -> str:
     """Why a run ended before its source did; empty where it did not."""
     return f"ended early: {result.error}" if result.error else "stopped" if result.stopped else ""
+
+
+def describe_drawn(info: SourceInfo, overlay: OverlayConfig) -> SourceInfo:
+    """What a source is once it is drawn on: taller where the words stand below the picture."""
+    if overlay.place != "below":
+        return info
+    stored_w, stored_h = info.stored_wh or info.size_wh
+    stored_wh = stored_w, find_drawn_height(info.size_wh, overlay.place, stored_h)
+    if info.stored_wh is None:
+        return replace(info, size_wh=stored_wh)
+    return replace(info, size_wh=Presentation(info.pixel_aspect).square_wh(stored_wh), stored_wh=stored_wh)
 
 
 def describe_stop(watched: RunResult, start_s: float, lasts_s: float | None) -> str:

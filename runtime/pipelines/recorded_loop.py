@@ -45,14 +45,12 @@ class RecordedFollower:
         """Begin to observe: the frames that are drawn, or, where these are too large to be kept, a second reading."""
         with ExitStack() as closing:
             source, plan = self._plan.source, self._plan
-            watcher = SamplingObserver(
-                Observer(plan.classifier, plan.cropper, explain=bool(plan.sinks) and plan.explains)
-            )
-            if not plan.sinks or _held_bytes(source) > HELD_BYTES:
+            watcher = SamplingObserver(Observer(plan.classifier, plan.cropper, explain=plan.draws and plan.explains))
+            if not plan.draws or _held_bytes(source) > HELD_BYTES:
                 self._reads = closing.enter_context(self._open_again())
                 observations = watcher.observe_through(self._reads.frames())
                 steps, ahead = (
-                    _observe_beside(source.frames(), observations) if plan.sinks else observations,
+                    _observe_beside(source.frames(), observations) if plan.draws else observations,
                     OBSERVED_AHEAD // 2,
                 )
             else:
@@ -76,7 +74,7 @@ class RecordedFollower:
 
     def settle(self, ending: Ending) -> None:
         """Without sinks, those were observed frames alone: count all that were read."""
-        if not self._plan.sinks:
+        if not self._plan.draws:
             seen = self._reads.info.seen
             self.frames, self._end_s = seen.frames, self._end_s if ending.stopped else seen.end_s
         self._is_empty = not ending.whole and self._end_s <= self._plan.source.info.start_s

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from ...runtime.core.labels import display_name
 from ...runtime.core.preprocess import letterbox
 from ...runtime.core.types import NO_POSE, Frame
-from ...runtime.drawing.overlay import FONT
+from ...runtime.drawing.text import FONT
 from ...runtime.errors import RunError
 from ...runtime.photos.decoding import decode_photo
 from ...runtime.photos.limits import check_shown

@@ -147,7 +147,8 @@ def test_what_is_recorded_has_no_overlay_and_what_is_saved_has(model_path: Path,
     assert 0 <= len(raw) - len(annotated) <= 1 and len(annotated) >= 5  # it may be stopped between the two
     source = next(DemoSource().frames()).image_bgr.astype(int)
     assert np.abs(raw[0] - source).mean() < 3
-    assert np.abs(annotated[0][-60:] - source[-60:]).mean() > 30  # the strip
+    assert np.abs(annotated[0][:30, :100] - source[:30, :100]).mean() > 30  # the card
+    assert np.abs(annotated[0][100:] - source[100:]).mean() < 3
 
 
 def test_a_recording_plays_after_kill_9(model_path: Path, tmp_path: Path) -> None:

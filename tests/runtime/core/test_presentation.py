@@ -215,7 +215,7 @@ def test_text_is_drawn_as_wide_as_it_is_meant_once_the_copy_is_shown(tmp_path: P
     assert isinstance(drawn, DecodedFrame) and drawn.stored_wh == (320, 360) and drawn.size_wh == (640, 360)
     square = annotate_frame(TimedFrame(frame.image_bgr, 0, 0), hold)
     assert differ(drawn.image_bgr, square.image_bgr) < 2.5
-    lit, lit_meant = (np.flatnonzero(each.image_bgr[300:330].max(axis=(0, 2)) > 180) for each in (drawn, square))
+    lit, lit_meant = (np.flatnonzero(each.image_bgr[8:38].max(axis=(0, 2)) > 180) for each in (drawn, square))
     assert (
         abs(lit[0] - lit_meant[0]) <= 3 and abs(lit[-1] - lit_meant[-1]) <= 3 and abs(len(lit) - len(lit_meant)) <= 24
     )
@@ -235,7 +235,7 @@ def test_regions_and_heat_lie_where_they_belong_on_stretched_pixels(tmp_path: Pa
     drawn = annotate_frame(frame, Hold("tree", 0.9, 1.0), None, None, region, class_maps, info.colours)
     square = annotate_frame(TimedFrame(frame.image_bgr, 0, 0), Hold("tree", 0.9, 1.0), None, None, region, class_maps)
     assert differ(drawn.image_bgr, square.image_bgr) < 3
-    assert differ(drawn.image_bgr[:100, :150], frame.image_bgr[:100, :150]) < 1
+    assert differ(drawn.image_bgr[60:150, :150], frame.image_bgr[60:150, :150]) < 1
 
 
 @pytest.mark.parametrize(

@@ -250,7 +250,7 @@ def test_view_chooses_what_is_classified_and_sinks_see_the_whole_frame_with_its_
     )
     assert plain.segments[-1].pose == "tree"
     image = sink.frames[-1].image_bgr
-    assert image.shape == (64, 96, 3) and (image[0, 48] == SOFT).all() and (image[0, :48] == BLUE).all()
+    assert image.shape == (64, 96, 3) and (image[0, 48] == SOFT).all() and (image[40, :48] == BLUE).all()
 
 
 def test_empty_source_gives_nothing_and_closes(classifier: PoseClassifier) -> None:
