@@ -1,18 +1,33 @@
-"""What the README tells to type works: its Python is run, its commands are understood, its links lead somewhere."""
+"""What the README and the pages tell to type works: their Python is run, their commands go through the real parsers."""
 
 from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable
+from itertools import dropwhile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-PYTHON = re.findall(r"^```python\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
-SHELL = "\n".join(re.findall(r"^```sh\n(.*?)^```", README, re.DOTALL | re.MULTILINE))
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+PAGES = [
+    *(README, ROOT / "CONTRIBUTING.md", ROOT / "runtime" / "models" / "README.md"),
+    *sorted(path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts),
+]
+PROGRAMS = ("yoga-live", "yoga-train", "yoga-export", "yoga-calibrate")
+
+
+def read_blocks(page: Path, language: str) -> list[str]:
+    """The fenced blocks of one language."""
+    text = page.read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+PYTHON = [(page, block) for page in PAGES for block in read_blocks(page, "python")]
+SHELL = [(page, block) for page in PAGES for block in read_blocks(page, "sh")]
+LOOP = next(block for block in read_blocks(README, "python") if "VideoCapture" in block)
 
 
 @pytest.fixture
@@ -33,63 +48,101 @@ def class_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "class.mp4"
 
 
-@pytest.mark.parametrize("number", range(len(PYTHON)))
-def test_python_of_the_readme_runs(number: int, class_video: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("number", range(len(PYTHON)), ids=[page.stem for page, _ in PYTHON])
+def test_python_of_a_page_runs(number: int, class_video: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from yoga_live.runtime import PoseClassifier
 
-    exec(compile(PYTHON[number], f"README block {number + 1}", "exec"), {})
+    page, block = PYTHON[number]
+    exec(compile(block, f"{page.name}, block {number + 1}", "exec"), {})
     said = capsys.readouterr().out.splitlines()
-    if "VideoCapture" in PYTHON[number]:
+    assert said
+    if block == LOOP:
         poses = {line.split()[0] for line in said}
         assert len(said) == 12 and poses <= set(PoseClassifier().labels)
         assert all(0 <= float(line.split()[1]) <= 1 for line in said)
-    else:
-        assert said and "Segment(" in said[-1] and said[-1].endswith("None")
+    if "annotate_video(" in block:
+        assert "Segment(" in said[-1] and said[-1].endswith("None")
         assert class_video.with_suffix(".csv").read_text().startswith("start_s,end_s,pose,confidence\n")
 
 
-def test_the_readme_has_both_examples() -> None:
-    assert len(PYTHON) == 2 and any("VideoCapture" in block for block in PYTHON)
+def test_the_pages_show_a_loop_and_a_whole_video() -> None:
+    assert any("annotate_video(" in block for _, block in PYTHON)
 
 
 def test_the_example_loop_has_five_lines() -> None:
-    loop = next(block for block in PYTHON if "VideoCapture" in block)
-    assert sum(bool(line) and not line.startswith("import cv2") for line in loop.split("\n")) == 5
+    assert sum(bool(line) and not line.startswith("import cv2") for line in LOOP.split("\n")) == 5
 
 
-def read_commands(program: str) -> list[list[str]]:
-    """Arguments of each time that a program is called."""
-    parts = [part.strip() for line in SHELL.split("\n") for part in line.partition(" #")[0].split("&&")]
-    return [shlex.split(part)[1:] for part in parts if part.split(" ")[0] == program]
+def read_commands(block: str) -> list[list[str]]:
+    """The words of each command in a block for a shell; lines that end in a backslash go on."""
+    commands: list[list[str]] = []
+    for line in block.replace("\\\n", " ").splitlines():
+        words = shlex.shlex(line, posix=True, punctuation_chars="&|;")
+        words.whitespace_split, words.commenters = True, "#"
+        commands.append([])
+        for word in words:
+            if set(word) <= set("&|;"):
+                commands.append([])
+            else:
+                commands[-1].append(word)
+    return [command for command in commands if command]
 
 
-def test_commands_of_the_readme_are_understood(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from yoga_live.runtime.cli.options import parse_args
-
-    commands = read_commands("yoga-live")
-    assert len(commands) > 12
-    for arguments in commands:
-        args = parse_args(arguments)
-        assert args.command or any(hasattr(args, name) for name in ("camera", "video", "videos", "images", "demo"))
-
-
-@pytest.mark.parametrize("program", ["yoga-train", "yoga-export", "yoga-calibrate"])
-def test_options_of_the_other_commands_exist(program: str, ask: Callable[..., object]) -> None:
-    """Their work is not begun: --help comes first, and names each option that the README uses."""
-    from yoga_live.calibration.command import main as calibrate
-    from yoga_live.export.command import main as export
-    from yoga_live.train.cli.main import main as train
-
-    main = {"yoga-train": train, "yoga-export": export, "yoga-calibrate": calibrate}[program]
-    commands = read_commands(program)
-    assert commands
-    for arguments in commands:
-        answer = ask(main, arguments[0], "--help")
-        for option in [argument for argument in arguments if argument.startswith("--")]:
-            assert option in answer.out, (program, arguments)  # type: ignore[attr-defined]
+def find_program(command: list[str]) -> tuple[str, list[str]]:
+    """Which of the four programs is called, by its name, its path or as a module, and its arguments."""
+    words = list(dropwhile(lambda word: word == "sudo" or re.match(r"\w+=", word), command))
+    if words and (name := words[0].rpartition("/")[2]) in PROGRAMS:
+        return name, words[1:]
+    for number, word in enumerate(words[1:], 1):
+        if words[number - 1] == "-m" and word.startswith("yoga_live."):
+            return f"yoga-{word.removeprefix('yoga_live.')}", words[number + 1 :]
+    return "", []
 
 
-def test_links_of_the_readme_lead_somewhere() -> None:
-    root = Path(__file__).parent.parent
-    targets = [link for link in re.findall(r"\]\(([^)#]+)\)", README) if "://" not in link]
-    assert len(targets) >= 3 and all((root / target).exists() for target in targets)
+COMMANDS = [
+    (page, *found) for page, block in SHELL for words in read_commands(block) if (found := find_program(words))[0]
+]
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_commands_of_the_pages_are_understood(
+    program: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from yoga_live.calibration.command import parse_args as calibrate
+    from yoga_live.export.command import parse_args as export
+    from yoga_live.runtime.cli.options import parse_args as live
+    from yoga_live.train.cli.main import parse_args as train
+
+    parse_args = dict(zip(PROGRAMS, (live, train, export, calibrate), strict=True))[program]
+    monkeypatch.chdir(tmp_path)  # no file of ours is called as one of theirs
+    commands = [(page, arguments) for page, name, arguments in COMMANDS if name == program]
+    assert len(commands) > 3
+    for page, arguments in commands:
+        if "--help" in arguments:
+            continue
+        try:
+            args = parse_args(arguments)
+        except SystemExit:
+            pytest.fail(f"{page.name}: {program} {' '.join(arguments)}: {capsys.readouterr().err}")
+        if program == "yoga-live":
+            assert args.command or any(hasattr(args, name) for name in ("camera", "video", "videos", "images", "demo"))
+
+
+def test_a_command_is_found_by_its_name_its_path_and_as_a_module() -> None:
+    block = 'cd x && yoga-live "a b.mp4" --force  # words\nsudo /opt/bin/yoga-train stats photos\n'
+    block += "torchrun --nnodes 2 \\\n  -m yoga_live.train fit photos\nA=1 pip install '.[cpu]' | tail\n"
+    found = [find_program(command) for command in read_commands(block)]
+    assert found == [
+        ("", []),
+        ("yoga-live", ["a b.mp4", "--force"]),
+        ("yoga-train", ["stats", "photos"]),
+        ("yoga-train", ["fit", "photos"]),
+        ("", []),
+        ("", []),
+    ]
+
+
+def test_the_two_commands_stand_as_the_checks_run_them() -> None:
+    text = README.read_text(encoding="utf-8")
+    assert 'pip install ".[cpu]" && yoga-live --demo --save demo.mp4' in text
+    assert 'pip install ".[train,export,cpu,dev]" && pytest' in text

@@ -13,7 +13,7 @@ ARCHS = ("resnet18", "resnet34", "resnet50")
 class Augmentation:
     """Ranges to draw from; one draw per photo and epoch.  Zeros, and a scale of 1, leave a photo as it is.
 
-    EXPERIMENTS.md says what the defaults rest on; places behind people are by far what matters most.
+    docs/explanation/experiments.md says what the defaults rest on; places behind people are by far what matters most.
     """
 
     mirror: float = 0.5  # probability
