@@ -35,7 +35,7 @@ ORDER: dict[str, tuple[tuple[str, ...], ...]] = {
         ("distributed",),
         ("photos", "run_files"),
         ("fit", "gather"),
-        ("clean",),
+        ("api", "clean"),
         ("report",),
         ("cli",),
     ),

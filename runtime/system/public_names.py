@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
+
+from ..errors import MissingPackageError
 
 
 def read_version() -> str:
@@ -31,3 +34,16 @@ def offer(room: str, places: Mapping[str, str]) -> tuple[Callable[[str], Any], C
         return sorted({*vars(import_module(room)), *places, "__version__"})
 
     return __getattr__, __dir__
+
+
+@contextmanager
+def name_missing_package(extra: str) -> Iterator[None]:
+    """Import what a function of a room needs.  extra: what it is installed with.  Raises MissingPackageError."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("yoga_live"):
+            raise
+        raise MissingPackageError(
+            f'the package {error.name!r} is not installed; run, in the folder of yoga-live: pip install ".[{extra}]"'
+        ) from error

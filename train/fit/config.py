@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ...runtime.errors import OptionError
 from ..photos import HELD_OUT_SHARE
 
 ARCHS = ("resnet18", "resnet34", "resnet50")
@@ -30,26 +31,71 @@ class Augmentation:
     cut: float = 0.75  # of these: that a plain backdrop goes too
 
 
+WHOLE = {
+    "epochs_frozen": (0, 100_000), "epochs": (0, 100_000), "size": (32, 1024), "batch": (2, 65_536),
+    "patience": (0, 100_000), "seed": (0, 2**32 - 1), "folds": (0, 20),
+}  # fmt: skip
+REAL = {
+    "rate": (1e-12, 1.0), "weight_decay": (0.0, 1.0), "label_smoothing": (0.0, 0.9), "averaging": (0.0, 1e5),
+    "kinds": (0.0, 100.0), "held_out": (0.001, 0.3),
+}  # fmt: skip
+"""Least and most of each number: those of the command line, where it has the option."""
+
+
 @dataclass(frozen=True)
 class FitConfig:
-    """What `yoga-train fit` was asked for; saved in run.json."""
+    """How a network is trained; saved in the run's run.json.  The defaults are those of `yoga-train fit`.
 
-    weights: str = "imagenet"  # imagenet, none or a file
-    epochs_frozen: int = 30  # epochs of the head on cached features
-    epochs: int = 12  # epochs of the whole network
-    size: int = 224  # side of the network's input, pixels
-    batch: int = 32  # photos per step, over all devices
-    rate: float = 1e-3  # top learning rate of the last stage, AdamW
+    weights: starting weights: `imagenet` (downloaded once by torchvision), `none` (random) or a file.
+    epochs_frozen, epochs: of the new head alone, on features computed once; then of the whole network (0: skip that).
+    size: side of the network's input in pixels, a multiple of 32.  batch: photos per step, over all devices.
+    rate: top learning rate of AdamW; weight_decay, label_smoothing: as usual.
+    averaging: epochs that the running average of the weights looks back; 0 takes them as they are.
+    kinds: weight of telling apart the folders inside a pose's folder, if there are any.
+    patience: stop after so many epochs of the second half without a better validation loss; 0: never.
+    arch: resnet18, resnet34 or resnet50.  seed: same seed, photos and machine: same run.
+    device: auto, cpu, cuda or cuda:1.
+    train_only: patterns of file names, separated by commas, whose photos are never held out.
+    held_out: fraction of each pose's photos for validation, and again for test.
+    split_of: the folder of a run whose held-out photos are held out again; empty: none.
+    folds: also train so many networks that answer for photos they have not seen (for `yoga-train clean`); 0: none.
+    augmentation: how photos are varied while training.
+
+    Raises OptionError where a value is out of bounds.
+    """
+
+    weights: str = "imagenet"
+    epochs_frozen: int = 30
+    epochs: int = 12
+    size: int = 224
+    batch: int = 32
+    rate: float = 1e-3
     weight_decay: float = 0.02
     label_smoothing: float = 0.05
-    averaging: float = 0.5  # epochs that the running average of the weights looks back; 0 takes them as they are
-    kinds: float = 0.5  # weight of telling apart the folders inside a pose's folder, if there are any
-    patience: int = 0  # epochs without a better validation loss, in the second half, that end it; 0: never
+    averaging: float = 0.5
+    kinds: float = 0.5
+    patience: int = 0
     arch: str = "resnet34"
     seed: int = 0
     device: str = "auto"
-    train_only: str = ""  # file name patterns, separated by commas, of photos that are never held out
-    held_out: float = HELD_OUT_SHARE  # share of each pose's photos for validation, and again for test
-    split_of: str = ""  # run whose held-out photos are held out again
-    folds: int = 0  # networks trained to answer for photos that they have not seen
+    train_only: str = ""
+    held_out: float = HELD_OUT_SHARE
+    split_of: str = ""
+    folds: int = 0
     augmentation: Augmentation = field(default_factory=Augmentation)
+
+    def __post_init__(self) -> None:
+        for name in ("weights", "split_of"):  # a Path is as good; run.json holds texts
+            object.__setattr__(self, name, str(getattr(self, name)))
+        for name, (least, most) in (WHOLE | REAL).items():
+            value = getattr(self, name)
+            kinds = int if name in WHOLE else (int, float)
+            if isinstance(value, bool) or not isinstance(value, kinds) or not least <= value <= most:
+                what = "a whole number" if name in WHOLE else "a number"
+                raise OptionError(f"FitConfig: {name} must be {what} from {least:,} to {most:,}; got {value!r}")
+        if self.size % 32:
+            raise OptionError(f"FitConfig: size must be a multiple of 32, such as 160, 192 or 224; got {self.size}")
+        if self.folds == 1:
+            raise OptionError("FitConfig: folds must be 2 to 20, better 5, or 0 for none; got 1")
+        if self.arch not in ARCHS:
+            raise OptionError(f"FitConfig: arch must be {', '.join(ARCHS[:-1])} or {ARCHS[-1]}; got {self.arch!r}")
