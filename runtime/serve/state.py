@@ -115,6 +115,7 @@ class LiveBoard:
                 "pose": hold.pose,
                 "confidence": round(hold.confidence, 3),
                 "hold_s": round(hold.hold_s, 2),
+                "leads": hold.leads,
                 "past_from": past_from,
                 "past": [[round(s.start_s, 2), round(s.end_s, 2), s.pose] for s in self._past[past_from:]],
             }

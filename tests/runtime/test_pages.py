@@ -121,11 +121,11 @@ def test_pose_hold_confidence_and_picture_are_shown_and_the_timeline_grows(show:
     page = show.open()
     wait_until(lambda: state(page) == "waiting")
     show.tell("none", 0, 9)
-    wait_until(lambda: text(page, "pose") == "resting")
+    wait_until(lambda: text(page, "pose") == "no pose")
     assert text(page, "clock") == "" and page.locator("#fill").is_hidden() and "No pose" in text(page, "nothing")
     show.tell("tree", 10, 75)
     wait_until(lambda: text(page, "clock") == "1:05")
-    assert (text(page, "pose"), text(page, "second"), text(page, "sure")) == ("Tree", "Vṛkṣāsana", "94 % sure")
+    assert (text(page, "pose"), text(page, "second"), text(page, "sure")) == ("Tree", "Vṛkṣāsana", "94% sure")
     assert text(page, "source") == "studio" and text(page, "state") == "live"
     wait_until(lambda: colour_at(page, "picture", 0.5, 0.5) == pytest.approx([0, 0, 255], abs=4))
     assert page.locator("#picture").evaluate("canvas => [canvas.width, canvas.height]") == [160, 90]
@@ -137,7 +137,7 @@ def test_pose_hold_confidence_and_picture_are_shown_and_the_timeline_grows(show:
     wait_until(lambda: page.locator("#list li").count() == 3)
     assert page.locator("#list li").first.inner_text().split() == ["Tree", "0:19", "at", "1:41"]
     totals = [" ".join(row.split()) for row in page.locator("#totals li").all_inner_texts()]
-    assert totals == ["Tree 1:25 2 times, best 1:06", "Warrior 2 0:21 once"]
+    assert totals == ["Tree 1:25 2 times, longest 1:06", "Warrior 2 0:21 once"]
     assert colour_at(page, "strip", 0.3, 0.3) == [0x00, 0x72, 0xB2] == colour_at(page, "strip", 0.95, 0.3)
     assert colour_at(page, "strip", 0.75, 0.3) == [0xE6, 0x9F, 0x00]
     late = show.open(viewport=PHONE)  # who comes late sees all of it, in the same colours
@@ -151,7 +151,7 @@ def test_a_goal_counts_down_and_is_reached(show: Show) -> None:
     page = show.open()
     show.tell("tree", 1, 18.4)
     wait_until(lambda: text(page, "clock") == "−0:13")
-    assert text(page, "sure") == "goal 0:30, 94 % sure"
+    assert text(page, "sure") == "goal 0:30, 94% sure"
     assert page.locator("#fill").evaluate("bar => bar.style.width") == "58%"
     show.tell("tree", 1, 35)
     wait_until(lambda: text(page, "clock") == "✓ 0:34")
@@ -172,11 +172,14 @@ def test_a_stream_that_stops_is_said_and_the_page_goes_on_by_itself_after_a_rest
     wait_until(lambda: text(page, "pose") == "Tree" and not text(page, "notice"))
     show.served.board.end()
     wait_until(lambda: state(page) == "ended")
-    assert text(page, "pose") == "finished" and page.locator("#list li").count() == 1
+    assert text(page, "state") == "finished" and page.locator("#list li").count() == 1
+    assert (text(page, "pose"), text(page, "second")) == ("", "0:11, in poses 0:11") and not text(page, "notice")
+    assert page.locator("#second").evaluate("one => parseFloat(getComputedStyle(one).fontSize)") < 20
     port = show.served.server.server_port
     show.stop()
     wait_until(lambda: state(page) == "closed")
     assert "was stopped" in text(page, "notice") and page.locator("#list li").count() == 1
+    assert text(page, "pose") == "" and "in poses 0:11" in text(page, "second")  # the class had ended before
     show.served = show.serve(port)
     show.tell("warrior_2", 0, 3)
     wait_until(lambda: text(page, "pose") == "Warrior 2")
@@ -210,7 +213,9 @@ def test_one_screen_too_many_is_told_so_and_comes_in_later(show: Show) -> None:
 
 
 @pytest.mark.parametrize(
-    "viewport", [PHONE, ON_ITS_SIDE, {"width": 320, "height": 568}, DESK], ids=lambda v: v["width"]
+    "viewport",
+    [PHONE, ON_ITS_SIDE, {"width": 667, "height": 331}, {"width": 320, "height": 568}, DESK],
+    ids=lambda v: v["width"],
 )
 def test_the_page_fits_every_screen_and_is_read_from_afar(show: Show, viewport: dict[str, int]) -> None:
     page = show.open(viewport=viewport)
@@ -225,10 +230,75 @@ def test_the_page_fits_every_screen_and_is_read_from_afar(show: Show, viewport: 
         assert box and box["y"] + box["height"] <= viewport["height"]
         assert float(page.locator("#clock").evaluate("one => parseFloat(getComputedStyle(one).fontSize)")) >= 80
         show.tell("none", 600, 601)
-        wait_until(lambda: text(page, "pose") == "resting")
+        wait_until(lambda: text(page, "pose") == "no pose")
+    box = page.locator("#strip").bounding_box()
+    assert box and (viewport["width"] < viewport["height"] or box["y"] + box["height"] <= viewport["height"])
     for button in page.locator("button:visible, nav a").all():
         box = button.bounding_box()
         assert box and box["x"] >= 0 and box["x"] + box["width"] <= viewport["width"]
+
+
+@pytest.mark.parametrize("viewport", [ON_ITS_SIDE, {"width": 667, "height": 331}], ids=lambda v: v["width"])
+def test_a_phone_on_its_side_shows_the_whole_strip_whatever_is_missing(
+    show: Show, viewport: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = show.open(viewport=viewport)
+    show.tell("extended_hand_to_big_toe_pose", 1, 600)
+
+    def see_strip() -> bool:
+        box = page.locator("#strip").bounding_box()
+        return page.evaluate("scrollY") == 0 and box["y"] + box["height"] <= viewport["height"]
+
+    wait_until(lambda: state(page) == "watching" and see_strip())
+    monkeypatch.setattr(page_state, "SILENT_S", 0.2)
+    wait_until(lambda: state(page) == "silent" and see_strip())
+    show.served.board.end()
+    wait_until(lambda: state(page) == "ended" and see_strip())
+
+
+def test_nothing_is_said_twice(show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = show.open()
+
+    def count(words: str) -> int:
+        return page.locator("body").inner_text().lower().count(words)
+
+    wait_until(lambda: state(page) == "waiting")
+    assert count("waiting") == 1
+    show.tell("tree", 10, 75)
+    wait_until(lambda: text(page, "clock") == "1:05")
+    assert count("sure”") == 1 and page.locator("#sums").is_hidden() and page.locator("#list li").count() == 1
+    monkeypatch.setattr(page_state, "SILENT_S", 0.2)
+    wait_until(lambda: state(page) == "silent")
+    assert text(page, "state") == "" and text(page, "pose") == "no picture"
+    show.served.board.end()
+    wait_until(lambda: state(page) == "ended")
+    assert count("finished") == 1 and count("ended") == 0
+
+
+def test_a_pose_that_is_only_kept_is_quiet_and_says_no_confidence(show: Show) -> None:
+    page = show.open()
+    show.tell("tree", 1, 9)
+    wait_until(lambda: text(page, "sure") == "94% sure")
+    show.served.publish(9.6, Hold("tree", 0.94, 8.0, leads=False))
+    wait_until(lambda: text(page, "sure") == "")
+    assert text(page, "pose") == "Tree" and text(page, "clock") == "0:08" and page.locator("#fill").is_hidden()
+    assert "resting" in page.locator("body").get_attribute("class")
+
+
+def test_the_keyboard_reaches_everything_and_shows_where_it_is(show: Show) -> None:
+    for path, expected in (("", ["awake", "full", "try it"]), ("try", ["back to the live picture", "file", "camera"])):
+        page = show.open(path)
+        page.wait_for_load_state()
+        seen = []
+        for _ in expected:
+            page.keyboard.press("Tab")
+            seen.append(page.evaluate("document.activeElement.id || document.activeElement.textContent"))
+        assert seen == expected
+    page.locator("#file").focus()
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Tab")
+    outlines = "names => names.map((name) => getComputedStyle(document.querySelector(name)).outlineStyle)"
+    assert page.evaluate(outlines, ["label.button", "#camera"]) == ["solid", "none"]
 
 
 def test_a_hidden_page_asks_for_no_picture(show: Show) -> None:
@@ -261,7 +331,7 @@ def test_a_photo_is_answered_with_bars_and_a_bad_one_with_its_line(show: Show) -
     page = show.open("try")
     choose(page, make_photo((0, 0, 255)))
     wait_until(lambda: text(page, "pose") == "Tree")
-    assert text(page, "second") == "Vṛkṣāsana" and text(page, "sure").endswith("% sure")
+    assert text(page, "second") == "Vṛkṣāsana" and page.locator("#bars .chosen").inner_text().endswith("%")
     rows = [row.split("\n")[0] for row in page.locator("#bars li").all_inner_texts()]
     assert rows[0] == "Tree" and set(rows) == {"Tree", "Warrior 2", "no pose"}
     assert float(page.locator("#bars li.chosen > div > div").evaluate("bar => parseFloat(bar.style.width)")) > 90

@@ -17,27 +17,30 @@ let events = null;
 let heardAt = performance.now();
 let pictureNumber = -1;
 
-// --- what is said when something is missing: what stands large, and what to know of it ---
+// --- what is said when something is missing: small above, or large in the pose's place, and what to know of it ---
 
 const WORDS = {
   connecting: ["connecting", "", ""],
-  waiting: ["waiting", "waiting", "The source is being opened."],
+  waiting: ["", "waiting", "The source is being opened."],
   watching: ["live", "", ""],
-  silent: ["no picture", "no picture", "It goes on by itself when the source gives pictures again."],
-  ended: ["finished", "finished", "The source has ended; what was held is below."],
-  closed: ["stopped", "stopped", "yoga-live was stopped. This page goes on by itself when it runs again."],
-  lost: ["no connection", "no connection", "The stream has stopped. This page goes on by itself when yoga-live can be reached."],
-  full: ["full", "full", ""],
+  silent: ["", "no picture", "It goes on by itself when the source gives pictures again."],
+  ended: ["finished", "", ""],
+  closed: ["", "stopped", "yoga-live was stopped. This page goes on by itself when it runs again."],
+  lost: ["", "no connection", "The stream has stopped. This page goes on by itself when yoga-live can be reached."],
+  full: ["", "full", ""],
 };
 let state = "connecting";
 
 function setState(next, more) {
+  const hasEnded = next === "ended" || (document.body.classList.contains("ended") && ["closed", "lost"].includes(next));
   state = next;
   document.body.dataset.state = next;
+  document.body.classList.toggle("ended", hasEnded); // who stops yoga-live after the class has read what was held
   const [short, large, notice] = WORDS[next];
   $("state").textContent = short;
   show("notice", more ?? notice);
-  if (large) sayNow(large, "", "", null, "");
+  if (hasEnded) sayWhole();
+  else if (large) sayNow(large, "", "", null, "");
 }
 
 function show(id, words) {
@@ -51,17 +54,18 @@ const nameOf = (pose) => begun.poses[pose]?.name ?? pose;
 
 function drawNow() {
   const reached = now.hold_s >= (begun.goals_s[now.pose] ?? Infinity);
-  document.body.classList.toggle("resting", now.pose === RESTING); // before the words are fitted: it changes their weight
+  document.body.classList.toggle("resting", now.pose === RESTING || !now.leads); // before the words are fitted: it changes their weight
   document.body.classList.toggle("reached", reached);
   if (now.pose === RESTING) {
-    const last = past.findLast((segment) => segment[2] !== RESTING);
-    sayNow("resting", last ? `after ${nameOf(last[2])}, ${clock(last[1] - last[0])}` : "", "", null, "");
+    const last = past.findLast(isHeld);
+    sayNow("no pose", last ? `after ${nameOf(last[2])}, ${clock(last[1] - last[0])}` : "", "", null, "");
   } else {
     const goalS = begun.goals_s[now.pose];
-    const share = goalS ? Math.min(1, now.hold_s / goalS) : now.confidence;
-    const sure = `${Math.round(now.confidence * 100)} % sure`;
+    const sure = now.leads ? `${Math.round(now.confidence * 100)}% sure` : ""; // only kept for a moment: nothing speaks for it
+    const share = goalS ? Math.min(1, now.hold_s / goalS) : now.leads ? now.confidence : null;
+    const goal = goalS ? `goal ${clock(goalS)}` : "";
     sayNow(nameOf(now.pose), begun.poses[now.pose]?.sanskrit ?? "", readClock(now.hold_s, goalS), share,
-      goalS ? `goal ${clock(goalS)}, ${sure}` : sure);
+      [goal, sure].filter(Boolean).join(", "));
   }
 }
 
@@ -95,13 +99,26 @@ function fitWords() { // as large as the page allows, in one line; long names in
 
 // --- the class so far ---
 
+function listSegments() { // the running one included
+  return [...past, [Math.max(0, now.time_s - now.hold_s), now.time_s, now.pose]];
+}
+
+const isHeld = (segment) => segment[2] !== RESTING;
+
+function sayWhole() { // as the summary picture has it
+  const segments = listSegments();
+  const heldS = segments.filter(isHeld).reduce((sum, [startS, endS]) => sum + endS - startS, 0);
+  sayNow("", `${clock(now.time_s - segments[0][0])}, in poses ${clock(heldS)}`, "", null, "");
+}
+
 function drawPast() {
-  const running = [Math.max(0, now.time_s - now.hold_s), now.time_s, now.pose];
-  const segments = [...past, running];
-  const held = segments.filter((segment) => segment[2] !== RESTING);
+  const segments = listSegments();
+  const held = segments.filter(isHeld);
   drawStrip($("strip"), held.map(([startS, endS, pose]) => [startS, endS, colourOf(pose)]), segments[0][0], now.time_s);
-  show("nothing", held.length ? "" : "No pose has been held yet.");
-  fillRows($("totals"), addUp(held).map(describeTotal));
+  const totals = addUp(held);
+  show("nothing", held.length ? "" : state === "ended" ? "No pose was held." : "No pose has been held yet.");
+  $("sums").hidden = totals.length === held.length; // each was held once: the list of the holds says it all
+  fillRows($("totals"), totals.map(describeTotal));
   fillRows($("list"), held.slice(-MOST_ROWS).reverse().map(describeSegment));
 }
 
@@ -110,7 +127,7 @@ function colourOf(pose) { // in the order in which poses first came
   return colours.get(pose);
 }
 
-function addUp(held) { // [pose, holds, total, best], the longest first
+function addUp(held) { // [pose, holds, total, longest hold], the greatest total first
   const totals = new Map();
   for (const [startS, endS, pose] of held) {
     const [holds, totalS, bestS] = totals.get(pose) ?? [0, 0, 0];
@@ -120,7 +137,7 @@ function addUp(held) { // [pose, holds, total, best], the longest first
 }
 
 function describeTotal([pose, holds, totalS, bestS]) {
-  return [pose, nameOf(pose), clock(totalS), holds === 1 ? "once" : `${holds} times, best ${clock(bestS)}`];
+  return [pose, nameOf(pose), clock(totalS), holds === 1 ? "once" : `${holds} times, longest ${clock(bestS)}`];
 }
 
 function describeSegment([startS, endS, pose]) {

@@ -4,7 +4,7 @@ const TICKS_S = [5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200];
 const LEAST_S = 60; // so that the first seconds don't fill it
 
 export function clock(seconds) { // 5 -> 0:05, 65 -> 1:05, 3665 -> 1:01:05
-  const whole = Math.max(0, Math.floor(seconds));
+  const whole = Math.max(0, Math.floor(seconds + 1e-6));
   const two = (number) => String(number).padStart(2, "0");
   const minutes = Math.floor(whole / 60) % 60;
   const hours = Math.floor(whole / 3600);

@@ -4,7 +4,7 @@ const SIDE = 640; // of a camera's frame; the network sees less
 const EVERY_MS = 100;
 const RESTING = "none";
 const $ = (id) => document.getElementById(id);
-const percent = (share) => (share > 0 && share < 0.005 ? "< 1 %" : share >= 0.995 && share < 1 ? "> 99 %" : `${Math.round(share * 100)} %`);
+const percent = (share) => (share > 0 && share < 0.005 ? "< 1%" : share >= 0.995 && share < 1 ? "> 99%" : `${Math.round(share * 100)}%`);
 
 let model = { poses: {}, most_bytes: Infinity };
 let stream = null;
@@ -38,8 +38,7 @@ function drawAnswer(answer) {
   const isPose = answer.pose !== RESTING;
   $("pose").textContent = isPose ? nameOf(answer.pose) : "no pose";
   $("pose").classList.toggle("resting", !isPose);
-  $("second").textContent = isPose ? model.poses[answer.pose]?.sanskrit ?? "" : "resting, or none that the model knows";
-  $("sure").textContent = `${percent(answer.confidence)} sure`;
+  $("second").textContent = isPose ? model.poses[answer.pose]?.sanskrit ?? "" : "resting, moving, or a pose that the model does not know";
   const bars = $("bars");
   while (bars.children.length < answer.probabilities.length) {
     const row = document.createElement("li");
@@ -182,5 +181,5 @@ const pause = (ms) => new Promise((done) => { setTimeout(done, ms); });
 addEventListener("pagehide", stopCamera);
 ask("api/model").then((answer) => {
   model = answer;
-  $("threshold").textContent = `A pose is named from ${percent(model.threshold)} on; below that the answer is “no pose”.`;
+  $("threshold").textContent = `A pose is named from a probability of ${percent(model.threshold)} on; below that the answer is “no pose”.`;
 }, (error) => say(error.message));
