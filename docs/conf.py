@@ -34,6 +34,8 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_extra_path = ["llms.txt"]
 html_copy_source = False
+html_use_index = False
+html_domain_indices = False
 html_show_sourcelink = False
 copybutton_exclude = ".linenos, .gp, .go, .c1"  # a comment after a command is not copied
 
