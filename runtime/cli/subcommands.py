@@ -65,14 +65,7 @@ def _make_archive() -> argparse.ArgumentParser:
 def _make_benchmark() -> argparse.ArgumentParser:
     parser = _make("benchmark", "Measure how many milliseconds each stage takes on this machine.", BENCHMARK)
     parser.set_defaults(benchmark=True)
-    parser.add_argument(
-        "video",
-        type=Path,
-        nargs="?",
-        default=argparse.SUPPRESS,
-        metavar="VIDEO",
-        help="a video (default: a drawn clip)",
-    )
+    parser.add_argument("video", type=Path, nargs="?", metavar="VIDEO", help="a video; without one, a drawn clip")
     add_frames(parser, default=argparse.SUPPRESS)
     group = parser.add_argument_group("output")
     group.add_argument("--save", type=Path, metavar="FILE.mp4", help="write the annotated video")

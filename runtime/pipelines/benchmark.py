@@ -29,6 +29,7 @@ from ..sources.base import SourceInfo
 from ..sources.demo import DemoSource
 from ..sources.video import VideoSource
 from ..system.progress import Progress, track
+from ..tracking.sampling_observer import OBSERVATIONS_PER_S
 from .live_loop import run_live
 from .loop import RunPlan
 
@@ -246,6 +247,11 @@ def format_benchmark(benchmark: Benchmark) -> list[str]:
         f"{rate:.1f} frames a second (the video: {float(benchmark.source.rate):.4g}), "
         f"{benchmark.cpu_s / benchmark.wall_s:.1f} of {os.cpu_count()} cores busy, "
         f"peak memory {_format_memory(find_peak_memory())}"
+    )
+    label_ms = float(np.median(rows["frame to label"]))
+    lines.append(
+        f"live, up to {1000 / label_ms:.0f} frames a second can be classified on this machine; "
+        f"{OBSERVATIONS_PER_S:.0f} a second are enough for a held pose"
     )
     return lines
 

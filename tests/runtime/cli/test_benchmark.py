@@ -115,12 +115,13 @@ def test_table_says_milliseconds_rate_cores_and_memory() -> None:
     milliseconds = {stage: np.full(10, float(number)) for number, stage in enumerate(STAGES, start=1)}
     source = SourceInfo("class.mp4", (64, 48), Fraction(25), Fraction(1, 25))
     lines = format_benchmark(Benchmark(source, milliseconds, wall_s=0.5, cpu_s=0.6))
-    rows = {line[:15].strip(): line[15:].split() for line in lines[1:-1]}
+    rows = {line[:15].strip(): line[15:].split() for line in lines[1:-2]}
     assert list(rows) == [*STAGES, "frame to label", "all"]
     assert rows["network"] == ["4.00", "4.00", "4.00", "14%"]
     assert rows["frame to label"] == ["12.00", "12.00", "12.00", "43%"]  # preprocess, network, smoothing
     assert rows["all"] == ["28.00", "28.00", "28.00", "100%"]
-    assert lines[-1].startswith(
+    assert lines[-1].startswith("live, up to 83 frames a second")  # 12 ms
+    assert lines[-2].startswith(
         f"20.0 frames a second (the video: 25), 1.2 of {os.cpu_count()} cores busy, peak memory "
     )
 

@@ -73,6 +73,12 @@ def test_benchmark_measures_as_the_option_did(ask: Ask, model_path: Path, write_
     assert "next release" not in answer.err
 
 
+def test_benchmark_without_a_video_measures_the_drawn_clip(ask: Ask, model_path: Path) -> None:
+    answer = ask(main, "benchmark", "--frames", 2, "--model", model_path)
+    assert answer.code == 0 and "2 frames of 1280 x 720" in answer.out
+    assert "are enough for a held pose" in answer.out.splitlines()[-1]
+
+
 def test_the_older_form_works_and_names_the_new_one(
     ask: Ask, model_path: Path, write_clip: Any, tmp_path: Path
 ) -> None:
