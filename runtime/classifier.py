@@ -20,7 +20,7 @@ from .engines.shared import SharedEngine
 
 @dataclass(frozen=True)
 class Prediction:
-    """The answer for one frame.
+    """The answer for one frame.  A notebook shows it as a small table.
 
     pose: one of the labels, or `none`.  confidence: calibrated probability of that answer, 0 to 1 (for `none`: that
     no single pose is shown, 1 minus the best pose's probability).  probabilities: label -> probability, sum 1.
@@ -40,21 +40,27 @@ class Prediction:
 class PoseClassifier:
     """Classify single frames.  One person in view is assumed.
 
+        classifier = PoseClassifier()                     # the shipped model; or PoseClassifier("yoga.onnx")
+        prediction = classifier.classify(frame_bgr)       # prediction.pose, prediction.confidence
+
     One instance is for one thread at a time: a frame is letterboxed into its own memory.  Another thread takes one of
     `make_guest`.
     """
 
     def __init__(self, model: str | Path | None = None, device: str = "auto", threads: int | None = None) -> None:
-        """Load a pose model (.onnx or .engine; the shipped one if None).  device: auto, cpu, cuda,
-        tensorrt or openvino.  threads: how many the CPU's engines use (None: one a core).
+        """Load a pose model.
 
-        Raises ModelError, DeviceError or MissingPackageError, each with what to do.
+        model: a file, .onnx or .engine; None: the shipped one.  device: auto, cpu, cuda, tensorrt or openvino.
+        threads: how many the CPU's engines use; None: one a core.
+
+        Raises ModelError where the file is no pose model, DeviceError where the device is missing, MissingPackageError
+        where its engine is not installed.
         """
         self._use(open_engine(Path(model) if model is not None else DEFAULT_MODEL, device, threads))
 
     @classmethod
     def from_engine(cls, engine: Engine) -> PoseClassifier:
-        """Classify with an engine made elsewhere."""
+        """Classify with an engine made elsewhere.  engine: see `yoga_live.runtime.engines.base`."""
         classifier = cls.__new__(cls)
         classifier._use(engine)
         return classifier
@@ -80,21 +86,27 @@ class PoseClassifier:
         return self.engine.info.labels
 
     def probabilities(self, frame_bgr: npt.NDArray[np.generic], region: Region | None = None) -> Floats:
-        """Calibrated probabilities, float64 (C,).  frame_bgr: uint8 (H, W, 3) BGR; grey and BGRA are taken too.
+        """Calibrated probabilities, float64 (C,), in the order of `labels`.
 
-        region: look at this part alone.
+        frame_bgr: uint8 (H, W, 3) BGR; grey (H, W) and BGRA (H, W, 4) are taken too.  region: look at this part alone,
+        in pixels.  Raises ValueError if it is no uint8 image, ModelError where the network's output is not finite.
         """
         letterbox_into(region.cut(frame_bgr) if region else frame_bgr, self._batch[0])
         return softmax(self.engine.infer(self._batch)[0] / self.info.temperature)
 
     def examine(self, frame_bgr: npt.NDArray[np.generic], region: Region | None = None) -> tuple[Floats, ClassMaps]:
-        """As `probabilities`, and what spoke for each label where."""
+        """As `probabilities`, and what spoke for each label where.  frame_bgr, region: as there."""
         letterbox_into(region.cut(frame_bgr) if region else frame_bgr, self._batch[0])
         logits, maps = self.engine.infer_maps(self._batch)
         return softmax(logits[0] / self.info.temperature), ClassMaps(maps[0], self.labels, region)
 
     def classify(self, frame_bgr: npt.NDArray[np.generic], region: Region | None = None) -> Prediction:
-        """Classify one frame, or a part of it.  Raises ValueError if it is no uint8 image."""
+        """Classify one frame.
+
+        frame_bgr: uint8 (H, W, 3) BGR, as OpenCV gives it; grey (H, W) and BGRA (H, W, 4) are taken too.  region: look
+        at this part alone, in pixels.  Raises ValueError if it is no uint8 image, ModelError where the network's output
+        is not finite.
+        """
         return self._predict(self.probabilities(frame_bgr, region))
 
     def classify_letterboxed(self, frames: Frame) -> list[Prediction]:
@@ -102,7 +114,7 @@ class PoseClassifier:
         return [self._predict(row) for row in self.probabilities_letterboxed(frames)]
 
     def probabilities_letterboxed(self, frames: Frame) -> Floats:
-        """Calibrated probabilities of such frames, float64 (N, C)."""
+        """Calibrated probabilities of such frames, float64 (N, C).  frames: uint8 (N, S, S, 3) BGR."""
         return softmax(self.engine.infer(frames) / self.info.temperature)
 
     def _predict(self, probabilities: Floats) -> Prediction:

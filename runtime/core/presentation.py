@@ -30,16 +30,16 @@ Matrix = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Mounting:
-    """How the picture is corrected before anything sees it.  rotate: degrees clockwise, 0, 90, 180 or 270.
+    """How the picture of a camera or video is corrected before anything else sees it.
 
-    flip: left and right change places, after it was turned.
+    rotate: degrees clockwise, 0, 90, 180 or 270.  flip: left and right change places, after it was turned.
     """
 
     rotate: int = 0
     flip: bool = False
 
     def apply(self, image: Frame) -> Frame:
-        """The corrected picture, contiguous, (H, W, ...); an untouched one is returned itself."""
+        """Correct an image, uint8 (H, W, ...).  Returns it contiguous; an untouched one is returned itself."""
         return Presentation().mount(self).turn(image)
 
 

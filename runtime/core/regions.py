@@ -54,7 +54,10 @@ WHOLE = Box(0.0, 0.0, 1.0, 1.0)
 
 @dataclass(frozen=True)
 class Roi:
-    """What `--roi` asked for.  Shares of the frame where all four numbers are at most 1, else pixels."""
+    """The part of each frame to classify, as `--roi` gives it.
+
+    left, top, width, height: pixels of the frame; where all four are at most 1, fractions of its width and height.
+    """
 
     left: float
     top: float
@@ -62,7 +65,7 @@ class Roi:
     height: float
 
     def to_region(self, size_wh: tuple[int, int]) -> Region:
-        """Pixels in a frame of this size.  Raises OptionError where they don't fit in."""
+        """Pixels in a frame of this size.  size_wh: width and height.  Raises OptionError where they don't fit in."""
         is_share = max(self.left, self.top, self.width, self.height) <= 1
         unit_w, unit_h = size_wh if is_share else (1, 1)
         left, top = round(self.left * unit_w), round(self.top * unit_h)

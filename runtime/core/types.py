@@ -28,7 +28,11 @@ def best_pose(probabilities: Floats, labels: tuple[str, ...]) -> int:
 
 @dataclass(frozen=True)
 class Segment:
-    """One stretch of the timeline.  Seconds from the start; confidence: mean while it led, 0 to 1."""
+    """One stretch of the timeline.
+
+    start_s, end_s: seconds, on the clock of the video or of whoever gave the frames.  pose: a label, or `none`.
+    confidence: its mean while the pose led, 0 to 1.
+    """
 
     start_s: float
     end_s: float
@@ -37,17 +41,19 @@ class Segment:
 
     @property
     def duration_s(self) -> float:
+        """Its length in seconds."""
         return self.end_s - self.start_s
 
 
 @dataclass(frozen=True)
 class Hold:
-    """What is shown at this moment: the pose, its confidence, and for how long it has been held.
+    """What is held at this moment.
 
-    leads: False while the pose is only kept, because what follows it has not lasted long enough; confidence is then
-    what it was when the pose led last, and hold_s stands still, and goes on from where it would be if the pose leads
-    again.  ahead_s: how much of hold_s is newer than what
-    the network has seen.
+    pose: a label, or `none`.  confidence: its smoothed probability, 0 to 1 (for `none`: 1 minus the best pose's).
+    hold_s: for how many seconds it has been held.  leads: False while the pose is only kept, because what follows it
+    has not lasted long enough; confidence is then what it was when the pose led last, and hold_s stands still, and
+    goes on from where it would be if the pose leads again.  ahead_s: how much of hold_s is newer than what the network
+    has seen.
     """
 
     pose: str
@@ -63,6 +69,7 @@ class Hold:
 
     @property
     def is_resting(self) -> bool:
+        """Whether no pose is held."""
         return self.pose == NO_POSE
 
 

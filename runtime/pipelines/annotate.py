@@ -61,7 +61,7 @@ class Outputs:
 
     @classmethod
     def beside(cls, video: str | Path) -> Outputs:
-        """What `yoga-live VIDEO` writes: `NAME.annotated.mp4` and `NAME.annotated.poses.csv` beside `NAME.mp4`."""
+        """What `yoga-live` writes of a video: `NAME.annotated.mp4` and `NAME.annotated.poses.csv` beside `NAME.mp4`."""
         name = name_beside([Path(video)])[0]
         return cls(add_suffix(name, ".mp4"), add_suffix(name, ".poses.csv"))
 
@@ -216,11 +216,12 @@ def annotate_video(
 
     For many videos make one classifier; `annotate_video(classifier, "class.mp4", ...)` is the same.
 
-    outputs: what to write (None: as `yoga-live` names it, see `Outputs.beside`; `Outputs()`: nothing); their folders
-    must exist, and nothing that exists is replaced without `AnnotateConfig(force=True)`.  classifier: None is the
-    shipped model on the best device.  on_progress: gets a `ProgressUpdate` up to ten times a second, in seconds of
-    video.  on_frame: gets each frame and what is held on it (only those that were classified, if no copy is saved).
-    Both are called in the caller's thread, and what they raise ends the run; KeyboardInterrupt stops it as Ctrl-C does.
+    path: the video.  outputs: what to write (None: as `yoga-live` names it, see `Outputs.beside`; `Outputs()`:
+    nothing); their folders must exist, and nothing that exists is replaced without `AnnotateConfig(force=True)`.
+    config: which part of the video, where to look, what to draw.  classifier: None is the shipped model on the best
+    device.  on_progress: gets a `ProgressUpdate` up to ten times a second, in seconds of video.  on_frame: gets each
+    frame and what is held on it (only those that were classified, if no copy is saved).  Both are called in the
+    caller's thread, and what they raise ends the run; KeyboardInterrupt stops it as Ctrl-C does.
     show: is called once the video is open, and says where else it is shown.
 
     Raises SourceError where the video cannot be opened, OutputError where an output is of an unknown kind, is taken

@@ -16,7 +16,10 @@ FORMS = "seconds (90, 90.5), minutes (1:30) or hours (1:02:03.5)"
 
 @dataclass(frozen=True)
 class TimeRange:
-    """Frames from `start_s` on and before `end_s` (None: to the end); seconds from the recording's start."""
+    """A part of a recording: frames from start_s on and before end_s (None: to the end), seconds from its start.
+
+    Raises OptionError where there is nothing between the two.
+    """
 
     start_s: float = 0.0
     end_s: float | None = None

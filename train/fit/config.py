@@ -12,23 +12,30 @@ ARCHS = ("resnet18", "resnet34", "resnet50")
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Ranges to draw from; one draw per photo and epoch.  Zeros, and a scale of 1, leave a photo as it is.
+    """How photos are varied while training: one draw from these ranges per photo and epoch.
 
-    docs/explanation/experiments.md says what the defaults rest on; places behind people are by far what matters most.
+    Zeros, and scales of 1, leave a photo as it is.  docs/explanation/experiments.md says what the defaults rest on;
+    places behind people are by far what matters most.
+
+    mirror: probability.  turn_degrees: up to so many, either way.  scale_low, scale_high: the person may be far away.
+    shift: fraction of the side, either way.  light: brightness and contrast, colour: saturation, both relative.
+    erase: probability of one grey rectangle.  blur: probability of being out of focus.
+    background: probability that a place or blotches of colour, not the bars' grey, surround the photo.
+    scene: of these, that it is a place, if there are photos of places.  cut: of these, that a plain backdrop goes too.
     """
 
-    mirror: float = 0.5  # probability
+    mirror: float = 0.5
     turn_degrees: float = 12.0
-    scale_low: float = 0.4  # the person may be far away
+    scale_low: float = 0.4
     scale_high: float = 1.2
-    shift: float = 0.12  # of the side, either way
-    light: float = 0.35  # brightness and contrast, relative
-    colour: float = 0.3  # saturation, relative
-    erase: float = 0.25  # probability of one grey rectangle
-    blur: float = 0.25  # probability of being out of focus
-    background: float = 0.5  # probability that a place or blotches of colour, not bar grey, surround the photo
-    scene: float = 0.8  # of these: that it is a place, if there are photos of places
-    cut: float = 0.75  # of these: that a plain backdrop goes too
+    shift: float = 0.12
+    light: float = 0.35
+    colour: float = 0.3
+    erase: float = 0.25
+    blur: float = 0.25
+    background: float = 0.5
+    scene: float = 0.8
+    cut: float = 0.75
 
 
 WHOLE = {
