@@ -10,17 +10,18 @@ your own program.
 import sys
 from pathlib import Path
 
-from yoga_live.runtime import PoseClassifier, YogaLiveError
-from yoga_live.runtime.pipelines.annotate import Outputs, annotate_video, is_video
+from yoga_live.runtime import Outputs, PoseClassifier, YogaLiveError, annotate_video
+
+VIDEOS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
 
 
 def annotate_folder(folder: Path, to: Path) -> None:
     to.mkdir(parents=True, exist_ok=True)
     classifier = PoseClassifier()
-    for path in sorted(path for path in folder.iterdir() if is_video(path)):
+    for path in sorted(path for path in folder.iterdir() if path.suffix.lower() in VIDEOS):
         outputs = Outputs(save=to / f"{path.stem}.mp4", timeline=to / f"{path.stem}.poses.csv")
         try:
-            result = annotate_video(classifier, path, outputs)
+            result = annotate_video(path, outputs, classifier=classifier)
         except YogaLiveError as error:  # it cannot be opened, or was annotated before
             print(f"{path.name}: {error}")
             continue

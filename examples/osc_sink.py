@@ -1,7 +1,7 @@
 """Send what is held as OSC messages over UDP: to Max, SuperCollider, TouchDesigner or a lighting desk.
 
     pip install ".[cpu]"
-    python examples/osc_sink.py 0 127.0.0.1 9000               # what `yoga-live --camera` takes; or a video file
+    python examples/osc_sink.py 0 127.0.0.1 9000               # a camera's number or address; or a video file
 
 Each frame sends `/yoga/pose` with the pose, its confidence (0 to 1) and for how many seconds it has been held.
 """
@@ -9,14 +9,12 @@ Each frame sends `/yoga/pose` with the pose, its confidence (0 to 1) and for how
 import socket
 import struct
 import sys
+import time
 from pathlib import Path
 
-from yoga_live.runtime import PoseClassifier
-from yoga_live.runtime.core.types import Hold
-from yoga_live.runtime.pipelines.live_loop import run_live
-from yoga_live.runtime.pipelines.loop import RunPlan
-from yoga_live.runtime.sources.cameras import open_camera
-from yoga_live.runtime.sources.video import VideoSource
+import cv2
+
+from yoga_live.runtime import PoseTracker
 
 
 def pack_message(address: str, text: str, *numbers: float) -> bytes:
@@ -26,14 +24,15 @@ def pack_message(address: str, text: str, *numbers: float) -> bytes:
 
 
 def send_poses(camera: str, host: str, port: int) -> None:
-    source = VideoSource(Path(camera)) if Path(camera).is_file() else open_camera(camera)
-    with source, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-
-        def send(_: object, hold: Hold) -> None:
+    tracker, video = PoseTracker(), cv2.VideoCapture(int(camera) if camera.isdigit() else camera)
+    interval_s = 1 / video.get(cv2.CAP_PROP_FPS) if Path(camera).is_file() else None
+    count = 0
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        while (read := video.read())[0]:
+            hold = tracker.update(read[1], count * interval_s if interval_s else time.monotonic())
             udp.sendto(pack_message("/yoga/pose", hold.pose, hold.confidence, hold.hold_s), (host, port))
-
-        result = run_live(RunPlan(source, PoseClassifier(), on_frame=send))
-        print(result.error or f"{result.frames} messages were sent")
+            count += 1
+    print(f"{count} messages were sent")
 
 
 if __name__ == "__main__":

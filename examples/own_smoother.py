@@ -6,12 +6,11 @@ It prints when the pose changes.
 """
 
 import sys
-from pathlib import Path
 
+import cv2
 import numpy as np
 
 from yoga_live.runtime import PoseClassifier
-from yoga_live.runtime.sources.video import VideoSource
 
 
 class MedianSmoother:
@@ -26,15 +25,16 @@ class MedianSmoother:
         return max(probabilities, key=lambda label: float(np.median([row[label] for _, row in self.recent])))
 
 
-def print_changes(video: Path) -> None:
+def print_changes(path: str) -> None:
     classifier, smoother, shown = PoseClassifier(), MedianSmoother(), ""
-    with VideoSource(video) as source:
-        for frame in source.frames():
-            pose = smoother.update(frame.time_s, classifier.classify(frame.image_bgr).probabilities)
-            if pose != shown:
-                print(f"{frame.time_s:7.2f} s  {pose}")
-                shown = pose
+    video, time_s = cv2.VideoCapture(path), 0.0
+    while (read := video.read())[0]:
+        pose = smoother.update(time_s, classifier.classify(read[1]).probabilities)
+        if pose != shown:
+            print(f"{time_s:7.2f} s  {pose}")
+            shown = pose
+        time_s += 1 / video.get(cv2.CAP_PROP_FPS)
 
 
 if __name__ == "__main__":
-    print_changes(Path(sys.argv[1]))
+    print_changes(sys.argv[1])

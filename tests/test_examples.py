@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import runpy
 import socket
 import struct
@@ -72,6 +73,12 @@ def test_webcam_draws_the_pose_on_each_frame_until_q(
     run_example("webcam.py", class_video)
     assert len(shown) == FRAMES - 2
     assert all((frame[:100] == 255).all(axis=2).sum() > 200 for frame in shown)  # white letters
+
+
+def test_examples_build_on_the_public_api_alone() -> None:
+    for path in EXAMPLES.iterdir():
+        imported = re.findall(r"^(?:from|import) (yoga_live\S*)", path.read_text(encoding="utf-8"), re.MULTILINE)
+        assert set(imported) <= {"yoga_live.runtime"}, path.name
 
 
 def test_webcam_says_that_a_camera_cannot_be_opened(tmp_path: Path, run_example: Run) -> None:
