@@ -69,7 +69,8 @@ def write_summary(
 def draw_summary(segments: tuple[Segment, ...], title: str) -> Image.Image:
     """Draw a class: title, strip, minutes, a row for each pose.  Returns an RGB picture."""
     totals = add_up(segments)
-    colours = {total.pose: PALETTE[number % len(PALETTE)] for number, total in enumerate(totals)}
+    poses = dict.fromkeys(segment.pose for segment in segments if segment.pose != NO_POSE)
+    colours = {pose: PALETTE[number % len(PALETTE)] for number, pose in enumerate(poses)}  # as the live page does
     top = 130
     picture = Image.new("RGB", (WIDTH, top + STRIP + 80 + ROW * max(len(totals), 1) + MARGIN), PAPER)
     pen = ImageDraw.Draw(picture)
@@ -110,9 +111,8 @@ def _draw_row(pen: ImageDraw.ImageDraw, total: PoseTotal, colour: str, longest_s
     left, room = 470, 560
     share = total.total_s / max(longest_s, 1e-6)
     pen.rounded_rectangle((left, y + 10, left + max(6, room * share), y + 30), 5, fill=colour)
-    times = "once" if total.holds == 1 else f"{total.holds} times"
-    words = f"{format_duration(total.total_s)}   {times}, at best {format_duration(total.best_s)}"
-    _write(pen, (WIDTH - MARGIN, y + 2), words, 27, QUIET, anchor="ra")
+    times = "once" if total.holds == 1 else f"{total.holds} times, longest {format_duration(total.best_s)}"
+    _write(pen, (WIDTH - MARGIN, y + 2), f"{format_duration(total.total_s)}   {times}", 27, QUIET, anchor="ra")
 
 
 def _write(

@@ -47,6 +47,13 @@ def test_the_strip_has_each_moment_in_its_pose_s_colour(time_s: float, colour: s
     assert picture.getpixel((round(x), 180)) == ImageColor.getrgb(colour)
 
 
+def test_a_pose_has_the_colour_of_the_live_page_however_long_it_was_held() -> None:
+    """There the first pose that comes gets the first colour; here the rows are sorted by time."""
+    picture = draw_summary((Segment(0, 1, "plank", 0.9), Segment(1, 10, "tree", 0.9)), "class")
+    assert picture.getpixel((MARGIN + 5, 180)) == ImageColor.getrgb(PALETTE[0])
+    assert picture.getpixel((WIDTH // 2, 180)) == ImageColor.getrgb(PALETTE[1])
+
+
 def test_a_short_hold_is_seen_in_a_long_class() -> None:
     segments = (Segment(0, 3600, "none", 1), Segment(3600, 3601, "tree", 1), Segment(3601, 7200, "none", 1))
     strip = np.asarray(draw_summary(segments, "class"))[180]
