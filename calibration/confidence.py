@@ -16,7 +16,7 @@ from .logits import SplitLogits
 from .metrics import Accuracy, measure_accuracy, measure_ece, measure_nll, simulate_perfect_ece, top_confidences
 
 TEMPERATURES = np.exp(np.linspace(np.log(0.1), np.log(10), 461))
-"""Candidates, 1 % apart: a search over log T can't diverge or turn negative."""
+"""Candidates, 1 % apart: a search over log T cannot diverge or turn negative."""
 
 KEPT_SHARE = 0.95
 """Without photos of `none`, the threshold keeps this share of the right answers on validation."""

@@ -43,7 +43,7 @@ def _calibrate(args: argparse.Namespace, plot: Path) -> None:
 
 
 def check_outputs(args: argparse.Namespace) -> Path:
-    """Refuse what can't be written before any work is done.  Returns the diagram's path."""
+    """Refuse what cannot be written before any work is done.  Returns the diagram's path."""
     check_output(args.to, force=args.force)
     plot = args.to.with_suffix(".reliability.png")
     check_output(plot, force=args.force)
@@ -54,7 +54,7 @@ def check_outputs(args: argparse.Namespace) -> Path:
 
 @contextmanager
 def claim_model(args: argparse.Namespace) -> Iterator[Path]:
-    """Hold the model's file and its diagram while the block lasts; what can't be written is refused before any work.
+    """Hold the model's file and its diagram while the block lasts; what cannot be written is refused before any work.
 
     Yields the diagram's path.
     """

@@ -70,7 +70,7 @@ def score_methods(
 def choose_candidate(candidates: Iterable[Candidate]) -> Candidate:
     """Take the candidate of least divergence from FP32.
 
-    Agreement alone can't choose: on some hundred photos the methods differ by one or two answers, which is chance, and
+    Agreement alone cannot choose: on some hundred photos the methods differ by one or two answers, which is chance, and
     it is blind to confidence.  The divergence weighs every photo and every class, and what it punishes, probabilities
     that moved, is what spoils both the answer and the confidence.
     """

@@ -20,10 +20,10 @@ def read_model(path: Path) -> tuple[onnx.ModelProto, ModelInfo]:
         model = onnx.load(path, load_external_data=False)
         onnx.checker.check_model(model)
     except Exception as error:  # protobuf's and onnx's exceptions share no public base but Exception
-        raise ModelError(f"{path} can't be read as an ONNX model: {name_reason(error, first=True)}") from error
+        raise ModelError(f"{path} cannot be read as an ONNX model: {name_reason(error, first=True)}") from error
     document = next((entry.value for entry in model.metadata_props if entry.key == METADATA_KEY), None)
     if document is None:
-        raise ModelError(f"{path} is an ONNX file but no pose model of yoga-live; export one with yoga-export onnx")
+        raise ModelError(f"{path} is an ONNX file but not a yoga-live pose model; export one with yoga-export onnx")
     return model, ModelInfo.from_json(document, path)
 
 

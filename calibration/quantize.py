@@ -118,11 +118,11 @@ def draft_quantisation(
             tensors = sorted({scale.tensor for scale in scales.values()})
             _expose(prepared, tensors)
         except Exception as error:  # also of ONNX Runtime's tools, about a graph that yoga-export did not make
-            raise ModelError(f"{path} can't be quantised: {name_exception(error)}; stay with FP32") from error
+            raise ModelError(f"{path} cannot be quantised: {name_exception(error)}; stay with FP32") from error
         try:
             seen = collect_histograms(prepared, tensors, sample.frames)
         except ValueError as error:
-            raise ModelError(f"{path} can't be quantised: {error}; train it again") from error
+            raise ModelError(f"{path} cannot be quantised: {error}; train it again") from error
     return QuantisationDraft(quantised, info, scales, seen)
 
 

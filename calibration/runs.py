@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 SPLITS = ("train", "validation", "test")
 MOST_PHOTOS, MOST_EPOCHS = 10**9, 10**6
-MOST_TOLD = 5  # photos that can't be decoded and are named one by one
+MOST_TOLD = 5  # photos that cannot be decoded and are named one by one
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def _check_labels(labels: tuple[str, ...], photos: tuple[RunPhoto, ...]) -> None
         raise ValueError(f"a run has 2 to {MOST_LABELS} labels; run.json names {len(labels)}")
     for label in labels:
         if not isinstance(label, str) or not is_pose_name(label) or len(label) > LONGEST_LABEL:
-            raise ValueError(f"the label {show(label)} can't name a folder of photos")
+            raise ValueError(f"the label {show(label)} cannot name a folder of photos")
     if strange := {photo.pose for photo in photos} - set(labels):
         raise ValueError(f"photos.csv names the pose {show(min(strange))}, which run.json does not")
     if len(set(labels)) < len(labels):
@@ -162,9 +162,11 @@ def load_run(folder: Path, photo_folder: Path | None = None) -> Run:
             f"make one with: yoga-train fit PHOTOS --to {folder}"
         ) from error
     except OSError as error:
-        raise RunError(f"{folder} can't be read as a run: {error.strerror} ({error.filename})") from error
+        raise RunError(f"{folder} cannot be read as a run: {error.strerror} ({error.filename})") from error
     except (KeyError, ValueError, TypeError, csv.Error) as error:
-        raise RunError(f"{folder} can't be read as a run ({_name(error)}); train it again with this version") from error
+        raise RunError(
+            f"{folder} cannot be read as a run ({_name(error)}); train it again with this version"
+        ) from error
 
 
 def _name(error: Exception) -> str:
@@ -195,7 +197,7 @@ def load_frames(run: Run, split: str) -> tuple[Frame, npt.NDArray[np.int64], lis
     """Decode and letterbox the photos of one split, just as training and the live loop do.
 
     Returns frames uint8 (N, S, S, 3) BGR, targets int64 (N,) and their rows.
-    A photo that can't be decoded (any more: this version may be stricter) is left out, which is said.
+    A photo that cannot be decoded (any more: this version may be stricter) is left out, which is said.
     Raises RunError where a photo is gone or is no longer the one that was held out, or none is left.
     """
     rows = [photo for photo in run.photos if photo.split == split]
@@ -213,7 +215,7 @@ def load_frames(run: Run, split: str) -> tuple[Frame, npt.NDArray[np.int64], lis
             f"none of the {len(rows)} {split} photos of {run.folder} can be decoded; the lines above say why"
         )
     if failed:
-        log.warning("%d of %d %s photos can't be decoded and are left out", len(failed), len(rows), split)
+        log.warning("%d of %d %s photos cannot be decoded and are left out", len(failed), len(rows), split)
     targets = np.array([run.labels.index(row.pose) for row, _ in read], dtype=np.int64)
     return np.stack([frame for _, frame in read]), targets, [row for row, _ in read]
 

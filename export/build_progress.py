@@ -27,7 +27,7 @@ class _Phase:
 class BuildProgress:
     """The phases that TensorRT tells of, as one share of the whole that never falls.
 
-    TensorRT calls it from any of its threads and can't have an exception: Ctrl-C becomes the answer "stop".
+    TensorRT calls it from any of its threads and cannot have an exception: Ctrl-C becomes the answer "stop".
     """
 
     def __init__(self, progress: Progress) -> None:

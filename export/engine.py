@@ -152,7 +152,7 @@ def build_plan(
     try:
         builder = trt.Builder(logger)
     except TypeError as error:  # pybind11's, where TensorRT returns none
-        raise DeviceError(f"TensorRT can't start on {gpu.name}: {'; '.join(logger.errors[-2:]) or error}") from error
+        raise DeviceError(f"TensorRT cannot start on {gpu.name}: {'; '.join(logger.errors[-2:]) or error}") from error
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, logger)
     if not parser.parse(model):
@@ -173,7 +173,7 @@ def build_plan(
     if told.was_stopped:
         raise KeyboardInterrupt
     if memory is None:
-        raise ModelError(f"TensorRT can't build {source}: {'; '.join(logger.errors[-2:]) or 'it says no reason'}")
+        raise ModelError(f"TensorRT cannot build {source}: {'; '.join(logger.errors[-2:]) or 'it says no reason'}")
     _save_timings(config, timings)
     return bytes(memory)
 
@@ -181,7 +181,7 @@ def build_plan(
 def _describe_parser_error(parser: Any, source: Path) -> str:
     """Name the first node that TensorRT does not take."""
     if not parser.num_errors:
-        return f"TensorRT can't read {source}; is it whole?"
+        return f"TensorRT cannot read {source}; is it whole?"
     error = parser.get_error(0)
     reason = " ".join(error.desc().split())
     node = f"its node {error.node_name() or '(no name)'} ({error.node_operator() or 'no operator'})"
@@ -215,4 +215,4 @@ def _save_timings(config: Any, path: Path) -> None:
         with write_then_rename(path) as temporary:
             temporary.write_bytes(bytes(cache.serialize()))
     except OSError as error:  # the engine took minutes, and is worth more than what the next one would save
-        log.warning("the timings can't be kept for the next build: %s", error)
+        log.warning("the timings cannot be kept for the next build: %s", error)

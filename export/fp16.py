@@ -38,7 +38,7 @@ def convert_to_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
     try:
         return convert_float_to_float16(model, keep_io_types=True, op_block_list=[])
     except Exception as error:  # of ONNX Runtime's tool, about a graph that yoga-export did not make
-        raise ModelError(f"FP16 can't be made of this graph: {name_exception(error)}; stay with FP32") from error
+        raise ModelError(f"FP16 cannot be made of this graph: {name_exception(error)}; stay with FP32") from error
 
 
 def weigh_subnormals(model: onnx.ModelProto) -> float:

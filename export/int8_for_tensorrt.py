@@ -111,14 +111,14 @@ def _refit_weights(tensors: dict[str, TensorProto], node: onnx.NodeProto) -> Non
 
 
 def _check_scale(tensors: dict[str, TensorProto], node: onnx.NodeProto) -> None:
-    """Refuse an activation whose scale FP16 can't say: its integers come from the network, none can be refitted."""
+    """Refuse an activation whose scale FP16 cannot say: its integers come from the network, none can be refitted."""
     if node.input[1] not in tensors:
         raise ModelError(f"the scale `{node.input[1]}` is computed, not constant; quantise with yoga-calibrate int8")
     scale = float(numpy_helper.to_array(tensors[node.input[1]]).reshape(-1)[0])
     error = abs(float(np.float16(scale)) / scale - 1) if 0 < scale * 128 <= LARGEST else float("inf")
     if error > WORST_SCALE_ERROR:
         raise ModelError(
-            f"the activation `{node.input[0]}` has the scale {scale:.3g}, which FP16 can't hold; stay with FP32, or "
+            f"the activation `{node.input[0]}` has the scale {scale:.3g}, which FP16 cannot hold; stay with FP32, or "
             "quantise with photos that show the poses"
         )
 

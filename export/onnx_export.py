@@ -43,7 +43,7 @@ class Parity:
 class ExportedNetwork(nn.Module):
     """The network as the file has it: frames uint8 (N, S, S, 3) BGR in, logits (N, C) and maps (N, C, h, w) out.
 
-    The first convolution takes BGR and divides by the deviation.  The mean can't go there: what a convolution pads
+    The first convolution takes BGR and divides by the deviation.  The mean cannot go there: what a convolution pads
     with is zero, and zero must stay the mean.
     """
 

@@ -1,4 +1,4 @@
-"""What can go wrong, as one small family: every message says what was wrong, what was seen, what to do."""
+"""All errors, as one small family: every message says what was wrong, what was seen and what to do."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class YogaLiveError(Exception):
 
 
 class OptionError(YogaLiveError):
-    """An option or a combination of options that can't be honoured."""
+    """An option, or a combination of options, that is not possible."""
 
 
 class MissingPackageError(YogaLiveError):
@@ -19,37 +19,37 @@ class MissingPackageError(YogaLiveError):
 
 
 class PhotoError(YogaLiveError):
-    """A picture that can't be decoded."""
+    """A photo that cannot be decoded."""
 
 
 class ModelError(YogaLiveError):
-    """A model file that can't be read, or is not what it says."""
+    """A model file that cannot be read, or whose content contradicts its metadata."""
 
 
 class DeviceError(YogaLiveError):
-    """A device (GPU, display) that was asked for and isn't there."""
+    """A device (GPU, display) that was requested and is missing."""
 
 
 class SourceError(YogaLiveError):
-    """A camera or video that can't be opened or read."""
+    """A camera or video that cannot be opened or read."""
 
 
 class NoFrameError(SourceError):
-    """A video, or the part of it that was asked for, without a single frame; what is there is not damaged."""
+    """A video, or the requested part of it, without a single frame; the file is not damaged."""
 
 
 class ClusterError(YogaLiveError):
-    """A cluster that can't be reached, or has no place for a worker."""
+    """A cluster that cannot be reached, or has no room for a worker."""
 
 
 class OutputError(YogaLiveError):
-    """A file that can't be written, or would be overwritten."""
+    """A file that cannot be written, or would be overwritten."""
 
 
 class TakenError(OutputError):
-    """An output whose name is taken: it exists, another run is writing it, or it was created while this one ran.
+    """An output whose name is taken: it exists, another process is writing it, or it was created meanwhile.
 
-    kept: where the result lies then, if there is one.
+    kept: where the result was saved instead, if there is one.
     """
 
     def __init__(self, message: str, kept: Path | None = None) -> None:
@@ -58,11 +58,11 @@ class TakenError(OutputError):
 
 
 class RunError(YogaLiveError):
-    """A training run or photo folder that lacks what is needed from it."""
+    """A training run or photo folder that is unusable or incomplete."""
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal that ends a run as Ctrl-C does.  number: of the signal."""
+    """A signal that ends a command as Ctrl-C does.  number: the signal's number."""
 
     def __init__(self, number: int, *words: str) -> None:
         super().__init__(*words)
@@ -70,20 +70,20 @@ class Stopped(KeyboardInterrupt):
 
 
 def as_run_error(error: YogaLiveError | OSError) -> YogaLiveError:
-    """What ended a run in its middle, as one of the family.  A pipe that nobody reads is raised again: no trouble."""
+    """Turn an error in the middle of the work into a YogaLiveError.  A broken pipe is raised again: it is no error."""
     if isinstance(error, BrokenPipeError):
         raise error
     if isinstance(error, YogaLiveError):
         return error
     where = f" ({error.filename})" if error.filename else ""
-    return OutputError(f"{error.strerror or error}{where}; mend that and run it again")
+    return OutputError(f"{error.strerror or error}{where}; fix this and try again")
 
 
 def join_run_errors(errors: Sequence[YogaLiveError | OSError]) -> YogaLiveError:
-    """What ended a run, and what closing it met after that.  The last is told, with every output that has failed."""
+    """Join the error that ended the work with those of closing it: the last one, and every failed output."""
     named = [as_run_error(error) for error in errors]
     words: list[str] = []
     for error in named:
-        if isinstance(error, OutputError):  # of one output that is told twice, what was said last says more
+        if isinstance(error, OutputError):  # if one output is named twice, the last message says more
             words = [*(each for each in words if not str(error).startswith(each)), str(error)]
     return OutputError("; ".join(words)) if isinstance(named[-1], OutputError) and len(words) > 1 else named[-1]

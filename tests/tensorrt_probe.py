@@ -1,7 +1,7 @@
 """Run by test_tensorrt_names.py in a process of its own, with real bindings on the path and no GPU behind them.
 
 Reads uses as JSON: [module, dotted name, number of positional arguments or null, names of keywords].  Prints, as JSON,
-what does not exist or can't be called so, and what our own subclasses of TensorRT's classes do.
+what does not exist or cannot be called so, and what our own subclasses of TensorRT's classes do.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ def check(module: Any, dotted: str, count: int | None, keywords: list[str], is_o
     if count is None:
         return None
     if not callable(target):
-        return f"{seen} can't be called"
+        return f"{seen} cannot be called"
     if not can_be_called(target, count, keywords):
-        return f"{seen} can't be called with {count} arguments and {keywords}: {read_signatures(target)}"
+        return f"{seen} cannot be called with {count} arguments and {keywords}: {read_signatures(target)}"
     return None
 
 

@@ -18,22 +18,22 @@ yoga-live                                              | no INPUT given; give a 
 yoga-live clas.mp4                                     | clas.mp4 does not exist; did you mean class.mp4\\?
 yoga-live class                                        | did you mean class.mp4\\?
 yoga-live Class.MP4                                    | did you mean class.mp4\\?
-yoga-live videos/missing.mp4                           | give the path of a file
+yoga-live videos/missing.mp4                           | give an existing file or folder
 yoga-live class.mp4 --output out.mp4                   | did you mean --save\\?
 yoga-live class.mp4 -o out.mp4                         | did you mean --save\\?
 yoga-live class.mp4 --timeline t.csv --overwrite       | did you mean --force\\?
 yoga-live class.mp4 --sumary s.png                     | did you mean --summary\\?
 yoga-live --webcam 0                                   | did you mean --camera\\?
 yoga-live --camera                                     | --camera: expected one argument
-yoga-live 47                                           | is it plugged in and allowed\\?
-yoga-live --camera front                               | use a number, /dev/video2
-yoga-live rtsp://127.0.0.1:1/x --save o.mp4            | can't be opened: Connection refused
+yoga-live 47                                           | check that it is plugged in and permitted
+yoga-live --camera front                               | give a number, /dev/video2
+yoga-live rtsp://127.0.0.1:1/x --save o.mp4            | cannot open rtsp://127.0.0.1:1/x: Connection refused
 yoga-live class.mp4 0                                  | cannot be combined with other inputs; leave class
 yoga-live class.mp4 photo.jpg                          | photos and videos cannot be mixed
-yoga-live notes.txt                                    | no file in the list notes.txt exists; its first line is 'he
-yoga-live empty                                        | the folder empty holds no video
+yoga-live notes.txt                                    | no file of the list notes.txt exists
+yoga-live empty                                        | the folder empty has no videos
 yoga-live empty.mp4                                    | the file is empty
-yoga-live notes.md                                     | can't be opened as a video
+yoga-live notes.md                                     | cannot open notes.md as a video
 yoga-live bench                                        | did you mean benchmark\\?
 yoga-live help                                         | did you mean --help\\?
 yoga-live train photos                                 | did you mean yoga-train\\?
@@ -42,7 +42,7 @@ yoga-live class.mp4 --save class.mp4                   | class.mp4 is the input 
 yoga-live class.mp4 --save nofolder/out.mp4            | mkdir -p nofolder
 yoga-live class.mp4 --timeline x.pdf                   | use one of .csv, .json, .vtt
 yoga-live class.mp4 --timeline taken.csv               | taken.csv exists already; give another name, or --force
-yoga-live class.mp4 --from 99:00                       | is beyond the end of class.mp4, which lasts 0:01
+yoga-live class.mp4 --from 99:00                       | is after the end of class.mp4, which lasts 0:01
 yoga-live class.mp4 --from 2 --to 1                    | is not before
 yoga-live class.mp4 --from abc                         | give seconds \\(90, 90.5\\), minutes \\(1:30\\)
 yoga-live --demo --from 10 --save o.mp4                | can only be used with videos
@@ -53,20 +53,20 @@ yoga-live class.mp4 --model model.pth                  | PyTorch weights, not a 
 yoga-live class.mp4 --device gpu                       | choose one of auto, cpu, cuda
 yoga-live class.mp4 --goal tree                        | such as tree=30
 yoga-live class.mp4 --goal Tree=30                     | did you mean tree\\?
-yoga-live class.mp4 --goal unicorn=30                  | it knows chair, down_dog
+yoga-live class.mp4 --goal unicorn=30                  | give one of chair, down_dog
 yoga-live 0 --serve 80800                              | such as 8080 or 0.0.0.0:8080
 yoga-live 0 --serve 0.0.0.0                            | such as 8080 or 0.0.0.0:8080
 yoga-live class.mp4 --roi 1,2,3                        | is not four numbers; give X,Y,W,H
 yoga-live class.mp4 --rotate 45                        | choose from 90, 180, 270
 yoga-live class.mp4 --record raw.mp4                   | --record saves a camera's picture
 yoga-live archive empty                                | required: --to
-yoga-live archive empty --to out                       | the folder empty holds no video
+yoga-live archive empty --to out                       | the folder empty has no videos
 yoga-live poses tree                                   | the model tree does not exist
-yoga-live --images empty --table t.csv                 | the folder empty holds no photo
-yoga-live --video photo.jpg                            | photos belong to --images
+yoga-live --images empty --table t.csv                 | the folder empty has no photos
+yoga-live --video photo.jpg                            | photo.jpg is a photo, not a video; use --images
 yoga-live photo.jpg --timeline t.csv                   | use --table FILE.csv
 yoga-live class.mp4 --table t.csv                      | use --timeline FILE.csv
-yoga-live @missing.txt                                 | @missing.txt can't be read
+yoga-live @missing.txt                                 | @missing.txt: cannot read the file: No such file
 yoga-live env:MISSING                                  | the environment variable 'MISSING' is not set
 yoga-train                                             | required: COMMAND
 yoga-train train photos                                | did you mean fit\\?
@@ -84,7 +84,7 @@ yoga-train collect tree --to lists                     | required: --pose
 yoga-train download missing --to photos                | missing holds no URL list
 yoga-train add nope --pose tree --to photos            | nope does not exist
 yoga-train add photo.jpg --pose ../x --to photos       | use letters, digits and _ such as down_dog
-yoga-train capture --pose tree --to photos --camera 47 | is it plugged in and allowed\\?
+yoga-train capture --pose tree --to photos --camera 47 | check that it is plugged in and permitted
 yoga-export onnx missing --to x.onnx                   | missing is no finished run
 yoga-export info photo.jpg                             | photo.jpg is a photo, not a model
 yoga-export fp16 photo.jpg --to x.onnx                 | required: --run

@@ -112,7 +112,7 @@ def test_an_output_that_another_run_writes_is_refused_before_any_work(
     with held_by_another(tmp_path / case.output) as pid:
         for force in ((), ("--force",)):
             line = run(case, *force).refusal()
-            assert f"another run (process {pid} on " in line and f"is writing {case.output}" in line
+            assert f"another command (process {pid} on " in line and f"is writing {case.output}" in line
     assert list(tmp_path.iterdir()) == []
 
 
@@ -136,7 +136,7 @@ def test_an_output_that_appears_meanwhile_is_left_alone_unless_forced(
         assert answer.code == 0 and path.read_bytes() != b"another's" and not part.exists(), answer.err
         return
     line = answer.refusal()
-    assert f"{case.output} was created by another program meanwhile" in line and f"the result is {part.name}" in line
+    assert f"{case.output} was created by another program meanwhile" in line and f"the result is in {part.name}" in line
     assert path.read_text() == "another's" and part.stat().st_size > 0
     names = {each.name for each in tmp_path.iterdir()}
     assert names == {path.name, part.name, *case.also}
@@ -150,7 +150,7 @@ def test_a_run_that_another_training_writes_is_refused(
     words = "fit", drawn_photos, "--to", tmp_path / "runs" / "a", "--weights", start_weights, "--size", 32
     with held_by_another(tmp_path / "runs" / "a", "folder") as pid:
         line = ask(main, *words).refusal()
-        assert f"another run (process {pid} on " in line and "runs/a; wait for it to end" in line
+        assert f"another command (process {pid} on " in line and "runs/a; wait for it to end" in line
     assert list(tmp_path.iterdir()) == []
 
 

@@ -119,7 +119,7 @@ def unpack(pytestconfig: pytest.Config) -> Callable[[str], Path]:
             [*command, "--timeout=5", "--retries=1", f"--dest={folder}"], capture_output=True, text=True, check=False
         )
         if answer.returncode != 0:
-            pytest.skip(f"{requirement} can't be fetched: {(answer.stderr.strip().splitlines() or ['no pip'])[-1]}")
+            pytest.skip(f"{requirement} cannot be fetched: {(answer.stderr.strip().splitlines() or ['no pip'])[-1]}")
         [wheel] = folder.glob("*.whl")
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(folder, [name for name in archive.namelist() if name.endswith((".py", ".so"))])

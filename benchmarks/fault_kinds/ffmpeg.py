@@ -53,7 +53,7 @@ def run_ffmpeg(*arguments: str | Path) -> bytes:
 
 
 def probe(path: Path, *arguments: str) -> dict[str, Any]:
-    """Ask ffprobe, for JSON; empty where it can't read the file."""
+    """Ask ffprobe, for JSON; empty where it cannot read the file."""
     command = ["ffprobe", "-v", "error", "-of", "json", *arguments, str(path)]
     result = subprocess.run(command, capture_output=True, timeout=LIMIT_S, check=False)
     return json.loads(result.stdout or b"{}")

@@ -98,7 +98,7 @@ def run(bench: Bench) -> Iterator[Outcome]:
         try:
             ffmpeg.draw_moving(clip, *VIDEO[each.video], *AUDIO[each.audio], seconds=SECONDS, tone=tone)
         except ffmpeg.FfmpegError as error:
-            print(f"formats: {each.name} can't be drawn here: {error}")
+            print(f"formats: {each.name} cannot be drawn here: {error}")
             continue
         yield judge_copy(bench, each.name, clip)
     for frames in bench.choose((1, 5, 10)):

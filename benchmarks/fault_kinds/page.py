@@ -219,7 +219,7 @@ def try_slow_bodies(page: Page) -> Outcome:
 
 
 def read_memory_mb(page: Page, field: str) -> float:
-    """VmRSS or VmHWM of the page's process; 0 where that can't be read."""
+    """VmRSS or VmHWM of the page's process; 0 where that cannot be read."""
     with suppress(OSError):
         for line in Path(f"/proc/{page.process.pid}/status").read_text().splitlines():
             if line.startswith(field):

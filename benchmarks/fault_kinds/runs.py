@@ -1,4 +1,4 @@
-"""44 broken runs: run.json and photos.csv that say what can't be, or lead out of their folder."""
+"""44 broken runs: run.json and photos.csv that say what cannot be, or lead out of their folder."""
 
 from __future__ import annotations
 

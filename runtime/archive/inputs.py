@@ -65,7 +65,7 @@ def _list_local(path: Path, skipped: list[Path], keeps_missing: bool) -> list[Re
     if not path.exists() and not keeps_missing:
         raise name_missing(path)
     if path.is_fifo():  # its writer is on this machine, its reader would be anywhere
-        raise SourceError(f"{path} is a named pipe; --cluster watches files: watch it with yoga-live --video alone")
+        raise SourceError(f"{path} is a named pipe, and an archive needs files; use yoga-live --video for it")
     whole = Path(os.path.abspath(path))  # noqa: PTH100 - links stay: the name is the one that was given
     return [_describe(whole, _make_place(part.replace(":", "") for part in whole.parts[1:]))]
 
@@ -105,11 +105,11 @@ def _list_remote(file: RemoteFile, keeps_missing: bool) -> list[Recorded]:
     except FileNotFoundError:
         if keeps_missing:
             return [Recorded(file, _name_remote(file))]
-        raise SourceError(f"{file} does not exist; give a file or folder that does") from None
+        raise SourceError(f"{file} does not exist; give an existing file or folder") from None
     except Exception as error:  # each file system has its own family of errors
         if keeps_missing:  # one of a list: what is wrong with it is said when it is opened, in its row
             return [Recorded(file, _name_remote(file))]
-        raise SourceError(f"{file} can't be listed: {type(error).__name__}: {error}".splitlines()[0]) from error
+        raise SourceError(f"{file} cannot be listed: {type(error).__name__}: {error}".splitlines()[0]) from error
     rows = [
         Recorded(each, _name_remote(each), facts.get("size") or 0, read_version(facts))
         for name, facts in sorted(inside.items())
@@ -133,4 +133,4 @@ def _check_places(rows: Iterable[Recorded]) -> None:
     shared = {name for name, count in Counter(str(row.place).casefold() for row in rows).items() if count > 1}
     if shared:
         of_one = [str(row.path) for row in rows if str(row.place).casefold() in shared]
-        raise OutputError(f"what is made of {' and '.join(of_one[:2])} would have one name; give them in two runs")
+        raise OutputError(f"{' and '.join(of_one[:2])} would have outputs of the same name; use two commands")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ClusterError, Stopped, YogaLiveError
+from ..system.plain_text import format_count
 from ..system.telemetry import silence_telemetry
 from .ray_environment import keep_ray_local, without_api_server
 from .ray_start import check_address, choose_store, describe_failure, import_ray, shorten
@@ -47,7 +48,7 @@ class Share:
 
     def __str__(self) -> str:
         gpus = f" and {self.gpus:g} GPUs" if self.gpus else ""
-        return f"{self.workers} workers with {self.cpus} CPU{'s' * (self.cpus > 1)}{gpus} each"
+        return f"{format_count(self.workers, 'worker')} with {format_count(self.cpus, 'CPU')}{gpus} each"
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,8 @@ def share_out(nodes: Sequence[Node], workers: int | None, gpus: float = 0.0) -> 
         what = f"{gpus:g} GPUs and one CPU" if gpus else "one CPU"
         cpus, all_gpus = sum(node.cpus for node in nodes), sum(node.gpus for node in nodes)
         raise ClusterError(
-            f"the cluster has {cpus:g} CPUs and {all_gpus:g} GPUs on {len(nodes)} machines: places for {most} workers "
-            f"that take {what} each, not for {max(wanted, 1)}; give a smaller --workers"
+            f"the cluster has {cpus:g} CPUs and {all_gpus:g} GPUs on {format_count(len(nodes), 'machine')}, enough for "
+            f"{format_count(most, 'worker')} with {what} each, not for {max(wanted, 1)}; give a smaller --workers"
             + (" or --gpus-per-worker" if gpus else "")
         )
     cpus = max(
@@ -120,7 +121,7 @@ def connect(address: str) -> Iterator[list[Node]]:
         yield [Node(each.get("CPU", 0.0), each.get("GPU", 0.0)) for each in found]
     except ray.exceptions.RayError as error:
         raise ClusterError(
-            f"the Ray cluster {address!r} was lost: {shorten(error)}; the same command goes on"
+            f"lost the Ray cluster {address!r}: {shorten(error)}; repeat the command to continue"
         ) from error
     finally:
         ray.shutdown()
@@ -202,11 +203,11 @@ class Crew:
         except self._ray.exceptions.RayTaskError as error:
             if isinstance(error.cause, YogaLiveError):
                 raise error.cause from None
-            raise ClusterError(f"a worker does not start: {shorten(error.cause or error)}") from error
+            raise ClusterError(f"a worker failed to start: {shorten(error.cause or error)}; see Ray's logs") from error
         except self._ray.exceptions.RayError as error:
             self._deaths += 1
             if self._deaths > TRIES * self._share.workers:
-                raise ClusterError(f"workers die while they start: {shorten(error)}") from error
+                raise ClusterError(f"workers keep dying at their start: {shorten(error)}; see Ray's logs") from error
             self._hire()
         else:
             self._deaths = 0
@@ -216,7 +217,7 @@ class Crew:
         worker, task = self._running.pop(ref)
         try:
             answer = self._ray.get(ref)
-        except self._ray.exceptions.RayTaskError as error:  # a bug, or what can't be sent
+        except self._ray.exceptions.RayTaskError as error:  # a bug, or what cannot be sent
             self._idle.append(worker)
             return task, Lost(shorten(error.cause or error))
         except self._ray.exceptions.RayError as error:
@@ -233,12 +234,12 @@ class Crew:
             self._worked_s, self._told = now_s, False
         elif now_s - self._worked_s > START_S:
             raise ClusterError(
-                f"no worker could start within {START_S:.0f} s; the cluster has no free place for one with "
-                f"{self._share.cpus} CPUs and {self._share.gpus:g} GPUs: see `ray status`"
+                f"no worker could start within {START_S:.0f} s; the cluster has no room for one with "
+                f"{format_count(self._share.cpus, 'CPU')} and {self._share.gpus:g} GPUs: see `ray status`"
             )
         elif now_s - self._worked_s > TELL_S and not self._told:
             self._told = True
-            self._say("yoga-live: waiting for the cluster to have a free place for a worker (see `ray status`)")
+            self._say("yoga-live: waiting until the cluster has room for a worker (see `ray status`)")
 
 
 def run_schedule(

@@ -29,21 +29,21 @@ def import_ray() -> Any:
         import ray
     except Exception as error:  # a package that does not fit to another raises TypeError, AttributeError, ...
         raise MissingPackageError(
-            f"Ray can't be imported ({type(error).__name__}: {shorten(error)}); "
+            f"Ray cannot be imported ({type(error).__name__}: {shorten(error)}); "
             'run: pip install --force-reinstall "yoga-live[cluster]"'
         ) from error
     return ray
 
 
 def choose_store(shared_memory: Path) -> dict[str, str]:
-    """Where Ray keeps what workers share: in shared memory, or on the disk where that can't be written.
+    """Where Ray keeps what workers share: in shared memory, or on the disk where that cannot be written.
 
     Ray itself looks at how much of it is free only, and waits half a minute for a process that has died of it.
     """
     if sys.platform != "linux" or os.access(shared_memory, os.W_OK):
         return {}
     elsewhere = tempfile.gettempdir()
-    log.warning("%s can't be written; workers share memory through %s, which is slower", shared_memory, elsewhere)
+    log.warning("%s cannot be written; workers share memory through %s, which is slower", shared_memory, elsewhere)
     return {"_plasma_directory": elsewhere}
 
 
@@ -53,14 +53,14 @@ def check_address(address: str) -> None:
     if address == "auto":
         return
     if not (host and port.isdigit()):
-        raise ValueError("it is no address; give HOST:PORT (as `ray start` prints it), auto, or local")
+        raise ValueError("it is not an address; give HOST:PORT (as `ray start` prints it), auto, or local")
     try:
         with socket.create_connection((host.strip("[]"), int(port)), CONNECT_S) as connection:
             is_ray = os.environ.get("RAY_USE_TLS") == "1" or _speaks_http2(connection)
     except (OSError, OverflowError) as error:
         raise ConnectionError(f"nothing answers there ({getattr(error, 'strerror', None) or error})") from error
     if not is_ray:
-        raise ConnectionError("what answers there is no Ray cluster; give the port that `ray start` printed")
+        raise ConnectionError("the server there is not a Ray cluster; give the port that `ray start` printed")
 
 
 def _speaks_http2(connection: socket.socket) -> bool:
@@ -75,11 +75,11 @@ def _speaks_http2(connection: socket.socket) -> bool:
 def describe_failure(address: str, error: Exception) -> str:
     """Why Ray could not start or be joined, in one line."""
     if address != LOCAL:
-        return f"the Ray cluster {address!r} can't be used: {shorten(error)}; see `ray status`"
+        return f"the Ray cluster {address!r} cannot be used: {shorten(error)}; see `ray status`"
     told, place = _read_logs()
     reason = f"{shorten(error)} ({told})" if told else shorten(error)
     where = f"; its logs are in {place}" if place else ""
-    return f"Ray can't start on this machine: {reason}{where}; one process does without it: leave --cluster out"
+    return f"Ray cannot start on this machine: {reason}{where}; without Ray use yoga-live --video"
 
 
 def _read_logs() -> tuple[str, Path | None]:

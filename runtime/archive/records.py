@@ -12,7 +12,7 @@ from ..errors import OutputError, TakenError
 from ..sinks.timeline import FORMATS, format_timeline, shift_segments
 from ..sources.inputs import name_input
 from ..system.foreign_files import check_number, check_whole, parse_json, show
-from ..system.plain_text import escape_json, is_utf8
+from ..system.plain_text import escape_json, format_count, is_utf8
 from .inputs import Recorded
 from .shards import VideoResult
 from .store import Store
@@ -110,7 +110,7 @@ def plan_work(videos: Sequence[Recorded], store: Store, recipe: ArchiveConfig, *
         record = records.get(f"{video.place}{RECORD_SUFFIX}")
         is_whole = record is None or record.trouble is None
         is_there = name_timeline(video, record.recipe if record else recipe) in there
-        differs = _differ(record, video, recipe) if record else "was not made by --cluster"
+        differs = _differ(record, video, recipe) if record else "was not made by yoga-live archive"
         if is_there and is_whole and not differs:
             done += 1
             continue
@@ -173,7 +173,7 @@ def read_records(store: Store) -> Iterator[Record]:
             odd.append(name)
     if odd:
         told = ", ".join(odd[:3]) + (", ..." if len(odd) > 3 else "")
-        log.warning("%s: left out %d files that are no records of a video: %s", store, len(odd), told)
+        log.warning("%s: ignored %s without a video's record: %s", store, format_count(len(odd), "file"), told)
 
 
 def _read(content: bytes | None) -> Record | None:
@@ -188,7 +188,7 @@ def _read(content: bytes | None) -> Record | None:
 def _differ(record: Record, video: Recorded, recipe: ArchiveConfig) -> str | None:
     """In which way a result is not what would be made now; None: in none."""
     if record.recipe.model_sha256 != recipe.model_sha256:
-        return "was made by another model"
+        return "was made with another model"
     if record.recipe != recipe:
         before, now = asdict(record.recipe), asdict(recipe)
         names = [name for name in now if before[name] != now[name]]

@@ -118,7 +118,7 @@ class Schedule:
         if losses < TRIES:
             self._waiting.appendleft(task)
             return None
-        return self.take(task, Failed(f"{TRIES} workers died of it, the last one so: {reason}"))
+        return self.take(task, Failed(f"{TRIES} workers died on it, the last one with: {reason}"))
 
 
 def _key(video: Recorded) -> str:

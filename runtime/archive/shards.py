@@ -24,6 +24,7 @@ from ..sources.base import Seen
 from ..sources.frame_sampling import CHUNK_S, SAME_S, WARM_UP_S
 from ..sources.time_range import TimeRange
 from ..sources.video import VideoSource
+from ..system.plain_text import format_count
 from ..tracking.hmm_smoother import HmmSmoother
 from ..tracking.observer import Observer
 from ..tracking.sampling_observer import OBSERVATIONS_PER_S, SamplingObserver
@@ -111,7 +112,7 @@ def observe_shard(
     shard: Shard,
     threads: int | None = None,
 ) -> ShardResult:
-    """Observe a shard.  Raises SourceError where the recording can't be opened, OptionError for a region outside."""
+    """Observe a shard.  Raises SourceError where the recording cannot be opened, OptionError for a region outside."""
     times_s: list[float] = []
     rows: list[npt.NDArray[np.floating]] = []
     seen, reason, damage = Seen(), None, ""
@@ -130,7 +131,7 @@ def observe_shard(
             if source.info.seen.jumps_s and not (
                 shard.end_s is None and shard.start_s == (config.time_range or TimeRange()).start_s
             ):
-                raise SourceError(f"{path} can't be watched in pieces, its times begin anew; watch it alone")
+                raise SourceError(f"{path} cannot be split: its times restart in the middle; use yoga-live --video")
     except NoFrameError as error:
         if shard.start_s == (config.time_range or TimeRange()).start_s:  # else the recording is shorter than it says
             raise SourceError(str(error)) from error
@@ -160,7 +161,7 @@ def join_shards(observations: Sequence[ShardResult]) -> ShardResult:
 def _join_damage(damages: Sequence[str]) -> str:
     """What is said of several shards; no sum: near a cut the same packet is met by both sides."""
     others = len(damages) - 1
-    return damages[0] + (f"; more in {others} other piece{'s' * (others > 1)}" if others else "") if damages else ""
+    return damages[0] + (f"; more in {format_count(others, 'other part')}" if others else "") if damages else ""
 
 
 def finish_video(observations: ShardResult, info: ModelInfo, title: str | None = None) -> VideoResult:

@@ -80,7 +80,7 @@ class FolderStore:
 
 
 def _read_document(path: Path) -> bytes | None:
-    """As much of a file as a document may have, and one byte more; None of what is no file, or can't be read."""
+    """As much of a file as a document may have, and one byte more; None of what is no file, or cannot be read."""
     try:
         with open_plain(path) as file:
             return file.read(MOST_DOCUMENT_BYTES + 1)
@@ -101,14 +101,14 @@ class RemoteStore:
 
     def exists(self, name: str) -> bool:
         """Whether there is a file of this name.  Raises OutputError."""
-        with _name_errors(f"{self._told}/{name} can't be asked for"):
+        with _name_errors(f"{self._told}/{name} cannot be looked up"):
             return self._fs.exists(f"{self._root}/{name}")
 
     def read_many(self, names: list[str]) -> Iterator[bytes | None]:
         """The bytes of each, None where there is none; hundreds are asked for at once.  Raises OutputError."""
         for first in range(0, len(names), READ_AT_ONCE):
             paths = [f"{self._root}/{name}" for name in names[first : first + READ_AT_ONCE]]
-            with _name_errors(f"{self._told} can't be read"):
+            with _name_errors(f"{self._told} cannot be read"):
                 found: dict[str, Any] = self._fs.cat(paths, on_error="return")
                 broken = [each for each in found.values() if isinstance(each, Exception)]
                 if error := next((each for each in broken if not isinstance(each, FileNotFoundError)), None):
@@ -125,9 +125,9 @@ class RemoteStore:
         if not replace and self.exists(name):
             kept = PurePosixPath(name).with_stem(f"{PurePosixPath(name).stem}.part")
             self.write(str(kept), content)
-            told = f"{self._told}/{name} was created by another program meanwhile and is left as it is"
-            raise TakenError(f"{told}; the result is {self._told}/{kept}")
-        with _name_errors(f"{self._told}/{name} can't be written"):
+            reason = f"{self._told}/{name} was created by another program meanwhile and is left alone"
+            raise TakenError(f"{reason}; the result is in {self._told}/{kept}")
+        with _name_errors(f"{self._told}/{name} cannot be written"):
             self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
             self._fs.pipe_file(path, content)
 
@@ -138,12 +138,12 @@ class RemoteStore:
     def remove(self, name: str) -> None:
         """Remove it, if it is there.  Raises OutputError."""
         if self.exists(name):
-            with _name_errors(f"{self._told}/{name} can't be removed"):
+            with _name_errors(f"{self._told}/{name} cannot be removed"):
                 self._fs.rm_file(f"{self._root}/{name}")
 
     def find(self, suffix: str) -> list[str]:
         """Names that end so, sorted.  Raises OutputError."""
-        with _name_errors(f"{self._told} can't be listed"):
+        with _name_errors(f"{self._told} cannot be listed"):
             found = self._fs.find(self._root) if self._fs.exists(self._root) else []
         names = (name[len(self._root) :].lstrip("/") for name in found if name.endswith(suffix))
         return sorted(name for name in names if name != LEASE)

@@ -111,5 +111,5 @@ def _name_holder(found: dict[str, Any]) -> Holder | None:
 
 def _taken(store: LeaseStore, found: dict[str, Any] | None) -> TakenError:
     holder = _name_holder(found or {})
-    told = f"another run ({holder})" if holder else "another run"
+    told = f"another command ({holder})" if holder else "another command"
     return TakenError(f"{told} is writing {store}; wait for it to end, or give another --to")

@@ -41,7 +41,9 @@ class ArchiveWorker:
         from ..core.opencv import cv2
 
         if (mine := version("yoga-live")) != order.yoga_live:
-            raise ClusterError(f"a node has yoga-live {mine}, this machine {order.yoga_live}; install the same on all")
+            raise ClusterError(
+                f"a node has yoga-live {mine}, this machine {order.yoga_live}; install the same version on all machines"
+            )
         cv2.setNumThreads(order.threads)
         with tempfile.TemporaryDirectory(prefix="yoga-live-") as folder:
             path = Path(folder) / "model.onnx"

@@ -67,14 +67,14 @@ class ModelInfo:
             content = parse_json(text)
             version = content.pop("format")
             if version != FORMAT:
-                raise ModelError(f"it has format {show(version)}, this yoga-live reads format {FORMAT}: update it")
+                raise ModelError(f"its format is {show(version)}, and this yoga-live reads {FORMAT}: update yoga-live")
             if not isinstance(content["labels"], list):
                 raise ModelError(f"the labels should be a list; they are {show(content['labels'])}")
             return cls(**{**content, "labels": tuple(content["labels"])})
         except (ValueError, KeyError, TypeError, AttributeError, ModelError) as error:
             reason = f"{error} is missing" if isinstance(error, KeyError) else error
             raise ModelError(
-                f"the metadata of {name} can't be read ({reason}); export it again with yoga-export"
+                f"the metadata of {name} cannot be read ({reason}); export it again with yoga-export"
             ) from error
 
 
@@ -87,7 +87,7 @@ def _check_labels(labels: Any) -> None:
             raise ValueError(f"a label should be a printable name of 1 to {LONGEST_LABEL} letters; got {show(label)}")
     if len(set(labels)) != len(labels):
         twice = next(label for label in labels if labels.count(label) > 1)
-        raise ValueError(f"a pose model needs different labels; {show(twice)} stands twice")
+        raise ValueError(f"a pose model needs different labels; {show(twice)} appears twice")
 
 
 def is_printable(name: str) -> bool:
@@ -108,7 +108,7 @@ def read_pose_model(
     inputs, outputs: name -> element type as NumPy names it, and shape.
     """
     if document is None:
-        raise ModelError(f"{path} is an ONNX file but no pose model of yoga-live; export one with yoga-export onnx")
+        raise ModelError(f"{path} is an ONNX file but not a yoga-live pose model; export one with yoga-export onnx")
     info = ModelInfo.from_json(document, path)
     kind, shape = inputs.get("frames", ("", ()))
     fits = kind == "uint8" and list(shape[1:]) == [info.size, info.size, 3] and len(inputs) == 1
@@ -117,12 +117,15 @@ def read_pose_model(
         fits = fits and kind == "float32" and len(shape) == dimensions
     if not fits:
         raise ModelError(
-            f"{path} should take `frames` (N, {info.size}, {info.size}, 3), uint8, and give `logits` (N, C) and `maps` "
-            f"(N, C, h, w), float32; it takes {_describe(inputs)} and gives {_describe(outputs)}"
+            f"{path} should have the input `frames` (N, {info.size}, {info.size}, 3), uint8, and the outputs `logits` "
+            f"(N, C) and `maps` (N, C, h, w), float32; its inputs are {_describe(inputs)} and its outputs "
+            f"{_describe(outputs)}; export it again with yoga-export onnx"
         )
     for name in ("logits", "maps"):
         if (count := outputs[name][1][1]) != len(info.labels):
-            raise ModelError(f"{path} gives {count} {name} but names {len(info.labels)} labels")
+            raise ModelError(
+                f"{path} has {count} {name} but {len(info.labels)} labels; export it again with yoga-export onnx"
+            )
     return info
 
 

@@ -14,8 +14,8 @@ def describe_clash(find_version: Callable[[str], str] = metadata.version) -> str
     if len(found) < 2:
         return ""
     return (
-        f"{' and '.join(found)} are installed together; each overwrites the other's files, so windows or videos may "
-        f"fail: pip uninstall {' '.join(found)}, then pip install the one you want"
+        f"{' and '.join(found)} are installed together and overwrite each other's files, so windows or videos may "
+        f"fail; run: pip uninstall {' '.join(found)}, then pip install the one you want"
     )
 
 

@@ -104,7 +104,7 @@ AS_STORED = Presentation()
 
 
 def read_pixel_aspect(stream: Any) -> Fraction:
-    """A video stream's sample aspect ratio; 1 where it says none, or one that can't be."""
+    """A video stream's sample aspect ratio; 1 where it says none, or one that cannot be."""
     aspect = stream.sample_aspect_ratio
     if not aspect or aspect <= 0 or not Fraction(1, MOST_STRETCHED) <= aspect <= MOST_STRETCHED:
         return Fraction(1)

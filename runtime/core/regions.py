@@ -11,7 +11,7 @@ from ..errors import OptionError
 from ..system.option_types import quote
 
 SMALLEST_PX, MOST_PX = 16, 1e6
-ROI_FORM = "X,Y,W,H in pixels (100,50,640,480) or in shares of the frame (0.5,0,0.5,0.5)"
+ROI_FORM = "X,Y,W,H in pixels (100,50,640,480) or in fractions of the frame (0.5,0,0.5,0.5)"
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Roi:
         right, bottom = round((self.left + self.width) * unit_w), round((self.top + self.height) * unit_h)
         if right > size_wh[0] or bottom > size_wh[1]:
             raise OptionError(
-                f"--roi {self} reaches out of the picture, which is {size_wh[0]} x {size_wh[1]}; make it smaller"
+                f"--roi {self} extends beyond the picture, which is {size_wh[0]} x {size_wh[1]}; make it smaller"
             )
         if min(right - left, bottom - top) < SMALLEST_PX:
             raise OptionError(
@@ -92,9 +92,9 @@ def parse_roi(text: str) -> Roi:
     except ValueError:
         raise OptionError(f"--roi {quote(text)} is not four numbers; give {ROI_FORM}") from None
     if not (0 <= left < MOST_PX and 0 <= top < MOST_PX):
-        raise OptionError(f"--roi {quote(text)} begins outside of the picture; give {ROI_FORM}")
+        raise OptionError(f"--roi {quote(text)} starts outside the picture; give {ROI_FORM}")
     if not (0 < width < MOST_PX and 0 < height < MOST_PX):
-        raise OptionError(f"--roi {quote(text)} is empty, or larger than any picture; give {ROI_FORM}")
+        raise OptionError(f"--roi {quote(text)} is empty or larger than any picture; give {ROI_FORM}")
     return Roi(left, top, width, height)
 
 

@@ -1,4 +1,4 @@
-"""What every engine is: letterboxed frames in, logits and class maps out; the file's name says which one opens it."""
+"""The protocol of engines: letterboxed frames in, logits and class maps out."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ..core.types import Floats, Frame
 from ..errors import ModelError
 
 DEVICES = ("auto", "cpu", "cuda", "tensorrt", "openvino")
-"""What `--device` takes: ONNX Runtime's choice, its three by name, and OpenVINO on the CPU."""
+"""Values of `--device`: automatic, three ONNX Runtime providers by name, and OpenVINO on the CPU."""
 
 
 class Engine(Protocol):
-    """What the live loop needs of any engine."""
+    """What the live loop needs from an engine."""
 
     info: ModelInfo
     device: str
@@ -31,15 +31,16 @@ class Engine(Protocol):
 
 
 def check_answers(path: Path, info: ModelInfo, count: int, logits: Floats, maps: Floats | None = None) -> None:
-    """Refuse what is no answer to `count` frames: other shapes, numbers that are not finite.  Raises ModelError.
+    """Refuse outputs of the wrong shape for `count` frames, or with values that are not finite.  Raises ModelError.
 
-    Costs 0.02 ms a frame.  A network in FP16 may overflow on one picture alone, so that opening it tells nothing.
+    Costs 0.02 ms per frame.  An FP16 network may overflow on a single picture, so a check when it is opened is not
+    enough.
     """
     is_whole = logits.shape == (count, len(info.labels)) and bool(np.isfinite(logits).all())
     if maps is not None and is_whole:
         is_whole = maps.shape[:2] == logits.shape and bool(np.isfinite(maps).all())
     if not is_whole:
         raise ModelError(
-            f"{path} gives no answer to a picture: numbers that are not finite, or not one for each of "
-            f"{len(info.labels)} labels; export it again, or stay with FP32"
+            f"{path} gives no usable output: values that are not finite, or not one for each of "
+            f"{len(info.labels)} labels; export it again, or use FP32"
         )

@@ -1,4 +1,4 @@
-"""The GPU as CUDA's runtime shows it: what it is, what memory is free, buffers, one stream."""
+"""The GPU through CUDA's runtime: its properties, free memory, buffers and one stream."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ Bytes = npt.NDArray[np.uint8]
 
 
 class CudaDevice:
-    """The first GPU that CUDA shows (CUDA_VISIBLE_DEVICES chooses among several)."""
+    """The first GPU that CUDA sees (CUDA_VISIBLE_DEVICES chooses among several)."""
 
     def __init__(self, cudart: Any) -> None:
-        """cudart: cuda.bindings.runtime, or a stand-in.  Raises DeviceError where no GPU can be used."""
+        """cudart: cuda.bindings.runtime, or a stand-in.  Raises DeviceError if no GPU is usable."""
         self._cudart = cudart
         try:
             error, count = cudart.cudaGetDeviceCount()
         except RuntimeError as reason:  # of cuda-python 12.6, where the driver's library is missing
-            raise DeviceError(f"no NVIDIA driver could be loaded ({reason}); install it, then try again") from reason
+            raise DeviceError(f"cannot load an NVIDIA driver ({reason}); install one, then try again") from reason
         if error == cudart.cudaError_t.cudaErrorInsufficientDriver:
             raise DeviceError(self._describe_versions())
         if error == cudart.cudaError_t.cudaErrorNoDevice or (self._is_success(error) and count == 0):
-            raise DeviceError("CUDA shows no GPU; check nvidia-smi (on a Jetson: tegrastats) and CUDA_VISIBLE_DEVICES")
+            raise DeviceError("CUDA sees no GPU; check nvidia-smi (on a Jetson: tegrastats) and CUDA_VISIBLE_DEVICES")
         self._check(error)
         self._check(*cudart.cudaSetDevice(0))
         properties = self._check(*cudart.cudaGetDeviceProperties(0))
@@ -37,10 +37,10 @@ class CudaDevice:
         self.shares_memory = bool(properties.integrated)
 
     def free_bytes(self, meminfo: Path = Path("/proc/meminfo")) -> int:
-        """Memory that can be had now.
+        """Memory that can be allocated now.
 
-        Where CPU and GPU share it (Jetson), CUDA leaves out what the system would give back from its caches; NVIDIA
-        then names /proc/meminfo (CUDA for Tegra, "Estimating Total Allocatable Device Memory").
+        If CPU and GPU share it (Jetson), CUDA leaves out what the system would free from its caches; NVIDIA then
+        refers to /proc/meminfo (CUDA for Tegra, "Estimating Total Allocatable Device Memory").
         """
         free, _ = self._check(*self._cudart.cudaMemGetInfo())
         if not (self.shares_memory and meminfo.is_file()):
@@ -56,7 +56,7 @@ class CudaDevice:
         self._check(*self._cudart.cudaFree(address))
 
     def allocate_pinned(self, size: int) -> Bytes:
-        """Allocate page-locked memory, which the GPU copies from and to by itself.  Returns uint8 (size,)."""
+        """Allocate page-locked memory, which the GPU copies from and to directly.  Returns uint8 (size,)."""
         address = self._check(*self._cudart.cudaMallocHost(size))
         return np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(int(address)))
 
@@ -64,28 +64,28 @@ class CudaDevice:
         self._check(*self._cudart.cudaFreeHost(memory.ctypes.data))
 
     def create_stream(self) -> Any:
-        """Create a stream: what is put in it runs in that order, while Python goes on."""
+        """Create a stream: a queue of GPU work that runs in order while Python continues."""
         return self._check(*self._cudart.cudaStreamCreate())
 
     def destroy_stream(self, stream: Any) -> None:
         self._check(*self._cudart.cudaStreamDestroy(stream))
 
     def copy_to_gpu(self, address: int, memory: Bytes, stream: Any) -> None:
-        """Put into the stream a copy from pinned memory to the GPU."""
+        """Enqueue a copy from pinned memory to the GPU."""
         kind = self._cudart.cudaMemcpyKind.cudaMemcpyHostToDevice
         self._check(*self._cudart.cudaMemcpyAsync(address, memory.ctypes.data, memory.nbytes, kind, stream))
 
     def copy_from_gpu(self, memory: Bytes, address: int, stream: Any) -> None:
-        """Put into the stream a copy from the GPU to pinned memory."""
+        """Enqueue a copy from the GPU to pinned memory."""
         kind = self._cudart.cudaMemcpyKind.cudaMemcpyDeviceToHost
         self._check(*self._cudart.cudaMemcpyAsync(memory.ctypes.data, address, memory.nbytes, kind, stream))
 
     def wait(self, stream: Any) -> None:
-        """Wait until all that was put into the stream is done."""
+        """Wait until all work in the stream is done."""
         self._check(*self._cudart.cudaStreamSynchronize(stream))
 
     def _check(self, error: Any, *values: Any) -> Any:
-        """Return what a call gave besides its error code.  Raises DeviceError."""
+        """Return a call's results without its error code.  Raises DeviceError."""
         if not self._is_success(error):
             _, text = self._cudart.cudaGetErrorString(error)
             what = text.decode(errors="replace") if isinstance(text, bytes) else str(text)
@@ -101,8 +101,8 @@ class CudaDevice:
         (_, driver), (_, bindings) = self._cudart.cudaDriverGetVersion(), self._cudart.cudaRuntimeGetVersion()
         wants = f"{bindings // 1000}.{bindings % 1000 // 10}"
         if driver == 0:
-            return f"there is no NVIDIA driver on this machine (cuda-bindings for CUDA {wants} found none); install one"
+            return f"this machine has no NVIDIA driver (cuda-bindings for CUDA {wants} found none); install one"
         return (
-            f"the NVIDIA driver knows CUDA {driver // 1000}.{driver % 1000 // 10}, the installed cuda-bindings want "
-            f"{wants}; update the driver, or run: pip install 'cuda-bindings<{driver // 1000 + 1}'"
+            f"the NVIDIA driver supports CUDA {driver // 1000}.{driver % 1000 // 10}, but the installed cuda-bindings "
+            f"need {wants}; update the driver, or run: pip install 'cuda-bindings<{driver // 1000 + 1}'"
         )

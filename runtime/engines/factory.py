@@ -1,4 +1,4 @@
-"""Open a pose model with the engine that its file and the device ask for."""
+"""Open a pose model with the right engine for its file and device."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from .base import Engine
 
 
 def open_engine(path: Path, device: str = "auto", threads: int | None = None) -> Engine:
-    """Open a pose model with the engine that its file and the device ask for.  Raises YogaLiveError.
+    """Open a pose model with the right engine for its file and device.  Raises YogaLiveError.
 
-    threads: on the CPU; None: the engine's own choice, all cores.
+    threads: on the CPU; None: the engine's own default, all cores.
     """
     if path.suffix == ".engine":
         from .tensorrt import TensorRTEngine

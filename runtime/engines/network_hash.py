@@ -1,7 +1,6 @@
-"""The checksum of a network: what an engine was built from, whatever else its ONNX file says of itself.
+"""The checksum of a network, without its metadata: identifies what an engine was built from.
 
-The one place of this room where `onnx` is imported: who builds or runs engines has it, by the extras `tensorrt`,
-`jetson` and `export`.
+The one place in `runtime` that imports `onnx`, which the extras `tensorrt`, `jetson` and `export` install.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ def hash_network(content: bytes, name: object = "this model") -> str:
     """Sha256, hex, of the graph and weights alone of an ONNX file's bytes; `name` is for messages.
 
     Metadata, producer, notes and recorded shapes are left out, so that a new temperature needs no new engine; names
-    of tensors count, because an engine is asked by them.  Raises ModelError.
+    of tensors count, because an engine is called by them.  Raises ModelError.
     """
     model = _parse(content, name)
     if not model.HasField("graph"):
@@ -43,8 +42,7 @@ def _parse(content: bytes, name: object) -> ModelProto:
         from google.protobuf.message import DecodeError
     except ImportError as error:
         raise MissingPackageError(
-            f"telling whether an engine and {name} belong together needs the package onnx ({error}); "
-            "run: pip install onnx"
+            f"checking whether an engine was built from {name} needs the package onnx ({error}); run: pip install onnx"
         ) from error
     try:
         return onnx.load_from_string(content)
@@ -53,7 +51,7 @@ def _parse(content: bytes, name: object) -> ModelProto:
 
 
 def _encode(model: ModelProto, entry: Any) -> bytes:
-    """An imported set of operators as the file holds it: their order there means nothing."""
+    """Serialise one imported operator set; their order in the file has no meaning."""
     return type(model)(opset_import=[entry]).SerializeToString()
 
 

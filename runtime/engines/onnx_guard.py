@@ -1,8 +1,8 @@
-"""Check an ONNX file before an engine opens it, and read what the model says of itself, from its bytes alone.
+"""Check an ONNX file before an engine opens it, and read its metadata, from its bytes alone.
 
-Engines read weights from whatever other file a model names: ONNX Runtime 1.20 from any path, 1.32 and OpenVINO from
-the model's own folder.  The machine may have no `onnx`, or as the head of a cluster no engine at all; an ONNX file is a
-protocol buffer, and these are its fields: https://protobuf.dev/programming-guides/encoding and onnx/onnx.proto.
+Engines read weights from any other file that a model names: ONNX Runtime 1.20 from any path, 1.32 and OpenVINO from
+the model's own folder.  The machine may lack `onnx`, and the head of a cluster may have no engine at all.  An ONNX file
+is a protocol buffer; its fields: https://protobuf.dev/programming-guides/encoding and onnx/onnx.proto.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Schema = dict[int, Any]
 
 _METADATA_PROPS = 14
 
-_TENSOR_PLACE: Schema = {}  # where the numbers of a tensor lie, is one field of it
+_TENSOR_PLACE: Schema = {}  # one field of a tensor says where its numbers are
 _DATA_LOCATION = 14
 _SPARSE: Schema = dict.fromkeys((1, 2), _TENSOR_PLACE)  # values, indices
 _ATTRIBUTE_TENSORS: Schema = {5: _TENSOR_PLACE, 10: _TENSOR_PLACE, 22: _SPARSE, 23: _SPARSE}
@@ -32,28 +32,28 @@ _ATTRIBUTE_TENSORS.update({6: _GRAPH_TENSORS, 11: _GRAPH_TENSORS})
 _FUNCTION_TENSORS: Schema = {7: _NODE_TENSORS, 11: _ATTRIBUTE_TENSORS}
 _TRAINING: Schema = dict.fromkeys((1, 2), _GRAPH_TENSORS)
 _MODEL_TENSORS: Schema = {7: _GRAPH_TENSORS, 20: _TRAINING, 25: _FUNCTION_TENSORS}
-"""In which fields tensors lie, from the model down."""
+"""The fields that hold tensors, from the model down."""
 
 WEIGHTS = frozenset((".pt", ".pth", ".ckpt", ".safetensors"))
 MOST_NESTED = 100
-"""Messages inside one another: as many as protocol buffers' own readers take."""
+"""Nesting depth of messages: as deep as protocol buffers' own readers allow."""
 
 
 def read_info(model: bytes, name: object = "this model") -> ModelInfo:
-    """Read what a pose model says of itself from an ONNX file's bytes; `name` is for messages.  Raises ModelError."""
+    """Read a pose model's metadata from an ONNX file's bytes; `name` is for messages.  Raises ModelError."""
     try:
         documents = _find_documents(memoryview(model))
     except ValueError as error:
         raise name_unreadable(name, error) from error
     if not documents:
-        raise ModelError(f"{name} is an ONNX file but no pose model of yoga-live; export one with yoga-export onnx")
+        raise ModelError(f"{name} is an ONNX file but not a yoga-live pose model; export one with yoga-export onnx")
     return ModelInfo.from_json(documents[0], name)
 
 
 def check_file(path: Path) -> None:
-    """Refuse an ONNX file that is torn, says two things of itself, or keeps weights in other files.  Raises ModelError.
+    """Refuse an ONNX file that is cut off, has metadata twice, or keeps weights in other files.  Raises ModelError.
 
-    An engine would read another file at any path that this one names; those of yoga-export are whole in themselves.
+    An engine would read another file at any path that this one names; files of yoga-export are self-contained.
     """
     if path.is_dir():
         raise ModelError(f"{path} is a folder; make a model from a run with: yoga-export onnx {path} --to {path}.onnx")
@@ -65,16 +65,16 @@ def check_file(path: Path) -> None:
     if path.suffix.lower() in WEIGHTS:
         raise ModelError(f"{path} holds PyTorch weights, not a pose model; make one from its run with yoga-export onnx")
     try:
-        model = np.memmap(path, np.uint8, "r").data  # only what is looked at is read: sizes, not weights
+        model = np.memmap(path, np.uint8, "r").data  # reads only the parts that are used: sizes, not weights
         if (count := len(_find_documents(model))) > 1:
-            raise ValueError(f"it says {count} times what it is")
+            raise ValueError(f"it holds the yoga_live metadata {count} times")
         _refuse_external(model, _MODEL_TENSORS)
     except (OSError, ValueError) as error:  # ValueError: an empty file too
         raise name_unreadable(path, error) from error
 
 
 def _refuse_external(message: memoryview, schema: Schema, depth: int = 0) -> None:
-    """Raise ValueError where a tensor anywhere in the message lies in another file."""
+    """Raise ValueError if any tensor in the message is stored in another file."""
     if depth > MOST_NESTED:
         raise ValueError(f"it is nested deeper than {MOST_NESTED} levels")
     for number, value in _read_fields(message):
@@ -86,25 +86,25 @@ def _refuse_external(message: memoryview, schema: Schema, depth: int = 0) -> Non
 
 
 def _find_documents(model: memoryview) -> list[str]:
-    """What the file says of itself, more than once perhaps.  Raises ValueError, also for metadata that is no UTF-8."""
+    """Find all yoga_live metadata of the file.  Raises ValueError, also for metadata that is not UTF-8."""
     entries = [value for number, value in _read_fields(model) if number == _METADATA_PROPS]
     properties = [{key: bytes(text).decode() for key, text in _read_fields(entry)} for entry in entries]
     return [entry.get(2, "") for entry in properties if entry.get(1) == METADATA_KEY]
 
 
 def name_unreadable(name: object, reason: object) -> ModelError:
-    """Tell why a file can't be read; `name` is the file's."""
-    return ModelError(f"{name} can't be read as an ONNX model: {reason}; export it again with yoga-export")
+    """Make the error for an unreadable file.  name: of the file."""
+    return ModelError(f"{name} cannot be read as an ONNX model: {reason}; export it again with yoga-export")
 
 
 def read_bytes(path: Path) -> bytes:
-    """Read a whole model file.  Raises ModelError where there is none, or as `check_file` does."""
+    """Read a whole model file.  Raises ModelError as `check_file` does."""
     check_file(path)
     return path.read_bytes()
 
 
 def _read_fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """Each field of a message: its number and the bytes of its value (without their length)."""
+    """Iterate over the fields of a message: number and bytes of the value (without their length)."""
     position = 0
     while position < len(message):
         start = position
@@ -121,16 +121,16 @@ def _read_fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
         else:
             position = len(message) + 1
         if position > len(message) or tag < 8:
-            raise ValueError(f"a field that can't be right at byte {start}")
+            raise ValueError(f"an invalid field at byte {start}")
         yield tag >> 3, message[value:position]
 
 
 def _decode_varint(data: memoryview, position: int) -> tuple[int, int]:
-    """Read a number of seven bits a byte, lowest first.  Returns it and where it ends."""
+    """Read a number of seven bits per byte, lowest first.  Returns it and the position after it."""
     number = shift = 0
     while position < len(data) and shift < 70:
         number |= (data[position] & 0x7F) << shift
         position, shift = position + 1, shift + 7
         if data[position - 1] < 0x80:
             return number, position
-    raise ValueError("a number without an end")
+    raise ValueError("a number that does not end")

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 class OnnxEngine:
-    """ONNX Runtime; another device than the one asked for by name is an error; `auto` says when it takes the CPU."""
+    """ONNX Runtime.  A device requested by name is used or is an error; `auto` logs when it falls back to the CPU."""
 
     def __init__(self, path: Path, device: str = "auto", threads: int | None = None) -> None:
         onnxruntime = import_onnxruntime()
@@ -44,11 +44,11 @@ class OnnxEngine:
                 raise
             session = _start_session(onnxruntime, path, "cpu", threads, quiet=True)
         if device == "auto" and PROVIDERS[wanted] not in session.get_providers():
-            log.warning("this ONNX Runtime knows CUDA but no GPU could be used; going on with the CPU")
+            log.warning("this ONNX Runtime supports CUDA but no GPU is usable; continuing on the CPU")
             wanted = "cpu"
         if PROVIDERS[wanted] not in session.get_providers():
             raise DeviceError(
-                f"ONNX Runtime was asked for {PROVIDERS[wanted]} but started with {session.get_providers()}; "
+                f"ONNX Runtime started with {session.get_providers()} instead of {PROVIDERS[wanted]}; "
                 f"{GPU_HELP[wanted]}"
             )
         self.device, self.info, self._path = wanted, _read_info(session, path), path
@@ -57,12 +57,12 @@ class OnnxEngine:
             self._warm_up(path)
 
     def _warm_up(self, path: Path) -> None:
-        """Run one empty frame: engines are built and convolutions chosen now, not in front of the camera."""
+        """Infer one empty frame, so that engines are built and convolutions chosen now, not during the live loop."""
         if self.info.precision == "int8":
-            log.warning("%s is INT8 as CPUs compute it; a GPU wants FP32, or FP16 from yoga-export fp16", path)
+            log.warning("%s is an INT8 model for CPUs; for a GPU use FP32, or FP16 from yoga-export fp16", path)
         try:
             self._session.run(["logits"], {"frames": np.zeros((1, self.info.size, self.info.size, 3), np.uint8)})
-        except Exception as error:  # ONNX Runtime's exceptions share no public base but Exception
+        except Exception as error:  # ONNX Runtime's exceptions have no common public base but Exception
             raise name_start_error(path, self.device, error) from error
 
     def infer(self, frames: Frame) -> Floats:
@@ -78,22 +78,22 @@ class OnnxEngine:
         return logits, maps
 
     def _run(self, outputs: list[str], frames: Frame) -> list[Floats]:
-        """Run the network.  Raises DeviceError for what goes wrong within ONNX Runtime, as on a GPU that is lost."""
+        """Run the network.  Raises DeviceError for errors inside ONNX Runtime, such as a lost GPU."""
         try:
             return self._session.run(outputs, {"frames": frames})
-        except Exception as error:  # ONNX Runtime's exceptions share no public base but Exception
+        except Exception as error:  # ONNX Runtime's exceptions have no common public base but Exception
             if isinstance(error, RuntimeError) or type(error).__module__.startswith("onnxruntime"):
                 raise name_run_error(self.device, error) from error
             raise
 
 
 def import_onnxruntime() -> Any:
-    """Import ONNX Runtime.  Raises MissingPackageError where it is absent, or its two wheels hide each other."""
+    """Import ONNX Runtime.  Raises MissingPackageError if it is missing, or both of its packages are installed."""
     installed = {dist.metadata["Name"] for dist in metadata.distributions(name="onnxruntime")}
     both = installed and any(metadata.distributions(name="onnxruntime-gpu"))
     if both:
         raise MissingPackageError(
-            "onnxruntime and onnxruntime-gpu are both installed, which gives the CPU only; run: "
+            "onnxruntime and onnxruntime-gpu are both installed, so only the CPU works; run: "
             "pip uninstall -y onnxruntime onnxruntime-gpu, then pip install the one you want"
         )
     silence_telemetry()
@@ -107,30 +107,33 @@ def import_onnxruntime() -> Any:
 
 
 def _start_session(onnxruntime: Any, path: Path, device: str, threads: int | None, *, quiet: bool) -> Any:
-    """Open the file on a device; ONNX Runtime may still have taken the CPU instead, which the caller looks at."""
+    """Open the file on a device.  ONNX Runtime may still have chosen the CPU instead, which the caller checks."""
     if device != "cpu":
         load_gpu_libraries(onnxruntime, device)
     options, providers = make_session_options(onnxruntime, quiet=quiet, threads=threads), choose_providers(device, path)
     try:
-        # ONNX Runtime takes names in UTF-8 alone
+        # ONNX Runtime only accepts UTF-8 names
         model = str(path) if is_utf8(str(path)) else path.read_bytes()
         session = onnxruntime.InferenceSession(model, options, providers=providers, enable_fallback=0)
-    except Exception as error:  # ONNX Runtime's exceptions share no public base but Exception
+    except Exception as error:  # ONNX Runtime's exceptions have no common public base but Exception
         if device != "cpu" and "Load model" not in str(error):
             raise name_start_error(path, device, error) from error
-        raise ModelError(f"{path} can't be loaded as an ONNX model: {name_reason(error, first=True)}") from error
-    session.disable_fallback()  # a provider that fails later is an error too
+        reason = name_reason(error, first=True)
+        raise ModelError(
+            f"{path} cannot be loaded as an ONNX model: {reason}; export it again with yoga-export"
+        ) from error
+    session.disable_fallback()  # a provider that fails later is an error as well
     return session
 
 
 def _choose_device(device: str, available: list[str]) -> str:
     if device != "auto" and device not in PROVIDERS:
-        raise DeviceError(f"the device {device!r} is not known; choose one of {', '.join(DEVICES)}")
+        raise DeviceError(f"unknown device {device!r}; choose one of {', '.join(DEVICES)}")
     if device == "auto":
         return "cuda" if PROVIDERS["cuda"] in available else "cpu"
     if PROVIDERS[device] not in available:
         raise DeviceError(
-            f"--device {device} needs {PROVIDERS[device]}, but this ONNX Runtime has {', '.join(available)}; "
+            f"--device {device} needs {PROVIDERS[device]}, but this ONNX Runtime only has {', '.join(available)}; "
             "run: pip uninstall -y onnxruntime, then pip install onnxruntime-gpu; or use --device cpu"
         )
     return device
@@ -146,6 +149,6 @@ def _read_info(session: Any, path: Path) -> ModelInfo:
 
 
 def _name_type(name: str) -> str:
-    """ONNX Runtime's name of an element type as NumPy has it."""
+    """Translate ONNX Runtime's name of an element type into NumPy's."""
     name = name.removeprefix("tensor(").removesuffix(")")
     return {"float": "float32", "double": "float64"}.get(name, name)

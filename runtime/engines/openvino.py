@@ -1,4 +1,4 @@
-"""OpenVINO as an engine: the same ONNX file on an x86 CPU, asked for by name."""
+"""OpenVINO as an engine: the same ONNX file on an x86 CPU, if requested by name."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ NUMPY_TYPES = {"u8": "uint8", "i8": "int8", "f16": "float16", "f32": "float32"} 
 
 
 class OpenVINOEngine:
-    """OpenVINO's CPU plugin.  One frame at a time answers soonest; other batch sizes work too.
+    """OpenVINO's CPU plugin.  One frame at a time has the lowest latency; other batch sizes work too.
 
-    The precision is the file's: on CPUs with BF16 OpenVINO would compute FP32 layers in BF16 by itself, which moves
-    confidences that were calibrated in FP32 (by up to 0.014, and 1 of 582 answers; in FP32 by 1e-6 and none).
+    The precision is the file's: on CPUs with BF16, OpenVINO would compute FP32 layers in BF16, which changes
+    confidences that were calibrated in FP32 (by up to 0.014, and 1 of 582 predictions; in FP32 by 1e-6 and none).
     """
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         openvino = _import_openvino()
         check_file(path)
         try:
-            # The ONNX front end alone: read_model asks every front end, and TensorFlow's prints what it thinks of ONNX.
+            # Only the ONNX front end: read_model tries every front end, and TensorFlow's prints messages about ONNX.
             frontend = openvino.frontend.FrontEndManager().load_by_framework("onnx")
             model = frontend.convert(frontend.load(str(path)))
-        except Exception as error:  # the front ends' exceptions share no base but Exception
+        except Exception as error:  # the front ends' exceptions have no common base but Exception
             raise _name_error(path, error) from error
         self.device, self.info, self._path = "openvino", _read_info(model, path), path
         settings: dict[str, str | int] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
@@ -75,9 +75,9 @@ def _import_openvino() -> Any:
 
 
 def _name_error(path: Path, error: Exception) -> ModelError:
-    """OpenVINO's reason on one line: the last of its lines, the ones before name its own source files."""
+    """Report OpenVINO's reason in one line: its last line, because those before it name source files."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or ["no reason given"]
-    return ModelError(f"{path} can't be loaded as an ONNX model: {lines[-1]}")
+    return ModelError(f"{path} cannot be loaded as an ONNX model: {lines[-1]}; export it again with yoga-export")
 
 
 def _read_info(model: Any, path: Path) -> ModelInfo:
@@ -94,7 +94,7 @@ def _name_type(port: Any) -> str:
 
 
 def _read_shape(port: Any) -> list[int | str]:
-    """Sizes; one that is free is "?"; none where even their number is free."""
+    """Read the sizes: "?" for a dynamic one, an empty list if even their number is dynamic."""
     if port.get_partial_shape().rank.is_dynamic:
         return []
     return [size.get_length() if size.is_static else "?" for size in port.get_partial_shape()]

@@ -1,4 +1,4 @@
-"""One engine for the live loop and for others: memory is paid once, and the loop comes first."""
+"""One engine shared by the live loop and others: its memory is used once, and the loop has priority."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from .base import Engine
 T = TypeVar("T")
 
 GIVES_WAY_S = 1.0
-"""For so long a guest lets a loop that is always busy go first; then it takes one turn."""
+"""Seconds that a guest waits for a loop that is always busy; then it takes one turn."""
 
 
 class SharedEngine:
-    """Runs an engine for one thread at a time.  Its owner waits for one run of a guest at most."""
+    """Runs an engine for one thread at a time.  Its owner waits for at most one call of a guest."""
 
     def __init__(self, engine: Engine) -> None:
         self.info, self.device = engine.info, engine.device
         self._engine = engine
         self._turn = threading.Lock()
-        self._next_guest = threading.Lock()  # so that one guest at most is between an owner and its turn
+        self._next_guest = threading.Lock()  # so that at most one guest is ahead of an owner
         self._changed = threading.Condition()
-        self._wanted = 0  # by how many owners
+        self._wanted = 0  # number of owners waiting
 
     def infer(self, frames: Frame) -> Floats:
         """As the engine's."""
@@ -35,7 +35,7 @@ class SharedEngine:
         return self._run_first(lambda: self._engine.infer_maps(frames))
 
     def make_guest(self) -> GuestEngine:
-        """The same engine for those who give way."""
+        """Make a handle on the same engine with lower priority."""
         return GuestEngine(self)
 
     def run_last(self, task: Callable[[Engine], T]) -> T:
@@ -59,16 +59,16 @@ class SharedEngine:
 
 
 class GuestEngine:
-    """A shared engine as its guests see it."""
+    """A shared engine as seen by its guests, which have lower priority."""
 
     def __init__(self, shared: SharedEngine) -> None:
         self.info, self.device = shared.info, shared.device
         self._shared = shared
 
     def infer(self, frames: Frame) -> Floats:
-        """As the engine's, after whoever comes first."""
+        """As the engine's, after callers with priority."""
         return self._shared.run_last(lambda engine: engine.infer(frames))
 
     def infer_maps(self, frames: Frame) -> tuple[Floats, Floats]:
-        """As the engine's, after whoever comes first."""
+        """As the engine's, after callers with priority."""
         return self._shared.run_last(lambda engine: engine.infer_maps(frames))

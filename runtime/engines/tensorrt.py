@@ -23,20 +23,20 @@ OUTPUTS = ("logits", "maps")
 
 
 class TensorRTEngine:
-    """An engine that `yoga-export engine` built on this machine; to be used by one thread at a time."""
+    """An engine that `yoga-export engine` built on this machine, for one thread at a time."""
 
     _path: Path | None = None
-    """Of the file; none yet of an engine that was just built, which `yoga-export` checks itself."""
+    """The file; None for an engine that was just built, which `yoga-export` checks itself."""
 
     def __init__(self, path: Path, device: str = "auto", bindings: Bindings | None = None) -> None:
         """Open an engine.  bindings: stand-ins for TensorRT and CUDA's runtime.
 
-        Raises DeviceError without a GPU; ModelError, with the command that rebuilds it, for an engine that its record
-        does not fit to this GPU, this TensorRT, its own bytes or the ONNX file beside it; MissingPackageError.
+        Raises DeviceError without a GPU; ModelError, with the command that rebuilds it, if its record does not match
+        this GPU, this TensorRT, the engine's bytes or the ONNX file beside it; MissingPackageError.
         """
         if device not in DEVICES:
             raise DeviceError(
-                f"{path} is a TensorRT engine and runs on an NVIDIA GPU only, --device {device} was asked for; leave "
+                f"{path} is a TensorRT engine, which only runs on an NVIDIA GPU, not with --device {device}; leave "
                 "--device out, or give the .onnx file that it was built from"
             )
         record = read_record(path)
@@ -70,7 +70,7 @@ class TensorRTEngine:
         return logits, maps
 
     def close(self) -> None:
-        """Give back what is held on the GPU; done at the latest when the engine is forgotten."""
+        """Free the GPU's resources; done at the latest when the engine is garbage-collected."""
         self._context = None
         self._owners.clear()
         self._release()
@@ -87,17 +87,20 @@ class TensorRTEngine:
         runtime = trt.Runtime(logger)
         engine = runtime.deserialize_cuda_engine(plan)
         if engine is None:
-            raise ModelError(f"TensorRT can't load {name}: {'; '.join(logger.errors[-2:]) or 'it says no reason'}")
+            reason = "; ".join(logger.errors[-2:]) or "no reason given"
+            raise ModelError(f"TensorRT cannot load {name}: {reason}; build it again with yoga-export engine")
         shapes = _check_tensors(trt, engine, info, name)
         self.info, self.device = info, "tensorrt"
         self._gpu = gpu
         self._batch = int(engine.get_tensor_profile_shape("frames", 0)[2][0])
-        self._sent = 0  # frames in the batch that the context is set to
-        self._owners = [engine, runtime, logger]  # forgotten in this order
+        self._sent = 0  # batch size that the context is set to
+        self._owners = [engine, runtime, logger]  # released in this order
         self._context: Any = engine.create_execution_context()
         context = self._context
         if context is None:
-            raise DeviceError(f"the GPU has no room for {name}: {'; '.join(logger.errors[-2:])}; close other programs")
+            raise DeviceError(
+                f"the GPU has too little memory for {name}: {'; '.join(logger.errors[-2:])}; close other programs"
+            )
         with ExitStack() as resources:
             self._stream = gpu.create_stream()
             resources.callback(gpu.destroy_stream, self._stream)
@@ -108,7 +111,8 @@ class TensorRTEngine:
             for tensor, buffer in self._buffers.items():
                 if not context.set_tensor_address(tensor, buffer.address):
                     raise ModelError(
-                        f"TensorRT takes no buffer for {tensor} of {name}: {'; '.join(logger.errors[-2:])}"
+                        f"TensorRT rejects the buffer for {tensor} of {name}: {'; '.join(logger.errors[-2:])}; build "
+                        "it again with yoga-export engine"
                     )
             self._release = weakref.finalize(self, resources.pop_all().close)
 
@@ -130,13 +134,13 @@ class TensorRTEngine:
         """Copy to the GPU, run, copy the outputs back; they are in their buffers when this returns."""
         context, count = self._context, len(frames)
         if count != self._sent and not context.set_input_shape("frames", (count, *frames.shape[1:])):
-            raise DeviceError(f"TensorRT refuses a batch of {count}; its own lines above say why")
+            raise DeviceError(f"TensorRT rejects a batch of {count}; see its messages above")
         self._sent = count
         source = self._buffers["frames"]
         source.array[:count] = frames
         self._gpu.copy_to_gpu(source.address, source.first(count), self._stream)
         if not context.execute_async_v3(int(self._stream)):
-            raise DeviceError("TensorRT could not run the engine; its own lines above say why")
+            raise DeviceError("TensorRT failed to run the engine; see its messages above")
         for name in outputs:
             buffer = self._buffers[name]
             self._gpu.copy_from_gpu(buffer.first(count), buffer.address, self._stream)
@@ -156,7 +160,7 @@ class _Buffer:
         self.array = self._memory.view(dtype).reshape(shape)
 
     def first(self, count: int) -> Bytes:
-        """The bytes of the first `count` of the batch."""
+        """The bytes of the first `count` items of the batch."""
         return self._memory[: count * self._row_bytes]
 
 
@@ -176,7 +180,7 @@ def _check_tensors(trt: Any, engine: Any, info: ModelInfo, name: str) -> dict[st
     if tensors.get("frames") != frames or len(tensors) != 3 or not are_right:
         seen = "; ".join(f"{tensor} {dtype} {shape}" for tensor, (_, dtype, shape) in tensors.items())
         raise ModelError(
-            f"{name} should take `frames` (N, {info.size}, {info.size}, 3), uint8, and give float32 `logits` and "
-            f"`maps` for {len(info.labels)} labels; it has {seen}"
+            f"{name} should have the input `frames` (N, {info.size}, {info.size}, 3), uint8, and float32 outputs "
+            f"`logits` and `maps` for {len(info.labels)} labels; it has {seen}; build it again with yoga-export engine"
         )
     return {tensor: shape[1:] for tensor, (_, _, shape) in tensors.items()}

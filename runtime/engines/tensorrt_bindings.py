@@ -1,4 +1,4 @@
-"""TensorRT and CUDA's runtime as Python packages, and TensorRT's messages in `logging`."""
+"""Imports the Python packages of TensorRT and CUDA's runtime, and sends TensorRT's messages to `logging`."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 from ..errors import MissingPackageError
 
 OLDEST = (10, 3)
-"""The oldest TensorRT that takes the files of `yoga-export`: JetPack 6.1 brings it."""
+"""The oldest TensorRT that reads the files of `yoga-export`; part of JetPack 6.1."""
 
 log = logging.getLogger(__name__)
 
 
 class Bindings(NamedTuple):
-    """What engines are built and run with; tests hand in stand-ins for the few calls that are made."""
+    """The modules that engines are built and run with; tests pass in stand-ins."""
 
     trt: Any
     cudart: Any
@@ -27,7 +27,7 @@ def import_bindings() -> Bindings:
         import tensorrt as trt  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise MissingPackageError(
-            f"TensorRT can't be imported ({error}); on a Jetson it comes with JetPack (apt install tensorrt "
+            f"TensorRT cannot be imported ({error}); on a Jetson it comes with JetPack (apt install tensorrt "
             "python3-libnvinfer) and needs a virtual environment made with --system-site-packages; on a PC run: "
             "pip install tensorrt"
         ) from error
@@ -36,24 +36,24 @@ def import_bindings() -> Bindings:
         from cuda.bindings import runtime as cudart  # pyright: ignore[reportMissingImports, reportAttributeAccessIssue]
     except ImportError as error:
         raise MissingPackageError(
-            f"CUDA's Python bindings can't be imported ({error}); run: pip install cuda-bindings "
+            f"CUDA's Python bindings cannot be imported ({error}); run: pip install cuda-bindings "
             "(with CUDA 12 or JetPack 6: pip install 'cuda-python>=12.6.2,<13')"
         ) from error
     return Bindings(trt, cudart)
 
 
 def _check_version(version: str) -> None:
-    """Raises MissingPackageError for a TensorRT that is too old; one that doesn't say how old it is, is tried."""
+    """Refuse a TensorRT that is too old; one without a version is tried.  Raises MissingPackageError."""
     numbers = tuple(int(number) for number in re.findall("[0-9]+", version)[:2])
     if numbers and numbers < OLDEST:
         raise MissingPackageError(
             f"TensorRT {version} is too old: {'.'.join(map(str, OLDEST))} or newer is needed; on a Jetson update to "
-            "JetPack 6.1 or newer (6.0 brings TensorRT 8.6), on a PC run: pip install --upgrade tensorrt"
+            "JetPack 6.1 or newer (6.0 has TensorRT 8.6), on a PC run: pip install --upgrade tensorrt"
         )
 
 
 def make_logger(trt: Any) -> Any:
-    """Make a trt.ILogger that hands on to `logging`; `errors` keeps the error lines for a message of ours."""
+    """Make a trt.ILogger that forwards to `logging`; `errors` keeps the error lines for our own messages."""
     levels = {
         trt.ILogger.Severity.INTERNAL_ERROR: logging.ERROR,
         trt.ILogger.Severity.ERROR: logging.ERROR,
@@ -63,7 +63,7 @@ def make_logger(trt: Any) -> Any:
     }
 
     class Logger(trt.ILogger):
-        """Named `log`'s arguments as TensorRT gives them."""
+        """Forwards to `logging`; the arguments of `log` have TensorRT's names."""
 
         def __init__(self) -> None:
             trt.ILogger.__init__(self)

@@ -24,7 +24,7 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Gpu:
-    """The GPU that an engine is for: it runs well, or at all, on no other kind."""
+    """The GPU that an engine was built for; on another kind it runs slowly or not at all."""
 
     name: str
     compute_capability: str
@@ -40,7 +40,9 @@ class Gpu:
 
 @dataclass(frozen=True)
 class EngineRecord:
-    """model: what the ONNX file said of itself.  source: its name.  network_sha256: of its graph and weights.
+    """The record beside an engine.  model: metadata of the ONNX file.  source: its name.
+
+    network_sha256: of its graph and weights.
 
     tensorrt: the version that built the engine.  built_with: the builder's options.
     """
@@ -64,7 +66,7 @@ class EngineRecord:
         content = parse_json(text)
         version = content.pop("format")
         if version != FORMAT:
-            raise ValueError(f"it has format {show(version)}, this yoga-live reads {FORMAT}")
+            raise ValueError(f"its format is {show(version)}, and this yoga-live reads {FORMAT}")
         content["model"] = ModelInfo.from_json(json.dumps(content["model"]), "the engine")
         content["gpu"] = Gpu(**content["gpu"])
         record = cls(**content)
@@ -72,7 +74,7 @@ class EngineRecord:
         return record
 
     def check(self) -> None:
-        """Refuse values of other kinds.  Raises ValueError.  The source is a file beside the engine, no other place."""
+        """Refuse values of the wrong type.  Raises ValueError.  The source must be a file beside the engine."""
         for name in ("tensorrt", "network_sha256", "engine_sha256"):
             check_text(getattr(self, name), name)
         for name in ("name", "compute_capability"):
@@ -87,7 +89,7 @@ class EngineRecord:
 
 
 def record_path(engine: Path) -> Path:
-    """Where an engine's record lies."""
+    """Name the record of an engine."""
     return engine.with_name(f"{engine.name}.json")
 
 
@@ -97,12 +99,12 @@ def read_record(engine: Path) -> EngineRecord:
     if not engine.is_file():
         raise ModelError(f"the engine {engine} does not exist; build it here: {rebuild_command(engine)}")
     if not path.is_file():
-        raise ModelError(f"{path} is missing, and {engine.name} says nothing of itself; {_build_again(engine)}")
+        raise ModelError(f"{path} is missing, which describes {engine.name}; {_build_again(engine)}")
     try:
         with open_plain(path) as file:
             return EngineRecord.from_json(file.read(MOST_DOCUMENT_BYTES + 1).decode())
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ModelError) as error:
-        raise ModelError(f"{path} can't be read ({error}); {_build_again(engine)}") from error
+        raise ModelError(f"{path} cannot be read ({error}); {_build_again(engine)}") from error
 
 
 def rebuild_command(engine: Path, record: EngineRecord | None = None) -> str:
@@ -117,19 +119,19 @@ def rebuild_command(engine: Path, record: EngineRecord | None = None) -> str:
 
 
 def check_record(engine: Path, record: EngineRecord, engine_sha256: str, gpu: Gpu, tensorrt: str) -> None:
-    """Refuse an engine that is not what was recorded, or was built for something else than this.  Raises ModelError."""
+    """Refuse an engine that differs from its record, or was built for another system.  Raises ModelError."""
     reasons = {
-        "its bytes are not those that were recorded": engine_sha256 != record.engine_sha256,
-        f"it was built by TensorRT {record.tensorrt}, here is {tensorrt}": tensorrt != record.tensorrt,
-        f"it was built for {record.gpu}, here is {gpu}": gpu != record.gpu,
+        "its checksum differs from the recorded one": engine_sha256 != record.engine_sha256,
+        f"it was built by TensorRT {record.tensorrt}, and this is {tensorrt}": tensorrt != record.tensorrt,
+        f"it was built for {record.gpu}, and this is {gpu}": gpu != record.gpu,
     }
     for reason, is_so in reasons.items():
         if is_so:
-            raise ModelError(f"the engine {engine} can't be used: {reason}; {_build_again(engine, record)}")
+            raise ModelError(f"the engine {engine} cannot be used: {reason}; {_build_again(engine, record)}")
 
 
 def check_source(engine: Path, record: EngineRecord) -> None:
-    """Where the ONNX file still lies beside its engine: refuse an engine of another network, tell of other metadata.
+    """Compare an engine with the ONNX file beside it, if any: another network is refused, other metadata logged.
 
     Raises ModelError.
     """
@@ -139,12 +141,12 @@ def check_source(engine: Path, record: EngineRecord) -> None:
     model = read_bytes(source)
     if hash_network(model, source) != record.network_sha256:
         raise ModelError(
-            f"the engine {engine} was built from another network than {source} holds now; "
+            f"the engine {engine} was built from another network than {source} now holds; "
             f"{_build_again(engine, record)}"
         )
     if read_info(model, source) != record.model:
         log.warning(
-            "%s has another calibration than %s, which goes on with its own; to take it over (nothing is built): %s",
+            "%s has another calibration than %s, which keeps its own; to copy it (without a new build): %s",
             *(source, engine, rebuild_command(engine, record)),
         )
 

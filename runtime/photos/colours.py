@@ -13,27 +13,27 @@ from PIL import Image, ImageCms
 from ..core.types import Frame
 
 BAND_PIXELS = 1 << 18
-"""Pixels that are converted at once, so that copies stay small however large the picture is."""
+"""Pixels converted at once, so that copies stay small for any size of picture."""
 ALPHA_MODES = frozenset(("RGBA", "LA", "PA", "RGBa", "La"))
 TOPS = (255, 1023, 4095, 16383, 65535)
-"""The largest values of 8, 10, 12, 14 and 16 bits: a picture of 12 bits in 16 is no dark one."""
+"""The largest values of 8, 10, 12, 14 and 16 bits: 12 bits stored in 16 do not make a picture dark."""
 TOP_OF_SHARES = 1.5
-"""Floating-point pictures up to here hold shares of white; sharpening and resizing go over 1."""
+"""Floating-point pictures up to this value hold fractions of white; sharpening and resizing may exceed 1."""
 MOST_PROFILE_BYTES = 4_000_000
 """Longer colour profiles are ignored; those of printing presses take 0.5 to 3 MB."""
 PROFILES_KEPT = 8
 BLACK_POINT_COMPENSATION = 0x2000
 """LittleCMS' flag; Pillow has a name for it since 10.3."""
 SAME_COLOUR = 3
-"""A profile is sRGB by another name where it moves no colour by more than so many of 255 levels."""
+"""A profile that moves no colour by more than this many of 255 levels counts as sRGB."""
 PROFILED_MODES = {"RGB": "RGB", "RGBA": "RGB", "L": "GRAY", "LA": "GRAY", "CMYK": "CMYK", "P": "RGB", "PA": "RGB"}
-"""Pillow's mode -> the colour space that its profile must be of."""
+"""Pillow's mode -> the colour space that its profile must have."""
 
 Transform = Callable[[Image.Image], Image.Image]
 
 
 def to_bgr(image: Image.Image) -> Frame:
-    """Convert a loaded picture of any mode.  Returns uint8 (H, W, 3) BGR, as it lies in the file (not turned)."""
+    """Convert a loaded picture of any mode.  Returns uint8 (H, W, 3) BGR, as stored (not turned)."""
     width, height = image.size
     convert = _choose_conversion(image)
     frame = np.empty((height, width, 3), np.uint8)
@@ -46,7 +46,7 @@ def to_bgr(image: Image.Image) -> Frame:
 
 
 def flatten(image: Image.Image) -> Image.Image:
-    """Bring any mode to RGB; alpha (also a palette's) over white, wide ranges scaled."""
+    """Convert any mode to RGB; alpha (also a palette's) over white, wide ranges scaled."""
     if is_wide(image):
         return _scale(image, *measure_range(image))
     if has_alpha(image):
@@ -61,15 +61,15 @@ def has_alpha(image: Image.Image) -> bool:
 
 
 def is_wide(image: Image.Image) -> bool:
-    """Whether a picture's values are no bytes."""
+    """Whether a picture's values are larger than bytes."""
     return image.mode.startswith("I;16") or image.mode in {"I", "F"}
 
 
 def measure_range(image: Image.Image) -> tuple[float, float]:
-    """What is black and what is white in a picture of wide values.
+    """Find the values of black and white in a picture of wide values.
 
-    Black is 0, or the least value where that is below it.  White is 1 where no value is more (floating point), else
-    the top of the least number of bits that holds all values, else the largest value.
+    Black is 0, or the lowest value if that is negative.  White is 1 for floating point up to about 1, else the largest
+    value of the smallest number of bits that holds all values, else the largest value.
     """
     rows = max(1, BAND_PIXELS // max(1, image.width))
     low, high = 0.0, 0.0
@@ -89,7 +89,7 @@ def _scale(image: Image.Image, black: float, white: float) -> Image.Image:
 
 
 def _choose_conversion(image: Image.Image) -> Transform:
-    """How each part of a picture becomes RGB: decided once, for all of it."""
+    """Choose once for the whole picture how its parts become RGB."""
     if is_wide(image):
         black, white = measure_range(image)
         return partial(_scale, black=black, white=white)
@@ -104,7 +104,7 @@ def _choose_conversion(image: Image.Image) -> Transform:
 
 
 def _convert_rgb(image: Image.Image, transform: Any) -> Image.Image:
-    """Alpha lies on white in the picture's own colours, white being white in any."""
+    """Convert RGB; alpha is put over white before, because white is the same in any colour space."""
     return _apply(flatten(image), transform)
 
 
@@ -120,7 +120,7 @@ def _apply(image: Image.Image, transform: Any) -> Image.Image:
 
 
 def _find_transform(image: Image.Image) -> Any | None:
-    """The way from a picture's colours to sRGB; None where it says nothing of them, nothing usable, or sRGB."""
+    """Find the transform from a picture's colours to sRGB; None without a usable profile, or for sRGB."""
     profile = image.info.get("icc_profile")
     space = PROFILED_MODES.get(image.mode)
     if not isinstance(profile, bytes) or space is None or not 128 < len(profile) <= MOST_PROFILE_BYTES:
@@ -132,7 +132,7 @@ def _find_transform(image: Image.Image) -> Any | None:
 
 @lru_cache(maxsize=PROFILES_KEPT)
 def _make_transform(profile: bytes, space: str) -> Any | None:
-    """Build the way to sRGB as picture editors do: relative colorimetric, the black points matched."""
+    """Build the transform to sRGB as picture editors do: relative colorimetric, with black points matched."""
     mode = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}[space]
     try:
         transform = ImageCms.buildTransform(
@@ -144,12 +144,12 @@ def _make_transform(profile: bytes, space: str) -> Any | None:
             flags=BLACK_POINT_COMPENSATION,  # pyright: ignore[reportArgumentType] - older Pillows know no Flags
         )
         return None if space != "CMYK" and _moves_no_colour(transform, mode) else transform
-    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):  # a broken profile: the picture is shown without it
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):  # a broken profile is ignored
         return None
 
 
 def _moves_no_colour(transform: Any, mode: str) -> bool:
-    """Whether colours all over the cube stay where they are, as with the many profiles that are sRGB's."""
+    """Whether colours throughout the cube stay the same, as with the many profiles that are equal to sRGB."""
     steps = np.arange(0, 256, 15, dtype=np.uint8)
     cube = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(1, -1, 3)
     patches = Image.fromarray(cube) if mode == "RGB" else Image.fromarray(np.arange(256, dtype=np.uint8)[None])

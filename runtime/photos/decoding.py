@@ -1,4 +1,4 @@
-"""Decoding a photo of any kind: what people collect is JPEG, PNG, GIF, WebP, AVIF, HEIC, turned, grey, CMYK, broken."""
+"""Decodes photos of any kind: JPEG, PNG, GIF, WebP, AVIF, HEIC; rotated, grey, CMYK or broken ones."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ DAMAGE = (
     *(ArithmeticError, AssertionError, MemoryError, struct.error, zlib.error, Image.DecompressionBombError),
 )
 """What Pillow's decoders raise on broken bytes (RuntimeError: AVIF; RecursionError is one)."""
-HEIC_HELP = " that can be read here but HEIC, an iPhone's own kind; run: pip install pi-heif, or export it as JPEG"
-MOST_WORDS = 200  # of what a decoder says
+HEIC_HELP = " that can be read here: it is HEIC, the format of iPhones; run: pip install pi-heif, or export it as JPEG"
+MOST_WORDS = 200  # characters of a decoder's message
 
 
 def decode_photo(source: Path | bytes, *, min_side: int | None = None, most_pixels: int = MAX_PIXELS) -> Frame:
     """Decode one picture upright.  Returns uint8 (H, W, 3) BGR in sRGB; transparent parts become white.
 
-    Of a GIF or another animation it is the first frame.
+    Of a GIF or another animation it decodes the first frame.
     min_side: a JPEG may be decoded at a half, a quarter or an eighth while both sides stay at least this long
-    (fewer bytes to decode; phone photos take a fifth of the time).  most_pixels: refuse more, before decoding.
-    It takes MOST_MEMORY at most beside the file.  Raises PhotoError with the true reason, and nothing else.
+    (phone photos then take a fifth of the time).  most_pixels: refuse more, before decoding.
+    It takes at most MOST_MEMORY besides the file.  Raises PhotoError with the actual reason, and nothing else.
     """
     name = str(source) if isinstance(source, Path) else "the file"
     content = read_photo(source) if isinstance(source, Path) else source
@@ -59,35 +59,35 @@ def decode_photo(source: Path | bytes, *, min_side: int | None = None, most_pixe
 
 
 def read_photo(path: Path) -> bytes:
-    """Read a file that may be a photo.  Raises PhotoError for one that can't be read, is no file, or is too large."""
+    """Read a file that may be a photo.  Raises PhotoError if it is unreadable, too large, or not a regular file."""
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
-            raise PhotoError(f"{path} is no file but a device or pipe")
+            raise PhotoError(f"{path} is a device or pipe, not a file")
         if status.st_size > MAX_FILE_BYTES:
             raise PhotoError(f"{path} is too large: {status.st_size:,} bytes, more than {MAX_FILE_BYTES:,}")
         return path.read_bytes()
     except OSError as error:
-        raise PhotoError(f"{path} can't be read: {error.strerror}") from error
+        raise PhotoError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def inspect_photo(content: bytes) -> tuple[str, tuple[int, int]]:
-    """Read the kind, as Pillow calls it, and width and height, upright, from a picture's header.  Raises PhotoError."""
+    """Read the format (Pillow's name) and the upright width and height from a picture's header.  Raises PhotoError."""
     with _explain("the file", content), _open(content) as image:
         width, height = image.size if not hasattr(image, "tag_v2") else _read_stored_size(image)
         return image.format or "", (height, width) if lies_on_its_side(image) else (width, height)
 
 
 def read_size_wh(content: bytes) -> tuple[int, int]:
-    """Read width and height, upright, from the header of a picture that `decode_photo` takes.  Raises PhotoError."""
+    """Read the upright width and height from the header of a picture for `decode_photo`.  Raises PhotoError."""
     return inspect_photo(content)[1]
 
 
 @lru_cache(maxsize=1)
 def list_formats() -> tuple[str, ...]:
-    """What `Image.open` may try: `EXTENSIONS` as far as this Pillow has them (AVIF since 11.3), TGA last of all.
+    """List the formats `Image.open` may try: `EXTENSIONS` that this Pillow has (AVIF since 11.3), with TGA last.
 
-    TGA has no magic number, so that noise may pass for one: a user's own file may be one, a downloaded file is none.
+    TGA has no magic number, so noise may pass for one: a user's own file may be TGA, a downloaded file is not.
     """
     Image.init()
     return tuple(kind for kind in (*EXTENSIONS, "TGA") if kind in Image.OPEN and kind != "HEIF")
@@ -95,7 +95,7 @@ def list_formats() -> tuple[str, ...]:
 
 @lru_cache(maxsize=1)
 def _load_heif() -> bool:
-    """Let Pillow read HEIC, where the package for it is installed: pi-heif, or pillow-heif which can write it too."""
+    """Let Pillow read HEIC if a package for it is installed: pi-heif, or pillow-heif, which can also write it."""
     for name in ("pi_heif", "pillow_heif"):
         try:
             __import__(name).register_heif_opener(thumbnails=False)
@@ -112,16 +112,16 @@ def _explain(name: str, content: bytes) -> Iterator[None]:
         raise PhotoError(f"{name} is empty")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's notes on odd EXIF or palettes; the size is checked here
+            warnings.simplefilter("ignore")  # Pillow's warnings about odd EXIF or palettes; the size is checked here
             yield
     except RefusedPicture as error:
         raise PhotoError(f"{name} {error}") from error
     except UnidentifiedImageError as error:
-        raise PhotoError(f"{name} is no picture{guess_content(content)}") from error
+        raise PhotoError(f"{name} is not a picture{guess_content(content)}") from error
     except Image.DecompressionBombError as error:
         raise PhotoError(f"{name} has too many pixels: {error}") from error
     except MemoryError as error:
-        raise PhotoError(f"{name} needs more memory than there is; make it smaller") from error
+        raise PhotoError(f"{name} needs more memory than is available; make it smaller") from error
     except Exception as error:
         words = " ".join(str(error).split())[:MOST_WORDS] or type(error).__name__
         raise PhotoError(f"{name} is damaged: {words}") from error
@@ -129,12 +129,12 @@ def _explain(name: str, content: bytes) -> Iterator[None]:
 
 @contextmanager
 def _open(content: bytes, most_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
-    """Open a picture whose header asks for nothing unreasonable."""
+    """Open a picture after checking that its header is reasonable."""
     check_header(content)
     formats = list_formats()
     if is_heic(content):
         if not _load_heif():
-            raise RefusedPicture(f"is no picture{HEIC_HELP}")
+            raise RefusedPicture(f"is not a picture{HEIC_HELP}")
         formats = ("HEIF",)
     with Image.open(io.BytesIO(content), formats=formats) as image:
         check_size(image.size, most_pixels)
@@ -156,5 +156,5 @@ def _decode(content: bytes, min_side: int | None, most_pixels: int) -> Frame:
 
 
 def _read_stored_size(image: Any) -> tuple[int, int]:
-    """Width and height of a TIFF as it lies in the file; newer Pillows tell them upright."""
+    """Read the width and height of a TIFF as stored; newer Pillows report them upright."""
     return int(image.tag_v2[256]), int(image.tag_v2[257])

@@ -1,4 +1,4 @@
-"""What a picture may cost, whatever it claims to be: limits on pixels, sides, bytes, and memory while it is decoded."""
+"""Limits on pictures: pixels, sides, bytes, and memory during decoding."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from ..core.types import Frame
 from ..errors import PhotoError
 
 MAX_PIXELS = 120_000_000
-"""A larger picture is refused before decoding: no photo needs it, a decompression bomb does."""
+"""A larger picture is refused before decoding: it is a decompression bomb rather than a photo."""
 MAX_SIDE = 65_535
-"""The longest side that a JPEG can have; every row and column of a longer picture costs memory of its own."""
+"""The longest side that a JPEG can have; longer pictures cost extra memory per row and column."""
 MAX_FILE_BYTES = 400_000_000
 """A larger file is not read: 120 million pixels without any compression are 360 MB."""
 MOST_MEMORY = 1_000_000_000
-"""Bytes that decoding may take beside the file itself, of all pictures together that a process decodes at once.
+"""Bytes that decoding may take besides the files, for all pictures that a process decodes at once.
 
-A picture that would take more by itself is refused; others wait for their turn.  Measured for every kind of picture."""
+A picture that would take more by itself is refused; others wait for their turn.  Measured for every format."""
 MOST_STRIPS = 262_144
 MOST_TILES = 16_384
 MOST_ICON_PIXELS = 4096 * 4096
 """Pillow decodes an icon while opening it."""
 MOST_EXIF_BYTES = 65_536
-"""What one segment of a JPEG holds; only where there are several can copies of overlapping values fill the memory."""
+"""What one segment of a JPEG holds; only with several segments can copies of overlapping values fill the memory."""
 
 LEAST_SIDE = 16
-"""A smaller picture shows nobody's pose: it is a tracking pixel, a bullet, an icon."""
+"""A smaller picture cannot show a pose: it is a tracking pixel, a bullet or an icon."""
 ONE_COLOUR_SPAN = 4
-"""A picture is of one colour if no channel spans more than so many of 256 levels; lossy kinds are not exact."""
+"""A picture has one colour if no channel spans more than this many of 256 levels; lossy formats are not exact."""
 
 BYTES_A_PIXEL = {"WEBP": 12, "AVIF": 12, "HEIF": 12, "JPEG2000": 18}
 BYTES_A_PIXEL_BY_CODEC = {"bmp_rle": 6, "ppm": 8, "ppm_plain": 8}
-"""What decoders of these kinds take beside Pillow's picture and ours, for a pixel; measured, rounded up."""
+"""Bytes per pixel that these decoders take besides Pillow's picture and ours; measured, rounded up."""
 FRAME_BYTES = 3
 TIFF_TYPE_BYTES = {
     1: 1,
@@ -58,39 +58,39 @@ TIFF_TYPE_BYTES = {
     18: 8,
 }
 STRIPS = frozenset((273, 279, 324, 325))
-"""Tags of TIFF (6.0, sections 8 and 15): where strips and tiles lie, and how long they are."""
+"""Tags of TIFF (6.0, sections 8 and 15): positions and lengths of strips and tiles."""
 SUB_DIRECTORIES = frozenset((34665, 34853, 40965))
-"""Tags that lead to directories which Pillow reads too: EXIF, GPS, interoperability."""
+"""Tags that lead to directories that Pillow also reads: EXIF, GPS, interoperability."""
 
 
 class RefusedPicture(Exception):
-    """A picture that is too much, or nothing.  Its text goes behind the file's name."""
+    """A picture that is too large, or not a picture.  Its text follows the file's name."""
 
 
 def check_size(size_wh: tuple[int, int], most_pixels: int = MAX_PIXELS) -> None:
-    """Raise RefusedPicture for a picture of too many pixels, or with too long a side."""
+    """Raise RefusedPicture for a picture with too many pixels, or too long a side."""
     width, height = size_wh
     if width * height > most_pixels:
         raise RefusedPicture(f"has too many pixels: {width} x {height} pixels, more than {most_pixels:,}")
     if max(width, height) > MAX_SIDE:
-        raise RefusedPicture(f"has too long a side: {width} x {height} pixels, no side may have more than {MAX_SIDE:,}")
+        raise RefusedPicture(f"has too long a side: {width} x {height} pixels, more than {MAX_SIDE:,}")
 
 
 def check_shown(frame_bgr: Frame, *, blank_is_fine: bool = False) -> None:
-    """Raise PhotoError for a picture that can't show a person: a few pixels, or one colour.
+    """Raise PhotoError for a picture that cannot show a person: only a few pixels, or a single colour.
 
-    blank_is_fine: for photos of `none`, which may be what a camera or a video shows when it shows nothing.
+    blank_is_fine: for photos of `none`, which may be the blank picture of a camera or video.
     """
     height, width = frame_bgr.shape[:2]
     if min(height, width) < LEAST_SIDE:
-        raise PhotoError(f"too small: {width} x {height} pixels, a photo has {LEAST_SIDE} x {LEAST_SIDE} at least")
+        raise PhotoError(f"too small: {width} x {height} pixels, a photo has at least {LEAST_SIDE} x {LEAST_SIDE}")
     if not blank_is_fine and is_blank(frame_bgr):
         blue, green, red = frame_bgr[height // 2, width // 2].tolist()
-        raise PhotoError(f"of one colour: #{red:02x}{green:02x}{blue:02x} all over, nobody can be seen in it")
+        raise PhotoError(f"of one colour: #{red:02x}{green:02x}{blue:02x} everywhere, it shows nobody")
 
 
 def is_blank(frame_bgr: Frame) -> bool:
-    """Whether a picture is of one colour.  A few rows of pixels show that most are not."""
+    """Whether a picture has a single colour.  For most pictures a few rows of pixels are enough to tell."""
     few = frame_bgr[:: max(1, frame_bgr.shape[0] // 16), :: max(1, frame_bgr.shape[1] // 16)]
     return _spans_little(few) and _spans_little(frame_bgr)
 
@@ -100,7 +100,7 @@ def _spans_little(frame: Frame) -> bool:
 
 
 def check_header(content: bytes) -> None:
-    """Look at what Pillow reads, or decodes, before it tells a picture's size.  Raises RefusedPicture."""
+    """Check what Pillow reads or decodes before it knows a picture's size.  Raises RefusedPicture."""
     try:
         if content.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
             _check_tiff(content)
@@ -116,14 +116,14 @@ def check_header(content: bytes) -> None:
             check_size(tuple(1 + int.from_bytes(content[at : at + 3], "little") for at in (24, 27)))  # pyright: ignore[reportArgumentType]
         elif content[4:8] == b"ftyp":
             _check_embedded(content)
-    except struct.error:  # it ends before its header does: the decoder says so
+    except struct.error:  # the header is cut off, which the decoder reports
         pass
 
 
 def _check_tiff(content: bytes, at: int = 0) -> None:
-    """Refuse a TIFF structure whose values overlap, and so are more bytes than there are, or that lists endless parts.
+    """Refuse a TIFF structure with overlapping values (longer in total than the file), or with too many parts.
 
-    Only the directories that Pillow reads.  A chain of them that goes in circles ends with the third.
+    Only checks the directories that Pillow reads.  A circular chain of them ends with the third.
     """
     order = "<" if content[at : at + 2] == b"II" else ">"
     is_big = content[at + 2 : at + 4] in (b"+\0", b"\0+")
@@ -139,13 +139,13 @@ def _check_tiff(content: bytes, at: int = 0) -> None:
             if tag in SUB_DIRECTORIES:
                 waiting.append(value)
             if total > len(content) + MOST_EXIF_BYTES:
-                raise RefusedPicture("is damaged: the values of its header overlap, and are longer than the file")
+                raise RefusedPicture("is damaged: the values of its header overlap and are longer than the file")
 
 
 def _read_directory(
     content: bytes, at: int, first: int, order: str, is_big: bool
 ) -> Iterator[tuple[int, int, int, int]]:
-    """Tag, length of the value in bytes, count and the first number of each entry."""
+    """Yield tag, length of the value in bytes, count, and first number of each entry."""
     head, entry = (f"{order}Q", f"{order}HHQQ") if is_big else (f"{order}H", f"{order}HHII")
     if first + struct.calcsize(head) > len(content):
         return
@@ -157,7 +157,7 @@ def _read_directory(
 
 
 def _join_exif(content: bytes) -> bytes:
-    """The EXIF of a JPEG, which Pillow joins from as many segments as there are; empty where one holds it all."""
+    """Join the EXIF segments of a JPEG as Pillow does; empty if there is only one."""
     parts: list[bytes] = []
     at = 2
     while at + 4 <= len(content) and content[at] == 0xFF:
@@ -182,7 +182,7 @@ def _check_icon(content: bytes) -> None:
 
 
 def _check_tiles(content: bytes) -> None:
-    """Each tile of a JPEG 2000 (ISO/IEC 15444-1, A.5.1) costs 12 kB before anything of it was read."""
+    """Limit the tiles of a JPEG 2000 (ISO/IEC 15444-1, A.5.1): each costs 12 kB before it is read."""
     at = content.find(b"\xff\x4f\xff\x51")
     if at >= 0:
         x1, y1, _, _, width, height, x0, y0 = struct.unpack_from(">8I", content, at + 8)
@@ -192,7 +192,7 @@ def _check_tiles(content: bytes) -> None:
 
 
 def _check_embedded(content: bytes) -> None:
-    """Look at the EXIF in AVIF and HEIC, wherever it lies."""
+    """Check the EXIF in AVIF and HEIC, wherever it is."""
     for magic in (b"II*\0", b"MM\0*"):
         at = content.find(magic)
         while at >= 0:
@@ -201,9 +201,9 @@ def _check_embedded(content: bytes) -> None:
 
 
 def estimate_memory(image: Image.Image, size_wh: tuple[int, int]) -> int:
-    """Bytes that it takes to decode an opened picture and to make a frame of it.
+    """Estimate the bytes needed to decode an opened picture and to make a frame of it.
 
-    size_wh: of the picture as it lies in the file; `image` may have been asked for a part of it (a JPEG's draft).
+    size_wh: of the stored picture; `image` may be reduced (a JPEG's draft).
     """
     pixels, full = image.width * image.height, size_wh[0] * size_wh[1]
     pillow = 1 if image.mode in {"1", "L", "P"} else 2 if image.mode.startswith("I;16") else 4
@@ -218,14 +218,14 @@ def estimate_memory(image: Image.Image, size_wh: tuple[int, int]) -> int:
 
 
 def _count_coefficients(image: Any, full: int) -> int:
-    """Bytes of a progressive JPEG's coefficients, two for each, which are all kept until the last scan."""
+    """Count the bytes of a progressive JPEG's coefficients, two for each, all kept until the last scan."""
     layers = [(h, v) for _, h, v, _ in getattr(image, "layer", ())]
     most = max((h * v for h, v in layers), default=1)
     return 2 * full * sum(h * v for h, v in layers) // most
 
 
 def _count_strip(image: Any) -> int:
-    """Bytes of the largest strip or tile of a TIFF, which is unpacked as a whole."""
+    """Count the bytes of the largest strip or tile of a TIFF, which is unpacked as a whole."""
     tags = image.tag_v2
     bits = tags.get(258, (1,))
     samples = sum(bits) if isinstance(bits, tuple) else bits
@@ -237,7 +237,7 @@ def _count_strip(image: Any) -> int:
 
 
 class _Memory:
-    """Memory that decoders share; who would go over it waits."""
+    """Memory that decoders share; a request beyond it waits."""
 
     def __init__(self, total: int) -> None:
         self._total, self._taken = total, 0
@@ -245,7 +245,7 @@ class _Memory:
 
     @contextmanager
     def hold(self, cost: int) -> Iterator[None]:
-        """Take so many bytes while the block lasts.  Raises RefusedPicture for more than there are in all."""
+        """Reserve bytes during the block.  Raises RefusedPicture for more than the total."""
         if cost > self._total:
             words = f"decoding it would take {cost / 1e9:.1f} GB of memory, more than {self._total / 1e9:g}"
             raise RefusedPicture(f"is too large: {words}; make it smaller")

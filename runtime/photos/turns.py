@@ -1,4 +1,4 @@
-"""How a photo says that it is turned, and turning it upright."""
+"""Reads the orientation of a photo, and turns it upright."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ XMP = re.compile(rb'tiff:Orientation(?:="|>)([0-9])')
 
 
 def read_turn(image: Image.Image) -> int:
-    """The orientation, 1 to 8 as EXIF numbers them, that is still to be undone in an image that was loaded.
+    """Read the orientation of a loaded image that is still to be undone, 1 to 8 as in EXIF.
 
-    Read by hand: Pillow copies every value of the EXIF for it, and a hostile one has thousands that overlap.
+    Parsed here, because Pillow copies every value of the EXIF, and a hostile file has thousands that overlap.
     """
     if hasattr(image, "tag_v2"):  # a TIFF, which Pillow turns itself
         return UPRIGHT
@@ -37,14 +37,14 @@ def read_turn(image: Image.Image) -> int:
 
 
 def lies_on_its_side(image: Image.Image) -> bool:
-    """Whether width and height change places when an image that was only opened is turned upright."""
+    """Whether turning an opened image upright swaps its width and height."""
     if hasattr(image, "tag_v2"):
         return image.tag_v2.get(ORIENTATION) in LIES_ON_ITS_SIDE  # pyright: ignore[reportAttributeAccessIssue]
     return read_turn(image) in LIES_ON_ITS_SIDE
 
 
 def _unpack_profile(profile: str) -> bytes:
-    """EXIF as ImageMagick writes it into a PNG's text: three lines, then hexadecimal digits."""
+    """Read EXIF as ImageMagick writes it into a PNG's text: three lines, then hexadecimal digits."""
     try:
         return bytes.fromhex("".join(profile.split("\n")[3:]))
     except ValueError:
@@ -52,7 +52,7 @@ def _unpack_profile(profile: str) -> bytes:
 
 
 def find_orientation(exif: bytes) -> int | None:
-    """The orientation in EXIF's first directory (TIFF 6.0, section 2); None where there is none."""
+    """Find the orientation in EXIF's first directory (TIFF 6.0, section 2); None if there is none."""
     start = 6 * sum(exif.startswith(b"Exif\0\0", at) for at in (0, 6))
     order = {b"II": "<", b"MM": ">"}.get(exif[start : start + 2])
     try:
@@ -65,7 +65,7 @@ def find_orientation(exif: bytes) -> int | None:
             if tag == ORIENTATION:
                 form = {1: "B", 3: "H", 4: "I"}.get(kind)
                 return struct.unpack_from(f"{order}{form}", exif, at + 8)[0] if form else None
-    except struct.error:  # it ends before its entries do
+    except struct.error:  # it is cut off
         pass
     return None
 

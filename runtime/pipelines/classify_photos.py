@@ -100,7 +100,7 @@ def _load(path: Path, size: int, roi: Roi | None, keep_image: bool) -> _Loaded:
     except PhotoError as error:
         raise PhotoError(str(error).removeprefix(f"{path} ")) from error
     if has_video_bytes(content):
-        raise PhotoError("is a video; videos belong to --video")
+        raise PhotoError("is a video; use --video for videos")
     whole = decode_photo(content, min_side=None if roi else size)
     check_shown(whole)
     region = roi.to_region((whole.shape[1], whole.shape[0])) if roi else None

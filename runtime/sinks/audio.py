@@ -1,4 +1,4 @@
-"""The source's sound in the annotated video: copied as it is, or transcoded to AAC where MP4 can't hold it."""
+"""The source's sound in the annotated video: copied, or transcoded to AAC if MP4 cannot hold it."""
 
 from __future__ import annotations
 
@@ -20,39 +20,40 @@ from ..sources.demux import (
     pick_video,
     read_packets,
 )
+from ..system.plain_text import format_count
 
 log = logging.getLogger(__name__)
 
 COPIED = {"aac", "mp3", "mp3float", "ac3", "eac3", "alac"}
-"""Codecs (FFmpeg's names of their decoders) that MP4 holds and browsers or phones play; everything else becomes AAC."""
+"""Codecs (FFmpeg's decoder names) that MP4 can hold and browsers or phones play; everything else becomes AAC."""
 
 LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
-"""Channels to the layout in which they are transcoded; any other number is mixed down to stereo."""
+"""Number of channels -> layout for transcoding; any other number is mixed down to stereo."""
 
 LATER: Any = object()
-"""Instead of a packet: where the next one belongs, only the picture's next frames tell."""
+"""Placeholder for a packet whose position depends on later frames of the picture."""
 
 PATIENCE_S = 10.0
-"""So far the picture may be ahead before a jump of the sound's times is taken for the sound's alone."""
+"""How far ahead the picture may be before a jump in the sound's times counts as the sound's own."""
 
 COARSE = 2
-"""A packet or frame is not another's copy where the two overlap by no more ticks: their clock is too coarse."""
+"""Packets or frames that overlap by at most these ticks are not duplicates: their clock is too coarse."""
 
 COARSEST_S = Fraction(1, 1000)
-"""A clock of longer ticks, such as one of whole frames (WMA in AVI), is replaced by one of samples."""
+"""A clock with longer ticks, such as one of whole frames (WMA in AVI), is replaced by one of samples."""
 
 SKIP_LEAD_S = 2.0
-"""A seek for sound aims this far before the moment: it goes by the picture's key frames, or by guessed bytes."""
+"""A seek for sound aims this far before the target, because it uses the picture's key frames or estimated bytes."""
 
 
 class AudioTrack:
-    """The best audio track of a file as packets for an open MP4, up to a moment at a time.
+    """Reads the best audio track of a file as packets for an open MP4, up to a given time per call.
 
-    What is damaged in it is left out; it never ends the picture.
+    Damaged packets are skipped; they never end the picture.
     """
 
     def __init__(self, path: Path, container: Any, info: SourceInfo) -> None:
-        """info: of the picture; sound from before its start is left out, where its times jump, so does the sound's."""
+        """info: of the picture; sound from before its start is skipped, and the sound follows jumps in its times."""
         import av.error
 
         self._input = open_media(path)
@@ -61,7 +62,7 @@ class AudioTrack:
         self._origin_s = Fraction(self._input.start_time or 0, 1_000_000)
         self._jumps_s, self._own_s, self._until_s = info.seen.jumps_s, list[Fraction](), 0.0
         self._is_part = info.start_s > 0
-        self._last_s = Fraction(-1 << 32)  # when the last packet or frame begins
+        self._last_s = Fraction(-1 << 32)  # when the last packet or frame starts
         self._end_s = self._last_s if self._is_part else Fraction(0)  # and when it ends
         if self._is_part:
             self._skip(info.start_s, seeks=info.seeks)
@@ -73,21 +74,21 @@ class AudioTrack:
         else:
             rates = av.Codec("aac", "w").audio_rates or [48_000]
             self._to = container.add_stream("aac", rate=min(rates, key=lambda rate: abs(rate - self._from.rate)))
-            self._to.layout = LAYOUTS.get(self._from.layout.nb_channels, "stereo")  # PCM's own has no names
+            self._to.layout = LAYOUTS.get(self._from.layout.nb_channels, "stereo")  # PCM's layout names no channels
             self._packets = self._transcode()
         self._waiting: Any = None
 
     def read_until(self, time_s: float, *, is_last: bool = False) -> Iterator[Any]:
-        """The packets that belong before `time_s`; both tracks then lie side by side.
+        """Read the packets before `time_s`, so that both tracks are interleaved.
 
-        is_last: the picture has ended, so that no jump of its times is waited for.
+        is_last: the picture has ended, so there is no jump in its times to wait for.
         """
         self._until_s = math.inf if is_last else time_s
         while True:
             try:
                 self._waiting = packet = self._waiting or next(self._packets, None)
             except (self._error, OSError) as error:
-                log.warning("the sound of %s ends early, it is damaged: %s", self._path, error.strerror or error)
+                log.warning("the sound of %s is damaged and ends early: %s", self._path, error.strerror or error)
                 self._packets = iter(())
                 return
             if packet is None or packet is LATER:
@@ -103,20 +104,20 @@ class AudioTrack:
         """Close the source."""
         self._input.close()
         if count := self._damage.packets:
-            log.warning("%s: %d damaged packet%s left out of the sound", self._path, count, "s" * (count > 1))
+            log.warning("%s: skipped %s of the sound", self._path, format_count(count, "damaged packet"))
 
     def _skip(self, start_s: float, *, seeks: bool) -> None:
-        """Count from `start_s` on, and go near it; where the container can't, all that is before is read and left."""
+        """Set time 0 to `start_s`, and seek near it; without seeking, everything before is read and dropped."""
         if seeks:
             with suppress(self._error):
                 self._input.seek(round((self._origin_s + Fraction(max(start_s - SKIP_LEAD_S, 0))) * 1_000_000))
         self._origin_s += Fraction(start_s)
 
     def _place(self, items: Iterable[Any], measure_s: Callable[[Any], Fraction]) -> Iterator[tuple[Any, Fraction]]:
-        """Each packet or frame that is wanted, and its time in seconds; (None, 0) while that isn't known yet.
+        """Yield each packet or frame to keep with its time in seconds; (None, 0) while that is not known yet.
 
-        measure_s: how long one lasts.  Where one has no time of its own (only the first of the frames in a packet has,
-        say), or the clock is too coarse to tell two apart, it begins where the one before it ends.
+        measure_s: returns the duration of one.  If one has no time of its own (as frames after the first of a packet),
+        or the clock is too coarse to distinguish two, it starts at the end of the previous one.
         """
         tick = Fraction(self._from.time_base)
         for item, pts, jumps in follow_jumps(items, lambda item: item.pts, tick):
@@ -133,8 +134,8 @@ class AudioTrack:
                 yield item, time_s
 
     def _find_time_s(self, pts: int, tick: Fraction, jumps: int) -> Fraction:
-        """A packet's or frame's time in the copy, by its own."""
-        if jumps > max(len(self._jumps_s), len(self._own_s)):  # of the sound alone: it goes on without a gap
+        """Convert the time of a packet or frame to that in the copy."""
+        if jumps > max(len(self._jumps_s), len(self._own_s)):  # only of the sound: it continues without a gap
             self._own_s += [self._last_s + self._origin_s - pts * tick] * (jumps - len(self._own_s))
         added_s = (self._jumps_s if jumps <= len(self._jumps_s) else self._own_s)[jumps - 1] if jumps else 0
         return pts * tick + added_s - self._origin_s
@@ -151,9 +152,9 @@ class AudioTrack:
             yield packet or LATER
 
     def _unwrap(self, packets: Iterator[Any]) -> Iterator[Any]:
-        """AAC as MPEG-TS has it, an ADTS header on each packet, to AAC as MP4 has it: described once, in front.
+        """Convert AAC from MPEG-TS (an ADTS header on each packet) to AAC for MP4 (described once, in front).
 
-        ISO/IEC 14496-3, tables 1.A.5 and 1.15.  FFmpeg's own filter for it does not work with fragments.
+        ISO/IEC 14496-3, tables 1.A.5 and 1.15.  FFmpeg's filter for this does not work with fragments.
         """
         import av
 

@@ -1,4 +1,4 @@
-"""Where annotated frames go: what a sink is, and the window; files are in video.py."""
+"""The protocol of sinks, which take annotated frames, and the window; files are in video.py."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from ..errors import DeviceError
 
 WINDOW = "yoga-live"
 TRIAL_S = 30.0
-"""How long the first window may take; importing OpenCV is the most of it."""
+"""Seconds that the first window may take, mostly for importing OpenCV."""
 
 
 class StopWatching(Exception):
-    """The person in front of the window pressed q or closed it."""
+    """The user pressed q in the window, or closed it."""
 
 
 class Sink(Protocol):
-    """Takes annotated frames, which are its own to keep; `close` finishes what it holds, also after an error.
+    """Takes annotated frames and owns them; `close` finishes the output, also after an error.
 
-    `complete` comes before it where the source has given all it has: it did not break, nobody stopped it.  `break_off`
-    comes before it where what was written is not the whole: somebody stopped a recording, or something else broke.
+    Before `close`, `complete` is called if the source was read to its end, and `break_off` if the output is incomplete:
+    the user stopped a recording, or an error ended it.
     """
 
     def write(self, frame: TimedFrame) -> None: ...
@@ -35,10 +35,10 @@ class Sink(Protocol):
 
 
 class WindowSink:
-    """A window; q or Esc quits, f switches full screen.  paced: show each frame at its own time (a recorded video)."""
+    """A window; q or Esc quits, f toggles full screen.  paced: show each frame at its own time (a recorded video)."""
 
     def __init__(self, size_wh: tuple[int, int], *, paced: bool = False, is_checked: bool = False) -> None:
-        """is_checked: `check_display` has been asked.  Raises DeviceError."""
+        """is_checked: `check_display` has been called already.  Raises DeviceError."""
         if not is_checked:
             check_display()
         cv2.namedWindow(WINDOW, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
@@ -53,7 +53,7 @@ class WindowSink:
         self._take_key(self._wait_ms(frame.time_s))
 
     def idle(self) -> None:
-        """Hear keys while there is nothing to show.  Raises StopWatching."""
+        """React to keys while there is nothing to show.  Raises StopWatching."""
         if self._shown:
             self._take_key(1)
 
@@ -67,13 +67,13 @@ class WindowSink:
             cv2.setWindowProperty(WINDOW, cv2.WND_PROP_FULLSCREEN, mode)
 
     def complete(self) -> None:
-        """Nothing follows the last picture."""
+        """Do nothing after the last picture."""
 
     def break_off(self) -> None:
-        """A window keeps nothing."""
+        """Do nothing: a window keeps nothing."""
 
     def _wait_ms(self, time_s: float) -> int:
-        """How long until this frame has been due; at least the millisecond that the window needs."""
+        """Milliseconds until this frame is due; at least 1, which the window needs."""
         return max(1, round(self._pace.wait_s(time_s) * 1000)) if self._pace else 1
 
     def close(self) -> None:
@@ -82,23 +82,23 @@ class WindowSink:
 
 
 def check_display() -> None:
-    """Raise DeviceError where no window can be shown.
+    """Raise DeviceError if no window can be shown.
 
-    A window is tried in another process, because Qt ends the whole process when a display refuses it.
+    The check opens a window in another process, because Qt ends the whole process if a display refuses it.
     """
     if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        raise DeviceError("no display was found ($DISPLAY is not set); add --save FILE.mp4 or --timeline FILE.csv")
+        raise DeviceError("no display found ($DISPLAY is not set); add --save FILE.mp4 or --timeline FILE.csv")
     trial = "import cv2; cv2.namedWindow('trial'); cv2.destroyAllWindows()"
     try:
         result = subprocess.run([sys.executable, "-c", trial], capture_output=True, timeout=TRIAL_S, check=False)
     except subprocess.TimeoutExpired as error:
         raise DeviceError(
-            f"the display {os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY')} has not answered within "
+            f"the display {os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY')} did not answer within "
             f"{TRIAL_S:.0f} s; add --save FILE.mp4 or --timeline FILE.csv"
         ) from error
     if result.returncode:
         lines = result.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
         raise DeviceError(
-            f"this machine can't show a window ({lines[-1].strip()[:160]}); "
-            "add --save FILE.mp4 or --timeline FILE.csv, or replace opencv-python-headless by opencv-python"
+            f"this machine cannot show a window ({lines[-1].strip()[:160]}); "
+            "add --save FILE.mp4 or --timeline FILE.csv, or replace opencv-python-headless with opencv-python"
         )

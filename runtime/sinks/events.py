@@ -1,4 +1,4 @@
-"""What happens in a class as JSON lines, for other programs: poses that begin and end, goals that are reached."""
+"""Events of a class as JSON lines for other programs: a hold begins, ends, or reaches its goal."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ..system.suggestions import suggest_word
 
 
 class Events:
-    """Tell what changes from hold to hold, one JSON object a line.
+    """Emits the changes from hold to hold, one JSON object per line.
 
     {"event": "begin", "time_s": 12.4, "pose": "tree", "confidence": 0.93}: time_s is where the evidence for it began;
-    {"event": "goal", "time_s": 42.4, "pose": "tree", "hold_s": 30.0}, once a hold, when it was seen to last so long;
-    {"event": "end", "time_s": 61.0, "pose": "tree", "hold_s": 48.6}.  Resting (`none`) is not told.
-    video: which of several it is; {"event": "begin", "video": "class.mp4", ...}.
+    {"event": "goal", "time_s": 42.4, "pose": "tree", "hold_s": 30.0}: once per hold, when it has lasted so long;
+    {"event": "end", "time_s": 61.0, "pose": "tree", "hold_s": 48.6}.  No pose (`none`) has no events.
+    video: set if there are several; {"event": "begin", "video": "class.mp4", ...}.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class Events:
         self._reached = False
 
     def update(self, time_s: float, hold: Hold) -> None:
-        """Take what is held at `time_s`, seconds, never going back."""
+        """Take the hold at `time_s`, in seconds, which never decreases."""
         since_s = time_s - hold.hold_s
         if self._held is None or hold.pose != self._held.pose:
             self._end(since_s)
@@ -44,7 +44,7 @@ class Events:
             self._say("goal", self._since_s + goal_s, hold.pose, hold_s=goal_s)
 
     def close(self, time_s: float) -> None:
-        """End what is held when the class ends."""
+        """End the current hold when the class ends."""
         self._end(time_s)
         self._held = None
 
@@ -68,11 +68,11 @@ def parse_goals(texts: list[str], labels: tuple[str, ...]) -> dict[str, float]:
             goal_s = 0.0
         if not equals or not 0 < goal_s < 86_400:
             raise OptionError(
-                f"--goal {quote(text)} is no goal; give a pose and seconds, such as tree=30, below 86,400"
+                f"--goal {quote(text)} is not a goal; give a pose and seconds below 86,400, such as tree=30"
             )
         if pose not in labels or pose == NO_POSE:
             poses = ", ".join(label for label in labels if label != NO_POSE)
             meant = suggest_word(pose.strip().replace(" ", "_"), labels)
-            raise OptionError(f"--goal {text}: this model knows no {pose!r}; it knows {poses}{meant}")
+            raise OptionError(f"--goal {text}: this model has no pose {pose!r}; give one of {poses}{meant}")
         goals[pose] = goal_s
     return goals

@@ -1,4 +1,4 @@
-"""What a full disk leaves of a fragmented MP4, cut back to its last whole fragment."""
+"""Cuts a fragmented MP4 from a full disk back to its last complete fragment."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 Box = tuple[bytes, int, int]
-"""Kind, where it begins, where it ends (bytes)."""
+"""Kind, start and end (bytes)."""
 
 
 def drop_torn_fragment(path: Path) -> int:
-    """Cut off a fragment (`moof`, `mdat`) that was not written to its end.  Returns how many whole ones are left."""
+    """Cut off a fragment (`moof`, `mdat`) that was not written completely.  Returns the number of complete ones."""
     size = path.stat().st_size
     with path.open("rb+") as file:
         pairs = pairwise(_read_boxes(file, size))
@@ -24,7 +24,7 @@ def drop_torn_fragment(path: Path) -> int:
 
 
 def _read_boxes(file: BinaryIO, size: int) -> Iterator[Box]:
-    """The boxes on the highest level (ISO 14496-12, 4.2), as far as their heads are there."""
+    """Read the top-level boxes (ISO 14496-12, 4.2), as far as their headers are complete."""
     at = 0
     while at + 8 <= size:
         file.seek(at)
@@ -32,7 +32,7 @@ def _read_boxes(file: BinaryIO, size: int) -> Iterator[Box]:
         if length == 1:
             long = file.read(8)
             length = int.from_bytes(long, "big") if len(long) == 8 else size + 1
-        if length < 8:  # 0: to the end of the file; FFmpeg fills it in when the box is complete
+        if length < 8:  # 0: up to the end of the file; FFmpeg fills it in when the box is complete
             length = size - at + 1
         yield kind, at, at + length
         at += length

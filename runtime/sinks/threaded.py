@@ -1,4 +1,4 @@
-"""A sink that works in a thread of its own, beside what makes the next frame."""
+"""A sink that works in a thread of its own, parallel to the loop that makes the next frame."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from ..core.frames import TimedFrame
 from .base import Sink
 
 PLACES = 2
-"""Frames that are handed over and not yet written: encoders have a queue of their own, more gain nothing."""
+"""Frames handed over and not yet written; more would gain nothing, because encoders have their own queue."""
 
 
 class ThreadedSink:
-    """Hands frames to a sink in another thread, which closes it too; what is raised there is raised by the call that
-    follows.  An interrupt waits until the sink is closed: what it has is not lost half-way."""
+    """Passes frames to a sink in another thread, which also closes it.  Errors there are raised by the next call here.
+
+    An interrupt waits until the sink is closed, so that its output is not lost.
+    """
 
     def __init__(self, sink: Sink, places: int = PLACES) -> None:
-        """sink: all of it is called in the thread, once there are frames."""
+        """sink: is only called in the thread, once there are frames."""
         self._sink = sink
         self._frames: queue.SimpleQueue[TimedFrame | None] = queue.SimpleQueue()
         self._places = threading.Semaphore(places)
@@ -29,7 +31,7 @@ class ThreadedSink:
         self._is_complete = self._is_broken_off = False
 
     def write(self, frame: TimedFrame) -> None:
-        """Wait for a place, and leave the frame there."""
+        """Wait for a free place in the queue, and put the frame there."""
         self._raise_error()
         if self._thread is None:
             self._thread = BackgroundThread(self._work, "write behind")
@@ -38,16 +40,16 @@ class ThreadedSink:
         self._frames.put(frame)
 
     def complete(self) -> None:
-        """The last frame has been handed over."""
+        """Note that the last frame has been handed over."""
         self._raise_error()
         self._is_complete = True
 
     def break_off(self) -> None:
-        """What was handed over is not the whole."""
+        """Note that the output is incomplete."""
         self._is_broken_off = True
 
     def close(self) -> None:
-        """Write what waits, then complete and close the sink; it is closed also after an error."""
+        """Write the waiting frames, then complete and close the sink, also after an error."""
         self._frames.put(None)
         try:
             if self._thread:
@@ -71,12 +73,12 @@ class ThreadedSink:
             self._try(self._sink.break_off)
         elif self._is_complete:
             self._try(self._sink.complete)
-        self._try(self._sink.close)  # what it has to say of what is left comes before what broke
+        self._try(self._sink.close)  # its error, which says what is left, replaces the first one
 
     def _try(self, task: Callable[[], None]) -> bool:
         try:
             task()
-        except BaseException as error:  # noqa: BLE001 - handed to the thread that asks
+        except BaseException as error:  # noqa: BLE001 - raised in the calling thread
             self._error = error
             return False
         return True

@@ -1,4 +1,4 @@
-"""A timeline as CSV, JSON or WebVTT, by suffix."""
+"""Writes a timeline as CSV, JSON or WebVTT, by its suffix."""
 
 from __future__ import annotations
 
@@ -21,37 +21,37 @@ from ..system.plain_text import escape_json, show_name
 T = TypeVar("T")
 
 EVERY_S = 5.0
-"""What a power cut may cost of a timeline, in seconds."""
+"""Seconds of a timeline that a power cut may cost."""
 FORMATS = (".csv", ".json", ".vtt")
 
 
 def check_format(path: Path) -> None:
     """Raise OutputError unless the suffix names a format."""
     if path.suffix.lower() not in FORMATS:
-        raise OutputError(f"{path} has no timeline suffix; use one of {', '.join(FORMATS)}")
+        raise OutputError(f"{path} does not have the suffix of a timeline; use one of {', '.join(FORMATS)}")
 
 
 def write_timeline(path: Path, segments: tuple[Segment, ...]) -> None:
-    """Write the segments; `none` is in CSV and JSON, WebVTT (chapters in a player) names the poses only."""
+    """Write the segments.  CSV and JSON include `none` (no pose); WebVTT (chapters in a player) only has the poses."""
     write_text(path, format_timeline(path.suffix, segments))
 
 
 def format_timeline(suffix: str, segments: tuple[Segment, ...]) -> str:
-    """The text of a timeline.  suffix: one of `FORMATS`."""
+    """Format a timeline.  suffix: one of `FORMATS`."""
     writers = {".csv": format_csv, ".json": format_json, ".vtt": format_vtt}
     return writers[suffix.lower()](segments)
 
 
 class GrowingFile(Generic[T]):
-    """A file while it grows: written every few seconds under a name of its own, or a power cut would cost it."""
+    """A growing file: written every few seconds under its `.part` name, so that a power cut costs little."""
 
     def __init__(self, path: Path, write: Callable[[Path, T], None], *, force: bool = False) -> None:
-        """force: replace what lies at `path` by the time that all of it is written."""
+        """force: replace a file that is at `path` when this one is complete."""
         self._path, self._part, self._due_s = path, name_part(path), time.monotonic() + EVERY_S
         self._write, self._force = write, force
 
     def autosave(self, read: Callable[[], T]) -> None:
-        """Write what is known by now, if it is time; it then takes a hundredth of the time at most."""
+        """Write the current content if it is due; this takes at most a hundredth of the time."""
         started_s = time.monotonic()
         if started_s >= self._due_s:
             self._keep_part(read())
@@ -59,9 +59,9 @@ class GrowingFile(Generic[T]):
             self._due_s = now_s + max(EVERY_S, 100 * (now_s - started_s))
 
     def finish(self, content: T, *, whole: bool = True) -> None:
-        """Write all of it under its own name; what is not the whole, if there is any, under that by which it grows.
+        """Write the content under its own name; incomplete content, if there is any, under its `.part` name.
 
-        Raises TakenError where somebody else has created the file meanwhile, OutputError say on a full disk.
+        Raises TakenError if another program has created the file meanwhile, OutputError e.g. on a full disk.
         """
         if not whole:
             if content:
@@ -84,20 +84,20 @@ class GrowingFile(Generic[T]):
         try:
             yield
         except OSError as error:
-            kept = f"; {self._part} has what was known before" if self._part.exists() else ""
-            raise OutputError(f"{self._path} can't be written: {error.strerror or error}{kept}") from error
+            kept = f"; {self._part} holds the previous state" if self._part.exists() else ""
+            raise OutputError(f"cannot write {self._path}: {error.strerror or error}{kept}") from error
 
 
 class TimelineFile(GrowingFile[tuple[Segment, ...]]):
-    """A timeline while it grows."""
+    """A growing timeline."""
 
     def __init__(self, path: Path, zero_s: float = 0.0, *, force: bool = False) -> None:
-        """zero_s: the moment, in the segments' time, that is 0 in the file."""
+        """zero_s: the time of the segments that becomes 0 in the file."""
         super().__init__(path, lambda to, segments: write_timeline(to, shift_segments(segments, zero_s)), force=force)
 
 
 def shift_segments(segments: tuple[Segment, ...], zero_s: float) -> tuple[Segment, ...]:
-    """The same with times from `zero_s` on; what lies before it is left out."""
+    """Shift times so that `zero_s` becomes 0; segments before it are dropped."""
     return tuple(
         replace(segment, start_s=max(segment.start_s - zero_s, 0.0), end_s=segment.end_s - zero_s)
         for segment in segments
@@ -106,7 +106,7 @@ def shift_segments(segments: tuple[Segment, ...], zero_s: float) -> tuple[Segmen
 
 
 def format_csv(segments: tuple[Segment, ...]) -> str:
-    """start_s,end_s,pose,confidence with milliseconds."""
+    """Format as start_s,end_s,pose,confidence with milliseconds."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(("start_s", "end_s", "pose", "confidence"))
@@ -116,7 +116,7 @@ def format_csv(segments: tuple[Segment, ...]) -> str:
 
 
 def format_json(segments: tuple[Segment, ...]) -> str:
-    """A list of objects with the CSV's columns."""
+    """Format as a list of objects with the CSV's columns."""
     rows = [
         {
             "start_s": round(segment.start_s, 3),
@@ -130,7 +130,7 @@ def format_json(segments: tuple[Segment, ...]) -> str:
 
 
 def format_vtt(segments: tuple[Segment, ...]) -> str:
-    """WebVTT cues (W3C), one a pose."""
+    """Format as WebVTT cues (W3C), one per pose segment."""
     cues = [
         f"{_clock(segment.start_s)} --> {_clock(segment.end_s)}\n{_escape(show_name(display_name(segment.pose)))}\n"
         for segment in segments

@@ -1,4 +1,4 @@
-"""The annotated video: playable at every moment while it is written, a plain MP4 once it is closed."""
+"""Writes the annotated video: playable at any time while it is written, a plain MP4 once it is closed."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from .fragments import drop_torn_fragment
 log = logging.getLogger(__name__)
 
 MATRICES, BT601 = (1, 4, 7, 9), 5
-"""Of H.273, those by which a picture in BGR is converted; every other one is taken for BT.601's."""
+"""H.273 matrices that are used to convert BGR; any other one counts as BT.601."""
 ENCODER_OPTIONS = {"preset": "veryfast", "crf": "20"}
 FRAGMENT_US = 1_000_000
-"""A fragment a second: what a power cut costs."""
+"""One fragment per second: the most that a power cut costs."""
 
 
 class VideoSink:
-    """H.264 in MP4 that every browser plays: yuv420p, BT.709, index first, the source's times and sound."""
+    """Writes H.264 in MP4 that every browser plays: yuv420p, BT.709, index first, the source's times and sound."""
 
     def __init__(self, path: Path, info: SourceInfo, *, force: bool = False) -> None:
         import av.error
@@ -43,13 +43,14 @@ class VideoSink:
         self._end_s: float | None = None  # time of the last frame
         self._lasts_s = float(1 / info.rate)  # how long it is shown
         self._pictures, self._is_complete, self._is_broken_off = 0, False, False
-        self._broke: str | None = None  # why it can't be written further
+        self._broke: str | None = None  # why writing failed
         try:
             create_anew(self._part)
         except OSError as error:
-            raise OutputError(f"{path} grows under the name {self._part}: {error.strerror or error}") from error
+            reason = error.strerror or error
+            raise OutputError(f"cannot write {path} under its temporary name {self._part}: {reason}") from error
         try:
-            # delay_moov: copied sound says what it is only with its first packet.
+            # delay_moov: copied sound is only described by its first packet.
             options = {"movflags": "delay_moov+default_base_moof", "frag_duration": str(FRAGMENT_US)}
             options["flush_packets"] = "1"  # a fragment in a buffer is lost with the power
             self._container = open_media(self._part, "w", format="mp4", options=options)
@@ -57,7 +58,7 @@ class VideoSink:
             self._audio = AudioTrack(info.audio_from, self._container, info) if info.audio_from else None
         except (av.error.FFmpegError, OSError) as error:
             self._part.unlink(missing_ok=True)
-            raise OutputError(f"{path} can't be written: {error}") from error
+            raise OutputError(f"cannot write {path}: {error}") from error
 
     def _add_stream(self, info: SourceInfo) -> Any:
         width, height = info.stored_wh or info.size_wh
@@ -77,16 +78,16 @@ class VideoSink:
         return stream
 
     def write(self, frame: TimedFrame) -> None:
-        """Encode one frame at its own time, stretched if of another size.  Raises OutputError, say on a full disk."""
+        """Encode one frame at its own time, stretched if its size differs.  Raises OutputError, e.g. on a full disk."""
         picture = self._to_yuv(frame)
         picture.pts, picture.time_base = frame.pts, self._info.time_base
-        picture.pict_type = 0  # the encoder's choice, not the source's
+        picture.pict_type = 0  # lets the encoder choose
         self._end_s, self._lasts_s = frame.time_s, frame.lasts_s or float(1 / self._info.rate)
         self._encode(picture)
         self._add_sound(frame.time_s)
 
     def _to_yuv(self, frame: TimedFrame) -> Any:
-        """The picture as it is encoded; a file's own goes through untouched."""
+        """Convert the frame for the encoder; pictures of a file are not converted to BGR and back."""
         size_wh = self._stream.width, self._stream.height
         if isinstance(frame, DecodedFrame):
             plain = frame.to_plain()
@@ -94,7 +95,7 @@ class VideoSink:
                 return plain.picture.reformat(*size_wh, PLAIN_FORMAT)
         picture = self._av.VideoFrame.from_ndarray(_make_even(frame.image_bgr), format="bgr24")
         matrix = self._info.colours.matrix
-        picture.colorspace = matrix if matrix in MATRICES else BT601  # asked for by reformat, PyAV 17 knows no BT.2020
+        picture.colorspace = matrix if matrix in MATRICES else BT601  # set here: reformat of PyAV 17 lacks BT.2020
         return picture.reformat(*size_wh, PLAIN_FORMAT)
 
     def _encode(self, picture: Any) -> None:
@@ -113,22 +114,22 @@ class VideoSink:
         try:
             yield
         except (self._av.error.FFmpegError, OSError) as error:
-            self._broke = f"{self._path} can't be written further: {error}"
+            self._broke = f"cannot write any more of {self._path}: {error}"
             raise OutputError(self._broke) from error
 
     def complete(self) -> None:
-        """Keep the sound that outlasts the picture; where watching stops before, it ends with it."""
+        """Keep the sound that outlasts the picture; if watching stops before the end, it is cut with the picture."""
         self._is_complete = True
 
     def break_off(self) -> None:
-        """What was written is not the whole: it plays, and keeps the name under which it grew."""
+        """Mark the file as incomplete: it is playable, and keeps its `.part` name."""
         self._is_broken_off = True
 
     def close(self) -> None:
-        """Finish the file, make it a plain MP4 and give it its name: what was annotated so far is kept and plays.
+        """Finish the file, make it a plain MP4 and give it its final name.
 
-        Without a single frame there is no file.  Raises TakenError where somebody else has created the file meanwhile,
-        OutputError otherwise; on a full disk the fragments keep their name.
+        Without a single frame there is no file.  Raises TakenError if another program has created the file meanwhile,
+        OutputError for other errors; on a full disk the fragments keep their `.part` name.
         """
         try:
             try:
@@ -165,23 +166,23 @@ class VideoSink:
                 with write_then_rename(self._path, replace=self._force, grows=True) as temporary:
                     join_fragments(self._part, temporary, self._lasts_s, self._pictures)
         except (self._av.error.FFmpegError, OSError) as error:
-            raise OutputError(f"{self._path} can't be made ({error}); {self._part} plays as it is") from error
+            raise OutputError(f"cannot write {self._path} ({error}); {self._part} is playable") from error
 
     def _describe_part(self) -> str:
-        """Say what plays of that which was written before the disk was full; what is no whole fragment is dropped."""
+        """Describe what is left of the file after a full disk; an incomplete last fragment is dropped."""
         try:
             if drop_torn_fragment(self._part):
-                return f"{self._part} plays up to there"
+                return f"{self._part} is playable up to that point"
             self._part.unlink(missing_ok=True)
         except OSError:
-            return f"{self._part} is what there is of it"
-        return "nothing of it could be kept"
+            return f"{self._part} holds what was written"
+        return "nothing could be saved"
 
 
 def join_fragments(path: Path, to: Path, last_s: float, pictures: int) -> None:
-    """Copy the packets of a fragmented MP4 into a plain one whose index comes first, as browsers seek in it best.
+    """Copy the packets of a fragmented MP4 into a plain one with the index first, which is best for seeking.
 
-    last_s: how long the last picture is shown; pictures: how many there are.
+    last_s: how long the last picture is shown; pictures: their number.
     """
     options = {"movflags": "+faststart"}
     with open_media(path) as source, open_media(to, "w", format="mp4", options=options) as plain:
@@ -194,12 +195,12 @@ def join_fragments(path: Path, to: Path, last_s: float, pictures: int) -> None:
 
 
 def _lengthen_last(packets: Iterable[Any], last_s: float, pictures: int) -> Iterator[Any]:
-    """Let the picture last as long as its last frame is shown, in both clocks of an MP4.
+    """Extend the video track to the end of its last frame, in both clocks of an MP4.
 
-    Its edit list ends with the latest packet shown, its media with the last one decoded, which after B-frames is
-    another; and x264 gives no packet the duration of a frame that has no next one.
+    Its edit list ends with the packet shown last, its media with the packet decoded last, which differ with B-frames;
+    and x264 gives the duration of a frame without a successor to no packet.
     """
-    held: list[Any] = []  # the latest packet shown so far, then those that are decoded after it
+    held: list[Any] = []  # the packet shown last so far, then those decoded after it
     first_pts = first_dts = seen = 0
     for packet in packets:
         if packet.dts is None:
@@ -215,7 +216,7 @@ def _lengthen_last(packets: Iterable[Any], last_s: float, pictures: int) -> Iter
             held.clear()
         held.append(packet)
         seen += 1
-        if seen == pictures:  # not after all packets: sound that outlasts the picture would lie before its end
+        if seen == pictures:  # not after all packets: longer sound would be written before the picture's end
             _lengthen(held[0], held[-1], last_s, first_pts - first_dts)
             _shorten(held, held[0].pts + held[0].duration)
             yield from held
@@ -224,7 +225,7 @@ def _lengthen_last(packets: Iterable[Any], last_s: float, pictures: int) -> Iter
 
 
 def _lengthen(latest: Any, last: Any, last_s: float, delay: int) -> None:
-    """Give the packet that is shown last, and the one that is decoded last, their durations."""
+    """Set the durations of the packet shown last and the packet decoded last."""
     latest.duration = max(round(last_s / latest.time_base), 1)
     end = latest.pts + latest.duration
     last.dts = max(last.dts, last.pts - delay)
@@ -233,20 +234,20 @@ def _lengthen(latest: Any, last: Any, last_s: float, delay: int) -> None:
 
 
 def _shorten(packets: Iterable[Any], end: int) -> None:
-    """Let none of these be shown beyond `end`: of varying rates, x264 gives a packet the length of another frame."""
+    """Cut the packets at `end`: at varying rates, x264 gives a packet the duration of another frame."""
     for packet in packets:
         packet.duration = min(packet.duration, end - packet.pts)
 
 
 def check_video_output(path: Path, *, force: bool = False) -> None:
-    """Refuse a path that is no MP4 or is taken.  Raises OutputError."""
+    """Refuse a path that is not an MP4, or is taken.  Raises OutputError."""
     if path.suffix.lower() != ".mp4":
-        raise OutputError(f"{path} should end in .mp4: that is what browsers and phones play")
+        raise OutputError(f"{path} should end in .mp4, the format that browsers and phones play")
     check_growing_output(path, force=force)
 
 
 def _make_even(image: Frame) -> Frame:
-    """Repeat the last row or column where a side is odd: 4:2:0 needs even sides."""
+    """Repeat the last row or column if a side is odd: 4:2:0 needs even sides."""
     height, width = image.shape[:2]
     if height % 2 or width % 2:
         image = np.asarray(cv2.copyMakeBorder(image, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE), np.uint8)

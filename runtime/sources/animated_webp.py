@@ -1,4 +1,4 @@
-"""Animated WebP and PNG as videos: FFmpeg can't read the one, and shows what is transparent in the other as black."""
+"""Animated WebP and PNG as videos: FFmpeg cannot read the former, and shows transparency in the latter as black."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ ANIMATED = 2
 """The animation flag of VP8X in WebP's container specification."""
 SHORTEST_MS = 10
 HEAD_BYTES = 4096
-"""Where a PNG says that it is animated, before its first picture."""
+"""A PNG states that it is animated within these first bytes, before its first picture."""
 LEFT_OUT_MS = 100
-"""Browsers show a frame that gives no time, or less than SHORTEST_MS, for so long."""
+"""How long browsers show a frame without a duration, or with one of less than SHORTEST_MS."""
 
 
 def is_animated_webp(path: Path | RemoteFile) -> bool:
-    """Whether a file is an animated WebP, or an animated PNG, from its header; False also for what can't be read."""
+    """Whether a file is an animated WebP or PNG, by its header; also False for an unreadable file."""
     try:
         with open_plain(path) if isinstance(path, Path) else path.open("rb") as file:
             head = file.read(HEAD_BYTES)
@@ -60,7 +60,7 @@ class AnimationSource:
         time_range: TimeRange | None = None,
         mounting: Mounting | None = None,
     ) -> None:
-        """Arguments as `VideoSource` has them.  Raises SourceError."""
+        """Arguments as for `VideoSource`.  Raises SourceError."""
         self._path, self._time_range, self._seen = path, time_range or TimeRange(), Seen()
         self._mounting = mounting or Mounting()
         self._sampler = FrameSampler(at_most_per_s, self._time_range.start_s) if at_most_per_s else None
@@ -68,10 +68,10 @@ class AnimationSource:
         try:
             kinds = ("WEBP", "PNG")
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # Pillow's on the size, which is checked here
+                warnings.simplefilter("ignore")  # Pillow's warning about the size, which is checked here
                 self._image = Image.open(self._file or path, formats=kinds)  # pyright: ignore[reportArgumentType] - a path
         except (*DAMAGE, UnidentifiedImageError) as error:
-            raise SourceError(f"{path} can't be opened as a video: {error}") from error
+            raise SourceError(f"cannot open {path} as a video: {error}") from error
         try:
             check_size(self._image.size, MOST_PIXELS)
         except RefusedPicture as error:
@@ -81,7 +81,7 @@ class AnimationSource:
         try:
             self._first = next(self._frames, None)
             if self._first is None:
-                raise NoFrameError(f"{path} holds no frame from {format_moment(self._time_range.start_s)} on")
+                raise NoFrameError(f"{path} has no frame at or after {format_moment(self._time_range.start_s)}")
         except SourceError:
             self._close()
             raise
@@ -109,20 +109,20 @@ class AnimationSource:
         yield from self._frames
 
     def _lasts_ms(self) -> int:
-        """How long the frame that was loaded last is shown."""
+        """How long the frame loaded last is shown, in milliseconds."""
         lasts_ms = round(self._image.info.get("duration", 0))
         return lasts_ms if lasts_ms > SHORTEST_MS else LEFT_OUT_MS
 
     def _decode(self) -> Iterator[TimedFrame]:
         pts = 0
-        first = int(getattr(self._image, "default_image", False))  # a PNG's picture for viewers that know no animations
+        first = int(getattr(self._image, "default_image", False))  # a PNG's picture for viewers without animation
         for number in range(first, getattr(self._image, "n_frames", 1)):
             try:
                 self._image.seek(number)
                 self._image.load()
             except DAMAGE as error:
                 raise SourceError(
-                    f"{self._path} is damaged after {pts / 1000:.1f} s: {error}; what came before it was kept"
+                    f"{self._path} is damaged after {pts / 1000:.1f} s: {error}; the frames before that were used"
                 ) from error
             time_s, now, lasts_s = pts / 1000, pts, self._lasts_ms() / 1000
             pts += self._lasts_ms()

@@ -1,4 +1,4 @@
-"""What a source of timed frames is, and what it says of itself."""
+"""The protocol of sources of timed frames, and their metadata."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ LIVE_TIME_BASE = Fraction(1, 90_000)
 class Seen:
     """What has been read of a recording so far.
 
-    frames: how many that are wanted, also those that `at_most_per_s` left out; end_s: when the last of them ends;
-    damaged_s: for how long the decoder made up parts of the picture; jumps_s: each time that the file's own time begins
-    anew, what is added to it from there on.
+    frames: number of frames in the requested part, including those that `at_most_per_s` skips; end_s: when the last of
+    them ends; damaged_s: for how long the decoder concealed damage; jumps_s: for each restart of the file's own time,
+    the offset added from there on.
     """
 
     frames: int = 0
@@ -35,15 +35,14 @@ class Seen:
 
 @dataclass(frozen=True)
 class SourceInfo:
-    """What a source is: size (width, height), nominal rate, length if known, and the file whose sound belongs to it.
+    """Metadata of a source: size (width, height), nominal rate, length if known, and the file that holds its sound.
 
-    size_wh: of the picture as it is shown, in square pixels; stored_wh: of the upright picture as a file holds it, its
-    pixels pixel_aspect times as wide as high; None: the same.
+    size_wh: of the picture as shown, in square pixels; stored_wh: of the upright picture as stored, whose pixels are
+    pixel_aspect times as wide as high; None: the same.
 
-    start_pts: where only a part of a file is read, the time of its first frame; there a saved clip begins.  end_s:
-    where that part ends; None: with the file, whose sound may outlast the picture.  colours: what a file says of them,
-    so that a copy says the same.  seen: grows while frames are read; seeks: whether a part of the file can be
-    found by its time.
+    start_pts: if only a part of a file is read, the time of its first frame, where a saved clip starts.  end_s: where
+    that part ends; None: with the file, whose sound may outlast the picture.  colours: the file's colour metadata, for
+    a copy.  seen: grows while frames are read; seeks: whether the file can be searched by time.
     """
 
     name: str

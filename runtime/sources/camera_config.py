@@ -1,4 +1,4 @@
-"""What is asked of a camera.  Imports nothing heavy: options take their defaults from here."""
+"""The settings requested from a camera.  Imports nothing heavy: the options take their defaults from here."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CameraConfig:
-    """What it really gives is in the source's info.  mounting: how it hangs; None: upright."""
+    """Requested settings; the actual ones are in the source's info.  mounting: how it is mounted; None: upright."""
 
     size_wh: tuple[int, int] = (1280, 720)
     rate: int = 30

@@ -1,4 +1,4 @@
-"""The cameras of this machine as Linux names them (V4L2).  Imports nothing heavy."""
+"""Lists the local cameras as Linux names them (V4L2).  Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from ..errors import SourceError
 from ..system.plain_text import show_name
 
 STABLE = "/dev/v4l/"
-"""Where udev links each camera by a name that does not depend on the order in which they were plugged in."""
+"""Where udev links each camera under a name that does not depend on the order of plugging in."""
 
 
 @dataclass(frozen=True)
 class ListedCamera:
-    """number: of /dev/videoN.  name: the driver's word for it.  stable_path: a link to it that lasts; empty: none."""
+    """A local camera.  number: of /dev/videoN.  name: from the driver.  stable_path: a permanent link, or empty."""
 
     number: int
     name: str
@@ -35,10 +35,10 @@ def list_cameras(root: Path = Path("/")) -> list[ListedCamera]:
 
 
 def find_number(link: str) -> int:
-    """Which /dev/videoN a stable path leads to just now.  Raises SourceError."""
+    """Find the number of the /dev/videoN that a stable path now leads to.  Raises SourceError."""
     number = _read_number(Path(link).resolve())
     if number is None:
-        raise SourceError(f"{show_name(link)} is no camera that is plugged in; yoga-live cameras lists them")
+        raise SourceError(f"{show_name(link)} is not a connected camera; list them with: yoga-live cameras")
     return number
 
 
@@ -50,6 +50,6 @@ def _read_number(path: Path) -> int | None:
 def _read_name(root: Path, number: int) -> str:
     try:
         text = (root / f"sys/class/video4linux/video{number}/name").read_text(encoding="utf-8", errors="replace")
-    except OSError:  # not on this system; the camera is there all the same
+    except OSError:  # not on this system; the camera exists anyway
         return ""
     return text.strip()

@@ -1,4 +1,4 @@
-"""Something that is opened in a thread of its own, since opening it may hang for ever."""
+"""Opens something in a thread of its own, because opening may hang."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ T = TypeVar("T")
 
 
 class Opening(Generic[T]):
-    """What is being opened; whoever waits for it can be interrupted, and can give it up."""
+    """Something being opened; waiting for it can be interrupted or abandoned."""
 
     def __init__(self, connect: Callable[[], T], release: Callable[[T], None]) -> None:
-        """release: is called with what is opened after it was given up."""
+        """release: is called with what is opened after `abandon`."""
         self._connect, self._release = connect, release
         self._found: T | None = None
         self._error: BaseException | None = None
@@ -22,14 +22,14 @@ class Opening(Generic[T]):
         threading.Thread(target=self._run, name="open", daemon=True).start()
 
     def wait(self, longest_s: float) -> T | None:
-        """What was opened, None if nothing is until then.  Raises what opening it raised."""
+        """Return what was opened, or None if it takes longer.  Raises what opening it raised."""
         self._done.wait(longest_s)
         if self._error:
             raise self._error
         return self._found
 
     def abandon(self) -> None:
-        """Wait no longer."""
+        """Stop waiting; what is opened later is released."""
         with self._lock:
             self._is_abandoned = True
             if self._found is not None:
@@ -38,7 +38,7 @@ class Opening(Generic[T]):
     def _run(self) -> None:
         try:
             found = self._connect()
-        except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised where it is waited for
+        except BaseException as error:  # noqa: BLE001 - raised again in `wait`
             self._error = error
         else:
             with self._lock:

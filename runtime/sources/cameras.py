@@ -1,8 +1,8 @@
-"""Connections to cameras and streams: what `--camera` names, opened.
+"""Connections to cameras and streams, as `--camera` names them.
 
-A number, /dev/videoN or a link to it below /dev/v4l is a camera of this machine (OpenCV); csi://N a Jetson's own camera
-(OpenCV's GStreamer); rtsp://, rtsps://, http:// and https:// are network streams (FFmpeg).  Credentials are never in a
-name or a message.
+A number, /dev/videoN or a link to it below /dev/v4l is a local camera (OpenCV); csi://N is a Jetson's CSI camera
+(OpenCV's GStreamer); rtsp://, rtsps://, http:// and https:// are network streams (FFmpeg).  Names and messages never
+hold credentials.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from ..core.types import Frame
 from ..errors import OptionError, SourceError
 from ..photos.limits import RefusedPicture
 from ..system.addresses import hide_credentials
-from ..system.plain_text import show_name
+from ..system.plain_text import format_count, show_name
 from ..system.secret_files import is_secret, read_secret
 from .camera_config import CameraConfig
 from .camera_list import STABLE, find_number, list_cameras
@@ -36,21 +36,21 @@ from .demux import check_picture, open_media, pick_video
 from .live import Capture, LiveSource, ReconnectPolicy
 
 STREAMS = ("rtsp", "rtsps", "http", "https")
-LONGEST_SLEEP_S = 1.0  # of a recording's still pictures: less than what is taken for a stall
+LONGEST_SLEEP_S = 1.0  # between pictures of a recording: shorter than a stall
 OPEN_S, READ_S = 10.0, 5.0
-"""Seconds until FFmpeg gives up connecting, and waiting for a packet."""
+"""Seconds until FFmpeg stops connecting, and stops waiting for a packet."""
 
 DEVICE_POLICY = ReconnectPolicy(give_up_s=60.0)
-"""A camera that was pulled out is waited for this long; a network stream for ever."""
+"""Policy for an unplugged local camera; for a network stream the wait has no limit."""
 
 
 log = logging.getLogger(__name__)
 
 
 def open_camera(text: str, config: CameraConfig | None = None) -> LiveSource:
-    """Open what `--camera` names, which may be kept in a file (`@FILE`) or the environment (`env:NAME`).
+    """Open the camera that `--camera` names, directly or through a file (`@FILE`) or the environment (`env:NAME`).
 
-    Raises OptionError for what is no camera, SourceError for one that can't be had.
+    Raises OptionError if the text does not name a camera, SourceError if the camera cannot be opened.
     """
     config, given = config or CameraConfig(), text
     text = read_secret("--camera", given)
@@ -72,10 +72,10 @@ def open_camera(text: str, config: CameraConfig | None = None) -> LiveSource:
         name = show_name(hide_credentials(text))
         tries = count()
         return LiveSource(lambda: mount(StreamCapture(text, name, is_known=next(tries) > 0)), name)
-    said = f"{given} holds" if is_secret(given) else f"{hide_credentials(text)} is"  # which may be a bare password
+    said = f"{given} does not hold" if is_secret(given) else f"{hide_credentials(text)} is not"  # maybe a bare password
     raise OptionError(
-        f"--camera {said} no camera; use a number, /dev/video2, csi://0, rtsp://HOST/PATH or "
-        "http://HOST/PATH (a file is --video)"
+        f"--camera {said} a camera; give a number, /dev/video2, csi://0, rtsp://HOST/PATH or http://HOST/PATH "
+        "(for a file use --video)"
     )
 
 
@@ -87,13 +87,13 @@ def _has_host(url: str) -> bool:
 
 
 class MountedCapture:
-    """A camera that hangs sideways, upside down or before a mirror: its pictures are corrected as they come."""
+    """A camera mounted sideways, upside down or in front of a mirror: its pictures are corrected as they arrive."""
 
     def __init__(self, capture: Capture, mounting: Mounting) -> None:
         self._capture, self._mounting, self.rate = capture, mounting, capture.rate
 
     def read(self) -> Frame | None:
-        """The next picture."""
+        """Read the next picture."""
         image = self._capture.read()
         return None if image is None else self._mounting.apply(image)
 
@@ -103,16 +103,16 @@ class MountedCapture:
 
 
 class DeviceCapture:
-    """A camera of this machine."""
+    """A local camera."""
 
     def __init__(self, number: int, name: str, config: CameraConfig) -> None:
         _silence_opencv()
-        # Through GStreamer, which OpenCV on a Jetson would try first, the wishes below are not heard.
+        # GStreamer, which OpenCV on a Jetson would try first, ignores the settings below.
         self._capture = cv2.VideoCapture(number, cv2.CAP_V4L2 if sys.platform == "linux" else cv2.CAP_ANY)
         if not self._capture.isOpened():
             self._capture.release()
-            raise SourceError(f"{name} can't be opened; is it plugged in and allowed?{_list_cameras()}")
-        # Without MJPG many webcams send raw pictures at 5 FPS; the order matters to some drivers: format, size, rate.
+            raise SourceError(f"cannot open {name}; check that it is plugged in and permitted{_list_cameras()}")
+        # Without MJPG many webcams send raw pictures at 5 FPS; some drivers need this order: format, size, rate.
         self._capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
         self._capture.set(cv2.CAP_PROP_FRAME_WIDTH, config.size_wh[0])
         self._capture.set(cv2.CAP_PROP_FRAME_HEIGHT, config.size_wh[1])
@@ -120,7 +120,7 @@ class DeviceCapture:
         self.rate = sane_rate(self._capture.get(cv2.CAP_PROP_FPS))
 
     def read(self) -> Frame | None:
-        """The next picture."""
+        """Read the next picture."""
         ok, image = self._capture.read()
         return np.asarray(image, np.uint8) if ok else None
 
@@ -130,7 +130,7 @@ class DeviceCapture:
 
 
 class CsiCapture(DeviceCapture):
-    """A camera on a Jetson's own connector, through NVIDIA's nvarguscamerasrc."""
+    """A camera on a Jetson's CSI connector, through NVIDIA's nvarguscamerasrc."""
 
     def __init__(self, sensor: int, name: str, config: CameraConfig) -> None:
         check_gstreamer(name)
@@ -138,8 +138,8 @@ class CsiCapture(DeviceCapture):
         if not self._capture.isOpened():
             self._capture.release()
             raise SourceError(
-                f"{name} can't be opened: nvarguscamerasrc gave no picture; is the ribbon in, and does "
-                f"`gst-launch-1.0 nvarguscamerasrc sensor-id={sensor} num-buffers=1 ! fakesink` work?"
+                f"cannot open {name}: nvarguscamerasrc delivered no picture; check the ribbon cable, and try "
+                f"`gst-launch-1.0 nvarguscamerasrc sensor-id={sensor} num-buffers=1 ! fakesink`"
             )
         self.rate = sane_rate(self._capture.get(cv2.CAP_PROP_FPS))
 
@@ -156,12 +156,12 @@ def describe_pipeline(sensor: int, config: CameraConfig) -> str:
 
 
 def check_gstreamer(name: str, build: Callable[[], str] = cv2.getBuildInformation) -> None:
-    """Raise SourceError where this OpenCV can't speak GStreamer, as pip's can't."""
+    """Raise SourceError if this OpenCV has no GStreamer; pip's has none."""
     found = re.search(r"GStreamer:\s*(\S+)", build())
     if not found or found[1] != "YES":
         raise SourceError(
-            f"{name} needs an OpenCV with GStreamer, and this one ({cv2.__version__}) has none, as pip's never has; on "
-            "a Jetson use the system's: pip uninstall opencv-python, in a venv made with --system-site-packages"
+            f"{name} needs OpenCV with GStreamer, which this one ({cv2.__version__}) lacks, as all of pip's do; on a "
+            "Jetson use the system's: pip uninstall opencv-python, in a venv made with --system-site-packages"
         )
 
 
@@ -169,7 +169,7 @@ class StreamCapture:
     """A network stream, through FFmpeg: RTSP over TCP, MJPEG or anything else over HTTP."""
 
     def __init__(self, url: str, name: str, *, is_known: bool = False) -> None:
-        """is_known: its rate was found before; measuring it takes twenty pictures, and they would be missed."""
+        """is_known: its rate was measured before; measuring it would lose twenty pictures."""
         import av.error
 
         options = {"rtsp_transport": "tcp", "fflags": "nobuffer", "flags": "low_delay"}
@@ -192,36 +192,36 @@ class StreamCapture:
         self.rate = sane_rate(float(stream.average_rate or stream.guessed_rate or 0))
 
     def _play_once(self) -> None:
-        """Begin anew, with the pictures that were read to look at it."""
-        log.warning("%s is a recording, no camera; it is played once (a file belongs to --video FILE)", self._name)
+        """Restart from the beginning, as the first pictures were read to probe it."""
+        log.warning("%s is a recording, not a camera; it is played once (for a file use --video FILE)", self._name)
         self._container.close()
         self.is_recording, self._may_be_short = True, False
         self._begin(self._open(self._url, {"rtsp_transport": "tcp"}))
 
     def _open(self, url: str, options: dict[str, str]) -> Any:
-        """Connect.  Returns the stream of pictures.  Raises SourceError."""
+        """Connect.  Returns the video stream.  Raises SourceError."""
         try:
             self._container: Any = open_media(url, options=options, timeout=(OPEN_S, READ_S))
         except self._errors as error:
             reason = error.strerror or "no answer"
-            raise SourceError(f"{self._name} can't be opened: {reason}") from None  # the error names the URL
+            raise SourceError(f"cannot open {self._name}: {reason}") from None  # the error names the URL
         stream = pick_video(self._container)
         if stream is None:
             self._container.close()
-            raise SourceError(f"{self._name} holds no video")
+            raise SourceError(f"{self._name} has no video stream")
         self._stream = stream
         try:
             self._check_picture()
         except SourceError:
             self._container.close()
             raise
-        stream.thread_type = "SLICE"  # frame threads would hold back as many frames as there are threads
+        stream.thread_type = "SLICE"  # frame threads would delay one frame per thread
         return stream
 
     def read(self) -> Frame | None:
-        """The next picture as it is to be shown; damaged ones are left out.  A recording's come in their own time.
+        """Read the next picture as shown; damaged ones are skipped.  Pictures of a recording arrive at their own times.
 
-        Raises SourceError where a recording breaks off.
+        Raises SourceError if a recording is cut off.
         """
         try:
             for frame in self._frames:
@@ -231,13 +231,12 @@ class StreamCapture:
                 if not frame.is_corrupt:
                     return DecodedFrame(frame, 0.0, 0, self._presentation.read(frame)).image_bgr
                 self._damaged += 1
-                if self._damaged & (self._damaged - 1) == 0:  # the first, and ever more seldom
-                    so_far = f"{self._damaged} damaged picture{'s' * (self._damaged > 1)} left out so far"
-                    log.warning("%s: %s", self._name, so_far)
+                if self._damaged & (self._damaged - 1) == 0:  # 1, 2, 4, 8, ...
+                    log.warning("%s: skipped %s so far", self._name, format_count(self._damaged, "damaged picture"))
         except self._errors as error:
             self._check_picture()
             if self.is_recording:
-                raise SourceError(f"{self._name} broke off: {error.strerror or 'no answer'}") from None
+                raise SourceError(f"{self._name} ended early: {error.strerror or 'no answer'}") from None
             return None
         if not self._may_be_short:
             return None
@@ -245,14 +244,14 @@ class StreamCapture:
         return self.read()
 
     def _check_picture(self) -> None:
-        """Raise SourceError where pictures are too large, which another connection would not mend."""
+        """Raise SourceError if pictures are too large, which another connection would not change."""
         try:
             check_picture(self._stream)
         except RefusedPicture as error:
             raise SourceError(f"{self._name} {error}") from None
 
     def _wait_for(self, frame: Any) -> None:
-        """Let a recording's picture come at its own time."""
+        """Wait until a recording's picture is due."""
         time_s = frame.time if frame.time is not None else float(self._read / self.rate)
         time.sleep(min(self._pace.wait_s(time_s), LONGEST_SLEEP_S))
         self._read += 1
@@ -263,9 +262,10 @@ class StreamCapture:
 
 
 def _has_end(container: Any, url: str) -> bool:
-    """Whether a stream says how long it is: a file on a web server, a playlist that has ended (HLS, DASH).
+    """Whether a stream has a length: a file on a web server, or a playlist that has ended (HLS, DASH).
 
-    A camera that sends JPEG by JPEG may tell a length that means nothing, and one picture may be asked for again.
+    A camera that sends one JPEG after the other may state a meaningless length, and a single picture may be requested
+    repeatedly.
     """
     kind = container.format.name
     if kind == "mpjpeg" or kind.startswith("image2") or kind.endswith("_pipe"):
@@ -276,18 +276,18 @@ def _has_end(container: Any, url: str) -> bool:
 
 
 def _is_bare(container: Any, url: str) -> bool:
-    """Whether this may be a short file whose server tells no length; all of it was read to look at it."""
+    """Whether this may be a short file, read completely while probing, whose server gives no length."""
     kind = container.format.name
     return url.startswith("http") and not kind.startswith(("mpjpeg", "hls", "dash"))
 
 
 def sane_rate(told: float) -> Fraction:
-    """A device's own word on its frames per second, 30 where that can't be."""
+    """Return a device's frame rate, or 30 if the value is impossible."""
     return Fraction(told).limit_denominator(1001) if 1 <= told <= 1000 else Fraction(30)
 
 
 def _silence_opencv() -> None:
-    """Keep OpenCV's lines from standing beside ours; its versions have one of two functions for that."""
+    """Silence OpenCV's own messages; depending on the version it has one of two functions for that."""
     if levels := getattr(cv2.utils, "logging", None):
         levels.setLogLevel(levels.LOG_LEVEL_SILENT)
     else:  # 4.8
@@ -298,7 +298,7 @@ def _list_cameras() -> str:
     if not Path("/dev").is_dir():
         return ""
     found = [str(camera.number) for camera in list_cameras()]
-    return f" (this machine has: {', '.join(found) or 'no camera'})"
+    return f" (cameras of this machine: {', '.join(found) or 'none'})"
 
 
 __all__ = ["CameraConfig", "Capture", "open_camera"]

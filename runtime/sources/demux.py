@@ -1,4 +1,4 @@
-"""Media files through FFmpeg, as they really are: odd names and tags, damaged packets, times that begin anew."""
+"""Media files through FFmpeg, with their flaws: odd names and tags, damaged packets, times that restart."""
 
 from __future__ import annotations
 
@@ -15,45 +15,45 @@ from ..photos.limits import check_size
 T = TypeVar("T")
 
 MOST_PIXELS = 36_000_000
-"""Of one picture of a video: 8K has 33 million (7680 x 4320), that of cinemas 35 (8192 x 4320).  Decoded, a picture
-takes four bytes a pixel, and a few are held at once; a file of 89 bytes may claim one of a gigabyte."""
+"""Largest picture of a video: 8K has 33 million pixels (7680 x 4320), cinema 8K 35 (8192 x 4320).  A decoded picture
+takes four bytes per pixel, and a few are held at once; a file of 89 bytes may claim one of a gigabyte."""
 MOST_DAMAGED = 1000
-"""Packets in a row that can't be read, before a file is given up."""
+"""Unreadable packets in a row before a file is given up."""
 BACK_S, GAP_S = 1.0, 10.0
-"""A time that is this much before the last one, or after it, is looked at twice."""
+"""A time that is this much before or after the last one is checked against the next one."""
 LOOKS = 24
-"""Places in a file where its times are read before it is trusted."""
+"""Places in a file where its times are probed."""
 TAGS_KEPT = 19
-"""From this major version on PyAV takes tags in any encoding, and knows no `metadata_errors` any more."""
+"""From this major version on, PyAV reads tags in any encoding, and no longer has `metadata_errors`."""
 MAY_JUMP = 0x0200
-"""FFmpeg's AVFMT_TS_DISCONT: times in this kind of file may begin anew in the middle."""
+"""FFmpeg's AVFMT_TS_DISCONT: times in this kind of file may restart in the middle."""
 NO_TIMES = 0x0080
 """FFmpeg's AVFMT_NOTIMESTAMPS."""
 SAYS_LENGTH = {"matroska", "flv", "asf"}
-"""Containers that say in their head how long they are, though not how long each stream is."""
+"""Containers whose header states their length, though not that of each stream."""
 SHORT_S, SHORT = 1.0, 0.02
-"""By how much, and by what share, a picture may be shorter than its file says."""
+"""By how many seconds, and by what fraction, a video may be shorter than its file states."""
 DURATION_TAG = r"DURATION(?:-\w+)?=(\d+):(\d\d):(\d\d(?:\.\d+)?)"
 """Matroska's statistics tag of each stream, after its key."""
 STILL_BRANDS = {"heic", "heix", "mif1", "avif"}
-"""Of HEIF (ISO/IEC 23008-12) those of single pictures."""
+"""Brands of HEIF (ISO/IEC 23008-12) for single pictures."""
 MP4_STARTS = {b"ftyp", b"mdat", b"free", b"wide", b"skip"}
 MOST_BOXES = 100_000
-"""Boxes of an MP4 that are looked at; a recording in fragments of a second has two a second."""
+"""Boxes of an MP4 that are checked; a recording in fragments of a second has two per second."""
 
 
 def open_media(file: Path | Any, mode: Literal["r", "w"] = "r", **settings: Any) -> Any:
-    """Open a file, an address, or what reads like a file, by PyAV.  Raises its errors and OSError.
+    """Open a file, an address, or a file-like object with PyAV.  Raises its errors and OSError.
 
-    FFmpeg would take `Yoga: class.mp4` for an address, and tags of old files are not always UTF-8.  Its decoders refuse
-    pictures of more than MOST_PIXELS, which `check_picture` tells.
+    FFmpeg would treat `Yoga: class.mp4` as an address, and tags of old files are not always UTF-8.  Its decoders refuse
+    pictures of more than MOST_PIXELS, which `check_picture` reports.
     """
     import av
 
     if int(av.__version__.split(".")[0]) < TAGS_KEPT:
         settings["metadata_errors"] = "replace"
     limits = {"max_pixels": str(MOST_PIXELS)}
-    if mode == "r":  # the first pictures are decoded while it is opened
+    if mode == "r":  # the first pictures are decoded during opening
         settings["options"] = limits | settings.get("options", {})
     container: Any = av.open(str(file.absolute()) if isinstance(file, Path) else file, mode, **settings)
     if mode == "r":
@@ -64,9 +64,9 @@ def open_media(file: Path | Any, mode: Literal["r", "w"] = "r", **settings: Any)
 
 
 def check_picture(stream: Any, head: bytes = b"") -> None:
-    """Raise RefusedPicture where a stream's pictures are too large, by its header or by what its decoder refused last.
+    """Raise RefusedPicture if a stream's pictures are too large, by its header or its decoder's last refusal.
 
-    head: how the file begins, if that is known; FFmpeg knows no size of a GIF that it refused.
+    head: the file's first bytes, if known; FFmpeg does not know the size of a GIF that it refused.
     """
     codec = stream.codec_context
     if codec is None or stream.type != "video":
@@ -78,27 +78,27 @@ def check_picture(stream: Any, head: bytes = b"") -> None:
 
 
 def may_jump(container: Any) -> bool:
-    """Whether times of this kind of file may begin anew, as where two MPEG-TS were joined by `cat`."""
+    """Whether times in this kind of file may restart, as when two MPEG-TS files were joined by `cat`."""
     return bool(container.format.flags & MAY_JUMP)
 
 
 def has_times(container: Any) -> bool:
-    """Whether this kind of file holds a time for each picture; bare H.264 and the like don't."""
+    """Whether this kind of file has a timestamp for each picture; bare H.264 and the like have none."""
     return not container.format.flags & NO_TIMES
 
 
 def is_still_picture(container: Any) -> bool:
-    """Whether a file is one picture, by its kind: JPEG, PNG, WebP, TIFF, ... (a bare GIF may be either), HEIC, AVIF."""
+    """Whether a file is a single picture, by its kind: JPEG, PNG, WebP, TIFF, HEIC, AVIF (a GIF may be either)."""
     kind = container.format.name
     is_bare = kind.startswith("image2") or kind.endswith("_pipe")
     return is_bare or container.metadata.get("major_brand", "").strip() in STILL_BRANDS
 
 
 def pick_video(container: Any) -> Any | None:
-    """The video stream that the program ffmpeg picks: a default one, then the largest, then the first.
+    """Pick the video stream as the program ffmpeg does: a default one, then the largest, then the first.
 
-    A cover picture or thumbnails only where there is nothing else.  FFmpeg's library would take whichever of several
-    has more pictures at the file's start.
+    A cover picture or thumbnails are picked only if there is nothing else.  FFmpeg's library would take the one with
+    more pictures at the file's start.
     """
     from av.stream import Disposition
 
@@ -110,7 +110,7 @@ def pick_video(container: Any) -> Any | None:
 
 
 def pick_sound(container: Any, video: Any | None) -> Any | None:
-    """The sound that FFmpeg thinks best for a video stream: of the same programme, the default track."""
+    """Pick the sound that FFmpeg prefers for a video stream: of the same programme, the default track."""
     return container.streams.best("audio", video) if video is not None else container.streams.best("audio")
 
 
@@ -126,7 +126,7 @@ def _is_still(stream: Any) -> bool:
 
 
 def say_length_s(container: Any, stream: Any) -> float:
-    """How long a stream is by what its file says of this stream, seconds; 0 where it says nothing."""
+    """Length of a stream as its file states it, in seconds; 0 if it does not."""
     if stream.duration:
         return float(stream.duration * (stream.time_base or 0))
     tags = (re.fullmatch(DURATION_TAG, f"{key}={value}") for key, value in stream.metadata.items())
@@ -134,13 +134,13 @@ def say_length_s(container: Any, stream: Any) -> float:
     if tag is None or not container.duration:
         return 0.0
     told_s = 3600 * int(tag[1]) + 60 * int(tag[2]) + float(tag[3])
-    return min(told_s, container.duration / 1_000_000)  # whoever cuts a file may leave the tag as it was
+    return min(told_s, container.duration / 1_000_000)  # a program that cut the file may have left the tag unchanged
 
 
 def is_cut_off(container: Any, end_s: float, frame_s: float) -> bool:
-    """Whether a file whose picture ends at `end_s`, seconds, ends there, and not, say, with sound that goes on.
+    """Whether a file whose picture ends at `end_s` seconds is cut off there, and not continued, say, by sound.
 
-    Only containers that say in their head how long they are can be judged.
+    Only containers whose header states their length can be checked.
     """
     if not container.duration or SAYS_LENGTH.isdisjoint(container.format.name.split(",")):
         return False
@@ -149,15 +149,15 @@ def is_cut_off(container: Any, end_s: float, frame_s: float) -> bool:
 
 
 def is_short(end_s: float, told_s: float, frame_s: float) -> bool:
-    """Whether what ends at `end_s` lacks more of its `told_s` seconds than rounding explains.
+    """Whether a stream that ends at `end_s` lacks more of its stated `told_s` seconds than rounding explains.
 
-    frame_s: how long a frame is shown; FLV and WMV don't say it of the last one.
+    frame_s: how long a frame is shown; FLV and WMV do not state it for the last one.
     """
     return told_s - end_s - frame_s > max(SHORT_S, SHORT * told_s)
 
 
 def find_end_s(container: Any, from_s: float) -> float:
-    """When the last packet of any stream ends, seconds from the file's start; what lies before `from_s` is not read."""
+    """Find when the last packet of any stream ends, seconds from the file's start; reads from `from_s` on."""
     import av.error
 
     origin_s, end_s = (container.start_time or 0) / 1_000_000, 0.0
@@ -170,9 +170,9 @@ def find_end_s(container: Any, from_s: float) -> float:
 
 
 def lacks_index(file: BinaryIO) -> bool:
-    """Whether this is an MP4 or MOV without `moov`, as a camera leaves it whose recording was never finished.
+    """Whether this is an MP4 or MOV without `moov`, as an unfinished recording of a camera is.
 
-    file: is read from its beginning; boxes are those of ISO 14496-12.
+    file: is read from its start; boxes are those of ISO 14496-12.
     """
     file.seek(0)
     kinds = list[bytes]()
@@ -190,34 +190,34 @@ def lacks_index(file: BinaryIO) -> bool:
 
 
 class Damage:
-    """Packets that could not be read and were left out."""
+    """Counts packets that could not be read and were skipped."""
 
     def __init__(self) -> None:
         self.packets = 0
         self._in_row, self._error = 0, None
 
     def count(self, error: Exception) -> None:
-        """Count a packet.  Raises `error` where there is no end of them."""
+        """Count a packet.  Raises `error` if there are too many in a row."""
         self.packets += 1
         self._in_row, self._error = self._in_row + 1, error
         if self._in_row >= MOST_DAMAGED:
             raise error
 
     def recover(self) -> None:
-        """Something was read after it."""
+        """Note that something was read again."""
         self._in_row = 0
 
     def check_end(self) -> None:
-        """Raise the last error if nothing could be read after several: the file lacks its end.
+        """Raise the last error if nothing could be read after several damaged packets: the file lacks its end.
 
-        A single one is what a cut leaves of the last packet; which call of a decoder it fails depends on its threads.
+        A single one is the remainder of a cut packet; which call of a decoder fails depends on its threads.
         """
         if self._in_row > 1 and self._error:
             raise self._error
 
 
 def read_packets(container: Any, stream: Any, damage: Damage) -> Iterator[Any]:
-    """Packets of a stream, without those that can't be read; the last one, empty, makes a decoder give all it has."""
+    """Read the packets of a stream, without unreadable ones; the last one, empty, flushes the decoder."""
     import av.error
 
     is_over = False
@@ -225,14 +225,15 @@ def read_packets(container: Any, stream: Any, damage: Damage) -> Iterator[Any]:
         try:
             yield from container.demux(stream)
             is_over = True
-        except av.error.InvalidDataError as error:  # noqa: PERF203 - once a damaged packet
+        except av.error.InvalidDataError as error:  # noqa: PERF203 - only for damaged packets
             damage.count(error)
 
 
 def decode_packets(packets: Iterable[Any], damage: Damage, *, is_torn: bool = False) -> Iterator[Any]:
-    """Frames, without those of damaged packets.  is_torn: reading began in the middle; what fails at first is none.
+    """Decode frames, without those of damaged packets.
 
-    Raises RefusedPicture where they have become too large.
+    is_torn: reading started in the middle, so that the first failures do not count as damage.  Raises RefusedPicture
+    if frames become too large.
     """
     import av
     import av.error
@@ -242,13 +243,13 @@ def decode_packets(packets: Iterable[Any], damage: Damage, *, is_torn: bool = Fa
         while True:
             try:
                 frames = packet.decode()
-            except av.error.EOFError:  # asked again after the last frame
+            except av.error.EOFError:  # called again after the last frame
                 break
             except av.error.FFmpegError as error:
                 check_picture(packet.stream)
                 if not is_torn:
                     damage.count(error)
-                if is_last:  # frames may be left behind the damaged one
+                if is_last:  # there may be frames after the damaged one
                     continue
                 break
             if frames:
@@ -264,10 +265,10 @@ def decode_packets(packets: Iterable[Any], damage: Damage, *, is_torn: bool = Fa
 def follow_jumps(
     items: Iterable[T], read: Callable[[T], int | None], tick: Fraction
 ) -> Iterator[tuple[T, int | None, int]]:
-    """Each item, its own time, and how often time has begun anew: gone back by more than BACK_S, and on from there.
+    """Yield each item, its own time, and the number of restarts so far: steps back by more than BACK_S.
 
-    A single time that disagrees with those on both sides is damaged, and becomes the next after the one before it.
-    read: an item's time in ticks, None where it has none; tick: in seconds.
+    A single time that disagrees with both neighbours is damaged, and is replaced by the tick after the one before it.
+    read: returns an item's time in ticks, None if it has none; tick: in seconds.
     """
     back, gap = round(BACK_S / tick), round(GAP_S / tick)
     jumps, last = 0, None
@@ -289,7 +290,7 @@ def follow_jumps(
 
 
 def goes_back(container: Any, stream: Any) -> bool:
-    """Whether times begin anew somewhere, as far as a few looks into a file can tell; it is somewhere else then."""
+    """Whether times restart somewhere, as far as a few probes can tell.  This changes the position in the file."""
     import av.error
 
     last: Fraction | None = None

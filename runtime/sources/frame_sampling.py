@@ -1,8 +1,8 @@
-"""Frame subsampling: which frames of a recording are observed, a few a second, in chunks of minutes.
+"""Frame subsampling: which frames of a recording are observed, a few per second, in chunks of minutes.
 
-At each chunk, on a fixed grid of a video's time, all that is remembered begins anew.  So memory stays bounded, and
-what is seen of a chunk does not depend on where reading began, if it began early enough to warm up: parts of a video
-that are watched on several machines say what one machine says of the whole.
+At each chunk, on a fixed grid of the video's time, all state is reset.  So memory is bounded, and the result for a
+chunk does not depend on where reading began, if that was early enough to warm up: parts of a video that are annotated
+on several machines give the same result as the whole on one machine.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 CHUNK_S = 600.0
-"""How long a chunk is, seconds: chunk n is from n * CHUNK_S on, whatever part of the video is read."""
+"""Length of a chunk in seconds: chunk n starts at n * CHUNK_S, whatever part of the video is read."""
 WARM_UP_S = 60.0
-"""How long before its chunk a cropper begins to observe: twelve times what the zoom keeps of a place that is left."""
+"""Seconds before its chunk that a cropper starts to observe: twelve times the memory of the zoom."""
 SAME_S = 1e-6
-"""Moments nearer than this are one: times are kept as fractions, seconds as floats."""
+"""Times closer than this are equal: times are kept as fractions, seconds as floats."""
 
 
 @dataclass(frozen=True)
 class FrameRole:
-    """What a frame is for: an observation in its own chunk, an observation by which the next chunk's cropper warms up,
-    both, none."""
+    """What a frame is used for: an observation in its own chunk, warming up the next chunk's cropper, both, or
+    neither."""
 
     chunk: int
     observes: bool
@@ -28,15 +28,15 @@ class FrameRole:
 
     @property
     def is_wanted(self) -> bool:
-        """Whether it is for anything."""
+        """Whether it is used at all."""
         return self.observes or self.warms
 
 
 class FrameSampler:
-    """Says of each frame what it is for.  The same frames are chosen of all frames, and of those that it chose."""
+    """Decides what each frame is used for.  Applied to its own selection, it selects the same frames again."""
 
     def __init__(self, per_s: float, start_s: float = 0.0) -> None:
-        """per_s: frames that are wanted of a second; start_s: where reading begins, seconds."""
+        """per_s: frames to observe per second; start_s: where reading starts, seconds."""
         self._interval_s, self._chunk, self._warmed = 1 / per_s, find_chunk(start_s), -1
         self._observation_due_s, self._warm_due_s = start_s, 0.0
 
@@ -63,5 +63,5 @@ class FrameSampler:
 
 
 def find_chunk(time_s: float) -> int:
-    """The number of the chunk that a moment lies in."""
+    """Return the number of the chunk that holds a time."""
     return int((time_s + SAME_S) // CHUNK_S)

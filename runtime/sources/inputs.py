@@ -1,4 +1,4 @@
-"""What lies in the files and folders that were given, and what is made of each is called."""
+"""Lists the files in the inputs given, and names the outputs of each."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ VIDEO_SUFFIXES = frozenset((
     ".3gp", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts",
     ".ogv", ".ts", ".webm", ".webp", ".wmv",
 ))  # fmt: skip
-"""What is taken for a video in a folder; a WebP where it is animated.  A file that is named is tried whatever it is."""
+"""Suffixes of videos in a folder (a WebP only if animated).  A file given by name is tried whatever its suffix."""
 ANNOTATED = ".annotated"
-"""Before the suffix of what is written beside a video."""
+"""Part of the name of outputs beside a video."""
 STDIN = Path("-")
 P = TypeVar("P", bound=PurePath)
 
 
 @dataclass(frozen=True)
 class Listed:
-    """A file; where it lies in the folder that was given (only its name where the file itself was).
+    """A file.  place: its path in the given folder, or only its name if the file itself was given.
 
-    name: as it is told to the user: its place in the one folder that was given, else the whole path.
+    name: as shown to the user: its path in the one given folder, else the whole path.
     """
 
     path: Path
@@ -45,7 +45,7 @@ class Listed:
 
 
 def parse_input(text: str) -> Path | RemoteFile:
-    """A path, or what a URL names; file:// is a path, percent-encoded bytes in it are taken as they are."""
+    """Read a path or a URL; file:// is a path, whose percent-encoded bytes are decoded."""
     if not is_url(text):
         return Path(text)
     if text.startswith("file://"):
@@ -55,44 +55,46 @@ def parse_input(text: str) -> Path | RemoteFile:
 
 
 def name_input(path: Path | RemoteFile) -> str:
-    """How tables and records name an input; `parse_input` finds it again by that.
+    """Name an input in tables and records, so that `parse_input` finds it again.
 
-    A name that is not UTF-8, or holds a line break, becomes a file:// address: Parquet and lists have no place for it.
+    A name that is not UTF-8, or has a line break, becomes a file:// address: Parquet and lists cannot hold it.
     """
     text = str(path)
     return text if isinstance(path, RemoteFile) or is_plain(text) else quote_path(os.path.abspath(text))  # noqa: PTH100
 
 
 def is_list(path: Path | RemoteFile) -> bool:
-    """Whether this is a list of files: a text file by its suffix, or `-`, the standard input."""
+    """Whether this is a list of files: a text file by its suffix, or `-` for standard input."""
     return isinstance(path, Path) and (path == STDIN or (path.suffix.lower() in LIST_SUFFIXES and not path.is_dir()))
 
 
 def read_list(path: Path) -> list[Path | RemoteFile]:
-    """Read a list: a path or URL a line, # begins a comment line; paths count from the list's own folder.
+    """Read a list: one path or URL per line, # starts a comment line; paths are relative to the list's folder.
 
-    Raises SourceError where it can't be read or holds nothing.
+    Raises SourceError if it cannot be read or is empty.
     """
     try:
         content = _read_stdin() if path == STDIN else _read_file(path)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise SourceError(f"the list {path} can't be read: {reason}") from error
+        raise SourceError(f"cannot read the list {path}: {reason}") from error
     lines = [line.strip() for line in content.decode("utf-8-sig", ODD_NAMES).split("\n")]
-    odd = [line for line in lines if not is_utf8(line)]  # names may be so; a list in another encoding names no file
+    odd = [line for line in lines if not is_utf8(line)]  # some file names; a list in another encoding matches no file
     if b"\0" in content or (odd and not any((path.parent / line).exists() for line in odd)):
-        raise SourceError(f"the list {path} can't be read: it is no UTF-8 text with a path or URL a line")
+        raise SourceError(f"cannot read the list {path}: it is not UTF-8 text with one path or URL per line")
     found = [parse_input(line) for line in lines if line and not line.startswith("#")]
     if not found:
-        raise SourceError(f"the list {path} names nothing; give it a path or URL a line")
+        raise SourceError(f"the list {path} is empty; write one path or URL per line")
     files = [path.parent / each if isinstance(each, Path) else each for each in found]
     if not any(isinstance(each, RemoteFile) or os.path.lexists(each) for each in files):
-        raise SourceError(f"no file in the list {path} exists; its first line is {str(found[0])!r}: give paths or URLs")
+        raise SourceError(
+            f"no file of the list {path} exists; its first line is {str(found[0])!r}: write one path or URL per line"
+        )
     return files
 
 
 def _read_stdin() -> bytes:
-    """All of it, whatever its encoding is taken for."""
+    """Read all bytes, whatever the encoding."""
     buffer = getattr(sys.stdin, "buffer", None)
     return buffer.read() if buffer else sys.stdin.read().encode("utf-8", ODD_NAMES)
 
@@ -103,14 +105,14 @@ def _read_file(path: Path) -> bytes:
 
 
 def read_lists(paths: Sequence[Path | RemoteFile]) -> list[Path]:
-    """Every list replaced by what it names, which must lie on this machine.  Raises SourceError, OptionError."""
+    """Replace every list by the files it names, which must be local.  Raises SourceError, OptionError."""
     found: list[Path | RemoteFile] = []
     for path in paths:
         found += read_list(path) if isinstance(path, Path) and is_list(path) else [path]
     if remote := next((each for each in found if isinstance(each, RemoteFile)), None):
         raise OptionError(
-            f"{remote} does not lie on this machine; give it to yoga-live archive --to FOLDER "
-            "(--cluster local is its default), which reads URLs"
+            f"{remote} is not a local file; for URLs use yoga-live archive --to FOLDER (without a cluster it runs on "
+            "this machine)"
         )
     return [each for each in found if isinstance(each, Path)]
 
@@ -118,10 +120,10 @@ def read_lists(paths: Sequence[Path | RemoteFile]) -> list[Path]:
 def list_files(
     paths: Sequence[Path], is_wanted: Callable[[Path], bool], kind: str, leave_out: Iterable[Path] = ()
 ) -> list[Listed]:
-    """Files as they were given, folders with all below them, sorted; each file once, hidden ones never.
+    """List the files given, and those in folders given, sorted; each file once, without hidden ones.
 
-    is_wanted: decides on files in folders; kind: what they are, for the message; leave_out: folders that are not
-    entered (the outputs of the last run are no input of the next).  Raises SourceError for what is not there.
+    is_wanted: filters files in folders; kind: for the message; leave_out: folders to skip (earlier outputs are not
+    inputs).  Raises SourceError for a missing file or folder.
     """
     skipped = {resolve(path) for path in leave_out}
     found: dict[Path, Listed] = {}
@@ -129,7 +131,7 @@ def list_files(
         if path.is_dir():
             inside = [file for file in _walk(path, skipped - {resolve(path)}) if is_wanted(file)]
             if not inside:
-                raise SourceError(f"the folder {path} holds no {kind}; give another, or name the files themselves")
+                raise SourceError(f"the folder {path} has no {kind}s; give another folder, or the files themselves")
             for file in inside:
                 place = file.relative_to(path)
                 found.setdefault(resolve(file), Listed(file, place, str(place if len(paths) == 1 else file)))
@@ -142,7 +144,7 @@ def list_files(
 
 def name_missing(path: Path, kind: str = "video") -> SourceError:
     """Tell that a file is not there, and which one was probably meant."""
-    meant = suggest_path(path) or "; give the path of a file or folder that does"
+    meant = suggest_path(path) or "; give an existing file or folder"
     return SourceError(f"the {kind} {path} does not exist{meant}")
 
 
@@ -154,10 +156,10 @@ def _walk(folder: Path, skipped: set[Path]) -> Iterator[Path]:
 
 
 def name_outputs(files: list[Listed]) -> list[PurePath]:
-    """What is made of each file is called, without a suffix: as the file, in the same folders, never two alike.
+    """Name each file's output, without a suffix, like the file and in the same folders; all names differ.
 
-    Those that would share a name keep their suffix (`a.mov`, `a.mp4`); where that is shared too, because two
-    folders were given, the names of the folders are kept.
+    Files that would share a name keep their suffix (`a.mov`, `a.mp4`); if that is shared too, because two folders were
+    given, the names of the folders are kept.
     """
     names = [file.place.with_suffix("") for file in files]
     names = _rename_shared(names, [file.place for file in files])
@@ -166,23 +168,23 @@ def name_outputs(files: list[Listed]) -> list[PurePath]:
         names = _rename_shared(names, [resolve(file.path.parent).relative_to(top) / file.path.name for file in files])
     if shared := _find_shared(names):
         of_one = [str(file.path) for file, name in zip(files, names, strict=True) if _fold(name) in shared]
-        raise OutputError(f"what is made of {' and '.join(of_one[:2])} would have one name; give them in two runs")
+        raise OutputError(f"{' and '.join(of_one[:2])} would have outputs of the same name; use two commands")
     return names
 
 
 def name_beside(videos: Sequence[Path]) -> list[Path]:
-    """What is written beside each video is called, without a suffix: class.mov -> class.annotated, never two alike."""
+    """Name each video's outputs beside it, without a suffix: class.mov -> class.annotated; all names differ."""
     names = _rename_shared([video.with_suffix("") for video in videos], videos)
     return [add_suffix(name, ANNOTATED) for name in names]
 
 
 def is_annotated(path: Path) -> bool:
-    """Whether a file was written beside a video, and is no input of the next run."""
+    """Whether a file is an output beside a video, and so not an input."""
     return path.name.casefold().endswith((f"{ANNOTATED}.mp4", f"{ANNOTATED}.part.mp4"))
 
 
 def add_suffix(path: Path, suffix: str) -> Path:
-    """With one suffix more, whatever dots its name has."""
+    """Append a suffix, whatever dots the name has."""
     return path.with_name(f"{path.name}{suffix}")
 
 
@@ -196,14 +198,14 @@ def _find_shared(names: Sequence[PurePath]) -> set[str]:
 
 
 def _fold(name: PurePath) -> str:
-    """Names that differ in case alone are one file on some disks."""
+    """Ignore case: on some disks, names that only differ in case are one file."""
     return str(name).casefold()
 
 
 def check_new(paths: list[Path], inputs: Iterable[Path], *, force: bool = False, grow: bool = True) -> None:
-    """Refuse outputs before any work: over an input or one another, or over what exists unless `force`.
+    """Refuse outputs before any work that would overwrite an input, one another, or (without `force`) a file.
 
-    grow: as `check_apart` has it.  Raises OutputError.
+    grow: as in `check_apart`.  Raises OutputError.
     """
     check_apart(paths, list(inputs), grow=grow)
     refused = []
@@ -214,11 +216,11 @@ def check_new(paths: list[Path], inputs: Iterable[Path], *, force: bool = False,
             except OutputError as error:
                 refused.append(str(error))
     if refused:
-        raise OutputError(refused[0] + (f" ({len(refused) - 1} more are taken too)" if len(refused) > 1 else ""))
+        raise OutputError(refused[0] + (f" ({len(refused) - 1} more outputs as well)" if len(refused) > 1 else ""))
 
 
 def make_folder(option: str, folder: Path) -> None:
-    """Make the folder of many outputs, unless it is there.  Raises OutputError for a file."""
+    """Create the folder of several outputs, if missing.  Raises OutputError for a file."""
     if folder.exists() and not folder.is_dir():
-        raise OutputError(f"{option} {folder} is a file; with several inputs give a folder")
+        raise OutputError(f"{option} {folder} is a file, but there are several inputs; give a folder")
     folder.mkdir(parents=True, exist_ok=True)

@@ -23,22 +23,22 @@ from .camera_opening import Opening
 log = logging.getLogger(__name__)
 
 BEAT_S = 0.5
-"""Whoever waits for a picture is told so often that there is none, once it is lost."""
+"""Seconds between two repeated frames while the source is lost."""
 TELL_S = 10.0
-"""After so long without a first picture, that is said."""
+"""Seconds without a first picture until that is logged."""
 IDLE_S = 0.1
-"""So often a window, say, is heard while there is no picture."""
+"""Seconds between two calls of `idle` (for a window's keys) while there is no picture."""
 MOST_HANGING = 2
-"""Threads that may still hang in a read that never returns, before no further connection is tried."""
+"""Threads that may hang in a read that never returns, before no further connection is tried."""
 
 
 class Capture(Protocol):
-    """A connection to a camera or stream; a list in a jacket does for tests."""
+    """A connection to a camera or stream; tests wrap a list."""
 
     rate: Fraction
 
     def read(self) -> Frame | None:
-        """The next picture, uint8 (H, W, 3) BGR; None when there will be no more."""
+        """Read the next picture, uint8 (H, W, 3) BGR; None if there are no more."""
         ...
 
     def release(self) -> None: ...
@@ -46,12 +46,12 @@ class Capture(Protocol):
 
 @dataclass(frozen=True)
 class ReconnectPolicy:
-    """Seconds.  stall_s: without a picture for so long, the connection is taken as lost.
+    """When to reconnect, in seconds.  stall_s: without a picture, the connection counts as lost.
 
-    Between tries lies a quarter of the time that it has been lost, at least first_wait_s and at most longest_wait_s:
-    little is missed of what is back soon, and what is gone for long is left in peace.  give_up_s without a picture
-    ends the source, None: never.  lost_s without one, whoever watches is told, twice a second.  first_s: for so long
-    its very first picture is waited for; a stream may begin with the rest of a long group of pictures.
+    The wait between attempts is a quarter of the time that it has been lost, at least first_wait_s and at most
+    longest_wait_s: little is missed after a short loss, and a long one causes little traffic.  give_up_s: without a
+    picture, the source ends; None: never.  lost_s: without a picture, the last frame is repeated twice a second and
+    marked as lost.  first_s: limit for the first picture; a stream may begin inside a long group of pictures.
     """
 
     stall_s: float = 5.0
@@ -62,21 +62,21 @@ class ReconnectPolicy:
     first_s: float = 60.0
 
     def next_wait_s(self, lost_for_s: float) -> float:
-        """How long to wait until the next try."""
+        """Seconds to wait before the next attempt."""
         return min(max(lost_for_s / 4, self.first_wait_s), self.longest_wait_s)
 
 
 def is_recording(capture: Capture) -> bool:
-    """Whether a connection is to something that has an end, which a camera has not."""
+    """Whether a connection is to a recording, which has an end."""
     return bool(getattr(capture, "is_recording", False))
 
 
 class LiveSource:
-    """A camera or stream.  A thread keeps the newest frame only, so that a slow network never makes the picture old.
+    """A camera or stream.  A thread keeps only the newest frame, so that a slow model never delays the picture.
 
-    When no picture comes, or the connection breaks, it connects again, with growing waits; until then its last picture
-    is given again and again, with how long it has been lost.  A stream that returns in
-    another size is fitted, whole, into the size it had, so that a recording goes on.
+    If no picture arrives, or the connection breaks, it reconnects with growing waits; until then its last frame is
+    repeated, with the time since the loss.  A stream that returns in another size is fitted, whole, into its first
+    size, so that outputs can continue.
     """
 
     def __init__(self, connect: Callable[[], Capture], name: str, policy: ReconnectPolicy | None = None) -> None:
@@ -91,17 +91,17 @@ class LiveSource:
         self._error: Exception | None = None
         self._is_over_for_good = False
         self.reconnected = 0
-        self.idle: Callable[[], None] = lambda: None  # is called while there is no picture, in the thread that waits
+        self.idle: Callable[[], None] = lambda: None  # called while there is no picture, in the waiting thread
         capture, image = self._open_in_time()
         self.info = SourceInfo(name, (image.shape[1], image.shape[0]), capture.rate, LIVE_TIME_BASE, is_live=True)
         self._first: Capture | None = capture
         self._started_s = time.monotonic()
         self._due_s = self._started_s + self._policy.stall_s
-        self._put_s = self._started_s  # when the newest picture came
+        self._put_s = self._started_s  # when the newest picture arrived
         self._is_stuck = False
 
     def _open_in_time(self) -> tuple[Capture, Frame]:
-        """Wait for the first picture in a way that ends: what never gives one would hold up Ctrl-C, too."""
+        """Wait for the first picture, with a limit, in a way that Ctrl-C can interrupt."""
         longest_s = self._policy.first_s
         opening = Opening(self._open, lambda found: found[0].release())
         if found := opening.wait(min(TELL_S, longest_s)):
@@ -111,7 +111,8 @@ class LiveSource:
             return found
         opening.abandon()
         raise SourceError(
-            f"{self._name} gave no picture within {longest_s:.0f} s; is it sending, or in use by another program?"
+            f"{self._name} delivered no picture within {longest_s:.0f} s; check that it is sending, and that no other "
+            "program uses it"
         )
 
     def _open(self) -> tuple[Capture, Frame]:
@@ -119,7 +120,7 @@ class LiveSource:
         image = capture.read()
         if image is None:
             capture.release()
-            raise SourceError(f"{self._name} opened but gives no picture; is another program using it?")
+            raise SourceError(f"{self._name} opened but delivers no picture; check that no other program uses it")
         return capture, image
 
     def __enter__(self) -> LiveSource:
@@ -135,9 +136,9 @@ class LiveSource:
             grabber.join(timeout=2 * self._policy.stall_s)
 
     def frames(self) -> Iterator[TimedFrame]:
-        """The newest frame each time one is asked for; while the source is lost, the last one again, marked so.
+        """Yield the newest frame each time; while the source is lost, repeat the last one, marked as lost.
 
-        Raises SourceError when the source is given up.
+        Raises SourceError when the policy gives the source up.
         """
         wait_s, due_s = min(IDLE_S, self._policy.lost_s, self._policy.stall_s), 0.0
         while True:
@@ -176,9 +177,9 @@ class LiveSource:
         grabber.start()
 
     def _mend_stall(self) -> None:
-        """Leave a thread that hangs in a read to itself, and let another connect.
+        """Abandon a thread that hangs in a read, and let another connect.
 
-        Raises SourceError where no thread could, because all of them hang, for as long as the patience lasts.
+        Raises SourceError if all threads have hung for as long as the policy allows.
         """
         now_s, policy = time.monotonic(), self._policy
         if policy.give_up_s is not None and now_s - self._put_s >= policy.give_up_s + 3 * policy.stall_s:
@@ -188,21 +189,21 @@ class LiveSource:
         hanging = sum(thread.is_alive() for thread in self._grabbers)
         if hanging > MOST_HANGING:
             if not self._is_stuck:
-                log.warning("%s: %d connections hang; none is tried until one of them ends", self._name, hanging)
+                log.warning("%s: %d connections hang; waiting until one of them ends", self._name, hanging)
             self._is_stuck = True
             return
-        log.warning("%s has given no picture for %.0f s; connecting again", self._name, self._policy.stall_s)
+        log.warning("%s has delivered no picture for %.0f s; reconnecting", self._name, self._policy.stall_s)
         self._expect_life(self._policy.first_wait_s)
         self._start(None)
 
     def _expect_life(self, wait_s: float = 0.0) -> None:
-        """When the watchdog bites: a stall after now, or after a wait and the time that connecting may take."""
+        """Set when a stall is noticed: stall_s from now, or after a wait and the time that connecting may take."""
         self._due_s = time.monotonic() + wait_s + self._policy.stall_s * (3 if wait_s else 1)
 
     def _grab(self, capture: Capture | None, generation: int) -> None:
-        """Read until the source stops or another thread has taken over; connect again where reading ends.
+        """Read until the source stops or another thread has taken over; reconnect when reading ends.
 
-        What comes back for a moment alone counts as lost for as long as before, so that the waits go on growing.
+        A connection that only returns for a moment counts as lost since before, so that the waits keep growing.
         """
         back_s = lost_s = time.monotonic()
         try:
@@ -240,7 +241,7 @@ class LiveSource:
             self._changed.notify()
 
     def _end(self, generation: int) -> None:
-        """All of a recording was played: connecting again would play it again."""
+        """End after a recording was played; reconnecting would play it again."""
         if not self._is_over(generation):
             with self._changed:
                 self._is_over_for_good = True
@@ -253,9 +254,9 @@ class LiveSource:
                 self._changed.notify()
 
     def _connect_again(self, generation: int, lost_s: float) -> Capture | None:
-        """Try until it succeeds, with growing waits.  Returns None when the source is over.  Raises SourceError.
+        """Reconnect, with growing waits.  Returns None if the source has been stopped.  Raises SourceError.
 
-        lost_s: since when it has been lost, by the monotonic clock.
+        lost_s: when it was lost, by the monotonic clock.
         """
         wait_s, told_s = self._policy.next_wait_s(time.monotonic() - lost_s), 0.0
         self._expect_life(wait_s)
@@ -285,12 +286,12 @@ class LiveSource:
 
     def _describe_end(self, give_up_s: float, reason: str) -> SourceError:
         return SourceError(
-            f"{self._name} stopped giving pictures and could not be had again in {give_up_s:.0f} s ({reason}); "
-            "is it still plugged in?"
+            f"{self._name} stopped and could not be reopened within {give_up_s:.0f} s ({reason}); check that it is "
+            "still plugged in"
         )
 
     def _fit(self, image: Frame) -> Frame:
-        """The picture in the source's own size, whole, on black."""
+        """Fit the whole picture into the source's size, on black."""
         width, height = self.info.size_wh
         if image.shape[:2] == (height, width):
             return image

@@ -1,4 +1,4 @@
-"""Named pipes as videos: another program writes what is watched while it comes.  They can be read once."""
+"""Named pipes as videos, written by another program while they are watched.  They can be read only once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 class NamedPipe:
-    """A named pipe, as `VideoSource` takes a file that is none on this machine."""
+    """A named pipe with the interface of a remote file, for `VideoSource`."""
 
     is_read_once = True
 
@@ -36,26 +36,28 @@ class NamedPipe:
         return str(self._path)
 
     def open(self, mode: str = "rb") -> io.FileIO:
-        """Open it, which waits until somebody writes; Ctrl-C ends that.  No buffer: what has come is read at once."""
-        log.info("waiting for a writer at %s", self._path)
+        """Open it, which waits for a writer (Ctrl-C ends the wait).  Unbuffered, so that data is read as it arrives."""
+        log.info("waiting until another program writes to %s", self._path)
         return io.FileIO(os.open(self._path, os.O_RDONLY), "rb")
 
 
 def open_pipe(
     path: Path, time_range: TimeRange | None = None, threads: int | None = None, mounting: Mounting | None = None
 ) -> Source:
-    """Wait for a writer and open what it writes; its sound is not kept.  Raises OptionError for a part of it."""
+    """Wait for a writer and open what it writes, without sound.  Raises OptionError for a part of it."""
     if time_range and time_range != TimeRange():
-        raise OptionError(f"{path} is a named pipe, which is read from its beginning; leave --from and --to out")
+        raise OptionError(f"{path} is a named pipe, which can only be read from its start; leave --from and --to out")
     return VideoSource(NamedPipe(path), None, None, threads, mounting)  # pyright: ignore[reportArgumentType] - reads like one
 
 
 def read_on(path: Path, source: Source, *, draws: bool) -> Source:
-    """The source itself in place of one that is opened once more.  draws: its frames are needed twice.
+    """Return the source itself instead of opening it again.  draws: its frames are needed twice.
 
-    Raises SourceError where they are, since too large to be kept.
+    Raises SourceError if they are, because they are too large to be kept in memory.
     """
     if draws:
         width, height = source.info.size_wh
-        raise SourceError(f"{path} is a named pipe of {width} x {height}, too large to be drawn upon; save it first")
+        raise SourceError(
+            f"{path} is a named pipe of {width} x {height}, too large to annotate; save it to a file first"
+        )
     return source

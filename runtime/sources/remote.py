@@ -1,4 +1,4 @@
-"""Files that lie elsewhere (s3://, gs://, https://, whatever fsspec knows), read piece by piece, never whole."""
+"""Remote files (s3://, gs://, https://, anything that fsspec supports), read block by block, never whole."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from ..errors import MissingPackageError, SourceError, YogaLiveError
 log = logging.getLogger(__name__)
 
 BLOCK_BYTES, BLOCKS = 4 * 1024 * 1024, 8
-"""What is fetched at once, and how many of them are kept: 32 MiB a file that is open."""
+"""Size of a block, and number of cached blocks: 32 MiB per open file."""
 TRIES, WAIT_S = 4, 1.0
-"""How often a read is tried, and how long it waits before the second time; each wait is twice the last."""
+"""Attempts to read, and the wait before the second one; each wait is twice the last."""
 VERSION_KEYS = (
     *("ETag", "etag", "md5Hash", "crc32c", "generation", "content_md5"),
     *("LastModified", "last_modified", "updated", "mtime", "created"),
 )  # fmt: skip
-"""Where fsspec's file systems keep what changes when a file does; the surest first."""
+"""Keys of fsspec's file systems for what changes with a file; the most reliable first."""
 
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file by its URL.  It is told without the password or the signature that the URL may hold."""
+    """A file by its URL.  As text it lacks the password or signature that the URL may hold."""
 
     url: str
 
@@ -48,7 +48,7 @@ class RemoteFile:
         return PurePosixPath(self.name).suffix
 
     def open(self, mode: str = "rb") -> io.BufferedReader:
-        """Open it for reading at any place, as often as the network needs.  Raises OSError."""
+        """Open it for reading at any position, with retries.  Raises OSError."""
         assert mode == "rb"
         return io.BufferedReader(RetryingReader(self._open), 256 * 1024)
 
@@ -62,35 +62,35 @@ class RemoteFile:
 
 
 class RetryingReader(io.RawIOBase):
-    """Bytes of a remote file; a read that fails is tried again on a file opened anew."""
+    """Reads a remote file; a failed read is retried after opening the file again."""
 
     def __init__(self, opens: Callable[[], Any], wait_s: float = WAIT_S) -> None:
-        """opens: gives a file with read, seek and close.  Raises what it raises."""
+        """opens: returns a file with read, seek and close.  Raises what it raises."""
         self._opens, self._wait_s = opens, wait_s
         self._position = 0
         self._file: Any = None
         self._size: int = self._retry(lambda file: file.seek(0, io.SEEK_END))
 
     def readable(self) -> bool:
-        """It is."""
+        """Return True."""
         return True
 
     def seekable(self) -> bool:
-        """It is."""
+        """Return True."""
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go there; nothing is fetched."""
+        """Set the position; nothing is fetched."""
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
         self._position = max(base + offset, 0)
         return self._position
 
     def tell(self) -> int:
-        """Where the next byte is read."""
+        """Return the position of the next byte."""
         return self._position
 
     def readinto(self, buffer: Any) -> int:
-        """Fill the buffer as far as there are bytes.  Raises OSError once all tries have failed."""
+        """Read into the buffer.  Raises OSError if all attempts fail."""
         count = min(len(buffer), max(self._size - self._position, 0))
         if not count:
             return 0
@@ -101,19 +101,19 @@ class RetryingReader(io.RawIOBase):
 
         data = self._retry(read)
         if not data:
-            raise OSError(f"it ends at byte {self._position} of {self._size}")
+            raise OSError(f"the file ends at byte {self._position} of {self._size}")
         buffer[: len(data)] = data
         self._position += len(data)
         return len(data)
 
     def close(self) -> None:
-        """Close the file; once is enough."""
+        """Close the file; further calls do nothing."""
         if not self.closed and self._file is not None:
             self._file.close()
         super().close()
 
     def _retry(self, work: Callable[[Any], Any]) -> Any:
-        """Do it; after an error again, on a file opened anew.  Raises OSError once all tries have failed."""
+        """Do the work; after an error, open the file again and retry.  Raises OSError if all attempts fail."""
         for wait_s in [self._wait_s * 2**n for n in range(TRIES - 1)]:
             answer, error = self._attempt(work)
             if error is None:
@@ -126,24 +126,24 @@ class RetryingReader(io.RawIOBase):
         return answer
 
     def _attempt(self, work: Callable[[Any], Any]) -> tuple[Any, Exception | None]:
-        """What came of it, and the error that may pass.  Raises what does not pass by waiting."""
+        """Do the work once.  Returns its result, or a temporary error.  Raises permanent errors."""
         try:
             self._file = self._file or self._opens()
             return work(self._file), None
         except (FileNotFoundError, PermissionError, YogaLiveError):
             raise
-        except Exception as error:  # noqa: BLE001 - each file system has its own family of network errors
+        except Exception as error:  # noqa: BLE001 - each file system has its own network errors
             self._file = None
             return None, error
 
 
 def is_url(text: str) -> bool:
-    """Whether this names something by its scheme; a file:// too."""
+    """Whether this is a URL, including file://."""
     return "://" in text
 
 
 def find_file_system(url: str) -> tuple[Any, str]:
-    """The file system of a URL and the path in it.  Raises MissingPackageError, SourceError."""
+    """Find the file system of a URL, and the path in it.  Raises MissingPackageError, SourceError."""
     try:
         import fsspec
     except ImportError as error:
@@ -153,11 +153,11 @@ def find_file_system(url: str) -> tuple[Any, str]:
     try:
         return fsspec.core.url_to_fs(url)
     except ImportError as error:  # s3fs, gcsfs, ...: fsspec says which
-        raise MissingPackageError(f"{RemoteFile(url)} can't be read: {error}") from error
+        raise MissingPackageError(f"{RemoteFile(url)} cannot be read: {error}") from error
     except ValueError as error:
-        raise SourceError(f"{RemoteFile(url)} can't be read: {error}") from error
+        raise SourceError(f"{RemoteFile(url)} cannot be read: {error}") from error
 
 
 def read_version(info: dict[str, Any]) -> str:
-    """What changes when a file does, from fsspec's description of it; "" where the file system has nothing."""
+    """Read what changes with a file from fsspec's description of it; "" if the file system has nothing."""
     return next((f"{key} {str(info[key]).strip(chr(34))}" for key in VERSION_KEYS if info.get(key)), "")

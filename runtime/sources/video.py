@@ -13,7 +13,7 @@ from ..core.frames import UNSPECIFIED, Colours, DecodedFrame, is_rgb
 from ..core.presentation import Mounting, PresentationReader
 from ..errors import NoFrameError, SourceError, YogaLiveError
 from ..photos.limits import RefusedPicture
-from ..system.plain_text import show_name
+from ..system.plain_text import format_count, show_name
 from .base import LIVE_TIME_BASE, Seen, SourceInfo
 from .demux import (
     Damage,
@@ -41,11 +41,11 @@ if TYPE_CHECKING:
     from .remote import RemoteFile
 
 LEAD_S, LEAD_FRAMES = 1.0, 17
-"""How long before a moment decoding begins: B-frames at a key frame, 16 at most in H.264 and H.265, lack their past."""
+"""How long before a time decoding starts: B-frames at a key frame, at most 16 in H.264 and H.265, lack their past."""
 
 
 class VideoSource:
-    """A video file or animated GIF, every frame with its own timestamp, upright as a player shows it."""
+    """A video file or animated GIF: every frame with its own timestamp, upright as a player shows it."""
 
     def __init__(
         self,
@@ -55,10 +55,10 @@ class VideoSource:
         threads: int | None = None,
         mounting: Mounting | None = None,
     ) -> None:
-        """at_most_per_s: leave out frames that come sooner after another, as `Turns` chooses them; all are decoded.
+        """at_most_per_s: skip frames that follow too soon, as `FrameSampler` decides; all are decoded.
 
-        span: this part alone, from the frame at or after its start; times remain the file's own.  threads: for decoding
-        (None: as many as there are cores).  mounting: the user's correction, after the file's own.  Raises SourceError.
+        time_range: only this part, from the frame at or after its start; times remain the file's own.  threads: for
+        decoding (None: one per core).  mounting: the user's correction, after the file's own.  Raises SourceError.
         """
         if isinstance(path, Path) and not path.is_file():
             raise name_missing(path)
@@ -92,22 +92,22 @@ class VideoSource:
 
     @property
     def damage(self) -> str:
-        """What could not be read so far, or had to be assumed, as a sentence; empty if all is well."""
+        """Describe what could not be read so far, or was assumed; empty if the file is fine."""
         found = list[str]()
         if count := self._damage.packets:
-            found.append(f"{count} damaged packet{'s' * (count > 1)} left out of the picture")
+            found.append(f"skipped {format_count(count, 'damaged packet')} of the picture")
         if self._seen.damaged_s:
-            found.append(f"{self._seen.damaged_s:.1f} s of the picture are damaged and were not classified")
+            found.append(f"did not classify {self._seen.damaged_s:.1f} s with a damaged picture")
         if not self._has_times:
-            found.append(f"this kind of file holds no times; {float(self.info.rate):.4g} frames a second are assumed")
+            found.append(f"the file has no timestamps; assumed {float(self.info.rate):.4g} frames per second")
         told = [f"{self._path}: {'; '.join(found)}"] if found else []
         if self._cut_at_s is not None:
-            ends = f"ends after {self._seen.end_s:.1f} s, not {self._cut_at_s:.1f} s as it says"
-            told.append(f"{self._path} {ends}; is it complete?")
+            ends = f"ends after {self._seen.end_s:.1f} s instead of {self._cut_at_s:.1f} s as its header says"
+            told.append(f"{self._path} {ends}; check whether it is complete")
         return "; ".join(told)
 
     def goes_back(self) -> bool:
-        """Whether the file's times begin anew in the middle, as far as a few looks tell; nothing is read after that."""
+        """Whether the file's times restart in the middle, as far as a few probes tell; do not read after this call."""
         return may_jump(self._container) and goes_back(self._container, self._stream)
 
     def _open(self) -> None:
@@ -120,15 +120,17 @@ class VideoSource:
         except (av.error.FFmpegError, OSError) as error:
             if self._file:
                 self._file.close()
-            raise SourceError(f"{self._path} can't be opened as a video: {self._explain(error)}") from error
+            raise SourceError(f"cannot open {self._path} as a video: {self._explain(error)}") from error
         self._stream: Any = pick_video(self._container)
         if self._stream is None:
             kinds = [stream.type for stream in self._container.streams]
             self._close()
-            raise SourceError(f"{self._path} holds no video, only {' and '.join(kinds) or 'nothing'}")
+            raise SourceError(
+                f"{self._path} has no video stream, only {' and '.join(kinds) or 'nothing'}; give a video"
+            )
         if self._can_be_reopened() and is_still_picture(self._container):
             self._close()
-            raise SourceError(f"{self._path} is a photo, no video; photos belong to --images")
+            raise SourceError(f"{self._path} is a photo, not a video; use --images for photos")
         try:
             check_picture(self._stream, self._read_head())
         except RefusedPicture as error:
@@ -140,11 +142,11 @@ class VideoSource:
             self._stream.thread_count = self._threads
 
     def _can_be_reopened(self) -> bool:
-        """A named pipe can be read once: opened again, it would wait for another writer."""
+        """Whether it can be opened again; a named pipe would wait for another writer."""
         return not getattr(self._path, "is_read_once", False)
 
     def _read_head(self) -> bytes:
-        """How a GIF begins: FFmpeg does not tell its size."""
+        """Read the first bytes of a GIF, because FFmpeg does not report its size."""
         if self._container.format.name != "gif" or not self._can_be_reopened():
             return b""
         with suppress(OSError, YogaLiveError), self._path.open("rb") as file:
@@ -152,7 +154,7 @@ class VideoSource:
         return b""
 
     def _explain(self, error: Exception) -> object:
-        """Why the file can't be opened, as well as it can be said."""
+        """Explain as well as possible why the file cannot be opened."""
         if isinstance(error, FileNotFoundError):
             return "it does not exist"
         if not self._can_be_reopened():
@@ -162,8 +164,8 @@ class VideoSource:
         with suppress(OSError, YogaLiveError), self._path.open("rb") as file:
             if lacks_index(file):
                 return (
-                    "its recording was not finished, it has no index (moov); "
-                    "a repair tool may rebuild it with the help of a whole file of the same camera"
+                    "its recording was not finished and it has no index (moov); "
+                    "a repair tool may rebuild it from a complete file of the same camera"
                 )
         return getattr(error, "strerror", None) or error
 
@@ -174,15 +176,15 @@ class VideoSource:
 
     def _say_empty(self) -> str:
         if self._time_range == TimeRange():
-            return f"{self._path} holds no readable frame; is it complete?"
+            return f"{self._path} has no readable frame; check whether it is complete"
         start, length_s = format_moment(self._time_range.start_s), (self._container.duration or 0) / 1_000_000
         if 0 < length_s <= self._time_range.start_s:  # asked only now: some containers guess their length
-            return f"--from {start} is beyond the end of {self._path}, which lasts {format_moment(length_s)}"
+            return f"--from {start} is after the end of {self._path}, which lasts {format_moment(length_s)}"
         end = "" if self._time_range.end_s is None else f" and before {format_moment(self._time_range.end_s)}"
-        return f"{self._path} holds no frame from {start} on{end}"
+        return f"{self._path} has no frame at or after {start}{end}"
 
     def _find_length_s(self) -> float | None:
-        """Seconds of what is read; None where the file does not say how long it is."""
+        """Length of the requested part in seconds; None if the file does not state its length."""
         length = self._container.duration
         if not length:
             return None
@@ -239,20 +241,20 @@ class VideoSource:
             self._look_for_a_cut()
         except RefusedPicture as error:
             when = f"after {float(last * time_base):.1f} s" if last >= 0 else "in its first frame"
-            raise SourceError(f"{path} {error}, {when}; what came before it was kept") from error
-        except (av.error.FFmpegError, OSError) as error:  # OSError: a remote file that can't be read on
+            raise SourceError(f"{path} {error}, {when}; the frames before that were used") from error
+        except (av.error.FFmpegError, OSError) as error:  # OSError: a remote file that cannot be read on
             where = f"after {float(last * time_base):.1f} s" if last >= 0 else "at its first frame"
             raise SourceError(
-                f"{path} is damaged {where}: {error.strerror or error}; what came before it was kept"
+                f"{path} is damaged {where}: {error.strerror or error}; the frames before that were used"
             ) from error
 
     def _find_rate(self) -> Fraction:
-        """Frames a second; where a file holds no times, that of the codec's own timing."""
+        """Find the frame rate; for a file without timestamps, that of the codec's own timing."""
         said, guessed = self._stream.average_rate, self._stream.guessed_rate
         return Fraction((said or guessed if self._has_times else guessed or said) or 25)
 
     def _look_for_a_cut(self) -> None:
-        """At the end: note how long the file says to be, if it is shorter."""
+        """At the end, note the stated length of the file if it is shorter than that."""
         if self._time_range.end_s is not None:
             return
         told_s, frame_s = say_length_s(self._container, self._stream), float(1 / self._find_rate())
@@ -262,21 +264,21 @@ class VideoSource:
             self._cut_at_s = told_s
 
     def _read_length_s(self, frame: Any, time_s: float, time_base: Fraction) -> float | None:
-        """How long a frame is shown, as far as it is wanted."""
+        """How long a frame is shown within the requested part, in seconds."""
         lasts_s = float((getattr(frame, "duration", None) or 0) * time_base)
         if self._time_range.end_s is not None:
             lasts_s = min(lasts_s, self._time_range.end_s - time_s)
         return lasts_s or None
 
     def _decode_from(self, origin: int, time_base: Fraction, rate: Fraction) -> Iterator[Any]:
-        """Decoded frames from a key frame well before the span on; from the first where there is no such."""
+        """Decode from a key frame well before the requested part; from the first frame if there is none."""
         if self._time_range.start_s:
             self._seeks = not self.goes_back()
             lead_s = max(LEAD_S, float(LEAD_FRAMES / rate))
             latest = origin + round((self._time_range.start_s - lead_s) / time_base)
             for earlier_s in (
                 (lead_s, 30 * lead_s) if self._seeks else ()
-            ):  # a seek by bytes, as in an MPEG-TS, may land after its aim
+            ):  # a seek by bytes, as in an MPEG-TS, may land after its target
                 packets = self._seek(latest - round(earlier_s / time_base), latest)
                 if packets is not None:
                     yield from decode_packets(packets, self._damage, is_torn=True)
@@ -288,7 +290,7 @@ class VideoSource:
         self._damage.check_end()
 
     def _seek(self, aim: int, latest: int) -> Iterator[Any] | None:
-        """Packets from a key frame near `aim` on; None where none is found at or before `latest`.  Both in ticks."""
+        """Read packets from a key frame near `aim`; None if there is none at or before `latest`.  Both in ticks."""
         import av.error
 
         try:
@@ -303,7 +305,7 @@ class VideoSource:
 
 
 def _read_colours(context: Any, picture: Any) -> Colours:
-    """What a decoder was told; reserved numbers say nothing, and a picture in RGB is written as BT.709."""
+    """Read a decoder's colour metadata; reserved numbers mean nothing, and an RGB picture is written as BT.709."""
     if is_rgb(picture):
         return Colours()
     said = context.color_primaries, context.color_trc, context.colorspace

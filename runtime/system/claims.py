@@ -1,4 +1,4 @@
-"""An output belongs to one run at a time: a lock beside it says to whom, and dies with its process."""
+"""Locks on outputs: one process writes an output at a time.  The lock file beside it names that process."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ LOCKED_BYTE = 1 << 30
 log = logging.getLogger(__name__)
 
 TRIES, PAUSE_S = 4, 0.05
-"""How often a lock is asked for: whoever only looks at it holds it for an instant."""
+"""Attempts to get a lock: a process that only checks it holds it for an instant."""
 NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EINVAL, getattr(errno, "ENOTSUP", 95), getattr(errno, "EOPNOTSUPP", 95)}
-"""What a file system answers that has no locks (some FUSE and network mounts)."""
+"""Errors of file systems without locks (some FUSE and network mounts)."""
 
 NO_SPACE = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _OWN: set[tuple[int, int]] = set()
-"""The locks that this process holds, as the disk numbers them: what a lock says may be its last holder's."""
+"""Device and inode of the locks that this process holds: the holder named in a lock may be an earlier one."""
 
 
 @dataclass(frozen=True)
@@ -47,43 +47,43 @@ class Holder:
 
     @property
     def is_this_process(self) -> bool:
-        """Whether it is this very process."""
+        """Whether it is this process."""
         return (self.pid, self.host) == (os.getpid(), socket.gethostname())
 
     @property
     def may_be_alive(self) -> bool:
-        """False where it is known to have ended."""
+        """False if it is known to have ended."""
         return self.host != socket.gethostname() or is_alive(self.pid)
 
 
 def name_lock(path: Path) -> Path:
-    """Where the lock of an output lies: hidden, beside it, so that other users and machines see it too."""
+    """Name the lock file of an output: hidden, beside it, so that other users and machines see it too."""
     return path.with_name(f".{path.name}.lock")
 
 
 @contextmanager
 def claim_outputs(paths: Sequence[Path], *, force: bool = False, grow: bool = False) -> Iterator[None]:
-    """Hold outputs while the block lasts, so that no other run writes them.  Raises OutputError.
+    """Lock outputs during the block, so that no other process writes them.  Raises OutputError.
 
-    force: they may exist.  grow: they are kept under `name_part` until they are whole; what an earlier run left there,
-    and no process holds, will be replaced, which is logged.
+    force: they may exist.  grow: they are written under `name_part` until complete; a file that an earlier process
+    left there is replaced, which is logged.
     """
     for path in paths:
         check_output(path, force=force)
-    names = {*paths, *(map(name_part, paths) if grow else ())}  # another run's output may be what this one grows under
+    names = {*paths, *(map(name_part, paths) if grow else ())}  # another output may have the name of our .part file
     with ExitStack() as held:
         for path in sorted(names):
             held.enter_context(hold(name_lock(path), path))
         for path in paths:
             check_output(path, force=force)
             if grow and name_part(path).exists():
-                log.info("%s was left by a run that did not finish; it will be replaced", name_part(path))
+                log.info("%s was left by an unfinished command and will be replaced", name_part(path))
         yield
 
 
 @contextmanager
 def hold(lock: Path, what: object) -> Iterator[None]:
-    """Hold a lock file while the block lasts.  Raises TakenError, which names the holder of `what`."""
+    """Hold a lock file during the block.  Raises TakenError, which names the process that holds `what`."""
     file = _take(lock, what)
     try:
         yield
@@ -93,7 +93,7 @@ def hold(lock: Path, what: object) -> Iterator[None]:
 
 @contextmanager
 def hold_inside(folder: Path) -> Iterator[None]:
-    """Hold a folder of results while the block lasts; it is made, and goes again if nothing is put there.
+    """Lock a folder of results during the block.  It is created, and removed again if it stays empty.
 
     Raises TakenError, OutputError.
     """
@@ -101,7 +101,7 @@ def hold_inside(folder: Path) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"the folder {folder} can't be made: {error.strerror}; choose another place") from error
+        raise OutputError(f"cannot create the folder {folder}: {error.strerror}; choose another place") from error
     try:
         with hold(folder / ".yoga-live.lock", folder):
             yield
@@ -113,16 +113,16 @@ def hold_inside(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def hold_folder(folder: Path) -> Iterator[None]:
-    """Hold a folder that a command makes, or goes on with.  Raises TakenError, OutputError.
+    """Lock a folder that a command creates or continues.  Raises TakenError, OutputError.
 
-    The lock lies beside it, in folders that are made for it and go again if nothing else is put there.
+    The lock lies beside it, in parent folders that are created, and removed again if they stay empty.
     """
     missing = [parent for parent in folder.absolute().parents if not parent.exists()]
     try:
         try:
             folder.absolute().parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise OutputError(f"the folder {folder} can't be made: {error.strerror}; choose another place") from error
+            raise OutputError(f"cannot create the folder {folder}: {error.strerror}; choose another place") from error
         with hold(name_lock(folder.absolute()), folder):
             yield
     finally:
@@ -132,7 +132,7 @@ def hold_folder(folder: Path) -> Iterator[None]:
 
 
 def find_holder(path: Path) -> str | None:
-    """Who else holds an output now, in words; None where nobody does."""
+    """Describe the other process that holds an output; None if there is none."""
     lock = name_lock(path)
     try:
         file = os.open(lock, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
@@ -155,14 +155,14 @@ def _take(lock: Path, what: object) -> int:
         if number:
             time.sleep(PAUSE_S)
         file = _open(lock)
-        if not stat.S_ISREG(os.fstat(file).st_mode):  # a named pipe would be read for ever
+        if not stat.S_ISREG(os.fstat(file).st_mode):  # reading a named pipe would never end
             os.close(file)
-            raise OutputError(f"{lock}, which is to lock {what}, is no file; remove it")
+            raise OutputError(f"{lock}, the lock of {what}, is not a file; remove it")
         holder = _read_holder(file)
         if not _try_lock(file, holder):
             os.close(file)
             continue
-        if not _is_still(file, lock):  # its last holder has removed it meanwhile
+        if not _is_still(file, lock):  # its previous holder has removed it meanwhile
             os.close(file)
             continue
         try:
@@ -170,7 +170,7 @@ def _take(lock: Path, what: object) -> int:
         except OSError as error:
             _release(file, lock)
             raise OutputError(
-                f"{what} can't be written: {error.strerror}; make room, or choose another disk"
+                f"cannot write {what}: {error.strerror}; free some space, or choose another disk"
             ) from error
         _OWN.add(_identify(file))
         return file
@@ -178,27 +178,27 @@ def _take(lock: Path, what: object) -> int:
 
 
 def _describe(holder: Holder | None) -> str:
-    return f"another run ({holder})" if holder else "another run"
+    return f"another command ({holder})" if holder else "another command"
 
 
 def _open(lock: Path) -> int:
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     try:
         return os.open(lock, flags, 0o666)
-    except PermissionError:  # another user's, left by a process that was killed: it can be locked all the same
+    except PermissionError:  # left by another user's killed process: it can still be locked
         with suppress(OSError):
             return os.open(lock, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
         if os.path.lexists(lock):
             raise OutputError(
-                f"{lock} is another user's and can't be opened; remove it, or give another name"
+                f"{lock} belongs to another user and cannot be opened; remove it, or give another name"
             ) from None
-        raise OutputError(f"the folder {lock.parent} can't be written to; choose another place") from None
+        raise OutputError(f"cannot write to the folder {lock.parent}; choose another place") from None
     except OSError as error:
-        raise OutputError(f"the lock {lock} can't be made: {error.strerror}; choose another folder") from error
+        raise OutputError(f"cannot create the lock {lock}: {error.strerror}; choose another folder") from error
 
 
 def _try_lock(file: int, holder: Holder | None) -> bool:
-    """Lock an open file, or say that another process has; without locks it has it whose process lives."""
+    """Try to lock an open file.  On file systems without locks, a holder that is alive counts as locking it."""
     try:
         lock_file(file)
     except OSError as error:
@@ -209,7 +209,7 @@ def _try_lock(file: int, holder: Holder | None) -> bool:
 
 
 def _is_still(file: int, lock: Path) -> bool:
-    """Whether the open file is the one that has the name."""
+    """Whether the open file is still the one with this name."""
     try:
         named, opened = lock.stat(), os.fstat(file)
     except OSError:
@@ -231,19 +231,19 @@ def _read_holder(file: int) -> Holder | None:
 
 
 def _write_holder(file: int) -> None:
-    """Say who holds a lock.  Raises OSError on a full disk, where the output itself would find no room either."""
+    """Write the holder into a lock.  Raises OSError on a full disk, where the output would not fit either."""
     holder = Holder(os.getpid(), socket.gethostname(), f"{datetime.now():%Y-%m-%d %H:%M:%S}")
     try:
         os.ftruncate(file, 0)
         os.lseek(file, 0, os.SEEK_SET)
         os.write(file, (json.dumps(asdict(holder)) + "\n").encode())
-    except OSError as error:  # another user's, which can only be read: it is locked, and that is enough
+    except OSError as error:  # another user's file, which can only be read: locking it is enough
         if error.errno in NO_SPACE:
             raise
 
 
 def _release(file: int, lock: Path) -> None:
-    """Remove the lock file while it is held; Windows removes no open file, so there it goes after."""
+    """Remove the lock file while it is held; on Windows, which cannot remove open files, right after."""
     _OWN.discard(_identify(file))
     if sys.platform != "win32":
         with suppress(OSError):
@@ -256,13 +256,13 @@ def _release(file: int, lock: Path) -> None:
 
 
 def check_growing_output(path: Path, *, force: bool = False) -> None:
-    """Refuse early an output that exists, or that another run is writing.  Raises OutputError.
+    """Refuse early an output that exists, or that another process is writing.  Raises OutputError.
 
-    What a run that did not finish left under `name_part` is no hindrance: the next run replaces it.
+    A file that an unfinished command left under `name_part` is no obstacle: it is replaced.
     """
     check_output(path, force=force)
     if (part := name_part(path)).is_dir():
-        raise OutputError(f"{path} grows under the name {part}, which is a folder; give another name")
+        raise OutputError(f"{path} is written under the name {part} first, which is a folder; give another name")
     if holder := find_holder(path):
         raise TakenError(f"{holder} is writing {path}; wait for it to end, or give another name")
 

@@ -1,4 +1,4 @@
-"""What all four commands share: one line and exit code 2 for bad input; what nobody foresaw is for crashes.py."""
+"""What all four commands share: bad input is one line and exit code 2.  Unexpected errors are for crashes.py."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .telemetry import silence_telemetry
 
 
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Keep examples as they are written, and show the defaults that say something, as one would type them."""
+    """Keep the layout of examples, and show only informative defaults, as one would type them."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         default = action.default
@@ -37,7 +37,7 @@ class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescript
 
 
 class PrintText(argparse.Action):
-    """An option that prints a text and ends the command.  text: gives it, asked only when the option is used."""
+    """An option that prints a text and ends the command.  text: makes it, called only when the option is used."""
 
     def __init__(
         self, option_strings: Sequence[str], dest: str, text: Callable[[argparse.ArgumentParser], str], **settings: Any
@@ -51,7 +51,7 @@ class PrintText(argparse.Action):
 
 
 class CommandParser(argparse.ArgumentParser):
-    """An argument parser with the options that every command has; so have the parsers of its subcommands.
+    """An argument parser with the options that every command and subcommand has.
 
     Its error is one line, whatever the arguments hold.
     """
@@ -59,14 +59,14 @@ class CommandParser(argparse.ArgumentParser):
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
         self._arguments: list[str] = []
-        self._last_group = group = self.add_argument_group("if something goes wrong")
+        self._last_group = group = self.add_argument_group("diagnostics")
         group.add_argument(
             "--debug", action="store_true", help="print the traceback of any error", default=argparse.SUPPRESS
         )
         group.add_argument("--version", action=PrintText, text=_describe_version, help="print the version and exit")
 
     def format_help(self) -> str:
-        """Describe all options, those of every command last."""
+        """Format the help, with the options that every command has at the end."""
         self._action_groups.remove(self._last_group)
         self._action_groups.append(self._last_group)
         return super().format_help()
@@ -79,10 +79,10 @@ class CommandParser(argparse.ArgumentParser):
         return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
-        """Say in one line, without secrets, what was wrong with the command line, and exit with 2."""
-        told = show_name(hide_in_text(f"{message}{suggest_for_error(self, message)}", self._arguments))
-        end = "" if told.endswith("?") else ";"
-        self.exit(2, f"{self.prog}: error: {told}{end} --help shows the options\n")
+        """Print one line about the wrong command line, without secrets, and exit with 2."""
+        reason = show_name(hide_in_text(f"{message}{suggest_for_error(self, message)}", self._arguments))
+        end = "" if reason.endswith("?") else ";"
+        self.exit(2, f"{self.prog}: error: {reason}{end} --help shows the options\n")
 
 
 def _describe_version(parser: argparse.ArgumentParser) -> str:
@@ -90,14 +90,14 @@ def _describe_version(parser: argparse.ArgumentParser) -> str:
 
 
 def make_parser(name: str, **settings: Any) -> argparse.ArgumentParser:
-    """A `CommandParser`, for commands that others are added to; settings as argparse has them."""
+    """Make a `CommandParser` for a command with subcommands; settings as in argparse."""
     return CommandParser(name, **settings)
 
 
 def run_command(name: str, run: Callable[[argparse.Namespace], None], args: argparse.Namespace) -> int:
-    """Run a command's body.  Returns 0, 2 (bad input, one line on stderr) or 141 (nobody reads on).
+    """Run a command's body.  Returns the exit code: 0, 2 (bad input, one line on stderr) or 141 (broken pipe).
 
-    Stopped by a signal it is 128 and the signal's number: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP.
+    If a signal stopped it: 128 plus the signal's number, so 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP.
     """
     _set_up(name, args)
     with _noting_signals() as stops:
@@ -105,7 +105,7 @@ def run_command(name: str, run: Callable[[argparse.Namespace], None], args: argp
 
 
 def _execute(name: str, run: Callable[[argparse.Namespace], None], args: argparse.Namespace, stops: list[int]) -> int:
-    """Run the body and tell how it ended.  stops: the signals that came."""
+    """Run the body and return the exit code.  stops: the signals received."""
     try:
         with show_tracebacks(args):
             _run(run, args, stops)
@@ -135,29 +135,29 @@ def _execute(name: str, run: Callable[[argparse.Namespace], None], args: argpars
 
 
 def _list_words(args: argparse.Namespace) -> list[str]:
-    """What was given on the command line, as messages may repeat it."""
+    """List the values given on the command line, as messages may repeat them."""
     values = [value for given in vars(args).values() for value in (given if isinstance(given, list) else [given])]
     return [str(value) for value in values if isinstance(value, str | PurePath)]
 
 
 def _set_up(name: str, args: argparse.Namespace) -> None:
-    """Telemetry off, logs to stderr, before anything heavy is imported."""
+    """Switch telemetry off and send logs to stderr, before anything heavy is imported."""
     silence_telemetry()
-    with suppress(OptionError):  # nobody's home
-        os.environ.setdefault("MPLCONFIGDIR", str(find_cache_folder("matplotlib")))  # its list of fonts goes there
+    with suppress(OptionError):  # the user has no home folder
+        os.environ.setdefault("MPLCONFIGDIR", str(find_cache_folder("matplotlib")))  # for its list of fonts
     log_to_stderr(name)
     for noisy in ("onnxscript", "onnx_ir", "torch", "matplotlib", "PIL"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
-    is_debug = getattr(args, "debug", False)  # then tracebacks of what became an item's row are shown too
+    is_debug = getattr(args, "debug", False)  # then the tracebacks of failed items are shown too
     logging.getLogger("yoga_live").setLevel(logging.DEBUG if is_debug else logging.NOTSET)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a file name that is no UTF-8 is said, as stderr says it
+        sys.stdout.reconfigure(errors="backslashreplace")  # prints file names that are not UTF-8, as stderr does
 
 
 @contextmanager
 def _noting_signals() -> Iterator[list[int]]:
-    """Let signals end the run as Ctrl-C does.  Yields a list that grows by those that came."""
-    stops: list[int] = []  # library code ends well on a KeyboardInterrupt, whatever its cause
+    """Let signals end the command as Ctrl-C does.  Yields a list that collects those received."""
+    stops: list[int] = []  # library code cleans up on a KeyboardInterrupt, whatever its cause
 
     def interrupt(number: int, _: object) -> None:
         stops.append(number)
@@ -170,9 +170,9 @@ def _noting_signals() -> Iterator[list[int]]:
         signal.default_int_handler(number, frame)
 
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    if callable(before[signal.SIGINT]):  # not where it is ignored, as in a job in the background
+    if callable(before[signal.SIGINT]):  # not if it is ignored, as in a background job
         signal.signal(signal.SIGINT, note)
-    signal.signal(signal.SIGTERM, interrupt)  # a service that is stopped ends as one on which Ctrl-C was pressed
+    signal.signal(signal.SIGTERM, interrupt)  # stopping a service is like Ctrl-C
     hang_up = getattr(signal, "SIGHUP", None)  # the terminal was closed; not on Windows, and not under nohup
     if hang_up is not None and signal.getsignal(hang_up) != signal.SIG_IGN:
         before[hang_up] = signal.getsignal(hang_up)
@@ -180,13 +180,13 @@ def _noting_signals() -> Iterator[list[int]]:
     try:
         yield stops
     finally:
-        for number, handler in before.items():  # one that comes while Python ends finds nothing of ours
+        for number, handler in before.items():  # a signal during Python's shutdown must not reach our handlers
             if handler is not None:
                 signal.signal(number, handler)
 
 
 def _run(run: Callable[[argparse.Namespace], None], args: argparse.Namespace, stops: list[int]) -> None:
-    """A package that a signal hit while it was imported says that it is broken or missing, which it is not."""
+    """Run the body.  A signal during an import makes the package seem broken or missing: that counts as a stop."""
     try:
         run(args)
     except (ImportError, MissingPackageError):
@@ -196,14 +196,14 @@ def _run(run: Callable[[argparse.Namespace], None], args: argparse.Namespace, st
 
 
 def log_to_stderr(name: str) -> None:
-    """Show what libraries of ours log, a line each."""
-    told = logging.StreamHandler(sys.stderr)
-    told.setFormatter(LineFormatter(f"{name}: %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[told], force=True)
+    """Print log records on stderr, one line each."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(LineFormatter(f"{name}: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
 
 
 def _leave_terminal() -> None:
-    """Once the terminal has been closed, what is still said must not fail for want of it."""
+    """Discard further output to a closed terminal, which would fail otherwise."""
     for number in (1, 2):
         with suppress(OSError):  # it was closed before
             if stat.S_ISCHR(os.fstat(number).st_mode):
@@ -217,4 +217,4 @@ def _install_hint(name: str) -> str:
         "yoga-calibrate": "export,cpu",
         "yoga-live": "cpu",
     }
-    return f'run, in the folder of yoga-live: pip install ".[{extras.get(name, "train,export,cpu")}]"'
+    return f'run in the folder of yoga-live: pip install ".[{extras.get(name, "train,export,cpu")}]"'

@@ -1,4 +1,4 @@
-"""An error that nobody foresaw: one line for the user, and a file with what is needed to mend it."""
+"""Unexpected errors: one line for the user, and a file with what is needed to fix them."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from .streams import steady_streams
 CRASH = 70
 """The exit code: EX_SOFTWARE of BSD's sysexits.h."""
 KEPT = 20
-"""Files that are kept; older ones are removed."""
+"""Number of crash files kept; older ones are removed."""
 LONGEST = 300
-"""Characters of the error's own message that fit into a line."""
+"""Characters of the error's own message that go into the line."""
 ODD = "backslashreplace"
-"""How file names that are not UTF-8 are told."""
+"""How file names that are not UTF-8 are shown."""
 
 
 def report_crashes(name: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """Decorate a command's `main`: whatever it did not foresee, also in reading its options, is one line and code 70.
+    """Decorate a command's `main`: an unexpected exception, also while parsing options, is one line and code 70.
 
-    With --debug the traceback is printed too.  Exceptions that end a thread are told in the same way; the run goes on.
+    With --debug the traceback is printed too.  Exceptions that end a thread are reported likewise; the command goes on.
     """
 
     def decorate(main: Callable[..., int]) -> Callable[..., int]:
@@ -67,14 +67,14 @@ def _run(name: str, main: Callable[..., int], argv: list[str] | None, arguments:
     except KeyboardInterrupt as error:
         sys.stderr.write(f"\n{name}: stopped\n")
         return 128 + (error.number if isinstance(error, Stopped) else signal.SIGINT)
-    except Exception as error:  # noqa: BLE001 - that is what this is for
+    except Exception as error:  # noqa: BLE001 - the purpose of this function
         _tell(name, arguments, error)
         return CRASH
 
 
 @contextmanager
 def _saying_all() -> Iterator[None]:
-    """What argparse prints (--help) must have arrived before the command ends."""
+    """Flush what argparse prints (--help) before the command ends."""
     try:
         yield
     except SystemExit:
@@ -83,15 +83,15 @@ def _saying_all() -> Iterator[None]:
 
 
 def explain_os_error(error: OSError, arguments: Iterable[str] = ()) -> str:
-    """A full disk, a folder without permission, too long a name: the machine's or the user's doing, not a bug."""
+    """Describe an error of the machine or the user (full disk, no permission, name too long), which is not a bug."""
     where = f" ({error.filename})" if error.filename else ""
-    told = hide_in_text(f"{error.strerror or error}{where}", arguments)
-    return f"{show_name(told)}; mend that and run it again"
+    reason = hide_in_text(f"{error.strerror or error}{where}", arguments)
+    return f"{show_name(reason)}; fix this and try again"
 
 
 @contextmanager
 def show_tracebacks(args: argparse.Namespace) -> Iterator[None]:
-    """With --debug, print the traceback of an error that is about to become one line; it is raised again."""
+    """With --debug, print the traceback of an error that will become one line, and raise it again."""
     try:
         yield
     except BrokenPipeError:
@@ -103,9 +103,9 @@ def show_tracebacks(args: argparse.Namespace) -> Iterator[None]:
 
 
 def record_crash(name: str, arguments: list[str], error: BaseException) -> Path:
-    """Write the traceback, the command line without its secrets, and versions.  Returns the file, for its owner alone.
+    """Write the traceback, the command line without secrets, and versions.  Returns the file, private to its owner.
 
-    Raises OSError, or OptionError where nobody's home is known.
+    Raises OSError, or OptionError if the user has no home folder.
     """
     folder = find_cache_folder("crashes")
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -122,7 +122,7 @@ def record_crash(name: str, arguments: list[str], error: BaseException) -> Path:
 
 
 def summarise_error(error: BaseException, arguments: list[str]) -> str:
-    """The kind of an error and the first line of its message: printable, without secrets, not too long."""
+    """Format an error's type and the first line of its message: printable, without secrets, bounded."""
     lines = hide_in_text(str(error), arguments).strip().splitlines()
     words = "".join(char if char.isprintable() else repr(char)[1:-1] for char in lines[0]) if lines else ""
     words = words if len(words) <= LONGEST else f"{words[:LONGEST]}..."
@@ -130,11 +130,11 @@ def summarise_error(error: BaseException, arguments: list[str]) -> str:
 
 
 def describe_crash(name: str, arguments: list[str], error: BaseException) -> str:
-    """One line: what happened, and where the traceback is kept or why it is not."""
+    """Describe in one line what happened, and where the traceback is, or why it could not be saved."""
     try:
         kept = f"the traceback is in {record_crash(name, arguments, error)}; to report it, attach that file to an issue"
     except (OSError, YogaLiveError) as trouble:
-        kept = f"the traceback can't be kept ({trouble}); run it again with --debug to see it"
+        kept = f"the traceback could not be saved ({trouble}); run it again with --debug to see it"
     return f"{summarise_error(error, arguments)}{_find_cause(error)}; {kept}".encode("utf-8", ODD).decode()
 
 
@@ -145,15 +145,15 @@ def _tell(name: str, arguments: list[str], error: BaseException, where: str = ""
 
 
 def _find_cause(error: BaseException) -> str:
-    """What is the matter, where a package that is there can't be loaded."""
+    """Explain the failed import of an installed package."""
     if isinstance(error, ImportError) and error.name and not error.name.startswith("yoga_live"):
         package = error.name.partition(".")[0]
-        return f" (the package {package!r} is damaged or does not fit with the others; install it again)"
+        return f" (the package {package!r} is damaged or incompatible with the others; install it again)"
     return ""
 
 
 def _describe(name: str, arguments: list[str], error: BaseException) -> str:
-    """What goes into the file."""
+    """Format the content of the crash file."""
     told = hide_in_text("".join(traceback.format_exception(type(error), error, error.__traceback__)), arguments)
     line = shlex.join([name, *(hide_in_text(argument, arguments) for argument in arguments)])
     versions = "\n".join(f"  {package} {version}" for package, version in _list_versions())
@@ -166,7 +166,7 @@ def _describe(name: str, arguments: list[str], error: BaseException) -> str:
 
 
 def _list_versions() -> list[tuple[str, str]]:
-    """What is installed of yoga-live and of all that it may ask for."""
+    """List the installed versions of yoga-live and its dependencies."""
     with suppress(metadata.PackageNotFoundError):
         asked = [re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0] for line in metadata.requires("yoga-live") or ()]
         names = ["yoga-live", *sorted({*asked, "opencv-python-headless"}, key=str.lower)]
@@ -183,7 +183,7 @@ def _find_version(package: str) -> str:
 
 @contextmanager
 def _tell_of_threads(name: str, arguments: list[str]) -> Iterator[None]:
-    """Tell of exceptions that end a thread as of others, unless a host program does already."""
+    """Report exceptions that end a thread like others, unless a host program does so already."""
     if threading.excepthook is not threading.__excepthook__:
         yield
         return
@@ -191,7 +191,7 @@ def _tell_of_threads(name: str, arguments: list[str]) -> Iterator[None]:
     def tell(ended: threading.ExceptHookArgs) -> None:
         if ended.exc_value is not None and not isinstance(ended.exc_value, SystemExit):
             thread = f" {ended.thread.name!r}" if ended.thread else ""
-            _tell(name, arguments, ended.exc_value, f"end of the thread{thread} by ")
+            _tell(name, arguments, ended.exc_value, f"error in the thread{thread}: ")
 
     threading.excepthook = tell
     try:

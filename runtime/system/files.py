@@ -37,7 +37,7 @@ def check_output(path: Path, *, force: bool = False) -> None:
     if not path.parent.is_dir():
         raise OutputError(f"the folder {path.parent} does not exist; make it first: mkdir -p {path.parent}")
     if not os.access(path.parent, os.W_OK):
-        raise OutputError(f"the folder {path.parent} can't be written to; choose another place")
+        raise OutputError(f"cannot write to the folder {path.parent}; choose another place")
 
 
 def name_part(path: Path) -> Path:
@@ -59,12 +59,12 @@ def check_apart(outputs: Sequence[Path], inputs: Sequence[Path] = (), *, grow: b
     taken: dict[str, int] = {}
     for number, path in enumerate(outputs):
         for name in (path, name_part(path)) if grow else (path,):
-            grows = "" if name == path else f" grows under the name {name}, which"
+            grows = "" if name == path else f" is written under the name {name} first, which"
             if over := next((read[key] for key in _identify(name) if key in read), None):
                 which = "" if over == name else f" {over}"
                 raise OutputError(f"{path}{grows} is the input{which} itself; give another name or folder")
             if (first := taken.setdefault(_fold(name), number)) != number:
-                raise OutputError(f"{outputs[first]} and {path} would both write {name}; give names that differ more")
+                raise OutputError(f"{outputs[first]} and {path} would both write {name}; give more different names")
 
 
 @contextmanager
@@ -130,7 +130,7 @@ def write_then_rename(path: Path, *, replace: bool = True, grows: bool = False) 
             name_part(path).unlink(missing_ok=True)
     except OSError as error:
         if error.errno is not None and error.filename in (None, temporary, str(temporary)):
-            with suppress(AttributeError):  # PyAV's can't be told
+            with suppress(AttributeError):  # PyAV's cannot be told
                 error.filename = str(path)
         raise
     finally:
@@ -144,7 +144,7 @@ def create_anew(path: Path) -> None:
     """
     with suppress(FileNotFoundError):
         if not stat.S_ISREG(mode := path.lstat().st_mode) and not stat.S_ISLNK(mode):
-            raise FileExistsError(errno.EEXIST, "something that is no file has this name; remove it", str(path))
+            raise FileExistsError(errno.EEXIST, "something other than a file has this name; remove it", str(path))
         path.unlink()
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o666))
 
@@ -156,7 +156,7 @@ def _take_new_name(temporary: Path, path: Path, *, owns_part: bool) -> None:
     except FileExistsError:
         kept = _keep_beside(temporary, path, owns_part=owns_part)
         raise TakenError(
-            f"{path} was created by another program meanwhile and is left as it is; the result is {kept}", kept
+            f"{path} was created by another program meanwhile and is left alone; the result is in {kept}", kept
         ) from None
 
 
@@ -210,7 +210,7 @@ def _remove_orphans(path: Path) -> None:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process runs; where that can't be asked, it does."""
+    """Whether a process runs; where that cannot be asked, it does."""
     if os.name == "nt":  # there `kill` would end it
         return True
     try:

@@ -81,7 +81,7 @@ def _check_values(document: Any) -> None:
             elif isinstance(value, list):
                 inner += value
             elif isinstance(value, str) and HALF_CHARACTERS.search(value):
-                raise ValueError(f"it holds half a character: {show(value)}")
+                raise ValueError(f"it holds an unpaired surrogate (half a character): {show(value)}")
         level = inner
     raise ValueError(f"it is nested deeper than {MOST_DEPTH} levels")
 

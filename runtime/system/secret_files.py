@@ -29,7 +29,7 @@ def read_secret(option: str, text: str) -> str:
         name = text.removeprefix(FROM_ENVIRONMENT)
         if value := os.environ.get(name, "").strip():
             return value
-        raise OptionError(f"{option} {text}: the environment variable {name!r} is not set, or empty; export it first")
+        raise OptionError(f"{option} {text}: the environment variable {name!r} is not set or empty; export it first")
     if not text.startswith(FROM_FILE):
         return text
     path = Path(text.removeprefix(FROM_FILE))
@@ -38,14 +38,15 @@ def read_secret(option: str, text: str) -> str:
             status = os.fstat(file.fileno())
             content = file.read(MOST_BYTES)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise OptionError(f"{option} {text} can't be read: {getattr(error, 'strerror', None) or error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise OptionError(f"{option} {text}: cannot read the file: {reason}; give a readable one") from error
     if stat.S_ISREG(status.st_mode) and os.name != "nt" and status.st_mode & stat.S_IWOTH:
-        raise OptionError(f"{option} {text}: others may change that file; it holds a secret: chmod 600 {path}")
+        raise OptionError(f"{option} {text}: other users can change that file, which holds a secret: chmod 600 {path}")
     if stat.S_ISREG(status.st_mode) and (who := name_others(status, reads=stat.S_IROTH)):
-        log.warning("%s may be %s; it holds a secret: chmod 600 %s", path, who, path)
+        log.warning("%s can be %s, but holds a secret: chmod 600 %s", path, who, path)
     value = os.fsdecode(content.removeprefix(b"\xef\xbb\xbf")).strip().partition("\n")[0].strip()
     if not value:
-        raise OptionError(f"{option} {text}: the file is empty; write the address into its first line")
+        raise OptionError(f"{option} {text}: the file is empty; write the address on its first line")
     return value
 
 

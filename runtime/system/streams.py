@@ -1,4 +1,4 @@
-"""What a command says goes to standard output and standard error, which may be closed, or a full disk."""
+"""Standard output and standard error, which may be closed, or files on a full disk."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ..errors import OutputError
 
 
 class Steady:
-    """A stream of the command's; all but writing is the stream's own.
+    """Wraps a stream; everything but writing is passed through.
 
-    must_arrive: what can't be written ends the run with one line (standard output, where the answers are); otherwise
-    the run goes on without it.  A reader that has seen enough is told by BrokenPipeError in either case.
+    must_arrive: if writing fails, the command ends with one line (for standard output, which carries the results);
+    otherwise it goes on without the stream.  A broken pipe of standard output is raised as BrokenPipeError.
     """
 
     def __init__(self, stream: TextIO, *, must_arrive: bool) -> None:
@@ -47,12 +47,12 @@ class Steady:
             raise error
         _point_nowhere(self._stream)
         if self._must_arrive:
-            raise OutputError(f"standard output: {error.strerror or error}; mend that and run it again") from error
+            raise OutputError(f"standard output: {error.strerror or error}; fix this and try again") from error
 
 
 @contextmanager
 def steady_streams() -> Iterator[None]:
-    """Let a command say what it can say: closed streams lead nowhere, broken ones are told of or passed over."""
+    """Wrap both streams: closed ones are discarded, broken ones are reported or ignored."""
     _fill_gaps()
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = Steady(before[0], must_arrive=True), Steady(before[1], must_arrive=False)  # pyright: ignore[reportAttributeAccessIssue]
@@ -63,17 +63,17 @@ def steady_streams() -> Iterator[None]:
 
 
 def _fill_gaps() -> None:
-    """A file that is opened later must not get the number of a closed stream: other libraries write there."""
-    while (number := os.open(os.devnull, os.O_RDWR)) < 3:  # always the lowest that is free
+    """Occupy the numbers of closed streams, so that no file opened later gets one: libraries write to them."""
+    while (number := os.open(os.devnull, os.O_RDWR)) < 3:  # always the lowest free number
         os.set_inheritable(number, True)
     os.close(number)
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - it lasts as long
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - never closed
 
 
 def _point_nowhere(stream: TextIO) -> None:
-    """What is still in the stream's buffer would fail again at the program's end."""
+    """Discard the stream's buffer, which would fail again when the program ends."""
     with suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())

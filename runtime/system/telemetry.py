@@ -23,7 +23,7 @@ def silence_telemetry() -> None:
     """Switch reporting off in this process and those it starts.  Call it before importing a library that reports.
 
     ORT_DISABLE_TELEMETRY and RAY_USAGE_STATS_ENABLED keep a value that the user gave them.  A program that imported
-    ONNX Runtime or OpenVINO before us is told so, once: what they report as they start can't be taken back.
+    ONNX Runtime or OpenVINO before us is told so, once: what they report as they start cannot be taken back.
     """
     if not os.environ.get("ORT_DISABLE_TELEMETRY"):  # an empty value switches nothing off
         os.environ["ORT_DISABLE_TELEMETRY"] = "1"
@@ -46,8 +46,8 @@ def _stop_early_onnxruntime(onnxruntime: Any) -> None:
         return
     onnxruntime.disable_telemetry_events()
     log.warning(
-        "onnxruntime %s was imported before yoga_live with its telemetry (Microsoft's) on, and may have reported its "
-        "start; it is off from here on. To keep it off set ORT_DISABLE_TELEMETRY=1 before importing onnxruntime",
+        "onnxruntime %s was imported before yoga_live with its telemetry (to Microsoft) on, and may have reported its "
+        "start; it is off from now on. To keep it off, set ORT_DISABLE_TELEMETRY=1 before importing onnxruntime",
         onnxruntime.__version__,
     )
 

@@ -147,7 +147,7 @@ def test_a_model_of_somebody_else_is_refused(ask, trained_run: Path, tmp_path: P
     onnx.save(model, tmp_path / "other.onnx")
     write_model(model, ModelInfo(("down_dog", "tree", "warrior_2", "none"), 64), tmp_path / "odd.onnx")
     (tmp_path / "out").mkdir()
-    for name, reason in (("other.onnx", "no pose model"), ("odd.onnx", "should take `frames`")):
+    for name, reason in (("other.onnx", "not a yoga-live pose model"), ("odd.onnx", "should have the input `frames`")):
         for command in COMMANDS:
             answer = ask(main, command, tmp_path / name, "--run", trained_run, "--to", tmp_path / "out" / "a.onnx")
             assert reason in answer.refusal()

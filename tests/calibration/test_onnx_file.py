@@ -71,7 +71,7 @@ def test_a_failed_write_keeps_the_old_file_and_leaves_nothing_else(
 
 def test_an_onnx_file_of_somebody_else_is_refused(tmp_path: Path) -> None:
     onnx.save(make_model(), tmp_path / "other.onnx")
-    with pytest.raises(ModelError, match="no pose model of yoga-live"):
+    with pytest.raises(ModelError, match="not a yoga-live pose model"):
         read_model(tmp_path / "other.onnx")
 
 

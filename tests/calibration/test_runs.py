@@ -98,7 +98,7 @@ def test_a_folder_that_is_missing_or_a_file_is_no_run(run_copy: Path, tmp_path: 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "{}", '{"labels": 3}', '{"labels": [], "config": 4}'])
 def test_a_damaged_run_json_is_refused(run_copy: Path, text: str) -> None:
     (run_copy / "run.json").write_text(text)
-    with pytest.raises(RunError, match="can't be read as a run"):
+    with pytest.raises(RunError, match="cannot be read as a run"):
         load_run(run_copy)
 
 
@@ -108,7 +108,7 @@ def test_a_damaged_run_json_is_refused(run_copy: Path, text: str) -> None:
 )
 def test_a_damaged_photo_list_is_refused(run_copy: Path, text: str) -> None:
     (run_copy / "photos.csv").write_text(text)
-    with pytest.raises(RunError, match="can't be read as a run"):
+    with pytest.raises(RunError, match="cannot be read as a run"):
         load_run(run_copy)
 
 
@@ -120,17 +120,17 @@ def test_a_damaged_photo_list_is_refused(run_copy: Path, text: str) -> None:
         ({"metrics": {"test": {"accuracy": 0.9, "photos": 8}}}, "'interrupted' is missing"),
         ({"labels": ["down_dog", "tree", "warrior_2"]}, "names the pose 'none', which run.json does not"),
         ({"labels": ["down_dog", "tree", "tree", "warrior_2", "none"]}, "stands twice"),
-        ({"labels": ["down_dog", "tree", "warrior_2", "none", "../outside"]}, "can't name a folder"),
-        ({"labels": ["down_dog", "tree", "warrior_2", "none", "_removed"]}, "can't name a folder"),
-        ({"labels": ["down_dog", "tree", "warrior_2", "none", "C:\\x"]}, "can't name a folder"),
-        ({"labels": ["down_dog", "tree", "warrior_2", "none", ""]}, "can't name a folder"),
-        ({"labels": ["down_dog", "tree", "warrior_2", "none", 5]}, "can't name a folder"),
+        ({"labels": ["down_dog", "tree", "warrior_2", "none", "../outside"]}, "cannot name a folder"),
+        ({"labels": ["down_dog", "tree", "warrior_2", "none", "_removed"]}, "cannot name a folder"),
+        ({"labels": ["down_dog", "tree", "warrior_2", "none", "C:\\x"]}, "cannot name a folder"),
+        ({"labels": ["down_dog", "tree", "warrior_2", "none", ""]}, "cannot name a folder"),
+        ({"labels": ["down_dog", "tree", "warrior_2", "none", 5]}, "cannot name a folder"),
     ],
 )
 def test_a_run_whose_parts_do_not_fit_or_lead_elsewhere_is_refused(run_copy: Path, change: dict, words: str) -> None:
     content = json.loads((run_copy / "run.json").read_text())
     (run_copy / "run.json").write_text(json.dumps(content | change))
-    with pytest.raises(RunError, match="can't be read as a run") as refused:
+    with pytest.raises(RunError, match="cannot be read as a run") as refused:
         load_run(run_copy)
     assert words in str(refused.value)
 

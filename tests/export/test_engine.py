@@ -155,7 +155,7 @@ def test_a_node_that_tensorrt_does_not_know_is_named(gpu: Any, source: Path) -> 
 def test_a_failed_build_says_why_and_leaves_the_old_engine(gpu: Any, source: Path) -> None:
     path = source.with_name("yoga.engine")
     path.write_bytes(b"old")
-    with pytest.raises(ModelError, match=r"can't build .*no tactic; Error Code 10: could not find any implementation"):
+    with pytest.raises(ModelError, match=r"cannot build .*no tactic; Error Code 10: could not find any implementation"):
         export_engine(source, path, EngineOptions(workspace_mb=0), gpu.bindings, force=True)
     assert path.read_bytes() == b"old" and list_files(source.parent) == ["yoga.engine", "yoga.fp16.onnx"]
 
@@ -178,7 +178,7 @@ def test_a_tensorrt_that_can_not_start_is_refused(gpu: Any, source: Path) -> Non
         raise TypeError("pybind11::init(): factory function returned nullptr")
 
     gpu.trt.Builder = fail
-    with pytest.raises(DeviceError, match=r"can't start on Fake GPU: CUDA initialization failure with error: 35"):
+    with pytest.raises(DeviceError, match=r"cannot start on Fake GPU: CUDA initialization failure with error: 35"):
         export_engine(source, source.with_name("a.engine"), OPTIONS, gpu.bindings)
 
 
@@ -206,7 +206,7 @@ def test_a_timing_cache_that_can_not_be_written_costs_no_engine(
     options = EngineOptions(64, source.parent / "file" / "a.timing")
     path = source.with_name("yoga.engine")
     assert export_engine(source, path, options, gpu.bindings).was_built and path.stat().st_size
-    assert "the timings can't be kept for the next build" in caplog.text
+    assert "the timings cannot be kept for the next build" in caplog.text
 
 
 @pytest.mark.parametrize("content", [b"damaged", b"another GPU's", b""])

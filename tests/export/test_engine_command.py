@@ -104,4 +104,4 @@ def test_options_that_can_not_be_honoured_are_refused_first(
 def test_without_tensorrt_the_packages_are_named(ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "tensorrt", None)
     answer = ask(main, "engine", tmp_path / "a.onnx", "--to", tmp_path / "a.engine")
-    assert "TensorRT can't be imported" in answer.refusal() and len(answer.err.splitlines()) == 1
+    assert "TensorRT cannot be imported" in answer.refusal() and len(answer.err.splitlines()) == 1

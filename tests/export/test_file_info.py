@@ -94,7 +94,7 @@ def test_an_engine_beside_which_nothing_fitting_lies_is_refused(tmp_path: Path) 
         read_file_info(write_engine(tmp_path, engine_sha256="0" * 64))
     for content in ("{", "[]", "{}", '{"model": 3}', '"model"'):
         (tmp_path / "a.engine.json").write_text(content)
-        with pytest.raises(ModelError, match=r"a\.engine\.json can't be read"):
+        with pytest.raises(ModelError, match=r"a\.engine\.json cannot be read"):
             read_file_info(tmp_path / "a.engine")
     (tmp_path / "a.engine.json").unlink()
     with pytest.raises(ModelError, match=r"a\.engine\.json is missing"):

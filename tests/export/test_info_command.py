@@ -56,7 +56,11 @@ def test_what_is_no_pose_model_is_refused_on_one_line(ask, make_network, tmp_pat
     other = make_network()
     del other.metadata_props[:]
     onnx.save(other, tmp_path / "other.onnx")
-    reasons = {"absent.onnx": "does not exist", "bad.onnx": "can't be read", "other.onnx": "no pose model"}
+    reasons = {
+        "absent.onnx": "does not exist",
+        "bad.onnx": "cannot be read",
+        "other.onnx": "not a yoga-live pose model",
+    }
     for name, reason in reasons.items():
         for options in ([], ["--json"]):
             answer = ask(main, "info", tmp_path / name, *options)

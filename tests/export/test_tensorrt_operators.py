@@ -234,7 +234,7 @@ ABOUT_ITSELF = (  # warnings that say nothing of the model
     "'colored' module is not installed",
     "is dynamic",  # the batch; polygraphy draws inputs for one frame
     "Will generate data of shape",
-    "Could not find a CPU kernel and hence can't constant fold",  # ONNX Runtime on CPUs, of FP16
+    "Could not find a CPU kernel and hence cannot constant fold",  # ONNX Runtime on CPUs, of FP16
 )
 
 

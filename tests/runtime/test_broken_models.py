@@ -114,7 +114,7 @@ def test_what_is_wrong_in_the_file_is_one_line(ask: Any, broken: Any, photo: Pat
     for command in list_commands(model, photo, run):
         answer = ask(*command)
         if command[1] == "info" and name in FAULTS_AT_START and answer.code == 0:
-            continue  # the graph is well formed; only who runs it sees that it can't be run
+            continue  # the graph is well formed; only who runs it sees that it cannot be run
         line = answer.refusal()
         assert "broken.onnx" in line and len(line) < 1000, line
         assert line.isprintable(), line
@@ -131,7 +131,7 @@ def test_what_goes_wrong_with_a_picture_names_the_model(
             assert "nan" not in answer.out.lower()
             answer.refusal()
             is_ours = name in ("NaN", "infinity", "the smallest divisor")
-            assert not is_ours or "broken.onnx gives no answer to a picture" in answer.err, answer.err
+            assert not is_ours or "broken.onnx gives no usable output" in answer.err, answer.err
 
 
 @pytest.mark.parametrize("name", ODD)
@@ -150,7 +150,7 @@ def test_maps_that_are_not_finite_are_refused_where_they_are_shown(
 ) -> None:
     clip = write_clip(tmp_path / "clip.mp4", [(255, 0, 0)] * 10)
     arguments = ("--video", clip, "--save", tmp_path / "out.mp4", "--explain")
-    assert "gives no answer" in ask(live, "--model", broken(break_maps_alone), *arguments).refusal()
+    assert "gives no usable output" in ask(live, "--model", broken(break_maps_alone), *arguments).refusal()
 
 
 def test_a_video_and_its_page_are_never_told_what_is_no_number(
@@ -159,7 +159,7 @@ def test_a_video_and_its_page_are_never_told_what_is_no_number(
     clip = write_clip(tmp_path / "clip.mp4", [(255, 0, 0)] * 10)
     model = broken(set_divisor(float("nan")))
     line = ask(live, "--model", model, "--video", clip, "--timeline", tmp_path / "t.json", "--events").refusal()
-    assert "broken.onnx gives no answer to a picture" in line
+    assert "broken.onnx gives no usable output" in line
     assert not [path for path in tmp_path.glob("t*.json") if "NaN" in path.read_text()]
 
 

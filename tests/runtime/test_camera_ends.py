@@ -66,7 +66,7 @@ def watch(address: str) -> tuple[int, float, bool]:
 def check_once(address: str, caplog: pytest.LogCaptureFixture) -> None:
     frames, took_s, was_lost = watch(address)
     assert not was_lost and frames > 20 and 1.0 < took_s < 15  # 30 were written, the newest are given
-    assert caplog.text.count("is a recording, no camera; it is played once (a file belongs to --video FILE)") == 1
+    assert caplog.text.count("is a recording, not a camera; it is played once (for a file use --video FILE)") == 1
     assert "lost" not in caplog.text
 
 
@@ -176,7 +176,7 @@ def test_a_camera_that_never_gives_a_picture_is_given_up_with_one_line(
 ) -> None:
     monkeypatch.setattr(live, "TELL_S", 0.1)
     camera = SilentCapture()
-    with pytest.raises(SourceError, match="camera 7 gave no picture within 0 s; is it sending"):
+    with pytest.raises(SourceError, match="camera 7 delivered no picture within 0 s; check that it is sending"):
         LiveSource(lambda: camera, "camera 7", ReconnectPolicy(first_s=0.3))
     assert "waiting for the first picture of camera 7" in caplog.text
     camera.end.set()
@@ -189,7 +189,7 @@ def test_a_stream_that_accepts_and_says_nothing_is_one_line(monkeypatch: pytest.
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"
         for scheme in ("http", "rtsp"):
-            with pytest.raises(SourceError, match="can't be opened"):
+            with pytest.raises(SourceError, match="cannot open"):
                 open_camera(f"{scheme}://{address}/video")
 
 

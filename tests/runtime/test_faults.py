@@ -56,10 +56,10 @@ def test_it_looks_as_ffmpeg_shows_it_and_so_does_its_copy(tmp_path: Path, name: 
 @pytest.mark.parametrize(
     ("name", "lasting_s", "told"),
     [
-        ("smeared.ts", {"video": 4.0}, "s of the picture are damaged and were not classified"),
+        ("smeared.ts", {"video": 4.0}, "s with a damaged picture"),
         ("amr.3gp", {"video": 4.933, "audio": 5.0}, ""),
-        ("cut.webm", {"video": 4.0, "audio": 4.0}, "ends after 4.0 s, not 8.0 s as it says"),
-        ("raw30.h264", {"video": 3.0}, "holds no times; 30 frames a second are assumed"),
+        ("cut.webm", {"video": 4.0, "audio": 4.0}, "ends after 4.0 s instead of 8.0 s as its header says"),
+        ("raw30.h264", {"video": 3.0}, "the file has no timestamps; assumed 30 frames per second"),
         ("slowmo.mp4", {"video": 0.525}, ""),
     ],
 )

@@ -339,7 +339,7 @@ def test_a_photo_is_answered_with_bars_and_a_bad_one_with_its_line(show: Show) -
     choose(page, make_photo((255, 0, 0)))
     wait_until(lambda: text(page, "pose") == "no pose")
     choose(page, b"buy a mat", "notes.png")
-    wait_until(lambda: text(page, "trouble") == "the file is no picture")
+    wait_until(lambda: text(page, "trouble") == "the file is not a picture")
     assert page.locator("#pose").is_hidden() and page.locator("#photo").is_hidden()
     choose(page, make_photo((0, 255, 0), "TIFF"), "photo.tiff")  # no browser of this kind shows it, the model sees it
     wait_until(lambda: text(page, "pose") == "Warrior 2")

@@ -119,7 +119,7 @@ def test_the_run_after_a_kill_says_what_it_replaces_and_leaves_the_whole_alone(
     code, out, err = end(start("--video", long_clip, *wanted))
     assert code == 0 and "written: o.mp4" in out
     for name in ("o.part.mp4", "o.part.csv"):
-        assert f"yoga-live: {name} was left by a run that did not finish; it will be replaced" in err.splitlines()
+        assert f"yoga-live: {name} was left by an unfinished command and will be replaced" in err.splitlines()
     assert list_names(tmp_path) == ["o.csv", "o.mp4"] and count_frames(tmp_path / "o.mp4") == 25
 
 
@@ -130,7 +130,7 @@ def test_of_two_runs_with_one_output_the_second_is_told_who_has_it(start: Run, l
     for force in ([], ["--force"]):
         code, out, err = end(start("--video", long_clip, "--timeline", "t.csv", "--save", "o.mp4", *force))
         assert code == 2 and not out and len(err.splitlines()) == 1
-        assert re.search(rf"another run \(process {first.pid} on .*, since 20.*\) is writing o\.mp4", err), err
+        assert re.search(rf"another command \(process {first.pid} on .*, since 20.*\) is writing o\.mp4", err), err
     first.send_signal(signal.SIGCONT)
     assert end(first)[0] == 0 and count_frames(tmp_path / "o.mp4") == 300
     assert list_names(tmp_path) == ["o.mp4"]
@@ -172,8 +172,12 @@ def test_a_full_disk_names_the_output_and_the_part_that_plays(
     wanted = "--save", "o.mp4", "--timeline", "o.csv"
     code, out, err = end(start("--video", clip, *wanted, limit_bytes=limit))
     last = err.splitlines()[-1]
-    assert code == 2 and last.startswith("yoga-live: error: o.mp4 can't be written further: "), err
-    assert "File too large" in last and last.endswith("; o.part.mp4 plays up to there") and last.count("o.mp4") == 1
+    assert code == 2 and last.startswith("yoga-live: error: cannot write any more of o.mp4: "), err
+    assert (
+        "File too large" in last
+        and last.endswith("; o.part.mp4 is playable up to that point")
+        and last.count("o.mp4") == 1
+    )
     assert "incomplete: o.part.mp4" in out and "written" not in out
     assert list_names(tmp_path) == ["noise.mp4", "o.part.csv", "o.part.mp4"]
     assert 25 <= count_frames(tmp_path / "o.part.mp4") < 100 and (tmp_path / "o.part.mp4").stat().st_size < limit

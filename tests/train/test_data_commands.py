@@ -116,7 +116,7 @@ def test_stats_of_no_folder_is_one_line(run: Run, tmp_path: Path) -> None:
 def test_a_page_that_can_not_be_written_is_one_line(run: Run, photos: Path) -> None:
     (photos / "stats.html").mkdir()
     code, _, err = run("stats", photos)
-    assert code == 2 and "stats.html can't be written" in err.splitlines()[-1]
+    assert code == 2 and "stats.html cannot be written" in err.splitlines()[-1]
 
 
 def test_show_writes_a_sheet_with_and_without_augmentation(run: Run, photos: Path, tmp_path: Path) -> None:
@@ -235,7 +235,7 @@ def test_capture_counts_down_in_words_where_there_is_no_display(
 
 def test_a_camera_that_is_not_there_is_one_line(run: Run, tmp_path: Path) -> None:
     code, _, err = run("capture", "--pose", "tree", "--camera", 9999, "--to", tmp_path / "photos")
-    assert code == 2 and "camera 9999 can't be opened" in err.splitlines()[-1]
+    assert code == 2 and "cannot open camera 9999" in err.splitlines()[-1]
     assert not (tmp_path / "photos").exists()
 
 

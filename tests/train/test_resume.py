@@ -160,7 +160,7 @@ def test_resume_begins_where_nothing_is_there_and_refuses_what_it_can_not_go_on_
         fit_run(moved, tmp_path / "run", CONFIG, resume=True)
     checkpoint = tmp_path / "run" / CHECKPOINT
     checkpoint.write_bytes(checkpoint.read_bytes()[:5000])
-    with pytest.raises(RunError, match="can't be read"):
+    with pytest.raises(RunError, match="cannot be read"):
         fit_run(photos, tmp_path / "run", CONFIG, resume=True)
 
 

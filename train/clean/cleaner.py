@@ -129,7 +129,7 @@ class Cleaner:
         try:
             return hashlib.sha256(self._locate(path).read_bytes()).hexdigest()
         except OSError as error:
-            raise PhotoError(f"{path} can't be read: {error.strerror}") from error
+            raise PhotoError(f"{path} cannot be read: {error.strerror}") from error
 
     def check_content(self, photo: TrackedPhoto) -> None:
         """Raise PhotoError if a photo is no longer the one that was looked at."""
@@ -139,7 +139,7 @@ class Cleaner:
     def mark(self, photo: TrackedPhoto, action: str, pose: str = "") -> Mark:
         """Decide on one photo; when this returns, the decision is saved.  pose: the new one, to relabel.
 
-        To keep a removed photo puts it back.  Raises PhotoError if the photo can't be had, OSError for a full disk.
+        To keep a removed photo puts it back.  Raises PhotoError if the photo cannot be had, OSError for a full disk.
         """
         if action not in (KEEP, REMOVE, RELABEL):
             raise OptionError(f"{action!r} is no mark; use keep, remove or relabel")
@@ -155,7 +155,7 @@ class Cleaner:
             photo.sha256 = sha256
         to_path, rows = self._plan(photo, action, to_pose)
         if not is_inside(to_path):
-            raise PhotoError(f"{photo.path} can't go to {to_path!r}, which is no file of a pose; it is left alone")
+            raise PhotoError(f"{photo.path} cannot go to {to_path!r}, which is no file of a pose; it is left alone")
         self._check_place(to_path)
         mark = Mark(
             number=self._history.last_number + 1,
@@ -259,7 +259,7 @@ class Cleaner:
         )
 
     def _carry_out(self, mark: Mark, photo: TrackedPhoto, otherwise: Mark | None = None) -> None:
-        """Journal, file, manifest.  otherwise: the mark that holds if the file can't be moved; else the undone mark."""
+        """Journal, file, manifest.  otherwise: the mark that holds if the file is not moved; else the undone mark."""
         self._record(mark, photo)
         try:
             self._move(mark.path, mark.to_path)

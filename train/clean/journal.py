@@ -144,7 +144,7 @@ def trace_photos(marks: list[Mark]) -> History:
 
 
 class Journal:
-    """The journal of a photo folder, open for adding.  Raises RunError if it can't be understood.
+    """The journal of a photo folder, open for adding.  Raises RunError if it cannot be understood.
 
     Whoever opens it holds the folder's manifest, so that there is never a second one.
     """
@@ -164,7 +164,7 @@ class Journal:
         self._file.close()
 
     def append(self, mark: Mark) -> None:
-        """Write one mark; when this returns it is on the disk.  If it can't be written, none of it stays."""
+        """Write one mark; when this returns it is on the disk.  If it cannot be written, none of it stays."""
         end = self.path.stat().st_size
         rest = json.dumps(asdict(mark), ensure_ascii=False).encode("utf-8", "surrogateescape") + b"\n"
         try:
@@ -184,7 +184,7 @@ def read_journal(path: Path) -> list[Mark]:
     except FileNotFoundError:
         return []
     except ValueError as error:
-        raise RunError(f"{path} can't be read: {error}; mend it, or move it away") from error
+        raise RunError(f"{path} cannot be read: {error}; mend it, or move it away") from error
     lines = content[: content.rfind(b"\n") + 1].splitlines()
     return [_parse_line(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
 

@@ -55,7 +55,7 @@ def encode_preview(path: Path, side: int) -> bytes:
     frame = shrink_photo(decode_photo(path, min_side=side), side)
     done, content = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
     if not done:
-        raise PhotoError(f"{path} can't be shown")
+        raise PhotoError(f"{path} cannot be shown")
     return content.tobytes()
 
 

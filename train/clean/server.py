@@ -103,7 +103,7 @@ class CleaningServer:
         self._door.note(request)
         hosts, origin = request.headers.getall("Host", [""]), request.headers.get("Origin")
         if len(hosts) > 1 or len(request.headers.getall("Content-Length", [])) > 1:
-            raise web.HTTPBadRequest(reason="the request can't be understood: it says the same header twice")
+            raise web.HTTPBadRequest(reason="the request cannot be understood: it says the same header twice")
         if reason := self._who.refuse(hosts[0], origin, request.raw_path):
             raise web.HTTPForbidden(reason=reason)
 
@@ -245,7 +245,7 @@ async def _listen(door: ConnectionLimiter, port: int) -> asyncio.Server:
     try:
         return await asyncio.get_running_loop().create_server(door, HOST, port)
     except (OSError, OverflowError) as error:
-        raise OptionError(f"--port {port} can't be had: {error}; leave it out for a free one") from error
+        raise OptionError(f"--port {port} cannot be had: {error}; leave it out for a free one") from error
 
 
 def _read_whole(query: Any, name: str, default: int) -> int:
@@ -256,7 +256,7 @@ def _read_whole(query: Any, name: str, default: int) -> int:
 
 
 async def _read_json(request: web.Request) -> dict[str, Any]:
-    """The body, if it is an object and comes as JSON: a form of another page can't send that."""
+    """The body, if it is an object and comes as JSON: a form of another page cannot send that."""
     if request.content_type != "application/json":
         raise web.HTTPUnsupportedMediaType(reason="send application/json")
     body = await read_body(request)

@@ -147,7 +147,7 @@ def _serve(photos: CleaningList, args: argparse.Namespace) -> None:
     from ..clean.server import CleaningServer
 
     before = photos.cleaner.last_number
-    with suppress(KeyboardInterrupt):  # where signals can't be handled on the loop (Windows)
+    with suppress(KeyboardInterrupt):  # where signals cannot be handled on the loop (Windows)
         asyncio.run(_serve_until_stopped(CleaningServer(photos), args.port, browser=not args.no_browser))
     counts = photos.cleaner.count_marks(since=before)
     print()

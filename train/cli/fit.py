@@ -31,7 +31,7 @@ FIT_EXAMPLES = """examples:
   tensorboard --logdir runs                             curves of all runs while they train
 
 several machines: this on each of them, where a is one of them
-  export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1           or torchrun can't take a machine back that was lost
+  export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1           or torchrun cannot take a machine back that was lost
   torchrun --nnodes 2 --nproc-per-node 4 --max-restarts 3 --rdzv-backend c10d --rdzv-endpoint a:29400 \\
     -m yoga_live.train fit photos --to runs/deep --resume
 

@@ -83,7 +83,7 @@ def _measure(args: argparse.Namespace, page: Path, *, replace: bool) -> None:
     try:
         write_page(stats, photos, page, replace=replace)
     except OSError as error:
-        raise OutputError(f"{page} can't be written: {error.strerror}; name another place with --html") from error
+        raise OutputError(f"{page} cannot be written: {error.strerror}; name another place with --html") from error
     print(f"page: {page}")
 
 

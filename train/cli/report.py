@@ -93,7 +93,7 @@ def _claim(page: Path) -> Iterator[None]:
     try:
         page.parent.mkdir(exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{page} can't be written: {error.strerror}; mend that and run it again") from error
+        raise OutputError(f"{page} cannot be written: {error.strerror}; mend that and run it again") from error
     with hold(name_lock(page), page):
         yield
 
@@ -104,7 +104,7 @@ def _write(report: Report, pictures: RunPictures, page: Path) -> None:
     try:
         write_report(report, pictures, page)
     except OSError as error:
-        raise OutputError(f"{page} can't be written: {error.strerror}; mend that and run it again") from error
+        raise OutputError(f"{page} cannot be written: {error.strerror}; mend that and run it again") from error
 
 
 def _print_report(report: Report) -> None:
@@ -136,7 +136,7 @@ def _print_comparison(report: Report, both: Comparison) -> None:
         verdict = f"McNemar's exact p = {both.p_value:.3g}"
         print(f"{len(both.won)} photos won, {len(both.lost)} lost; {verdict}")
     else:
-        print("the two share no test photo, so they can't be compared photo by photo")
+        print("the two share no test photo, so they cannot be compared photo by photo")
     if both.left_out.trained_by_other:
         print(f"{both.left_out.trained_by_other} test photos left out, which {names[1]} saw in training or validation")
     print()

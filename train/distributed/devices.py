@@ -35,7 +35,7 @@ def choose_own_device(name: str) -> torch.device:
         return device
     own, local = int(os.environ.get("LOCAL_RANK", "0")), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     if device.index is not None and local > 1:
-        raise DeviceError(f"--device {name}: {local} workers of this machine can't share a GPU; give --device cuda")
+        raise DeviceError(f"--device {name}: {local} workers of this machine cannot share a GPU; give --device cuda")
     if device.index is None and own >= torch.cuda.device_count():
         raise DeviceError(
             f"{local} workers on a machine where torch sees {torch.cuda.device_count()} GPUs; "

@@ -1,6 +1,6 @@
 """Where a training stands, in one file written in one step, so that `--resume` goes on after a kill at any point.
 
-Plain tensors and JSON (safetensors): no pickle, so a checkpoint that somebody sends can't run code.
+Plain tensors and JSON (safetensors): no pickle, so a checkpoint that somebody sends cannot run code.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def load_notes(path: Path) -> dict[str, Any] | None:
     try:
         _check_notes(notes)
     except (KeyError, ValueError, TypeError) as error:
-        raise RunError(f"{path} can't be read ({error!r}); start again under another --to") from error
+        raise RunError(f"{path} cannot be read ({error!r}); start again under another --to") from error
     return notes
 
 
@@ -107,7 +107,7 @@ def _read_all(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         with open_tensors(path) as file:
             return content, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise RunError(f"{path} can't be read ({error!r}); start again under another --to") from error
+        raise RunError(f"{path} cannot be read ({error!r}); start again under another --to") from error
 
 
 def _gather_optimizer(tensors: dict[str, Tensor], groups: list[dict[str, Any]]) -> dict[str, Any]:
@@ -133,4 +133,4 @@ def _read_state(path: Path) -> dict[str, Any]:
                 raise ValueError(f"{name} is {show(state[name])}")
         return state
     except (SafetensorError, KeyError, ValueError, TypeError, OSError) as error:
-        raise RunError(f"{path} can't be read ({error!r}); start again under another --to") from error
+        raise RunError(f"{path} cannot be read ({error!r}); start again under another --to") from error

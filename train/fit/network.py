@@ -144,9 +144,9 @@ def _read_state(path: Path) -> dict[str, Tensor]:
             warnings.simplefilter("ignore")  # torch's notes on odd pickles; what they lead to is caught below
             state = torch.load(path, map_location="cpu", weights_only=True)
     except (EOFError, pickle.UnpicklingError) as error:  # torch's own text advises to run what is in the file
-        raise ModelError(f"--weights {path} can't be read: it is not a whole file of plain tensors") from error
+        raise ModelError(f"--weights {path} cannot be read: it is not a whole file of plain tensors") from error
     except (SafetensorError, RuntimeError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"--weights {path} can't be read: {_last_line(error)}") from error
+        raise ModelError(f"--weights {path} cannot be read: {_last_line(error)}") from error
     if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
         state = state["state_dict"]
     pairs = state.items() if isinstance(state, dict) else ()
@@ -164,7 +164,7 @@ def _download_imagenet(arch: str) -> dict[str, Tensor]:
         return dict(weights.get_state_dict(progress=is_progress_shown(), check_hash=True))
     except (OSError, RuntimeError) as error:
         raise ModelError(
-            f"ImageNet weights can't be downloaded from {weights.url} ({error}); on a machine with internet save that "
+            f"ImageNet weights cannot be downloaded from {weights.url} ({error}); on a machine with internet save that "
             "file, then give it with --weights FILE (or start from nothing with --weights none)"
         ) from error
 
@@ -189,7 +189,7 @@ def load_network(path: Path, classes: int) -> PoseNetwork:
         network.resnet.load_state_dict(read_tensors(path))
     except (SafetensorError, RuntimeError, OSError, ValueError, TypeError, AttributeError) as error:
         raise ModelError(
-            f"{path} can't be read as a {arch} of {classes} classes ({_last_line(error)}); train again"
+            f"{path} cannot be read as a {arch} of {classes} classes ({_last_line(error)}); train again"
         ) from error
     return network.eval()
 

@@ -43,7 +43,7 @@ def check_run_folder(folder: Path, photo_folder: Path, config: FitConfig, *, res
     content = load_run(folder).summary
     if content["metrics"]["interrupted"]:
         if not (folder / CHECKPOINT).exists():  # beginning anew would replace weights that somebody may use
-            raise OutputError(f"{folder} can't go on: its {CHECKPOINT} is gone; train again under another --to")
+            raise OutputError(f"{folder} cannot go on: its {CHECKPOINT} is gone; train again under another --to")
         return None
     asked = json.loads(json.dumps(asdict(config)))
     if content["config"] != asked:
@@ -93,7 +93,7 @@ def _read_photos(path: Path) -> tuple[RunPhoto, ...]:
     try:
         return read_run_photos(path)
     except (OSError, ValueError, KeyError, csv.Error) as error:
-        raise RunError(f"{path} can't be read ({error}); start again with another --to") from error
+        raise RunError(f"{path} cannot be read ({error}); start again with another --to") from error
 
 
 def make_run_folder(folder: Path, data: TrainingData) -> None:
@@ -106,7 +106,7 @@ def make_run_folder(folder: Path, data: TrainingData) -> None:
     try:
         (folder / "report").mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"the run folder {folder} can't be made: {error.strerror}; choose another place") from error
+        raise OutputError(f"the run folder {folder} cannot be made: {error.strerror}; choose another place") from error
     write_run_photos(folder / "photos.csv", rows)
     broken = data.photo_set.broken
     if broken:

@@ -1,4 +1,4 @@
-"""Tensors on the disk: safetensors, plain numbers and text that can't run code, written in one step."""
+"""Tensors on the disk: safetensors, plain numbers and text that cannot run code, written in one step."""
 
 from __future__ import annotations
 
@@ -47,4 +47,4 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str,
         with write_then_rename(path) as temporary:
             save_file(dict(tensors), temporary, metadata=metadata)
     except (SafetensorError, OSError) as error:  # safetensors tells the disk's errors as its own
-        raise OutputError(f"{path} can't be written ({error}); make room, or give another place") from error
+        raise OutputError(f"{path} cannot be written ({error}); make room, or give another place") from error

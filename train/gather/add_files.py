@@ -31,7 +31,7 @@ LEFT_OUT = (OTHER_FILES, "taken out of this pose earlier")
 def add_folder(source: Path, pose: str, photos: Path) -> Counter[tuple[str, str]]:
     """Copy every picture below `source` to `photos/<pose>/`.  Returns files by (status, kind of reason).
 
-    What can't be decoded gets a row with the reason; what the pose has already, with a row or without, is not copied
+    What cannot be decoded gets a row with the reason; what the pose has already, with a row or without, is not copied
     twice.  Files in the folder that are no photos by name and first bytes are only counted.
     Raises YogaLiveError.
     """
@@ -85,14 +85,14 @@ def add_files(files: Iterable[tuple[Path, str]], pose: str, photos: Path) -> Cou
                 manifest.add(row)
                 outcomes[row.status, row.kind] += 1
         except OSError as error:
-            raise OutputError(f"{photos} can't be added to: {error.strerror or error}") from error
+            raise OutputError(f"{photos} cannot be added to: {error.strerror or error}") from error
     return outcomes
 
 
 def _read_loose(photos: Path, pose: str, paths: set[str]) -> dict[str, str]:
     """Files of a pose that no row of the manifest names, such as those copied there by hand: SHA-256 -> path.
 
-    What can't be read is left out: `stats` and `fit` say so.
+    What cannot be read is left out: `stats` and `fit` say so.
     """
     files = [(file.relative_to(photos).as_posix(), file) for _, file in list_files(photos, (pose,))]
     files = [(name, file) for name, file in files if name not in paths]

@@ -91,7 +91,7 @@ def capture_photos(
             for frame in pick_frames(source.frames(), config, show):
                 path = folder / "frame.jpg"
                 if not cv2.imwrite(str(path), frame.image_bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]):
-                    raise OutputError(f"{path} can't be written; is the disk full?")
+                    raise OutputError(f"{path} cannot be written; is the disk full?")
                 yield path, f"{origin}#t={frame.time_s:.3f}"
         except StopWatching:
             pass

@@ -73,7 +73,7 @@ def download(lists: Path, photos: Path, config: DownloadConfig) -> DownloadSumma
             with Progress("downloading", total, "URLs") as progress:
                 asyncio.run(_Downloader(photos, config, manifest, contents, summary, progress).run(jobs))
         except OSError as error:
-            raise OutputError(f"{photos} can't be written: {error.strerror or error}") from error
+            raise OutputError(f"{photos} cannot be written: {error.strerror or error}") from error
         finally:
             shutil.rmtree(parts, ignore_errors=True)
     return summary

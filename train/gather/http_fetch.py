@@ -67,7 +67,7 @@ class Body:
             with self.part.open("ab" if self._is_saved else "wb") as file:
                 file.write(self._memory)
         except OSError as error:  # the photo folder's fault, not the URL's
-            raise OutputError(f"{self.part.parent.parent} can't be written: {error.strerror or error}") from error
+            raise OutputError(f"{self.part.parent.parent} cannot be written: {error.strerror or error}") from error
         self._memory.clear()
         self._is_saved = True
 
@@ -94,7 +94,7 @@ what is encoded stays so."""
 def make_address(url: str) -> URL:
     """The address that asks for a URL just as it is written, which yarl would rewrite: servers sign the raw path.
 
-    Encoded is only what can't be sent (non-ASCII letters, quotes and the like).  Raises ValueError.
+    Encoded is only what cannot be sent (non-ASCII letters, quotes and the like).  Raises ValueError.
     """
     address, parts = URL(url), urlsplit(url)
     path = quote(parts.path, safe=_UNTOUCHED)

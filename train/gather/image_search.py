@@ -80,7 +80,7 @@ class DdgsSearcher:
             raise SearchError(f"{self._name} could not be reached: {reason}") from error
         except (LxmlError, ValueError, KeyError, AttributeError, TypeError) as error:
             self._check_answer()
-            raise SearchError(f"{self._name} gave a page that can't be read; has it changed its form?") from error
+            raise SearchError(f"{self._name} gave a page that cannot be read; has it changed its form?") from error
         urls = [str(row.image) for row in rows if getattr(row, "image", "")]
         if not urls:
             self._check_answer()

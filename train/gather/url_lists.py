@@ -55,7 +55,7 @@ class Merge:
 def check_pose(name: str) -> str:
     """Return a pose name that may be a folder's name.  Raises OptionError."""
     if not re.fullmatch(r"\w[\w .&'()-]{0,99}", name) or name.startswith("_") or name.endswith((".", " ")):
-        raise OptionError(f"{name!r} can't name a pose; use letters, digits and _ such as down_dog")
+        raise OptionError(f"{name!r} cannot name a pose; use letters, digits and _ such as down_dog")
     return name
 
 
@@ -72,7 +72,7 @@ def find_lists(path: Path) -> list[UrlList]:
 
 
 def read_list(path: Path, refused: Counter[str] | None = None) -> Iterator[str]:
-    """Yield the URLs of a list in any of the known forms, each once.  Raises RunError if it can't be read.
+    """Yield the URLs of a list in any of the known forms, each once.  Raises RunError if it cannot be read.
 
     refused: counts the lines without a usable URL, by reason.
     """
@@ -87,9 +87,9 @@ def _read_lines(path: Path) -> Iterator[str]:
             with io.TextIOWrapper(file, "utf-16" if is_utf16 else "utf-8-sig", errors="replace") as text:
                 yield from text
     except OSError as error:
-        raise RunError(f"{path} can't be read: {error.strerror}") from error
+        raise RunError(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise RunError(f"{path} can't be read: {error}; give a text file") from error
+        raise RunError(f"{path} cannot be read: {error}; give a text file") from error
 
 
 def parse_list(lines: Iterable[str], refused: Counter[str]) -> Iterator[str]:
@@ -225,7 +225,7 @@ def merge_list(urls: Iterable[str], path: Path) -> Merge:
     which new lines would not fit.
     """
     urls = iter(urls)
-    first = next(urls, None)  # read before anything is written: a source that can't be read leaves no trace
+    first = next(urls, None)  # read before anything is written: a source that cannot be read leaves no trace
     path.parent.mkdir(parents=True, exist_ok=True)
     with hold(name_lock(path), path):  # what another command adds meanwhile would be lost
         return _merge(chain([] if first is None else [first], urls), path)

@@ -86,7 +86,7 @@ def list_poses(folder: Path, least: int = 2) -> tuple[str, ...]:
     names = sorted(f.name for f in folder.iterdir() if f.is_dir() and not f.name.startswith((".", "_")))
     for name in names:
         if not is_pose_name(name):  # unreadable bytes too: no model could hold them, no screen show them
-            raise RunError(f"{folder} holds a folder {name!r}, which can't name a pose; give it a name of letters")
+            raise RunError(f"{folder} holds a folder {name!r}, which cannot name a pose; give it a name of letters")
     if len([name for name in names if name != NO_POSE or least < 2]) < least:
         needed = "at least two poses are needed" if least > 1 else "expected one folder per pose, such as tree/"
         if not names and (loose := sum(is_photo(path) for path in folder.iterdir())):
@@ -109,7 +109,7 @@ def list_files(folder: Path, labels: tuple[str, ...]) -> list[tuple[str, Path]]:
 
 
 def read_contents(folder: Path, size: int) -> dict[str, str]:
-    """SHA-256 of every file below the pose folders, by its path in the folder; files that can't be read are left out.
+    """SHA-256 of every file below the pose folders, by its path in the folder; files that cannot be read are left out.
 
     size: the frame cache of that input size knows most of them.  Raises RunError.
     """
@@ -152,7 +152,7 @@ def _read_through_cache(folder: Path, files: list[tuple[str, Path]], size: int) 
             for _ in cache.replace(_keep_facts(_read_files(files, size, cache), results)):
                 pass
         except OSError as error:
-            log.warning("decoded photos can't be kept for the next run: %s", error)
+            log.warning("decoded photos cannot be kept for the next run: %s", error)
             return _read_into_memory(files, size)
         return [found for _, _, found, _ in results], cache.frames
     known = [cache.find(name, path) for name, path in files]

@@ -27,7 +27,9 @@ from ...runtime.system.foreign_files import open_plain, open_plain_text
 
 VERSION = "3"  # to be raised when decoding, letterboxing or hashing changes
 UNUSED_DAYS = 30  # after which a cache is thrown away
-UNREADABLE = "can't be read"  # how a reason begins that may pass: a file that can't be opened, an unforeseen exception
+UNREADABLE = (
+    "cannot be read"  # how a reason begins that may pass: a file that cannot be opened, an unforeseen exception
+)
 COLUMNS = ("path", "bytes", "changed_ns", "sha256", "phash", "mirror_phash", "width", "height", "error")
 LEFT_OVER_S = 86400  # age of frames that no index names: a killed writer's, not another's who is at work
 

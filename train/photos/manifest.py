@@ -95,7 +95,7 @@ def _open(path: Path) -> IO[bytes]:
     try:
         return open_plain(path)
     except ValueError as error:
-        raise RunError(f"{path} can't be read: {error}; move it away") from error
+        raise RunError(f"{path} cannot be read: {error}; move it away") from error
 
 
 def _index(file: IO[bytes], path: Path) -> tuple[dict[str, int], dict[tuple[str, str], str]]:
@@ -187,7 +187,7 @@ def _quote_place(path: str) -> str:
 class Manifest:
     """The manifest of a photo folder while a command adds to it; only one command at a time may.
 
-    Raises OutputError if another command holds it, RunError if it can't be read.
+    Raises OutputError if another command holds it, RunError if it cannot be read.
     """
 
     def __init__(self, photos: Path) -> None:
@@ -197,7 +197,7 @@ class Manifest:
         try:
             self._photos.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise OutputError(f"{self._photos} can't be made a folder: {error.strerror}") from error
+            raise OutputError(f"{self._photos} cannot be made a folder: {error.strerror}") from error
         self._lock = _lock(self._photos)
         try:
             check_removed_folder(self._photos)

@@ -86,7 +86,7 @@ def quote_path(path: Path) -> str:
 
 
 def describe_answer(run: Run, row: PhotoPrediction) -> str:
-    """A sentence for those who can't see the picture."""
+    """A sentence for those who cannot see the picture."""
     return f"{run.labels[row.truth]}, answered {run.labels[row.answer]} at {row.probability:.0%}"
 
 

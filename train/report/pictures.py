@@ -108,7 +108,7 @@ def make_pictures(
 
 
 def _try_prepare(finder: PhotoFinder, run: Run, photo: int, is_mapped: bool) -> _Prepared | None:
-    """One photo, or none where it is gone or can't be decoded, which is said."""
+    """One photo, or none where it is gone or cannot be decoded, which is said."""
     path = run.photos[photo].path
     prepared = attempt(path, lambda: _prepare(finder, run, photo, is_mapped))
     if isinstance(prepared, Failure):

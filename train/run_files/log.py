@@ -121,7 +121,7 @@ def read_log(path: Path) -> tuple[Epoch, ...]:
     except FileNotFoundError:
         return ()
     except (OSError, KeyError, ValueError, TypeError, csv.Error) as error:
-        raise RunError(f"{path} can't be read as a training log ({error!r}); train the run again") from error
+        raise RunError(f"{path} cannot be read as a training log ({error!r}); train the run again") from error
 
 
 def _read_row(row: dict[str, str]) -> Epoch:

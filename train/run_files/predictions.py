@@ -67,7 +67,7 @@ def read_predictions(path: Path, run: Run) -> npt.NDArray[np.floating]:
     except FileNotFoundError as error:
         raise RunError(f"{path} is missing; {run.folder} was trained by an older version: train it again") from error
     except (OSError, ValueError, csv.Error) as error:
-        raise RunError(f"{path} can't be read ({error}); train the run again") from error
+        raise RunError(f"{path} cannot be read ({error}); train the run again") from error
     if tuple(header[1:]) != run.labels or [row[0] for row in rows] != [photo.path for photo in run.photos]:
         raise RunError(f"{path} does not belong to {run.folder / 'photos.csv'}; train the run again")
     return values

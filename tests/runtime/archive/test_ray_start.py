@@ -1,4 +1,4 @@
-"""A cluster that can't be had is one true line, and soon."""
+"""A cluster that cannot be had is one true line, and soon."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_what_answers_as_ray_does_is_taken() -> None:
 def test_another_server_is_no_cluster(answer: bytes) -> None:
     with (
         serve(lambda connection: connection.sendall(answer)) as address,
-        pytest.raises(ConnectionError, match="is no Ray cluster"),
+        pytest.raises(ConnectionError, match="is not a Ray cluster"),
     ):
         check_address(address)
 
@@ -57,7 +57,7 @@ def test_a_server_that_says_nothing_is_not_waited_for(monkeypatch: pytest.Monkey
     started_s = time.monotonic()
     with (
         serve(lambda connection: time.sleep(1)) as address,
-        pytest.raises(ConnectionError, match="is no Ray cluster"),
+        pytest.raises(ConnectionError, match="is not a Ray cluster"),
     ):
         check_address(address)
     assert time.monotonic() - started_s < 5
@@ -76,7 +76,7 @@ def test_without_shared_memory_the_disk_is_used_and_that_is_said(
 ) -> None:
     assert choose_store(tmp_path) == {} and caplog.text == ""
     assert Path(choose_store(tmp_path / "none")["_plasma_directory"]).is_dir()
-    assert "none can't be written" in caplog.text
+    assert "none cannot be written" in caplog.text
 
 
 def test_why_ray_did_not_start_is_read_in_its_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,15 +89,17 @@ def test_why_ray_did_not_start_is_read_in_its_logs(tmp_path: Path, monkeypatch: 
         encoding="utf-8",
     )
     line = describe_failure("local", Exception("The current node timed out during startup.\nMore."))
-    assert line.startswith("Ray can't start on this machine: The current node timed out during startup. (create_buffer")
+    assert line.startswith(
+        "Ray cannot start on this machine: The current node timed out during startup. (create_buffer"
+    )
     assert f"its logs are in {logs}" in line and "\n" not in line and "ray status" not in line
     for path in logs.iterdir():
         path.unlink()
     logs.rmdir()
     logs.parent.rmdir()
     assert describe_failure("local", OSError(28, "No space left on device", "/tmp/ray")) == (
-        "Ray can't start on this machine: [Errno 28] No space left on device: '/tmp/ray'; one process does without it: "
-        "leave --cluster out"
+        "Ray cannot start on this machine: [Errno 28] No space left on device: '/tmp/ray'; without Ray use "
+        "yoga-live --video"
     )
 
 
@@ -111,5 +113,5 @@ def test_a_broken_ray_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "ray.py").write_text("raise TypeError('Descriptors cannot be created directly.')\n", encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "ray", raising=False)
-    with pytest.raises(MissingPackageError, match=r"Ray can't be imported \(TypeError: Descriptors cannot be created"):
+    with pytest.raises(MissingPackageError, match=r"Ray cannot be imported \(TypeError: Descriptors cannot be created"):
         import_ray()

@@ -84,7 +84,7 @@ def test_results_of_another_recipe_or_file_are_replaced_only_by_force(store: Sto
 
 def test_a_timeline_of_somebody_else_is_refused(store: Store) -> None:
     store.write("v/c.mp4.poses.csv", b"mine")
-    with pytest.raises(OutputError, match=r"c\.mp4\.poses\.csv was not made by --cluster"):
+    with pytest.raises(OutputError, match=r"c\.mp4\.poses\.csv was not made by yoga-live archive"):
         plan_work(VIDEOS, store, RECIPE)
     assert len(plan_work(VIDEOS, store, RECIPE, force=True).todo) == 3
 
@@ -154,7 +154,7 @@ def test_a_place_belongs_to_one_run_at_a_time(store: Store, monkeypatch: pytest.
     monkeypatch.setattr(store_lease, "SETTLE_S", 0.01)
     with store.claim():
         store.write("v/a.mp4.poses.csv", b"1")
-        expected = rf"another run \(process {os.getpid()} on {socket.gethostname()}, since 20.*\) is writing "
+        expected = rf"another command \(process {os.getpid()} on {socket.gethostname()}, since 20.*\) is writing "
         with pytest.raises(TakenError, match=expected), store.claim():
             pytest.fail("it was taken twice")
         assert store.find(".csv") == ["v/a.mp4.poses.csv"] and not store.find(".lock")  # the lock is no result
@@ -189,7 +189,7 @@ def test_a_record_with_half_a_character_is_left_out_with_a_line(
         keep(video, TOLD, store)
     rewrite(store, "v/b.mp4.video.json", **values)
     assert write_table(read_records(store), store) == 4
-    assert "left out 1 files that are no records of a video: v/b.mp4.video.json" in caplog.text
+    assert "ignored 1 file without a video's record: v/b.mp4.video.json" in caplog.text
 
 
 def test_a_record_without_end_is_not_read_whole(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -55,7 +55,9 @@ def test_another_machine_that_renews_its_lease_holds_the_place() -> None:
     store = DictStore({LEASE: make_lease()})
     timer = threading.Timer(0.05, store.write, (LEASE, make_lease(renewed=1)))
     timer.start()
-    expected = r"another run \(process 7 on another-machine, since 2026-11-30 12:00:00\) is writing s3://studio/poses"
+    expected = (
+        r"another command \(process 7 on another-machine, since 2026-11-30 12:00:00\) is writing s3://studio/poses"
+    )
     with pytest.raises(TakenError, match=expected), hold_lease(store, watch_s=10):
         pytest.fail("it is held")
     timer.join()

@@ -70,7 +70,11 @@ def test_what_is_wrong_with_a_video_is_an_answer(
 ) -> None:
     worker = start(make_order(AnnotateConfig(roi=Roi(50, 0, 50, 20))))
     (tmp_path / "notes.mp4").write_text("buy a mat")
-    for path, part in ((video.path, "64 x 48"), (tmp_path / "notes.mp4", "can't be"), (tmp_path / "no.mp4", "exist")):
+    for path, part in (
+        (video.path, "64 x 48"),
+        (tmp_path / "notes.mp4", "cannot open"),
+        (tmp_path / "no.mp4", "exist"),
+    ):
         answer = worker.work(OpenTask(Recorded(path, PurePosixPath("x"))))
         assert isinstance(answer, Failed) and part in answer.reason
 
@@ -83,7 +87,7 @@ def test_what_is_wrong_with_a_video_is_an_answer(
 
 
 def test_another_version_or_model_is_refused(model_path: Path) -> None:
-    with pytest.raises(ClusterError, match=r"install the same on all"):
+    with pytest.raises(ClusterError, match=r"install the same version on all"):
         ArchiveWorker().start(model_path.read_bytes(), make_order(yoga_live="99.9"))
     with pytest.raises(ModelError):
         ArchiveWorker().start(b"no model", make_order())

@@ -1,4 +1,4 @@
-"""`--cluster`: what can't be is one line, before any cluster is asked for."""
+"""`--cluster`: what cannot be is one line, before any cluster is asked for."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def with_packages() -> None:
         (["--roi", "1,2"], "--roi"),
         (["--model", "a.engine"], "give the ONNX file"),
         (["--model", "no.onnx"], "no.onnx does not exist"),
-        (["--from", "x"], "--from 'x' is no moment"),
+        (["--from", "x"], "--from 'x' is not a time"),
         (["--cluster", "nowhere"], "give HOST:PORT"),
     ],
     ids=str,
@@ -114,7 +114,7 @@ def test_an_address_where_nobody_answers_is_one_line_at_once(live: Live, classes
         server.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{server.getsockname()[1]}"
     code, _, err = live("--video", classes, "--to", tmp_path / "out", "--cluster", address)
-    assert code == 2 and f"the Ray cluster '{address}' can't be used: nothing answers there" in err.splitlines()[-1]
+    assert code == 2 and f"the Ray cluster '{address}' cannot be used: nothing answers there" in err.splitlines()[-1]
 
 
 @pytest.mark.usefixtures("with_packages")
@@ -143,9 +143,9 @@ def test_a_list_may_come_from_the_standard_input(
 
 
 def test_a_url_without_a_cluster_says_what_reads_it(live: Live, tmp_path: Path) -> None:
-    assert_refused(live("--video", "s3://me:secret@bucket/a.mp4"), "s3://bucket/a.mp4", "--cluster local")
+    assert_refused(live("--video", "s3://me:secret@bucket/a.mp4"), "s3://bucket/a.mp4", "yoga-live archive")
     (tmp_path / "list.txt").write_text("s3://bucket/a.mp4\n")
-    assert_refused(live("--video", tmp_path / "list.txt"), "does not lie on this machine")
+    assert_refused(live("--video", tmp_path / "list.txt"), "is not a local file")
 
 
 def test_a_file_url_is_a_path(live: Live, classes: Path, tmp_path: Path) -> None:
@@ -189,10 +189,10 @@ def test_what_was_left_out_of_a_video_is_said_and_is_no_failure(
     tally = Tally(store, None, ArchiveConfig("a" * 64), "1.0", 1, Plan((video,), 0, frozenset()))
     monkeypatch.setattr(tally, "say", said.append)
     told = VideoResult(
-        (Segment(0.0, 2.0, "none", 0.9),), 12, damage="/v/a.mp4: 2 damaged packets left out of the picture"
+        (Segment(0.0, 2.0, "none", 0.9),), 12, damage="/v/a.mp4: skipped 2 damaged packets of the picture"
     )
     tally.keep(Outcome(video, told))
-    assert said == ["yoga-live: /v/a.mp4: 2 damaged packets left out of the picture"]
+    assert said == ["yoga-live: /v/a.mp4: skipped 2 damaged packets of the picture"]
     assert tally.done == 1 and not tally.failed
 
 
@@ -208,7 +208,7 @@ def test_the_second_run_into_one_place_says_who_has_it(live: Live, classes: Path
         assert other.stdout is not None and other.stdout.readline() == "held\n"
         answer = live("--video", classes, "--to", out, "--cluster", "local", "--force")
         assert_refused(
-            answer, f"another run (process {other.pid} on {socket.gethostname()}, since 20", f"writing {out}"
+            answer, f"another command (process {other.pid} on {socket.gethostname()}, since 20", f"writing {out}"
         )
         other.communicate(timeout=30)
     assert not out.exists()

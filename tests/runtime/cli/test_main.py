@@ -67,10 +67,10 @@ def test_benchmark_measures_a_video_and_keeps_nothing(live: Callable[..., Any], 
     assert code == 0 and "Traceback" not in err
     head, *rows = out.splitlines()
     assert head.startswith("colours.onnx (fp32, 32 px) on cpu; 20 frames of 64 x 48 after 10 warm-up frames")
-    names = [row[:15].strip() for row in rows[1:-1]]
+    names = [row[:15].strip() for row in rows[1:-2]]
     stages = ["decode", "convert", "view", "preprocess", "network", "smoothing", "overlay", "encode"]
     assert names == [*stages, "frame to label", "all"]
-    assert "frames a second" in rows[-1]
+    assert "frames a second" in rows[-2]
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -141,7 +141,7 @@ def test_missing_video_is_one_line(live: Callable[..., Any], tmp_path: Path) -> 
 
 def test_file_that_is_no_video_is_one_line(live: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "notes.mp4").write_text("buy a mat")
-    assert_refused(live("--video", tmp_path / "notes.mp4", "--save", tmp_path / "a.mp4"), "can't be opened as a video")
+    assert_refused(live("--video", tmp_path / "notes.mp4", "--save", tmp_path / "a.mp4"), "cannot open", "as a video")
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_file_that_is_no_video_is_one_line(live: Callable[..., Any], tmp_path: P
     [
         ("1,2,3", "not four numbers"),
         ("0,0,0,20", "is empty"),
-        ("-3,0,20,20", "begins outside"),
+        ("-3,0,20,20", "starts outside"),
         ("50,0,20,20", "64 x 48"),
         ("0,0,0.1,0.1", "6 x 5 pixels"),
     ],
@@ -211,7 +211,7 @@ def test_what_an_interrupted_run_left_is_never_written_over_while_it_is_read(
     before = clip.read_bytes()
     for force in ([], ["--force"]):
         answer = live("--video", clip, "--save", tmp_path / "class.mp4", *force)
-        assert_refused(answer, f"class.mp4 grows under the name {clip}, which is the input", "another name")
+        assert_refused(answer, f"class.mp4 is written under the name {clip} first, which is the input", "another name")
     assert clip.read_bytes() == before and list(tmp_path.iterdir()) == [clip]
 
 
@@ -229,12 +229,12 @@ def test_video_is_never_written_over_itself(
 @pytest.mark.parametrize("arguments", [["--timeline"], ["--timeline", "--no-window"]])
 def test_missing_camera_is_one_line(live: Callable[..., Any], tmp_path: Path, arguments: list[str]) -> None:
     arguments = [*arguments[:1], str(tmp_path / "a.csv"), *arguments[1:]]
-    assert_refused(live("--camera", 97, *arguments), "camera 97 can't be opened")
+    assert_refused(live("--camera", 97, *arguments), "cannot open camera 97")
 
 
 def test_missing_display_is_one_line(live: Callable[..., Any], clip: Path) -> None:
-    assert_refused(live("--video", clip), "no display was found", "--save FILE.mp4")
-    assert_refused(live("--video", clip, "--window"), "no display was found")
+    assert_refused(live("--video", clip), "no display found", "--save FILE.mp4")
+    assert_refused(live("--video", clip, "--window"), "no display found")
 
 
 def test_unknown_device_is_one_line(live: Callable[..., Any], clip: Path, tmp_path: Path) -> None:
@@ -287,7 +287,7 @@ def test_camera_unplugged_keeps_video_and_timeline(
     monkeypatch.setattr("yoga_live.runtime.sources.cameras.open_camera", lambda address, config: source)
     saved, timeline = tmp_path / "a.mp4", tmp_path / "a.json"
     code, _, err = live("--camera", 0, "--save", saved, "--timeline", timeline)
-    assert code == 2 and "camera 0 stopped giving pictures" in err.splitlines()[-1]
+    assert code == 2 and "camera 0 stopped and could not be reopened" in err.splitlines()[-1]
     assert "continuing without a window" in err
     assert json.loads(timeline.read_text())[-1]["pose"] == "tree"
     with VideoSource(saved) as video:

@@ -64,10 +64,10 @@ def test_a_part_of_a_video_is_annotated(live: Live, clip: Path, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
-        (["--from", "9:00"], "--from 9:00 is beyond the end of"),
+        (["--from", "9:00"], "--from 9:00 is after the end of"),
         (["--from", "5", "--to", "5"], "is not before"),
-        (["--from", "soon"], "--from 'soon' is no moment"),
-        (["--to", "-3"], "--to '-3' is no moment"),
+        (["--from", "soon"], "--from 'soon' is not a time"),
+        (["--to", "-3"], "--to '-3' is not a time"),
         (["--record", "raw.mp4"], "--record saves a camera's picture"),
         (["--table", "a.csv"], "--table only applies to photos"),
         (["--timeline-format", "csv"], "--timeline-format"),

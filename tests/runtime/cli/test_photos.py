@@ -53,7 +53,7 @@ def test_a_broken_photo_is_a_line_and_a_row(live: Live, photos: Path, tmp_path: 
     (photos / "page.jpg").write_text("<html>404</html>")
     code, out, err = live("--images", photos, "--table", tmp_path / "a.csv")
     assert code == 2 and err.splitlines()[-1].startswith("yoga-live: error: 2 of 6 photos could not be read")
-    assert sum("page.jpg: is no picture but an HTML page" in line for line in err.splitlines()) == 1
+    assert sum("page.jpg: is not a picture but an HTML page" in line for line in err.splitlines()) == 1
     rows = {row["file"]: row for row in csv.DictReader((tmp_path / "a.csv").read_text().splitlines())}
     assert len(rows) == 6 and "damaged" in rows["broken.jpg"]["reason"] and "4 of 6 photos" in out
 
@@ -99,7 +99,7 @@ def test_what_photos_have_no_use_for_is_one_line(live: Live, photos: Path, argum
 
 def test_folders_without_photos_and_taken_tables_are_one_line(live: Live, photos: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    assert_refused(live("--images", tmp_path / "empty"), "holds no photo")
+    assert_refused(live("--images", tmp_path / "empty"), "has no photos")
     assert_refused(live("--images", tmp_path / "no"), "does not exist")
     (tmp_path / "a.csv").write_text("mine")
     assert_refused(live("--images", photos, "--table", tmp_path / "a.csv"), "exists already")
@@ -113,11 +113,11 @@ def test_what_is_no_photo_is_counted_by_kind(live: Live, photos: Path, tmp_path:
     code, out, err = live("--images", photos)
     assert code == 0 and "4 of 4 photos" in out and "named_without_a_suffix" in out
     assert (
-        "yoga-live: left out 5 files that are no photos: 2 .mov, 1 .csv, 1 .pdf, 1 without a suffix" in err.splitlines()
+        "yoga-live: ignored 5 files that are not photos: 2 .mov, 1 .csv, 1 .pdf, 1 without a suffix" in err.splitlines()
     )
     (tmp_path / "clips").mkdir()
     (tmp_path / "clips" / "a.mov").write_bytes(b"moving")
-    assert_refused(live("--images", tmp_path / "clips"), "holds no photo", "left out 1 file that is no photo: 1 .mov")
+    assert_refused(live("--images", tmp_path / "clips"), "has no photos", "ignored 1 file that is not a photo: 1 .mov")
 
 
 def test_pictures_that_show_nobody_are_rows_with_a_reason(live: Live, photos: Path, tmp_path: Path) -> None:
@@ -152,14 +152,14 @@ def test_a_video_among_photos_is_told_where_it_belongs(
     for kind in ("mp4", "mkv", "avi", "ts"):
         clip = write_clip(tmp_path / f"clip.{kind}", [BLUE] * 5)
         code, _, err = live("--images", photos, clip)
-        assert code == 2 and f"{clip}: is a video; videos belong to --video" in err
+        assert code == 2 and f"{clip}: is a video; use --video for videos" in err
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "AVIF"])
 def test_a_photo_as_a_video_is_told_where_it_belongs(live: Live, tmp_path: Path, kind: str) -> None:
     path = tmp_path / f"photo.{kind.lower()}"
     paint_photo(BLUE, (320, 240)).save(path, kind)
-    assert_refused(live("--video", path, "--timeline", tmp_path / "t.csv"), "is a photo, no video", "--images")
+    assert_refused(live("--video", path, "--timeline", tmp_path / "t.csv"), "is a photo, not a video", "--images")
 
 
 def test_a_region_that_fits_into_no_photo_is_told_once(live: Live, photos: Path) -> None:
@@ -171,4 +171,4 @@ def test_a_region_that_fits_into_no_photo_is_told_once(live: Live, photos: Path)
 def test_a_region_that_fits_into_some_is_told_of_each_other(live: Live, photos: Path) -> None:
     paint_photo(BLUE, (640, 480)).save(photos / "z.png")
     code, out, err = live("--images", photos, "--roi", "300,0,100,100")
-    assert code == 2 and err.count("--roi 300,0,100,100 reaches out") == 4 and "1 of 5 photos" in out
+    assert code == 2 and err.count("--roi 300,0,100,100 extends beyond") == 4 and "1 of 5 photos" in out

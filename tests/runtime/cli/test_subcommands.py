@@ -50,7 +50,7 @@ def test_all_options_stand_in_titled_groups(ask: Ask) -> None:
     everything = ask(main, "--help-all").out
     titles = re.findall(r"^([a-z ,]+):$", everything, re.MULTILINE)
     groups = ["input", "output", "display", "model", "camera", "many videos"]
-    assert titles[:6] == groups and titles[-2:] == ["if something goes wrong", "examples"]
+    assert titles[:6] == groups and titles[-2:] == ["diagnostics", "examples"]
     assert "positional arguments" not in everything and "\noptions:" not in everything
     assert "(default: 1280x720)" in everything
 

@@ -27,7 +27,7 @@ def test_label_order_is_the_order_written() -> None:
     ("change", "message"),
     [
         ({"labels": ["tree"]}, "needs 2 to 10000 labels"),
-        ({"labels": ["tree", "tree"]}, "'tree' stands twice"),
+        ({"labels": ["tree", "tree"]}, "'tree' appears twice"),
         ({"size": 8}, "from 32 to 2048; it is 8"),
         ({"temperature": 0}, "temperature"),
         ({"temperature": -1.5}, "temperature"),
@@ -35,9 +35,9 @@ def test_label_order_is_the_order_written() -> None:
         ({"temperature": float("nan")}, "temperature"),
         ({"threshold": 1.01}, "threshold"),
         ({"threshold": float("nan")}, "threshold"),
-        ({"format": 2}, "format 2"),
+        ({"format": 2}, "format is 2"),
         ({"colour": "blue"}, "colour"),
-        ({"labels": None}, "can't be read"),
+        ({"labels": None}, "cannot be read"),
         ({"labels": "ab"}, "should be a list"),
         ({"labels": [1, 2]}, "printable name.*got 1"),
         ({"labels": ["tree", ""]}, "printable name"),
@@ -58,7 +58,7 @@ def test_label_order_is_the_order_written() -> None:
         ({"precision": 16}, "precision"),
         ({"training": [1]}, "training"),
         ({"calibration": "good"}, "calibration"),
-        ({"temperature": "warm"}, "can't be read"),
+        ({"temperature": "warm"}, "cannot be read"),
     ],
 )
 def test_wrong_values_are_refused_by_name(change: dict[str, Any], message: str) -> None:

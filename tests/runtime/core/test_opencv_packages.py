@@ -41,7 +41,7 @@ def test_two_are_named_with_what_to_do(tmp_path: Path) -> None:
     for package in PACKAGES[:2]:
         write_package(tmp_path, package)
     line = describe_clash(find_in(tmp_path))
-    assert line.startswith("opencv-python and opencv-python-headless are installed together; ") and "\n" not in line
+    assert line.startswith("opencv-python and opencv-python-headless are installed together and ") and "\n" not in line
     assert "pip uninstall opencv-python opencv-python-headless" in line
 
 

@@ -30,15 +30,15 @@ def test_what_is_not_four_numbers_is_refused_with_the_form(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("-1,0,50,50", "begins outside"),
-        ("nan,0,50,50", "begins outside"),
-        ("inf,0,50,50", "begins outside"),
+        ("-1,0,50,50", "starts outside"),
+        ("nan,0,50,50", "starts outside"),
+        ("inf,0,50,50", "starts outside"),
         ("0,0,0,50", "is empty"),
         ("0,0,50,-3", "is empty"),
         ("0,0,nan,50", "is empty"),
         ("0,0,inf,50", "is empty"),
-        ("1e308,0,1e308,10", "begins outside"),
-        ("0,0,1e308,10", "is empty, or larger than any picture"),
+        ("1e308,0,1e308,10", "starts outside"),
+        ("0,0,1e308,10", "is empty or larger than any picture"),
     ],
 )
 def test_impossible_numbers_are_refused(text: str, reason: str) -> None:

@@ -52,9 +52,9 @@ def test_a_board_counts_what_its_system_would_give_back(
 @pytest.mark.parametrize(
     ("driver", "count", "message"),
     [
-        (0, 0, r"no NVIDIA driver on this machine \(cuda-bindings for CUDA 13.0 found none\)"),
-        (12060, 1, r"knows CUDA 12.6, the installed cuda-bindings want 13.0; .*'cuda-bindings<13'"),
-        (13000, 0, "CUDA shows no GPU; .*CUDA_VISIBLE_DEVICES"),
+        (0, 0, r"this machine has no NVIDIA driver \(cuda-bindings for CUDA 13.0 found none\)"),
+        (12060, 1, r"supports CUDA 12.6, but the installed cuda-bindings need 13.0; .*'cuda-bindings<13'"),
+        (13000, 0, "CUDA sees no GPU; .*CUDA_VISIBLE_DEVICES"),
     ],
 )
 def test_a_gpu_that_can_not_be_used_is_one_line_that_helps(gpu: Any, driver: int, count: int, message: str) -> None:
@@ -68,7 +68,7 @@ def test_a_driver_library_that_is_missing_is_no_traceback(gpu: Any) -> None:
         raise RuntimeError("Failed to dlopen libcuda.so.1")  # as cuda-python 12.6.2 does
 
     gpu.cudart.cudaGetDeviceCount = fail
-    with pytest.raises(DeviceError, match=r"no NVIDIA driver could be loaded .*libcuda"):
+    with pytest.raises(DeviceError, match=r"cannot load an NVIDIA driver .*libcuda"):
         CudaDevice(gpu.cudart)
 
 

@@ -86,7 +86,7 @@ def test_labels_and_calibration_are_read_without_onnx(write_model: Callable[...,
 
 
 def test_onnx_without_our_metadata_is_no_pose_model(write_model: Callable[..., Path], tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="no pose model of yoga-live"):
+    with pytest.raises(ModelError, match="not a yoga-live pose model"):
         read_info(read_bytes(write_model(tmp_path / "a.onnx", None)))
 
 

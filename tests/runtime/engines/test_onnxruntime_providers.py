@@ -105,7 +105,7 @@ def test_missing_library_is_named(tmp_path: Path, device: str) -> None:
     subprocess.run([*build, "-Wl,--no-as-needed", str(need), "-o", str(provider)], check=True)
     need.unlink()
     onnxruntime = SimpleNamespace(__file__=str(tmp_path / "__init__.py"))
-    with pytest.raises(DeviceError, match=r"lacks a library: libcublasLt\.so\.99.*use --device cpu") as caught:
+    with pytest.raises(DeviceError, match=r"needs a missing library: libcublasLt\.so\.99.*use --device cpu") as caught:
         load_gpu_libraries(onnxruntime, device)
     assert "\n" not in str(caught.value)
 
@@ -113,7 +113,7 @@ def test_missing_library_is_named(tmp_path: Path, device: str) -> None:
 def test_only_the_reason_is_kept_of_a_cuda_failure() -> None:
     said = "/onnxruntime_src/cuda_call.cc:154 CudaCall(...)\nCUDA failure 35: driver too old ; GPU=-1 ; expr=cudaSet();"
     error = name_start_error(Path("m.onnx"), "cuda", RuntimeError(said))
-    assert str(error).startswith("CUDAExecutionProvider does not start with m.onnx: CUDA failure 35: driver too old; ")
+    assert str(error).startswith("CUDAExecutionProvider failed to start with m.onnx: CUDA failure 35: driver too old; ")
 
 
 def test_threads_sleep_when_there_is_no_work() -> None:

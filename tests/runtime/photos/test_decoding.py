@@ -194,7 +194,7 @@ def test_damage_of_any_kind_ends_in_a_picture_or_a_photo_error(kind: str) -> Non
 def test_html_named_jpg_is_called_an_html_page(tmp_path: Path) -> None:
     path = tmp_path / "tree.jpg"
     path.write_text("\n  <!DOCTYPE html><html><body>404</body></html>")
-    with pytest.raises(PhotoError, match=r"tree\.jpg is no picture but an HTML page"):
+    with pytest.raises(PhotoError, match=r"tree\.jpg is not a picture but an HTML page"):
         decode_photo(path)
 
 
@@ -222,9 +222,9 @@ def test_no_picture_starts_another_program(tmp_path: Path, ghostscript: Path) ->
     assert ghostscript.exists(), "Pillow by itself starts it: the test would show nothing"
     ghostscript.unlink()
     for source in (path, ENDLESS_EPS):
-        with pytest.raises(PhotoError, match="is no picture but PostScript"):
+        with pytest.raises(PhotoError, match="is not a picture but PostScript"):
             decode_photo(source)
-    with pytest.raises(PhotoError, match="is no picture but PostScript"):
+    with pytest.raises(PhotoError, match="is not a picture but PostScript"):
         read_size_wh(ENDLESS_EPS)
     assert not ghostscript.exists()
 
@@ -238,7 +238,7 @@ def test_no_picture_starts_another_program(tmp_path: Path, ghostscript: Path) ->
     ],
 )
 def test_what_else_people_call_jpg_is_named(content: bytes, words: str) -> None:
-    with pytest.raises(PhotoError, match=f"is no picture {words}$"):
+    with pytest.raises(PhotoError, match=f"is not a picture {words}$"):
         decode_photo(content)
 
 
@@ -246,9 +246,9 @@ def test_empty_missing_and_folder_each_say_what_they_are(tmp_path: Path) -> None
     (tmp_path / "empty.jpg").touch()
     with pytest.raises(PhotoError, match="is empty"):
         decode_photo(tmp_path / "empty.jpg")
-    with pytest.raises(PhotoError, match="can't be read: No such file"):
+    with pytest.raises(PhotoError, match="cannot be read: No such file"):
         decode_photo(tmp_path / "missing.jpg")
-    with pytest.raises(PhotoError, match="can't be read"):
+    with pytest.raises(PhotoError, match="cannot be read"):
         decode_photo(tmp_path)
     with pytest.raises(PhotoError, match="the file"):
         decode_photo(b"just text")

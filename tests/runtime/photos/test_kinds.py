@@ -48,14 +48,16 @@ def test_what_is_left_out_is_counted_the_most_frequent_first(tmp_path: Path) -> 
     assert sieve.describe() == ""
     for name in ["a.pdf"] * 3 + ["b.MOV", "b.mov", "c.jpg", "bad.\x1b[2J", "noise"]:
         sieve(tmp_path / name)
-    assert sieve.describe() == "left out 7 files that are no photos: 3 .pdf, 2 .mov, 2 without a suffix"
+    assert sieve.describe() == "ignored 7 files that are not photos: 3 .pdf, 2 .mov, 2 without a suffix"
     many = [Path(f"a.x{number}") for number in range(9)]
     assert count_suffixes(many).endswith("1 .x5, 3 others")
 
 
 def test_heic_without_its_package_is_one_line_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoding, "_load_heif", lambda: False)
-    with pytest.raises(PhotoError, match=r"is no picture that .* but HEIC, .*; run: pip install pi-heif, or export"):
+    with pytest.raises(
+        PhotoError, match=r"is not a picture that .*: it is HEIC, .*; run: pip install pi-heif, or export"
+    ):
         decode_photo(draw_heic(draw_quarters()))
 
 
@@ -79,7 +81,7 @@ def test_an_avif_is_no_heic() -> None:
 
 
 def test_a_tiff_of_a_rare_sort_is_not_called_no_picture_alone() -> None:
-    with pytest.raises(PhotoError, match=r"is no picture that can be read here but a TIFF of a rare sort"):
+    with pytest.raises(PhotoError, match=r"is not a picture that can be read here: it is a TIFF of a rare variant"):
         decode_photo(b"II*\0\x08\0\0\0\0\0\0\0\0\0" + bytes(50))
 
 

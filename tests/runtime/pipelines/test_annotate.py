@@ -96,7 +96,7 @@ def test_uneven_frames_last_as_long_as_they_did(
 def test_what_is_no_video_is_an_error_and_leaves_nothing(classifier: PoseClassifier, tmp_path: Path) -> None:
     path = tmp_path / "notes.mp4"
     path.write_text("buy a mat")
-    with pytest.raises(SourceError, match="can't be opened"):
+    with pytest.raises(SourceError, match="cannot open"):
         annotate_video(classifier, path, Outputs(tmp_path / "a.mp4", tmp_path / "a.csv"))
     assert [p.name for p in tmp_path.iterdir()] == ["notes.mp4"]
 

@@ -210,7 +210,7 @@ def photo(tmp_path: Path, colour: tuple[int, int, int] = (0, 0, 255)) -> bytes:
 def test_a_photo_is_answered_and_a_bad_one_gets_its_line(page: LivePage, tmp_path: Path) -> None:
     status, _, body = ask(page, "api/classify", photo(tmp_path))
     assert status == 200 and json.loads(body)["pose"] == "tree"
-    for content, reason in ((b"buy a mat", "is no picture"), (b"", "is empty"), (photo(tmp_path)[:50], "damaged")):
+    for content, reason in ((b"buy a mat", "is not a picture"), (b"", "is empty"), (photo(tmp_path)[:50], "damaged")):
         status, _, body = ask(page, "api/classify", content)
         assert status == 422 and reason in json.loads(body)["error"]
     assert ask(page, "api/classify", photo(tmp_path), Origin=f"http://127.0.0.1:{page.server.server_port}")[0] == 200

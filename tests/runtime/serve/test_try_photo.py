@@ -1,4 +1,4 @@
-"""A photo to try: every kind that can be decoded, one clear line for what can't, nothing kept."""
+"""A photo to try: every kind that can be decoded, one clear line for what cannot, nothing kept."""
 
 import io
 import threading
@@ -32,7 +32,7 @@ def test_a_photo_is_answered_with_every_probability(classifier: PoseClassifier, 
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(b"", "is empty"), (b"buy a mat", "is no picture"), (b"<html>404", "an HTML page"),
+    [(b"", "is empty"), (b"buy a mat", "is not a picture"), (b"<html>404", "an HTML page"),
      (b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic", "pip install pi-heif|damaged"),
      (encode((0, 0, 0))[:60], "damaged")],
 )  # fmt: skip

@@ -212,7 +212,7 @@ def test_sound_whose_clock_is_coarser_than_its_frames_is_kept(
             picture.pts, picture.time_base = index, Fraction(1, RATE)
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
-        if sound == "pcm_s16le":  # in frames as short as those of TrueHD, which PyAV can't write
+        if sound == "pcm_s16le":  # in frames as short as those of TrueHD, which PyAV cannot write
             for start in range(0, 3 * 48_000, 40):
                 frame = av.AudioFrame.from_ndarray(np.full((1, 80), 9, np.int16), format="s16", layout="stereo")
                 frame.rate, frame.pts, frame.time_base = 48_000, start, Fraction(1, 48_000)

@@ -1,4 +1,4 @@
-"""JSON lines that say what begins, ends and is reached; goals that can't be are refused."""
+"""JSON lines that say what begins, ends and is reached; goals that cannot be are refused."""
 
 from __future__ import annotations
 
@@ -63,13 +63,13 @@ def test_goals_are_read_one_by_one_or_with_commas() -> None:
 
 @pytest.mark.parametrize("text", ["tree", "tree=", "tree=soon", "tree=0", "tree=-3", "tree=nan", "tree=inf"])
 def test_what_is_no_goal_is_refused(text: str) -> None:
-    with pytest.raises(OptionError, match="give a pose and seconds, such as tree=30"):
+    with pytest.raises(OptionError, match="give a pose and seconds below 86,400, such as tree=30"):
         parse_goals([text], LABELS)
 
 
 @pytest.mark.parametrize("text", ["none=30", "crow=30", "=30"])
 def test_a_pose_that_the_model_does_not_know_is_refused_with_those_it_does(text: str) -> None:
-    with pytest.raises(OptionError, match="it knows tree, warrior_2"):
+    with pytest.raises(OptionError, match="give one of tree, warrior_2"):
         parse_goals([text], LABELS)
 
 

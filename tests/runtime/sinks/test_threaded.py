@@ -42,7 +42,7 @@ class NotingSink:
     def close(self) -> None:
         self.told.append("close in the middle" if self.writes else "close")
         if self.breaks_closing:
-            raise OutputError("the file can't be made")
+            raise OutputError("the file cannot be made")
 
 
 def frame(number: int) -> TimedFrame:
@@ -132,7 +132,7 @@ def test_what_breaks_at_the_last_frame_is_raised_at_the_end() -> None:
 def test_of_two_troubles_the_one_that_names_what_is_left_is_told() -> None:
     behind = ThreadedSink(NotingSink(breaks_at=0, breaks_closing=True))
     behind.write(frame(0))
-    with pytest.raises(OutputError, match="can't be made"):
+    with pytest.raises(OutputError, match="cannot be made"):
         behind.close()
 
 

@@ -406,7 +406,7 @@ def test_a_disk_that_is_full_at_the_end_keeps_the_fragments(tmp_path: Path, monk
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(video, "join_fragments", fail)
-    with pytest.raises(OutputError, match=r"No space left.*a\.part\.mp4 plays as it is"):
+    with pytest.raises(OutputError, match=r"No space left.*a\.part\.mp4 is playable"):
         sink.close()
     assert [path.name for path in tmp_path.iterdir()] == ["a.part.mp4"]
     assert len(decode_times(tmp_path / "a.part.mp4")) == 80
@@ -424,5 +424,5 @@ def test_a_video_grows_in_a_file_of_its_own(link: Callable[[Path, Path], None], 
 
 def test_a_video_does_not_grow_in_a_pipe(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.part.mp4")
-    with pytest.raises(OutputError, match=r"grows under the name .*a\.part\.mp4: something that is no file"):
+    with pytest.raises(OutputError, match=r"under its temporary name .*a\.part\.mp4: something other than a file"):
         VideoSink(tmp_path / "a.mp4", demo_info())

@@ -44,7 +44,7 @@ def test_a_part_keeps_the_times_and_says_where_it_begins(animation: Path) -> Non
 
 
 def test_a_part_beyond_the_end_is_refused(animation: Path) -> None:
-    with pytest.raises(SourceError, match=r"a\.webp holds no frame from 0:05 on"):
+    with pytest.raises(SourceError, match=r"a\.webp has no frame at or after 0:05"):
         AnimationSource(animation, time_range=TimeRange(5))
 
 

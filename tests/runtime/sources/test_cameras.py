@@ -25,9 +25,9 @@ from yoga_live.runtime.system.addresses import hide_credentials
 
 
 def test_a_camera_that_is_not_there_is_refused_in_silence(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SourceError, match="camera 97 can't be opened; is it plugged in"):
+    with pytest.raises(SourceError, match="cannot open camera 97; check that it is plugged in"):
         open_camera("97")
-    with pytest.raises(SourceError, match="camera 98 can't be opened"):
+    with pytest.raises(SourceError, match="cannot open camera 98"):
         open_camera("/dev/video98")
     assert capfd.readouterr().err == ""
 
@@ -50,7 +50,7 @@ def test_a_camera_that_is_not_there_is_refused_in_silence(capfd: pytest.CaptureF
     ],
 )
 def test_what_names_no_camera_is_refused_with_the_choices(text: str) -> None:
-    with pytest.raises(OptionError, match="use a number, /dev/video2, csi://0, rtsp://"):
+    with pytest.raises(OptionError, match="give a number, /dev/video2, csi://0, rtsp://"):
         open_camera(text)
 
 
@@ -77,16 +77,16 @@ def test_credentials_are_in_no_name(address: str, shown: str) -> None:
 
 @pytest.mark.parametrize("address", ["rtsp://anna:geheim@127.0.0.1:9/cam", "http://127.0.0.1:9/cam?key=geheim"])
 def test_an_unreachable_stream_is_one_line_without_credentials(address: str, capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SourceError, match=r"127.0.0.1:9/cam can't be opened: Connection refused") as caught:
+    with pytest.raises(SourceError, match=r"127.0.0.1:9/cam: Connection refused") as caught:
         open_camera(address)
     assert "geheim" not in str(caught.value) + capfd.readouterr().err
     assert caught.value.__cause__ is None
 
 
 def test_csi_without_gstreamer_says_why() -> None:
-    with pytest.raises(SourceError, match=r"csi://0 needs an OpenCV with GStreamer.*on a Jetson use the system's"):
+    with pytest.raises(SourceError, match=r"csi://0 needs OpenCV with GStreamer.*on a Jetson use the system's"):
         check_gstreamer("csi://0", lambda: "  Video I/O:\n    GStreamer:                   NO\n")
-    with pytest.raises(SourceError, match="needs an OpenCV with GStreamer"):
+    with pytest.raises(SourceError, match="needs OpenCV with GStreamer"):
         check_gstreamer("csi://0", lambda: "no word of it")
     check_gstreamer("csi://0", lambda: "    GStreamer:                   YES (1.20.3)\n")
 
@@ -293,5 +293,5 @@ def test_damaged_pictures_of_a_stream_are_left_out_and_told_ever_more_seldom(
     capture.release()
     assert shades == list(range(0, 25, 3))
     assert [line.split(" damaged")[0] for line in caplog.messages if "damaged" in line] == [
-        f"stream: {n}" for n in (1, 2, 4, 8, 16)
+        f"stream: skipped {n}" for n in (1, 2, 4, 8, 16)
     ]

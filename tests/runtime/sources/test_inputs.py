@@ -51,7 +51,7 @@ def test_the_outputs_of_the_last_run_are_no_input(tmp_path: Path) -> None:
 def test_what_is_not_there_or_empty_is_refused(tmp_path: Path, kind: str) -> None:
     with pytest.raises(SourceError, match=f"the {kind} .*no.mp4 does not exist"):
         list_files([tmp_path / "no.mp4"], is_mp4, kind)
-    with pytest.raises(SourceError, match=f"holds no {kind}"):
+    with pytest.raises(SourceError, match=f"has no {kind}s"):
         list_files([tmp_path], is_mp4, kind)
 
 
@@ -79,7 +79,7 @@ def test_whatever_is_given_no_two_names_are_alike(tmp_path: Path) -> None:
 
 def test_names_that_can_not_be_told_apart_are_refused(tmp_path: Path) -> None:
     make(tmp_path, "x/a.mp4", "y/a.mp4", "given/x/a.mp4.mov", "given/x/a.mp4.mp4")
-    with pytest.raises(OutputError, match="in two runs"):
+    with pytest.raises(OutputError, match="use two commands"):
         name_outputs(
             [
                 *list_files([tmp_path / "x" / "a.mp4", tmp_path / "y" / "a.mp4"], is_mp4, "video"),
@@ -102,7 +102,7 @@ def test_an_output_never_grows_over_an_input_or_another_output(tmp_path: Path) -
     make(tmp_path, "a.part.mp4")
     (tmp_path / "b.part.mp4").hardlink_to(tmp_path / "a.part.mp4")
     for name in ("a.mp4", "b.mp4"):
-        with pytest.raises(OutputError, match="grows under the name"):
+        with pytest.raises(OutputError, match="is written under the name"):
             check_new([tmp_path / name], [tmp_path / "a.part.mp4"], force=True)
     with pytest.raises(OutputError, match="would both write"):
         check_new([tmp_path / "new" / "c.part.mp4", tmp_path / "new" / "C.mp4"], [], force=True)

@@ -44,7 +44,7 @@ def test_a_pipe_is_watched_as_its_file_is(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     code, _, err = live("--video", pipe, *outputs)
-    assert code == 0 and f"waiting for a writer at {pipe}" in err
+    assert code == 0 and f"waiting until another program writes to {pipe}" in err
     told = (tmp_path / "t.csv").read_text()
     assert live("--video", clip, *(name.replace("t.csv", "w.csv").replace("out", "w") for name in outputs))[0] == 0
     assert told == (tmp_path / "w.csv").read_text()
@@ -55,13 +55,13 @@ def test_frames_too_large_to_be_kept_are_one_line(
 ) -> None:
     monkeypatch.setattr("yoga_live.runtime.pipelines.recorded_loop.HELD_BYTES", 1000)
     code, _, err = live("--video", pipe, "--save", tmp_path / "out.mp4")
-    assert code == 2 and "too large to be drawn upon" in err.splitlines()[-1]
+    assert code == 2 and "too large to annotate" in err.splitlines()[-1]
 
 
 def test_a_part_of_a_pipe_is_refused_before_anybody_waits(live: Live, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "camera.ts")
     code, _, err = live("--video", tmp_path / "camera.ts", "--from", "1", "--timeline", tmp_path / "t.csv")
-    assert code == 2 and "read from its beginning" in err
+    assert code == 2 and "can only be read from its start" in err
 
 
 def test_a_pipe_in_a_list_of_videos_holds_nobody_up_before_its_turn(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_ctrl_c_ends_the_waiting(model_path: Path, tmp_path: Path) -> None:
     arguments = list(map(str, (*command, "--timeline", tmp_path / "t.csv")))
     with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        assert "waiting for a writer" in process.stderr.readline()
+        assert "waiting until another program" in process.stderr.readline()
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 130
 
@@ -88,6 +88,6 @@ def test_a_pipe_without_a_video_in_it_is_opened_once(live: Live, tmp_path: Path,
     writer = threading.Thread(target=path.write_bytes, args=(content,), daemon=True)
     writer.start()
     code, _, err = live("--video", path, "--timeline", tmp_path / "t.csv")
-    assert code == 2 and err.splitlines()[-1].startswith(f"yoga-live: error: {path} can't be opened as a video: ")
+    assert code == 2 and err.splitlines()[-1].startswith(f"yoga-live: error: cannot open {path} as a video: ")
     writer.join(10)
     assert not writer.is_alive() and not (tmp_path / "t.csv").exists()

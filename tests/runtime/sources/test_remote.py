@@ -106,9 +106,9 @@ def test_a_remote_animated_webp_is_a_video_too(classifier: PoseClassifier, tmp_p
 def test_a_remote_file_that_is_not_there_or_no_video_is_one_error(classifier: PoseClassifier) -> None:
     fsspec = pytest.importorskip("fsspec")
     url = f"memory://clips-{uuid.uuid4().hex}"
-    with pytest.raises(SourceError, match=r"gone.mp4 can't be opened"):
+    with pytest.raises(SourceError, match=r"cannot open .*gone.mp4"):
         observe_shard(classifier, RemoteFile(f"{url}/gone.mp4"), AnnotateConfig(), Shard(0.0, None))
     fs, inner = fsspec.core.url_to_fs(f"{url}/notes.mp4")
     fs.pipe_file(inner, b"buy a mat")
-    with pytest.raises(SourceError, match=r"notes.mp4 can't be opened"):
+    with pytest.raises(SourceError, match=r"cannot open .*notes.mp4"):
         observe_shard(classifier, RemoteFile(f"{url}/notes.mp4"), AnnotateConfig(), Shard(0.0, None))

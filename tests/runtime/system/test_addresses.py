@@ -60,7 +60,7 @@ def test_training_tells_no_password(arguments: list[str], capsys: pytest.Capture
     [
         "me@home.jpg is no photo; give another one",
         "https://example.org/a/b.jpg: HTTP 404",
-        "file:///home/me@work/a%20b.mp4 can't be opened",
+        "file:///home/me@work/a%20b.mp4 cannot be opened",
         "runs/a:1/x does not exist; give pip's name: numpy==1.26 or me@x",
         r"C:\Users\me@home\a.mp4 is a folder",
     ],

@@ -48,10 +48,12 @@ def list_names(folder: Path) -> list[str]:
 def test_the_second_run_is_told_who_has_the_output_and_the_first_leaves_no_lock(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     with other_run(tmp_path / "b.csv", path) as process:
-        expected = rf"another run \(process {process.pid} on {socket.gethostname()}, since 20.*\) is writing .*a\.mp4"
+        expected = (
+            rf"another command \(process {process.pid} on {socket.gethostname()}, since 20.*\) is writing .*a\.mp4"
+        )
         with pytest.raises(TakenError, match=expected), claim_outputs([path], force=True):
             pytest.fail("it was taken twice")
-        with pytest.raises(TakenError, match="another run"):
+        with pytest.raises(TakenError, match="another command"):
             check_growing_output(path, force=True)
         assert find_holder(tmp_path / "c.mp4") is None
     assert list_names(tmp_path) == []
@@ -92,13 +94,13 @@ def test_what_exists_is_refused_once_it_is_held_and_a_part_is_told(
         pytest.fail("it exists")
     with caplog.at_level(logging.INFO), claim_outputs([tmp_path / "b.mp4"], grow=True):
         pass
-    assert "b.part.mp4 was left by a run that did not finish; it will be replaced" in caplog.text
+    assert "b.part.mp4 was left by an unfinished command and will be replaced" in caplog.text
     assert list_names(tmp_path) == ["a.mp4", "b.part.mp4"] and (tmp_path / "b.part.mp4").read_text() == "left"
 
 
 def test_a_part_that_is_a_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.part.mp4").mkdir()
-    with pytest.raises(OutputError, match=r"a\.part\.mp4, which is a folder"):
+    with pytest.raises(OutputError, match=r"a\.part\.mp4 first, which is a folder"):
         check_growing_output(tmp_path / "a.mp4", force=True)
 
 
@@ -133,7 +135,7 @@ def test_a_lock_that_says_nothing_is_a_lock_all_the_same(tmp_path: Path, content
         pass
     with other_run(path):
         name_lock(path).write_text(content)
-        with pytest.raises(TakenError, match=r"^another run is writing"), claim_outputs([path]):
+        with pytest.raises(TakenError, match=r"^another command is writing"), claim_outputs([path]):
             pytest.fail("it is held")
 
 
@@ -152,7 +154,7 @@ def test_the_name_that_another_run_grows_under_is_taken_too(tmp_path: Path) -> N
 def test_a_named_pipe_in_the_place_of_a_lock_is_refused_and_hangs_nobody(tmp_path: Path) -> None:
     os.mkfifo(name_lock(tmp_path / "o.csv"))
     assert find_holder(tmp_path / "o.csv") is None
-    with pytest.raises(OutputError, match="is no file; remove it"), claim_outputs([tmp_path / "o.csv"]):
+    with pytest.raises(OutputError, match="is not a file; remove it"), claim_outputs([tmp_path / "o.csv"]):
         pass
 
 
@@ -161,7 +163,7 @@ def test_a_full_disk_is_no_other_run(tmp_path: Path, monkeypatch: pytest.MonkeyP
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "write", write)
-    no_space = pytest.raises(OutputError, match=r"a\.mp4 can't be written: No space left on device")
+    no_space = pytest.raises(OutputError, match=r"cannot write .*a\.mp4: No space left on device")
     with no_space as told, claim_outputs([tmp_path / "a.mp4"]):
         pytest.fail("it was claimed")
     assert not isinstance(told.value, TakenError) and list_names(tmp_path) == []

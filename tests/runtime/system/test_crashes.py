@@ -67,7 +67,7 @@ def test_a_bug_is_one_line_and_a_file_that_holds_what_mends_it(
 
 
 def test_no_secret_of_an_address_is_told_or_kept(crashes: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    error = RuntimeError(f"can't read {SECRET}, nor http://other:geheim@192.0.2.2/x")
+    error = RuntimeError(f"cannot read {SECRET}, nor http://other:geheim@192.0.2.2/x")
     assert fail_with(error)(["--camera", SECRET]) == CRASH
     said = capsys.readouterr().err
     [path] = crashes.iterdir()
@@ -95,7 +95,7 @@ def test_details_that_can_t_be_kept_are_no_further_error(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     assert fail_with(ValueError("bug"))([]) == CRASH
     said = capsys.readouterr().err
-    assert "ValueError: bug; the traceback can't be kept (" in said and "--debug" in said and said.count("\n") == 1
+    assert "ValueError: bug; the traceback could not be saved (" in said and "--debug" in said and said.count("\n") == 1
 
 
 def test_only_the_newest_files_are_kept(crashes: Path) -> None:
@@ -140,7 +140,7 @@ def test_a_package_that_can_t_be_loaded_is_named(tmp_path: Path) -> None:
     answer = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert answer.returncode == CRASH, answer.stderr
     line = answer.stderr.splitlines()[-1]
-    assert "libavcodec.so.62" in line and "the package 'av' is damaged or does not fit with the others" in line
+    assert "libavcodec.so.62" in line and "the package 'av' is damaged or incompatible with the others" in line
     assert "Traceback" not in answer.stderr
 
 
@@ -165,7 +165,7 @@ sys.exit(code)
     answer = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert (answer.returncode, answer.stdout) == (0, "on\n")
     assert re.fullmatch(
-        r"yoga-live: error: unexpected end of the thread 'network' by ZeroDivisionError: .*\n", answer.stderr
+        r"yoga-live: error: unexpected error in the thread 'network': ZeroDivisionError: .*\n", answer.stderr
     )
 
 

@@ -56,13 +56,13 @@ def test_printing_logging_progress_and_errors_are_a_line_each(capsys: pytest.Cap
         with Progress(ODD, None, ODD) as progress:
             progress.advance(1, ODD)
             progress.say(ODD)
-        raise YogaLiveError(f"{ODD} can't be read")
+        raise YogaLiveError(f"{ODD} cannot be read")
 
     assert run_command("yoga-live", run, argparse.Namespace()) == 2
     told = capsys.readouterr()
     assert told.out == f"{SHOWN}\nsecond\n" and is_harmless(told.err)
     lines = told.err.splitlines()
-    assert lines[0] == f"yoga-live: {SHOWN} is lost" and lines[-1] == f"yoga-live: error: {SHOWN} can't be read"
+    assert lines[0] == f"yoga-live: {SHOWN} is lost" and lines[-1] == f"yoga-live: error: {SHOWN} cannot be read"
     assert all(SHOWN in line for line in lines)
 
 
@@ -121,12 +121,12 @@ def test_an_input_is_found_again_by_the_name_in_a_table(
 def test_a_list_holds_names_that_are_not_utf_8_and_no_other_text(tmp_path: Path) -> None:
     odd = os.fsdecode(b"caf\xe9\x85.mp4")
     (tmp_path / "videos.txt").write_bytes(os.fsencode(odd) + b"\n")
-    with pytest.raises(YogaLiveError, match="is no UTF-8 text"):  # it names no file: another encoding
+    with pytest.raises(YogaLiveError, match="is not UTF-8 text"):  # it names no file: another encoding
         read_list(tmp_path / "videos.txt")
     (tmp_path / odd).touch()
     assert read_list(tmp_path / "videos.txt") == [tmp_path / odd]
     (tmp_path / "videos.txt").write_text("a.mp4\n", encoding="utf-16-le")
-    with pytest.raises(YogaLiveError, match="is no UTF-8 text"):
+    with pytest.raises(YogaLiveError, match="is not UTF-8 text"):
         read_list(tmp_path / "videos.txt")
 
 

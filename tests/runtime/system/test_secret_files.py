@@ -42,7 +42,7 @@ def test_a_file_that_anybody_may_change_is_refused(tmp_path: Path) -> None:
     file.write_bytes(b"\xef\xbb\xbf" + ADDRESS.encode())  # as Notepad writes it
     assert read_secret("--camera", f"@{file}") == ADDRESS
     file.chmod(0o666)
-    with pytest.raises(OptionError, match="others may change that file"):
+    with pytest.raises(OptionError, match="other users can change that file"):
         read_secret("--camera", f"@{file}")
 
 
@@ -72,7 +72,7 @@ def test_what_is_no_camera_is_refused_without_showing_it(
     for given in ("env:YOGA_CAMERA", f"@{tmp_path / 'camera'}"):
         with pytest.raises(OptionError) as caught:
             open_camera(given)
-        assert f"{given} holds no camera" in str(caught.value) and "hunter2" not in str(caught.value)
+        assert f"{given} does not hold a camera" in str(caught.value) and "hunter2" not in str(caught.value)
 
 
 def test_a_camera_from_the_environment_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,7 +65,7 @@ def test_a_full_stdout_is_named(arguments: tuple[str, ...], tmp_path: Path) -> N
     code, _, said, _ = run(tmp_path, ">/dev/full", *arguments)
     assert code == 2 and "Exception ignored" not in said
     assert said.splitlines()[-1] == (
-        "yoga-live: error: standard output: No space left on device; mend that and run it again"
+        "yoga-live: error: standard output: No space left on device; fix this and try again"
     )
 
 

@@ -400,7 +400,7 @@ def test_a_mark_says_who_when_and_what(folder: Path) -> None:
 @pytest.mark.parametrize("pose", ["../outside", "..", "/no/such/place", ".hidden", "_removed/../.."])
 def test_a_pose_that_leads_out_of_the_folder_moves_nothing(folder: Path, pose: str) -> None:
     before = read_folder(folder)
-    with open_cleaner(folder) as cleaner, pytest.raises(PhotoError, match="can't go to"):
+    with open_cleaner(folder) as cleaner, pytest.raises(PhotoError, match="cannot go to"):
         cleaner.mark(find(cleaner, "tree/bb.jpg"), "relabel", pose)
     assert list_contents(folder) == sorted(content for path, content in before.items() if path != MANIFEST)
     assert (folder / JOURNAL).read_bytes() == b"" and not (folder.parent / "outside").exists()

@@ -85,7 +85,7 @@ def test_a_file_name_that_is_no_utf8_goes_all_the_way(ask, messy, in_folder, sta
 def test_a_pose_folder_that_has_no_readable_name_is_refused(ask, messy, tmp_path) -> None:
     (messy.photos / os.fsdecode(b"\xe9tirement")).mkdir()
     line = ask(main, "fit", messy.photos, "--to", tmp_path / "odd").refusal()
-    assert "'\\udce9tirement', which can't name a pose" in line
+    assert "'\\udce9tirement', which cannot name a pose" in line
 
 
 def test_a_network_that_is_mostly_wrong_may_not_mark_by_itself(ask, messy, in_folder) -> None:

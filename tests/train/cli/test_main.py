@@ -54,7 +54,7 @@ def test_a_folder_without_poses_is_refused_on_one_line(ask, tmp_path: Path) -> N
 def test_bad_weights_are_refused_on_one_line(ask, drawn_photos: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.pth").write_text("<html>404</html>")
     line = ask(main, "fit", drawn_photos, "--to", tmp_path / "run", "--weights", tmp_path / "bad.pth").refusal()
-    assert "bad.pth can't be read" in line and not (tmp_path / "run").exists()
+    assert "bad.pth cannot be read" in line and not (tmp_path / "run").exists()
 
 
 def test_an_unknown_device_is_refused_on_one_line(ask, drawn_photos: Path, tmp_path: Path) -> None:

@@ -49,5 +49,5 @@ def test_more_workers_than_gpus_and_a_shared_gpu_are_refused(two_gpus: pytest.Mo
     two_gpus.setenv("LOCAL_WORLD_SIZE", "3")
     with pytest.raises(DeviceError, match="3 workers on a machine where torch sees 2 GPUs"):
         choose_own_device("auto")
-    with pytest.raises(DeviceError, match="can't share a GPU"):
+    with pytest.raises(DeviceError, match="cannot share a GPU"):
         choose_own_device("cuda:1")

@@ -158,7 +158,7 @@ def test_weights_with_right_names_and_wrong_shapes_are_refused(start_weights: Pa
 def test_truncated_safetensors_are_refused(start_weights: Path, tmp_path: Path) -> None:
     for length in (0, 5, 4000):
         (tmp_path / "cut.safetensors").write_bytes(start_weights.read_bytes()[:length])
-        assert "can't be read" in refuse(tmp_path / "cut.safetensors")
+        assert "cannot be read" in refuse(tmp_path / "cut.safetensors")
 
 
 def test_damaged_pth_files_are_refused(tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_a_malicious_pickle_is_refused_without_running_it(tmp_path: Path) -> Non
     torch.save({"conv1.weight": _Trap(ran)}, tmp_path / "zip.pth")
     (tmp_path / "plain.pth").write_bytes(pickle.dumps(_Trap(ran)))
     for name in ("zip.pth", "plain.pth"):
-        assert "can't be read" in refuse(tmp_path / name)
+        assert "cannot be read" in refuse(tmp_path / name)
     assert not ran.exists()
     pickle.loads((tmp_path / "plain.pth").read_bytes())
     assert ran.exists()  # the trap does work
@@ -219,7 +219,7 @@ def test_a_runs_weights_never_get_a_random_head(start_weights: Path, tmp_path: P
 
 def test_a_runs_damaged_weights_are_named_as_a_file_not_as_an_option(start_weights: Path, tmp_path: Path) -> None:
     (tmp_path / "weights.safetensors").write_bytes(start_weights.read_bytes()[:9000])
-    with pytest.raises(ModelError, match=r"weights\.safetensors can't be read") as caught:
+    with pytest.raises(ModelError, match=r"weights\.safetensors cannot be read") as caught:
         load_network(tmp_path / "weights.safetensors", 7)
     assert "--weights" not in str(caught.value)
 

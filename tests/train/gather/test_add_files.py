@@ -126,7 +126,7 @@ def test_nothing_to_add_is_said(tmp_path: Path) -> None:
 
 def test_a_pose_that_is_no_folder_s_name_is_refused_before_anything_is_made(tmp_path: Path) -> None:
     save_photo(tmp_path / "mine" / "a.jpg")
-    with pytest.raises(OptionError, match="can't name a pose"):
+    with pytest.raises(OptionError, match="cannot name a pose"):
         add_folder(tmp_path / "mine", "../tree", tmp_path / "photos")
     assert not (tmp_path / "photos").exists()
 
@@ -167,7 +167,7 @@ def test_files_that_are_no_photos_are_counted_by_kind_and_get_no_row(tmp_path: P
     outcomes = add_folder(tmp_path / "mine", "tree", tmp_path / "photos")
     assert outcomes == {(OK, ""): 2, ("left out", "no photos: 2 .mov, 1 .pdf"): 3}
     assert set(rows_by_name(tmp_path / "photos")) == {"a.jpg", "without_a_suffix"}
-    with pytest.raises(RunError, match=r"holds no photos; left out 1 file that is no photo: 1 \.mov"):
+    with pytest.raises(RunError, match=r"holds no photos; ignored 1 file that is not a photo: 1 \.mov"):
         add_folder(tmp_path / "mine" / "in", "tree", tmp_path / "photos")
 
 

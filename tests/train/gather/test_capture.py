@@ -147,7 +147,7 @@ def test_photos_are_as_the_camera_saw_them_and_the_window_is_a_mirror(tmp_path: 
     assert {row.path for row in rows} == {path.relative_to(tmp_path).as_posix() for path in list_photos(tmp_path)}
 
 
-@pytest.mark.parametrize("end", [KeyboardInterrupt(), SourceError("camera 0 stopped giving pictures")])
+@pytest.mark.parametrize("end", [KeyboardInterrupt(), SourceError("camera 0 stopped and could not be reopened")])
 def test_what_was_taken_before_the_end_is_kept(tmp_path: Path, end: BaseException) -> None:
     source = ListSource(*make_frames(0, 1, 2), end, *make_frames(3))
     captured = capture_photos(source, "camera:0/now", "tree", tmp_path, CaptureConfig(0, 9, 1))

@@ -186,7 +186,7 @@ def test_lists_are_found_by_pose_and_a_missing_one_is_named(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("name", ["", "..", "../x", "a/b", "_removed", ".hidden", "tree.", "a\nb", "x" * 101, "C:\\x"])
 def test_a_name_that_could_leave_the_folder_is_no_pose(name: str) -> None:
-    with pytest.raises(OptionError, match="can't name a pose"):
+    with pytest.raises(OptionError, match="cannot name a pose"):
         check_pose(name)
 
 

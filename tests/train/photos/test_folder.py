@@ -106,7 +106,7 @@ def test_broken_files_are_listed_with_their_reason_and_the_rest_is_read(tmp_path
     assert [photo.path for photo in photo_set.photos] == ["plank/good.png", "tree/good.jpg"]
     assert sorted(reasons) == ["plank/empty.png", "plank/notes.txt", "tree/cut.jpg", "tree/page.jpg"]
     assert "empty" in reasons["plank/empty.png"] and "HTML" in reasons["tree/page.jpg"]
-    assert "damaged" in reasons["tree/cut.jpg"] and "no picture" in reasons["plank/notes.txt"]
+    assert "damaged" in reasons["tree/cut.jpg"] and "not a picture" in reasons["plank/notes.txt"]
     np.testing.assert_array_equal(photo_set.frames[1], letterbox(decode_photo(good, min_side=64), 64))
 
 

@@ -43,8 +43,8 @@ def test_probabilities_of_another_run_or_a_damaged_file_are_refused(run_copy: Pa
     for text, said in (
         ("\n".join(whole.splitlines()[:-1]), "does not belong to"),
         (whole.replace("path,down_dog", "path,cobra"), "does not belong to"),
-        (whole.replace(",0.", ",x.", 1), "can't be read"),
-        ("", "can't be read"),
+        (whole.replace(",0.", ",x.", 1), "cannot be read"),
+        ("", "cannot be read"),
     ):
         path.write_text(text)
         with pytest.raises(RunError, match=said):
