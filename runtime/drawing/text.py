@@ -54,6 +54,8 @@ def fit_text(text: str, size_px: int, room_px: int, least_px: int = LEAST_PX) ->
 
 def split_text(text: str, size_px: int, room_px: int) -> tuple[str, str]:
     """As many words as fit into `room_px`, at least a part of the first, and those that are left."""
+    if measure_text(text, size_px) <= room_px:
+        return text, ""
     words = text.split()
     count = max((n for n in range(1, len(words)) if measure_text(" ".join(words[:n]), size_px) <= room_px), default=0)
     if not count:

@@ -126,7 +126,9 @@ def test_show_writes_a_sheet_with_and_without_augmentation(run: Run, photos: Pat
         assert code == 0 and "5 photos of chair, tree" in out
     assert (tmp_path / "batch.png").read_bytes() == (tmp_path / "again.png").read_bytes()
     sheets = [np.asarray(Image.open(tmp_path / name).convert("RGB"), int) for name in ("batch.png", "plain.jpg")]
-    assert sheets[0].shape == sheets[1].shape and abs(sheets[0] - sheets[1]).mean() > 10
+    tiles = [sheet[np.flatnonzero((sheet[:, 8:312] < 250).all(axis=(1, 2)))[0] :][:60, :320] for sheet in sheets]
+    assert tiles[0].shape == tiles[1].shape == (60, 320, 3) and abs(tiles[0] - tiles[1]).mean() > 10
+    assert all(sheet[:20].min() < 100 for sheet in sheets)  # a legend stands above
     code, _, err = run("show", photos, "--to", tmp_path / "batch.png")
     assert code == 2 and "exists already" in err
 

@@ -99,11 +99,13 @@ def _show(args: argparse.Namespace) -> None:
 def _draw(args: argparse.Namespace) -> None:
     announce_torch("yoga-train")
     from ..fit.config import Augmentation
-    from ..fit.contact_sheet import augment_batch, draw_batch, write_contact_sheet
+    from ..fit.contact_sheet import AUGMENTED, PLAIN, augment_batch, draw_batch, write_contact_sheet
 
     batch, labels = draw_batch(args.photos, args.count, args.size, args.seed)
-    frames = batch.frames[: len(labels)]
+    frames, notes, legend = batch.frames[: len(labels)], None, PLAIN
     if not args.plain:
-        frames = augment_batch(batch, len(labels), Augmentation(), args.seed)
-    write_contact_sheet(frames, labels, args.to, replace=args.force)
+        frames, notes = augment_batch(batch, len(labels), Augmentation(), args.seed)
+        legend = AUGMENTED
+    legend = tuple(line.format(size=args.size) for line in legend)
+    write_contact_sheet(frames, labels, args.to, notes, legend, replace=args.force)
     print(f"{args.to}: {len(labels)} photos of {', '.join(dict.fromkeys(labels))}")

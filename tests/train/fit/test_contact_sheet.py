@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,18 @@ from yoga_live.runtime.errors import RunError
 from yoga_live.train.fit.augmentation import draw_augmentation
 from yoga_live.train.fit.backdrops import find_surroundings
 from yoga_live.train.fit.config import Augmentation
-from yoga_live.train.fit.contact_sheet import CAPTION, COLUMNS, augment_batch, draw_batch, write_contact_sheet
+from yoga_live.train.fit.contact_sheet import (
+    AUGMENTED,
+    COLUMNS,
+    augment_batch,
+    caption_height,
+    describe_draws,
+    draw_batch,
+    write_contact_sheet,
+)
 from yoga_live.train.photos.folder import read_photos
+
+CAPTION = caption_height(64)
 
 
 @pytest.fixture
@@ -59,7 +70,7 @@ def test_augmentation_is_that_of_a_training_step(photos: Path) -> None:
     surroundings = find_surroundings(batch, Augmentation())
     draws = draw_augmentation(8, Augmentation(), torch.Generator().manual_seed(3), 1)
     expected = surroundings.augment(np.arange(8), 64, draws, torch.device("cpu"))
-    shown = augment_batch(batch, 8, Augmentation(), seed=3)
+    shown, _ = augment_batch(batch, 8, Augmentation(), seed=3)
     assert np.abs(shown - expected.numpy()).max() <= 0.5
     assert shown.dtype == np.uint8 and np.abs(shown.astype(int) - batch.frames[:8]).mean() > 5
 
@@ -91,3 +102,33 @@ def test_a_long_label_stays_under_its_picture(tmp_path: Path) -> None:
     write_contact_sheet(frames, ["reclined_hand_to_big_toe_pose", "none"], tmp_path / "sheet.png")
     caption = np.asarray(Image.open(tmp_path / "sheet.png").convert("L"))[64:, 60:66]
     assert caption.min() == 255
+
+
+def test_a_legend_stands_above_the_pictures_and_a_note_under_each(tmp_path: Path) -> None:
+    frames = np.full((3, 64, 64, 3), 200, np.uint8)
+    for notes in (["mirrored", "", "cut out, place, box, blur"], None):
+        write_contact_sheet(frames, ["tree"] * 3, tmp_path / "sheet.png", notes, AUGMENTED)
+        sheet = np.asarray(Image.open(tmp_path / "sheet.png").convert("L"))
+        height = 64 + caption_height(64, notes is not None)
+        header, tiles = sheet[:-height], sheet[-height:]
+        assert sheet.shape[1] >= 640 and (tiles[:64, : 3 * 64] == 200).all() and (tiles[:, 3 * 64 :] == 255).all()
+        assert header.min() < 50 and header[:, -10:].min() == 255  # written, and nothing is cut off
+        second = tiles[caption_height(64) + 64 - 4 :, : 3 * 64]
+        if notes:
+            assert [second[:, x : x + 64].min() < 200 for x in (0, 64, 128)] == [True, False, True]
+
+
+def test_what_was_done_with_each_photo_is_said(photos: Path) -> None:
+    batch = draw_batch(photos, 8, 64, seed=0)[0]
+    nothing = Augmentation(
+        mirror=0, turn_degrees=0, scale_low=1, scale_high=1, shift=0, light=0, colour=0, erase=0, blur=0, background=0,
+        scene=0, cut=0,
+    )  # fmt: skip
+    plain, notes = augment_batch(batch, 8, nothing, seed=0)
+    assert notes == [""] * 8 and np.abs(plain.astype(int) - batch.frames[:8]).max() <= 1
+    mirrored, notes = augment_batch(batch, 8, replace(nothing, mirror=1), seed=0)
+    assert notes == ["mirrored"] * 8 and np.abs(mirrored[:, :, ::-1].astype(int) - batch.frames[:8]).max() <= 1
+    assert augment_batch(batch, 8, replace(nothing, erase=1, blur=1), seed=0)[1] == ["box, blur"] * 8
+    assert augment_batch(batch, 8, replace(nothing, background=1), seed=0)[1] == ["colours"] * 8
+    draws = draw_augmentation(2, replace(nothing, background=1, scene=1, cut=1), torch.Generator(), scenes=1)
+    assert describe_draws(draws, np.array([True, False])) == ["cut out, place", "place"]
