@@ -1,4 +1,4 @@
-"""A class at a glance: a coloured strip with minutes, and what was held how often, how long, how long at best."""
+"""A class at a glance: a coloured strip with minutes, and what was held how often, how long, how long at most."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TICKS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 
 @dataclass(frozen=True)
 class PoseTotal:
-    """How often a pose was held, for how many seconds altogether and at best."""
+    """How often a pose was held, for how many seconds altogether and the longest time."""
 
     pose: str
     holds: int
@@ -111,8 +111,13 @@ def _draw_row(pen: ImageDraw.ImageDraw, total: PoseTotal, colour: str, longest_s
     left, room = 470, 560
     share = total.total_s / max(longest_s, 1e-6)
     pen.rounded_rectangle((left, y + 10, left + max(6, room * share), y + 30), 5, fill=colour)
-    times = "once" if total.holds == 1 else f"{total.holds} times, longest {format_duration(total.best_s)}"
-    _write(pen, (WIDTH - MARGIN, y + 2), f"{format_duration(total.total_s)}   {times}", 27, QUIET, anchor="ra")
+    words = f"{format_duration(total.total_s)}   {_describe_holds(total)}"
+    _write(pen, (WIDTH - MARGIN, y + 2), words, 27, QUIET, anchor="ra")
+
+
+def _describe_holds(total: PoseTotal) -> str:
+    """How often, and the longest where that is not all of it."""
+    return "once" if total.holds == 1 else f"{total.holds} times, longest {format_duration(total.best_s)}"
 
 
 def _write(
