@@ -71,6 +71,9 @@ EXAMPLES = """examples:
   yoga-live --images FOLDER --table answers.csv        every photo in a folder, with a table
   yoga-live --video class.mp4 --summary class.png      only the outputs named: a summary, no annotated video
 
+"94% sure", confidence in files: the probability that the model gives to the pose it names.
+"no pose", `none` in files: none of its poses reaches the model's threshold, which yoga-live poses shows; the confidence
+of that is 1 minus the probability of the likeliest pose.
 One person in view is assumed."""
 
 BENCHMARK_FRAMES = 300

@@ -138,6 +138,16 @@ def test_below_a_file_s_frame_the_strip_is_drawn_in_yuv_as_in_bgr(size_wh: tuple
         assert np.abs(strip - meant[height:]).mean() < 6
 
 
+def test_a_strip_below_a_mirrored_picture_is_not_mirrored() -> None:
+    frame_bgr = np.random.default_rng(0).integers(0, 255, (91, 160, 3), dtype=np.uint8)
+    plain, mirrored = (
+        draw_overlay(frame_bgr, TREE, 30.0, OverlayConfig(place="below", mirror=m)) for m in (False, True)
+    )
+    np.testing.assert_array_equal(mirrored[:91], frame_bgr[:, ::-1])
+    np.testing.assert_array_equal(mirrored[92:], plain[92:])
+    assert len(plain) % 2 == 0
+
+
 @pytest.mark.parametrize("aspect", [Fraction(2), Fraction(1, 2), Fraction(16, 11)])
 def test_below_a_picture_of_pixels_that_are_not_square(aspect: Fraction) -> None:
     stored_wh, shown = (320, 180), Presentation(aspect)
