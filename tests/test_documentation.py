@@ -109,7 +109,8 @@ def test_words_of_the_reference_show_as_they_are_written() -> None:
 
 def test_an_indented_block_of_a_docstring_becomes_code_and_a_list_does_not() -> None:
     assert mark_code(["One.", "", "    a = 1", "    b", "", "Two."])[2:5] == [".. code-block:: python", "", "    a = 1"]
-    assert mark_code(["One:", "  two"]) == ["One:", "  two"]
+    for lines in (["One:", "  two"], ["One::", "", "    a = 1"]):
+        assert mark_code(lines) == lines
 
 
 def test_all_that_the_rooms_export_is_documented() -> None:
@@ -142,7 +143,7 @@ def test_the_page_of_files_has_their_columns() -> None:
 
 def test_the_pages_of_events_and_of_http_have_their_fields() -> None:
     from yoga_live.runtime.core.types import Hold
-    from yoga_live.runtime.serve.state import LiveBoard
+    from yoga_live.runtime.serve import state, try_photo
     from yoga_live.runtime.sinks.events import Events
 
     told: list[str] = []
@@ -157,7 +158,9 @@ def test_the_pages_of_events_and_of_http_have_their_fields() -> None:
         assert set(re.findall(r"`(\w+)`", row.split("|")[3])) == {*line} - {"event", "video"}
     assert "| `video` |" in page
     page = (DOCS / "reference" / "http.md").read_text(encoding="utf-8")
-    assert all(f"`{name}`" in page for name in LiveBoard().describe())
+    assert all(f"`{name}`" in page for name in state.LiveBoard().describe())
+    assert f"{state.MOST_SIDE:,} pixels" in page
+    assert f"{try_photo.MOST_BYTES // 10**6} MB and {try_photo.MOST_PIXELS // 10**6} megapixels" in page
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
 from itertools import dropwhile
 from pathlib import Path
 
@@ -11,6 +12,10 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parent.parent
+sys.path.append(str(ROOT / "docs" / "_ext"))
+
+from generated_reference import write_commands  # noqa: E402
+
 README = ROOT / "README.md"
 PAGES = [
     *(README, ROOT / "CONTRIBUTING.md", ROOT / "runtime" / "models" / "README.md"),
@@ -21,7 +26,10 @@ PROGRAMS = ("yoga-live", "yoga-train", "yoga-export", "yoga-calibrate")
 
 def read_blocks(page: Path, language: str) -> list[str]:
     """The fenced blocks of one language."""
-    text = page.read_text(encoding="utf-8")
+    return find_blocks(page.read_text(encoding="utf-8"), language)
+
+
+def find_blocks(text: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
@@ -99,9 +107,10 @@ def find_program(command: list[str]) -> tuple[str, list[str]]:
     return "", []
 
 
-COMMANDS = [
-    (page, *found) for page, block in SHELL for words in read_commands(block) if (found := find_program(words))[0]
-]
+HELP = [(Path(f"{name} --help-all"), write_commands(name)) for name in PROGRAMS]
+EXAMPLES = [(name, block) for name, text in HELP for block in find_blocks(text, "sh")]
+CALLS = [(page, find_program(words)) for page, block in [*SHELL, *EXAMPLES] for words in read_commands(block)]
+COMMANDS = [(page, name, arguments) for page, (name, arguments) in CALLS if name]
 
 
 @pytest.mark.parametrize("program", PROGRAMS)

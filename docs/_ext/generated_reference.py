@@ -12,6 +12,7 @@ import inspect
 import os
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from unittest.mock import patch
 
@@ -83,9 +84,10 @@ def write_commands(program: str) -> str:
 
 
 def describe_usage(parser: argparse.ArgumentParser) -> str:
-    """The usage as `--help` prints it on a terminal of 100 columns."""
+    """The usage as `--help` prints it on a terminal of 100 columns, without the options that every command has."""
     with patch.dict(os.environ, {"COLUMNS": "100"}):
-        return parser.format_usage().removeprefix("usage: ").rstrip().replace("\n       ", "\n")
+        usage = parser.format_usage().removeprefix("usage: ").rstrip().replace("\n       ", "\n")
+    return usage.replace(" [-h] [--debug] [--version]", "")
 
 
 def describe_options(parser: argparse.ArgumentParser, *, is_main: bool) -> list[str]:
@@ -132,18 +134,16 @@ def describe_epilog(epilog: str) -> list[str]:
         is_code = now_code
         if line.strip():
             words = line[2:] if is_code else line.strip()
-            words = comment_out(words) if is_code else words
+            words = put_comment_above(words) if is_code else words
             lines.append(words[:1].upper() + words[1:] if not is_code and not lines else words)
     end()
     return parts
 
 
-def comment_out(line: str) -> str:
-    """An example whose explanation stands two spaces after it, as one that a shell takes too."""
-    command, gap, words = re.match(r"( *\S.*?)(?:( {2,})(\S.*))?$", line).groups()  # type: ignore[union-attr]
-    if not words or words.startswith("#"):
-        return line
-    return f"{command}{gap}# {words.removeprefix('(').removesuffix(')')}"
+def put_comment_above(line: str) -> str:
+    """An example with its explanation, which stands two spaces after it, as two lines that a shell takes too."""
+    found = re.match(r"(\S.*?) {2,}(?:# )?(\S.*)$", line)
+    return f"# {found[2].removeprefix('(').removesuffix(')')}\n{found[1]}" if found else line
 
 
 def write_api() -> str:
@@ -154,8 +154,14 @@ def write_api() -> str:
         exported = getattr(room, "__all__", ())
         if exported:
             parts += [f"## {name}", f"```{{eval-rst}}\n.. automodule:: {name}\n   :no-members:\n```"]
-            parts += [document(name, each, getattr(room, each)) for each in exported]
+            parts += [document(name, each, getattr(room, each)) for each in sorted(exported, key=partial(rank, room))]
     return "\n\n".join(parts)
+
+
+def rank(room: object, name: str) -> int:
+    """What is called comes first, then what is made and returned, then what is raised."""
+    value = getattr(room, name)
+    return 0 if not inspect.isclass(value) else 2 if issubclass(value, BaseException) else 1
 
 
 def document(room: str, name: str, value: object) -> str:
@@ -196,8 +202,9 @@ def mark_code(lines: list[str]) -> list[str]:
     """A docstring whose indented blocks are Python for Sphinx, and not quotations."""
     marked: list[str] = []
     for line in lines:
+        before = next((each for each in reversed(marked) if each.strip()), "")
         begins = line.startswith("    ") and marked and not marked[-1].strip()
-        is_first = begins and not next((each for each in reversed(marked) if each.strip()), "").startswith(" ")
+        is_first = begins and not before.startswith(" ") and not before.endswith("::")
         marked += [".. code-block:: python", ""] if is_first else []
         marked.append(line)
     return marked
