@@ -21,7 +21,7 @@ PAGES = [
     *(README, ROOT / "CONTRIBUTING.md", ROOT / "runtime" / "models" / "README.md"),
     *sorted(path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts),
 ]
-PROGRAMS = ("yoga-live", "yoga-train", "yoga-export", "yoga-calibrate")
+PROGRAMS: tuple[str, ...] = ("yoga-live", "yoga-train", "yoga-export", "yoga-calibrate")
 
 
 def read_blocks(page: Path, language: str) -> list[str]:

@@ -92,7 +92,7 @@ def describe_usage(parser: argparse.ArgumentParser) -> str:
 
 def describe_options(parser: argparse.ArgumentParser, *, is_main: bool) -> list[str]:
     """Each group's title and options.  is_main: with the options that every command has."""
-    formatter = parser.formatter_class(parser.prog)
+    formatter = parser.formatter_class(prog=parser.prog)
     parts = [f"```{{program}} {parser.prog}\n```"]
     last = getattr(parser, "_last_group", None)
     for group in sorted(parser._action_groups, key=lambda group: group is last):
