@@ -30,8 +30,10 @@ from .system.public_names import offer
 
 if TYPE_CHECKING:
     from .classifier import PoseClassifier, Prediction
+    from .core.frames import TimedFrame
+    from .core.model_metadata import ModelInfo
     from .core.presentation import Mounting
-    from .core.regions import Roi
+    from .core.regions import Region, Roi
     from .core.types import Hold, Segment
     from .pipelines.annotate import AnnotateConfig, Outputs, annotate_video
     from .pipelines.loop import RunResult
@@ -45,6 +47,7 @@ __all__ = [
     "Hold",
     "MissingPackageError",
     "ModelError",
+    "ModelInfo",
     "Mounting",
     "OptionError",
     "OutputError",
@@ -53,6 +56,7 @@ __all__ = [
     "PoseTracker",
     "Prediction",
     "ProgressUpdate",
+    "Region",
     "Roi",
     "RunError",
     "RunResult",
@@ -60,6 +64,7 @@ __all__ = [
     "SourceError",
     "TakenError",
     "TimeRange",
+    "TimedFrame",
     "Timeline",
     "YogaLiveError",
     "annotate_video",
@@ -71,6 +76,9 @@ __getattr__, __dir__ = offer(
     {
         "PoseClassifier": ".classifier",
         "Prediction": ".classifier",
+        "TimedFrame": ".core.frames",
+        "ModelInfo": ".core.model_metadata",
+        "Region": ".core.regions",
         "Mounting": ".core.presentation",
         "Roi": ".core.regions",
         "Hold": ".core.types",

@@ -102,6 +102,16 @@ def test_the_wheel_holds_exactly_the_files_of_the_rooms(tmp_path: Path) -> None:
     assert not {Path(name).name for name in names} & {*makers, "rejection.py", "risk_coverage.py"}
 
 
+def test_the_packages_that_are_installed_are_the_folders_that_hold_python() -> None:
+    """A stray folder would be found by an installation with -e alone; in the wheel it would be missing."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    listed = re.findall(r'^    "(yoga_live[\w.]*)",$', text, re.MULTILINE)
+    folders = {path.parent.relative_to(ROOT) for room in FLOORS for path in (ROOT / room).rglob("*.py")}
+    assert all((ROOT / folder / "__init__.py").is_file() for folder in folders)
+    names = {".".join(("yoga_live", *folder.parts)) for folder in folders} - {"yoga_live.runtime.package"}
+    assert len(listed) == len(set(listed)) and set(listed) == {"yoga_live", *names}
+
+
 def list_imports(path: Path) -> Iterator[str]:
     """Names of all modules that a file imports, also inside functions; relative ones in full."""
     package = ["yoga_live", *path.relative_to(ROOT).parent.parts]

@@ -19,9 +19,10 @@ pytest.importorskip("av")
 
 PUBLIC = {
     "runtime": [
-        "AnnotateConfig", "DeviceError", "Hold", "MissingPackageError", "ModelError", "Mounting", "OptionError",
-        "OutputError", "Outputs", "PoseClassifier", "PoseTracker", "Prediction", "ProgressUpdate", "Roi", "RunError",
-        "RunResult", "Segment", "SourceError", "TakenError", "TimeRange", "Timeline", "YogaLiveError", "annotate_video",
+        "AnnotateConfig", "DeviceError", "Hold", "MissingPackageError", "ModelError", "ModelInfo", "Mounting",
+        "OptionError", "OutputError", "Outputs", "PoseClassifier", "PoseTracker", "Prediction", "ProgressUpdate",
+        "Region", "Roi", "RunError", "RunResult", "Segment", "SourceError", "TakenError", "TimeRange", "TimedFrame",
+        "Timeline", "YogaLiveError", "annotate_video",
     ],
     "train": ["Augmentation", "FitConfig", "FitResult", "fit"],
     "export": ["ExportedModel", "export_onnx"],
@@ -136,8 +137,9 @@ def test_documentation_gives_shapes_units_and_errors() -> None:
     docs = {name: read_docs(function) for name, function in list_callables()}
     for name, function in list_callables():
         for parameter in inspect.signature(function).parameters:
-            if parameter == "frame_bgr" and "as there" not in docs[name]:
-                assert re.search(r"uint8 \(H, W, 3\),? BGR", docs[name]), name
+            if parameter.endswith("_bgr") and "as there" not in docs[name]:
+                shape = r"\(H, W, \.\.\.\)" if ".Region." in name else r"uint8 \(H, W, 3\),? BGR"
+                assert re.search(shape, docs[name]), name
             if parameter.endswith("_s") and parameter != "goals_s":
                 assert "second" in docs[name], name
     raising = ["PoseClassifier", "PoseClassifier.classify", "PoseTracker", "PoseTracker.update", "annotate_video"]

@@ -45,7 +45,9 @@ class Colours:
 
 @dataclass(frozen=True)
 class TimedFrame:
-    """image_bgr: uint8 (H, W, 3); time_s: seconds from the start; pts: the same in the source's time base.
+    """A picture and its time, as a source gives it.
+
+    image_bgr: uint8 (H, W, 3) BGR.  time_s: seconds from the start.  pts: the same in the source's time base.
 
     lasts_s: how long it is shown, where the source says so; only the last frame has no next one to tell.  lost_s: a
     live source has given no picture for so long; this is its last one again, at the time of now.  is_damaged: the
@@ -60,7 +62,7 @@ class TimedFrame:
     is_damaged: bool = False
 
     def move(self, time_s: float, pts: int) -> TimedFrame:
-        """The same picture at another time."""
+        """The same picture at another time: time_s, seconds, and pts."""
         return replace(self, time_s=time_s, pts=pts)
 
 

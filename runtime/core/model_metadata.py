@@ -29,9 +29,14 @@ TURNS_OF_DIRECTION = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """Labels in the order of the logits, input side in pixels, and the calibration that turns logits into answers.
+    """What a model says of itself.
 
-    temperature divides the logits; below `threshold` (calibrated probability of the best pose) the answer is `none`.
+    labels: in the order of the logits.  size: side of its square input, pixels.  precision: fp32, fp16 or int8.
+    temperature: divides the logits before the softmax.  threshold: of the best pose's calibrated probability, 0 to 1;
+    below it the answer is `none`.  preprocessing: how a frame becomes the input, in words.  training, calibration:
+    where it comes from and how it was measured.
+
+    Raises ModelError where a value is out of bounds.
     """
 
     labels: tuple[str, ...]
@@ -58,11 +63,12 @@ class ModelInfo:
             raise ModelError(str(error)) from error
 
     def to_json(self) -> str:
+        """As a document in the model's file."""
         return escape_json(json.dumps({"format": FORMAT, **asdict(self)}, ensure_ascii=False))
 
     @classmethod
     def from_json(cls, text: str, name: object = "the model") -> ModelInfo:
-        """Read the metadata document of the file `name`.  Raises ModelError."""
+        """Read the metadata document `text` of the file `name`.  Raises ModelError."""
         try:
             content = parse_json(text)
             version = content.pop("format")

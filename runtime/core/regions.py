@@ -16,7 +16,7 @@ ROI_FORM = "X,Y,W,H in pixels (100,50,640,480) or in fractions of the frame (0.5
 
 @dataclass(frozen=True)
 class Region:
-    """A rectangle in pixels that lies within a frame."""
+    """A rectangle that lies within a frame.  left, top, width, height: whole pixels."""
 
     left: int
     top: int
@@ -28,7 +28,7 @@ class Region:
         return frame_bgr[self.top : self.top + self.height, self.left : self.left + self.width]
 
     def is_whole(self, frame_bgr: npt.NDArray[np.generic]) -> bool:
-        """Whether it is the whole frame."""
+        """Whether it is the whole frame.  frame_bgr: (H, W, ...)."""
         return (self.height, self.width) == frame_bgr.shape[:2]
 
 
