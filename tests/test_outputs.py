@@ -128,7 +128,7 @@ def test_an_output_that_appears_meanwhile_is_left_alone_unless_forced(
         (tmp_path / case.output).write_text("another's")
         return work(*arguments, **options)
 
-    monkeypatch.setattr(f"{module}.{name}", work_while_it_appears)
+    monkeypatch.setattr(import_module(module), name, work_while_it_appears)
     answer = run(case, *["--force"][: int(force)])
     path = tmp_path / case.output
     part = path.with_name(f"{path.stem}.part{path.suffix}")
