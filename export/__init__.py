@@ -1,4 +1,4 @@
-"""From a trained run to the one file that every device reads.
+"""From a trained run to the one file that every device reads::
 
     from yoga_live.export import export_onnx
     export_onnx("runs/first", "yoga.onnx")

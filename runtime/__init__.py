@@ -1,4 +1,4 @@
-"""Frames in, a smoothed pose out.
+"""Frames in, a smoothed pose out::
 
     from yoga_live.runtime import PoseClassifier
     classifier = PoseClassifier()                    # the shipped model

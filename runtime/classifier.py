@@ -38,7 +38,7 @@ class Prediction:
 
 
 class PoseClassifier:
-    """Classify single frames.  One person in view is assumed.
+    """Classify single frames.  One person in view is assumed::
 
         classifier = PoseClassifier()                     # the shipped model; or PoseClassifier("yoga.onnx")
         prediction = classifier.classify(frame_bgr)       # prediction.pose, prediction.confidence

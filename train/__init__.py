@@ -1,4 +1,4 @@
-"""From folders of photos to a fine-tuned pose model.
+"""From folders of photos to a fine-tuned pose model::
 
     from yoga_live.train import FitConfig, fit
     result = fit("photos", "runs/first", FitConfig(epochs=8))     # photos/tree/*.jpg, photos/down_dog/*.jpg, ...

@@ -209,7 +209,7 @@ def annotate_video(
     classifier: PoseClassifier | None = None,
     on_progress: OnProgress | None = None,
 ) -> RunResult:
-    """Annotate one video file, GIF or animated WebP.  Returns what was held when, and which files were written.
+    """Annotate one video file, GIF or animated WebP.  Returns what was held when, and which files were written::
 
         result = annotate_video("class.mp4")              # class.annotated.mp4, class.annotated.poses.csv
         result = annotate_video("class.mp4", Outputs(timeline="class.csv"), classifier=PoseClassifier("own.onnx"))

@@ -20,7 +20,7 @@ from .segments import Timeline
 class PoseTracker:
     """Follow one person's pose through the frames of your own loop, as `yoga-live` follows a camera.
 
-    Each frame is cropped to the person, classified and smoothed, so that one bad frame breaks no hold:
+    Each frame is cropped to the person, classified and smoothed, so that one bad frame breaks no hold::
 
         tracker = PoseTracker()
         while (read := camera.read())[0]:
