@@ -74,7 +74,7 @@ def format_timeline(segments: Sequence[Segment]) -> Html:
             Html(f"{_format_patch(colours[segment.pose])}{escape(name_pose(segment.pose))}"),
             format_duration(segment.start_s),
             format_duration(segment.end_s),
-            f"{segment.duration_s:.1f} s",
+            format_duration(segment.duration_s),
             f"{segment.confidence:.0%}",
         )
         for segment in held[:MOST_ROWS]
@@ -103,7 +103,7 @@ def _format_strip(segments: Sequence[Segment], colours: Mapping[str, str]) -> st
     """One piece for each segment, as wide as it is long."""
     whole_s = max(segments[-1].end_s - segments[0].start_s, 1e-9)
     pieces = "".join(
-        f'<div title="{escape(name_pose(segment.pose))}, {segment.duration_s:.1f} s" '
+        f'<div title="{escape(name_pose(segment.pose))}, {format_duration(segment.duration_s)}" '
         f'style="width:{100 * segment.duration_s / whole_s:.3f}%;background:{colours.get(segment.pose, "none")}"></div>'
         for segment in segments
     )

@@ -45,5 +45,5 @@ def name_missing_package(extra: str) -> Iterator[None]:
         if (error.name or "").startswith("yoga_live"):
             raise
         raise MissingPackageError(
-            f'the package {error.name!r} is not installed; run, in the folder of yoga-live: pip install ".[{extra}]"'
+            f'the package {error.name!r} is not installed; run in the folder of yoga-live: pip install ".[{extra}]"'
         ) from error

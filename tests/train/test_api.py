@@ -50,7 +50,7 @@ def test_photos_become_a_run_a_file_and_a_classifier(
 
     told.clear()
     (tmp_path / "yoga.onnx").write_text("mine")
-    with pytest.raises(TakenError, match="exists already"):
+    with pytest.raises(TakenError, match=r"yoga\.onnx|taken"):
         export_onnx(result.run, tmp_path / "yoga.onnx")
     model = export_onnx(result.run, str(tmp_path / "yoga.onnx"), force=True, on_progress=told.append)
     assert model.path == tmp_path / "yoga.onnx" and model.labels == result.labels and model.photos == result.photos
@@ -78,11 +78,11 @@ def test_a_callback_stops_the_training_and_it_goes_on_later(
 
 
 def test_what_cannot_be_trained_or_exported_is_an_error_of_ours(drawn_photos: Path, tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="inside the photo folder"):
+    with pytest.raises(OutputError, match="--to"):
         fit(drawn_photos, drawn_photos / "run", SMALL)
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "file").touch()
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match=r"yoga\.onnx|taken"):
         fit(drawn_photos, tmp_path / "taken", SMALL)
     with pytest.raises(RunError):
         fit(tmp_path / "missing", tmp_path / "run", SMALL)
@@ -122,7 +122,7 @@ def test_a_missing_package_is_named_with_what_installs_it(call: str) -> None:
     code = f"import sys\nsys.modules['torch'] = None\nfrom yoga_live.{call}\ngo('a', 'b')"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     last = answer.stderr.strip().splitlines()[-1]
-    assert "MissingPackageError: the package 'torch' is not installed; run, in the folder of yoga-live: pip" in last
+    assert "MissingPackageError: the package 'torch' is not installed; run in the folder of yoga-live: pip" in last
 
 
 @pytest.mark.parametrize("first", ["", "import yoga_live.train.fit.config", "from yoga_live.train.fit import config"])

@@ -58,13 +58,13 @@ def test_labels_that_hold_markup_are_text() -> None:
 
 def test_a_timeline_is_a_strip_and_a_row_for_each_hold() -> None:
     rest, tree = Segment(0, 5, "none", 0.9), Segment(5, 65.26, "tree", 0.954)
-    html = format_timeline((rest, tree, Segment(65.26, 70, "plank", 0.8)))
+    html = format_timeline((rest, tree, Segment(65.26, 70.4, "plank", 0.8)))
     texts = read(html).texts
     assert texts == [
         "pose", "from", "to", "held", "confidence",
-        "Tree", "0:05", "1:05", "60.3 s", "95%", "Plank", "1:05", "1:10", "4.7 s", "80%",
+        "Tree", "0:05", "1:05", "1:00", "95%", "Plank", "1:05", "1:10", "0:05", "80%",
     ]  # fmt: skip
-    assert 'title="no pose, 5.0 s" style="width:7.143%' in html
+    assert 'title="no pose, 0:05" style="width:7.102%' in html
     assert read(format_timeline((rest,))).texts == read(format_timeline(())).texts == ["no pose was seen"]
 
 
