@@ -48,7 +48,9 @@ def format_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Html:
     titles = "".join(f'<th style="{CELL};font-weight:600">{escape(title)}</th>' for title in head)
     body = "".join(f"<tr>{''.join(map(_format_cell, row))}</tr>" for row in rows)
     top = f"<thead><tr>{titles}</tr></thead>" if head else ""
-    return Html(f'<table style="border-collapse:collapse;margin:4px 0">{top}<tbody>{body}</tbody></table>')
+    return Html(
+        f'<table style="border-collapse:collapse;table-layout:auto;margin:4px 0">{top}<tbody>{body}</tbody></table>'
+    )
 
 
 def _format_cell(text: str) -> str:
@@ -59,7 +61,8 @@ def format_prediction(pose: str, confidence: float, probabilities: Mapping[str, 
     """The answer for one frame, and the likeliest labels with their bars."""
     likeliest = sorted(probabilities.items(), key=lambda row: -row[1])[:most]
     rows = [(name_pose(label), format_bar(share), f"{share:.1%}") for label, share in likeliest]
-    return Html(f"{format_paragraph(f'{confidence:.0%}', strong=name_pose(pose))}{format_table((), rows)}")
+    how = f"{confidence:.0%}{' that no single pose is shown' if pose == NO_POSE else ''}"
+    return Html(f"{format_paragraph(how, strong=name_pose(pose))}{format_table((), rows)}")
 
 
 def format_timeline(segments: Sequence[Segment]) -> Html:

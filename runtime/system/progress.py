@@ -24,7 +24,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class ProgressUpdate:
-    """How far a piece of work is, as the functions that take `on_progress` report it, up to ten times a second.
+    """How far a piece of work is, as the functions that take `on_progress` report it, up to ten times a second::
+
+        def show(update):
+            print(f"\\r{update.stage} {update.fraction or 0:.0%} {update.note:40}", end="")
+        fit("photos", "runs/first", on_progress=show)
 
     stage: what is being done, such as `epoch 3/12 at 224 px`; each stage counts from 0.
     done, total: counted in `unit`; total is None where the length is not known.

@@ -46,7 +46,10 @@ def test_a_prediction_shows_its_answer_and_the_likeliest_labels() -> None:
     assert texts == [
         "Tree", " 90%", "Tree", "90.0%", "no pose", "5.0%", "Warrior 2", "3.0%", "A", "1.0%", "B", "0.5%",
     ]  # fmt: skip
-    assert read(Prediction("none", 0.6, labels)._repr_html_()).texts[:2] == ["no pose", " 60%"]
+    assert read(Prediction("none", 0.6, labels)._repr_html_()).texts[:2] == [
+        "no pose",
+        " 60% that no single pose is shown",
+    ]
 
 
 def test_labels_that_hold_markup_are_text() -> None:
