@@ -8,10 +8,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..runtime.system.public_names import offer
-from .api import ExportedModel, export_onnx
+
+if TYPE_CHECKING:
+    from .api import ExportedModel, export_onnx
 
 __all__ = ["ExportedModel", "export_onnx"]
 __version__: str
 
-__getattr__, __dir__ = offer(__name__, {})
+__getattr__, __dir__ = offer(__name__, {"ExportedModel": ".api", "export_onnx": ".api"})

@@ -42,7 +42,7 @@ def export_onnx(
     The file takes uint8 (N, S, S, 3) BGR frames and gives logits (N, C); labels and size are in its metadata.  Its
     confidence is not calibrated yet: that, and INT8, is `yoga-calibrate`.
 
-    Raises RunError where the run or its photos can't be read, OutputError where `to` is taken, ModelError where the
+    Raises RunError where the run or its photos cannot be read, OutputError where `to` is taken, ModelError where the
     answers differ, MissingPackageError without PyTorch or ONNX.
     """
     with name_missing_package("export,cpu"):

@@ -25,7 +25,6 @@ from .errors import (
     TakenError,
     YogaLiveError,
 )
-from .system.progress import ProgressUpdate
 from .system.public_names import offer
 
 if TYPE_CHECKING:
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from .pipelines.annotate import AnnotateConfig, Outputs, annotate_video
     from .pipelines.loop import RunResult
     from .sources.time_range import TimeRange
+    from .system.progress import ProgressUpdate
     from .tracking.pose_tracker import PoseTracker
     from .tracking.segments import Timeline
 
@@ -88,6 +88,7 @@ __getattr__, __dir__ = offer(
         "annotate_video": ".pipelines.annotate",
         "RunResult": ".pipelines.loop",
         "TimeRange": ".sources.time_range",
+        "ProgressUpdate": ".system.progress",
         "PoseTracker": ".tracking.pose_tracker",
         "Timeline": ".tracking.segments",
     },

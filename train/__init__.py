@@ -9,11 +9,21 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from ..runtime.system.public_names import offer
-from .api import FitResult, fit  # the name of the package `fit`, too: `from yoga_live.train.fit.config import` goes on
-from .fit.config import Augmentation, FitConfig
+
+import_module(".fit", __name__)  # the package of that name, before the function takes it: loaded later, it would win
+from .api import fit  # noqa: E402
+
+if TYPE_CHECKING:
+    from .fit.config import Augmentation, FitConfig
+    from .run_files.result import FitResult
 
 __all__ = ["Augmentation", "FitConfig", "FitResult", "fit"]
 __version__: str
 
-__getattr__, __dir__ = offer(__name__, {})
+__getattr__, __dir__ = offer(
+    __name__, {"Augmentation": ".fit.config", "FitConfig": ".fit.config", "FitResult": ".run_files.result"}
+)

@@ -1,73 +1,22 @@
-"""Training as programs call it: photos in, a run folder and its numbers out.  Imports neither torch nor NumPy."""
+"""Training as programs call it: photos in, a run folder and its numbers out.  Imports nothing before it is called."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from ..runtime.system.progress import OnProgress, send_progress
 from ..runtime.system.public_names import name_missing_package
-from .fit.config import FitConfig
 
-DEFAULTS = FitConfig()
-
-
-@dataclass(frozen=True)
-class FitResult:
-    """A finished training and how it did on its test photos, which it has not been trained on.
-
-    run: its folder, which `export_onnx` and the commands take.  labels: the poses in the order of the model's output.
-    accuracy: fraction of test photos classified correctly, 0 to 1.  interval: its 95 % interval (Wilson), low and high.
-    photos: how many test photos there were.  frozen_accuracy: the same after the frozen phase alone.
-    recalls: label -> fraction of its test photos classified correctly; None where it has none.
-    confusions: (truth, answer, how many), the most frequent first.
-    best_epoch: the epoch whose weights are kept; 0 is the frozen phase.  seconds: how long it took.
-    interrupted: it was stopped before its last epoch, and `fit(..., resume=True)` goes on.
-    """
-
-    run: Path
-    labels: tuple[str, ...]
-    accuracy: float
-    interval: tuple[float, float]
-    photos: int
-    frozen_accuracy: float
-    recalls: Mapping[str, float | None]
-    confusions: tuple[tuple[str, str, int], ...]
-    best_epoch: int
-    seconds: float
-    interrupted: bool = False
-
-    def _repr_html_(self) -> str:
-        """What a notebook shows."""
-        from ..runtime.drawing.notebook import Html, format_bar, format_paragraph, format_table, name_pose
-
-        low, high = self.interval
-        lines = [
-            format_paragraph(
-                f"{self.accuracy:.1%} of {self.photos} test photos, 95 % interval {low:.1%} to {high:.1%}",
-                strong="test accuracy",
-            )
-        ]
-        if self.interrupted:
-            lines.append(format_paragraph(f"stopped; the best epoch so far ({self.best_epoch}) is kept"))
-        rows = [
-            (name_pose(label), "" if recall is None else format_bar(recall), "-" if recall is None else f"{recall:.0%}")
-            for label, recall in self.recalls.items()
-        ]
-        lines.append(format_table(("pose", "recall", ""), rows))
-        lines += [
-            format_paragraph(f"{name_pose(truth)} taken for {name_pose(answer)}: {count}")
-            for truth, answer, count in self.confusions
-        ]
-        return Html("".join([*lines, format_paragraph(str(self.run), strong="run:")]))
+if TYPE_CHECKING:
+    from ..runtime.system.progress import OnProgress
+    from .fit.config import FitConfig
+    from .run_files.result import FitResult
 
 
 def fit(
     photos: str | Path,
     to: str | Path,
-    config: FitConfig = DEFAULTS,
+    config: FitConfig | None = None,
     *,
     resume: bool = False,
     on_progress: OnProgress | None = None,
@@ -75,37 +24,22 @@ def fit(
     """Train a network on a folder of photos per pose, on one device.  Returns how it did.
 
     photos: a folder that holds a folder for each pose, `photos/tree/*.jpg` and so on; one called `none` may hold what
-    is no pose.  to: the new folder of the run, beside the photos and not inside them.  resume: go on with the run that
-    was stopped or killed there; one that is finished is left alone, and its result is returned.  on_progress: gets a
-    `ProgressUpdate` up to ten times a second; each stage (reading, features, `epoch 3/12 at 224 px`) counts from 0.
+    is no pose.  to: the new folder of the run, beside the photos and not inside them.  config: how to train; None: the
+    defaults of `yoga-train fit`.  resume: go on with the run that was stopped or killed there; one that is finished is
+    left alone, and its result is returned.  on_progress: gets a `ProgressUpdate` up to ten times a second; each stage
+    (reading photos, features, `epoch 3/12 at 224 px`) counts from 0.
 
     Ctrl-C, or a KeyboardInterrupt that `on_progress` raises, stops it: in the second phase the best epoch so far is
     kept (`interrupted`), before that nothing is.  For several GPUs or machines use the command, `yoga-train fit`.
 
-    Raises OutputError where `to` is taken, RunError or OptionError where photos or config do not do, ModelError where
-    the starting weights can't be had, DeviceError where the device is missing, MissingPackageError without PyTorch.
+    Raises OutputError where `to` is taken, RunError or OptionError where the photos or the config do not suffice, ModelError where
+    the starting weights cannot be read or downloaded, DeviceError where the device is missing, MissingPackageError without PyTorch.
     """
     with name_missing_package("train"):
+        from ..runtime.system.progress import send_progress
+        from .fit.config import FitConfig
         from .fit.run import fit_run
+        from .run_files.result import read_result
     with send_progress(on_progress):
-        content = fit_run(Path(photos), Path(to), config, resume=resume)
-    return _read_result(Path(to), content)
-
-
-def _read_result(run: Path, content: Mapping[str, Any]) -> FitResult:
-    """The numbers of run.json as a result."""
-    metrics = content["metrics"]
-    test = metrics["test"]
-    return FitResult(
-        run=run,
-        labels=tuple(content["labels"]),
-        accuracy=test["accuracy"],
-        interval=(test["interval"][0], test["interval"][1]),
-        photos=test["photos"],
-        frozen_accuracy=metrics["frozen"]["accuracy"],
-        recalls=dict(test["recall"]),
-        confusions=tuple((truth, answer, count) for truth, answer, count in test["confusions"]),
-        best_epoch=metrics["best_epoch"],
-        seconds=test["seconds"],
-        interrupted=metrics["interrupted"],
-    )
+        content = fit_run(Path(photos), Path(to), config or FitConfig(), resume=resume)
+    return read_result(Path(to), content)

@@ -64,4 +64,4 @@ def test_each_command_begins_with_the_handler(room: str, monkeypatch: pytest.Mon
 def test_the_first_module_of_a_command_imports_little(room: str) -> None:
     code = f"import sys, yoga_live.{room}.__main__; print(sum(name.startswith('yoga_live') for name in sys.modules))"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert int(answer.stdout) <= 14  # 40 ms; none of them is heavy, as tests/test_public_api.py holds
+    assert int(answer.stdout) <= (10 if room == "train" else 8)  # there a function has the name of a package
