@@ -82,7 +82,7 @@ def test_examples_build_on_the_public_api_alone() -> None:
 
 
 def test_webcam_says_that_a_camera_cannot_be_opened(tmp_path: Path, run_example: Run) -> None:
-    with pytest.raises(SystemExit, match="cannot open"):
+    with pytest.raises(SystemExit, match="cannot be opened"):
         run_example("webcam.py", tmp_path / "missing.mp4")
 
 

@@ -172,7 +172,7 @@ def test_files_that_are_no_photos_are_counted_by_kind_and_get_no_row(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("size_wh", "reason"), [((1, 1), "too small: 1 x 1 pixels"), ((90, 60), "of one colour: #0a141e all over")]
+    ("size_wh", "reason"), [((1, 1), "too small: 1 x 1 pixels"), ((90, 60), "of one colour: #0a141e everywhere")]
 )
 def test_a_picture_that_shows_nobody_is_no_photo_of_a_pose(
     tmp_path: Path, size_wh: tuple[int, int], reason: str

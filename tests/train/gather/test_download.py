@@ -414,5 +414,5 @@ def test_a_picture_of_one_colour_is_a_photo_of_none_alone(bench: Bench) -> None:
     bench.list("/plain", pose="none")
     bench.run()
     rows = {row.pose: row for row in read_manifest(bench.photos)}
-    assert rows["tree"].reason == "of one colour: #090909 all over, nobody can be seen in it"
+    assert rows["tree"].reason == "of one colour: #090909 everywhere, it shows nobody"
     assert (rows["tree"].status, rows["none"].status) == ("refused", "ok")
