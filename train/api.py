@@ -32,8 +32,9 @@ def fit(
     Ctrl-C, or a KeyboardInterrupt that `on_progress` raises, stops it: in the second phase the best epoch so far is
     kept (`interrupted`), before that nothing is.  For several GPUs or machines use the command, `yoga-train fit`.
 
-    Raises OutputError where `to` is taken, RunError or OptionError where the photos or the config do not suffice, ModelError where
-    the starting weights cannot be read or downloaded, DeviceError where the device is missing, MissingPackageError without PyTorch.
+    Raises OutputError where `to` is taken, RunError or OptionError where the photos or the config do not suffice,
+    ModelError where the starting weights cannot be read or downloaded, DeviceError where the device is missing,
+    MissingPackageError without PyTorch.
     """
     with name_missing_package("train"):
         from ..runtime.system.progress import send_progress
