@@ -307,15 +307,15 @@ def _report(tally: Tally, store: Store) -> None:
     """Write the table; print the totals and the place of the results.  Raises SourceError if a video failed."""
     from ..archive.parquet import TABLE_NAME, write_table
     from ..archive.records import read_records
-    from ..core.durations import format_clock
     from ..core.labels import display_name
+    from ..system.progress import format_duration
 
     for pose, held_s in tally.held_s.most_common():
-        print(f"{display_name(pose)}: {format_clock(held_s)}")
+        print(f"{display_name(pose)}: {format_duration(held_s)}")
     rows = write_table(read_records(store), store)
     print(
         f"{tally.done} of {format_count(tally.videos, 'video')} done, {tally.watched} of them now: "
-        f"{format_clock(tally.seen_s)} of video at {tally.pace:.1f} x real time"
+        f"{format_duration(tally.seen_s)} of video at {tally.pace:.1f} x real time"
     )
     print(f"written: timelines and {TABLE_NAME} ({format_count(rows, 'row')}) in {store}")
     if tally.failed:

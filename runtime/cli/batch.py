@@ -215,10 +215,11 @@ def _close(events: Events | None, time_s: float) -> None:
 
 def _report(args: argparse.Namespace, done: list[Done], count: int) -> None:
     """Print a line for each video, the totals over all of them, and the files written."""
-    from ..core.durations import describe_holds, format_clock
+    from ..core.durations import describe_holds
     from ..core.labels import display_name
     from ..drawing.summary import add_up
     from ..system.files import find_result
+    from ..system.progress import format_duration
 
     say = partial(print, file=sys.stderr if args.events else sys.stdout)
     width = max((len(row.job.name) for row in done), default=0)
@@ -226,8 +227,8 @@ def _report(args: argparse.Namespace, done: list[Done], count: int) -> None:
     for row in done:
         segments = row.watched.segments if row.watched else ()
         everything += segments
-        totals = [f"{display_name(total.pose)} {format_clock(total.total_s)}" for total in add_up(segments)]
-        lasted = format_clock(segments[-1].end_s - segments[0].start_s) if segments else "-"
+        totals = [f"{display_name(total.pose)} {format_duration(total.total_s)}" for total in add_up(segments)]
+        lasted = format_duration(segments[-1].end_s - segments[0].start_s) if segments else "-"
         said = ", ".join(totals) or ("no pose was held" if row.watched else "not read")
         if row.watched and (row.error or not row.watched.whole):
             said += " (stopped)" if row.watched.stopped else " (incomplete)"

@@ -309,19 +309,20 @@ def _describe_source(source: Source, device: str) -> str:
 
 def _report(args: argparse.Namespace, watched: RunResult) -> None:
     """Print what was held when, and the files written."""
-    from ..core.durations import describe_holds, format_clock
+    from ..core.durations import describe_holds
     from ..core.labels import display_name
     from ..core.types import NO_POSE
     from ..drawing.summary import add_up
     from ..system.files import find_result
+    from ..system.progress import format_duration
 
     say = partial(print, file=sys.stderr if args.events else sys.stdout)
     poses = [segment for segment in watched.segments if segment.pose != NO_POSE]
     say("  from    to      pose             held     confidence" if poses else "no pose was held")
     for segment in poses:
         say(
-            f"  {format_clock(segment.start_s):7} {format_clock(segment.end_s):7} "
-            f"{display_name(segment.pose):16} {format_clock(segment.duration_s):7}  {segment.confidence:.0%}"
+            f"  {format_duration(segment.start_s):7} {format_duration(segment.end_s):7} "
+            f"{display_name(segment.pose):16} {format_duration(segment.duration_s):7}  {segment.confidence:.0%}"
         )
     for total in add_up(watched.segments):
         say(f"{display_name(total.pose)}: {describe_holds(total.holds, total.total_s, total.best_s)}")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ..core.durations import format_clock
 from ..errors import OptionError
 from ..system.option_types import quote
+from ..system.progress import format_duration
 
 CLOCK = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)")
 LONGEST_S = 1e9
@@ -60,4 +60,4 @@ def format_moment(seconds: float) -> str:
     """Format a time as m:ss or h:mm:ss, with milliseconds if it has any."""
     whole = int(seconds)
     ms = round((seconds - whole) * 1000)
-    return format_clock(whole) + (f".{ms:03d}".rstrip("0") if 0 < ms < 1000 else "")
+    return format_duration(whole) + (f".{ms:03d}".rstrip("0") if 0 < ms < 1000 else "")
