@@ -163,7 +163,7 @@ def test_clean_takes_back_a_mark_of_an_older_version(ask: Callable[..., Any], ol
     journal = (photos / "cleaning.jsonl").read_bytes()
     last = json.loads(journal.splitlines()[-1])
     answer = ask(main, "clean", photos, older / "run", "--undo", 1)
-    assert answer.code == 0 and f"{last['path']}: as before" in answer.out, answer.err
+    assert answer.code == 0 and f"{last['path']}: restored" in answer.out, answer.err
     assert (photos / last["path"]).is_file() and not (photos / last["to_path"]).exists()
     assert (photos / "cleaning.jsonl").read_bytes().startswith(journal)
     [row] = [row for row in read_table(photos / "manifest.csv") if row["sha256"] == last["sha256"]]
@@ -228,7 +228,10 @@ def test_report_shows_a_run_and_compares_with_it(ask: Callable[..., Any], run: P
     answer = ask(main, "report", run, "--photos", run.with_name("photos"), "--against", other, "--top", 2)
     assert answer.code == 0, answer.err
     accuracy = read_json(run / "run.json")["metrics"]["test"]["accuracy"]
-    assert f"test accuracy {accuracy:.1%}" in answer.out.replace("  ", " ") and "0 photos won, 0 lost" in answer.out
+    assert (
+        f"test accuracy {accuracy:.1%}" in answer.out.replace("  ", " ")
+        and "0 photos now right, 0 now wrong" in answer.out
+    )
     after = read_tree(run)
     assert after.pop("report/report.html").startswith(b"<!doctype html>") and after == before
 
@@ -254,7 +257,7 @@ def test_a_finished_run_is_left_alone_by_resume(ask: Callable[..., Any], run: Pa
     options = [f"--{name.replace('_', '-')}={config[name]}" for name in (*TRAIN_OPTIONS, "folds")]
     before = read_tree(run)
     answer = ask(main, "fit", run.with_name("photos"), "--to", run, "--resume", *options)
-    assert answer.code == 0 and "is finished already" in answer.err, answer.err
+    assert answer.code == 0 and "is already finished" in answer.err, answer.err
     assert read_tree(run) == before
 
 

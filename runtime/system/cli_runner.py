@@ -94,6 +94,12 @@ def make_parser(name: str, **settings: Any) -> argparse.ArgumentParser:
     return CommandParser(name, **settings)
 
 
+def add_command(commands: Any, name: str, sentence: str, examples: str) -> argparse.ArgumentParser:
+    """Add a subcommand.  sentence: what it does, for its line in the list and the top of its help."""
+    line = sentence[0].lower() + sentence[1:].rstrip(".")
+    return commands.add_parser(name, help=line, description=sentence, epilog=examples, formatter_class=HelpFormatter)
+
+
 def run_command(name: str, run: Callable[[argparse.Namespace], None], args: argparse.Namespace) -> int:
     """Run a command's body.  Returns the exit code: 0, 2 (bad input, one line on stderr) or 141 (broken pipe).
 

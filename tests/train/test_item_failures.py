@@ -130,7 +130,7 @@ def test_a_url_that_breaks_the_client_is_a_row_and_the_others_are_fetched(
 def test_stats_lists_it_among_the_unreadable(ask: Any, folder: Path, break_decoders: Any, error: Exception) -> None:
     break_decoders(error)
     answer = ask(main, "stats", folder)
-    assert answer.code == 0 and "1 files are no readable photos" in answer.out
+    assert answer.code == 0 and "1 file is not a readable photo" in answer.out
     assert "tree/1.png" in (folder / "stats.html").read_text() and type(error).__name__ in answer.err
 
 

@@ -132,7 +132,7 @@ def test_ctrl_c_keeps_the_checkpoint_and_the_run_can_go_on(
         assert fit_run(photos, tmp_path / "run", CONFIG)["metrics"]["interrupted"]
     checkpoint = (tmp_path / "run" / CHECKPOINT).read_bytes()
     (tmp_path / "run" / CHECKPOINT).unlink()
-    with pytest.raises(OutputError, match="is gone"):  # the weights of the best epoch are not begun anew
+    with pytest.raises(OutputError, match="is missing"):  # the weights of the best epoch are not begun anew
         fit_run(photos, tmp_path / "run", CONFIG, resume=True)
     (tmp_path / "run" / CHECKPOINT).write_bytes(checkpoint)
     notes = load_notes(tmp_path / "run" / CHECKPOINT)
@@ -152,11 +152,11 @@ def test_resume_begins_where_nothing_is_there_and_refuses_what_it_can_not_go_on_
         patch.setattr(Trainer, "_train_epoch", lambda *_: (_ for _ in ()).throw(CrashError))
         with pytest.raises(CrashError):
             fit_run(photos, tmp_path / "run", CONFIG, resume=True)
-    with pytest.raises(OptionError, match="begun with epochs 3, not 4"):
+    with pytest.raises(OptionError, match="started with epochs 3, not 4"):
         fit_run(photos, tmp_path / "run", replace(CONFIG, epochs=4), resume=True)
     moved = Path(shutil.copytree(photos, tmp_path / "photos"))
     next(moved.glob("tree/*")).unlink()
-    with pytest.raises(RunError, match="photos are not those"):
+    with pytest.raises(RunError, match="photos differ from those"):
         fit_run(moved, tmp_path / "run", CONFIG, resume=True)
     checkpoint = tmp_path / "run" / CHECKPOINT
     checkpoint.write_bytes(checkpoint.read_bytes()[:5000])
@@ -171,8 +171,8 @@ def test_a_finished_run_is_left_alone_when_it_is_resumed_once_more_but_not_with_
     with caplog.at_level("INFO"):
         content = fit_run(photos, undisturbed, CONFIG, resume=True)
     assert content == load_run(undisturbed).summary
-    assert "finished already" in caplog.text
-    with pytest.raises(OptionError, match="begun with epochs 3, not 4"):
+    assert "already finished" in caplog.text
+    with pytest.raises(OptionError, match="started with epochs 3, not 4"):
         fit_run(photos, undisturbed, replace(CONFIG, epochs=4), resume=True)
     assert before == {path: path.read_bytes() for path in undisturbed.rglob("*") if path.is_file()}
 

@@ -1,4 +1,4 @@
-"""Marks without looking: only what a run is surest of, and never a photo of the test split."""
+"""Automatic marks: only what a run is surest of, and never a photo of the test split."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .review_list import CleaningList
 
 @dataclass(frozen=True)
 class PlannedMark:
-    """What should be done with a photo, and how sure that is, 0 to 1.  to_pose: only to relabel."""
+    """A mark to make.  certainty: 0 to 1; to_pose: only for relabel."""
 
     photo: TrackedPhoto
     action: str
@@ -20,17 +20,17 @@ class PlannedMark:
 
 @dataclass(frozen=True)
 class Plan:
-    """What `--auto` does.  left_test: suspects of the test split, for a person to look at."""
+    """What `--auto` does.  left_test: number of suspects in the test split, for a person to check."""
 
     marks: tuple[PlannedMark, ...]
     left_test: int
 
 
 def plan_marks(photos: CleaningList, certainty: float) -> Plan:
-    """Relabel suspects whose suggestion is that probable; remove those whose label is that surely wrong otherwise.
+    """Relabel suspects whose suggestion is probable enough; remove others whose label is wrong with that certainty.
 
-    Whoever was marked by hand is left alone.  So is the test split: a network that takes out what it gets wrong makes
-    its own accuracy look better.
+    Photos that were marked already are left alone.  So is the test split: a network that removes its own mistakes
+    makes its accuracy look better.
     """
     marks: list[PlannedMark] = []
     left_test = 0

@@ -1,4 +1,4 @@
-"""Marks on a photo folder: keep, remove, relabel, undo.  Journal first, then the file, then the manifest."""
+"""Marks in a photo folder: keep, remove, relabel, undo.  Writes the journal first, then the file, then the manifest."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 from pathlib import Path, PurePath
 
 from ...runtime.errors import OptionError, PhotoError, RunError
+from ...runtime.system.plain_text import format_count
 from ..photos.folder import list_files, list_poses
 from ..photos.manifest import REMOVED_FOLDER, Manifest
 from .journal import (
@@ -35,7 +36,7 @@ log = logging.getLogger(__name__)
 def open_cleaner(
     folder: Path, contents: Mapping[str, str] | None = None, run_name: str = "", by: str = "hand"
 ) -> Iterator[Cleaner]:
-    """Hold a photo folder for cleaning; what a killed command had begun is completed first.  Raises YogaLiveError.
+    """Lock a photo folder for cleaning, and complete what a killed command had started.  Raises YogaLiveError.
 
     contents: path -> SHA-256, as far as the caller has read them.  run_name, by: who decides, for the journal.
     """
@@ -45,9 +46,9 @@ def open_cleaner(
 
 
 class Cleaner:
-    """The photos of a folder as they lie now, and the only one who moves them.
+    """Tracks the photos of a folder, and is the only one to move them.
 
-    photos: every file, also the removed ones that the journal knows.
+    photos: every file, including the removed ones in the journal.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class Cleaner:
         try:
             self._history = trace_photos(journal.marks)
         except ValueError as error:
-            raise RunError(f"{journal.path} does not fit together: {error}; mend it, or move it away") from error
+            raise RunError(f"{journal.path} is inconsistent: {error}; fix it, or move it away") from error
         self._complete_marks()
         self.photos = self._list_photos(contents)
         self._marked = {id(photo): photo for photo in self.photos if photo.marks or photo.is_removed}
@@ -78,7 +79,7 @@ class Cleaner:
     def _list_photos(self, contents: Mapping[str, str]) -> list[TrackedPhoto]:
         known = {photo.path for photo in self._history.photos}
         photos = [photo for photo in self._history.photos if (self.folder / photo.path).is_file()]
-        for photo in photos:  # another file may have been put in the place of one that was marked
+        for photo in photos:  # a marked file may have been replaced by another one
             photo.sha256 = contents.get(photo.path, photo.sha256)
         contents = {**{row.path: row.sha256 for row in self.rows.list_photos()}, **contents}
         for pose, file in list_files(self.folder, list_poses(self.folder, least=1)):
@@ -88,7 +89,7 @@ class Cleaner:
         return photos
 
     def _complete_marks(self) -> None:
-        """Replay the journal: what it says and what is not so yet, files first."""
+        """Replay the journal: carry out what is missing, files first."""
         completed = 0
         for photo in self._history.photos:
             if (self.folder / photo.path).exists():
@@ -100,7 +101,7 @@ class Cleaner:
                     completed += 1
                     break
         if completed:
-            log.info("%d marks of the journal were not carried out yet; they are now", completed)
+            log.info("carried out %s that an interrupted command had left", format_count(completed, "mark"))
         newest = {(row.pose, row.url or mark.sha256): (row, mark) for mark in self._journal.marks for row in mark.rows}
         for change, mark in newest.values():
             current = self.rows.get(change.pose, change.url, mark.sha256)
@@ -114,13 +115,13 @@ class Cleaner:
             return False
 
     def locate(self, photo: TrackedPhoto) -> Path:
-        """Where a photo may be read.  Raises PhotoError if it is gone, or a link that leads out of the folder."""
+        """Find the file of a photo.  Raises PhotoError if it is missing, or a link that leads out of the folder."""
         return self._locate(photo.path)
 
     def _locate(self, path: str) -> Path:
         place = self.folder / path
         if not place.is_file():
-            raise PhotoError(f"{path} is gone")
+            raise PhotoError(f"{path} is missing; was it moved or deleted?")
         if not place.resolve().is_relative_to(self._root):
             raise PhotoError(f"{path} is a link that leads out of the folder; it is left alone")
         return place
@@ -132,19 +133,19 @@ class Cleaner:
             raise PhotoError(f"{path} cannot be read: {error.strerror}") from error
 
     def check_content(self, photo: TrackedPhoto) -> None:
-        """Raise PhotoError if a photo is no longer the one that was looked at."""
+        """Raise PhotoError if the content of a photo has changed."""
         if self._read_sha256(photo.path) != photo.sha256:
-            raise PhotoError(f"{photo.path} is no longer the photo that the run was asked about; it is left alone")
+            raise PhotoError(f"{photo.path} is no longer the photo that the run predicted; it is left alone")
 
     def mark(self, photo: TrackedPhoto, action: str, pose: str = "") -> Mark:
-        """Decide on one photo; when this returns, the decision is saved.  pose: the new one, to relabel.
+        """Mark one photo; the mark is saved when this returns.  pose: the new one, for relabel.
 
-        To keep a removed photo puts it back.  Raises PhotoError if the photo cannot be had, OSError for a full disk.
+        `keep` restores a removed photo.  Raises PhotoError if the photo is not accessible, OSError for a full disk.
         """
         if action not in (KEEP, REMOVE, RELABEL):
-            raise OptionError(f"{action!r} is no mark; use keep, remove or relabel")
+            raise OptionError(f"{action!r} is not a mark; use keep, remove or relabel")
         if (action == RELABEL) != bool(pose):
-            raise OptionError("a pose is needed to relabel, and for nothing else")
+            raise OptionError("relabel needs a pose, and other marks have none")
         if pose == photo.pose:
             action = KEEP
         if (self.folder / photo.path).is_symlink():
@@ -155,7 +156,7 @@ class Cleaner:
             photo.sha256 = sha256
         to_path, rows = self._plan(photo, action, to_pose)
         if not is_inside(to_path):
-            raise PhotoError(f"{photo.path} cannot go to {to_path!r}, which is no file of a pose; it is left alone")
+            raise PhotoError(f"{photo.path} cannot be moved to {to_path!r}, outside of the poses; it is left alone")
         self._check_place(to_path)
         mark = Mark(
             number=self._history.last_number + 1,
@@ -174,7 +175,7 @@ class Cleaner:
         return mark
 
     def _plan(self, photo: TrackedPhoto, action: str, pose: str) -> tuple[str, list[RowChange]]:
-        """Where the photo goes, and what that does to the manifest."""
+        """Plan where the photo goes, and how the manifest changes."""
         stays = photo.path, []
         if action == REMOVE:
             if photo.is_removed:
@@ -183,13 +184,13 @@ class Cleaner:
             return to_path, self._plan_leaving(photo, to_path)
         if action == KEEP and not photo.is_removed:
             return stays
-        # Folders inside a pose are kinds of that pose; they mean nothing to another.
+        # Folders inside a pose are kinds of that pose only.
         parts = photo.path.removeprefix(f"{REMOVED_FOLDER}/").split("/")
         inner = "/".join(parts[1:]) if pose == photo.pose else parts[-1]
         if self._find_copy(photo, pose) or self._holds(f"{pose}/{inner}", photo.sha256):
             if action == KEEP:
                 return stays
-            # The new pose has this picture already: one file of it is enough.
+            # The new pose already has this picture: one file of it is enough.
             to_path = photo.path if photo.is_removed else self._find_free(f"{REMOVED_FOLDER}/{photo.path}")
             return to_path, self._plan_leaving(photo, to_path, pose)
         to_path = self._find_free(f"{pose}/{inner}")
@@ -203,7 +204,7 @@ class Cleaner:
         return plan_leaving(self.rows, photo.sha256, photo.pose, to_path, to_pose)
 
     def _find_copy(self, photo: TrackedPhoto, pose: str) -> TrackedPhoto | None:
-        """Another file of the same content that lies in a pose."""
+        """Find another file with the same content in a pose."""
         copies = self._copies.get(photo.sha256, [])
         return next((c for c in copies if self._is_copy(c, photo, pose)), None)
 
@@ -213,7 +214,7 @@ class Cleaner:
         return same and other.pose == pose and not other.is_removed
 
     def _find_free(self, path: str) -> str:
-        """This path, or with a number if another file has it."""
+        """Return this path, with a number added if another file has it."""
         stem, dot, suffix = path.rpartition(".")
         candidate, number = path, 1
         while (self.folder / candidate).exists() or (self.folder / candidate).is_symlink():
@@ -222,15 +223,15 @@ class Cleaner:
         return candidate
 
     def undo(self) -> TrackedPhoto | None:
-        """Take back the newest mark, of an earlier session too.  Returns its photo, or None if there is none.
+        """Take back the newest mark, also of an earlier session.  Returns its photo, or None if there is none.
 
-        A file that somebody deleted meanwhile does not come back, but `download` may fetch it again.
+        A file that was deleted meanwhile does not return, but `download` may fetch it again.
         """
         if not self._history.done:
             return None
         mark, photo = self._history.done[-1]
         if (self.folder / photo.path).exists() and self._read_sha256(photo.path) != mark.sha256:
-            raise PhotoError(f"{photo.path} was changed since it was marked; put the old file back, then undo")
+            raise PhotoError(f"{photo.path} was changed after it was marked; restore the old file, then undo")
         to_path = photo.path if mark.path == mark.to_path else self._find_free(mark.path)
         self._check_place(to_path)
         again = replace(mark, number=self._history.last_number + 2)
@@ -238,7 +239,7 @@ class Cleaner:
         return photo
 
     def _reverse(self, mark: Mark, photo: TrackedPhoto, to_path: str) -> Mark:
-        """The mark that takes one back.  to_path: where the photo goes, since its old name may be another's now."""
+        """Make the mark that takes one back.  to_path: where the photo goes, because its old name may be taken."""
         rows = [row.reverse() for row in mark.rows]
         rows = [
             replace(row, after=replace(row.after, path=to_path)) if row.after and row.after.path == mark.path else row
@@ -259,7 +260,10 @@ class Cleaner:
         )
 
     def _carry_out(self, mark: Mark, photo: TrackedPhoto, otherwise: Mark | None = None) -> None:
-        """Journal, file, manifest.  otherwise: the mark that holds if the file is not moved; else the undone mark."""
+        """Write the journal, move the file, change the manifest.
+
+        otherwise: the mark to record if the file cannot be moved; None: the reverse of `mark`.
+        """
         self._record(mark, photo)
         try:
             self._move(mark.path, mark.to_path)
@@ -275,7 +279,7 @@ class Cleaner:
         self._marked[id(photo)] = photo
 
     def _check_place(self, path: str) -> None:
-        """Raise PhotoError where a photo would be moved through a link that leads out of the folder."""
+        """Raise PhotoError if a photo would be moved through a link that leads out of the folder."""
         if not (self.folder / path).parent.resolve().is_relative_to(self._root):
             raise PhotoError(f"{PurePath(path).parent} is a link that leads out of the folder; no photo is moved there")
 
@@ -289,11 +293,11 @@ class Cleaner:
         return bool(self._history.done)
 
     def count_marks(self, since: int = 0) -> Counter[str]:
-        """Decisions that count, by action.  since: only marks after this number."""
+        """Count the marks in effect by action.  since: only marks after this number."""
         return Counter(mark.action for mark, _ in self._history.done if mark.number > since)
 
     def count_removed(self) -> int:
-        """Files that lie among the removed ones now."""
+        """Count the removed files."""
         return sum(photo.is_removed for photo in self._marked.values())
 
     @property

@@ -1,8 +1,8 @@
-"""`photos/cleaning.jsonl`: every mark that was ever made while cleaning, one JSON line each, only ever added to.
+"""`photos/cleaning.jsonl`, the journal of cleaning: one JSON line per mark, append-only.
 
-A mark says beforehand what it will do: which file goes where, and which rows of the manifest change from what to what.
-Its line is on the disk before anything moves.  So whatever is killed in between is completed at the next start, and a
-mark is undone by a mark that runs it backwards.
+A mark describes what it will do: which file goes where, and how rows of the manifest change.  Its line is on the disk
+before anything moves.  So an interrupted mark is completed at the next start, and a mark is undone by a mark that
+reverses it.
 """
 
 from __future__ import annotations
@@ -43,16 +43,16 @@ class RowChange:
     after: RowState | None
 
     def reverse(self) -> RowChange:
-        """What takes it back."""
+        """Make the change that takes it back."""
         return RowChange(self.pose, self.url, self.after, self.before)
 
 
 @dataclass(frozen=True)
 class Mark:
-    """One decision.  path, to_path: where the photo lies before and after, relative to the folder, with /.
+    """One mark.  path, to_path: the photo's path before and after, relative to the folder, with /.
 
-    number: counted from 1.  undoes: the number of the mark that an `undo` takes back.  run: the run that was looked
-    at.  by: `hand`, or `auto` with its certainty.
+    number: counted from 1.  undoes: the number of the mark that an `undo` takes back.  run: name of the run used.
+    by: `hand`, or `auto` with its certainty.
     """
 
     number: int
@@ -71,9 +71,9 @@ class Mark:
 
 @dataclass
 class TrackedPhoto:
-    """One file of the folder and how it came to lie where it does.  Only marks change it.
+    """One file of the folder and its history.  Only marks change it.
 
-    sha256: empty until somebody needs it.  places: everywhere it lay.  marks: those that count, without undone ones.
+    sha256: empty until it is needed.  places: all its paths so far.  marks: those in effect, without undone ones.
     """
 
     path: str
@@ -88,7 +88,7 @@ class TrackedPhoto:
 
     @property
     def action(self) -> str:
-        """The newest decision; empty if there is none."""
+        """The newest mark's action; empty if there is none."""
         return self.marks[-1].action if self.marks else ""
 
     @property
@@ -96,7 +96,7 @@ class TrackedPhoto:
         return self.path.startswith(f"{REMOVED_FOLDER}/")
 
     def follow(self, mark: Mark) -> None:
-        """Go where a mark sends it."""
+        """Apply a mark."""
         self.path, self.pose, self.sha256 = mark.to_path, mark.to_pose, mark.sha256
         if self.path not in self.places:
             self.places.append(self.path)
@@ -108,17 +108,17 @@ class TrackedPhoto:
 
 @dataclass
 class History:
-    """What the marks come to.  photos: every file that was ever marked; done: what can be undone, newest last."""
+    """The result of all marks.  photos: every file that was ever marked; done: what can be undone, newest last."""
 
     photos: list[TrackedPhoto] = field(default_factory=list)
     done: list[tuple[Mark, TrackedPhoto]] = field(default_factory=list)
     last_number: int = 0
 
     def record(self, mark: Mark, photo: TrackedPhoto) -> None:
-        """Take in the next mark, which is this photo's.  Raises ValueError if it undoes another than the newest."""
+        """Add the next mark, of this photo.  Raises ValueError if it undoes another mark than the newest."""
         if mark.action == UNDO:
             if not self.done or self.done[-1][0].number != mark.undoes or self.done[-1][1] is not photo:
-                raise ValueError(f"mark {mark.number} undoes {mark.undoes}, which is not the one before it")
+                raise ValueError(f"mark {mark.number} undoes mark {mark.undoes}, which is not the newest one")
             self.done.pop()
         else:
             self.done.append((mark, photo))
@@ -177,14 +177,14 @@ class Journal:
 
 
 def read_journal(path: Path) -> list[Mark]:
-    """Read the marks; a torn last line is left out.  Raises RunError."""
+    """Read the marks, without an incomplete last line.  Raises RunError."""
     try:
         with open_plain(path) as file:
             content = file.read()
     except FileNotFoundError:
         return []
     except ValueError as error:
-        raise RunError(f"{path} cannot be read: {error}; mend it, or move it away") from error
+        raise RunError(f"{path} cannot be read: {error}; fix it, or move it away") from error
     lines = content[: content.rfind(b"\n") + 1].splitlines()
     return [_parse_line(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
 
@@ -193,11 +193,11 @@ def _parse_line(line: bytes, place: str) -> Mark:
     try:
         return _parse(parse_json(line.decode("utf-8", "surrogateescape")))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RunError(f"{place}, is no mark ({error}); mend or delete that line") from error
+        raise RunError(f"{place}, is not a mark ({error}); fix or delete that line") from error
 
 
 def _find_torn_end(path: Path) -> int | None:
-    """Where the last whole line ends, if something follows it."""
+    """Find the end of the last complete line, if something follows it."""
     content = path.read_bytes()
     whole = content.rfind(b"\n") + 1
     return whole if whole < len(content) else None
@@ -215,7 +215,7 @@ def _parse(cells: Mapping[str, Any]) -> Mark:
         if not isinstance(getattr(mark, name), str):
             raise ValueError(f"{name} is {show(getattr(mark, name))}")
     if mark.action not in ACTIONS:
-        raise ValueError(f"{mark.action!r} is no action")
+        raise ValueError(f"{mark.action!r} is not an action")
     for path in (mark.path, mark.to_path):
         if not is_inside(path):
             raise ValueError(f"{path!r} leads out of the folder")
@@ -224,7 +224,7 @@ def _parse(cells: Mapping[str, Any]) -> Mark:
 
 def _parse_state(cells: Mapping[str, str] | None) -> RowState | None:
     if cells is not None and not all(isinstance(value, str) for value in cells.values()):
-        raise ValueError("a row of the manifest holds something else than text")
+        raise ValueError("a row of the manifest holds a value that is not text")
     return None if cells is None else RowState(**cells)
 
 

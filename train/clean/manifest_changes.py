@@ -1,8 +1,7 @@
-"""What a mark does to the manifest: the rows of a photo's content, in the pose it leaves and the pose it goes to.
+"""How a mark changes the manifest: the rows of a photo's content, in the old pose and in the new one.
 
-A photo that leaves a pose leaves its rows behind with a final status, so that neither `download` nor `add` brings it
-back; in its new pose it gets rows of the same URLs.  A folder without a manifest gets rows by content for what was
-marked, and for nothing else.
+In the pose that a photo leaves, its rows get a final status, so that neither `download` nor `add` brings it back; in
+its new pose it gets rows for the same URLs.  A folder without a manifest gets rows, by content, only for marked photos.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ THERE = frozenset({OK, DUPLICATE})
 
 
 class PhotoRows:
-    """The manifest's rows that have a photo, by pose and content.  Changes go to the file at once."""
+    """The manifest's rows with a photo, by pose and content.  Changes are written at once."""
 
     def __init__(self, manifest: Manifest) -> None:
         self._manifest = manifest
@@ -32,23 +31,23 @@ class PhotoRows:
                 self._any.setdefault(row.sha256, row)
 
     def find(self, pose: str, sha256: str) -> list[ManifestRow]:
-        """The rows of one content in one pose, in the order of their URLs."""
+        """Find the rows of one content in one pose, in the order of their URLs."""
         return [self._rows[pose, url or sha256] for url in sorted(self._contents.get((pose, sha256), ()))]
 
     def get(self, pose: str, url: str, sha256: str) -> ManifestRow | None:
-        """One row; sha256 tells rows without a URL apart."""
+        """Get one row; sha256 identifies rows without a URL."""
         return self._rows.get((pose, url or sha256))
 
     def has_url(self, pose: str, url: str) -> bool:
-        """Whether this URL has a row already, of whatever content."""
+        """Whether this URL already has a row, whatever its content."""
         return (pose, url) in self._rows
 
     def list_photos(self) -> list[ManifestRow]:
-        """Every row whose photo should lie in its pose."""
+        """List the rows whose photo should be in its pose."""
         return [row for row in self._rows.values() if row.status in THERE]
 
     def change(self, change: RowChange, sha256: str) -> None:
-        """Bring one row to its state after the mark, whatever it is now."""
+        """Set one row to its state after the mark."""
         key = (change.pose, change.url or sha256)
         row = self._rows.get(key)
         if row is None:
@@ -69,9 +68,9 @@ class PhotoRows:
             self._manifest.add(replace(row, status=WITHDRAWN))
 
     def restore(self, change: RowChange, sha256: str, *, is_there: bool) -> None:
-        """At start: bring a row to where the journal has it, unless it says so already, or another command had a say.
+        """At the start, set a row to its state in the journal, unless another command has changed it since.
 
-        is_there: the row's present path is a file, so that a photo which was added again since keeps its row.
+        is_there: the row's current path is a file, so that a photo that was added again keeps its row.
         """
         row = self._rows.get((change.pose, change.url or sha256))
         wanted, status = change.after, row.status if row else ""
@@ -90,9 +89,9 @@ def _key(row: ManifestRow) -> tuple[str, str]:
 
 
 def plan_leaving(rows: PhotoRows, sha256: str, pose: str, to_path: str, to_pose: str = "") -> list[RowChange]:
-    """The photo leaves a pose, for another one or for `_removed/`.
+    """Plan the changes when a photo leaves a pose, for another one or for `_removed/`.
 
-    A moved photo's old rows name no file: it may move on, and its new rows know where it lies.
+    A moved photo's old rows name no file, because it may be moved again; its new rows have the path.
     """
     removed = RowState(REMOVED, to_path, f"{CLEANED}: removed")
     after = RowState(MOVED, "", f"{CLEANED}: to {to_pose}") if to_pose else removed
@@ -103,7 +102,7 @@ def plan_leaving(rows: PhotoRows, sha256: str, pose: str, to_path: str, to_pose:
 
 
 def plan_arriving(rows: PhotoRows, sha256: str, pose: str, to_path: str, from_pose: str) -> list[RowChange]:
-    """The photo comes to a pose: its rows there count again, or it gets rows of the URLs that it had."""
+    """Plan the changes when a photo enters a pose: its rows there are valid again, or it gets rows for its URLs."""
     after = RowState(OK, to_path)
     own = rows.find(pose, sha256)
     if own:
@@ -113,7 +112,7 @@ def plan_arriving(rows: PhotoRows, sha256: str, pose: str, to_path: str, from_po
 
 
 def plan_copy_leaving(rows: PhotoRows, sha256: str, pose: str, path: str, other: str) -> list[RowChange]:
-    """One of two files with this content leaves a pose: rows that name it name the other one."""
+    """Plan the changes when one of two files with the same content leaves a pose: its rows name the other file."""
     named = [row for row in rows.find(pose, sha256) if row.path == path]
     return [RowChange(pose, row.url, _state_of(row), replace(_state_of(row), path=other)) for row in named]
 

@@ -1,4 +1,4 @@
-"""Connections to a page of aiohttp's: so many at most, and each says within a time what it wants."""
+"""Limits the connections to an aiohttp page: their number, and the time until a request arrives."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import asyncio
 from aiohttp import web
 
 MOST_CONNECTIONS = 64  # a browser opens up to six
-HEAD_S = 10.0  # until the first request's head is whole, however it trickles
-IDLE_S = 15.0  # until the next one's
-BODY_S = 10.0  # of 64 kB at most
+HEAD_S = 10.0  # until the first request's header is complete
+IDLE_S = 15.0  # until that of the next one
+BODY_S = 10.0  # for a body of at most 64 kB
 
 
 class ConnectionLimiter:
-    """Makes the protocols of a server's connections, as `loop.create_server` wants them."""
+    """Makes the protocols of a server's connections, for `loop.create_server`."""
 
     def __init__(self, server: web.Server) -> None:
         self._server = server
         self._heard: set[object] = set()
 
     def __call__(self) -> asyncio.Protocol:
-        """A new connection."""
+        """Make the protocol of a new connection."""
         there = self._server.connections
         self._heard.intersection_update(there)
         if len(there) >= MOST_CONNECTIONS:
@@ -30,7 +30,7 @@ class ConnectionLimiter:
         return connection
 
     def note(self, request: web.BaseRequest) -> None:
-        """A request is here: its connection may stay."""
+        """Note that a request has arrived: its connection may stay."""
         self._heard.add(request.protocol)
 
     def _look_after(self, connection: web.RequestHandler) -> None:
@@ -39,7 +39,7 @@ class ConnectionLimiter:
 
 
 class _Refusal(asyncio.Protocol):
-    """Hangs up at once."""
+    """Closes a connection at once."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -47,8 +47,8 @@ class _Refusal(asyncio.Protocol):
 
 
 async def read_body(request: web.Request) -> bytes:
-    """The body, which must come in time.  Raises HTTPRequestTimeout."""
+    """Read the body within a time limit.  Raises HTTPRequestTimeout."""
     try:
         return await asyncio.wait_for(request.read(), BODY_S)
     except asyncio.TimeoutError as error:  # not yet the builtin in Python 3.10
-        raise web.HTTPRequestTimeout(reason="the request came too slowly") from error
+        raise web.HTTPRequestTimeout(reason="the request arrived too slowly") from error

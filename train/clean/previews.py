@@ -1,4 +1,4 @@
-"""Photos made small enough for a page: any kind decoded, upright, as JPEG; the newest ones kept in memory."""
+"""Previews of photos for a page: decoded, upright, as JPEG; the most recent ones are cached in memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST_BYTES = 64_000_000  # in memory; a thumbnail takes 5,000 to 15,000
 
 
 class Previews:
-    """Makes each preview once, while it is remembered.  May be asked from several threads."""
+    """Makes previews and caches them.  Thread-safe."""
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
         self._most_bytes = most_bytes
@@ -29,7 +29,7 @@ class Previews:
         self._lock = threading.Lock()
 
     def read(self, number: int, path: Path, side: int) -> bytes:
-        """The preview of a photo as JPEG.  number: the photo's, wherever it lies by now.  Raises PhotoError."""
+        """Read the preview of a photo as JPEG.  number: of the photo, wherever it is now.  Raises PhotoError."""
         key = (number, side)
         with self._lock:
             if key in self._made:
@@ -48,19 +48,19 @@ class Previews:
 
 
 def encode_preview(path: Path, side: int) -> bytes:
-    """Decode a photo and encode it again, no side longer than `side` pixels.  Raises PhotoError.
+    """Decode a photo and encode it again, with no side longer than `side` pixels.  Raises PhotoError.
 
-    Never the file's own bytes: what a scraped file holds besides the picture does not reach the browser.
+    The file's own bytes are never sent: whatever else a scraped file holds does not reach the browser.
     """
     frame = shrink_photo(decode_photo(path, min_side=side), side)
     done, content = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
     if not done:
-        raise PhotoError(f"{path} cannot be shown")
+        raise PhotoError(f"{path} cannot be encoded as JPEG")
     return content.tobytes()
 
 
 def shrink_photo(frame_bgr: Frame, side: int) -> Frame:
-    """Shrink a picture so that its longer side is `side` pixels at most; its shape stays."""
+    """Shrink a picture so that its longer side is at most `side` pixels, keeping its aspect ratio."""
     height, width = frame_bgr.shape[:2]
     scale = side / max(height, width)
     if scale >= 1:

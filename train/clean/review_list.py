@@ -25,7 +25,7 @@ NO_SPLIT = "new"  # a photo that came after the run
 GUESSES = 3  # answers of the network shown with a photo
 
 SEEN_TRAINING = (
-    "This network has seen its training photos, so that it is sure of them even where their label is wrong. "
+    "This network was trained on the training photos, so it is sure of them even if their label is wrong; "
     "yoga-train fit --folds 5 finds more."
 )
 

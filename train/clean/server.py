@@ -1,4 +1,4 @@
-"""The cleaning page on 127.0.0.1, for one browser: photos by number, marks by POST, nothing without the token."""
+"""Serves the cleaning page on 127.0.0.1: photos by number, marks by POST, nothing without the token."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ HOST = "127.0.0.1"
 PAGES = Path(__file__).parent / "pages"
 PAGE_FILES = {"": ("clean.html", "text/html"), "clean.js": ("clean.js", "text/javascript")}
 PAGE_FILES["clean.css"] = ("clean.css", "text/css")
-MOST_DECODED = 4  # photos at once: each may be large
+MOST_DECODED = 4  # photos decoded at once, because each may be large
 MOST_PHOTOS = 200  # on one page of the list
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 
 class CleaningServer:
-    """Serves one cleaning list.  Marks are made one after another, on the event loop: what is answered is saved."""
+    """Serves one cleaning list.  Marks are made one after another on the event loop; an answered mark is saved."""
 
     def __init__(self, photos: CleaningList) -> None:
         self.token = secrets.token_urlsafe(24)
@@ -50,7 +50,7 @@ class CleaningServer:
 
     @asynccontextmanager
     async def serve(self, port: int = 0) -> AsyncIterator[str]:
-        """Listen while the block lasts.  Yields the page's address, token included.  Raises OptionError."""
+        """Listen during the block.  Yields the page's address with its token.  Raises OptionError."""
         runner = web.AppRunner(
             self._make_app(), access_log=None, shutdown_timeout=1.0, keepalive_timeout=IDLE_S, lingering_time=1.0
         )
@@ -86,7 +86,7 @@ class CleaningServer:
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Refuse other hosts (DNS rebinding), other origins and wrong tokens; say errors as JSON."""
+        """Refuse other hosts (DNS rebinding), other origins and wrong tokens; send errors as JSON."""
         try:
             self._check(request)
             answer = await handler(request)
@@ -103,18 +103,18 @@ class CleaningServer:
         self._door.note(request)
         hosts, origin = request.headers.getall("Host", [""]), request.headers.get("Origin")
         if len(hosts) > 1 or len(request.headers.getall("Content-Length", [])) > 1:
-            raise web.HTTPBadRequest(reason="the request cannot be understood: it says the same header twice")
+            raise web.HTTPBadRequest(reason="invalid request: it has the same header twice")
         if reason := self._who.refuse(hosts[0], origin, request.raw_path):
             raise web.HTTPForbidden(reason=reason)
 
     async def _answer_page(self, request: web.Request) -> web.StreamResponse:
         found = PAGE_FILES.get(request.match_info["name"])
         if found is None:
-            raise web.HTTPNotFound(reason="there is no such page")
+            raise web.HTTPNotFound(reason="no such page")
         return web.Response(body=(PAGES / found[0]).read_bytes(), content_type=found[1], charset="utf-8")
 
     async def _answer_session(self, request: web.Request) -> web.StreamResponse:
-        """What the page shows around the photos.  conflicts: wait until these are counted too."""
+        """Send what the page shows around the photos.  conflicts: wait until these are counted too."""
         if request.query.get("conflicts"):
             await self._find_conflicts()
         photos = self._list
@@ -133,18 +133,18 @@ class CleaningServer:
         )
 
     async def _find_conflicts(self) -> None:
-        """May take a while where no manifest holds the hashes; meanwhile marks are served."""
+        """Find conflicts, which may take a while without hashes in the manifest; marks are served meanwhile."""
         async with self._conflicts:
             await asyncio.to_thread(self._list.find_conflicts)
 
     async def _answer_photos(self, request: web.Request) -> web.StreamResponse:
-        """One page of a view.  from: a position; open: go on from there to the first photo without a mark."""
+        """Send one page of a view.  from: a position; open: continue from there to the first photo without a mark."""
         if request.query.get("view") == "conflicts":
             await self._find_conflicts()
         numbers = self._select(request.query)
         start, count = _read_whole(request.query, "from", 0), _read_whole(request.query, "count", 60)
         if not 1 <= count <= MOST_PHOTOS:
-            raise OptionError(f"count {count} is not from 1 to {MOST_PHOTOS}")
+            raise OptionError(f"count {count} is not a number from 1 to {MOST_PHOTOS}")
         focus = max(0, min(start, len(numbers) - 1))
         marked = [bool(self._list.entries[number].photo.marks) for number in numbers]
         if request.query.get("open"):
@@ -170,7 +170,7 @@ class CleaningServer:
     def _check_query(self, query: Any) -> tuple[str, str, str]:
         view, pose, split = (str(query.get(name, "")) for name in ("view", "pose", "split"))
         if view not in VIEWS or (pose and pose not in self._list.poses) or (split and split not in (*SPLITS, NO_SPLIT)):
-            raise OptionError(f"there are no photos for view {view!r}, pose {pose!r}, split {split!r}")
+            raise OptionError(f"no photos for view {view!r}, pose {pose!r}, split {split!r}")
         return view, pose, split
 
     def _describe(self, number: int, view: str = "") -> dict[str, Any]:
@@ -201,12 +201,12 @@ class CleaningServer:
         entry = self._list.entries[number]
         action, pose = content.get("action"), content.get("pose", "")
         if action == RELABEL and pose not in self._list.poses:
-            raise OptionError(f"{pose!r} is no pose of this folder")
+            raise OptionError(f"{pose!r} is not a pose of this folder")
         self._cleaner.mark(entry.photo, str(action), str(pose))
         return web.json_response({"photo": self._describe(number), "summary": self._summarise()})
 
     async def _answer_undo(self, request: web.Request) -> web.StreamResponse:
-        """Take back the newest mark.  Answers its photo and where it stands in the view that was asked with."""
+        """Take back the newest mark.  Sends its photo and its position in the requested view."""
         content = await _read_json(request)
         self._check_query(content)
         photo = self._cleaner.undo()
@@ -238,32 +238,32 @@ class CleaningServer:
             number = int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
             if type(number) is int and 0 <= number < len(self._list.entries):
                 return number
-        raise PhotoError(f"there is no photo {str(value)[:40]!r}")
+        raise PhotoError(f"no photo {str(value)[:40]!r}")
 
 
 async def _listen(door: ConnectionLimiter, port: int) -> asyncio.Server:
     try:
         return await asyncio.get_running_loop().create_server(door, HOST, port)
     except (OSError, OverflowError) as error:
-        raise OptionError(f"--port {port} cannot be had: {error}; leave it out for a free one") from error
+        raise OptionError(f"cannot listen on --port {port}: {error}; leave it out for a free one") from error
 
 
 def _read_whole(query: Any, name: str, default: int) -> int:
     text = str(query.get(name, default))
     if not text.isascii() or not text.isdigit() or len(text) > 9:
-        raise OptionError(f"{name} {text[:40]!r} is no whole number")
+        raise OptionError(f"{name} {text[:40]!r} is not a whole number")
     return int(text)
 
 
 async def _read_json(request: web.Request) -> dict[str, Any]:
-    """The body, if it is an object and comes as JSON: a form of another page cannot send that."""
+    """Read the body, which must be a JSON object: a form of another page cannot send that."""
     if request.content_type != "application/json":
         raise web.HTTPUnsupportedMediaType(reason="send application/json")
     body = await read_body(request)
     try:
         content = json.loads(body)
     except ValueError as error:
-        raise OptionError("the body is no JSON") from error
+        raise OptionError("the body is not JSON") from error
     if not isinstance(content, dict):
-        raise OptionError("the body is no JSON object")
+        raise OptionError("the body is not a JSON object")
     return content

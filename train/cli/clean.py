@@ -1,4 +1,4 @@
-"""`yoga-train clean`: look through the photos most likely wrong on a page, or let the surest marks be made."""
+"""`yoga-train clean`: check the likely label errors on a page, or mark the surest ones automatically."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...runtime.errors import OptionError, PhotoError, RunError
-from ...runtime.system.cli_runner import HelpFormatter
+from ...runtime.system.cli_runner import add_command
 from ...runtime.system.item_failures import Failure, attempt
 from ...runtime.system.option_types import quote, read_whole
-from ...runtime.system.plain_text import print
+from ...runtime.system.plain_text import format_count, print
 
 if TYPE_CHECKING:
     from ..clean.cleaner import Cleaner
@@ -28,33 +28,29 @@ if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 CERTAINTY = 0.95
-LEAST_ACCURACY = 0.75  # of the run's answers; below, `--auto` would mostly act on the network's mistakes
+LEAST_ACCURACY = 0.75  # of the run's predictions; below, `--auto` would mostly act on the network's mistakes
 
 CLEAN_EXAMPLES = """examples:
-  yoga-train clean photos runs/first                    a page in your browser, likely wrong photos first
-  yoga-train clean photos runs/first --auto --dry-run   what would be marked without looking
-  yoga-train clean photos runs/first --auto 0.98        mark it
-  yoga-train clean photos runs/first --undo 12          take the last 12 marks back
+  yoga-train clean photos runs/first                    opens a page in your browser, likely label errors first
+  yoga-train clean photos runs/first --auto --dry-run   shows what --auto would mark
+  yoga-train clean photos runs/first --auto 0.98        marks photos without a page
+  yoga-train clean photos runs/first --undo 12          takes back the last 12 marks
 
-Every mark is saved at once, in photos/cleaning.jsonl; removed photos move to photos/_removed. Nothing is deleted.
-Cleaning test photos changes what the next run is measured with; --auto leaves them alone. Train the next run with
---split-of runs/first, as the last line says: dealt anew, photos that --auto has cleaned by this network would be
-tested on, and the accuracy would look better than it is."""
+Every mark is saved at once in photos/cleaning.jsonl. Removed photos move to photos/_removed; nothing is deleted.
+Cleaning test photos changes the test of the next run; --auto leaves them alone. Train the next run with --split-of
+runs/first: with a new split, photos that --auto has cleaned with this network could become test photos, and the
+accuracy would look better than it is."""
 
 
 def add_clean(commands: Commands) -> None:
     """Define the command."""
-    clean = commands.add_parser(
-        "clean",
-        help="keep, remove or relabel the photos that are likely wrong",
-        epilog=CLEAN_EXAMPLES,
-        formatter_class=HelpFormatter,
-    )
+    sentence = "Keep, remove or relabel the photos that are likely mislabelled."
+    clean = add_command(commands, "clean", sentence, CLEAN_EXAMPLES)
     clean.set_defaults(run=_clean)
     clean.add_argument("photos", type=Path, help="folder with one folder of photos per pose")
     clean.add_argument("from_run", type=Path, metavar="RUN", help="a run trained with these photos, such as runs/first")
-    clean.add_argument("--port", type=_port, default=0, metavar="N", help="port of the page; 0 is any free one")
-    clean.add_argument("--no-browser", action="store_true", help="print the page's address only")
+    clean.add_argument("--port", type=_port, default=0, metavar="N", help="port of the page; 0: any free one")
+    clean.add_argument("--no-browser", action="store_true", help="only print the page's address")
     instead = clean.add_mutually_exclusive_group()
     instead.add_argument(
         "--auto",
@@ -63,16 +59,16 @@ def add_clean(commands: Commands) -> None:
         const=CERTAINTY,
         default=argparse.SUPPRESS,
         metavar="CERTAINTY",
-        help=f"no page: mark what the run is at least so sure of, 0.5 to 1 (without a number: {CERTAINTY})",
+        help=f"no page: mark photos that the run is at least this sure of, 0.5 to 1 (without a number: {CERTAINTY})",
     )
     instead.add_argument(
         "--undo",
         type=_count,
         default=argparse.SUPPRESS,
         metavar="N",
-        help="no page: take the last N marks back, of any session",
+        help="no page: take back the last N marks, of any session",
     )
-    clean.add_argument("--dry-run", action="store_true", help="with --auto: say what would be marked, mark nothing")
+    clean.add_argument("--dry-run", action="store_true", help="with --auto: only print what would be marked")
 
 
 def _port(text: str) -> int:
@@ -98,7 +94,7 @@ def _clean(args: argparse.Namespace) -> None:
     from ..run_files.predictions import load_predictions
 
     if args.dry_run and not hasattr(args, "auto"):
-        raise OptionError("--dry-run goes with --auto")
+        raise OptionError("--dry-run needs --auto; add it, or leave --dry-run out")
     run = load_run(args.from_run, args.photos)
     predictions = load_predictions(run)
     contents = {} if hasattr(args, "undo") else read_contents(args.photos, run.size)
@@ -119,35 +115,39 @@ def _clean(args: argparse.Namespace) -> None:
 def _introduce(photos: CleaningList) -> None:
     from ..clean.review_list import SEEN_TRAINING
 
-    print(f"{photos.errors.count} of {len(photos.run.photos)} labels are likely wrong, by {photos.run.folder}")
+    out_of_fold = photos.predictions.out_of_fold
+    print(photos.errors.count_among(photos.unseen).describe(out_of_fold=out_of_fold))
+    if not out_of_fold:
+        trained = photos.errors.count_among(~photos.unseen)
+        print(f"and {trained.suspects} of {format_count(trained.photos, 'training photo')}")
     if photos.missing:
-        print(f"{photos.missing} photos of the run are no longer in {photos.cleaner.folder}")
+        print(f"{format_count(photos.missing, 'photo')} of the run no longer in {photos.cleaner.folder}")
     if photos.replaced:
-        print(f"in the place of {photos.replaced} of them lies another picture now, which the run was not asked about")
-    if not photos.predictions.out_of_fold:
+        print(f"{photos.replaced} of them replaced by another picture, for which the run has no prediction")
+    if not out_of_fold:
         print(SEEN_TRAINING)
 
 
 def _check_accuracy(photos: CleaningList) -> None:
-    """Refuse marks by a network that is wrong more often than labels are, on photos it never saw.  Raises RunError."""
+    """Refuse marks by a network that is wrong too often on photos it was not trained on.  Raises RunError."""
     from ...calibration.metrics import measure_accuracy
 
     answers = photos.predictions.probabilities.argmax(axis=1)
     accuracy = measure_accuracy(answers[photos.unseen], photos.targets[photos.unseen])
     if not accuracy.value >= LEAST_ACCURACY:  # nor where there is none
         raise RunError(
-            f"{photos.run.folder} agrees with only {accuracy.right} of the {accuracy.total} labels of photos it never "
-            f"saw ({LEAST_ACCURACY:.0%} are asked), too few for --auto; train it longer or at a larger --size, or look "
-            "at the photos on the page (without --auto)"
+            f"{photos.run.folder} agrees with only {accuracy.right} of the {accuracy.total} labels of photos it was "
+            f"not trained on, and --auto needs {LEAST_ACCURACY:.0%}; train it longer or at a larger --size, or check "
+            "the photos on the page (without --auto)"
         )
 
 
 def _serve(photos: CleaningList, args: argparse.Namespace) -> None:
-    """Show the page until Ctrl-C."""
+    """Serve the page until Ctrl-C."""
     from ..clean.server import CleaningServer
 
     before = photos.cleaner.last_number
-    with suppress(KeyboardInterrupt):  # where signals cannot be handled on the loop (Windows)
+    with suppress(KeyboardInterrupt):  # if the loop cannot handle signals (Windows)
         asyncio.run(_serve_until_stopped(CleaningServer(photos), args.port, browser=not args.no_browser))
     counts = photos.cleaner.count_marks(since=before)
     print()
@@ -158,14 +158,14 @@ def _serve(photos: CleaningList, args: argparse.Namespace) -> None:
 async def _serve_until_stopped(server: CleaningServer, port: int, *, browser: bool) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
-    with suppress(NotImplementedError, ValueError, RuntimeError):  # Windows; not in the main thread
+    with suppress(NotImplementedError, ValueError, RuntimeError):  # on Windows, or outside the main thread
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stopped.set)
     async with server.serve(port) as address:
         print(f"cleaning page, for this machine only: {address}", flush=True)
         print("Ctrl-C ends it; every mark is saved at once", flush=True)
         if browser and not await asyncio.to_thread(webbrowser.open, address):
-            print("yoga-train: no browser could be opened; open the address yourself", file=sys.stderr)
+            print("yoga-train: could not open a browser; open the address yourself", file=sys.stderr)
         await stopped.wait()
 
 
@@ -191,11 +191,11 @@ def _mark_automatically(photos: CleaningList, args: argparse.Namespace) -> None:
     would = "would be " if args.dry_run else ""
     for (pose, words), count in sorted(changes.items()):
         print(f"{count:7d} {pose}: {would}{words}")
-    print(f"{made} photos {would}marked, those the run is at least {args.auto:.1%} sure of")
+    print(f"{format_count(made, 'photo')} {would}marked, of which the run is at least {args.auto:.1%} sure")
     if plan.left_test:
-        print(f"{plan.left_test} more are test photos, left alone: look at them on the page")
+        print(f"{format_count(plan.left_test, 'test photo')} left alone; check them on the page")
     if made and not args.dry_run:
-        print(f"take it back with: yoga-train clean {args.photos} {args.from_run} --undo {made}")
+        print(f"to undo: yoga-train clean {args.photos} {args.from_run} --undo {made}")
         _report_end(photos.cleaner, args)
 
 
@@ -203,8 +203,8 @@ def _undo(cleaner: Cleaner, count: int) -> None:
     undone = 0
     while undone < count and (photo := cleaner.undo()):
         undone += 1
-        print(f"{photo.path}: as before")
-    print(f"{undone} marks taken back")
+        print(f"{photo.path}: restored")
+    print(f"{format_count(undone, 'mark')} taken back")
 
 
 def _report_end(cleaner: Cleaner, args: argparse.Namespace) -> None:
@@ -212,7 +212,7 @@ def _report_end(cleaner: Cleaner, args: argparse.Namespace) -> None:
 
     there = Counter(photo.pose for photo in cleaner.photos if not photo.is_removed)
     for pose in [pose for pose in list_poses(args.photos, least=1) if not there[pose]]:
-        print(f"{pose} has no photo left: add some, or take the folder away before training")
-    print(f"removed photos lie in {args.photos / '_removed'}; every mark: {args.photos / 'cleaning.jsonl'}")
+        print(f"{pose} has no photos left: add some, or remove the folder before training")
+    print(f"removed photos: {args.photos / '_removed'}   every mark: {args.photos / 'cleaning.jsonl'}")
     command = ("yoga-train", "fit", args.photos, "--to", "runs/next", "--split-of", args.from_run)
     print(f"next: {shlex.join(map(str, command))}")

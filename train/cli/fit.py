@@ -1,4 +1,4 @@
-"""`yoga-train fit` and `yoga-train lr-find`: their options; imports nothing heavy before one of them runs."""
+"""`yoga-train fit` and `yoga-train lr-find`; imports nothing heavy before one of them runs."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...runtime.errors import OptionError
-from ...runtime.system.cli_runner import HelpFormatter
+from ...runtime.system.cli_runner import add_command
 from ...runtime.system.option_types import quote, read_whole
-from ...runtime.system.plain_text import print
+from ...runtime.system.plain_text import format_count, print
 from ...runtime.system.progress import announce_torch
 from ..fit.config import ARCHS, FitConfig
 from .option_types import read_side
@@ -21,36 +21,37 @@ if TYPE_CHECKING:
 MOST_EPOCHS, MOST_SEED = 100_000, 2**32 - 1
 
 FIT_EXAMPLES = """examples:
-  yoga-train fit photos --to runs/first                 photos/tree/*.jpg, photos/down_dog/*.jpg, ...
-  yoga-train fit photos --to runs/first --resume        go on where it was killed
-  yoga-train fit photos --to runs/look --epochs 0       the frozen phase alone: a first look in a minute
-  yoga-train fit photos --to runs/check --folds 5 --size 160 --epochs 8     to clean the labels with
-  yoga-train fit cleaned --to runs/second --split-of runs/first             the same photos held out as in the first
+  yoga-train fit photos --to runs/first                 trains on photos/tree/*.jpg, photos/down_dog/*.jpg, ...
+  yoga-train fit photos --to runs/first --resume        continues after it was stopped
+  yoga-train fit photos --to runs/look --epochs 0       only the frozen phase: a first result in a minute
+  yoga-train fit photos --to runs/check --folds 5 --size 160 --epochs 8     for cleaning the labels
+  yoga-train fit cleaned --to runs/second --split-of runs/first             holds out the same photos as the first run
+  yoga-train fit photos --to runs/offline --weights resnet34.safetensors    without internet
   yoga-train fit photos --to runs/deep --arch resnet50 --epochs 20 --devices 4
   torchrun --nproc-per-node 4 -m yoga_live.train fit photos --to runs/deep  the same, started by torchrun
-  tensorboard --logdir runs                             curves of all runs while they train
+  tensorboard --logdir runs                             shows the curves of all runs during training
 
-several machines: this on each of them, where a is one of them
-  export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1           or torchrun cannot take a machine back that was lost
+several machines: run this on each of them, where a is the name of one
+  export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1           else torchrun cannot take back a lost machine
   torchrun --nnodes 2 --nproc-per-node 4 --max-restarts 3 --rdzv-backend c10d --rdzv-endpoint a:29400 \\
     -m yoga_live.train fit photos --to runs/deep --resume
 
-  Each machine needs its own copy of the photos, at any place; versions, options and photos must be equal, or all end
-  with one line that says what differs. The run's folder is kept by one worker and need not be shared; weights to start
-  from and the run of --split-of are needed there alone.
-  --batch counts the photos of all workers, so a step and the --rate that suits it are the same for any number of them.
-  An epoch's photos are drawn once for all; each worker trains on its share of every batch and answers for its share of
-  the photos that are held out. (With --weights none batch norm sees one worker's share at a time.)
-  When a machine or a process is lost, the others end in seconds, or within 80 s if it fell silent, and say so. With
-  --max-restarts torchrun waits for it to come back and starts all again, else give the same command on every machine:
-  --resume goes on after the last whole epoch, with as many workers as before to the very weights of a run that nothing
-  happened to (on CPUs), with more or fewer to weights that differ by rounding.
+  Each machine needs its own copy of the photos, in any folder. Versions, options and photos must be equal; otherwise
+  all machines stop with one line that says what differs. One worker writes the run's folder, which need not be shared;
+  starting weights and the run of --split-of are only needed there.
+  --batch counts the photos of all workers, so the right --rate does not depend on their number. Each worker trains on
+  its slice of every batch, and predicts its slice of the held-out photos. (With --weights none, batch norm sees one
+  worker's slice at a time.)
+  If a machine or process is lost, the others stop within seconds (80 s if it is silent) and say so. With
+  --max-restarts, torchrun waits for it to return and restarts all workers; otherwise repeat the command on every
+  machine. --resume continues after the last complete epoch. With the same number of workers the weights are the same as
+  without the interruption (on CPUs), otherwise they differ by rounding.
 
-A folder named `none` may hold what is no pose: people standing about, empty rooms, pets."""
+A folder named `none` holds photos of no pose: people standing around, empty rooms, pets."""
 
 LR_FIND_EXAMPLES = """examples:
   yoga-train lr-find photos --to lr.png                 writes lr.png and lr.csv, prints a suggestion
-  yoga-train fit photos --to runs/first --rate 2e-3     and uses it"""
+  yoga-train fit photos --to runs/first --rate 2e-3     uses it"""
 
 
 def add_fit_commands(commands: Commands) -> None:
@@ -60,110 +61,111 @@ def add_fit_commands(commands: Commands) -> None:
 
 
 def _add_fit(commands: Commands) -> None:
-    fit = commands.add_parser(
-        "fit", help="fine-tune a network on a folder per pose", epilog=FIT_EXAMPLES, formatter_class=HelpFormatter
-    )
+    fit = add_command(commands, "fit", "Train a network on a folder with one folder of photos per pose.", FIT_EXAMPLES)
     fit.set_defaults(run=_fit)
     fit.add_argument("photos", type=Path, help="folder with one folder of photos per pose")
     fit.add_argument("--to", type=Path, required=True, metavar="RUN", help="new folder for the run, such as runs/first")
-    _add_network(fit)
     fit.add_argument(
-        "--epochs-frozen", type=_count, default=FitConfig.epochs_frozen, metavar="N",
-        help="epochs of the new head alone, on features computed once",
+        "--resume", action="store_true",
+        help="continue a run that was stopped; start it if it does not exist, do nothing if it is finished",
     )  # fmt: skip
-    fit.add_argument(
+    _add_network(fit)
+    training = fit.add_argument_group("training")
+    training.add_argument(
+        "--epochs-frozen", type=_count, default=FitConfig.epochs_frozen, metavar="N",
+        help="epochs of only the new head, on features computed once",
+    )  # fmt: skip
+    training.add_argument(
         "--epochs", type=_count, default=FitConfig.epochs, metavar="N",
         help="epochs of the whole network; 0 stops after the frozen phase",
     )  # fmt: skip
-    fit.add_argument(
-        "--rate", type=_rate, default=FitConfig.rate, help="top learning rate; yoga-train lr-find suggests one"
+    training.add_argument(
+        "--rate", type=_rate, default=FitConfig.rate, help="highest learning rate; yoga-train lr-find suggests one"
     )
-    fit.add_argument(
+    training.add_argument(
         "--patience", type=_count, default=FitConfig.patience, metavar="N",
-        help="stop after N epochs of the second half without a better validation loss; 0 never",
+        help="in the second half, stop after N epochs without a better validation loss; 0: never",
     )  # fmt: skip
-    fit.add_argument(
-        "--folds", type=_folds, default=FitConfig.folds, metavar="K",
-        help="also train K networks that answer for photos they have not seen, for report and clean; K times the work",
-    )  # fmt: skip
-    fit.add_argument(
-        "--resume", action="store_true",
-        help="go on with a run that was stopped or killed; begin one that is not there yet, leave a finished one alone",
-    )  # fmt: skip
-    fit.add_argument(
+    training.add_argument(
         "--devices",
         type=_devices,
         default=1,
         metavar="N",
         help="GPUs of this machine (or CPU processes) to train on; for several machines see below",
     )
-    fit.add_argument(
-        "--train-only", default=FitConfig.train_only, metavar="PATTERN",
-        help="files whose name fits, such as 'drawn__*', are never held out for validation or test; more with commas",
-    )  # fmt: skip
-    fit.add_argument(
-        "--held-out", type=_share, default=FitConfig.held_out, metavar="SHARE",
+    split = fit.add_argument_group("training, validation and test photos")
+    split.add_argument(
+        "--held-out", type=_read_fraction, default=FitConfig.held_out, metavar="FRACTION",
         help="of each pose's photos for validation, and again for test",
     )  # fmt: skip
-    fit.add_argument(
+    split.add_argument(
         "--split-of", type=Path, default=argparse.SUPPRESS, metavar="RUN",
-        help="hold out the photos that this run held out, so that the two can be compared",
+        help="hold out the same photos as this run, so that the two can be compared",
+    )  # fmt: skip
+    split.add_argument(
+        "--train-only", default=FitConfig.train_only, metavar="PATTERN",
+        help="never hold out files with such a name, such as 'drawn__*'; several patterns with commas",
+    )  # fmt: skip
+    split.add_argument(
+        "--folds", type=_folds, default=FitConfig.folds, metavar="K",
+        help="also train K networks that predict photos they have not seen, for report and clean; K times the work",
     )  # fmt: skip
 
 
 def _add_lr_find(commands: Commands) -> None:
-    find = commands.add_parser(
-        "lr-find",
-        help="find a learning rate: raise it step by step until the loss climbs",
-        epilog=LR_FIND_EXAMPLES,
-        formatter_class=HelpFormatter,
-    )
+    sentence = "Suggest a learning rate, by raising it step by step until the loss increases."
+    find = add_command(commands, "lr-find", sentence, LR_FIND_EXAMPLES)
     find.set_defaults(run=_find_rate)
     find.add_argument("photos", type=Path, help="folder with one folder of photos per pose")
-    find.add_argument("--to", type=Path, default=Path("lr.png"), metavar="FILE", help="the plot; a .csv beside it")
-    find.add_argument("--force", action="store_true", help="replace an earlier plot and its numbers")
-    find.add_argument("--steps", type=_steps, default=100, metavar="N", help="rates to try, one batch each")
+    find.add_argument(
+        "--to", type=Path, default=Path("lr.png"), metavar="FILE", help="plot, with its numbers in a .csv beside it"
+    )
+    find.add_argument("--force", action="store_true", help="replace existing outputs")
+    find.add_argument("--steps", type=_steps, default=100, metavar="N", help="learning rates to try, one batch each")
     _add_network(find)
 
 
 def _add_network(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--arch", choices=ARCHS, default=FitConfig.arch, help="the network")
-    parser.add_argument(
+    group = parser.add_argument_group("network")
+    group.add_argument("--arch", choices=ARCHS, default=FitConfig.arch, help="architecture")
+    group.add_argument(
         "--weights", default=FitConfig.weights, metavar="imagenet|none|FILE",
-        help="starting weights; imagenet is downloaded once by torchvision",
+        help="starting weights; torchvision downloads imagenet once",
     )  # fmt: skip
-    parser.add_argument(
+    group.add_argument(
         "--size",
         type=read_side,
         default=FitConfig.size,
         metavar="PIXELS",
         help="side of the network's input, a multiple of 32",
     )
-    parser.add_argument(
+    group.add_argument(
         "--batch",
         type=_batch,
         default=FitConfig.batch,
         metavar="N",
         help="photos per step, over all devices and machines",
     )
-    parser.add_argument(
-        "--seed", type=_seed, default=FitConfig.seed, help="same seed, same photos, same machine: same run"
+    group.add_argument(
+        "--seed", type=_seed, default=FitConfig.seed, help="the same seed, photos and machine give the same run"
     )
-    parser.add_argument("--device", default=FitConfig.device, help="auto, cpu, cuda or cuda:1")
+    group.add_argument("--device", default=FitConfig.device, help="auto, cpu, cuda or cuda:1")
 
 
 def _count(text: str) -> int:
     return read_whole(text, f"a number of epochs, 0 to {MOST_EPOCHS:,}", 0, MOST_EPOCHS)
 
 
-def _share(text: str) -> float:
+def _read_fraction(text: str) -> float:
     try:
-        share = float(text)
+        fraction = float(text)
     except ValueError:
-        share = 0.0
-    if not 0 < share <= 0.3:
-        raise argparse.ArgumentTypeError(f"{quote(text)} is not a share of the photos; 0.01 to 0.3, such as 0.15")
-    return share
+        fraction = 0.0
+    if not 0 < fraction <= 0.3:
+        raise argparse.ArgumentTypeError(
+            f"{quote(text)} is not a fraction of the photos from 0.01 to 0.3, such as 0.15"
+        )
+    return fraction
 
 
 def _seed(text: str) -> int:
@@ -171,7 +173,7 @@ def _seed(text: str) -> int:
 
 
 def _batch(text: str) -> int:
-    return read_whole(text, "a batch size, 2 to 65,536; batch norm needs two photos where it is trained", 2, 65_536)
+    return read_whole(text, "a batch size, 2 to 65,536 (batch norm needs at least two photos)", 2, 65_536)
 
 
 def _rate(text: str) -> float:
@@ -185,7 +187,7 @@ def _rate(text: str) -> float:
 
 
 def _folds(text: str) -> int:
-    return read_whole(text, "a number of folds: 2 to 20, better 5; or 0 for none", 0 if text == "0" else 2, 20)
+    return read_whole(text, "a number of folds: 2 to 20 (5 is usual), or 0 for none", 0 if text == "0" else 2, 20)
 
 
 def _devices(text: str) -> int:
@@ -193,7 +195,7 @@ def _devices(text: str) -> int:
 
 
 def _steps(text: str) -> int:
-    return read_whole(text, "a number of steps, 20 to 100,000; of fewer the curve says little", 20, 100_000)
+    return read_whole(text, "a number of steps, 20 to 100,000", 20, 100_000)
 
 
 def _fit(args: argparse.Namespace) -> None:
@@ -203,7 +205,7 @@ def _fit(args: argparse.Namespace) -> None:
         announce_torch("yoga-train")
     if args.devices > 1:
         if is_worker():
-            raise OptionError("--devices starts processes itself; under torchrun leave it out")
+            raise OptionError("--devices starts its own processes; under torchrun leave it out")
         launch_workers(partial(_fit_here, args), args.device, args.devices)
     elif is_worker():
         run_under_torchrun(partial(_fit_here, args))
@@ -220,17 +222,17 @@ def _fit_here(args: argparse.Namespace) -> None:
         row = metrics[phase]
         low, high = row["interval"]
         print(
-            f"{title:>14}: test accuracy {row['accuracy']:.1%} ({row['photos']} photos, "
+            f"{title:>14}: test accuracy {row['accuracy']:.1%} ({format_count(row['photos'], 'photo')}, "
             f"95 % interval {low:.1%} to {high:.1%}), mean recall {row['mean_recall']:.1%}, "
             f"after {row['seconds']:.0f} s"
         )
     for truth, answer, count in metrics["test"]["confusions"]:
-        print(f"{'':>16}{truth} taken for {answer}: {count}")
+        print(f"{'':>16}{truth} classified as {answer}: {format_count(count, 'photo')}")
     print(f"run: {args.to}   confusion matrix: {args.to / 'report' / 'confusion.png'}")
     if metrics["interrupted"]:
-        print("that is the best epoch so far; to go on, give the same command with --resume", flush=True)
-        raise KeyboardInterrupt  # who started this is told that it was stopped: exit code 130
-    print(f"look: yoga-train report {args.to}")
+        print("this is the best epoch so far; to continue, repeat the command with --resume", flush=True)
+        raise KeyboardInterrupt  # exit code 130
+    print(f"report: yoga-train report {args.to}")
     if args.folds:
         print(f"clean: yoga-train clean {args.photos} {args.to}")
     print(f"next: yoga-export onnx {args.to} --to yoga.onnx")
@@ -263,15 +265,15 @@ def _find_rate(args: argparse.Namespace) -> None:
     from ..fit.lr_find import find_rate, plot_rates
 
     if is_worker():
-        raise OptionError("lr-find trains on one device; start it without torchrun")
+        raise OptionError("lr-find uses one device; start it without torchrun")
     if args.to.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise OptionError(f"--to {args.to}: a plot is .png, .svg or .pdf")
+        raise OptionError(f"--to {args.to} is not the name of a plot; give .png, .svg or .pdf")
     config = FitConfig(
         args.weights, size=args.size, batch=args.batch, arch=args.arch, seed=args.seed, device=args.device
     )
     with claim_outputs([args.to, args.to.with_suffix(".csv")], force=args.force):
         test = find_rate(args.photos, config, args.steps)
         plot_rates(test, args.to, replace=args.force)
-    print(f"suggested: --rate {test.suggestion:.1e}   (too high from {test.limit:.1e} on)")
+    print(f"suggested: --rate {test.suggestion:.1e}   ({test.limit:.1e} is too high)")
     print(f"plot: {args.to}   numbers: {args.to.with_suffix('.csv')}")
     print(f"next: yoga-train fit {args.photos} --to runs/first --rate {test.suggestion:.1e}")

@@ -1,4 +1,4 @@
-"""`yoga-train collect`, `download`, `add`, `capture`: photos come in; imports nothing heavy before one of them runs."""
+"""`yoga-train collect`, `download`, `add` and `capture`; imports nothing heavy before one of them runs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from ...runtime.cli.option_groups import add_mounting
 from ...runtime.cli.options import read_mounting
 from ...runtime.errors import DeviceError, OptionError
-from ...runtime.system.cli_runner import HelpFormatter
-from ...runtime.system.plain_text import print
+from ...runtime.system.cli_runner import add_command
+from ...runtime.system.plain_text import format_count, print
 from ..gather.config import CaptureConfig, DownloadConfig
 from ..gather.image_search import ENGINES, SearchError, SearchOutcome
 from .option_types import read_count, read_requests, read_seconds, read_wait
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
 
 COLLECT_EXAMPLES = """examples:
   yoga-train collect "down dog pose yoga" "adho mukha svanasana" --pose down_dog --to lists
-  yoga-train collect --urls found.csv --pose tree --to lists
+  yoga-train collect --urls found.csv --pose tree --to lists            import URLs instead of searching
 
-Search engines have terms of use and photographers have rights: what you may do with the photos is yours to find out."""
+Search engines have terms of use, and photographers have rights. Check what you may do with the photos."""
 
 DOWNLOAD_EXAMPLES = """examples:
-  yoga-train download lists --to photos                 lists/tree.csv, ... -> photos/tree/*, ...; again to go on"""
+  yoga-train download lists --to photos                 lists/tree.csv, ... -> photos/tree/*, ...; repeat to continue"""
 
 ADD_EXAMPLES = """examples:
-  yoga-train add ~/Pictures/class --pose tree --to photos"""
+  yoga-train add ~/Pictures/class --pose tree --to photos               copies them to photos/tree"""
 
 CAPTURE_EXAMPLES = """examples:
-  yoga-train capture --pose tree --camera 0 --to photos
-  yoga-train capture --pose none --to photos --count 60 --every 1      yourself at ease, and the empty room
-  yoga-train capture --pose tree --video practice.mp4 --to photos"""
+  yoga-train capture --pose tree --camera 0 --to photos                 after a countdown of 5 s
+  yoga-train capture --pose none --to photos --count 60 --every 1       no pose: you at rest, and the empty room
+  yoga-train capture --pose tree --video practice.mp4 --to photos       from a recording"""
 
 
 def add_gather_commands(commands: Commands) -> None:
@@ -50,12 +50,8 @@ def add_gather_commands(commands: Commands) -> None:
 
 
 def _add_collect(commands: Commands) -> None:
-    collect = commands.add_parser(
-        "collect",
-        help="search for photos, or import URLs, into one list per pose",
-        epilog=COLLECT_EXAMPLES,
-        formatter_class=HelpFormatter,
-    )
+    sentence = "Search the web for photos, or import URLs, into one list per pose."
+    collect = add_command(commands, "collect", sentence, COLLECT_EXAMPLES)
     collect.set_defaults(run=_collect)
     collect.add_argument("queries", nargs="*", metavar="WORDS", help='what to search for, such as "tree pose yoga"')
     collect.add_argument(
@@ -63,87 +59,84 @@ def _add_collect(commands: Commands) -> None:
         type=Path,
         default=argparse.SUPPRESS,
         metavar="FILE",
-        help="instead of searching: one URL a line, a CSV whose header names a url column, or Yoga-82's name<TAB>url",
+        help="import instead of searching: one URL per line, a CSV with a url column, or Yoga-82's name<TAB>url",
     )
-    collect.add_argument("--pose", required=True, metavar="NAME", help="what the photos show, such as down_dog")
-    collect.add_argument("--to", type=Path, required=True, metavar="LISTS", help="folder of the lists; added to")
-    collect.add_argument("--max", type=read_count, default=400, metavar="N", help="addresses of each search at most")
+    collect.add_argument("--pose", required=True, metavar="NAME", help="pose in the photos, such as down_dog")
+    collect.add_argument(
+        "--to", type=Path, required=True, metavar="LISTS", help="folder of the lists; existing ones are extended"
+    )
+    collect.add_argument("--max", type=read_count, default=400, metavar="N", help="most URLs from each search")
     collect.add_argument(
         "--engine",
         action="append",
         choices=ENGINES,
         default=argparse.SUPPRESS,
-        help=f"search engine, may be given twice (default: {' and '.join(ENGINES)})",
+        help=f"search engine; repeatable (default: {' and '.join(ENGINES)})",
     )
 
 
 def _add_download(commands: Commands) -> None:
-    download = commands.add_parser(
-        "download",
-        help="fetch the photos of URL lists; a second run fetches only what is missing",
-        epilog=DOWNLOAD_EXAMPLES,
-        formatter_class=HelpFormatter,
-    )
+    sentence = "Download the photos of URL lists; repeat the command to fetch what is missing."
+    download = add_command(commands, "download", sentence, DOWNLOAD_EXAMPLES)
     download.set_defaults(run=_download)
     download.add_argument("lists", type=Path, help="folder with one list per pose (tree.csv, ...), or one list")
-    download.add_argument("--to", type=Path, required=True, metavar="PHOTOS", help="folder of the photos; added to")
     download.add_argument(
-        "--total", type=read_requests, default=DownloadConfig.total, metavar="N", help="requests at once"
+        "--to", type=Path, required=True, metavar="PHOTOS", help="photo folder; an existing one is extended"
+    )
+    download.add_argument(
+        "--total", type=read_requests, default=DownloadConfig.total, metavar="N", help="simultaneous requests"
     )
     download.add_argument(
         "--per-host",
         type=read_requests,
         default=DownloadConfig.per_host,
         metavar="N",
-        help="requests at once to one host",
+        help="simultaneous requests to one host",
     )
     download.add_argument(
         "--timeout",
         type=read_seconds,
         default=DownloadConfig.timeout_s,
         metavar="SECONDS",
-        help="give up after so long without a byte",
+        help="give up after this time without data",
     )
     download.add_argument(
         "--allow-private",
         action="store_true",
-        help="also fetch from this machine and the local network; only for lists that you wrote yourself",
+        help="also fetch from this machine and the local network; only for lists that you trust",
     )
 
 
 def _add_add(commands: Commands) -> None:
-    add = commands.add_parser(
-        "add", help="copy pictures that you have already", epilog=ADD_EXAMPLES, formatter_class=HelpFormatter
-    )
+    add = add_command(commands, "add", "Copy photos that you already have into a photo folder.", ADD_EXAMPLES)
     add.set_defaults(run=_add)
-    add.add_argument("folder", type=Path, help="folder with pictures, folders in it too; or one picture")
-    add.add_argument("--pose", required=True, metavar="NAME", help="what they show, such as tree")
-    add.add_argument("--to", type=Path, required=True, metavar="PHOTOS", help="folder of the photos; added to")
+    add.add_argument("folder", type=Path, help="folder of photos, with the folders in it; or one photo")
+    add.add_argument("--pose", required=True, metavar="NAME", help="pose in the photos, such as tree")
+    add.add_argument(
+        "--to", type=Path, required=True, metavar="PHOTOS", help="photo folder; an existing one is extended"
+    )
 
 
 def _add_capture(commands: Commands) -> None:
-    capture = commands.add_parser(
-        "capture",
-        help="take photos with your camera, after a countdown",
-        epilog=CAPTURE_EXAMPLES,
-        formatter_class=HelpFormatter,
-    )
+    capture = add_command(commands, "capture", "Take photos with a camera, after a countdown.", CAPTURE_EXAMPLES)
     capture.set_defaults(run=_capture)
-    capture.add_argument("--pose", required=True, metavar="NAME", help="what you will hold, such as tree")
-    capture.add_argument("--to", type=Path, required=True, metavar="PHOTOS", help="folder of the photos; added to")
+    capture.add_argument("--pose", required=True, metavar="NAME", help="pose that you will hold, such as tree")
+    capture.add_argument(
+        "--to", type=Path, required=True, metavar="PHOTOS", help="photo folder; an existing one is extended"
+    )
     source = capture.add_mutually_exclusive_group()
     source.add_argument(
         "--camera",
         default=argparse.SUPPRESS,
         metavar="ADDRESS",
-        help="camera's number, csi://0, rtsp://... as yoga-live takes it (default: 0)",
+        help="as for yoga-live: a number, csi://0, rtsp://... (default: 0)",
     )
     source.add_argument(
-        "--video", type=Path, default=argparse.SUPPRESS, metavar="FILE", help="a recorded video as the camera"
+        "--video", type=Path, default=argparse.SUPPRESS, metavar="FILE", help="a recording instead of a camera"
     )
     capture.add_argument("--count", type=read_count, default=CaptureConfig.count, metavar="N", help="photos to take")
     capture.add_argument(
-        "--every", type=read_seconds, default=CaptureConfig.every_s, metavar="SECONDS", help="time from photo to photo"
+        "--every", type=read_seconds, default=CaptureConfig.every_s, metavar="SECONDS", help="time between photos"
     )
     capture.add_argument(
         "--countdown",
@@ -152,7 +145,7 @@ def _add_capture(commands: Commands) -> None:
         metavar="SECONDS",
         help="time to get into the pose (default: 5; 0 for a video)",
     )
-    add_mounting(capture.add_argument_group("a camera that hangs sideways, upside down or before a mirror"))
+    add_mounting(capture.add_argument_group("a camera that is mounted sideways, upside down or in front of a mirror"))
 
 
 def _collect(args: argparse.Namespace) -> None:
@@ -160,20 +153,20 @@ def _collect(args: argparse.Namespace) -> None:
 
     path = args.to / f"{check_pose(args.pose)}.csv"
     if bool(args.queries) == hasattr(args, "urls"):
-        raise OptionError('give either words to search for, such as "tree pose yoga", or --urls FILE')
+        raise OptionError('give either words to search for, such as "tree pose yoga", or --urls FILE, not both')
     refused: Counter[str] = Counter()
     if args.queries:
         _search(args, path, refused)
     else:
         merge = merge_list(read_list(args.urls, refused), path)
-        print(f"{path}: {merge.added} URLs added, {merge.known} known already")
+        print(f"{path}: {format_count(merge.added, 'URL')} added, {merge.known} already known")
     for reason, count in refused.most_common():
-        print(f"{count:7d} lines left out: {reason}")
+        print(f"{count:7d} {'line' if count == 1 else 'lines'} ignored: {reason}")
     print(f"next: yoga-train download {args.to} --to photos")
 
 
 def _search(args: argparse.Namespace, path: Path, refused: Counter[str]) -> None:
-    """Search, and merge what each engine found at once: whatever happens next, it is kept."""
+    """Search, and merge each engine's results at once, so that an interruption loses nothing."""
     from ...runtime.system.progress import Progress
     from ..gather.image_search import DdgsSearcher, ImageSearch
     from ..gather.url_lists import merge_list, parse_list
@@ -194,9 +187,9 @@ def _search(args: argparse.Namespace, path: Path, refused: Counter[str]) -> None
         for outcome in outcomes:
             print(_describe_search(outcome))
         if added or known:
-            print(f"{path}: {added} URLs added, {known} known already")
+            print(f"{path}: {format_count(added, 'URL')} added, {known} already known")
     if not any(outcome.pages for outcome in outcomes):
-        raise SearchError(f"nothing could be searched: {outcomes[0].reason}; {path} is as it was")
+        raise SearchError(f"no search succeeded: {outcomes[0].reason}; {path} is unchanged")
 
 
 def _describe_search(outcome: SearchOutcome) -> str:
@@ -215,39 +208,40 @@ def _download(args: argparse.Namespace) -> None:
     _group(args.to)
     failed = sum(count for (status, _), count in summary.outcomes.items() if status == "failed")
     if failed:
-        print(f"next: the same command again tries the {failed} failed ones once more")
+        print(f"next: repeat the command to try {format_count(failed, 'failed URL')} again")
 
 
 def _print_summary(summary: DownloadSummary, photos: Path) -> None:
     if summary.settled_before:
-        print(f"{summary.settled_before:7d} done in earlier runs")
+        print(f"{summary.settled_before:7d} done earlier")
     _print_outcomes(summary.outcomes)
     for reason, count in summary.refused_lines.most_common():
-        print(f"{count:7d} lines left out: {reason}")
-    print(f"photos: {photos}   every URL and what came of it: {photos / 'manifest.csv'}")
+        print(f"{count:7d} {'line' if count == 1 else 'lines'} ignored: {reason}")
+    print(f"photos: {photos}   every URL and its outcome: {photos / 'manifest.csv'}")
 
 
 def _print_outcomes(outcomes: Counter[tuple[str, str]]) -> None:
-    """Say what came of everything: photos first, then the reasons, the most frequent ones first."""
+    """Print the outcomes: photos first, then the reasons by frequency."""
     for (status, kind), count in sorted(outcomes.items(), key=lambda row: (row[0][0] != "ok", -row[1], row[0])):
         print(f"{count:7d} {status:10} {kind}".rstrip())
 
 
 def _group(photos: Path) -> None:
-    """Fill the manifest's groups, and say where a label must be wrong."""
+    """Fill in the manifest's duplicate groups, and report pictures under several poses."""
     from ..photos.near_duplicates import fill_groups
 
     summary = fill_groups(photos)
-    print(f"{summary.photos} photos in manifest.csv, {summary.groups} when near-duplicates count once")
+    print(f"{format_count(summary.photos, 'photo')} in manifest.csv, {summary.groups} without near-duplicates")
     if summary.conflicts:
-        print(f"{summary.conflicts} pictures lie under several poses, a wrong label; see: yoga-train stats {photos}")
+        pictures = format_count(summary.conflicts, "picture")
+        print(f"{pictures} under more than one pose, so a label is wrong; see: yoga-train stats {photos}")
 
 
 def _add(args: argparse.Namespace) -> None:
     from ..gather.add_files import add_folder
 
     _print_outcomes(add_folder(args.folder, args.pose, args.to))
-    print(f"photos: {args.to / args.pose}   every photo and what came of it: {args.to / 'manifest.csv'}")
+    print(f"photos: {args.to / args.pose}   every photo and its outcome: {args.to / 'manifest.csv'}")
     _group(args.to)
 
 
@@ -283,30 +277,30 @@ def _capture(args: argparse.Namespace) -> None:
         captured = capture_photos(source, origin, args.pose, args.to, config, on_words, window)
     taken = sum(captured.outcomes.values())
     _print_outcomes(captured.outcomes)
-    print(f"{taken} of {args.count} photos taken: {args.to / args.pose}")
+    print(f"{taken} of {format_count(args.count, 'photo')} taken: {args.to / args.pose}")
     if taken:
         _group(args.to)
     if captured.error:
         raise captured.error
     if captured.stopped and not is_camera:  # stopping a camera is its normal end
-        raise KeyboardInterrupt(f"stopped after {taken} of {args.count} photos")
+        raise KeyboardInterrupt(f"stopped after {taken} of {format_count(args.count, 'photo')}")
     if not taken and not is_camera:
         raise OptionError(f"{args.video} ends before the countdown of {config.countdown_s:g} s; give --countdown 0")
 
 
 def _open_window(size_wh: tuple[int, int]) -> Sink | None:
-    """A window, where there is a display."""
+    """Open a window if there is a display."""
     from ...runtime.sinks.base import WindowSink
 
     try:
         return WindowSink(size_wh)
     except DeviceError:
-        print("yoga-train: no window can be shown here; the countdown comes as text", file=sys.stderr)
+        print("yoga-train: no display for a window; the countdown is printed instead", file=sys.stderr)
         return None
 
 
 class _Announcer:
-    """Says the countdown on stderr, each number once."""
+    """Prints the countdown on stderr, each number once."""
 
     def __init__(self) -> None:
         self._said = ""

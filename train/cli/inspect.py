@@ -1,4 +1,4 @@
-"""`yoga-train stats` and `show`: what a photo folder holds; imports nothing heavy before one of them runs."""
+"""`yoga-train stats` and `show`, which inspect a photo folder; imports nothing heavy before one of them runs."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...runtime.errors import OptionError, OutputError
-from ...runtime.system.cli_runner import HelpFormatter
-from ...runtime.system.plain_text import print
+from ...runtime.system.cli_runner import add_command
+from ...runtime.system.plain_text import format_count, print
 from ...runtime.system.progress import announce_torch
 from .option_types import read_index, read_sheet_count, read_side
 
@@ -30,12 +30,8 @@ def add_view_commands(commands: Commands) -> None:
 
 
 def _add_stats(commands: Commands) -> None:
-    stats = commands.add_parser(
-        "stats",
-        help="count photos, near-duplicates, pictures under two poses, failures",
-        epilog=STATS_EXAMPLES,
-        formatter_class=HelpFormatter,
-    )
+    sentence = "Count photos, near-duplicates, pictures under more than one pose, and failures."
+    stats = add_command(commands, "stats", sentence, STATS_EXAMPLES)
     stats.set_defaults(run=_stats)
     stats.add_argument("photos", type=Path, help="folder with one folder of photos per pose")
     stats.add_argument(
@@ -43,26 +39,22 @@ def _add_stats(commands: Commands) -> None:
         type=Path,
         default=argparse.SUPPRESS,
         metavar="FILE",
-        help="the page with pictures (default: PHOTOS/stats.html, written anew each time)",
+        help="page with pictures (default: PHOTOS/stats.html, which is always replaced)",
     )
-    stats.add_argument("--force", action="store_true", help="replace the file that --html names")
+    stats.add_argument("--force", action="store_true", help="replace the file of --html")
 
 
 def _add_show(commands: Commands) -> None:
-    show = commands.add_parser(
-        "show",
-        help="draw a labelled contact sheet of a batch as the network sees it",
-        epilog=SHOW_EXAMPLES,
-        formatter_class=HelpFormatter,
-    )
+    sentence = "Draw a labelled contact sheet of photos as the network sees them."
+    show = add_command(commands, "show", sentence, SHOW_EXAMPLES)
     show.set_defaults(run=_show)
     show.add_argument("photos", type=Path, help="folder with one folder of photos per pose")
-    show.add_argument("--to", type=Path, required=True, metavar="FILE", help="the sheet, .png or .jpg")
+    show.add_argument("--to", type=Path, required=True, metavar="FILE", help="sheet to write, .png or .jpg")
     show.add_argument("--count", type=read_sheet_count, default=48, metavar="N", help="photos on the sheet")
     show.add_argument("--size", type=read_side, default=224, metavar="PIXELS", help="side of the network's input")
     show.add_argument("--seed", type=read_index, default=0, help="another seed shows other photos")
     show.add_argument("--plain", action="store_true", help="without augmentation")
-    show.add_argument("--force", action="store_true", help="replace the sheet if it is there")
+    show.add_argument("--force", action="store_true", help="replace an existing sheet")
 
 
 def _stats(args: argparse.Namespace) -> None:
@@ -83,7 +75,7 @@ def _measure(args: argparse.Namespace, page: Path, *, replace: bool) -> None:
     try:
         write_page(stats, photos, page, replace=replace)
     except OSError as error:
-        raise OutputError(f"{page} cannot be written: {error.strerror}; name another place with --html") from error
+        raise OutputError(f"cannot write {page}: {error.strerror}; give another file with --html") from error
     print(f"page: {page}")
 
 
@@ -91,7 +83,7 @@ def _show(args: argparse.Namespace) -> None:
     from ...runtime.system.claims import claim_outputs
 
     if args.to.suffix.lower() not in {".png", ".jpg", ".jpeg"}:
-        raise OptionError(f"--to {args.to} should end in .png or .jpg")
+        raise OptionError(f"--to {args.to} is not a picture; give a name that ends in .png or .jpg")
     with claim_outputs([args.to], force=args.force):
         _draw(args)
 
@@ -108,4 +100,4 @@ def _draw(args: argparse.Namespace) -> None:
         legend = AUGMENTED
     legend = tuple(line.format(size=args.size) for line in legend)
     write_contact_sheet(frames, labels, args.to, notes, legend, replace=args.force)
-    print(f"{args.to}: {len(labels)} photos of {', '.join(dict.fromkeys(labels))}")
+    print(f"written: {args.to}, {format_count(len(labels), 'photo')} of {', '.join(dict.fromkeys(labels))}")

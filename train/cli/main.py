@@ -1,4 +1,4 @@
-"""`yoga-train`: from words and URLs to photos, from photos to a run."""
+"""`yoga-train`: gathers photos, trains a network on them (a run), and checks the result."""
 
 from __future__ import annotations
 
@@ -14,30 +14,27 @@ from .inspect import add_view_commands
 from .report import add_report
 
 EXAMPLES = """examples:
-  yoga-train collect "tree pose yoga" --pose tree --to lists
-  yoga-train download lists --to photos                 lists/tree.csv, ... -> photos/tree/*, ...; again to go on
-  yoga-train add ~/Pictures/class --pose tree --to photos
-  yoga-train capture --pose tree --camera 0 --to photos
-  yoga-train stats photos                               a table, and photos/stats.html
-  yoga-train show photos --to batch.png                 a batch as the network sees it
-  yoga-train fit photos --to runs/first                 photos/tree/*.jpg, photos/down_dog/*.jpg, ...
-  yoga-train fit photos --to runs/offline --weights resnet34.safetensors
-  yoga-train lr-find photos --to lr.png                 how fast it may learn
-  yoga-train report runs/deep --against runs/first      one page: confusions, class maps, likely label errors
-  yoga-train clean photos runs/first                    look through the photos that are likely wrong
+  yoga-train collect "tree pose yoga" --pose tree --to lists            find photos on the web
+  yoga-train download lists --to photos                 lists/tree.csv, ... -> photos/tree/*, ...
+  yoga-train add ~/Pictures/class --pose tree --to photos               or use photos of your own
+  yoga-train capture --pose tree --camera 0 --to photos                 or take some with a camera
+  yoga-train stats photos                               what the folder holds
+  yoga-train fit photos --to runs/first                 train on photos/tree/*.jpg, photos/down_dog/*.jpg, ...
+  yoga-train report runs/first                          one page: accuracy, confusions, likely label errors
+  yoga-train clean photos runs/first                    check the photos that are likely mislabelled
 
-A folder named `none` may hold what is no pose: people standing about, empty rooms, pets."""
+A folder named `none` holds photos of no pose: people standing around, empty rooms, pets."""
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """Define the options; imports nothing heavy, so that --help answers at once."""
     parser = make_parser(
         "yoga-train",
-        description="Teach a computer your poses.",
+        description="Gather photos of your poses, train a network on them, and check the result.",
         epilog=EXAMPLES,
         formatter_class=HelpFormatter,
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
     add_gather_commands(commands)
     add_view_commands(commands)
     add_fit_commands(commands)

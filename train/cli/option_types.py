@@ -1,4 +1,4 @@
-"""Values of options: each function reads one kind, and refuses others with a line that says what would do."""
+"""Values of options: each function reads one kind, and refuses others with a line that says what is allowed."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ def _whole(text: str, what: str, least: int, most: int) -> int:
 
 
 def read_count(text: str) -> int:
-    """A number of photos."""
+    """Read a number of photos."""
     return _whole(text, "a number of photos", 1, 1_000_000)
 
 
 def read_sheet_count(text: str) -> int:
-    """A number of photos that fits on a sheet."""
+    """Read a number of photos that fits on a sheet."""
     return _whole(text, "a number of photos", 1, 1000)
 
 
 def read_index(text: str) -> int:
-    """A number such as a camera or a seed has."""
+    """Read a number such as a seed."""
     return _whole(text, "a number", 0, 2**31)
 
 
 def read_requests(text: str) -> int:
-    """A number of requests at once."""
+    """Read a number of simultaneous requests."""
     return _whole(text, "a number of requests", 1, 1000)
 
 
 def read_side(text: str) -> int:
-    """A side of the network's input, pixels."""
+    """Read a side of the network's input in pixels."""
     side = _whole(text, "a number of pixels", 32, 1024)
     if side % 32:
         raise argparse.ArgumentTypeError(f"{quote(text)} is not a multiple of 32, such as 160, 192 or 224")
@@ -40,21 +40,21 @@ def read_side(text: str) -> int:
 
 
 def read_seconds(text: str) -> float:
-    """Seconds above 0."""
+    """Read seconds above 0."""
     if not (seconds := _read_number(text)) > 0:
         raise argparse.ArgumentTypeError(f"{quote(text)} is not a number of seconds above 0, up to 3,600, such as 10")
     return seconds
 
 
 def read_wait(text: str) -> float:
-    """Seconds, 0 or more."""
+    """Read seconds, 0 or more."""
     if (seconds := _read_number(text)) < 0:
         raise argparse.ArgumentTypeError(f"{quote(text)} is not a number of seconds from 0 to 3,600")
     return seconds
 
 
 def _read_number(text: str) -> float:
-    """A number up to an hour's seconds, or -1."""
+    """Read a number up to 3,600; -1 for anything else."""
     try:
         seconds = float(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""`yoga-train report`: one page about a run; imports nothing heavy before it runs."""
+"""`yoga-train report`, which writes a page about a run; imports nothing heavy before it runs."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...runtime.errors import OptionError, OutputError
-from ...runtime.system.cli_runner import HelpFormatter
+from ...runtime.system.cli_runner import add_command
 from ...runtime.system.option_types import read_whole
-from ...runtime.system.plain_text import print
+from ...runtime.system.plain_text import format_count, print
 from ...runtime.system.progress import announce_torch
 
 if TYPE_CHECKING:
@@ -22,35 +22,31 @@ if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 EXAMPLES = """examples:
-  yoga-train report runs/first                          runs/first/report/report.html; written anew each time
-  yoga-train report runs/deep --against runs/first      and which photos were won and lost
-  yoga-train report runs/first --photos /new/place      the photo folder moved since
+  yoga-train report runs/first                          writes runs/first/report/report.html, replacing an earlier one
+  yoga-train report runs/deep --against runs/first      also compares the two, photo by photo
+  yoga-train report runs/first --photos /new/place      if the photo folder was moved
 
-Open the page in any browser: it is one file, and asks nothing of a server or the internet."""
+Open the page in any browser. It is one file, and needs neither a server nor the internet."""
 
 
 def add_report(commands: Commands) -> None:
     """Define report."""
-    report = commands.add_parser(
-        "report",
-        help="one page about a run: accuracy, confusions, class maps, likely label errors",
-        epilog=EXAMPLES,
-        formatter_class=HelpFormatter,
-    )
+    sentence = "Write one page about a run: accuracy, confusions, class maps, likely label errors."
+    report = add_command(commands, "report", sentence, EXAMPLES)
     report.set_defaults(run=_report)
     report.add_argument("folder", type=Path, metavar="RUN", help="a finished run, such as runs/first")
     report.add_argument(
-        "--against", type=Path, default=argparse.SUPPRESS, metavar="RUN", help="an earlier run to compare with"
+        "--against", type=Path, default=argparse.SUPPRESS, metavar="RUN", help="another run to compare with"
     )
     report.add_argument(
         "--photos",
         type=Path,
         default=argparse.SUPPRESS,
         metavar="FOLDER",
-        help="where the photos are now (default: where the run found them)",
+        help="where the photos are now (default: where they were at the training)",
     )
     report.add_argument(
-        "--top", type=_top, default=24, metavar="N", help="photos with the greatest loss, of each set of photos"
+        "--top", type=_top, default=24, metavar="N", help="photos with the highest loss to show, for each split"
     )
 
 
@@ -67,11 +63,11 @@ def _report(args: argparse.Namespace) -> None:
 
     photos = getattr(args, "photos", None)
     if photos is not None and not photos.is_dir():
-        raise OptionError(f"--photos {photos} is no folder; name the one that holds the run's photos now")
+        raise OptionError(f"--photos {photos} is not a folder; give the one that now holds the run's photos")
     run = load_run(args.folder, photos)
     against = getattr(args, "against", None)
     if against is not None and against.resolve() == args.folder.resolve():
-        raise OptionError(f"--against {against} is the run itself; name another one")
+        raise OptionError(f"--against {against} is the run itself; give another one")
     other = load_run(against) if against is not None else None
     network = load_network(run.folder / "weights.safetensors", len(run.labels))
     page = run.folder / "report" / "report.html"
@@ -81,19 +77,19 @@ def _report(args: argparse.Namespace) -> None:
         _write(report, pictures, page)
     _print_report(report)
     if pictures.missing:
-        print(f"{pictures.missing} photos to be shown were not found below {run.photo_folder}; see --photos")
+        print(f"{format_count(pictures.missing, 'photo')} of the page not found in {run.photo_folder}; see --photos")
     print(f"page: {page} ({page.stat().st_size / 1e6:.1f} MB)")
 
 
 @contextmanager
 def _claim(page: Path) -> Iterator[None]:
-    """Hold the page, which is written anew each time, against another report of this run."""
+    """Lock the page, which is always replaced, against another report of this run."""
     from ...runtime.system.claims import hold, name_lock
 
     try:
         page.parent.mkdir(exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{page} cannot be written: {error.strerror}; mend that and run it again") from error
+        raise OutputError(f"cannot write {page}: {error.strerror}; fix this and try again") from error
     with hold(name_lock(page), page):
         yield
 
@@ -104,7 +100,7 @@ def _write(report: Report, pictures: RunPictures, page: Path) -> None:
     try:
         write_report(report, pictures, page)
     except OSError as error:
-        raise OutputError(f"{page} cannot be written: {error.strerror}; mend that and run it again") from error
+        raise OutputError(f"cannot write {page}: {error.strerror}; fix this and try again") from error
 
 
 def _print_report(report: Report) -> None:
@@ -112,10 +108,8 @@ def _print_report(report: Report) -> None:
     if report.frozen:
         print(f"frozen        {report.frozen}")
     for truth, answer, count in report.pairs[:5]:
-        print(f"{'':>14}{truth} taken for {answer}: {count}")
-    suspects = report.suspects
-    kind = "photos, out of fold" if suspects.out_of_fold else "held-out photos"
-    print(f"likely label errors: {suspects.count} of {suspects.judged} {kind}")
+        print(f"{'':>14}{truth} classified as {answer}: {format_count(count, 'photo')}")
+    print(report.suspects.total.describe(out_of_fold=report.suspects.out_of_fold))
     if report.comparison:
         _print_comparison(report, report.comparison)
 
@@ -124,19 +118,23 @@ def _print_comparison(report: Report, both: Comparison) -> None:
     names = [report.run.folder.resolve().name, both.other.folder.resolve().name]
     rows = [("own test photos", report.test, both.test)]
     if both.shared:
-        rows.append((f"{both.shared} shared test photos", both.ours, both.theirs))
+        rows.append((format_count(both.shared, "shared test photo"), both.ours, both.theirs))
         rows += [(f"  {row.pose} ({row.ours.total})", row.ours, row.theirs) for row in both.recalls if row.ours.total]
     wide = max(len(row[0]) for row in rows)
     columns = [max(8, len(name)) for name in names]
     print()
-    print(f"{'answered right':{wide}}  {names[0]:>{columns[0]}}  {names[1]:>{columns[1]}}")
+    print(f"{'accuracy':{wide}}  {names[0]:>{columns[0]}}  {names[1]:>{columns[1]}}")
     for title, ours, theirs in rows:
         print(f"{title:{wide}}  {ours.value:>{columns[0]}.1%}  {theirs.value:>{columns[1]}.1%}")
     if both.shared:
         verdict = f"McNemar's exact p = {both.p_value:.3g}"
-        print(f"{len(both.won)} photos won, {len(both.lost)} lost; {verdict}")
+        print(
+            f"{format_count(len(both.won), 'photo')} now right, {len(both.lost)} now wrong, compared with {names[1]}; "
+            f"{verdict}"
+        )
     else:
-        print("the two share no test photo, so they cannot be compared photo by photo")
+        print("the two runs share no test photo, so they cannot be compared photo by photo")
     if both.left_out.trained_by_other:
-        print(f"{both.left_out.trained_by_other} test photos left out, which {names[1]} saw in training or validation")
+        count = format_count(both.left_out.trained_by_other, "test photo")
+        print(f"{count} left out, because {names[1]} used them in training or validation")
     print()

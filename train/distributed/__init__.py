@@ -1,1 +1,1 @@
-"""Several processes, several machines."""
+"""Training in several processes, on one or more machines."""

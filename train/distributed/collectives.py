@@ -1,8 +1,8 @@
-"""Several processes that train one network together, a device each, on one machine or several: plain torch.distributed.
+"""Several processes that train one network together, with one device each, on one or more machines.
 
-Plain torch rather than Lightning Fabric or Accelerate: what is needed is a share, a sum and a gather, which
-torch.distributed has; the loop stays readable and the install small.  All but the gradients travels between the
-processors (gloo), on machines with GPUs too: it is little, and then tested where there is no GPU.
+Plain torch.distributed instead of Lightning Fabric or Accelerate: a slice, a sum and a gather are enough, the loop
+stays readable and the install small.  Everything but the gradients is exchanged between the CPUs (gloo), also on
+machines with GPUs: it is little data, and can be tested without a GPU.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from torch import Tensor, distributed
 
 @dataclass(frozen=True)
 class Workers:
-    """This process among the others.  Alone, every method gives back what it was given.
+    """This process among the others.  With a single process, every method returns its argument.
 
-    writer_rank: the one that reads and writes the run's folder; the others need not see it.  names: such as
-    `worker 1 on studio-b`.  patient: the group of all for what may take long; gradients: that of the networks.
+    writer_rank: the process that reads and writes the run's folder; the others need no access.  names: such as
+    `worker 1 on studio-b`.  patient: process group for long operations; gradients: for the networks' gradients.
     """
 
     rank: int = 0
@@ -35,15 +35,15 @@ class Workers:
 
     @property
     def is_writer(self) -> bool:
-        """True in the one process that reads and writes the run's folder."""
+        """Whether this process reads and writes the run's folder."""
         return self.rank == self.writer_rank
 
     def own_slice(self, total: int) -> slice:
-        """This worker's contiguous share of `total` things; shares differ by one at most."""
+        """This worker's contiguous slice of `total` items; sizes differ by at most one."""
         return slice(self.rank * total // self.count, (self.rank + 1) * total // self.count)
 
     def all_gather(self, part: Tensor, total: int) -> Tensor:
-        """Put the shares of `total` rows together, on the CPU of every worker.  part: this worker's rows."""
+        """Join the slices of `total` rows, on the CPU of every worker.  part: this worker's rows."""
         part = part.cpu()
         if self.count == 1:
             return part
@@ -56,26 +56,26 @@ class Workers:
         return torch.cat([p[: s.stop - s.start] for p, s in zip(parts, lengths, strict=True)])
 
     def all_reduce(self, values: Tensor) -> Tensor:
-        """Add up over the workers, on the CPU."""
+        """Sum over the workers, on the CPU."""
         values = values.cpu()
         if self.count > 1:
             distributed.all_reduce(values, group=self.patient)
         return values
 
     def all_reduce_mean(self, tensors: Iterable[Tensor]) -> None:
-        """Give every worker the mean over all, in place.  tensors: float, of the same shapes everywhere."""
+        """Replace tensors by their mean over all workers, in place.  tensors: float, with equal shapes everywhere."""
         if self.count > 1:
             with torch.no_grad():
                 for tensor in tensors:
                     tensor.copy_(self.all_reduce(tensor.clone()) / self.count)
 
     def barrier(self) -> None:
-        """Go on when all have come here."""
+        """Wait until all workers have come here."""
         if self.count > 1:
             distributed.barrier(self.patient)
 
     def broadcast_object(self, value: Any) -> Any:
-        """What the writer says, on every worker.  value: JSON-able, of no meaning on the others."""
+        """Return the writer's value on every worker.  value: JSON-serialisable, ignored on the others."""
         if self.count == 1:
             return value
         text = json.dumps(value if self.is_writer else None).encode()
@@ -88,7 +88,7 @@ class Workers:
         return json.loads(content.numpy().tobytes())
 
     def all_gather_object(self, value: Any) -> list[Any]:
-        """What every worker says, by rank, on every worker.  value: JSON-able."""
+        """Return the values of all workers, by rank, on every worker.  value: JSON-serialisable."""
         if self.count == 1:
             return [value]
         text = torch.frombuffer(bytearray(json.dumps(value).encode()), dtype=torch.uint8)
@@ -101,7 +101,7 @@ class Workers:
         return [json.loads(p[: int(n)].numpy().tobytes()) for p, n in zip(parts, lengths, strict=True)]
 
     def broadcast(self, tensors: Iterable[Tensor]) -> None:
-        """Give every worker the writer's values, in place.  tensors: of the same shapes everywhere."""
+        """Copy the writer's values to every worker, in place.  tensors: with equal shapes everywhere."""
         if self.count == 1:
             return
         with torch.no_grad():
@@ -112,7 +112,7 @@ class Workers:
                     tensor.copy_(values)
 
     def broadcast_tensors(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The writer's tensors, on the CPU of every worker.  tensors: of no meaning on the others."""
+        """Return the writer's tensors on the CPU of every worker.  tensors: ignored on the others."""
         if self.count == 1:
             return tensors
         heads = {name: (str(t.dtype).removeprefix("torch."), list(t.shape)) for name, t in tensors.items()}

@@ -1,4 +1,4 @@
-"""Workers of one training: `--devices N` starts N with torchrun's own launcher, or torchrun itself has started them."""
+"""Starts the workers of a training: `--devices N` starts N with torchrun's launcher, unless torchrun started them."""
 
 from __future__ import annotations
 
@@ -12,25 +12,26 @@ from pathlib import Path
 
 from ...runtime.errors import DeviceError, RunError, Stopped, YogaLiveError
 from ...runtime.system.cli_runner import log_to_stderr
+from ...runtime.system.plain_text import format_count
 
 
 def is_worker() -> bool:
-    """True in a process that torchrun started."""
+    """Whether torchrun started this process."""
     return "RANK" in os.environ and "WORLD_SIZE" in os.environ
 
 
 def leads_machine() -> bool:
-    """True in one of the processes that torchrun started on this machine."""
+    """Whether this is the first of this machine's processes."""
     return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
 def leads_training() -> bool:
-    """True in the one process that speaks for all, on all machines."""
+    """Whether this is the first process of all machines, which prints for all."""
     return os.environ.get("RANK", "0") == "0"
 
 
 def check_devices(name: str, count: int) -> None:
-    """Refuse more devices than there are.  Raises DeviceError."""
+    """Refuse more devices than exist.  Raises DeviceError."""
     import torch
 
     from .devices import choose_device
@@ -38,22 +39,25 @@ def check_devices(name: str, count: int) -> None:
     device = choose_device(name)
     if device.type == "cuda" and (device.index is not None or count > torch.cuda.device_count()):
         raise DeviceError(
-            f"--devices {count}: torch sees {torch.cuda.device_count()} GPUs; give at most that many, and --device cuda"
+            f"--devices {count}: torch sees {format_count(torch.cuda.device_count(), 'GPU')}; give at most that many, "
+            "and --device cuda"
         )
     cores = os.cpu_count() or 1
     if device.type == "cpu" and count > cores:
-        raise DeviceError(f"--devices {count}: this machine has {cores} CPU cores; give at most that many")
+        raise DeviceError(
+            f"--devices {count}: this machine has {format_count(cores, 'CPU core')}; give at most that many"
+        )
 
 
 def launch_workers(work: Callable[[], None], device: str, count: int) -> None:
-    """Do something, which must be picklable, in `count` processes here.  Raises YogaLiveError if one of them fails."""
+    """Run `work`, which must be picklable, in `count` local processes.  Raises YogaLiveError if one of them fails."""
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     check_devices(device, count)
     for name in ("torch.distributed.elastic", "torch.distributed.launcher"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # what failed is said below
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # the failure is reported below
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
@@ -67,7 +71,7 @@ def launch_workers(work: Callable[[], None], device: str, count: int) -> None:
     os.environ["OMP_NUM_THREADS"] = threads or str(max(1, (os.cpu_count() or 1) // count))
     try:
         elastic_launch(config, run_worker)(work)
-    except SignalException as error:  # Ctrl-C or SIGTERM; the last checkpoint is there for --resume
+    except SignalException as error:  # Ctrl-C or SIGTERM; the last checkpoint is kept for --resume
         raise Stopped(int(error.sigval)) from error
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
@@ -75,12 +79,12 @@ def launch_workers(work: Callable[[], None], device: str, count: int) -> None:
         text = str(said.get("message", said)) if isinstance(said, dict) else str(said)
         raise RunError(f"worker {rank} of --devices {count} failed: {' '.join(text.split())}") from error
     finally:
-        if threads is None:  # it is for the workers alone
+        if threads is None:  # only for the workers
             del os.environ["OMP_NUM_THREADS"]
 
 
 def run_worker(work: Callable[[], None]) -> None:
-    """One worker: the first shows progress, of every other machine one says what is wrong there, the rest is silent."""
+    """Run one worker: the first prints progress, one of each other machine prints errors, the rest is silent."""
     log_to_stderr("yoga-train")
     if os.environ["RANK"] == "0":
         work()
@@ -91,8 +95,8 @@ def run_worker(work: Callable[[], None]) -> None:
 
 
 def run_under_torchrun(work: Callable[[], None]) -> None:
-    """One worker that torchrun started: an error that all of a machine's workers end with is one line there."""
-    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # a lost connection is said once, below, not in stack traces
+    """Run one worker that torchrun started; an error of all of a machine's workers is printed once."""
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # a lost connection is reported once, without stack traces
     try:
         run_worker(work)
     except YogaLiveError:

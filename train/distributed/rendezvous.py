@@ -1,4 +1,4 @@
-"""Joining the workers that torchrun (or `--devices`) started, and leaving them so that all know why."""
+"""Joins the workers that torchrun (or `--devices`) started, and shares the reason when one of them ends."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from .heartbeat import HOW_TO_GO_ON, Heartbeat, describe_lost_meeting
 from .launcher import leads_machine
 
 MEETING = timedelta(minutes=5)  # for all workers to connect to each other
-PATIENCE = timedelta(hours=12)  # for one machine to decode its photos; what is lost before, the watch finds
+PATIENCE = timedelta(hours=12)  # for one machine to decode its photos; the heartbeat finds lost ones earlier
 
 
 @contextmanager
 def join_workers(device_name: str) -> Iterator[Workers]:
-    """Join the processes that torchrun (or `--devices`) started; alone where there are none.  Raises YogaLiveError.
+    """Join the processes that torchrun (or `--devices`) started, or work alone.  Raises YogaLiveError.
 
-    What ends one of them inside the block reaches the others, which then end too, as RunError.
+    An error that ends one of them inside the block also ends the others, with a RunError.
     """
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1 or "RANK" not in os.environ:
@@ -49,20 +49,20 @@ def join_workers(device_name: str) -> Iterator[Workers]:
             raise RunError(describe_lost_meeting()) from error
         raise
     else:
-        distributed.destroy_process_group()  # not after an error: NCCL would wait for those that are gone
+        distributed.destroy_process_group()  # not after an error: NCCL would wait for dead workers
     finally:
         watch.stop()
 
 
 def is_connection_error(error: BaseException) -> bool:
-    """True for what torch raises when another worker is gone, and not for what is wrong in this one."""
+    """Whether torch raised this because another worker is lost, not because of an error in this one."""
     if isinstance(error, distributed.DistError):
         return True
     return isinstance(error, RuntimeError) and re.search("gloo|nccl", str(error), re.IGNORECASE) is not None
 
 
 def _meet(rank: int, count: int) -> tuple[Workers, Heartbeat]:
-    """Connect all workers with each other and begin to watch.  Raises RunError."""
+    """Connect all workers to each other and start the heartbeat.  Raises RunError."""
     leads = leads_machine()
     try:
         distributed.init_process_group("gloo", timeout=MEETING)
@@ -78,15 +78,15 @@ def _meet(rank: int, count: int) -> tuple[Workers, Heartbeat]:
         where = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
         text = str(error).strip().splitlines()[0]
         raise RunError(
-            f"the {count} workers could not connect with each other at {where} ({text}); see that the machines reach "
-            "each other on every port, and name their network card: GLOO_SOCKET_IFNAME=eth0 NCCL_SOCKET_IFNAME=eth0"
+            f"the {count} workers could not connect to each other at {where} ({text}); check that the machines reach "
+            "each other on every port, and set their network card: GLOO_SOCKET_IFNAME=eth0 NCCL_SOCKET_IFNAME=eth0"
         ) from error
     watch.start()
     return replace(workers, names=names), watch
 
 
 def _take_device(workers: Workers, name: str) -> Workers:
-    """Choose the device; gradients travel between GPUs where there are some.  Raises DeviceError."""
+    """Choose the device; gradients are exchanged between GPUs if there are any.  Raises DeviceError."""
     device = choose_own_device(name)
     kinds = workers.all_gather_object(device.type)
     other = next((rank for rank, kind in enumerate(kinds) if kind != kinds[0]), 0)
@@ -103,7 +103,7 @@ def _take_device(workers: Workers, name: str) -> Workers:
 
 
 def _describe(error: BaseException) -> str:
-    """Say for the other workers why this one ends."""
+    """Describe for the other workers why this one ends."""
     if isinstance(error, KeyboardInterrupt):
         return f"stopped (Ctrl-C or SIGTERM); {HOW_TO_GO_ON}"
     text = " ".join(str(error).split())

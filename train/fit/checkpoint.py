@@ -21,7 +21,7 @@ from ..distributed.collectives import Workers
 from .tensor_files import open_tensors, write_tensors
 
 CHECKPOINT = "checkpoint.safetensors"
-MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # what AdamW remembers of each parameter
+MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # AdamW's state of each parameter
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Progression:
 
 
 def save_checkpoint(path: Path, progression: Progression, notes: dict[str, Any]) -> None:
-    """Write a checkpoint.  notes: JSON-able, given back by `load_notes`.  Raises OutputError."""
+    """Write a checkpoint.  notes: JSON-serialisable, returned by `load_notes`.  Raises OutputError."""
     tensors = {f"network.{name}": value for name, value in progression.network.state_dict().items()}
     if progression.average is not None:
         tensors |= {f"average.{name}": value for name, value in progression.average.state_dict().items()}
@@ -56,19 +56,19 @@ def save_checkpoint(path: Path, progression: Progression, notes: dict[str, Any])
 
 
 def load_notes(path: Path) -> dict[str, Any] | None:
-    """Read a checkpoint's notes; None where there is no checkpoint.  Raises RunError."""
+    """Read a checkpoint's notes; None if there is no checkpoint.  Raises RunError."""
     if not path.exists():
         return None
     notes = _read_state(path)["notes"]
     try:
         _check_notes(notes)
     except (KeyError, ValueError, TypeError) as error:
-        raise RunError(f"{path} cannot be read ({error!r}); start again under another --to") from error
+        raise RunError(f"{path} cannot be read ({error!r}); train again with another --to") from error
     return notes
 
 
 def _check_notes(notes: Any) -> None:
-    """Check the kinds of what a training goes on with.  Raises KeyError, ValueError or TypeError."""
+    """Check the types of the notes that a training resumes with.  Raises KeyError, ValueError or TypeError."""
     check_whole(notes["epoch"], "epoch", 0, MOST_EPOCHS)
     check_whole(notes["best_epoch"], "best_epoch", 0, MOST_EPOCHS)
     if not isinstance(notes["best_nll"], int | float):
@@ -86,7 +86,7 @@ def _check_notes(notes: Any) -> None:
 
 
 def load_checkpoint(path: Path, progression: Progression, workers: Workers) -> None:
-    """Bring everything back to where it was, on every worker; the writer alone reads the file.  Raises RunError."""
+    """Restore the state of a training on every worker; only the writer reads the file.  Raises RunError."""
     content, tensors = _read_all(path) if workers.is_writer else ({}, {})
     content, tensors = workers.broadcast_object(content), workers.broadcast_tensors(tensors)
     try:
@@ -98,7 +98,7 @@ def load_checkpoint(path: Path, progression: Progression, workers: Workers) -> N
         progression.scaler.load_state_dict(content["scaler"])
         progression.generator.set_state(tensors["generator"])
     except (RuntimeError, LookupError, ValueError, TypeError, AttributeError, OverflowError) as error:
-        raise RunError(f"{path} does not fit this training ({error!r}); start again under another --to") from error
+        raise RunError(f"{path} does not match this training ({error!r}); train again with another --to") from error
 
 
 def _read_all(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -107,7 +107,7 @@ def _read_all(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         with open_tensors(path) as file:
             return content, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise RunError(f"{path} cannot be read ({error!r}); start again under another --to") from error
+        raise RunError(f"{path} cannot be read ({error!r}); train again with another --to") from error
 
 
 def _gather_optimizer(tensors: dict[str, Tensor], groups: list[dict[str, Any]]) -> dict[str, Any]:
@@ -133,4 +133,4 @@ def _read_state(path: Path) -> dict[str, Any]:
                 raise ValueError(f"{name} is {show(state[name])}")
         return state
     except (SafetensorError, KeyError, ValueError, TypeError, OSError) as error:
-        raise RunError(f"{path} cannot be read ({error!r}); start again under another --to") from error
+        raise RunError(f"{path} cannot be read ({error!r}); train again with another --to") from error

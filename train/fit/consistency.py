@@ -22,22 +22,24 @@ def check_agreement(workers: Workers, photo_folder: Path, config: FitConfig, *, 
     if workers.count == 1:
         return
     if config.batch < 2 * workers.count:
-        raise OptionError(f"--batch {config.batch} of {workers.count} workers; give at least two photos for each")
+        raise OptionError(
+            f"--batch {config.batch} is too small for {workers.count} workers; give at least two photos for each"
+        )
     options = {name: value for name, value in asdict(config).items() if name not in OWN}
     options |= {"resume": resume, "weights": _kind_of(config.weights), "split_of": bool(config.split_of)}
     versions = {name: version_of(name) for name in PACKAGES}
     answers = workers.all_gather_object({"versions": versions, "options": options})
     for rank, answer in enumerate(answers):
         for kind, advice in (
-            ("versions", "install the same on every machine"),
-            ("options", "give the same everywhere"),
+            ("versions", "install the same version on every machine"),
+            ("options", "give the same value on every machine"),
         ):
             name = _find_difference(answers[0][kind], answer[kind])
             if name:
                 shown = f"--{name.replace('_', '-')}" if kind == "options" else name
                 first, other = answers[0][kind][name], answer[kind][name]
                 raise OptionError(
-                    f"{shown} is {first} of {workers.names[0]} and {other} of {workers.names[rank]}; {advice}"
+                    f"{shown} is {first} for {workers.names[0]} and {other} for {workers.names[rank]}; {advice}"
                 )
     files = list_files(photo_folder, list_poses(photo_folder))
     marks = [(path.relative_to(photo_folder).as_posix(), f"{path.stat().st_size} bytes") for _, path in files]
@@ -45,7 +47,7 @@ def check_agreement(workers: Workers, photo_folder: Path, config: FitConfig, *, 
 
 
 def check_photos(workers: Workers, folder: Path, marks: Marks) -> None:
-    """Refuse photos that are not those of the writer.  Raises RunError on every worker."""
+    """Refuse photos that differ from the writer's.  Raises RunError on every worker."""
     theirs = {path: mark for path, mark in workers.broadcast_object(marks)}
     own = dict(marks)
     differing = [path for path in sorted({*own, *theirs}) if own.get(path) != theirs.get(path)]
@@ -55,13 +57,13 @@ def check_photos(workers: Workers, folder: Path, marks: Marks) -> None:
             path, mark, expected = shown
             more = f" (and {count - 1} more)" if count > 1 else ""
             raise RunError(
-                f"the photos differ: {path} is {expected} of {workers.names[workers.writer_rank]} and {mark} of "
-                f"{workers.names[rank]} in {place}{more}; copy the folder anew, such as rsync -a --delete --checksum"
+                f"the photos differ: {path} is {expected} for {workers.names[workers.writer_rank]} and {mark} for "
+                f"{workers.names[rank]} in {place}{more}; copy the folder again, e.g. rsync -a --delete --checksum"
             )
 
 
 def version_of(package: str) -> str:
-    """Version of an installed package."""
+    """Return the version of an installed package."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

@@ -65,7 +65,7 @@ def draw_batch(folder: Path, count: int, size: int, seed: int) -> tuple[PhotoDat
                 drawn.append(photo)
                 labels.append(pose)
     if not drawn:
-        raise RunError(f"{folder} holds no readable photo; yoga-train stats says what is wrong with its files")
+        raise RunError(f"{folder} has no readable photo; yoga-train stats shows what is wrong with its files")
     places = [path for path in by_pose.get(NO_POSE, []) if path.parent == folder / NO_POSE / PLACES]
     shown = [places[i] for i in rng.permutation(len(places))]
     drawn += [photo for _ in range(MOST_PLACES) if (photo := _take_readable(NO_POSE, shown, size))]

@@ -37,7 +37,7 @@ class TrainingData:
         """One line for the log."""
         counts = ", ".join(f"{self.splits.count(name)} {name}" for name in SPLITS)
         photos, labels = len(self.targets), len(self.photo_set.labels)
-        return f"{photos} photos of {labels} classes in {len(set(self.groups.tolist()))} groups: {counts}"
+        return f"{photos} photos of {labels} classes in {len(set(self.groups.tolist()))} duplicate groups: {counts}"
 
     def select(self, rows: npt.NDArray[np.int64]) -> PhotoDataset:
         """Some of the photos, as a training is given them."""
@@ -117,6 +117,6 @@ def split_frames(data: TrainingData) -> dict[str, PhotoDataset]:
     for name in SPLITS:
         rows = data.rows(name)
         if not len(rows):
-            raise RunError(f"no photo is left for {name}; add more photos")
+            raise RunError(f"there is no photo for {name}; add more photos")
         frames[name] = data.select(rows)
     return frames

@@ -20,6 +20,7 @@ from torch import nn
 
 from ...runtime.errors import RunError
 from ...runtime.system.files import write_text, write_then_rename
+from ...runtime.system.plain_text import format_count
 from ...runtime.system.progress import Progress
 from ..distributed.collectives import Workers
 from ..distributed.devices import choose_device
@@ -59,7 +60,10 @@ def find_rate(photos: Path, config: FitConfig, steps: int) -> RangeTest:
     rates = np.geomspace(LOWEST, HIGHEST, steps)
     losses = _climb(fitter, rates)
     if len(losses) < 10:
-        raise RunError(f"the loss broke down after {len(losses)} steps at a rate of {rates[len(losses)]:.1e}")
+        raise RunError(
+            f"the loss diverged after {format_count(len(losses), 'step')}, at a rate of {rates[len(losses)]:.1e}; "
+            "look at the photos with yoga-train show"
+        )
     return suggest_rate(rates[: len(losses)], losses)
 
 
@@ -107,7 +111,7 @@ def suggest_rate(rates: npt.NDArray[np.floating], losses: npt.NDArray[np.floatin
     lowest = int(losses.argmin())
     if lowest < len(losses) // 10:
         raise RunError(
-            f"the loss never fell: it was lowest, {losses[lowest]:.3f}, at a rate of {rates[lowest]:.1e}; "
+            f"the loss never decreased: it was lowest, {losses[lowest]:.3f}, at a rate of {rates[lowest]:.1e}; "
             "give more --steps or a larger --batch, and look at the photos with yoga-train show"
         )
     high = np.flatnonzero(losses[lowest:] > CLIMB * losses[lowest])

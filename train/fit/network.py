@@ -125,7 +125,7 @@ def build_network(classes: int, weights: str, arch: str = ARCH) -> PoseNetwork:
 
 
 def build_starting_network(classes: int, weights: str, arch: str, workers: Workers) -> PoseNetwork:
-    """Build the network that a training starts from; the writer alone reads or downloads its weights."""
+    """Build the network that a training starts from; only the writer reads or downloads its weights."""
     if workers.is_writer:
         network = build_network(classes, weights, arch)
     else:
@@ -141,10 +141,10 @@ def _read_state(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return read_tensors(path)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch's notes on odd pickles; what they lead to is caught below
+            warnings.simplefilter("ignore")  # torch's warnings about odd pickles; their errors are caught below
             state = torch.load(path, map_location="cpu", weights_only=True)
-    except (EOFError, pickle.UnpicklingError) as error:  # torch's own text advises to run what is in the file
-        raise ModelError(f"--weights {path} cannot be read: it is not a whole file of plain tensors") from error
+    except (EOFError, pickle.UnpicklingError) as error:  # torch's own message advises running the file's code
+        raise ModelError(f"--weights {path} cannot be read: it is not a complete file of plain tensors") from error
     except (SafetensorError, RuntimeError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"--weights {path} cannot be read: {_last_line(error)}") from error
     if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
@@ -154,7 +154,7 @@ def _read_state(path: Path) -> dict[str, Tensor]:
 
 
 def _last_line(error: Exception) -> str:
-    """What a long message of torch comes down to."""
+    """Return the last line of a long message, which has the reason."""
     return str(error).strip().rpartition("\n")[2].strip()
 
 
@@ -164,8 +164,8 @@ def _download_imagenet(arch: str) -> dict[str, Tensor]:
         return dict(weights.get_state_dict(progress=is_progress_shown(), check_hash=True))
     except (OSError, RuntimeError) as error:
         raise ModelError(
-            f"ImageNet weights cannot be downloaded from {weights.url} ({error}); on a machine with internet save that "
-            "file, then give it with --weights FILE (or start from nothing with --weights none)"
+            f"cannot download ImageNet weights from {weights.url} ({error}); download that file elsewhere and give it "
+            "with --weights FILE (or train from scratch with --weights none)"
         ) from error
 
 
@@ -176,15 +176,15 @@ def save_weights(network: PoseNetwork, path: Path) -> None:
 
 
 def load_network(path: Path, classes: int) -> PoseNetwork:
-    """Read a run's weights, head included, as the network that the file says it is.  Raises ModelError."""
+    """Read a run's weights, including the head, into the architecture named in the file.  Raises ModelError."""
     if not path.is_file():
-        raise ModelError(f"{path} is missing; the run has no weights yet")
+        raise ModelError(f"{path} is missing, so the run has no weights yet; wait until yoga-train fit has finished")
     arch = ARCH
     try:
         with open_tensors(path) as file:
             arch = (file.metadata() or {}).get("arch", ARCH)
         if arch not in ARCHS:
-            raise ModelError(f"{path} holds a {arch!r}; this version knows {', '.join(ARCHS)}")
+            raise ModelError(f"{path} holds a {arch!r}; this version supports {', '.join(ARCHS)}")
         network = PoseNetwork(classes, arch=arch)
         network.resnet.load_state_dict(read_tensors(path))
     except (SafetensorError, RuntimeError, OSError, ValueError, TypeError, AttributeError) as error:

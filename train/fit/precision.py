@@ -34,16 +34,16 @@ class Precision:
 
 
 def choose_precision(workers: Workers) -> Precision:
-    """What the machines are fast at; FP32 where they differ, because a gradient is the sum of all of theirs."""
+    """Choose the fastest precision; FP32 if the machines differ, because their gradients are summed."""
     precision = Precision(workers.device)
     names = workers.all_gather_object(precision.name)
     if len(set(names)) == 1:
         return precision
-    log.info("the machines are fast at different precisions (%s): float32 for all", ", ".join(sorted(set(names))))
+    log.info("the machines support different precisions (%s); using float32", ", ".join(sorted(set(names))))
     return Precision(workers.device, torch.float32)
 
 
 def _cpu_has_bfloat16() -> bool:
-    """True where the CPU multiplies BF16 in hardware; emulated, it is slower than FP32."""
+    """Whether the CPU multiplies BF16 in hardware; emulation is slower than FP32."""
     checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(getattr(torch.cpu, name, lambda: False)() for name in checks)

@@ -103,9 +103,9 @@ def _fit(fitter: Trainer, data: TrainingData, features: Features | None, started
         fitter.fit_all()
     except KeyboardInterrupt:
         if workers.count > 1:
-            raise  # the others are not to be had for what comes now; the checkpoint is there for --resume
+            raise  # the others cannot take part in the rest; the checkpoint is kept for --resume
         interrupted = True
-        log.warning("stopped; the best epoch so far (%d) is kept, --resume goes on", fitter.best_epoch)
+        log.warning("stopped; kept the best epoch so far (%d); --resume continues", fitter.best_epoch)
     seconds = {"seconds": round(time.monotonic() - started_s, 1)}
     fitter.load_best()
     logits = _predict_all(fitter, data)

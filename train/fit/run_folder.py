@@ -1,4 +1,4 @@
-"""The folder of a run that is begun, or that goes on with `--resume`."""
+"""The folder of a run that is started, or resumed with `--resume`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 from ...calibration.runs import RunPhoto, load_run, read_run_photos, write_run_photos
 from ...runtime.errors import OptionError, OutputError, RunError
 from ...runtime.system.files import ODD_NAMES, make_csv_writer
+from ...runtime.system.plain_text import format_count
 from ..distributed.collectives import Workers
 from ..run_files.predictions import FOLDS
 from .checkpoint import CHECKPOINT, load_notes
@@ -23,43 +24,43 @@ log = logging.getLogger(__name__)
 
 
 def check_run_folder(folder: Path, photo_folder: Path, config: FitConfig, *, resume: bool) -> dict[str, Any] | None:
-    """Refuse a folder that holds something, or with `resume` one that holds something else, and one among the photos.
+    """Refuse a folder that is not empty (with `resume`: not this run), or inside the photo folder.
 
-    Returns run.json's content where only the folds are left to do, or nothing.
+    Returns run.json's content if only the folds, or nothing, is left to do; else None.
     """
-    if folder.resolve().is_relative_to(photo_folder.resolve()):  # it would be a pose in the next run
-        raise OutputError(f"--to {folder} lies inside the photo folder {photo_folder}; give a place beside it")
+    if folder.resolve().is_relative_to(photo_folder.resolve()):  # the next run would take it for a pose
+        raise OutputError(f"--to {folder} is inside the photo folder {photo_folder}; give a folder outside of it")
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         if resume:
-            log.info("--resume: nothing is in %s yet; the run begins", folder)
+            log.info("--resume: %s is empty; starting the run", folder)
         return None
     if not resume:
-        raise OutputError(f"{folder} exists already; give the run another name with --to, or go on with --resume")
+        raise OutputError(f"{folder} exists already; give the run another name with --to, or continue it with --resume")
     if not (folder / "photos.csv").is_file():
-        raise OutputError(f"{folder} is no run that could go on: it has no photos.csv; give another name with --to")
-    load_notes(folder / CHECKPOINT)  # a broken one shows at once, not after the photos are read
+        raise OutputError(f"{folder} is not a run to resume: it has no photos.csv; give another name with --to")
+    load_notes(folder / CHECKPOINT)  # report a broken one now, not after the photos are read
     if not (folder / "run.json").exists():
         return None
     content = load_run(folder).summary
     if content["metrics"]["interrupted"]:
-        if not (folder / CHECKPOINT).exists():  # beginning anew would replace weights that somebody may use
-            raise OutputError(f"{folder} cannot go on: its {CHECKPOINT} is gone; train again under another --to")
+        if not (folder / CHECKPOINT).exists():  # starting again would replace weights that may be in use
+            raise OutputError(f"{folder} cannot be resumed: its {CHECKPOINT} is missing; train again with another --to")
         return None
     asked = json.loads(json.dumps(asdict(config)))
     if content["config"] != asked:
         raise OptionError(describe_change(content["config"], config))
-    if not lacks_folds(folder, config):  # no error: whoever starts what was stopped may give the command once too often
-        log.info("--resume: %s is finished already, since %s; nothing is left to do", folder, content["finished_at"])
+    if not lacks_folds(folder, config):  # not an error: a script may repeat the command
+        log.info("--resume: %s is already finished, since %s; nothing to do", folder, content["finished_at"])
     return content
 
 
 def lacks_folds(folder: Path, config: FitConfig) -> bool:
-    """True where out-of-fold answers are asked for and not there yet."""
+    """Whether out-of-fold predictions are requested and missing."""
     return bool(config.folds) and not (folder / FOLDS).exists()
 
 
 def find_writer(workers: Workers, folder: Path, *, resume: bool) -> Workers:
-    """Choose the worker that keeps the run: the first, or on whose machine there is most of a run that goes on.
+    """Choose the worker that writes the run: the first, or the one whose machine has most of a run to resume.
 
     After a restart torchrun may number machines in another order, and the folder need not be shared.
     """
@@ -68,12 +69,12 @@ def find_writer(workers: Workers, folder: Path, *, resume: bool) -> Workers:
     standings = workers.all_gather_object(_measure_standing(folder))
     writer_rank = standings.index(max(standings))
     if writer_rank:
-        log.info("the run is in %s of %s, which goes on to keep it", folder, workers.names[writer_rank])
+        log.info("the run is in %s of %s, which continues to write it", folder, workers.names[writer_rank])
     return replace(workers, writer_rank=writer_rank)
 
 
 def _measure_standing(folder: Path) -> float:
-    """How much of a run there is: nothing -1, begun 0, then one more than its whole epochs."""
+    """How much of a run exists: nothing -1, started 0, then one more than its complete epochs."""
     if not (folder / "photos.csv").is_file():
         return -1
     notes = load_notes(folder / CHECKPOINT)
@@ -83,39 +84,43 @@ def _measure_standing(folder: Path) -> float:
 
 
 def describe_change(before: dict[str, Any], config: FitConfig) -> str:
-    """Name the option that differs from those that a run was begun with."""
+    """Name the option that differs from those that a run was started with."""
     asked = json.loads(json.dumps(asdict(config)))
     name = next((name for name in asked if asked[name] != before.get(name)), "config")
-    return f"--resume: this run was begun with {name} {before.get(name)!r}, not {asked.get(name)!r}; give it again"
+    return f"--resume: this run was started with {name} {before.get(name)!r}, not {asked.get(name)!r}; give the same"
 
 
 def _read_photos(path: Path) -> tuple[RunPhoto, ...]:
     try:
         return read_run_photos(path)
     except (OSError, ValueError, KeyError, csv.Error) as error:
-        raise RunError(f"{path} cannot be read ({error}); start again with another --to") from error
+        raise RunError(f"{path} cannot be read ({error}); train again with another --to") from error
 
 
 def make_run_folder(folder: Path, data: TrainingData) -> None:
-    """Make the run's folder and say which photos it is about; a run that goes on must be about the same."""
+    """Create the run's folder and write its photos; a resumed run must have the same photos."""
     rows = data.run_photos()
     if (folder / "photos.csv").exists():
         if _read_photos(folder / "photos.csv") != tuple(rows):
-            raise RunError(f"the photos are not those that {folder} was begun with; start again with another --to")
+            raise RunError(
+                f"the photos differ from those that {folder} was started with; train again with another --to"
+            )
         return
     try:
         (folder / "report").mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"the run folder {folder} cannot be made: {error.strerror}; choose another place") from error
+        raise OutputError(f"cannot create the run folder {folder}: {error.strerror}; choose another place") from error
     write_run_photos(folder / "photos.csv", rows)
     broken = data.photo_set.broken
     if broken:
         with (folder / "skipped.csv").open("w", newline="", encoding="utf-8", errors=ODD_NAMES) as file:
             make_csv_writer(file).writerows([("path", "reason"), *broken])
-        log.warning("%d files are no readable photos and were skipped; see %s", len(broken), folder / "skipped.csv")
+        count = format_count(len(broken), "file")
+        log.warning("skipped %s without a readable photo; see %s", count, folder / "skipped.csv")
     poses_of: dict[int, set[str]] = {}
     for row in rows:
         poses_of.setdefault(row.group, set()).add(row.pose)
     crossing = sum(len(poses) > 1 for poses in poses_of.values())
     if crossing:
-        log.warning("%d groups of near-duplicates lie under several poses (label errors?); see photos.csv", crossing)
+        count = format_count(crossing, "duplicate group")
+        log.warning("%s under more than one pose (label errors?); see photos.csv", count)

@@ -42,9 +42,9 @@ def name_in_utf8(path: Path) -> Iterator[Path]:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
-    """Write contiguous tensors on the CPU.  Raises OutputError for a full disk: what lay there stays."""
+    """Write contiguous tensors on the CPU.  Raises OutputError, e.g. for a full disk; an earlier file is kept."""
     try:
         with write_then_rename(path) as temporary:
             save_file(dict(tensors), temporary, metadata=metadata)
-    except (SafetensorError, OSError) as error:  # safetensors tells the disk's errors as its own
-        raise OutputError(f"{path} cannot be written ({error}); make room, or give another place") from error
+    except (SafetensorError, OSError) as error:  # safetensors wraps the disk's errors
+        raise OutputError(f"cannot write {path} ({error}); free some space, or choose another place") from error

@@ -27,6 +27,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ...runtime.errors import RunError
+from ...runtime.system.plain_text import format_count
 from ...runtime.system.progress import Progress
 from ..distributed.collectives import Workers
 from ..photos.dataset import PhotoDataset, balance
@@ -148,7 +149,8 @@ class Trainer:
             model = _distribute(model, self.workers, buffers=not self.network.freeze_norm)
         for epoch in range(self._done_epochs + 1, self.config.epochs + 1):
             if self._is_stale(epoch - 1):
-                log.info("no better validation loss for %d epochs: stopped early", self.config.patience)
+                count = format_count(self.config.patience, "epoch")
+                log.info("stopped early: no better validation loss for %s", count)
                 break
             started_s = time.monotonic()
             loss = self._train_epoch(epoch, model, progression)

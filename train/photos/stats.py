@@ -1,4 +1,4 @@
-"""What a photo folder holds: photos and groups per pose, one picture under two poses, sizes, failures by reason."""
+"""Counts what a photo folder holds: photos and groups per pose, one picture under two poses, sizes, failures."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ from .near_duplicates import SAME_BITS, group_photos
 READ_SIZE = 224  # as `fit` reads them, so that both find the same groups
 THUMBNAIL = 112  # pixels
 SAMPLES = 12  # pictures of each pose on the page
-LISTED = 10  # conflicts in the terminal; the page shows more
+LISTED = 10  # conflicts in the terminal; the page lists more
 
 
 @dataclass(frozen=True)
 class PoseStats:
-    """One row of the table.  sides: the shorter side in pixels at 5 %, 50 % and 95 %."""
+    """One row of the table.  sides: quantiles of the shorter side in pixels, at 5 %, 50 % and 95 %."""
 
     pose: str
     photos: int
     groups: int
-    duplicates: int  # photos whose bytes another photo of the folder has
+    duplicates: int  # photos with the same bytes as another photo of the folder
     sides: tuple[int, int, int]
 
 
 @dataclass(frozen=True)
 class Conflict:
-    """One picture that lies under several poses: at least one label is wrong.  members: indices into the photos."""
+    """One picture under several poses, so that at least one label is wrong.  members: indices into the photos."""
 
     poses: tuple[str, ...]
     members: tuple[int, ...]
@@ -64,7 +64,7 @@ def measure_folder(folder: Path) -> tuple[PhotoList, FolderStats]:
 
 
 def count_failures(folder: Path) -> Counter[str]:
-    """Reason -> URLs that did not become photos, from the manifest; empty without one.  What was cleaned did."""
+    """Count the URLs that did not become photos by reason, from the manifest; cleaned photos do not count."""
     photos = {OK, DUPLICATE, REMOVED, MOVED}
     return Counter(row.kind or row.status for row in read_manifest(folder) if row.status not in photos)
 
@@ -89,7 +89,7 @@ def count_photos(photo_list: PhotoList, failures: Counter[str]) -> FolderStats:
 
 
 def find_conflicts(photos: tuple[Photo, ...], groups: list[int]) -> tuple[Conflict, ...]:
-    """Groups that cross poses, largest first."""
+    """Find groups that cross poses, largest first."""
     members: dict[int, list[int]] = defaultdict(list)
     for index, group in enumerate(groups):
         members[group].append(index)
@@ -102,7 +102,7 @@ def find_conflicts(photos: tuple[Photo, ...], groups: list[int]) -> tuple[Confli
 
 
 def format_table(stats: FolderStats) -> str:
-    """The table for a terminal."""
+    """Format the table for a terminal."""
     wide = max([12, *(len(row.pose) for row in stats.poses)])
     lines = [f"{'pose':{wide}} {'photos':>7} {'groups':>7} {'copies':>7}   shorter side at 5 / 50 / 95 %"]
     lines += [
@@ -112,21 +112,28 @@ def format_table(stats: FolderStats) -> str:
     total, copies = sum(row.photos for row in stats.poses), sum(row.duplicates for row in stats.poses)
     lines.append(f"{'all':{wide}} {total:7d} {stats.groups:7d} {copies:7d}")
     for conflict in stats.conflicts[:LISTED]:
-        lines.append(f"{len(conflict.members):7d} copies of one picture lie under {', '.join(conflict.poses)}")
-    if stats.conflicts:
-        lines.append(f"{len(stats.conflicts):7d} pictures lie under several poses: at least one label of each is wrong")
+        lines.append(f"{len(conflict.members):7d} copies of one picture under {', '.join(conflict.poses)}")
+    if count := len(stats.conflicts):
+        each = "at least one of its labels is wrong" if count == 1 else "at least one label of each is wrong"
+        pictures = "picture" if count == 1 else "pictures"
+        lines.append(f"{count:7d} {pictures} under more than one pose: {each}")
+        lines.append(f"{'':7} (yoga-train report finds other label errors, once there is a run)")
     lines += _format_broken(stats.broken)
-    lines += [f"{count:7d} URLs or files failed: {reason}" for reason, count in stats.failures]
+    lines += [
+        f"{count:7d} {'URL or file' if count == 1 else 'URLs or files'} failed: {reason}"
+        for reason, count in stats.failures
+    ]
     return "\n".join(lines)
 
 
 def _format_broken(broken: tuple[tuple[str, str], ...]) -> list[str]:
-    """What is no photo by its name, by suffix; of the rest, which is, the kinds of reason."""
+    """Format the unreadable files, and the suffixes of those that are not photos by their name."""
     paths = [Path(path) for path, _ in broken]
     others = [path for path in paths if path.suffix.lower() not in PHOTO_SUFFIXES]
-    lines = [f"{len(broken):7d} files are no readable photos"] if broken else []
+    files = "file is not a readable photo" if len(broken) == 1 else "files are not readable photos"
+    lines = [f"{len(broken):7d} {files}"] if broken else []
     if others:
-        lines[0] += f", {len(others)} of them of other kinds: {count_suffixes(others)}"
+        lines[0] += f", {len(others)} of other kinds: {count_suffixes(others)}"
     return lines
 
 
@@ -156,7 +163,7 @@ def write_page(stats: FolderStats, photo_list: PhotoList, path: Path, *, replace
 
 
 def encode_thumbnail(path: Path) -> str:
-    """A data URL, JPEG; empty if the photo went away in the meantime."""
+    """Encode a JPEG data URL; empty if the photo has been removed meanwhile."""
     frame = attempt(path, lambda: letterbox(decode_photo(path, min_side=THUMBNAIL), THUMBNAIL))
     if isinstance(frame, Failure):
         return ""
@@ -166,7 +173,7 @@ def encode_thumbnail(path: Path) -> str:
 
 
 def _spread(indices: list[int], count: int) -> list[int]:
-    """Evenly spaced ones."""
+    """Choose evenly spaced indices."""
     if len(indices) <= count:
         return indices
     return [indices[i] for i in np.linspace(0, len(indices) - 1, count).astype(int)]

@@ -1,4 +1,4 @@
-"""Everything that `yoga-train report` shows of a run, measured; no pictures and no HTML here."""
+"""Measures everything that `yoga-train report` shows of a run; no pictures and no HTML here."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ from ...calibration.metrics import (
     simulate_perfect_ece,
 )
 from ...calibration.runs import SPLITS, Run
-from ..clean.label_errors import find_label_errors
+from ..clean.label_errors import LabelErrorCount, find_label_errors
 from ..run_files.log import Epoch, read_log
 from ..run_files.predictions import PREDICTIONS, load_predictions, read_predictions
 from .answers import PhotoPrediction, RunPredictions, join_answers
 from .comparison import Comparison, compare_runs
 
 CELL_PHOTOS = (24, 16, 12, 8, 6, 4, 3, 2, 1)
-"""Pictures behind one cell of a confusion matrix: as many as VIEW_PHOTOS allow."""
+"""Pictures behind one cell of a confusion matrix: the most that VIEW_PHOTOS allows."""
 VIEW_PHOTOS = 800  # pictures behind a whole matrix; about 4 KB each
 SUSPECTS = 60  # likely label errors with a picture
-DUELS = 60  # photos won, and lost, with a picture
+DUELS = 60  # photos won, and photos lost, with a picture
 PAIRS = 10  # most confused pairs
-ALL = "folds"  # the view of all photos, each answered by a network that never saw it
+ALL = "folds"  # the view of all photos, each predicted by a network that was not trained on it
 
 
 @dataclass(frozen=True)
 class PoseRow:
-    """One pose on the test photos.  photos: how many are in training, validation and test."""
+    """One pose on the test photos.  photos: number in training, validation and test."""
 
     pose: str
     photos: tuple[int, ...]
     precision: Accuracy
     recall: Accuracy
-    confusions: tuple[tuple[str, int], ...]  # wrong answers for it, commonest first
+    confusions: tuple[tuple[str, int], ...]  # wrong predictions for it, commonest first
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of a confusion matrix.  share: of its row; answers: some of its photos, the greatest loss first."""
+    """One cell of a confusion matrix.  share: its fraction of the row; answers: some photos, highest loss first."""
 
     count: int
     share: float
@@ -55,10 +55,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class PhotoView:
-    """One set of photos (`test`, `validation` or `folds`): its confusion matrix and its greatest losses.
+    """One set of photos (`test`, `validation` or `folds`): its confusion matrix and its highest losses.
 
-    Of near-duplicates one has its loss shown.  The losses of `folds` are of its training photos: the others have
-    theirs under `test` and `validation`.  cell_photos: so many of a cell's photos are shown at most.
+    Of each duplicate group one photo is listed.  The losses of `folds` are of its training photos; the others are
+    listed under `test` and `validation`.  cell_photos: the most photos shown for a cell.
     """
 
     key: str
@@ -70,17 +70,29 @@ class PhotoView:
 
 @dataclass(frozen=True)
 class Suspects:
-    """Likely label errors.  rows: the likeliest ones beside the pose that they rather are; judged: photos looked at."""
+    """Likely label errors by confident learning.
 
-    count: int
-    judged: int
+    total: how many, and how many of them are expected to be wrong.  rows: the likeliest ones with the pose suggested.
+    """
+
+    total: LabelErrorCount
     out_of_fold: bool
     rows: tuple[PhotoPrediction, ...]
+
+    @property
+    def count(self) -> int:
+        """How many labels are likely wrong."""
+        return self.total.suspects
+
+    @property
+    def judged(self) -> int:
+        """How many labels were checked."""
+        return self.total.photos
 
 
 @dataclass(frozen=True)
 class CalibrationSummary:
-    """Calibration error on test before any temperature, beside what a perfect model shows on as many photos."""
+    """Calibration error on test before any temperature, and that of a perfect model on as many photos."""
 
     ece: float
     perfect_mean: float
@@ -89,7 +101,7 @@ class CalibrationSummary:
 
 @dataclass(frozen=True)
 class Report:
-    """What the page shows.  frozen: the head alone, on the same test photos; None where the run does not say."""
+    """What the page shows.  frozen: the head alone, on the same test photos; None if the run does not record it."""
 
     run: Run
     test: Accuracy
@@ -104,7 +116,7 @@ class Report:
     comparison: Comparison | None
 
     def list_mapped(self) -> Iterator[tuple[int, int]]:
-        """Photos and answers that the page shows with a class map."""
+        """Photos and predictions that the page shows with a class map."""
         for view in self.views:
             yield from ((row.photo, row.answer) for row in view.losses)
 
@@ -118,9 +130,9 @@ class Report:
 
 
 def measure_report(run: Run, against: Run | None = None, top: int = 24) -> Report:
-    """Measure a run on its held-out photos, beside another run if one is given.
+    """Measure a run on its held-out photos, and compare it with another run if one is given.
 
-    top: how many of the greatest losses.  Raises RunError.
+    top: number of highest losses.  Raises RunError.
     """
     kept = join_answers(run, read_predictions(run.folder / PREDICTIONS, run))
     predictions = load_predictions(run)
@@ -181,18 +193,22 @@ def view_photos(answers: RunPredictions, key: str, photos: npt.NDArray[np.int64]
 
 
 def _choose_cell_photos(counts: list[int]) -> int:
-    """How many photos of a cell are shown, so that the page of eighty poses is not eighty times as large."""
+    """Choose how many photos of a cell are shown, so that a page of eighty poses is not eighty times as large."""
     fitting = (most for most in CELL_PHOTOS if sum(min(count, most) for count in counts) <= VIEW_PHOTOS)
     return next(fitting, CELL_PHOTOS[-1])
 
 
 def find_suspects(answers: RunPredictions, *, out_of_fold: bool) -> Suspects:
-    """Find likely label errors: among all photos where no network saw its own, else among the held-out ones."""
-    photos = answers.numbers_of(*(SPLITS if out_of_fold else SPLITS[1:]))
-    errors = find_label_errors(answers.probabilities[photos], answers.targets[photos])
-    likeliest = errors.order[: min(errors.count, SUSPECTS)]
-    rows = tuple(answers.describe(int(photos[i]), int(errors.suggestion[i])) for i in likeliest)
-    return Suspects(errors.count, len(photos), out_of_fold, rows)
+    """Find likely label errors among the photos that the network was not trained on, as `clean` does.
+
+    These are all photos if out_of_fold, else the held-out ones.
+    """
+    unseen = np.full(len(answers.targets), True) if out_of_fold else answers.splits != SPLITS[0]
+    errors = find_label_errors(answers.probabilities, answers.targets, unseen)
+    total = errors.count_among(unseen)
+    likeliest = [photo for photo in errors.order.tolist() if unseen[photo]][: min(total.suspects, SUSPECTS)]
+    rows = tuple(answers.describe(photo, int(errors.suggestion[photo])) for photo in likeliest)
+    return Suspects(total, out_of_fold, rows)
 
 
 def _summarise_calibration(probabilities: npt.NDArray[np.floating], right: npt.NDArray[np.bool_]) -> CalibrationSummary:

@@ -41,14 +41,14 @@ def test_no_journal_is_an_empty_one(tmp_path: Path) -> None:
 def test_a_journal_from_elsewhere_can_not_move_files_about(tmp_path: Path, change: dict[str, object]) -> None:
     path = tmp_path / "cleaning.jsonl"
     path.write_text(json.dumps(asdict(REMOVED)) + "\n" + json.dumps({**asdict(REMOVED), **change}) + "\n")
-    with pytest.raises(RunError, match="line 2, is no mark"):
+    with pytest.raises(RunError, match="line 2, is not a mark"):
         read_journal(path)
 
 
 @pytest.mark.parametrize("line", [b"{", b"[]", b"\xff\xfe", b"null", b"{}"])
 def test_a_damaged_line_is_named(tmp_path: Path, line: bytes) -> None:
     (tmp_path / "cleaning.jsonl").write_bytes(line + b"\n")
-    with pytest.raises(RunError, match="line 1, is no mark"):
+    with pytest.raises(RunError, match="line 1, is not a mark"):
         read_journal(tmp_path / "cleaning.jsonl")
 
 

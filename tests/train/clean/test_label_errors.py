@@ -54,3 +54,17 @@ def test_planted_errors_come_first_and_a_class_without_photos_accuses_nobody() -
     assert (errors.suggestion[first] == truth[first]).mean() >= 0.8
     assert 4 not in errors.suggestion[errors.suspect]
     assert sorted(errors.order) == list(range(400))
+
+
+def test_a_count_says_how_many_are_expected_to_be_wrong() -> None:
+    probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.2, 0.8], [0.05, 0.95], [0.1, 0.9]])
+    errors = find_label_errors(probabilities, np.array([0, 0, 1, 1, 0, 0]))
+    among = np.array([True, True, True, True, True, False])
+    count = errors.count_among(among)
+    assert (count.suspects, count.photos) == (1, 5) and count.expected == pytest.approx(0.95)
+    assert count.describe(out_of_fold=False) == (
+        "likely label errors: 1 of 5 held-out photos, by confident learning; "
+        "expected to be wrong: about 1, if the network's probabilities are right"
+    )
+    none = errors.count_among(np.zeros(6, bool))
+    assert none.describe(out_of_fold=True) == "likely label errors: 0 of 0 photos (out of fold), by confident learning"

@@ -108,6 +108,9 @@ def test_clean_and_report_agree_on_the_held_out_photos(messy) -> None:
         suspects = [n for n in photos.select("likely") if photos.is_suspect(n)]
         assert [photos.entries[n].index for n in suspects] == [row.photo for row in told.rows] and suspects
         assert {photos.entries[n].index for n in suspects} == set(wrong)
+        assert photos.errors.count_among(photos.unseen) == told.total
+    assert told.total.suspects == told.count == len(wrong)
+    assert told.total.expected == pytest.approx(0.9 * len(wrong))
 
 
 def test_hashes_are_made_as_fit_makes_them_at_any_size_of_the_network(messy) -> None:

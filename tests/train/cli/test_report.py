@@ -67,22 +67,22 @@ def test_report_replaces_its_own_page(ask, run: Path) -> None:
 def test_against_prints_a_table_of_both(ask, run: Path, trained_run: Path) -> None:
     answer = ask(main, "report", run, "--against", trained_run)
     assert answer.code == 0, answer.err
-    [heading] = [line for line in answer.out.splitlines() if line.startswith("answered right")]
+    [heading] = [line for line in answer.out.splitlines() if line.startswith("accuracy ")]
     assert heading.split()[-2:] == ["first", "tiny"]
-    assert "shared test photos" in answer.out and "0 photos won, 0 lost" in answer.out
+    assert "shared test photos" in answer.out and "0 photos now right, 0 now wrong" in answer.out
 
 
 def test_photos_that_are_gone_are_said_and_no_crash(ask, run: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     answer = ask(main, "report", run, "--photos", tmp_path / "empty")
     assert answer.code == 0, answer.err
-    assert "photos to be shown were not found" in answer.out
+    assert "of the page not found" in answer.out
 
 
 def test_what_can_t_be_reported_is_refused_on_one_line(ask, run: Path, tmp_path: Path) -> None:
     assert "is no finished run" in ask(main, "report", tmp_path / "nowhere").refusal()
     assert "is the run itself" in ask(main, "report", run, "--against", run).refusal()
-    assert "is no folder" in ask(main, "report", run, "--photos", tmp_path / "nowhere").refusal()
+    assert "is not a folder" in ask(main, "report", run, "--photos", tmp_path / "nowhere").refusal()
     (run / "predictions.csv").unlink()
     assert "predictions.csv is missing" in ask(main, "report", run).refusal()
     (run / "weights.safetensors").unlink()

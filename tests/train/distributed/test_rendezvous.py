@@ -199,7 +199,7 @@ def test_a_run_goes_on_where_it_lies_after_that_machine_was_lost(
 
     start(a, b, "--resume")
     assert (a.end(), b.end()) == (0, 0)
-    assert "finished already" in a.words
+    assert "already finished" in a.words
     assert_same_training(a.run, undisturbed)
 
 
@@ -251,7 +251,7 @@ def test_a_machine_that_falls_silent_is_noticed(
     b.kill(signal.SIGSTOP)  # as without power: no connection is closed
     (tmp_path / "hold").unlink()
     assert a.end(60) == 2
-    assert "worker 1 on" in a.error and "no sign of life for 4 s" in a.error
+    assert "no heartbeat from worker 1 on" in a.error and " for 4 s" in a.error
 
 
 @pytest.mark.parametrize("case", ["content", "missing", "options", "weights", "batch", "folder"])
@@ -269,14 +269,14 @@ def test_machines_that_do_not_agree_are_refused_in_one_line_on_both(
         expected = "tree/00.png is"
     elif case == "options":
         options["ONLY_b"] = "--seed 3"
-        expected = "--seed is 0 of worker 0"
+        expected = "--seed is 0 for worker 0"
     elif case == "weights":
         (a.folder / "bad.pth").write_text("no weights")
         options = {"ONLY_a": f"--weights {a.folder / 'bad.pth'}", "ONLY_b": "--weights not_needed_here.pth"}
         expected = "bad.pth"
     elif case == "batch":
         options = {"ONLY_a": "--batch 3", "ONLY_b": "--batch 3"}
-        expected = "--batch 3 of 2 workers"
+        expected = "--batch 3 is too small for 2 workers"
     else:
         a.run.mkdir()
         (a.run / "diary.txt").touch()
@@ -293,7 +293,7 @@ def test_a_machine_that_never_comes_is_not_waited_for_without_end(
     (a, _) = machines
     start(a, WORLD_SIZE="2", MEETING_S="3")
     assert a.end(60) == 2
-    assert "2 workers could not connect with each other at 127.0.0.1:" in a.error and "GLOO_SOCKET_IFNAME" in a.error
+    assert "2 workers could not connect to each other at 127.0.0.1:" in a.error and "GLOO_SOCKET_IFNAME" in a.error
 
 
 def test_what_is_wrong_here_is_not_taken_for_a_lost_worker() -> None:

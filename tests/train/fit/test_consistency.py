@@ -39,11 +39,11 @@ def test_equal_machines_agree_wherever_their_files_are(drawn_photos: Path) -> No
 @pytest.mark.parametrize(
     ("versions", "options", "expected"),
     [
-        ({"torch": "2.4"}, {}, r"torch is 2\.9 of worker 0 on left and 2\.4 of worker 1 on right; install the same"),
-        ({}, {"batch": 64}, "--batch is 32 of worker 0 on left and 64 of worker 1 on right; give the same"),
-        ({}, {"held_out": 0.2}, "--held-out is 0.15 of"),
-        ({}, {"resume": True}, "--resume is False of"),
-        ({}, {"weights": "imagenet"}, "--weights is none of"),
+        ({"torch": "2.4"}, {}, r"torch is 2\.9 for worker 0 on left and 2\.4 for worker 1 on right; install the same"),
+        ({}, {"batch": 64}, "--batch is 32 for worker 0 on left and 64 for worker 1 on right; give the same"),
+        ({}, {"held_out": 0.2}, "--held-out is 0.15 for"),
+        ({}, {"resume": True}, "--resume is False for"),
+        ({}, {"weights": "imagenet"}, "--weights is none for"),
     ],
 )
 def test_what_differs_is_named_with_both_values(
@@ -83,14 +83,14 @@ def test_paths_may_differ_between_machines(drawn_photos: Path) -> None:
 
 
 def test_a_batch_too_small_for_the_workers_is_refused(drawn_photos: Path) -> None:
-    with pytest.raises(OptionError, match="--batch 3 of 2 workers"):
+    with pytest.raises(OptionError, match="--batch 3 is too small for 2 workers"):
         check_agreement(Played(), drawn_photos, replace(CONFIG, batch=3), resume=False)
 
 
 def test_the_first_photo_that_differs_is_named_and_the_others_counted() -> None:
     other = [3, "/b/photos", "tree/1.jpg", "sha256 bb", "sha256 aa"]
     expected = (
-        r"tree/1\.jpg is sha256 aa of worker 0 on left and sha256 bb of worker 1 on right in /b/photos \(and 2 more"
+        r"tree/1\.jpg is sha256 aa for worker 0 on left and sha256 bb for worker 1 on right in /b/photos \(and 2 more"
     )
     marks = [("tree/1.jpg", "sha256 aa")]
     with pytest.raises(RunError, match=expected):

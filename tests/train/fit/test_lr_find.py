@@ -34,7 +34,7 @@ def test_noise_does_not_move_the_suggestion_far() -> None:
 
 
 def test_a_loss_that_never_falls_is_an_error() -> None:
-    with pytest.raises(RunError, match="never fell"):
+    with pytest.raises(RunError, match="never decreased"):
         suggest_rate(RATES, np.linspace(1, 3, 100))
 
 
@@ -62,4 +62,7 @@ def test_the_command_draws_a_plot_writes_its_numbers_and_names_the_option(
 
 
 def test_a_plot_of_an_unknown_kind_is_refused(ask, drawn_photos: Path, tmp_path: Path) -> None:
-    assert "a plot is .png" in ask(main, "lr-find", drawn_photos, "--to", tmp_path / "lr.txt").refusal()
+    assert (
+        "is not the name of a plot; give .png"
+        in ask(main, "lr-find", drawn_photos, "--to", tmp_path / "lr.txt").refusal()
+    )

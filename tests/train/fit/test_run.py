@@ -107,8 +107,8 @@ def test_broken_files_are_listed_beside_the_run_and_copies_under_two_poses_are_w
         fit_run(photos, tmp_path / "run", QUICK)
     rows = list(csv.reader((tmp_path / "run" / "skipped.csv").read_text().splitlines()))
     assert rows[0] == ["path", "reason"] and rows[1][0] == "tree/broken.jpg" and "HTML" in rows[1][1]
-    assert any("1 files are no readable photos" in message for message in caplog.messages)
-    assert any("1 groups of near-duplicates lie under several poses" in message for message in caplog.messages)
+    assert any("skipped 1 file without a readable photo" in message for message in caplog.messages)
+    assert any("1 duplicate group under more than one pose" in message for message in caplog.messages)
     assert not any("broken" in photo.path for photo in load_run(tmp_path / "run").photos)
 
 
@@ -173,7 +173,7 @@ def test_a_stopped_fit_ends_with_the_exit_code_of_ctrl_c_and_says_how_to_go_on(
     options += ("--arch", "resnet18")
     answer = ask(main, "fit", photos, "--to", tmp_path / "run", *options)
     assert answer.code == 130, answer.err
-    assert "test accuracy" in answer.out and "give the same command with --resume" in answer.out
+    assert "test accuracy" in answer.out and "repeat the command with --resume" in answer.out
     assert "next: yoga-export" not in answer.out and load_run(tmp_path / "run").summary["metrics"]["interrupted"]
 
 
@@ -181,7 +181,7 @@ def test_a_stopped_fit_ends_with_the_exit_code_of_ctrl_c_and_says_how_to_go_on(
 def test_a_run_among_the_photos_would_be_a_pose_and_is_refused(drawn_photos: Path, place: str, tmp_path: Path) -> None:
     photos = copy_some(drawn_photos, tmp_path / "photos")
     before = list_files(photos)
-    with pytest.raises(OutputError, match="lies inside the photo folder"):
+    with pytest.raises(OutputError, match="is inside the photo folder"):
         fit_run(photos, photos / place, QUICK)
     assert list_files(photos) == before
 

@@ -280,9 +280,9 @@ def test_the_command_prints_outcomes_by_reason(bench: Bench, capsys: pytest.Capt
     options = ["--allow-private", "--per-host", "2", "--total", "4", "--timeout", "1"]
     assert main(["download", str(bench.lists), "--to", str(bench.photos), *options]) == 0
     out = capsys.readouterr().out
-    for line in ("1 ok", "1 refused    HTTP 404", "1 failed     HTTP 500", "1 lines left out: not http or https"):
+    for line in ("1 ok", "1 refused    HTTP 404", "1 failed     HTTP 500", "1 line ignored: not http or https"):
         assert line in out
-    assert "tries the 1 failed ones once more" in out
+    assert "to try 1 failed URL again" in out
 
 
 def test_collected_lists_are_what_download_reads(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
@@ -292,7 +292,7 @@ def test_collected_lists_are_what_download_reads(bench: Bench, capsys: pytest.Ca
     for added in (1, 0):
         assert main(["collect", "--urls", str(found), "--pose", "tree", "--to", str(bench.lists)]) == 0
         out = capsys.readouterr().out
-        assert f"{added} URLs added" in out and "1 lines left out" in out
+        assert f"{added} URL" in out and "1 line ignored" in out
     assert bench.run().outcomes == {("ok", ""): 1}
 
 

@@ -243,12 +243,12 @@ def test_collect_merges_several_queries_into_one_list(
     assert collect(lists, *arguments) == 0
     out = capsys.readouterr().out
     assert "40 found by bing: down dog\n" in out and "40 found by bing: dog pose\n" in out
-    assert f"{lists / 'down_dog.csv'}: 80 URLs added, 0 known already" in out
+    assert f"{lists / 'down_dog.csv'}: 80 URLs added, 0 already known" in out
     text = (lists / "down_dog.csv").read_bytes()
     urls = list(read_list(lists / "down_dog.csv"))
     assert urls[:40] == name_urls("down-dog", 0, 40) and len(urls) == 80
     assert collect(lists, *arguments) == 0
-    assert "0 URLs added, 80 known already" in capsys.readouterr().out
+    assert "0 URLs added, 80 already known" in capsys.readouterr().out
     assert (lists / "down_dog.csv").read_bytes() == text
 
 
@@ -279,7 +279,7 @@ def test_collect_fails_on_one_line_if_nothing_could_be_searched(
     engine.answer = lambda query, page: (403, "no")
     assert collect(tmp_path, "down dog", "dog pose") == 2
     [line] = [line for line in capsys.readouterr().err.splitlines() if "error:" in line]
-    assert "nothing could be searched" in line and "HTTP 403" in line
+    assert "no search succeeded" in line and "HTTP 403" in line
     assert (tmp_path / "down_dog.csv").read_text() == "url\nhttp://a.example/1.jpg\n"
     assert {query for query, _ in engine.asked} == {"down dog"}
 
@@ -289,7 +289,7 @@ def test_results_that_are_no_urls_are_counted_and_left_out(
 ) -> None:
     engine.answer = pages((200, draw_bing_page(["data:image/png;base64,AAAA", "http://a.example/1.jpg"])))
     assert collect(tmp_path, "down dog", "--engine", "bing") == 0
-    assert "1 lines left out: not http or https" in capsys.readouterr().out
+    assert "1 line ignored: not http or https" in capsys.readouterr().out
     assert list(read_list(tmp_path / "down_dog.csv")) == ["http://a.example/1.jpg"]
 
 

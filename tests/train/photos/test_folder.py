@@ -150,7 +150,7 @@ def test_folders_that_are_hidden_inside_a_pose_are_left_out(tmp_path: Path) -> N
     save_noise(tmp_path / "plank" / "b.png")
     save_noise(tmp_path / "tree" / ".ipynb_checkpoints" / "a-checkpoint.png")
     save_noise(tmp_path / "tree" / "home" / ".thumbnails" / "deep" / "a.png")
-    hidden_above = tmp_path.rename(tmp_path.with_name(".photos"))  # only what lies inside the photo folder counts
+    hidden_above = tmp_path.rename(tmp_path.with_name(".photos"))  # only what is inside the photo folder counts
     assert [photo.path for photo in read_photos(hidden_above, 64).photos] == ["plank/b.png", "tree/a.png"]
 
 

@@ -118,7 +118,7 @@ def test_failures_come_from_the_manifest_by_reason(photos: Path) -> None:
         manifest.add(ManifestRow("tree", "http://c/1", "ab", status=OK, path="tree/1.png"))
     assert count_failures(photos) == Counter({"HTTP 404": 3, "timed out": 1})
     table = format_table(measure_folder(photos)[1])
-    assert "3 URLs or files failed: HTTP 404" in table and "1 pictures lie under several poses" in table
+    assert "3 URLs or files failed: HTTP 404" in table and "1 picture under more than one pose" in table
 
 
 def test_one_pose_is_enough_to_count_and_no_pose_is_said(tmp_path: Path) -> None:
