@@ -99,7 +99,7 @@ def augment_batch(photos: PhotoDataset, count: int, ranges: Augmentation, seed: 
     draws = draw_augmentation(count, ranges, torch.Generator().manual_seed(seed), len(surroundings.scenes))
     images = surroundings.augment(np.arange(count), photos.frames.shape[1], draws, torch.device("cpu"))
     return images.round().to(torch.uint8).numpy(), describe_draws(
-        draws, surroundings.backdrops[:count].any(axis=(1, 2))
+        draws, surroundings.backdrops[:count].reshape(count, -1).max(axis=1) > 0
     )
 
 

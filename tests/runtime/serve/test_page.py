@@ -16,6 +16,9 @@ from typing import Any
 
 import pytest
 
+from yoga_live.runtime.photos.decoding import decode_photo
+from yoga_live.runtime.sources.video import VideoSource
+
 from ..conftest import assert_refused
 
 BLUE, RED = (255, 0, 0), (0, 0, 255)  # tree, none
@@ -72,6 +75,24 @@ def test_a_served_video_is_shown_in_its_own_time_and_stays_until_it_is_stopped(
     assert (state["state"], state["pose"], state["source"]) == ("ended", "tree", "short.mp4")
     code, out, err = serving.stop()
     assert code == 0 and "Tree: once" in out and "Traceback" not in err
+
+
+@pytest.mark.parametrize("wish", [(), ("--overlay", "corner"), ("--overlay", "below")])
+def test_the_picture_has_no_words_on_it_unless_they_are_asked_for(
+    model_path: Path, write_clip: Callable[..., Path], tmp_path: Path, wish: tuple[str, ...]
+) -> None:
+    clip = write_clip(tmp_path / "short.mp4", [BLUE] * 10, rate=Fraction(10), size_wh=(320, 180))
+    saved = tmp_path / "a.mp4"
+    serving = Serving(model_path, "--video", clip, "--serve", 0, "--save", saved, "--zoom", "off", *wish)
+    serving.wait_for("the page stays")
+    with urllib.request.urlopen(f"{serving.address}picture", timeout=30) as answer:
+        shown = decode_photo(answer.read())
+    assert serving.stop()[0] == 0
+    assert shown.shape[0] > 180 if "below" in wish else shown.shape == (180, 320, 3)
+    with VideoSource(saved) as video:
+        file = list(video.frames())[-1].image_bgr
+    is_card = {name: bool(image[:30, :90, 2].max() > 150) for name, image in (("page", shown), ("file", file))}
+    assert is_card == {"page": "corner" in wish, "file": "below" not in wish}
 
 
 def test_ctrl_c_ends_a_served_run_at_once(model_path: Path) -> None:
