@@ -20,8 +20,7 @@ CHUNK = 200_000  # numbers drawn at a time: they stay in the cache of the proces
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean with its 95 % interval, NaN where a single duplicate group leaves it unknown.  groups: how many duplicate
-    groups."""
+    """A mean with its 95 % interval, NaN for a single duplicate group.  groups: number of duplicate groups."""
 
     value: float
     low: float
@@ -30,14 +29,14 @@ class Estimate:
     groups: int
 
     def __str__(self) -> str:
-        interval = f"{self.low:.1%} to {self.high:.1%}" if self.groups > 1 else "one family"
+        interval = f"{self.low:.1%} to {self.high:.1%}" if self.groups > 1 else "one duplicate group"
         return f"{self.value:.1%} ({interval})" if self.photos else "no photos"
 
 
 def estimate_mean(values: Floats | npt.NDArray[np.bool_], groups: Ints, draws: int = DRAWS, seed: int = 0) -> Estimate:
-    """Mean over photos with its cluster-bootstrap interval, 95 %, percentile.
+    """Estimate the mean over photos with its cluster-bootstrap interval, 95 %, percentile.
 
-    values: bool or float (N,), such as whether an answer is right, or what one model gains over another.
+    values: bool or float (N,), such as whether a prediction is correct, or the gain of one model over another.
     groups: int (N,), which photos are near-duplicates.  Where all values are alike the interval has no width,
     although the truth may lie beside it; Wilson's (`Accuracy.interval`) has.
     """

@@ -1,14 +1,14 @@
-"""`yoga-calibrate check`: files of one model side by side."""
+"""`yoga-calibrate check`: compares files of one model."""
 
 from __future__ import annotations
 
 import argparse
 
-from ..runtime.system.plain_text import print
+from ..runtime.system.plain_text import format_count, print
 
 
 def run_check(args: argparse.Namespace) -> None:
-    """Print, for each file, how right, honest, alike, small and fast it is."""
+    """Print accuracy, calibration error, agreement, size and latency of each file."""
     from ..runtime.system.claims import claim_outputs
     from .comparison import check_table_name
 
@@ -33,8 +33,9 @@ def _compare(args: argparse.Namespace) -> None:
     frames, targets, _ = load_frames(run, "test")
     scores = compare_files(args.models, engines, frames, targets)
     devices = ", ".join(dict.fromkeys(engine.device for engine in engines))
-    print(f"{len(targets)} test photos of {args.run}; {devices}, {count_cores()} CPU cores")
-    print(f"latency: the network alone, batch 1, {TURNS} turns of {FRAMES} frames each, taken in turns")
+    photos, cores = format_count(len(targets), "test photo"), format_count(count_cores(), "CPU core")
+    print(f"{photos} of {args.run}; {devices}, {cores}")
+    print(f"latency: only the network, batch 1, {TURNS} x {FRAMES} frames per file, in turns")
     print()
     print(*format_scores(scores).split("\n"), sep="\n")
     if args.to:

@@ -1,4 +1,4 @@
-"""`yoga-calibrate`: an honest confidence, a small file."""
+"""`yoga-calibrate`: calibrates confidence, quantises to INT8, compares files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from ..runtime.system.cli_runner import CommandParser, HelpFormatter, run_command
+from ..runtime.system.cli_runner import CommandParser, HelpFormatter, add_command, run_command
 from ..runtime.system.crashes import report_crashes
 from ..runtime.system.option_types import quote, read_whole
 from .check_command import run_check
@@ -16,38 +16,59 @@ from .int8_options import LEAST_AGREEMENT, METHOD_CHOICES, SAMPLE_PER_CLASS
 
 EXAMPLES = """examples:
   yoga-calibrate confidence yoga.onnx --run runs/first --to yoga.calibrated.onnx
-  yoga-calibrate int8 yoga.onnx --run runs/first --to yoga.int8.onnx     (calibrates its confidence too)
+  yoga-calibrate int8 yoga.onnx --run runs/first --to yoga.int8.onnx
   yoga-calibrate check yoga.calibrated.onnx yoga.int8.onnx --run runs/first
 
-Temperature and threshold are fitted on the run's validation photos; every number printed comes from its test photos."""
+Temperature and threshold are fitted on the run's validation photos. Every number printed comes from its test photos."""
+
+CONFIDENCE_EXAMPLES = """examples:
+  yoga-calibrate confidence yoga.onnx --run runs/first --to yoga.calibrated.onnx
+
+Writes a copy of the model with a temperature, so that 90 % confidence is right nine times out of ten, and with a
+threshold, below which the prediction is `none` (no pose). Also writes a reliability diagram beside it."""
+
+INT8_EXAMPLES = """examples:
+  yoga-calibrate int8 yoga.onnx --run runs/first --to yoga.int8.onnx
+  yoga-calibrate int8 yoga.onnx --run runs/first --to yoga.int8.onnx --method percentile --per-class 50
+
+The file has a quarter of the size, and its own temperature and threshold."""
+
+CHECK_EXAMPLES = """examples:
+  yoga-calibrate check yoga.calibrated.onnx yoga.int8.onnx --run runs/first
+  yoga-calibrate check yoga.onnx yoga.fp16.onnx --run runs/first --device cuda --to comparison.csv"""
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """Define the options; imports nothing heavy, so that --help answers at once."""
     parser = CommandParser(
         "yoga-calibrate",
-        description="Make a pose model honest and small, and compare its files.",
+        description="Calibrate a model's confidence, quantise it to INT8, and compare its files.",
         epilog=EXAMPLES,
         formatter_class=HelpFormatter,
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
     helps = {
-        "confidence": "fit temperature and threshold",
-        "int8": "quantise to INT8, with a temperature of its own",
-        "check": "compare files of one model: accuracy, confidence error, agreement, size, latency",
+        "confidence": ("Fit the temperature and the threshold of a model's confidence.", CONFIDENCE_EXAMPLES),
+        "int8": ("Quantise a model to INT8, for CPUs, and calibrate its confidence.", INT8_EXAMPLES),
+        "check": (
+            "Compare files of one model: accuracy, calibration error, agreement, size and latency.",
+            CHECK_EXAMPLES,
+        ),
     }
-    for name, text in helps.items():
-        command = commands.add_parser(name, help=text, epilog=EXAMPLES, formatter_class=HelpFormatter)
+    for name, (sentence, examples) in helps.items():
+        command = add_command(commands, name, sentence, examples)
         if name == "check":
             _add_check_options(command)
         else:
             command.add_argument("model", type=Path, help="pose model, .onnx")
-            command.add_argument("--to", type=Path, required=True, metavar="FILE.onnx", help="the new model")
+            command.add_argument("--to", type=Path, required=True, metavar="FILE.onnx", help="model to write")
         if name == "int8":
             _add_int8_options(command)
-        command.add_argument("--run", type=Path, required=True, metavar="RUN", help="the run it was exported from")
-        command.add_argument("--photos", type=Path, help="where the run's photos are now, if they were moved")
-        command.add_argument("--force", action="store_true", help="replace an output that exists")
+        command.add_argument("--run", type=Path, required=True, metavar="RUN", help="run that it was exported from")
+        command.add_argument(
+            "--photos", type=Path, metavar="FOLDER", help="where the run's photos are now, if they were moved"
+        )
+        command.add_argument("--force", action="store_true", help="replace existing outputs")
     return parser.parse_args(argv)
 
 
@@ -56,30 +77,35 @@ def _add_int8_options(command: argparse.ArgumentParser) -> None:
         "--method",
         choices=METHOD_CHOICES,
         default="auto",
-        help="how far activations reach; auto tries all on the validation photos and keeps the nearest to FP32",
+        help="how to choose the activation ranges; auto: all, keeping the one nearest to FP32 on the validation photos",
     )
     command.add_argument(
         "--per-class",
         type=_read_count,
         default=SAMPLE_PER_CLASS,
         metavar="N",
-        help="training photos of each class to look at",
+        help="training photos of each class for the activation ranges",
     )
     command.add_argument(
         "--least-agreement",
         type=_read_percent,
         default=LEAST_AGREEMENT,
         metavar="PERCENT",
-        help="refuse INT8 that surely agrees with FP32 on fewer of the test photos",
+        help="refuse an INT8 model that agrees with FP32 on fewer test photos (beyond chance)",
     )
 
 
 def _add_check_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("models", type=Path, nargs="+", metavar="model", help="pose models; the first is the measure")
     command.add_argument(
-        "--device", default="auto", help="auto, cpu, cuda or tensorrt; one asked for by name is never replaced"
+        "models", type=Path, nargs="+", metavar="model", help="pose models; the others are compared with the first"
     )
-    command.add_argument("--to", type=Path, metavar="FILE", help="write the table too, .csv or .json")
+    command.add_argument(
+        "--device",
+        default="auto",
+        metavar="NAME",
+        help="auto, cpu, cuda or tensorrt; a device given by name is used or the command fails",
+    )
+    command.add_argument("--to", type=Path, metavar="FILE", help="also write the table: .csv or .json")
 
 
 def _read_count(text: str) -> int:
@@ -92,7 +118,7 @@ def _read_percent(text: str) -> float:
     except ValueError:
         value = -1.0
     if not 0 <= value <= 100:
-        raise argparse.ArgumentTypeError(f"{quote(text)} is not a share in per cent, 0 to 100, such as 98.5")
+        raise argparse.ArgumentTypeError(f"{quote(text)} is not a percentage from 0 to 100, such as 98.5")
     return value
 
 

@@ -44,11 +44,11 @@ class FileScore:
 
     @property
     def is_honest(self) -> bool:
-        """Whether the ECE is one that a perfectly calibrated model shows 97.5 % of the time."""
+        """Whether the ECE is below the 97.5 % quantile of a perfectly calibrated model."""
         return self.ece <= self.perfect_high
 
     def row(self) -> dict[str, Any]:
-        """Flat numbers for a table in a file."""
+        """Return the numbers of a table row."""
         low, high = self.accuracy.interval
         values = {
             "file": str(self.path),
@@ -108,7 +108,7 @@ def _score_file(path: Path, engine: Engine, split: SplitLogits, first: SplitLogi
 
 
 def format_scores(scores: Sequence[FileScore]) -> str:
-    """Lay the scores out as a table for a terminal."""
+    """Format the scores as a table for a terminal."""
     head: tuple[str, ...] = (
         "file",
         "precision",
@@ -143,7 +143,7 @@ def format_scores(scores: Sequence[FileScore]) -> str:
 def check_table_name(path: Path) -> None:
     """Refuse a table that is neither CSV nor JSON.  Raises OptionError."""
     if path.suffix not in (".csv", ".json"):
-        raise OptionError(f"the table {path} should be named .csv or .json")
+        raise OptionError(f"the table {path} should end in .csv or .json; give such a name")
 
 
 def write_scores(scores: Sequence[FileScore], path: Path, *, replace: bool = True) -> None:

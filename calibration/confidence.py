@@ -1,4 +1,4 @@
-"""Temperature and threshold: what makes 90 % mean nine times out of ten, and `none` an answer."""
+"""Fits temperature and threshold, so that 90 % confidence is right nine times out of ten, and `none` is predicted."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ TEMPERATURES = np.exp(np.linspace(np.log(0.1), np.log(10), 461))
 """Candidates, 1 % apart: a search over log T cannot diverge or turn negative."""
 
 KEPT_SHARE = 0.95
-"""Without photos of `none`, the threshold keeps this share of the right answers on validation."""
+"""Without photos of `none`, the threshold keeps this fraction of the correct predictions on validation."""
 
 SAME_SCORE = 1e-9
-"""Sums of shares of photos that differ less than this are equal: a photo more or less is 1 / N."""
+"""Sums of fractions that differ by less than this are equal: one photo more or less is 1 / N."""
 
 RESAMPLES = 2000
-"""Of the duplicate groups of validation photos, a tenth of a second: other draws of as many move the threshold by
-0.01."""
+"""Resamples of the validation photos' duplicate groups; they take a tenth of a second, and other draws move the
+threshold by 0.01."""
 
 
 @dataclass(frozen=True)
 class ConfidenceReport:
-    """What calibration did.  ECE on test photos before and after, beside what a perfect model of that size shows."""
+    """The result of calibration: ECE on test photos before and after, and that of a perfect model on as many."""
 
     temperature: float
     threshold: float
@@ -46,7 +46,7 @@ class ConfidenceReport:
     none_rejected: Accuracy | None
 
     def summary(self) -> dict[str, object]:
-        """The report for the model's metadata."""
+        """Make the report for the model's metadata."""
         rows = asdict(self)
         for name in ("accuracy", "poses_kept", "none_rejected"):
             value = getattr(self, name)
@@ -64,11 +64,11 @@ def calibrate(info: ModelInfo, validation: SplitLogits, test: SplitLogits) -> tu
 
 
 def fit_temperature(logits: Floats, targets: Ints, groups: Ints | None = None) -> float:
-    """Temperature of least NLL (Guo et al. 2017, section 4.2); 1 unless it also lowers NLL on photos it did not see.
+    """Find the temperature of least NLL (Guo et al. 2017, section 4.2); 1 unless it also lowers that of unseen photos.
 
-    groups: int (N,); near-duplicates are on one side of that check, and count as one answer here: however right the
-    answers, n independent ones leave a doubt of 1 / (n + 2) (Laplace's rule of succession).  No temperature makes the
-    model surer than that, or a handful of photos would turn every answer into 100 %.
+    groups: int (N,); near-duplicates are on one side of that check, and count as one prediction: even if all of n
+    independent predictions are correct, a doubt of 1 / (n + 2) remains (Laplace's rule of succession).  No temperature
+    makes the model surer than that, or a handful of photos would turn every prediction into 100 %.
     """
     _, numbers = np.unique(np.arange(len(targets)) if groups is None else groups, return_inverse=True)
     odd = numbers.reshape(-1) % 2 == 1
@@ -89,25 +89,25 @@ def fit_temperature(logits: Floats, targets: Ints, groups: Ints | None = None) -
 def choose_threshold(
     split: SplitLogits, labels: tuple[str, ...], temperature: float, resamples: int = RESAMPLES
 ) -> float:
-    """Threshold on the best pose's probability, between 0 and 0.95 in steps of 0.01.
+    """Choose the threshold on the best pose's probability, between 0 and 0.95 in steps of 0.01.
 
-    With photos of `none`, the largest sum of poses answered rightly and of `none` answered as `none` decides (Youden
-    1950); where a range of thresholds does equally well, the middle of the widest such range, farthest from the
-    photos on either side: the lowest would be 0 for a network that already answers every `none` here by its class.
-    One photo may move that by half, so it is found on resampled duplicate groups; of the thresholds that lie within two
-    standard errors of the best on the photos as they are, the one nearest to the mean of those is taken.
-    Without: the highest that keeps 95 % of the right answers.  resamples: how many; 0: the photos as they are.
+    With photos of `none`: the largest sum of the fractions of poses and of `none` that are classified correctly (Youden
+    1950).  If a range of thresholds is equally good, the middle of the widest range, farthest from the photos on either
+    side; the lowest would be 0 for a network that already classifies every `none` here correctly.  A single photo may
+    move this by half, so it is found on resampled duplicate groups: of the thresholds within two standard errors of the
+    best on the original photos, the one nearest to the mean of the resamples.
+    Without: the highest that keeps 95 % of the correct predictions.  resamples: number; 0: only the original photos.
     """
     candidates = np.arange(0, 0.955, 0.01)
     right, is_none = _find_right(split, labels, temperature, candidates)
     if not is_none.any():
-        share = right.mean(axis=0)
-        return float(candidates[np.flatnonzero(share >= KEPT_SHARE * share[0])[-1]])
+        fraction = right.mean(axis=0)
+        return float(candidates[np.flatnonzero(fraction >= KEPT_SHARE * fraction[0])[-1]])
     is_pose, count = ~is_none, len(candidates)
     values = np.column_stack([right & is_pose[:, None], right & is_none[:, None], is_pose, is_none])
-    _, families = np.unique(np.arange(len(right)) if split.groups is None else split.groups, return_inverse=True)
-    table = np.zeros((int(families.max()) + 1, values.shape[1]))
-    np.add.at(table, families.reshape(-1), values)
+    _, groups = np.unique(np.arange(len(right)) if split.groups is None else split.groups, return_inverse=True)
+    table = np.zeros((int(groups.max()) + 1, values.shape[1]))
+    np.add.at(table, groups.reshape(-1), values)
     sums = np.concatenate([table.sum(axis=0)[None], *resample_sums(table, resamples)])
     sums = sums[(sums[:, -2:] > 0).all(axis=1) | (np.arange(len(sums)) == 0)]  # a few photos may leave one side empty
     kept = sums[:, :count] / np.maximum(sums[:, -2:-1], 1)
@@ -120,7 +120,7 @@ def choose_threshold(
 
 
 def _find_middle(scores: Floats) -> int:
-    """The middle of the widest range of largest scores, float (N,); of two middles the lower."""
+    """Find the middle of the widest range of largest scores, float (N,); of two middles the lower."""
     best = np.concatenate([[False], scores >= scores.max() - SAME_SCORE, [False]])
     starts, ends = np.flatnonzero(best[1:] & ~best[:-1]), np.flatnonzero(best[:-1] & ~best[1:])
     widest = int(np.argmax(ends - starts))
@@ -128,7 +128,7 @@ def _find_middle(scores: Floats) -> int:
 
 
 def answer_poses(split: SplitLogits, labels: tuple[str, ...], temperature: float) -> tuple[Ints, Floats]:
-    """Best pose (index) where no other class beats it, else -1; and its probability."""
+    """Find the best pose (index), or -1 if another class beats it; and its probability."""
     probabilities = softmax(split.logits / temperature)
     best = np.array([best_pose(row, labels) for row in probabilities])
     sure = probabilities[np.arange(len(best)), best]
@@ -138,7 +138,7 @@ def answer_poses(split: SplitLogits, labels: tuple[str, ...], temperature: float
 def _find_right(
     split: SplitLogits, labels: tuple[str, ...], temperature: float, candidates: Floats
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Which photos each threshold answers rightly, bool (N, thresholds), and which are of `none`, bool (N,)."""
+    """Find what each threshold classifies correctly, bool (N, thresholds), and photos of `none`, bool (N,)."""
     best, sure = answer_poses(split, labels, temperature)
     is_none = split.targets == labels.index(NO_POSE) if NO_POSE in labels else np.zeros(len(best), bool)
     answered = (best >= 0)[:, None] & (sure[:, None] >= candidates)
@@ -167,7 +167,7 @@ def _measure(info: ModelInfo, test: SplitLogits, temperature: float, threshold: 
 
 
 def plot_reliability(test: SplitLogits, report: ConfidenceReport, path: Path, *, replace: bool = True) -> None:
-    """Write a reliability diagram (DeGroot and Fienberg 1983), a PNG: before, after, photos in each bar."""
+    """Write a reliability diagram (DeGroot and Fienberg 1983) as PNG: before, after, number of photos per bar."""
     from matplotlib.figure import Figure
 
     from ..runtime.system.files import write_then_rename
@@ -190,8 +190,8 @@ def plot_reliability(test: SplitLogits, report: ConfidenceReport, path: Path, *,
                 axes.plot(confidences[rows].mean(), right[rows].mean(), "o", color="#1f3b57", markersize=4)
                 axes.text((number + 0.5) / 10, 0.02, str(rows.sum()), ha="center", fontsize=8)
         axes.plot([0, 1], [0, 1], "--", color="grey", linewidth=1)
-        axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", ylabel="share right", title=f"{title}: ECE {ece:.1%}")
-    perfect = f"a perfectly calibrated model shows {report.ece_perfect_mean:.1%} on average with as many photos"
+        axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", ylabel="accuracy", title=f"{title}: ECE {ece:.1%}")
+    perfect = f"a perfectly calibrated model has {report.ece_perfect_mean:.1%} on average with as many photos"
     figure.suptitle(f"{len(test.targets)} test photos; {perfect}", fontsize=10)
     with write_then_rename(path, replace=replace) as temporary:
         figure.savefig(temporary, dpi=110)

@@ -1,4 +1,4 @@
-"""`yoga-calibrate confidence`, and what the commands share: what they refuse and how they report confidence."""
+"""`yoga-calibrate confidence`, and what the commands share: checks of outputs and the report of confidence."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _calibrate(args: argparse.Namespace, plot: Path) -> None:
 
 
 def check_outputs(args: argparse.Namespace) -> Path:
-    """Refuse what cannot be written before any work is done.  Returns the diagram's path."""
+    """Refuse outputs that cannot be written, before any work.  Returns the diagram's path."""
     check_output(args.to, force=args.force)
     plot = args.to.with_suffix(".reliability.png")
     check_output(plot, force=args.force)
@@ -54,7 +54,7 @@ def check_outputs(args: argparse.Namespace) -> Path:
 
 @contextmanager
 def claim_model(args: argparse.Namespace) -> Iterator[Path]:
-    """Hold the model's file and its diagram while the block lasts; what cannot be written is refused before any work.
+    """Lock the model's file and its diagram during the block, after refusing outputs that cannot be written.
 
     Yields the diagram's path.
     """
@@ -64,15 +64,15 @@ def claim_model(args: argparse.Namespace) -> Iterator[Path]:
 
 
 def print_report(report: ConfidenceReport) -> None:
-    """Say how right and how honest the answers on the test photos are."""
+    """Print accuracy and calibration on the test photos."""
     print(f"test accuracy: {report.accuracy}")
     print(f"temperature {report.temperature:.3f}, NLL {report.nll_before:.4f} -> {report.nll_after:.4f}")
     verdict = "within" if report.ece_after <= report.ece_perfect_high else "ABOVE"
     print(
-        f"ECE {report.ece_before:.1%} -> {report.ece_after:.1%} (a perfectly calibrated model shows "
+        f"ECE {report.ece_before:.1%} -> {report.ece_after:.1%} (a perfectly calibrated model has "
         f"{report.ece_perfect_mean:.1%} on average, up to {report.ece_perfect_high:.1%}, with as many photos: "
         f"{verdict})"
     )
-    print(f"threshold {report.threshold:.2f}: poses answered rightly {report.poses_kept}")
+    print(f"threshold {report.threshold:.2f}: poses classified correctly {report.poses_kept}")
     if report.none_rejected:
-        print(f"{'':16}`none` answered as none {report.none_rejected}")
+        print(f"{'':16}`none` (no pose) classified correctly {report.none_rejected}")

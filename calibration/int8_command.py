@@ -1,4 +1,4 @@
-"""`yoga-calibrate int8`: the small file, its ranges chosen by measurement, its confidence its own."""
+"""`yoga-calibrate int8`: quantises a model, chooses its activation ranges by measurement, calibrates its confidence."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..runtime.errors import ModelError
-from ..runtime.system.plain_text import print
+from ..runtime.system.plain_text import format_count, print
 from .confidence_command import claim_model, print_report
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def run_int8(args: argparse.Namespace) -> None:
-    """Quantise with every method asked for, keep the nearest to FP32, calibrate it, and write it if it agrees."""
+    """Quantise with every requested method, keep the nearest to FP32, calibrate it, and write it if it agrees."""
     with claim_model(args) as plot:
         _quantise(args, plot)
 
@@ -40,11 +40,11 @@ def _quantise(args: argparse.Namespace, plot: Path) -> None:
     check_model_run(args.model, full.info, run)
     sample = draw_sample(run, args.per_class)
     counts = ", ".join(f"{label} {count}" for label, count in sample.counts.items())
-    print(f"calibration sample: {len(sample.frames)} training photos: {counts}")
+    print(f"calibration sample: {format_count(len(sample.frames), 'training photo')}: {counts}")
     frames, targets, rows = load_frames(run, "validation")
     reference = SplitLogits(compute_logits(full, frames, "validation, fp32"), targets)
     if not np.isfinite(reference.logits).all():
-        raise ModelError(f"{args.model} gives logits that are not finite on the validation photos; train it again")
+        raise ModelError(f"{args.model} has logits that are not finite on the validation photos; train it again")
     draft = draft_quantisation(args.model, sample)
     methods = _list_methods(args.method)
     candidates = list(score_methods(draft, methods, frames, reference, full.info.temperature))
@@ -69,20 +69,21 @@ def _quantise(args: argparse.Namespace, plot: Path) -> None:
 
 
 def check_agreement(agreement: Accuracy, least: float) -> None:
-    """Refuse INT8 that the photos show to be under the limit; say so where it is under it by chance, perhaps.
+    """Refuse an INT8 model below the limit; print a line if it is below the limit possibly by chance.
 
-    The limit is held against the upper end of the 95 % interval: a file whose true agreement is at the limit is
-    refused once in forty times, however few photos the run has, and not half the time, as the share itself would.
-    Raises ModelError.
+    The limit is compared with the upper end of the 95 % interval: a file whose true agreement is at the limit is
+    refused once in forty times, however few photos the run has; comparing the fraction itself would refuse it half the
+    time.  Raises ModelError.
     """
     if agreement.interval[1] < least:
         raise ModelError(
-            f"INT8 agrees with FP32 on {agreement} of the test photos, under {least:.1%}; not written. Give "
-            "--per-class more photos or another --method, stay with FP32 or FP16, or accept it with "
+            f"INT8 agrees with FP32 on {agreement} of the test photos, below {least:.1%}; not written. Give a larger "
+            "--per-class or another --method, use FP32 or FP16, or accept it with "
             f"--least-agreement {int(100 * agreement.value)}"
         )
     if agreement.value < least:
-        print(f"that is under {least:.1%}, but {agreement.total} photos are too few to tell it from chance")
+        photos = format_count(agreement.total, "photo")
+        print(f"this is below {least:.1%}, but with {photos} it may be chance")
 
 
 def _list_methods(asked: str) -> list[str]:
@@ -92,10 +93,10 @@ def _list_methods(asked: str) -> list[str]:
 
 
 def _print_candidates(candidates: list[Candidate], best: Candidate) -> None:
-    photos = best.fidelity.agreement.total
-    print(f"beside FP32 on {photos} validation photos (KL divergence of the probabilities decides):")
+    photos = format_count(best.fidelity.agreement.total, "validation photo")
+    print(f"compared with FP32 on {photos} (the lowest KL divergence of the probabilities is chosen):")
     print(f"  {'method':<18} {'agreement':>9} {'divergence':>11} {'worst logit':>12} {'NLL':>8}")
     for candidate in candidates:
-        row, mark = candidate.fidelity, "  <- taken" if candidate is best else ""
+        row, mark = candidate.fidelity, "  <- chosen" if candidate is best else ""
         numbers = f"{row.agreement.value:>9.1%} {row.divergence:>11.5f} {row.worst_difference:>12.3f} {row.nll:>8.4f}"
         print(f"  {candidate.method:<18} {numbers}{mark}")

@@ -1,4 +1,4 @@
-"""INT8: the same network in a quarter of the bytes and about a third of the time on a CPU."""
+"""INT8 quantisation: the same network in a quarter of the bytes and about a third of the time on a CPU."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .runs import Run, RunPhoto, load_frames
 DEFAULT_TREATMENT = Treatment()
 
 OUTPUT_SUFFIX = "_QuantizeLinear_Input"
-"""What ONNX Runtime's tools add to the name of an output of the graph that they quantise."""
+"""What ONNX Runtime's tools append to the name of a quantised output of the graph."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class CalibrationSample:
 
 
 def draw_sample(run: Run, per_class: int = SAMPLE_PER_CLASS) -> CalibrationSample:
-    """Take up to `per_class` training photos of each class, spread over its groups; only those are decoded.
+    """Choose up to `per_class` training photos of each class, spread over its duplicate groups, and decode them.
 
-    Raises RunError where a class has none, or where all classes together have fewer than 8.
+    Raises RunError if a class has none, or all classes together have fewer than 8.
     """
     chosen: list[RunPhoto] = []
     for label in run.labels:
@@ -51,31 +51,33 @@ def draw_sample(run: Run, per_class: int = SAMPLE_PER_CLASS) -> CalibrationSampl
     counts = {label: sum(photo.pose == label for photo in chosen) for label in run.labels}
     absent = [label for label, count in counts.items() if not count]
     if absent:
-        raise RunError(f"{run.folder} has no training photo of {', '.join(absent)}; INT8 needs some of every class")
+        raise RunError(
+            f"{run.folder} has no training photo of {', '.join(absent)}; add photos, as INT8 needs all classes"
+        )
     if len(chosen) < LEAST_SAMPLE:
         raise RunError(
-            f"INT8 needs at least {LEAST_SAMPLE} training photos to see how far activations reach; got {len(chosen)} "
-            f"(of {sum(photo.split == 'train' for photo in run.photos)} in {run.folder}): give --per-class more"
+            f"INT8 needs at least {LEAST_SAMPLE} training photos for the activation ranges; got {len(chosen)} "
+            f"(of {sum(photo.split == 'train' for photo in run.photos)} in {run.folder}): give a larger --per-class"
         )
     frames, _, read = load_frames(replace(run, photos=tuple(chosen)), "train")
     return CalibrationSample(frames, {label: sum(photo.pose == label for photo in read) for label in run.labels})
 
 
 def _spread(total: int, most: int) -> list[int]:
-    """Indices of up to `most` of `total` things, evenly spread."""
+    """Choose up to `most` of `total` indices, evenly spread."""
     return np.unique(np.linspace(0, total - 1, min(total, most)).astype(int)).tolist() if total else []
 
 
 @dataclass(frozen=True)
 class Scale:
-    """What the scale of an activation is to cover: the range of this float tensor, in so many steps from zero."""
+    """What the scale of an activation covers: the range of this float tensor, in this many steps from zero."""
 
     tensor: str
     levels: int
 
 
 class QuantisationDraft:
-    """A pose model with its Q/DQ nodes in place, its weights INT8 and its activations' ranges seen but not chosen."""
+    """A pose model with Q/DQ nodes and INT8 weights, whose activation ranges are measured but not chosen."""
 
     def __init__(
         self, model: onnx.ModelProto, info: ModelInfo, scales: dict[str, Scale], seen: dict[str, MagnitudeHistogram]
@@ -84,14 +86,14 @@ class QuantisationDraft:
         self._model, self._scales, self._seen = model, scales, seen
 
     def choose_ranges(self, method: RangeMethod) -> onnx.ModelProto:
-        """Set each activation's scale, so that the range which the method takes is 127 steps of it, 255 unsigned."""
+        """Set each activation's scale, so that the range chosen by the method is 127 steps, or 255 if unsigned."""
         model = onnx.ModelProto()
         model.CopyFrom(self._model)
         constants = {tensor.name: tensor for tensor in model.graph.initializer}
         ranges = {name: method(histogram) for name, histogram in self._seen.items()}
         for name, scale in self._scales.items():
             step = np.float32(ranges[scale.tensor] / scale.levels)
-            step = step if step >= np.finfo(np.float32).tiny else np.float32(1)  # always zero: any scale will do
+            step = step if step >= np.finfo(np.float32).tiny else np.float32(1)  # always zero: any scale works
             constants[name].CopyFrom(numpy_helper.from_array(np.array(step), name))
         return model
 
@@ -99,17 +101,15 @@ class QuantisationDraft:
 def draft_quantisation(
     path: Path, sample: CalibrationSample, treatment: Treatment = DEFAULT_TREATMENT
 ) -> QuantisationDraft:
-    """Place Q/DQ nodes in a pose model: per-channel int8 weights, uint8 activations.  Biases stay float.
+    """Insert Q/DQ nodes into a pose model: per-channel int8 weights, uint8 activations.  Biases stay float.
 
-    uint8 because int8 activations take three times as long on x86.  Symmetric (zero point 128), so that an engine for
-    TensorRT can retype them to int8 with zero point 0; after a ReLU unsigned (zero point 0), which is a bit more, and
-    lets the convolution or sum before it round and cut in one pass.  Raises ModelError.
+    uint8, because int8 activations take three times as long on x86.  Symmetric (zero point 128), so that a TensorRT
+    engine can retype them to int8 with zero point 0; after a ReLU unsigned (zero point 0), which gives one more bit,
+    and lets the convolution or sum before it round and clip in one pass.  Raises ModelError.
     """
     _, info = read_model(path)
     if info.precision != "fp32":
-        raise ModelError(
-            f"{path} is {info.precision.upper()} already; give the FP32 model that yoga-export onnx made it from"
-        )
+        raise ModelError(f"{path} is already {info.precision.upper()}; give the FP32 model that yoga-export onnx wrote")
     with tempfile.TemporaryDirectory() as folder:
         prepared = Path(folder) / "prepared.onnx"
         try:
@@ -118,7 +118,7 @@ def draft_quantisation(
             tensors = sorted({scale.tensor for scale in scales.values()})
             _expose(prepared, tensors)
         except Exception as error:  # also of ONNX Runtime's tools, about a graph that yoga-export did not make
-            raise ModelError(f"{path} cannot be quantised: {name_exception(error)}; stay with FP32") from error
+            raise ModelError(f"{path} cannot be quantised: {name_exception(error)}; use FP32") from error
         try:
             seen = collect_histograms(prepared, tensors, sample.frames)
         except ValueError as error:

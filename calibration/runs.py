@@ -1,6 +1,6 @@
-"""What a training run leaves behind, as the other rooms read it: labels, and which photo was in which split.
+"""Reads a training run for the other rooms: its labels, and which photo was in which split.
 
-The split is written once, by `yoga-train fit`; nobody splits a second time.
+The split is written once, by `yoga-train fit`, and never made again.
 """
 
 from __future__ import annotations
@@ -35,18 +35,19 @@ from ..runtime.system.foreign_files import (
     show,
 )
 from ..runtime.system.item_failures import Failure, attempt
+from ..runtime.system.plain_text import format_count
 from ..runtime.system.progress import track
 
 log = logging.getLogger(__name__)
 
 SPLITS = ("train", "validation", "test")
 MOST_PHOTOS, MOST_EPOCHS = 10**9, 10**6
-MOST_TOLD = 5  # photos that cannot be decoded and are named one by one
+MOST_TOLD = 5  # undecodable photos that are named one by one
 
 
 @dataclass(frozen=True)
 class RunPhoto:
-    """One row of `photos.csv`: path is relative to the photo folder, group joins near-duplicates."""
+    """One row of `photos.csv`: path is relative to the photo folder, group is the duplicate group."""
 
     path: str
     sha256: str
@@ -78,50 +79,50 @@ def write_run_photos(path: Path, photos: list[RunPhoto]) -> None:
 
 
 def read_run_photos(path: Path) -> tuple[RunPhoto, ...]:
-    """Read `photos.csv`.  Raises OSError, csv.Error, ValueError, KeyError for what `write_run_photos` did not write."""
+    """Read `photos.csv`.  Raises OSError, csv.Error, ValueError or KeyError if `write_run_photos` did not write it."""
     with open_plain_text(path, ODD_NAMES) as file:
         return tuple(_read_row(row) for row in csv.DictReader(file))
 
 
 def _read_row(row: dict[str, str]) -> RunPhoto:
-    """One row; its path is below the photo folder, whoever wrote it.  Raises ValueError or KeyError."""
+    """Read one row, whose path must be inside the photo folder.  Raises ValueError or KeyError."""
     if None in row or None in row.values():
-        raise ValueError(f"photos.csv has a row of another length, {show(row['path'])}")
+        raise ValueError(f"photos.csv has a row with the wrong number of cells, {show(row['path'])}")
     if not is_inside(row["path"]):
         raise ValueError(f"photos.csv names {show(row['path'])}, which leads out of the photo folder")
     if row["split"] not in SPLITS:
         raise ValueError(f"photos.csv names the split {show(row['split'])}; there are {', '.join(SPLITS)}")
     group = row["group"]
     if not (group.isascii() and group.isdigit() and len(group) < 16):
-        raise ValueError(f"photos.csv names the group {show(group)}, which is no number")
+        raise ValueError(f"photos.csv names the group {show(group)}, which is not a number")
     return RunPhoto(row["path"], row["sha256"], row["pose"], int(group), row["split"])
 
 
 def is_pose_name(name: str) -> bool:
-    """Whether a folder of this name is a pose: visible, one folder, no unreadable letters or control characters."""
+    """Whether a folder of this name is a pose: not hidden, a single name, printable."""
     return is_printable(name) and name[:1] not in ("", ".", "_") and not {"/", "\\"} & {*name}
 
 
 def _check_labels(labels: tuple[str, ...], photos: tuple[RunPhoto, ...]) -> None:
-    """A run may come from elsewhere, and its labels name folders.  Raises ValueError."""
+    """Check labels, which name folders, of a run that may come from elsewhere.  Raises ValueError."""
     if not 2 <= len(labels) <= MOST_LABELS:
-        raise ValueError(f"a run has 2 to {MOST_LABELS} labels; run.json names {len(labels)}")
+        raise ValueError(f"a run has 2 to {MOST_LABELS} labels; run.json has {len(labels)}")
     for label in labels:
         if not isinstance(label, str) or not is_pose_name(label) or len(label) > LONGEST_LABEL:
             raise ValueError(f"the label {show(label)} cannot name a folder of photos")
     if strange := {photo.pose for photo in photos} - set(labels):
-        raise ValueError(f"photos.csv names the pose {show(min(strange))}, which run.json does not")
+        raise ValueError(f"photos.csv names the pose {show(min(strange))}, which is not a label in run.json")
     if len(set(labels)) < len(labels):
-        raise ValueError("a label stands twice in run.json")
+        raise ValueError("a label appears twice in run.json")
 
 
 def _check_metrics(metrics: Any) -> None:
-    """Look for what every run says of itself.  Raises KeyError or ValueError."""
+    """Check the metrics that every run has.  Raises KeyError or ValueError."""
     if not isinstance(metrics, dict) or not isinstance(metrics["test"], dict):
-        raise ValueError("its metrics are none")
+        raise ValueError("it has no valid metrics")
     for row in [metrics["test"], *([metrics["frozen"]] if metrics.get("frozen") is not None else [])]:
         if not isinstance(row, dict):
-            raise ValueError(f"its metrics hold {show(row)}")
+            raise ValueError(f"its metrics hold the invalid value {show(row)}")
         check_number(row["accuracy"], "an accuracy in run.json", 0, 1)
         check_whole(row["photos"], "a number of photos in run.json", 0, MOST_PHOTOS)
     if not isinstance(metrics["interrupted"], bool):
@@ -131,9 +132,9 @@ def _check_metrics(metrics: Any) -> None:
 
 
 def _check_summary(summary: Any) -> None:
-    """Check the kinds of what is read from run.json.  Raises KeyError or ValueError."""
+    """Check the types of the values in run.json.  Raises KeyError or ValueError."""
     if not isinstance(summary, dict) or not isinstance(summary["config"], dict):
-        raise ValueError("run.json or its config holds no names and values")
+        raise ValueError("run.json or its config is not a JSON object")
     if not isinstance(summary["labels"], list):
         raise ValueError(f"the labels should be a list; they are {show(summary['labels'])}")
     check_whole(summary["config"]["size"], "the size of the input", SMALLEST, LARGEST)
@@ -142,7 +143,7 @@ def _check_summary(summary: Any) -> None:
         raise ValueError(f"photo_folder should be a path; it is {show(summary['photo_folder'])}")
     check_text(summary.get("finished_at", ""), "finished_at")
     if not isinstance(summary.get("versions", {}), dict):
-        raise ValueError(f"versions should hold names and values; it is {show(summary['versions'])}")
+        raise ValueError(f"versions should be a JSON object; it is {show(summary['versions'])}")
     _check_metrics(summary["metrics"])
 
 
@@ -158,7 +159,7 @@ def load_run(folder: Path, photo_folder: Path | None = None) -> Run:
         return Run(folder, labels, summary["config"]["size"], summary["arch"], where, photos, summary)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise RunError(
-            f"{folder} is no finished run: {Path(error.filename).name} is missing; "
+            f"{folder} is not a finished run: {Path(error.filename).name} is missing; "
             f"make one with: yoga-train fit PHOTOS --to {folder}"
         ) from error
     except OSError as error:
@@ -174,13 +175,13 @@ def _name(error: Exception) -> str:
 
 
 def check_model_run(path: Path, info: ModelInfo, run: Run) -> None:
-    """Refuse a run that the model was not exported from: its photos would be held against other labels.
+    """Refuse a run that the model was not exported from, whose photos may have other labels.
 
     Raises ModelError.
     """
     if (info.labels, info.size) != (run.labels, run.size):
         raise ModelError(
-            f"{path} answers {', '.join(info.labels)} at {info.size} px, but the run {run.folder} was trained on "
+            f"{path} predicts {', '.join(info.labels)} at {info.size} px, but the run {run.folder} was trained on "
             f"{', '.join(run.labels)} at {run.size} px; give the run that the model was exported from"
         )
     model_from, finished = info.training.get("finished_at"), run.summary.get("finished_at")
@@ -188,17 +189,17 @@ def check_model_run(path: Path, info: ModelInfo, run: Run) -> None:
         model_from and model_from != finished
     ):  # other photos were held out: the model may have been trained on this run's test photos
         raise ModelError(
-            f"{path} comes from a run that was finished at {model_from}, the run {run.folder} was finished at "
+            f"{path} comes from a run that was finished at {model_from}, but the run {run.folder} was finished at "
             f"{finished}; give the run that the model was exported from"
         )
 
 
 def load_frames(run: Run, split: str) -> tuple[Frame, npt.NDArray[np.int64], list[RunPhoto]]:
-    """Decode and letterbox the photos of one split, just as training and the live loop do.
+    """Decode and letterbox the photos of one split, as training and the live loop do.
 
     Returns frames uint8 (N, S, S, 3) BGR, targets int64 (N,) and their rows.
-    A photo that cannot be decoded (any more: this version may be stricter) is left out, which is said.
-    Raises RunError where a photo is gone or is no longer the one that was held out, or none is left.
+    Photos that cannot be decoded (this version may be stricter) are left out, which is logged.
+    Raises RunError if a photo is missing or was changed, or none is left.
     """
     rows = [photo for photo in run.photos if photo.split == split]
     if not rows:
@@ -211,11 +212,11 @@ def load_frames(run: Run, split: str) -> tuple[Frame, npt.NDArray[np.int64], lis
     for row, failure in failed[:MOST_TOLD]:
         log.warning("%s: %s", row.path, failure.reason)
     if not read:
-        raise RunError(
-            f"none of the {len(rows)} {split} photos of {run.folder} can be decoded; the lines above say why"
-        )
+        raise RunError(f"none of the {len(rows)} {split} photos of {run.folder} can be decoded; see the lines above")
     if failed:
-        log.warning("%d of %d %s photos cannot be decoded and are left out", len(failed), len(rows), split)
+        log.warning(
+            "left out %d of %s, which cannot be decoded", len(failed), format_count(len(rows), f"{split} photo")
+        )
     targets = np.array([run.labels.index(row.pose) for row, _ in read], dtype=np.int64)
     return np.stack([frame for _, frame in read]), targets, [row for row, _ in read]
 
@@ -225,9 +226,9 @@ def _read_bytes(path: Path) -> bytes:
         with open_plain(path) as file:
             return file.read()
     except OSError as error:
-        raise RunError(f"{path} is gone; name the folder that holds the run's photos now with --photos") from error
+        raise RunError(f"{path} is missing; if the run's photos were moved, give their folder with --photos") from error
     except ValueError as error:
-        raise RunError(f"{path} is no photo that a run was trained with: {error}; train again or restore it") from error
+        raise RunError(f"{path} is not a photo of the run: {error}; restore it, or train again") from error
 
 
 def _load_one(run: Run, row: RunPhoto) -> Frame | Failure:
@@ -238,5 +239,5 @@ def _load_one(run: Run, row: RunPhoto) -> Frame | Failure:
     if isinstance(content, Failure):
         return content
     if hashlib.sha256(content).hexdigest() != row.sha256:
-        raise RunError(f"{path} is not the photo that {run.folder} was trained with; train again or restore it")
+        raise RunError(f"{path} is not the photo that {run.folder} was trained with; restore it, or train again")
     return attempt(path, lambda: letterbox(decode_photo(content, min_side=run.size), run.size))

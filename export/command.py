@@ -1,4 +1,4 @@
-"""`yoga-export`: a run to the file that every device reads, and that file to what a GPU wants."""
+"""`yoga-export`: exports a run as a model file, and converts that file for GPUs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from ..runtime.system.cli_runner import CommandParser, HelpFormatter, run_command
+from ..runtime.system.cli_runner import CommandParser, HelpFormatter, add_command, run_command
 from ..runtime.system.crashes import report_crashes
 from .engine_command import add_engine_options, run_engine
 from .fp16_command import run_fp16
@@ -14,44 +14,67 @@ from .info_command import run_info
 from .onnx_command import run_onnx
 
 EXAMPLES = """examples:
-  yoga-export onnx runs/first --to yoga.onnx
-  yoga-live --camera 0 --model yoga.onnx
-  yoga-export fp16 yoga.onnx --run runs/first --to yoga.fp16.onnx     (half the size, for GPUs; its own confidence)
-  yoga-export engine yoga.fp16.onnx --to yoga.engine                  (TensorRT, for the GPU of this machine alone)
+  yoga-export onnx runs/first --to yoga.onnx                           a model for every machine
+  yoga-live 0 --model yoga.onnx
+  yoga-export fp16 yoga.onnx --run runs/first --to yoga.fp16.onnx      half the size, for GPUs
+  yoga-export engine yoga.fp16.onnx --to yoga.engine                   TensorRT, for this machine's GPU
   yoga-export info yoga.fp16.onnx
 
-Then make its confidence honest and the file small:
+Next, calibrate its confidence and make it small:
   yoga-calibrate int8 yoga.onnx --run runs/first --to yoga.int8.onnx"""
+
+ONNX_EXAMPLES = """examples:
+  yoga-export onnx runs/first --to yoga.onnx
+  yoga-live 0 --model yoga.onnx"""
+
+FP16_EXAMPLES = """examples:
+  yoga-export fp16 yoga.onnx --run runs/first --to yoga.fp16.onnx
+
+The command checks on the run's photos that no value overflows and that the predictions stay the same, and calibrates
+the confidence of the new file."""
+
+ENGINE_EXAMPLES = """examples:
+  yoga-export engine yoga.fp16.onnx --to yoga.engine
+  yoga-live 0 --model yoga.engine
+
+An engine only runs with the kind of GPU and the version of TensorRT that it was built with."""
+
+INFO_EXAMPLES = """examples:
+  yoga-export info yoga.onnx
+  yoga-export info yoga.engine --json                                  from yoga.engine.json beside it"""
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """Define the options; imports nothing heavy, so that --help answers at once."""
     parser = CommandParser(
-        "yoga-export", description="Turn a run into one file.", epilog=EXAMPLES, formatter_class=HelpFormatter
+        "yoga-export",
+        description="Export a run as a model file, and convert that file for GPUs.",
+        epilog=EXAMPLES,
+        formatter_class=HelpFormatter,
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-
-    def add(name: str, text: str) -> argparse.ArgumentParser:
-        return commands.add_parser(name, help=text, epilog=EXAMPLES, formatter_class=HelpFormatter)
-
-    command = add("onnx", "write the pose model as ONNX, checked against torch")
-    command.add_argument("run", type=Path, help="a run folder that yoga-train fit made")
+    commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
+    sentence = "Export a run as an ONNX model, and check it against torch."
+    command = add_command(commands, "onnx", sentence, ONNX_EXAMPLES)
+    command.add_argument("run", type=Path, help="run folder of yoga-train fit")
     _add_output_options(command)
-    command = add("fp16", "float16 inside, for GPUs; overflow and answers checked on the run's photos")
+    command = add_command(commands, "fp16", "Convert an FP32 model to FP16, for GPUs.", FP16_EXAMPLES)
     command.add_argument("model", type=Path, help="FP32 pose model, .onnx")
-    command.add_argument("--run", type=Path, required=True, metavar="RUN", help="the run it was exported from")
+    command.add_argument("--run", type=Path, required=True, metavar="RUN", help="run that it was exported from")
     _add_output_options(command)
-    add_engine_options(add("engine", "a TensorRT engine for this machine's GPU"))
-    command = add("info", "what a file says of itself")
+    sentence = "Build a TensorRT engine for this machine's GPU."
+    add_engine_options(add_command(commands, "engine", sentence, ENGINE_EXAMPLES))
+    command = add_command(commands, "info", "Show the metadata of a model or an engine.", INFO_EXAMPLES)
     command.add_argument("model", type=Path, help="pose model, .onnx, or an engine with its .json beside it")
-    command.add_argument("--json", action="store_true", help="as JSON, for programs")
+    command.add_argument("--json", action="store_true", help="print JSON")
     return parser.parse_args(argv)
 
 
 def _add_output_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--to", type=Path, required=True, metavar="FILE.onnx", help="the new model")
-    command.add_argument("--photos", type=Path, help="where the run's photos are now, if they were moved")
-    command.add_argument("--force", action="store_true", help="replace an output that exists")
+    command.add_argument("--to", type=Path, required=True, metavar="FILE.onnx", help="model to write")
+    command.add_argument(
+        "--photos", type=Path, metavar="FOLDER", help="where the run's photos are now, if they were moved"
+    )
+    command.add_argument("--force", action="store_true", help="replace existing outputs")
 
 
 @report_crashes("yoga-export")

@@ -1,4 +1,4 @@
-"""An ONNX file to a TensorRT engine, on the machine that will run it; needs no torch."""
+"""Builds a TensorRT engine from an ONNX file, on the machine that will run it; needs no torch."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from .engine_check import check_engine
 log = logging.getLogger(__name__)
 
 BATCHES = (1, 1, 8)
-"""Smallest, the one to be fast at, largest."""
+"""Batch sizes: smallest, optimised, largest."""
 
 COPIES_OF_THE_MODEL = 3
-"""For the check of free memory: the weights as parsed, as tried on the GPU, and in the finished engine; an estimate."""
+"""Estimate for the check of free memory: the weights as parsed, as tried on the GPU, and in the finished engine."""
 
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """How an engine is built.  timing_cache: the file that keeps what was timed, so that a second build is fast."""
+    """How an engine is built.  timing_cache: file of the kernels' timings, which makes a second build fast."""
 
     workspace_mb: int
     timing_cache: Path | None = None
@@ -40,9 +40,9 @@ class EngineOptions:
 
 @dataclass(frozen=True)
 class BuiltEngine:
-    """The record of an engine, and whether it was built now or an earlier one of the same network was kept.
+    """The record of an engine, and whether it was built now, or an earlier one of the same network was kept.
 
-    paths: the engine's and its record's.
+    paths: of the engine and its record.
     """
 
     record: EngineRecord
@@ -55,8 +55,8 @@ def export_engine(
 ) -> BuiltEngine:
     """Build `source` for this GPU into `path` and write its record beside it.
 
-    An engine of the same network, GPU, TensorRT and options that lies there already is kept, its record renewed; any
-    other file there is replaced only with `force`.  Raises ModelError, DeviceError, OutputError.
+    An existing engine of the same network, GPU, TensorRT and options is kept, and its record renewed; any other file
+    there is only replaced with `force`.  Raises ModelError, DeviceError, OutputError.
     """
     paths = path, record_path(path)
     model = read_bytes(source)
@@ -78,7 +78,7 @@ def export_engine(
     for output in paths:
         check_output(output, force=force)
     if info.precision == "fp32":
-        log.warning("%s is FP32, which a GPU runs slowly; halve it first: %s", source, _fp16_command(source))
+        log.warning("%s is FP32, which is slow on a GPU; convert it first: %s", source, _fp16_command(source))
     check_free_memory(gpu, options.workspace_mb, len(model))
     plan = build_plan(_prepare(model, info), info, options, bindings, record.gpu, source)
     with TensorRTEngine.from_plan(plan, info, bindings) as opened:
@@ -87,7 +87,7 @@ def export_engine(
     try:
         with write_then_rename(path, replace=force) as temporary:
             temporary.write_bytes(plan)
-    except TakenError as taken:  # it took minutes, and is of no use without its record
+    except TakenError as taken:  # it took minutes to build, and is useless without its record
         if taken.kept:
             _write_record(taken.kept, record, replace=force)
         raise
@@ -100,7 +100,7 @@ def _fp16_command(source: Path) -> str:
 
 
 def _find_kept(path: Path, wanted: EngineRecord) -> EngineRecord | None:
-    """The record that an engine at `path` would have, if it is what would be built."""
+    """Return the renewed record of an engine at `path`, if that is the engine to build; else None."""
     if not (path.is_file() and record_path(path).is_file()):
         return None
     try:
@@ -119,18 +119,18 @@ def _write_record(path: Path, record: EngineRecord, *, replace: bool = True) -> 
 
 
 def check_free_memory(gpu: CudaDevice, workspace_mb: int, model_size: int) -> None:
-    """Refuse to build where the GPU has too little memory left: it would fail after minutes.  Raises DeviceError."""
+    """Refuse to build with too little free GPU memory, which would fail after minutes.  Raises DeviceError."""
     needed_mb = workspace_mb + COPIES_OF_THE_MODEL * model_size / 1e6
     free_mb = gpu.free_bytes() / 1e6
     if free_mb < needed_mb:
         raise DeviceError(
-            f"{gpu.name} has {free_mb:.0f} MB free and building takes about {needed_mb:.0f} MB, {workspace_mb} of it "
-            f"scratch memory; close other programs, or give a smaller --workspace-mb"
+            f"{gpu.name} has {free_mb:.0f} MB free, but building needs about {needed_mb:.0f} MB, of which "
+            f"{workspace_mb} is scratch memory; close other programs, or give a smaller --workspace-mb"
         )
 
 
 def _prepare(model: bytes, info: ModelInfo) -> bytes:
-    """What TensorRT parses: the file itself, but INT8 retyped from what x86 wants."""
+    """Prepare the bytes for TensorRT: the file itself, except that INT8 is retyped from the x86 form."""
     if info.precision != "int8":
         return model
     import onnx
@@ -151,7 +151,7 @@ def build_plan(
     logger = make_logger(trt)
     try:
         builder = trt.Builder(logger)
-    except TypeError as error:  # pybind11's, where TensorRT returns none
+    except TypeError as error:  # from pybind11, if TensorRT returns null
         raise DeviceError(f"TensorRT cannot start on {gpu.name}: {'; '.join(logger.errors[-2:]) or error}") from error
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, logger)
@@ -162,7 +162,10 @@ def build_plan(
     profile = builder.create_optimization_profile()
     profile.set_shape("frames", *[(batch, info.size, info.size, 3) for batch in BATCHES])
     if config.add_optimization_profile(profile) < 0:
-        raise ModelError(f"{source} takes no batch of {BATCHES[0]} to {BATCHES[-1]}: {'; '.join(logger.errors[-2:])}")
+        raise ModelError(
+            f"{source} does not accept batches of {BATCHES[0]} to {BATCHES[-1]}: {'; '.join(logger.errors[-2:])}; "
+            "export it again with this yoga-export"
+        )
     timings = options.timing_cache or default_timing_cache(gpu, trt.__version__)
     _load_timings(config, timings)
     with Progress("building", 1.0) as progress:
@@ -173,37 +176,38 @@ def build_plan(
     if told.was_stopped:
         raise KeyboardInterrupt
     if memory is None:
-        raise ModelError(f"TensorRT cannot build {source}: {'; '.join(logger.errors[-2:]) or 'it says no reason'}")
+        reason = "; ".join(logger.errors[-2:]) or "no reason given"
+        raise ModelError(f"TensorRT cannot build {source}: {reason}; export it again, or use ONNX Runtime")
     _save_timings(config, timings)
     return bytes(memory)
 
 
 def _describe_parser_error(parser: Any, source: Path) -> str:
-    """Name the first node that TensorRT does not take."""
+    """Name the first node that TensorRT does not support."""
     if not parser.num_errors:
-        return f"TensorRT cannot read {source}; is it whole?"
+        return f"TensorRT cannot read {source}; check whether it is complete"
     error = parser.get_error(0)
     reason = " ".join(error.desc().split())
     node = f"its node {error.node_name() or '(no name)'} ({error.node_operator() or 'no operator'})"
     more = f" ({parser.num_errors - 1} more)" if parser.num_errors > 1 else ""
-    return f"TensorRT does not take {source}: {node}: {reason}{more}; export it again with this yoga-export"
+    return f"TensorRT does not support {source}: {node}: {reason}{more}; export it again with this yoga-export"
 
 
 def default_timing_cache(gpu: Gpu, tensorrt: str) -> Path:
-    """Timings belong to a kind of GPU and a version of TensorRT."""
+    """Name the timing cache of a kind of GPU and a version of TensorRT."""
     words = f"{gpu.name} {gpu.compute_capability} {gpu.multiprocessors} {tensorrt}"
     name = "".join(letter if letter.isalnum() or letter == "." else "-" for letter in words)
     return find_cache_folder("tensorrt") / f"{name}.timing"
 
 
 def _load_timings(config: Any, path: Path) -> None:
-    """Give the builder what earlier builds timed; a cache of another GPU or TensorRT is left out."""
+    """Load the timings of earlier builds; a cache of another GPU or TensorRT is ignored."""
     known = path.read_bytes() if path.is_file() else b""
     for content in (known, b"") if known else (b"",):
         cache = config.create_timing_cache(content)
         if cache is not None and config.set_timing_cache(cache, ignore_mismatch=False):
             return
-        log.warning("the timing cache %s is not for this GPU and TensorRT; it will be written anew", path)
+        log.warning("the timing cache %s is for another GPU or TensorRT; it will be replaced", path)
 
 
 def _save_timings(config: Any, path: Path) -> None:
@@ -214,5 +218,5 @@ def _save_timings(config: Any, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with write_then_rename(path) as temporary:
             temporary.write_bytes(bytes(cache.serialize()))
-    except OSError as error:  # the engine took minutes, and is worth more than what the next one would save
-        log.warning("the timings cannot be kept for the next build: %s", error)
+    except OSError as error:  # not an error: the engine itself was built
+        log.warning("cannot save the timings for the next build: %s", error)

@@ -1,4 +1,4 @@
-"""Whether an engine that was just built gives the answers of the file that it was built from."""
+"""Checks that a new engine has the same predictions as the file that it was built from."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ log = logging.getLogger(__name__)
 FIGURES = ("standing", "tree", "warrior_2", "down_dog", "chair", "goddess")
 
 GROSS_DIFFERENCE = 0.25
-"""Of the largest logit: a kernel that is wrong; the shipped INT8 file, retyped and rounded to FP16, is off by 0.016."""
+"""Limit, relative to the largest logit, for a wrong kernel; the shipped INT8 file is off by 0.016 in FP16."""
 
 
 def check_engine(engine: Engine, source: Path) -> None:
-    """Refuse an engine whose answers to drawn figures are not numbers, or grossly other ones than the ONNX file's.
+    """Refuse an engine whose outputs for drawn figures are not finite, or very different from the ONNX file's.
 
-    Without ONNX Runtime only the first is checked, and said.  Raises ModelError.
+    Without ONNX Runtime only the first is checked, which is logged.  Raises ModelError.
     """
     frames = draw_frames(engine.info.size)
     logits, maps = engine.infer_maps(frames)
     if not (np.isfinite(logits).all() and np.isfinite(maps).all()):
-        raise ModelError(f"the engine built from {source} gives values that are no numbers; not written")
+        raise ModelError(f"the engine built from {source} has outputs that are not finite; not written. Use FP32")
     try:
         expected = OnnxEngine(source, "cpu").infer(frames)
     except MissingPackageError:
-        log.warning("the engine was not compared with %s: pip install onnxruntime for that", source)
+        log.warning("the engine was not compared with %s, which needs: pip install onnxruntime", source)
         return
     difference = float(np.abs(logits - expected).max() / np.abs(expected).max())
     same = int((logits.argmax(axis=1) == expected.argmax(axis=1)).sum())
     log.info(
-        "on %d drawn figures the engine gives %d of ONNX Runtime's answers, logits within %.2g of the largest",
-        *(len(frames), same, difference),
+        "the engine agrees with ONNX Runtime on %d of %d drawn figures; logits differ by %.2g of the largest",
+        *(same, len(frames), difference),
     )
     if difference > GROSS_DIFFERENCE:
         raise ModelError(
@@ -50,6 +50,6 @@ def check_engine(engine: Engine, source: Path) -> None:
 
 
 def draw_frames(size: int) -> Frame:
-    """The figures, mirrored too.  Returns uint8 (N, size, size, 3) BGR."""
+    """Draw the figures, also mirrored.  Returns uint8 (N, size, size, 3) BGR."""
     drawn = [letterbox(draw_figure(POSES[name], (960, 540)), size) for name in FIGURES]
     return np.stack([*drawn, *[frame[:, ::-1] for frame in drawn]])

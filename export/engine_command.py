@@ -1,4 +1,4 @@
-"""`yoga-export engine`: an ONNX file to a TensorRT engine on this machine's GPU."""
+"""`yoga-export engine`: builds a TensorRT engine for this machine's GPU from an ONNX file."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from ..runtime.system.option_types import read_whole
 from ..runtime.system.plain_text import print
 
 WORKSPACE_MB = 512
-"""Scratch memory that TensorRT's kernels may take: forty times the largest activation of a batch of 8 in FP16."""
+"""Scratch memory for TensorRT's kernels: forty times the largest activation of a batch of 8 in FP16."""
 
 
 def add_engine_options(command: argparse.ArgumentParser) -> None:
-    """Define what `yoga-export engine` takes."""
+    """Define the options of `yoga-export engine`."""
     command.add_argument("model", type=Path, help="pose model, .onnx: FP16 or INT8")
-    command.add_argument("--to", type=Path, required=True, metavar="FILE.engine", help="the new engine")
+    command.add_argument("--to", type=Path, required=True, metavar="FILE.engine", help="engine to write")
     command.add_argument(
         "--workspace-mb",
         type=_read_workspace,
@@ -28,13 +28,13 @@ def add_engine_options(command: argparse.ArgumentParser) -> None:
         "--timing-cache",
         type=Path,
         metavar="FILE",
-        help="where to keep what was timed, for the next build; by default in the user's cache folder",
+        help="file of timings that makes the next build faster (default: in the user's cache folder)",
     )
-    command.add_argument("--force", action="store_true", help="replace an output that exists")
+    command.add_argument("--force", action="store_true", help="replace existing outputs")
 
 
 def run_engine(args: argparse.Namespace) -> None:
-    """Build the engine, or renew the record of one that is the same network already."""
+    """Build the engine, or renew the record of an existing one of the same network."""
     from ..runtime.engines.tensorrt_bindings import import_bindings
     from ..runtime.engines.tensorrt_sidecar import record_path
     from ..runtime.errors import OptionError
@@ -43,8 +43,8 @@ def run_engine(args: argparse.Namespace) -> None:
     from .engine import EngineOptions, export_engine
 
     if args.to.suffix != ".engine":
-        raise OptionError(f"--to {args.to} must end in .engine, so that yoga-live knows what it is")
-    check_output(args.to, force=True)  # what is there is looked at first: its record may be all that is to be renewed
+        raise OptionError(f"--to {args.to} must end in .engine, so that yoga-live recognises it; give such a name")
+    check_output(args.to, force=True)  # an existing engine may only need a new record
     if args.timing_cache:
         check_output(args.timing_cache, force=True)
     options = EngineOptions(args.workspace_mb, args.timing_cache)
@@ -54,10 +54,10 @@ def run_engine(args: argparse.Namespace) -> None:
     if built.was_built:
         print(f"built for {record.gpu} by TensorRT {record.tensorrt}, batches of 1 to 8, {record.model.precision}")
     else:
-        print(f"kept: {args.to} is of the same network; its labels and calibration are now those of {args.model}")
-        print(f"to build it anew all the same, remove it first: {shlex.join(['rm', *map(str, built.paths)])}")
+        print(f"kept: {args.to} has the same network; its labels and calibration are now those of {args.model}")
+        print(f"to build it again anyway, remove it first: {shlex.join(['rm', *map(str, built.paths)])}")
     print(f"written: {args.to}, {args.to.stat().st_size / 1e6:.1f} MB   record: {built.paths[1]}")
-    print(f"next: yoga-live --camera 0 --model {args.to}")
+    print(f"next: yoga-live 0 --model {args.to}")
 
 
 def _read_workspace(text: str) -> int:

@@ -1,5 +1,5 @@
-"""What a model file says of itself, as one document: a pose model's from its metadata and graph, an engine's from the
-JSON beside it.
+"""Reads the metadata of a model file as one document: for a pose model from its metadata and graph, for an engine from
+the JSON beside it.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ INDENT, NAMES = 2, 24
 
 
 def read_file_info(path: Path) -> dict[str, Any]:
-    """Read what a file says of itself: sections of names and values, fit for JSON.  Raises ModelError."""
+    """Read the metadata of a file: sections of names and values, JSON-serialisable.  Raises ModelError."""
     return _read_engine(path) if path.suffix in (".engine", ".plan") else _read_onnx(path)
 
 
 def format_info(document: dict[str, Any]) -> list[str]:
-    """Lines for people: a section's name, then its entries, indented."""
+    """Format as lines: a section's name, then its entries, indented."""
     lines = []
     for section, entries in document.items():
         lines.append(section)
@@ -39,7 +39,7 @@ def _read_onnx(path: Path) -> dict[str, Any]:
     model, info = read_model(path)
     graph = model.graph
     inputs, outputs = (dict(map(_read_tensor, values)) for values in (graph.input, graph.output))
-    read_pose_model(path, info.to_json(), inputs, outputs)  # what it says of itself must fit its graph
+    read_pose_model(path, info.to_json(), inputs, outputs)  # its metadata must match its graph
     network = {
         "inputs": [_describe_tensor(value) for value in graph.input],
         "outputs": [_describe_tensor(value) for value in graph.output],
@@ -54,13 +54,13 @@ def _read_onnx(path: Path) -> dict[str, Any]:
 
 
 def _read_engine(path: Path) -> dict[str, Any]:
-    record = read_record(path)  # an engine itself says nothing
+    record = read_record(path)  # an engine itself holds no metadata
     content = json.loads(record.to_json())
     sections = _part_model(content.pop("model"))
     file = _describe_file(path)
     if record.engine_sha256 != file["sha256"]:
         beside = record_path(path)
-        raise ModelError(f"{beside} belongs to another engine than {path.name}; build it again with yoga-export engine")
+        raise ModelError(f"{beside} is not the record of {path.name}; build it again with yoga-export engine")
     return {"file": file, **sections, "engine": content}
 
 

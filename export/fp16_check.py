@@ -1,7 +1,7 @@
-"""Whether FP16 is enough: how near to its largest number a network comes, and what its rounding does to the answers.
+"""Checks whether FP16 is sufficient: how near the values come to its largest number, and how rounding changes outputs.
 
-ONNX Runtime has hardly an FP16 kernel for CPUs: it computes in FP32 and leaves out the roundings between, so that its
-answers say nothing of a GPU's but for the weights.  Hence both questions go to FP32 graphs made for them.
+ONNX Runtime has hardly any FP16 kernels for CPUs: it computes in FP32 without the roundings between, so that only the
+weights are as on a GPU.  Hence both questions are answered by FP32 graphs made for this purpose.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from ..runtime.system.progress import track
 from .fp16 import LARGEST
 
 LEAST_HEADROOM = 4.0
-"""Numbers may grow this much on other photos before they are infinite."""
+"""Factor by which values may be larger on other photos before they are infinite."""
 
 COPYING = frozenset(("Cast", "Transpose", "Slice", "Relu", "MaxPool", "Reshape", "Flatten", "Squeeze", "Unsqueeze"))
-"""Operators whose answers are among the numbers that they are given: nothing new to measure or to round."""
+"""Operators whose outputs are among their inputs: nothing new to measure or round."""
 
 MEANS = {"ReduceMean": "ReduceSum"}
-"""A mean is a sum first, which must not overflow either."""
+"""A mean first computes a sum, which must not overflow either."""
 
 
 @dataclass(frozen=True)
 class Magnitude:
-    """The largest absolute value that a node of the network gave on some photos."""
+    """The largest absolute output of a node on some photos."""
 
     node: str
     largest: float
 
     @property
     def headroom(self) -> float:
-        """How many times larger it could be in FP16."""
+        """Factor by which it could be larger in FP16."""
         return LARGEST / self.largest if self.largest else float("inf")
 
 
@@ -51,7 +51,7 @@ class MeasuredNetwork:
 
 
 def measure_magnitudes(model: onnx.ModelProto, frames: Frame) -> MeasuredNetwork:
-    """Run an FP32 model on frames, uint8 (N, S, S, 3) BGR, and keep the largest number of every node."""
+    """Run an FP32 model on frames, uint8 (N, S, S, 3) BGR, and find the largest value of every node."""
     probe, nodes = onnx.ModelProto(), {}
     probe.CopyFrom(model)
     for node in model.graph.node:
@@ -63,7 +63,7 @@ def measure_magnitudes(model: onnx.ModelProto, frames: Frame) -> MeasuredNetwork
     session = import_onnxruntime().InferenceSession(probe.SerializeToString(), providers=["CPUExecutionProvider"])
     largest, logits = np.zeros(len(nodes)), []
     starts = range(0, len(frames), 8)
-    for start in track(starts, "largest numbers", len(starts), "batches"):
+    for start in track(starts, "largest values", len(starts), "batches"):
         answers = session.run(["logits", *nodes], {"frames": frames[start : start + 8]})
         logits.append(answers[0])
         largest = np.maximum(largest, [float(answer) for answer in answers[1:]])
@@ -73,23 +73,23 @@ def measure_magnitudes(model: onnx.ModelProto, frames: Frame) -> MeasuredNetwork
 
 
 def check_headroom(measured: MeasuredNetwork) -> Magnitude:
-    """Give the node that comes nearest to FP16's largest number.  Raises ModelError where it comes too near."""
+    """Return the node with the largest value.  Raises ModelError if it is too near to FP16's largest number."""
     if not np.isfinite(measured.logits).all():
-        raise ModelError("the FP32 model gives logits that are not finite; train it again")
+        raise ModelError("the FP32 model has logits that are not finite; train it again")
     nearest = measured.magnitudes[0]
     if not nearest.headroom >= LEAST_HEADROOM:
         raise ModelError(
-            f"FP16 would overflow: {nearest.node} reaches {nearest.largest:,.0f} on the run's photos, FP16 ends at "
-            f"{LARGEST:,.0f} and should leave room for {LEAST_HEADROOM:.0f} times as much; not written. Stay with FP32"
+            f"FP16 might overflow: {nearest.node} reaches {nearest.largest:,.0f} on the run's photos, and FP16's "
+            f"largest number, {LARGEST:,.0f}, should be at least {LEAST_HEADROOM:.0f} times that; not written. Use FP32"
         )
     return nearest
 
 
 def round_activations(half: onnx.ModelProto) -> onnx.ModelProto:
-    """Make an FP32 graph that rounds as an FP16 network does on a GPU; the model given stays as it is.
+    """Make an FP32 graph that rounds as an FP16 network does on a GPU; the given model is not changed.
 
-    Weights are the FP16 ones, every node's answer is rounded to FP16, sums inside a node are exact to FP32.  A GPU may
-    round less often, where it fuses nodes, or more, where a kernel sums in FP16.
+    Weights are those of FP16, every node's output is rounded to FP16, and sums inside a node are exact to FP32.  A GPU
+    may round less often, if it fuses nodes, or more often, if a kernel sums in FP16.
     """
     model = onnx.ModelProto()
     model.CopyFrom(half)
@@ -105,7 +105,7 @@ def round_activations(half: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _measure_node(node: onnx.NodeProto, name: str) -> Iterator[onnx.NodeProto]:
-    """Nodes that reduce one node's answer to its largest absolute value, a scalar called `name`."""
+    """Make nodes that reduce a node's output to its largest absolute value, a scalar called `name`."""
     measured = node.output[0]
     if node.op_type in MEANS:
         total = onnx.NodeProto()
@@ -133,7 +133,7 @@ def _round_node(node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
 
 
 def _describe(node: onnx.NodeProto, model: onnx.ModelProto) -> str:
-    """A node as people find it: by its weights, else by the name of its answer."""
+    """Describe a node by its weights, or else by the name of its output."""
     weights = {tensor.name for tensor in model.graph.initializer}
     names = [name for name in node.input if name in weights] if node.op_type == "Conv" else []
     return f"{node.op_type} `{names[0] if names else node.output[0]}`"

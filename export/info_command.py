@@ -9,7 +9,7 @@ from ..runtime.system.plain_text import escape_json, print
 
 
 def run_info(args: argparse.Namespace) -> None:
-    """Print what a pose model or an engine says of itself, for people or as JSON."""
+    """Print the metadata of a pose model or an engine, as text or JSON."""
     from .file_info import format_info, read_file_info
 
     document = read_file_info(args.model)
@@ -19,4 +19,4 @@ def run_info(args: argparse.Namespace) -> None:
     for line in format_info(document):
         print(line)
     if not document["calibration"]:
-        print(f"its confidence was never fitted; run: yoga-calibrate confidence {args.model} --run RUN --to FILE.onnx")
+        print(f"not calibrated; run: yoga-calibrate confidence {args.model} --run RUN --to FILE.onnx")

@@ -33,7 +33,7 @@ def retype_int8(model: onnx.ModelProto) -> onnx.ModelProto:
     """
     nodes = [node for node in model.graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear")]
     if not nodes:
-        raise ModelError("the model holds nothing quantised; make an INT8 file with yoga-calibrate int8")
+        raise ModelError("the model is not quantised; make an INT8 model with yoga-calibrate int8")
     _check_unsigned(model)
     retyped = version_converter.convert_version(model, max(OPSET, _read_opset(model)))
     tensors = {tensor.name: tensor for tensor in retyped.graph.initializer}
@@ -103,7 +103,7 @@ def _refit_weights(tensors: dict[str, TensorProto], node: onnx.NodeProto) -> Non
         )
     if not (scale.min() > 0 and scale.max() * 128 <= LARGEST):
         raise ModelError(
-            f"the scales of `{node.input[0]}`, {scale.min():.3g} to {scale.max():.3g}, don't fit FP16; stay with FP32"
+            f"the scales of `{node.input[0]}`, {scale.min():.3g} to {scale.max():.3g}, do not fit FP16; use FP32"
         )
     values, rounded = fit_scale(values, scale.reshape(-1))
     tensors[node.input[0]].CopyFrom(numpy_helper.from_array(values, node.input[0]))
@@ -118,7 +118,7 @@ def _check_scale(tensors: dict[str, TensorProto], node: onnx.NodeProto) -> None:
     error = abs(float(np.float16(scale)) / scale - 1) if 0 < scale * 128 <= LARGEST else float("inf")
     if error > WORST_SCALE_ERROR:
         raise ModelError(
-            f"the activation `{node.input[0]}` has the scale {scale:.3g}, which FP16 cannot hold; stay with FP32, or "
+            f"the activation `{node.input[0]}` has the scale {scale:.3g}, which FP16 cannot hold; use FP32, or "
             "quantise with photos that show the poses"
         )
 

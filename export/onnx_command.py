@@ -9,7 +9,7 @@ from ..runtime.system.progress import announce_torch
 
 
 def run_onnx(args: argparse.Namespace) -> None:
-    """Export a run and say how equal torch and ONNX Runtime are."""
+    """Export a run, and print how well torch and ONNX Runtime agree."""
     announce_torch("yoga-export")
     from ..calibration.runs import load_run
     from ..runtime.system.claims import claim_outputs

@@ -32,7 +32,7 @@ PARITY_TOLERANCE = 1e-3
 
 @dataclass(frozen=True)
 class Parity:
-    """How equal torch and ONNX Runtime are on the run's test photos."""
+    """How well torch and ONNX Runtime agree on the run's test photos."""
 
     photos: int
     worst_difference: float
@@ -41,10 +41,10 @@ class Parity:
 
 
 class ExportedNetwork(nn.Module):
-    """The network as the file has it: frames uint8 (N, S, S, 3) BGR in, logits (N, C) and maps (N, C, h, w) out.
+    """The network as exported: frames uint8 (N, S, S, 3) BGR in, logits (N, C) and maps (N, C, h, w) out.
 
-    The first convolution takes BGR and divides by the deviation.  The mean cannot go there: what a convolution pads
-    with is zero, and zero must stay the mean.
+    The first convolution takes BGR and divides by the standard deviation.  The mean cannot be moved there, because a
+    convolution pads with zero, which must remain the mean.
     """
 
     mean: Tensor
@@ -64,9 +64,9 @@ class ExportedNetwork(nn.Module):
 
 
 def export_run(run: Run, path: Path, *, replace: bool = True) -> Parity:
-    """Write `path`, once ONNX Runtime gives torch's answers on the run's test photos.  Raises ModelError.
+    """Write `path`, if ONNX Runtime agrees with torch on the run's test photos.  Raises ModelError.
 
-    replace: what lies there; else TakenError where something does by then.
+    replace: an existing file; otherwise TakenError is raised if one exists by then.
     """
     network = load_network(run.folder / "weights.safetensors", len(run.labels))
     frames, _, _ = load_frames(run, "test")

@@ -95,5 +95,5 @@ def test_five_thousand_photos_take_well_under_a_second() -> None:
 
 def test_estimate_reads_as_a_share_with_its_interval() -> None:
     assert str(Estimate(0.912, 0.89, 0.931, 100, 80)) == "91.2% (89.0% to 93.1%)"
-    assert str(estimate_mean(np.array([True, False]), np.array([3, 3]))) == "50.0% (one family)"
+    assert str(estimate_mean(np.array([True, False]), np.array([3, 3]))) == "50.0% (one duplicate group)"
     assert str(estimate_mean(np.zeros(0, bool), np.zeros(0, int))) == "no photos"

@@ -47,7 +47,7 @@ def test_a_table_that_exists_is_kept_without_force(ask, colour_model: Path, colo
 def test_a_model_of_another_run_is_refused(
     ask, colour_model: Path, colour_run: Path, exported_model: Path, tmp_path: Path
 ) -> None:
-    assert "tiny.onnx answers" in ask(main, "check", colour_model, exported_model, "--run", colour_run).refusal()
+    assert "tiny.onnx predicts" in ask(main, "check", colour_model, exported_model, "--run", colour_run).refusal()
     model, info = read_model(colour_model)
     write_model(model, replace(info, training={"finished_at": "2020"}), tmp_path / "old.onnx")
     line = ask(main, "check", tmp_path / "old.onnx", "--run", colour_run).refusal()

@@ -33,7 +33,7 @@ def test_confidence_writes_a_calibrated_model_and_its_diagram(
     assert model.graph == before.graph and info.labels == plain.labels
     assert info.calibration["temperature"] == round(info.temperature, 5)
     assert f"temperature {info.temperature:.3f}" in answer.out and f"threshold {info.threshold:.2f}" in answer.out
-    assert "a perfectly calibrated model shows" in answer.out and "test accuracy: " in answer.out
+    assert "a perfectly calibrated model has" in answer.out and "test accuracy: " in answer.out
     assert names(tmp_path) == ["calibrated.onnx", "calibrated.reliability.png"]
     with Image.open(tmp_path / "calibrated.reliability.png") as picture:
         assert picture.width > 300
@@ -102,7 +102,7 @@ def test_a_missing_run_or_output_folder_is_refused_on_one_line(
     ask, command: str, exported_model: Path, trained_run: Path, tmp_path: Path
 ) -> None:
     answer = ask(main, command, exported_model, "--run", tmp_path / "norun", "--to", tmp_path / "a.onnx")
-    assert "no finished run" in answer.refusal() and len(answer.err.splitlines()) == 1
+    assert "not a finished run" in answer.refusal() and len(answer.err.splitlines()) == 1
     answer = ask(main, command, exported_model, "--run", trained_run, "--to", tmp_path / "absent" / "a.onnx")
     assert "mkdir -p" in answer.refusal() and len(answer.err.splitlines()) == 1
     assert "folder" in ask(main, command, exported_model, "--run", trained_run, "--to", ".", "--force").refusal()
@@ -136,7 +136,7 @@ def test_a_run_that_the_model_was_not_exported_from_is_refused(
 
 def test_an_int8_model_is_refused_as_input_of_int8(ask, int8_model: Path, trained_run: Path, tmp_path: Path) -> None:
     line = ask(main, "int8", int8_model, "--run", trained_run, "--to", tmp_path / "a.onnx").refusal()
-    assert "INT8 already" in line and names(tmp_path) == []
+    assert "already INT8" in line and names(tmp_path) == []
 
 
 def test_a_model_of_somebody_else_is_refused(ask, trained_run: Path, tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def test_the_table_in_a_file_holds_every_number(scores: list[FileScore], suffix:
 
 def test_a_table_of_another_kind_is_refused() -> None:
     check_table_name(Path("a.csv"))
-    with pytest.raises(OptionError, match=r"named \.csv or \.json"):
+    with pytest.raises(OptionError, match=r"end in \.csv or \.json"):
         check_table_name(Path("a.txt"))
 
 

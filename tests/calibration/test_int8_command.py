@@ -37,9 +37,9 @@ def test_every_method_is_tried_and_the_nearest_is_kept(
     answer = ask(main, "int8", colour_model, "--run", colour_run, "--to", tmp_path / "a.onnx")
     assert answer.code == 0, answer.err
     lines = [line.split() for line in answer.out.splitlines() if "%" in line and line.startswith("  ")]
-    divergences = {" ".join(line[:-4] if line[-1] != "taken" else line[:-6]): line for line in lines}
+    divergences = {" ".join(line[:-4] if line[-1] != "chosen" else line[:-6]): line for line in lines}
     assert list(divergences) == ["minmax", "percentile 99.999", "percentile 99.99", "entropy"]
-    taken = [name for name, line in divergences.items() if line[-1] == "taken"]
+    taken = [name for name, line in divergences.items() if line[-1] == "chosen"]
     _, info = read_model(tmp_path / "a.onnx")
     assert taken == [info.calibration["method"]]
     assert "calibration sample: 24 training photos: plank 12, tree 12" in answer.out
@@ -164,6 +164,6 @@ def test_agreement_that_is_surely_too_low_is_refused(right: int, total: int) -> 
 
 def test_agreement_under_the_limit_by_chance_perhaps_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     check_agreement(Accuracy(15, 16), 0.985)
-    assert "16 photos are too few to tell" in capsys.readouterr().out
+    assert "with 16 photos it may be chance" in capsys.readouterr().out
     check_agreement(Accuracy(582, 582), 0.985)
     assert capsys.readouterr().out == ""

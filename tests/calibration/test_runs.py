@@ -60,7 +60,7 @@ def test_moved_photos_are_found_where_the_option_says(run_copy: Path, drawn_phot
     moved = Path(shutil.copytree(drawn_photos, tmp_path / "moved"))
     content = json.loads((run_copy / "run.json").read_text())
     (run_copy / "run.json").write_text(json.dumps(content | {"photo_folder": str(tmp_path / "gone")}))
-    with pytest.raises(RunError, match=r"is gone; .*--photos"):
+    with pytest.raises(RunError, match=r"is missing; .*--photos"):
         load_frames(load_run(run_copy), "test")
     frames, _, _ = load_frames(load_run(run_copy, moved), "test")
     assert len(frames) == 8
@@ -85,13 +85,13 @@ def test_a_split_without_photos_is_refused(run_copy: Path) -> None:
 @pytest.mark.parametrize("missing", ["run.json", "photos.csv"])
 def test_an_unfinished_run_is_refused_with_what_is_missing(run_copy: Path, missing: str) -> None:
     (run_copy / missing).unlink()
-    with pytest.raises(RunError, match=rf"no finished run: {missing} is missing; .*yoga-train fit"):
+    with pytest.raises(RunError, match=rf"not a finished run: {missing} is missing; .*yoga-train fit"):
         load_run(run_copy)
 
 
 def test_a_folder_that_is_missing_or_a_file_is_no_run(run_copy: Path, tmp_path: Path) -> None:
     for folder in (tmp_path / "nowhere", run_copy / "run.json"):
-        with pytest.raises(RunError, match="no finished run"):
+        with pytest.raises(RunError, match="not a finished run"):
             load_run(folder)
 
 
@@ -118,8 +118,8 @@ def test_a_damaged_photo_list_is_refused(run_copy: Path, text: str) -> None:
         ({"metrics": None}, "metrics"),
         ({"metrics": {"test": {}, "interrupted": False}}, "'accuracy' is missing"),
         ({"metrics": {"test": {"accuracy": 0.9, "photos": 8}}}, "'interrupted' is missing"),
-        ({"labels": ["down_dog", "tree", "warrior_2"]}, "names the pose 'none', which run.json does not"),
-        ({"labels": ["down_dog", "tree", "tree", "warrior_2", "none"]}, "stands twice"),
+        ({"labels": ["down_dog", "tree", "warrior_2"]}, "names the pose 'none', which is not a label in run.json"),
+        ({"labels": ["down_dog", "tree", "tree", "warrior_2", "none"]}, "appears twice"),
         ({"labels": ["down_dog", "tree", "warrior_2", "none", "../outside"]}, "cannot name a folder"),
         ({"labels": ["down_dog", "tree", "warrior_2", "none", "_removed"]}, "cannot name a folder"),
         ({"labels": ["down_dog", "tree", "warrior_2", "none", "C:\\x"]}, "cannot name a folder"),

@@ -39,7 +39,7 @@ def test_a_missing_output_folder_is_refused_before_any_work(ask, tmp_path: Path)
 def test_what_is_no_run_is_refused_on_one_line(ask, trained_run: Path, tmp_path: Path) -> None:
     for run in (tmp_path / "nowhere", trained_run / "run.json", trained_run / "report"):
         answer = ask(main, "onnx", run, "--to", tmp_path / "a.onnx")
-        assert "no finished run" in answer.refusal() and len(answer.err.splitlines()) == 1
+        assert "not a finished run" in answer.refusal() and len(answer.err.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
 
 

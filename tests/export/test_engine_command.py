@@ -37,8 +37,8 @@ def test_a_file_becomes_an_engine_that_yoga_live_runs(
     answer = ask(main, "engine", source, "--to", path, "--workspace-mb", 64)
     assert answer.code == 0, answer.err
     assert "built for Fake GPU (compute capability 8.7, 16 multiprocessors) by TensorRT 10.3.0" in answer.out
-    assert f"next: yoga-live --camera 0 --model {path}" in answer.out
-    assert "on 12 drawn figures the engine gives 12 of ONNX Runtime's answers" in answer.err
+    assert f"next: yoga-live 0 --model {path}" in answer.out
+    assert "the engine agrees with ONNX Runtime on 12 of 12 drawn figures" in answer.err
     assert "building [########################] 100%" in answer.err
     said = ask(main, "info", path)
     assert said.code == 0 and "Fake GPU" in said.out and "yoga.fp16.onnx" in said.out, said.err
@@ -54,7 +54,7 @@ def test_the_same_network_again_is_kept_and_said(ask, gpu: Any, source: Path) ->
     for options in ([], [], ["--force"]):
         answer = ask(main, "engine", source, "--to", path, *options)
         assert answer.code == 0, answer.err
-    assert gpu.builds == 1 and f"kept: {path} is of the same network" in answer.out
+    assert gpu.builds == 1 and f"kept: {path} has the same network" in answer.out
     assert f"remove it first: rm {path} {path}.json" in answer.out
     for file in (path, path.with_name("yoga.engine.json")):
         file.unlink()

@@ -90,7 +90,7 @@ def test_an_engine_tells_what_lies_beside_it(tmp_path: Path) -> None:
 
 
 def test_an_engine_beside_which_nothing_fitting_lies_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="belongs to another engine than"):
+    with pytest.raises(ModelError, match="is not the record of"):
         read_file_info(write_engine(tmp_path, engine_sha256="0" * 64))
     for content in ("{", "[]", "{}", '{"model": 3}', '"model"'):
         (tmp_path / "a.engine.json").write_text(content)

@@ -43,9 +43,9 @@ def test_the_file_answers_as_fp32_does_with_a_confidence_of_its_own(
     before = exported_model.read_bytes()
     answer = ask(main, "fp16", exported_model, "--run", trained_run, "--to", tmp_path / "a.onnx")
     assert answer.code == 0, answer.err
-    assert "largest number on 16 photos: " in answer.out and " times under the end of FP16; " in answer.out
-    for how in ("FP16, rounding as a GPU does: ", "the file in ONNX Runtime on the CPU: "):
-        assert how + "same answer as FP32 on 100.0% (8 of 8" in answer.out
+    assert "largest value on 16 photos: " in answer.out and " times that; " in answer.out
+    for how in ("FP16 with a GPU's rounding: ", "the file with ONNX Runtime on the CPU: "):
+        assert how + "agrees with FP32 on 100.0% (8 of 8" in answer.out
     assert "ECE" in answer.out and "written: " in answer.out
     assert f"yoga-export engine {tmp_path / 'a.onnx'} --to {tmp_path / 'a.engine'}" in answer.out
     assert names(tmp_path) == ["a.onnx", "a.reliability.png"] and exported_model.read_bytes() == before
@@ -66,7 +66,7 @@ def test_a_network_that_overflows_is_refused_and_nothing_is_written(
     ask, exported_model: Path, trained_run: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "out").mkdir()
-    for factor, reason in ((3e4, "FP16 would overflow: "), (1e7, "beyond FP16's 65504")):
+    for factor, reason in ((3e4, "FP16 might overflow: "), (1e7, "beyond FP16's 65504")):
         model = scale_weights(exported_model, tmp_path / "large.onnx", factor)
         line = ask(main, "fp16", model, "--run", trained_run, "--to", tmp_path / "out" / "a.onnx").refusal()
         assert reason in line and "`" in line and "FP32" in line
@@ -103,12 +103,12 @@ def test_other_precisions_and_other_runs_are_refused(
 ) -> None:
     (tmp_path / "out").mkdir()
     to = ("--to", tmp_path / "out" / "a.onnx")
-    assert "INT8 already" in ask(main, "fp16", int8_model, "--run", trained_run, *to).refusal()
+    assert "already INT8" in ask(main, "fp16", int8_model, "--run", trained_run, *to).refusal()
     shutil.copytree(trained_run, tmp_path / "other", ignore=shutil.ignore_patterns("*.safetensors"))
     text = (tmp_path / "other" / "run.json").read_text()
     (tmp_path / "other" / "run.json").write_text(text.replace('"finished_at": "20', '"finished_at": "19'))
     assert "was finished at" in ask(main, "fp16", exported_model, "--run", tmp_path / "other", *to).refusal()
-    assert "no finished run" in ask(main, "fp16", exported_model, "--run", tmp_path / "none", *to).refusal()
+    assert "not a finished run" in ask(main, "fp16", exported_model, "--run", tmp_path / "none", *to).refusal()
     moved = ("--photos", tmp_path / "nowhere")
     assert "--photos" in ask(main, "fp16", exported_model, "--run", trained_run, *moved, *to).refusal()
     assert names(tmp_path / "out") == []

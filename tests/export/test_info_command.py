@@ -28,10 +28,10 @@ def test_people_are_told_what_is_missing_too(ask, model_file: Path) -> None:
     answer = ask(main, "info", model_file)
     assert answer.code == 0 and answer.err == ""
     assert "tree, śvānāsana, none" in answer.out and "opset                    18" in answer.out
-    assert f"never fitted; run: yoga-calibrate confidence {model_file}" in answer.out
+    assert f"not calibrated; run: yoga-calibrate confidence {model_file}" in answer.out
     write_model(onnx.load(model_file), replace(INFO, calibration={"ece_after": 0.02}), model_file)
     answer = ask(main, "info", model_file)
-    assert "never fitted" not in answer.out and "ece_after                0.02" in answer.out
+    assert "not calibrated" not in answer.out and "ece_after                0.02" in answer.out
 
 
 def test_programs_get_json_alone(ask, model_file: Path) -> None:

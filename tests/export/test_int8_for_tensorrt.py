@@ -133,7 +133,7 @@ def test_what_would_not_be_the_same_network_is_refused(
 
 
 def test_a_model_in_floating_point_is_refused(make_network) -> None:
-    with pytest.raises(ModelError, match="nothing quantised; make an INT8 file"):
+    with pytest.raises(ModelError, match="not quantised; make an INT8 model"):
         retype_int8(make_network())
 
 

@@ -171,7 +171,7 @@ def test_a_pose_that_has_lost_all_its_photos_is_named(ask, messy) -> None:
 def test_bad_input_is_refused_on_one_line_and_leaves_no_trace(ask, messy, tmp_path: Path) -> None:
     before = read_tree(messy.photos)
     assert "no folder" in ask(main, "clean", tmp_path / "nowhere", messy.run, "--auto").refusal()
-    assert "no finished run" in ask(main, "clean", messy.photos, tmp_path / "nowhere", "--auto").refusal()
+    assert "not a finished run" in ask(main, "clean", messy.photos, tmp_path / "nowhere", "--auto").refusal()
     assert "--dry-run needs --auto" in ask(main, "clean", messy.photos, messy.run, "--dry-run").refusal()
     for value in ("0.5", "1", "95", "x", "nan"):
         assert "certainty" in ask(main, "clean", messy.photos, messy.run, "--auto", value).refusal()

@@ -80,7 +80,7 @@ def test_photos_that_are_gone_are_said_and_no_crash(ask, run: Path, tmp_path: Pa
 
 
 def test_what_can_t_be_reported_is_refused_on_one_line(ask, run: Path, tmp_path: Path) -> None:
-    assert "is no finished run" in ask(main, "report", tmp_path / "nowhere").refusal()
+    assert "is not a finished run" in ask(main, "report", tmp_path / "nowhere").refusal()
     assert "is the run itself" in ask(main, "report", run, "--against", run).refusal()
     assert "is not a folder" in ask(main, "report", run, "--photos", tmp_path / "nowhere").refusal()
     (run / "predictions.csv").unlink()
