@@ -85,7 +85,7 @@ yoga-train download missing --to photos                | missing holds no URL li
 yoga-train add nope --pose tree --to photos            | nope does not exist
 yoga-train add photo.jpg --pose ../x --to photos       | use letters, digits and _ such as down_dog
 yoga-train capture --pose tree --to photos --camera 47 | check that it is plugged in and permitted
-yoga-export onnx missing --to x.onnx                   | missing is no finished run
+yoga-export onnx missing --to x.onnx                   | missing is not a finished run
 yoga-export info photo.jpg                             | photo.jpg is a photo, not a model
 yoga-export fp16 photo.jpg --to x.onnx                 | required: --run
 yoga-calibrate int8 x.onnx --to y.onnx                 | required: --run
