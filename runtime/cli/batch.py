@@ -54,7 +54,7 @@ def annotate_many(args: argparse.Namespace) -> None:
     from ..pipelines.annotate import AnnotateConfig
     from ..sinks.events import parse_goals
     from ..sources.time_range import parse_time_range
-    from ..system.progress import Progress
+    from ..system.progress import VIDEO_SECONDS, Progress
 
     if given := list_given(args, USELESS):
         raise OptionError(f"{', '.join(given)} cannot be used with several videos; leave it out, or give one file")
@@ -74,7 +74,7 @@ def annotate_many(args: argparse.Namespace) -> None:
     )
     print(f"yoga-live: {format_count(len(jobs), 'video')}, engine on {classifier.engine.device}", file=sys.stderr)
     done: list[Done] = []
-    with Progress("annotating", sum(job.length_s for job in jobs) or None, "video s") as progress:
+    with Progress("annotating", sum(job.length_s for job in jobs) or None, VIDEO_SECONDS) as progress:
         stopped = _run_jobs(jobs, partial(_annotate_job, classifier, config, args.events), progress, done)
     _report(args, done, len(jobs))
     if stopped:
@@ -219,7 +219,7 @@ def _report(args: argparse.Namespace, done: list[Done], count: int) -> None:
     from ..core.labels import display_name
     from ..drawing.summary import add_up
     from ..system.files import find_result
-    from ..system.progress import format_duration
+    from ..system.progress import format_duration, format_hold
 
     say = partial(print, file=sys.stderr if args.events else sys.stdout)
     width = max((len(row.job.name) for row in done), default=0)
@@ -227,7 +227,7 @@ def _report(args: argparse.Namespace, done: list[Done], count: int) -> None:
     for row in done:
         segments = row.watched.segments if row.watched else ()
         everything += segments
-        totals = [f"{display_name(total.pose)} {format_duration(total.total_s)}" for total in add_up(segments)]
+        totals = [f"{display_name(total.pose)} {format_hold(total.total_s)}" for total in add_up(segments)]
         lasted = format_duration(segments[-1].end_s - segments[0].start_s) if segments else "-"
         said = ", ".join(totals) or ("no pose was held" if row.watched else "not read")
         if row.watched and (row.error or not row.watched.whole):

@@ -103,7 +103,7 @@ class Screen:
     def open(self, source: Source) -> Display:
         """Print what is watched, and open the window and the page's picture."""
         from ..pipelines.annotate import Display
-        from ..system.progress import Progress
+        from ..system.progress import VIDEO_SECONDS, Progress
 
         args, info = self._args, source.info
         wants_window = _wants_window(args, hasattr(args, "camera"))
@@ -116,7 +116,7 @@ class Screen:
             page = self._page.make_sink(info, paced=paced and not wants_window)
             (sinks if args.overlay else pages).append(page)  # the page says itself what the overlay would
         self._info, self._seen_s = info, info.start_s
-        progress = Progress("watching", info.duration_s, "video s" if info.duration_s else "s")
+        progress = Progress("watching", info.duration_s, VIDEO_SECONDS if info.duration_s else "s")
         self._progress = self._closing.enter_context(progress)
         return Display(sinks, show_fps=wants_window or info.is_live, pages=pages)
 
@@ -314,7 +314,7 @@ def _report(args: argparse.Namespace, watched: RunResult) -> None:
     from ..core.types import NO_POSE
     from ..drawing.summary import add_up
     from ..system.files import find_result
-    from ..system.progress import format_duration
+    from ..system.progress import format_duration, format_hold
 
     say = partial(print, file=sys.stderr if args.events else sys.stdout)
     poses = [segment for segment in watched.segments if segment.pose != NO_POSE]
@@ -322,7 +322,7 @@ def _report(args: argparse.Namespace, watched: RunResult) -> None:
     for segment in poses:
         say(
             f"  {format_duration(segment.start_s):7} {format_duration(segment.end_s):7} "
-            f"{display_name(segment.pose):16} {format_duration(segment.duration_s):7}  {segment.confidence:.0%}"
+            f"{display_name(segment.pose):16} {format_hold(segment.duration_s):7}  {segment.confidence:.0%}"
         )
     for total in add_up(watched.segments):
         say(f"{display_name(total.pose)}: {describe_holds(total.holds, total.total_s, total.best_s)}")

@@ -8,8 +8,8 @@ from pathlib import PurePath
 
 from ..core.labels import display_name
 from ..core.types import NO_POSE, Segment
-from ..system.progress import format_duration
-from .summary import PALETTE, add_up
+from ..system.progress import format_duration, format_hold
+from .summary import choose_colours
 
 MOST_ROWS = 100
 BAR, GROUND, ALARM = "#3d8bcd", "rgba(127,127,127,0.25)", "#e0484d"
@@ -70,14 +70,13 @@ def format_timeline(segments: Sequence[Segment]) -> Html:
     held = [segment for segment in segments if segment.pose != NO_POSE]
     if not held:
         return format_paragraph("no pose was seen")
-    totals = add_up(tuple(segments))
-    colours = {total.pose: PALETTE[number % len(PALETTE)] for number, total in enumerate(totals)}
+    colours = choose_colours(segments)
     rows = [
         (
             Html(f"{_format_patch(colours[segment.pose])}{escape(name_pose(segment.pose))}"),
             format_duration(segment.start_s),
             format_duration(segment.end_s),
-            format_duration(segment.duration_s),
+            format_hold(segment.duration_s),
             f"{segment.confidence:.0%}",
         )
         for segment in held[:MOST_ROWS]

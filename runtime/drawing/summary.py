@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from ..core.types import NO_POSE, Segment
 from ..errors import OutputError
 from ..system.claims import check_growing_output
 from ..system.files import name_part, write_then_rename
-from ..system.progress import format_duration
+from ..system.progress import format_duration, format_hold
 from .text import FONT
 
 WIDTH, MARGIN, STRIP, ROW = 1600, 60, 120, 56
@@ -66,11 +67,16 @@ def write_summary(
         picture.save(temporary, format="PNG")
 
 
+def choose_colours(segments: Iterable[Segment]) -> dict[str, str]:
+    """Each pose's colour, by the order in which they first came, as on the live page."""
+    poses = dict.fromkeys(segment.pose for segment in segments if segment.pose != NO_POSE)
+    return {pose: PALETTE[number % len(PALETTE)] for number, pose in enumerate(poses)}
+
+
 def draw_summary(segments: tuple[Segment, ...], title: str) -> Image.Image:
     """Draw a class: title, strip, minutes, a row for each pose.  Returns an RGB picture."""
     totals = add_up(segments)
-    poses = dict.fromkeys(segment.pose for segment in segments if segment.pose != NO_POSE)
-    colours = {pose: PALETTE[number % len(PALETTE)] for number, pose in enumerate(poses)}  # as the live page does
+    colours = choose_colours(segments)
     top = 130
     picture = Image.new("RGB", (WIDTH, top + STRIP + 80 + ROW * max(len(totals), 1) + MARGIN), PAPER)
     pen = ImageDraw.Draw(picture)
@@ -111,13 +117,13 @@ def _draw_row(pen: ImageDraw.ImageDraw, total: PoseTotal, colour: str, longest_s
     left, room = 470, 560
     share = total.total_s / max(longest_s, 1e-6)
     pen.rounded_rectangle((left, y + 10, left + max(6, room * share), y + 30), 5, fill=colour)
-    words = f"{format_duration(total.total_s)}   {_describe_holds(total)}"
+    words = f"{format_hold(total.total_s)}   {_describe_holds(total)}"
     _write(pen, (WIDTH - MARGIN, y + 2), words, 27, QUIET, anchor="ra")
 
 
 def _describe_holds(total: PoseTotal) -> str:
     """How often, and the longest where that is not all of it."""
-    return "once" if total.holds == 1 else f"{total.holds} times, longest {format_duration(total.best_s)}"
+    return "once" if total.holds == 1 else f"{total.holds} times, longest {format_hold(total.best_s)}"
 
 
 def _write(

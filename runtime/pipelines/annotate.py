@@ -32,7 +32,7 @@ from ..sources.video import VideoSource
 from ..system.claims import check_growing_output, claim_outputs
 from ..system.files import check_apart, find_result
 from ..system.item_failures import Failure, attempt
-from ..system.progress import OnProgress, Progress, send_progress
+from ..system.progress import VIDEO_SECONDS, OnProgress, Progress, send_progress
 from ..tracking.sampling_observer import OBSERVATIONS_PER_S
 from .loop import RunPlan, RunResult, describe_drawn
 from .recorded_loop import run_recorded
@@ -251,7 +251,7 @@ def annotate_video(
         saved = [ThreadedSink(VideoSink(outputs.save, drawn, force=config.force))] if outputs.save else []
         sinks = [*display.sinks, *saved]
         timeline = open_timeline(outputs, info.start_s, force=config.force)
-        with send_progress(on_progress), Progress("annotating", info.duration_s, "video s") as progress:
+        with send_progress(on_progress), Progress("annotating", info.duration_s, VIDEO_SECONDS) as progress:
             hand_out = _count_seconds(progress, info.start_s, on_frame)
             plan = RunPlan(source, classifier, sinks, overlay, hand_out, cropper, timeline, pages=display.pages)
             again = partial(open_again, path, config.time_range, source, draws=plan.draws, mounting=config.mounting)

@@ -64,7 +64,9 @@ class DemoSource:
             count = round(step.duration_s * RATE)
             for index in range(count):
                 pose = blend_poses(step.start, step.end, _ease(index / count))
-                yield TimedFrame(draw_figure(pose, self.info.size_wh), float(number / RATE), number)
+                time_s = float(number / RATE)
+                self.info.seen.count(time_s, float(1 / RATE))
+                yield TimedFrame(draw_figure(pose, self.info.size_wh), time_s, number)
                 number += 1
 
 

@@ -20,6 +20,8 @@ from typing import TextIO, TypeVar
 from .plain_text import show_name
 
 T = TypeVar("T")
+VIDEO_SECONDS = "s of video"
+"""The unit in which the watching of a recording is counted."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class ProgressUpdate:
 
     stage: what is being done, such as `epoch 3/12 at 224 px`; each stage counts from 0.
     done, total: counted in `unit`; total is None where the length is not known.
-    unit: what is counted: `photos`, `epochs`, `video s` (seconds of video), or nothing.
+    unit: what is counted: `photos`, `epochs`, `s of video`, or nothing.
     note: the newest result, such as `loss 0.412  accuracy 91.2%` or the pose that is held; may be empty.
     """
 
@@ -77,6 +79,12 @@ def format_duration(seconds: float) -> str:
     whole = max(0, int(seconds + 1e-6))  # 29.9999999 is 30
     hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def format_hold(seconds: float) -> str:
+    """Format how long a pose was held, rounded down: tenths of seconds below a minute (4.5 s), then a clock (1:05)."""
+    tenths = max(0, int(seconds * 10 + 1e-6))
+    return f"{tenths / 10:.1f} s" if tenths < 600 else format_duration(seconds)
 
 
 def announce_torch(command: str) -> None:
@@ -146,7 +154,7 @@ class Progress:
             left = format_duration((self._total - self._done) / rate) if share > 0.001 else "?"
             parts = [f"{self._title} [{'#' * filled}{'.' * (24 - filled)}] {share:4.0%}"]
             parts.append(f"{format_duration(elapsed_s)} < {left}")
-        parts.append(f"{rate:.1f} {self._unit}/s" if self._unit else "")
+        parts.append(_format_rate(rate, self._unit))
         line = show_name("  ".join(part for part in [*parts, self._note] if part))
         self._stream.write(f"\r\x1b[K{self._cut(line)}" if self._on_terminal else f"{line}\n")
         self._stream.flush()
@@ -160,6 +168,10 @@ class Progress:
         room = max(columns or 80, 20) - 1
         ends = accumulate(2 if unicodedata.east_asian_width(letter) in "FW" else 1 for letter in line)
         return "".join(letter for letter, end in zip(line, ends, strict=True) if end <= room)
+
+
+def _format_rate(rate: float, unit: str) -> str:
+    return f"{rate:.1f} x real time" if unit == VIDEO_SECONDS else f"{rate:.1f} {unit}/s" if unit else ""
 
 
 def track(items: Iterable[T], title: str, total: float | None = None, unit: str = "") -> Iterator[T]:

@@ -1,6 +1,6 @@
 // The page holds what it was told, so that it can still be read when the stream has stopped.
 
-import { clock, drawStrip } from "./strip.js";
+import { clock, drawStrip, hold } from "./strip.js";
 
 const SILENCE_MS = 5000; // the server says something every second
 const TRY_AGAIN_MS = 2000;
@@ -58,7 +58,7 @@ function drawNow() {
   document.body.classList.toggle("reached", reached);
   if (now.pose === RESTING) {
     const last = past.findLast(isHeld);
-    sayNow("no pose", last ? `after ${nameOf(last[2])}, ${clock(last[1] - last[0])}` : "", "", null, "");
+    sayNow("no pose", last ? `after ${nameOf(last[2])}, ${hold(last[1] - last[0])}` : "", "", null, "");
   } else {
     const goalS = begun.goals_s[now.pose];
     const sure = now.leads ? `${Math.round(now.confidence * 100)}% sure` : ""; // only kept for a moment: nothing speaks for it
@@ -103,6 +103,7 @@ function listSegments() { // the running one included
   return [...past, [Math.max(0, now.time_s - now.hold_s), now.time_s, now.pose]];
 }
 
+const isOver = () => document.body.classList.contains("ended");
 const isHeld = (segment) => segment[2] !== RESTING;
 
 function sayWhole() { // as the summary picture has it
@@ -136,12 +137,14 @@ function addUp(held) { // [pose, holds, total, longest hold], the greatest total
   return [...totals].map(([pose, sums]) => [pose, ...sums]).sort((one, other) => other[2] - one[2]);
 }
 
-function describeTotal([pose, holds, totalS, bestS]) {
-  return [pose, nameOf(pose), clock(totalS), holds === 1 ? "once" : `${holds} times, longest ${clock(bestS)}`];
+function describeTotal([pose, holds, totalS, bestS]) { // what goes on counts whole seconds
+  const long = isOver() || pose !== now.pose ? hold : clock;
+  return [pose, nameOf(pose), long(totalS), holds === 1 ? "once" : `${holds} times, longest ${long(bestS)}`];
 }
 
 function describeSegment([startS, endS, pose]) {
-  return [pose, nameOf(pose), clock(endS - startS), `at ${clock(startS)}`];
+  const long = isOver() || endS !== now.time_s ? hold : clock;
+  return [pose, nameOf(pose), long(endS - startS), `at ${clock(startS)}`];
 }
 
 function fillRows(parent, rows) { // what stands there already is kept: no flicker, no lost selection

@@ -11,6 +11,11 @@ export function clock(seconds) { // 5 -> 0:05, 65 -> 1:05, 3665 -> 1:01:05
   return hours ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
 }
 
+export function hold(seconds) { // how long a pose was held, once that is over: 4.56 -> 4.5 s, 65 -> 1:05
+  const tenths = Math.max(0, Math.floor(seconds * 10 + 1e-6));
+  return tenths < 600 ? `${(tenths / 10).toFixed(1)} s` : clock(seconds);
+}
+
 export function drawStrip(canvas, segments, startS, endS) { // segments: [start_s, end_s, colour]
   const scale = window.devicePixelRatio || 1;
   const [width, height] = [canvas.clientWidth, canvas.clientHeight];

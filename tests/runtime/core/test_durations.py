@@ -21,5 +21,5 @@ def test_a_sum_of_frames_that_misses_a_second_by_rounding_still_counts_it() -> N
 
 
 def test_the_longest_hold_is_named_where_there_are_several() -> None:
-    assert describe_holds(1, 34.9, 34.9) == "once, 0:34"
-    assert describe_holds(2, 65.5, 40.9) == "2 times, 1:05 in total, longest 0:40"
+    assert describe_holds(1, 34.9, 34.9) == "once, 34.9 s"
+    assert describe_holds(2, 65.5, 40.9) == "2 times, 1:05 in total, longest 40.9 s"

@@ -65,7 +65,7 @@ def test_a_timeline_is_a_strip_and_a_row_for_each_hold() -> None:
     texts = read(html).texts
     assert texts == [
         "pose", "from", "to", "held", "confidence",
-        "Tree", "0:05", "1:05", "1:00", "95%", "Plank", "1:05", "1:10", "0:05", "80%",
+        "Tree", "0:05", "1:05", "1:00", "95%", "Plank", "1:05", "1:10", "5.1 s", "80%",
     ]  # fmt: skip
     assert 'title="no pose, 0:05" style="width:7.102%' in html
     assert read(format_timeline((rest,))).texts == read(format_timeline(())).texts == ["no pose was seen"]

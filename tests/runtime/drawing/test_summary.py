@@ -96,7 +96,7 @@ def test_ticks_of_a_part_stand_at_whole_seconds_of_the_video(
 
 @pytest.mark.parametrize(
     ("holds", "best_s", "words"),
-    [(1, 59.7, "once"), (3, 59.7, "3 times, longest 0:59"), (2, 3661.0, "2 times, longest 1:01:01")],
+    [(1, 59.7, "once"), (3, 59.7, "3 times, longest 59.7 s"), (2, 3661.0, "2 times, longest 1:01:01")],
 )
 def test_a_row_says_how_often_and_the_longest_hold(holds: int, best_s: float, words: str) -> None:
     assert summary._describe_holds(summary.PoseTotal("tree", holds, 99.0, best_s)) == words

@@ -3,12 +3,21 @@
 from itertools import pairwise
 
 import numpy as np
+import pytest
 
 from yoga_live.runtime.classifier import DEFAULT_MODEL, PoseClassifier
 from yoga_live.runtime.pipelines.live_loop import run_live
 from yoga_live.runtime.pipelines.loop import RunPlan
 from yoga_live.runtime.sources.demo import HOLD_S, MOVE_S, PROGRAMME, RATE, REST_S, SIZE_WH, DemoSource, list_steps
 from yoga_live.runtime.sources.drawn_figure import POSES
+
+
+def test_the_demo_counts_what_was_read_of_it_as_a_recording_does() -> None:
+    """Without sinks a run says by that how many frames there were, and where its timeline ends."""
+    source = DemoSource()
+    frames = list(source.frames())
+    assert source.info.seen.frames == len(frames)
+    assert source.info.seen.end_s == pytest.approx(source.info.duration_s)
 
 
 def test_clip_is_as_long_as_it_says_and_every_frame_has_its_time() -> None:

@@ -7,6 +7,7 @@ import types
 import pytest
 
 from yoga_live.runtime.system.progress import (
+    VIDEO_SECONDS,
     Progress,
     ProgressUpdate,
     announce_torch,
@@ -63,7 +64,7 @@ def test_a_long_line_is_cut_to_the_terminal(monkeypatch: pytest.MonkeyPatch, not
     for columns in (80, 40):
         monkeypatch.setenv("COLUMNS", str(columns))
         stream = Terminal()
-        with Progress("annotating", 4, "video s", stream) as progress:
+        with Progress("annotating", 4, VIDEO_SECONDS, stream) as progress:
             progress.advance(2, note)
         line = stream.getvalue().rpartition("\x1b[K")[2].rstrip("\n")
         wide = sum(letter == "瑜" for letter in line)
