@@ -73,17 +73,17 @@ yoga-train train photos                                | did you mean fit\\?
 yoga-train fit photos                                  | required: --to
 yoga-train fit photos --output r                       | required: --to
 yoga-train fit photos --to r --lr 3                    | did you mean --rate\\?
-yoga-train fit missing --to r                          | expected one folder per pose inside it, such as missing/tree/
-yoga-train fit flat --to r                             | put those of each pose into a folder of its own
+yoga-train fit missing --to r                          | give a folder with one folder per pose, such as missing/tree/
+yoga-train fit flat --to r                             | put each pose's photos into a folder of its own
 yoga-train fit photos --to run                         | run exists already; give the run another name with --to
 yoga-train fit photos --to r --arch resnet999          | choose from 'resnet18'
 yoga-train fit photos --to r --weights nope.pth        | nope.pth: no such file
 yoga-train report missing                              | make one with: yoga-train fit PHOTOS --to missing
-yoga-train stats empty                                 | expected one folder per pose, such as tree/
+yoga-train stats empty                                 | make one folder per pose, such as tree/
 yoga-train collect tree --to lists                     | required: --pose
-yoga-train download missing --to photos                | missing holds no URL list
+yoga-train download missing --to photos                | missing has no URL list
 yoga-train add nope --pose tree --to photos            | nope does not exist
-yoga-train add photo.jpg --pose ../x --to photos       | use letters, digits and _ such as down_dog
+yoga-train add photo.jpg --pose ../x --to photos       | use letters, digits and _, such as down_dog
 yoga-train capture --pose tree --to photos --camera 47 | check that it is plugged in and permitted
 yoga-export onnx missing --to x.onnx                   | missing is not a finished run
 yoga-export info photo.jpg                             | photo.jpg is a photo, not a model

@@ -77,7 +77,7 @@ def test_add_says_what_came_of_every_file_and_where_a_label_is_wrong(run: Run, p
     (mine / "broken.jpg").write_text("no picture")
     code, out, _ = run("add", mine, "--pose", "tree", "--to", photos)
     assert code == 0 and "      1 ok\n" in out and "      1 refused" in out
-    assert "      1 left out   no photos: 1 .txt\n" in out
+    assert "      1 left out   not a photo: 1 .txt\n" in out
     assert "1 photo in manifest.csv, 1 without near-duplicates" in out and "wrong label" not in out
     code, out, _ = run("add", mine, "--pose", "chair", "--to", photos)
     assert (
@@ -112,7 +112,7 @@ def test_stats_replaces_a_page_elsewhere_only_when_told_to(run: Run, photos: Pat
 
 def test_stats_of_no_folder_is_one_line(run: Run, tmp_path: Path) -> None:
     code, _, err = run("stats", tmp_path / "nowhere")
-    assert code == 2 and "nowhere is no folder" in err and len(err.splitlines()) == 1
+    assert code == 2 and "nowhere is not a folder" in err and len(err.splitlines()) == 1
 
 
 def test_a_page_that_can_not_be_written_is_one_line(run: Run, photos: Path) -> None:
@@ -307,7 +307,7 @@ def test_an_empty_manifest_is_damage_and_no_new_one(run: Run, photos: Path, tmp_
     ):
         code, _, told = run(*command)
         assert code == 2 and told.count("error:") == 1 and "manifest.csv" in told.splitlines()[-1], command
-        assert ("is empty, which is damage" in told) == (content == "")
+        assert ("is empty and so damaged" in told) == (content == "")
     assert (photos / "manifest.csv").read_text(encoding="utf-8") == content
     (photos / "manifest.csv").unlink()  # as the line says
     assert run("add", tmp_path / "new", "--pose", "chair", "--to", photos)[0] == 0

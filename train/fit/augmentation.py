@@ -1,7 +1,7 @@
-"""Augmentation that respects a pose: nobody's down dog is upside down, but people stand left or right, near or far.
+"""Augmentation that preserves a pose: no down dog is upside down, but people stand left or right, near or far.
 
-What is drawn and what is done with it are two steps, so that several processes can draw for a whole batch alike and
-each work on its own share.
+Drawing the random values and applying them are two steps, so that several processes can draw the same values for a
+whole batch, and each apply them to its own slice.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Plain backdrops: where a studio photo shows nothing but wall, so that a room can be put behind the person.
+"""Finds plain backdrops of studio photos, so that a room can be put behind the person.
 
-Scraped photos are mostly of people in front of one colour; cameras at home never are.  A network that sees both learns
-the person.
+Scraped photos mostly show people in front of one colour, which cameras at home never do.  A network that sees both
+learns the person.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SEED_STEP = 6  # pixels between starting points
 SIDES_SHARE = 0.75  # of the height: below are floor and feet
 PLAIN_EDGE = 0.85  # share of the edge that must be backdrop, or the photo has none
 LEAST, MOST = 0.3, 0.92  # share of the photo that a backdrop covers; more leaves no person
-"""Of 7,955 scraped photos 68 % get a backdrop; about nine in ten of 50 that were looked at outline the person."""
+"""68 % of 7,955 scraped photos get a backdrop; about nine in ten of 50 that were checked outline the person."""
 
 
 def find_backdrop(photo_bgr: Frame) -> npt.NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""Where a training stands, in one file written in one step, so that `--resume` goes on after a kill at any point.
+"""The state of a training in one file, written in one step, so that `--resume` works after any interruption.
 
 Plain tensors and JSON (safetensors): no pickle, so a checkpoint that somebody sends cannot run code.
 """

@@ -1,4 +1,4 @@
-"""What a training is asked for.  Imports neither torch nor NumPy: options take their defaults from here."""
+"""The settings of a training.  Imports neither torch nor NumPy: the options take their defaults from here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Machines that train together must mean the same: versions, options, photos."""
+"""Checks that machines that train together have the same versions, options and photos."""
 
 from __future__ import annotations
 

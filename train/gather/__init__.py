@@ -1,1 +1,1 @@
-"""Get photos: search, download, add, capture."""
+"""Gathers photos: search, download, add, capture."""

@@ -1,4 +1,4 @@
-"""Pictures that the user already has, or takes now, into the photo folder, with a row in the manifest for each."""
+"""Adds photos that the user has or takes to the photo folder, with a row in the manifest for each."""
 
 from __future__ import annotations
 
@@ -23,46 +23,46 @@ from ..photos.manifest import DUPLICATE, FAILED, OK, REFUSED, Manifest, Manifest
 from .url_lists import check_pose
 
 OTHER_FILES = "left out"
-"""The status of files that are no photos: they get no row."""
-LEFT_OUT = (OTHER_FILES, "taken out of this pose earlier")
-"""The outcome of a photo that another command removed: adding a folder a second time brings no mistake back."""
+"""The status of files that are not photos: they get no row."""
+LEFT_OUT = (OTHER_FILES, "removed from this pose earlier")
+"""The outcome of a photo that was removed earlier: adding a folder again does not bring it back."""
 
 
 def add_folder(source: Path, pose: str, photos: Path) -> Counter[tuple[str, str]]:
-    """Copy every picture below `source` to `photos/<pose>/`.  Returns files by (status, kind of reason).
+    """Copy every photo in `source` to `photos/<pose>/`.  Returns files by (status, kind of reason).
 
-    What cannot be decoded gets a row with the reason; what the pose has already, with a row or without, is not copied
-    twice.  Files in the folder that are no photos by name and first bytes are only counted.
+    An undecodable photo gets a row with the reason; a photo that the pose already has, with or without a row, is not
+    copied again.  Files that are not photos by their name and first bytes are only counted.
     Raises YogaLiveError.
     """
     if not source.exists():
-        raise RunError(
-            f"{source} does not exist{suggest_path(source) or '; give a folder with pictures, or one picture'}"
-        )
+        meant = suggest_path(source) or "; give a folder of photos, or one photo"
+        raise RunError(f"{source} does not exist{meant}")
     if not source.is_dir() and not source.is_file():
-        raise RunError(f"{source} is no plain file; give a folder with pictures, or one picture")
+        raise RunError(f"{source} is neither a folder nor a file; give a folder of photos, or one photo")
     inside, outside = resolve(photos), resolve(source)
     if inside.is_relative_to(outside) or outside.is_relative_to(inside):
-        raise RunError(f"{source} and {photos} lie inside each other; give a folder that holds only the new pictures")
+        raise RunError(f"one of {source} and {photos} is inside the other; give a folder of only the new photos")
     sieve = PhotoSieve()
     files = list(filter(sieve, _list_files(source))) if source.is_dir() else [source]
     if not files:
-        raise RunError(f"{source} holds no {f'photos; {sieve.describe()}' if sieve.left_out else 'files'}")
+        found = f"no photos; {sieve.describe()}" if sieve.left_out else "no files; give a folder of photos"
+        raise RunError(f"{source} has {found}")
     named = ((path, resolve(path).as_uri()) for path in files)
     outcomes = add_files(track(named, "adding", len(files), "files"), pose, photos)
     if sieve.left_out:
-        outcomes[OTHER_FILES, f"no photos: {sieve.count()}"] = len(sieve.left_out)
+        outcomes[OTHER_FILES, f"not a photo: {sieve.count()}"] = len(sieve.left_out)
     return outcomes
 
 
 def _list_files(folder: Path) -> list[Path]:
-    """Every file below a folder, without what is hidden."""
+    """List every file in a folder and its folders, without hidden ones."""
     paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     return [folder / path for path in sorted(paths) if not any(part.startswith(".") for part in path.parts)]
 
 
 def add_files(files: Iterable[tuple[Path, str]], pose: str, photos: Path) -> Counter[tuple[str, str]]:
-    """Copy files to `photos/<pose>/` as they come, a manifest row for each.  files: paths and where they come from."""
+    """Copy files to `photos/<pose>/` as they arrive, with a manifest row for each.  files: paths and their origins."""
     check_pose(pose)
     outcomes: Counter[tuple[str, str]] = Counter()
     with Manifest(photos) as manifest, warnings.catch_warnings():
@@ -85,18 +85,18 @@ def add_files(files: Iterable[tuple[Path, str]], pose: str, photos: Path) -> Cou
                 manifest.add(row)
                 outcomes[row.status, row.kind] += 1
         except OSError as error:
-            raise OutputError(f"{photos} cannot be added to: {error.strerror or error}") from error
+            raise OutputError(f"cannot add to {photos}: {error.strerror or error}; choose another place") from error
     return outcomes
 
 
 def _read_loose(photos: Path, pose: str, paths: set[str]) -> dict[str, str]:
-    """Files of a pose that no row of the manifest names, such as those copied there by hand: SHA-256 -> path.
+    """Find files of a pose without a row in the manifest, such as those copied by hand: SHA-256 -> path.
 
-    What cannot be read is left out: `stats` and `fit` say so.
+    Unreadable files are skipped; `stats` and `fit` report them.
     """
     files = [(file.relative_to(photos).as_posix(), file) for _, file in list_files(photos, (pose,))]
     files = [(name, file) for name, file in files if name not in paths]
-    named = track(files, f"what {pose} has", len(files), "files") if files else ()
+    named = track(files, f"files in {pose}", len(files), "files") if files else ()
     digests = ((attempt(file, partial(_read_digest, file)), name) for name, file in named)
     return {digest: name for digest, name in digests if isinstance(digest, str)}
 
@@ -124,5 +124,5 @@ def _add_one(
 
 
 def _read_photo(path: Path, pose: str) -> tuple[PhotoFacts, bytes]:
-    """Identify a photo and read it, so that what fails from here on is the photo folder's fault."""
+    """Identify a photo and read it, so that later errors concern the photo folder only."""
     return identify_photo(path, blank_is_fine=pose == NO_POSE), path.read_bytes()

@@ -1,4 +1,4 @@
-"""Photos from one's own camera, with a countdown to get into the pose: they make a model work in one's own room."""
+"""Takes photos with a camera, after a countdown; such photos adapt a model to the user's own room."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ JPEG_QUALITY = 95
 
 @dataclass(frozen=True)
 class Captured:
-    """What came of it.  outcomes: photos by (status, kind of reason); trouble: the camera or video gave up early.
+    """The result of a capture.  outcomes: photos by (status, kind of reason); error: why the source ended early.
 
     stopped: by Ctrl-C or another signal, before all were taken.
     """
@@ -39,9 +39,9 @@ class Captured:
 def pick_frames(
     frames: Iterator[TimedFrame], config: CaptureConfig, on_frame: Callable[[TimedFrame, str], None]
 ) -> Iterator[TimedFrame]:
-    """Yield the frames to keep.  on_frame gets every frame and what to tell the person.  Times are the source's own.
+    """Yield the frames to keep.  on_frame gets every frame and the text to show.  Times are the source's own.
 
-    Time in which the camera is lost does not count; instead of a damaged picture the next whole one is taken.
+    Time while the camera is lost does not count; a damaged frame is replaced by the next good one.
     """
     taken, next_s, started_s, seen_s, is_lost = 0, config.countdown_s, None, 0.0, False
     for frame in frames:
@@ -58,7 +58,7 @@ def pick_frames(
         if is_due:
             yield frame
             taken += 1
-            next_s = max(next_s + config.every_s, elapsed_s)  # after a gap: no burst to catch up
+            next_s = max(next_s + config.every_s, elapsed_s)  # no burst after a gap
         if taken >= config.count:
             return
 
@@ -72,7 +72,7 @@ def capture_photos(
     on_words: Callable[[str], None] = lambda words: None,
     window: Sink | None = None,
 ) -> Captured:
-    """Take photos and add them under `pose`, each at once.  q in the window or Ctrl-C ends it; what was taken is kept.
+    """Take photos and add each at once under `pose`.  q in the window or Ctrl-C ends it; photos taken so far are kept.
 
     The person sees herself as in a mirror; the photos are as the camera saw them.  origin: where they come from,
     for the manifest; the time is added.  on_words: gets the countdown and the count.

@@ -1,4 +1,4 @@
-"""What a download and a capture are asked for.  Imports nothing heavy: options take their defaults from here."""
+"""Settings of a download and a capture.  Imports nothing heavy: the options take their defaults from here."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class DownloadConfig:
-    """total, per_host: requests at once; timeout_s: without an answer or a byte; backoff_s: before the first retry."""
+    """total, per_host: simultaneous requests; timeout_s: without data; backoff_s: before the first retry."""
 
     total: int = 64
     per_host: int = 8
@@ -19,7 +19,7 @@ class DownloadConfig:
 
 @dataclass(frozen=True)
 class CaptureConfig:
-    """countdown_s: to get into the pose; then `count` photos, one every `every_s` seconds."""
+    """countdown_s: time to get into the pose; then `count` photos, one every `every_s` seconds."""
 
     countdown_s: float = 5.0
     count: int = 20

@@ -1,8 +1,8 @@
-"""From URL lists to photos: many requests at once, every URL accounted for, nothing half-written.
+"""Downloads the photos of URL lists: many requests at once, a row for every URL, nothing half-written.
 
-A second run fetches what is missing: URLs without a row, photos whose file is gone, and what failed in a way that may
-pass (status `failed`: time-outs, connections and names, 429, 5xx).  What was `refused` (404 and the like, no picture,
-too large, TLS) is not asked for again; nor what is `forbidden`, unless private addresses are allowed now.
+Repeating the command fetches what is missing: URLs without a row, photos whose file is missing, and temporary failures
+(status `failed`: time-outs, connections and names, 429, 5xx).  `refused` URLs (404 and the like, not a picture, too
+large, TLS) are not requested again; nor are `forbidden` ones, unless private addresses are now allowed.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import aiohttp
 from ...runtime.core.types import NO_POSE
 from ...runtime.errors import OutputError
 from ...runtime.system.item_failures import Failure, attempt, explain
+from ...runtime.system.plain_text import format_count
 from ...runtime.system.progress import Progress
 from ..photos.identify import PhotoFacts, identify_photo
 from ..photos.manifest import DUPLICATE, FAILED, FORBIDDEN, MOVED, OK, REFUSED, REMOVED, Manifest, ManifestRow
@@ -36,33 +37,33 @@ from .url_lists import UrlList, find_lists, fingerprint, read_list
 
 PARTS = ".download"
 MOST_REDIRECTS = 5
-READ_AHEAD = 64  # times the number of requests at once: how far to look for hosts with a free place
-TOTAL_TIMEOUTS = 8  # a whole transfer may take so many time-outs
+READ_AHEAD = 64  # times the number of simultaneous requests: how far to look for hosts with a free place
+TOTAL_TIMEOUTS = 8  # a whole transfer may take this many time-outs
 DNS_THREADS = 32
 LONGEST_BACKOFF_S = 30.0
 
 
 @dataclass
 class DownloadSummary:
-    """What a run did.  outcomes: URLs by (status, kind of reason); refused_lines: lines without a URL, by reason."""
+    """The result of a download.  outcomes: URLs by (status, kind of reason); refused_lines: invalid lines by reason."""
 
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
     settled_before: int = 0
     refused_lines: Counter[str] = field(default_factory=Counter)
 
     def describe(self) -> str:
-        """A few words for the progress line."""
+        """Describe the outcomes for the progress line."""
         others = Counter({kind: count for (status, kind), count in self.outcomes.items() if status != OK})
         listed = [f"{count} x {kind}" for kind, count in others.most_common(3)]
-        return ", ".join([f"{self.outcomes[OK, '']} photos", *listed])
+        return ", ".join([format_count(self.outcomes[OK, ""], "photo"), *listed])
 
 
 def download(lists: Path, photos: Path, config: DownloadConfig) -> DownloadSummary:
-    """Fetch every URL of the lists that has no final row yet.  Raises YogaLiveError."""
+    """Fetch every URL of the lists without a final row.  Raises YogaLiveError."""
     summary = DownloadSummary()
     files = find_lists(lists)
     with Manifest(photos) as manifest, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="PIL")  # on odd EXIF; set here once, since decoding is in threads
+        warnings.filterwarnings("ignore", module="PIL")  # about odd EXIF; set once, because threads decode
         settled, contents = _read_settled(manifest, photos, allow_private=config.allow_private)
         total = sum(1 for _ in _list_jobs(files, settled, summary))
         jobs = _list_jobs(files, settled, DownloadSummary())
@@ -73,16 +74,16 @@ def download(lists: Path, photos: Path, config: DownloadConfig) -> DownloadSumma
             with Progress("downloading", total, "URLs") as progress:
                 asyncio.run(_Downloader(photos, config, manifest, contents, summary, progress).run(jobs))
         except OSError as error:
-            raise OutputError(f"{photos} cannot be written: {error.strerror or error}") from error
+            raise OutputError(f"cannot write to {photos}: {error.strerror or error}; choose another place") from error
         finally:
             shutil.rmtree(parts, ignore_errors=True)
     return summary
 
 
 def _read_settled(manifest: Manifest, photos: Path, *, allow_private: bool) -> tuple[set[int], set[int]]:
-    """Fingerprints of the URLs that need no fetching, and of the contents that each pose has (or had, if removed).
+    """Read the fingerprints of the URLs that need no fetching, and of the contents that each pose has or had.
 
-    A photo that was removed or moved while cleaning settles every URL that gives it.
+    A photo that was removed or moved by cleaning settles every URL that leads to it.
     """
     settled: set[int] = set()
     contents: set[int] = set()
@@ -121,7 +122,7 @@ def _list_jobs(files: list[UrlList], settled: set[int], summary: DownloadSummary
 
 
 def user_agent() -> str:
-    """How the downloader names itself to servers."""
+    """Return the user agent for servers."""
     try:
         version = metadata.version("yoga-live")
     except metadata.PackageNotFoundError:
@@ -179,7 +180,7 @@ class _Downloader:
             except FetchError as error:
                 self._retry_or_record(job, error)
                 continue
-            except Exception as error:  # noqa: BLE001 - whatever one URL does becomes its row
+            except Exception as error:  # noqa: BLE001 - whatever happens with one URL becomes its row
                 self._queue.finish(job)
                 self._record(ManifestRow(job.pose, job.url, status=FAILED, reason=explain(error, job.url).reason))
                 continue
@@ -189,7 +190,7 @@ class _Downloader:
             self._queue.finish(job)
             work = partial(attempt, job.url, partial(_save_and_identify, answer, job.pose))
             facts = await asyncio.get_running_loop().run_in_executor(self._decoders, work)
-            if isinstance(facts, Failure):  # what nobody foresaw may pass in the next run, or with a later version
+            if isinstance(facts, Failure):  # an unexpected failure may vanish next time, or in a later version
                 status = REFUSED if facts.is_foreseen else FAILED
                 self._record(ManifestRow(job.pose, job.url, status=status, reason=facts.reason))
                 continue
@@ -215,7 +216,7 @@ class _Downloader:
         self._record(ManifestRow(job.pose, job.url, status=REFUSED, reason="too many redirects"))
 
     def _keep(self, job: Job, part: Path, facts: PhotoFacts) -> None:
-        """Give a photo its name, then its row: killed in between, the next run fetches it again and loses nothing."""
+        """Rename a photo, then add its row; after an interruption in between it is simply fetched again."""
         key = fingerprint(job.pose, facts.sha256)
         is_new = key not in self._contents
         if is_new:

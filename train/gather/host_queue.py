@@ -1,4 +1,4 @@
-"""Jobs in the order of the lists, as far as each host's share allows; read from a stream, never all in memory."""
+"""A queue of jobs in the order of the lists, limited per host, read from a stream and never all in memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True)
 class Job:
-    """One URL on its way.  url: as listed; target: what to ask for now, which a redirect changes."""
+    """One URL in progress.  url: as listed; target: the current URL, which a redirect changes."""
 
     pose: str
     url: str
@@ -22,7 +22,7 @@ class Job:
 
     @cached_property
     def host(self) -> str:
-        """Whose share a request counts towards."""
+        """The host whose limit a request counts towards."""
         return urlsplit(self.target).hostname or ""
 
 
@@ -39,12 +39,12 @@ class HostQueue:
         self._waiting: dict[str, deque[Job]] = {}
         self._busy: Counter[str] = Counter()
         self._paused_until_s: dict[str, float] = {}
-        self._ready: dict[str, None] = {}  # hosts with a job that may go now, in turn
+        self._ready: dict[str, None] = {}  # hosts with a job that may start now, in turn
         self._queued = self._unfinished = 0
         self._takers: deque[asyncio.Future[None]] = deque()
 
     async def take(self) -> Job | None:
-        """Wait for the next job that may go.  Returns None when all jobs are finished."""
+        """Wait for the next job that may start.  Returns None when all jobs are finished."""
         while True:
             self._read_ahead()
             if self._ready:
@@ -57,7 +57,7 @@ class HostQueue:
             await taker
 
     def finish(self, job: Job, following: Job | None = None, delay_s: float = 0.0) -> None:
-        """Give a taken job's place free; `following` waits in its stead, first in its host's line, or after a delay."""
+        """Free the place of a job; `following` is queued instead, first in its host's queue, or after a delay."""
         self._busy[job.host] -= 1
         if not self._busy[job.host]:
             del self._busy[job.host]
@@ -71,7 +71,7 @@ class HostQueue:
         self._wake(1 if self._unfinished else len(self._takers))
 
     def pause(self, host: str, delay_s: float) -> None:
-        """Ask nothing of a host for a while."""
+        """Send no requests to a host for a while."""
         loop = asyncio.get_running_loop()
         self._paused_until_s[host] = max(loop.time() + delay_s, self._paused_until_s.get(host, 0.0))
         self._ready.pop(host, None)
@@ -96,7 +96,7 @@ class HostQueue:
         self._offer(job.host)
 
     def _offer(self, host: str) -> None:
-        """Put a host among the ready ones if it has a job, a free place, and isn't paused."""
+        """Mark a host as ready if it has a job and a free place, and is not paused."""
         if host not in self._waiting or self._busy[host] >= self._per_host or host in self._ready:
             return
         if host in self._paused_until_s:

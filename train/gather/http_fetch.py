@@ -1,4 +1,4 @@
-"""One HTTP request for one photo, streamed to a file; every way in which it can fail has a reason and a remedy."""
+"""Makes one HTTP request for one photo, streamed to a file; every failure has a reason and a retry policy."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from .url_lists import RefusedUrl, clean_url
 
 CHUNK_BYTES = 65_536
 IN_MEMORY_BYTES = 1_000_000
-"""A larger body goes to the disk while it comes, so that no number of requests at once fills the memory."""
+"""A larger body is written to disk while it arrives, so that many requests do not fill the memory."""
 
 REDIRECTS = {301, 302, 303, 307, 308}
 BUSY = {408, 425, 429}  # and all of 5xx
 ATTEMPTS = 3
 ATTEMPTS_AFTER_TIMEOUT = 2
-"""A time-out holds its place longest and seldom passes; the next run tries it again."""
+"""A time-out takes longest and is rarely temporary; the next command tries it again."""
 
 LONGEST_WAIT_S = 120.0
-"""A server that asks for a longer wait is asked again in the next run."""
+"""A server that requests a longer wait is tried again by the next command."""
 
 _RESETS = {errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE, errno.ETIMEDOUT}
 
 
 class FetchError(Exception):
-    """A request that brought no photo.
+    """A request without a photo as its result.
 
-    reason: `kind: details`; status: what the manifest shall say; attempts: how many are worth making in all;
-    wait_s: how long the server asks to be left alone.
+    reason: `kind: details`; status: for the manifest; attempts: most attempts in all; wait_s: wait that the server
+    requests.
     """
 
     def __init__(self, reason: str, status: str = REFUSED, *, attempts: int = 1, wait_s: float = 0.0) -> None:
@@ -48,7 +48,7 @@ class FetchError(Exception):
 
 
 class Body:
-    """What a server sent: in memory as long as it is small, the rest in the file `part`."""
+    """The body of a response: in memory while it is small, else in the file `part`."""
 
     def __init__(self, part: Path) -> None:
         self.part = part
@@ -62,18 +62,18 @@ class Body:
             self.save()
 
     def save(self) -> None:
-        """Bring everything so far to the file; nothing of an earlier body stays in it.  Raises OutputError."""
+        """Write everything so far to the file, replacing an earlier body.  Raises OutputError."""
         try:
             with self.part.open("ab" if self._is_saved else "wb") as file:
                 file.write(self._memory)
-        except OSError as error:  # the photo folder's fault, not the URL's
-            raise OutputError(f"{self.part.parent.parent} cannot be written: {error.strerror or error}") from error
+        except OSError as error:  # concerns the photo folder, not the URL
+            raise OutputError(f"cannot write to {self.part.parent.parent}: {error.strerror or error}") from error
         self._memory.clear()
         self._is_saved = True
 
 
 async def fetch(session: aiohttp.ClientSession, url: str, part: Path, max_bytes: int) -> str | Body:
-    """Return the body, or where the server redirects to.  Raises FetchError."""
+    """Return the body, or the target of a redirect.  Raises FetchError."""
     try:
         address = make_address(url)
         async with session.get(address, allow_redirects=False) as response:
@@ -87,19 +87,19 @@ async def fetch(session: aiohttp.ClientSession, url: str, part: Path, max_bytes:
 
 
 _UNTOUCHED = "!$%&'()*+,-./:;=@[]_|~"
-"""What a browser sends as it is in a path or a query, letters and digits aside (WHATWG URL); also % itself, so that
-what is encoded stays so."""
+"""Characters besides letters and digits that a browser sends unencoded in a path or query (WHATWG URL); also %, so that
+encoded text stays encoded."""
 
 
 def make_address(url: str) -> URL:
-    """The address that asks for a URL just as it is written, which yarl would rewrite: servers sign the raw path.
+    """Make an address that requests a URL exactly as written, which yarl would rewrite: servers sign the raw path.
 
-    Encoded is only what cannot be sent (non-ASCII letters, quotes and the like).  Raises ValueError.
+    Only characters that cannot be sent are encoded (non-ASCII letters, quotes and the like).  Raises ValueError.
     """
     address, parts = URL(url), urlsplit(url)
     path = quote(parts.path, safe=_UNTOUCHED)
     if not {".", ".."}.isdisjoint(path.split("/")):
-        return address  # resolved, as a browser does before it asks
+        return address  # resolved, as a browser does
     query = f"?{quote(parts.query, safe=_UNTOUCHED + '?`{}^')}" if parts.query else ""
     return URL(f"{address.scheme}://{address.raw_authority}{path or '/'}{query}", encoded=True)
 
@@ -124,7 +124,7 @@ def _read_location(response: aiohttp.ClientResponse) -> str:
     try:
         return clean_url(urljoin(str(response.url), location))
     except (RefusedUrl, ValueError) as error:
-        raise FetchError(f"redirect to no web address: {error}") from error
+        raise FetchError(f"redirect to an invalid address: {error}") from error
 
 
 def _explain_status(response: aiohttp.ClientResponse) -> FetchError:
@@ -133,12 +133,12 @@ def _explain_status(response: aiohttp.ClientResponse) -> FetchError:
         return FetchError(reason)
     wait_s = _read_retry_after(response.headers.get("Retry-After", ""))
     if wait_s > LONGEST_WAIT_S:
-        return FetchError(f"{reason}: asks to wait {wait_s:.0f} s", FAILED)
+        return FetchError(f"{reason}: requests a wait of {wait_s:.0f} s", FAILED)
     return FetchError(reason, FAILED, attempts=ATTEMPTS, wait_s=wait_s)
 
 
 def _read_retry_after(text: str) -> float:
-    """Seconds to wait, from a number or an HTTP date (RFC 9110, 10.2.3); 0 if it says nothing usable."""
+    """Read the seconds to wait from a number or an HTTP date (RFC 9110, 10.2.3); 0 if unusable."""
     text = text.strip()
     if text.isascii() and text.isdigit():
         return float(text)
@@ -149,7 +149,7 @@ def _read_retry_after(text: str) -> float:
 
 
 def _explain(error: Exception) -> FetchError:
-    """Say what an exception of aiohttp means for the photo."""
+    """Translate an exception of aiohttp."""
     if isinstance(error, ForbiddenAddressError):
         return FetchError(f"private address: {error}", FORBIDDEN)
     if isinstance(error, aiohttp.InvalidURL | ValueError) and not isinstance(error, aiohttp.ClientSSLError):
@@ -168,5 +168,5 @@ def _explain(error: Exception) -> FetchError:
             return FetchError("broken content encoding")
         return FetchError("body cut short", FAILED, attempts=ATTEMPTS)
     if isinstance(error, aiohttp.ClientResponseError):
-        return FetchError(f"no proper HTTP: {error.message}")
+        return FetchError(f"invalid HTTP: {error.message}")
     return FetchError("connection lost", FAILED, attempts=ATTEMPTS)

@@ -1,8 +1,8 @@
-"""Image search: a few words to the addresses of pictures, page by page.
+"""Image search: finds the addresses of pictures for a few words, page by page.
 
-Through the engines of ddgs (MIT, kept up since 2022), which need no key.  Its own `DDGS().images` answers "No results
-found" to a refusal, and now and then to a time-out: each engine is therefore asked directly, and the HTTP status read.
-Search engines' terms and the photographers' rights bind whoever searches.
+Uses the engines of ddgs (MIT, maintained since 2022), which need no key.  Its own `DDGS().images` reports "No results
+found" for a refusal, and sometimes for a time-out; so each engine is called directly, and the HTTP status read.
+Search engines' terms and the photographers' rights apply to the user.
 """
 
 from __future__ import annotations
@@ -18,31 +18,31 @@ from ...runtime.system.item_failures import explain
 ENGINES = ("bing", "duckduckgo")
 MOST_PAGES = 20
 PAUSE_S = 1.0
-"""Between pages: fast enough for a person, slow enough not to be blocked at the third page."""
+"""Seconds between pages: slow enough not to be blocked at the third page."""
 
 REFUSALS = {202, 401, 403, 429}  # duckduckgo answers 202 to those whom it takes for a robot
 ROBOT_CHECKS = ("captcha", "unusual traffic", "are you a robot", "verify you are human")
 
 
 class SearchError(YogaLiveError):
-    """A search that was blocked, timed out or broke."""
+    """A search that was blocked, timed out or failed."""
 
 
 class SearchBlocked(SearchError):
-    """The engine refuses: asking again soon makes it worse."""
+    """The engine refuses; searching again soon makes it worse."""
 
 
 class Searcher(Protocol):
     """One engine: the pictures on one page of a query's results."""
 
     def search(self, query: str, page: int) -> list[str]:
-        """Addresses on `page` (from 1), [] after the last one.  Raises SearchError."""
+        """Find the addresses on `page` (from 1), [] after the last one.  Raises SearchError."""
         ...
 
 
 @dataclass(frozen=True)
 class SearchOutcome:
-    """What one query brought from one engine.  pages: those that were answered; trouble: why it ended early."""
+    """The result of one query on one engine.  pages: number received; reason: why it ended early."""
 
     query: str
     engine: str
@@ -58,14 +58,16 @@ class DdgsSearcher:
         from ddgs.engines import ENGINES as DDGS_ENGINES
 
         if engine not in DDGS_ENGINES.get("images", {}):
-            raise MissingPackageError(f"the installed ddgs knows no image engine {engine!r}; update it, or use another")
+            raise MissingPackageError(
+                f"the installed ddgs has no image engine {engine!r}; run: pip install --upgrade ddgs, or use another"
+            )
         self._name = engine
         self._engine: Any = DDGS_ENGINES["images"][engine](timeout=timeout_s)
         self._client = _AnswerKeeper(self._engine.http_client)
         self._engine.http_client = self._client
 
     def search(self, query: str, page: int) -> list[str]:
-        """Addresses on one page."""
+        """Find the addresses on one page."""
         from ddgs.exceptions import DDGSException, TimeoutException
         from lxml.etree import LxmlError
 
@@ -80,24 +82,24 @@ class DdgsSearcher:
             raise SearchError(f"{self._name} could not be reached: {reason}") from error
         except (LxmlError, ValueError, KeyError, AttributeError, TypeError) as error:
             self._check_answer()
-            raise SearchError(f"{self._name} gave a page that cannot be read; has it changed its form?") from error
+            raise SearchError(f"{self._name} sent an unreadable page; it may have changed its format") from error
         urls = [str(row.image) for row in rows if getattr(row, "image", "")]
         if not urls:
             self._check_answer()
         return urls
 
     def _check_answer(self) -> None:
-        """Tell a refusal from an empty page."""
+        """Distinguish a refusal from an empty page."""
         status, text = self._client.status, self._client.text.lower()
         if status in REFUSALS or (status == 200 and any(sign in text for sign in ROBOT_CHECKS)):
             how = f"HTTP {status}" if status != 200 else "a robot check"
-            raise SearchBlocked(f"{self._name} refuses more searches for now ({how}); wait an hour")
+            raise SearchBlocked(f"{self._name} refuses further searches for now ({how}); wait an hour")
         if status not in {0, 200}:
             raise SearchError(f"{self._name} answered HTTP {status}")
 
 
 class _AnswerKeeper:
-    """In the place of an engine's HTTP client: remembers the worst status, which ddgs drops, and the last page."""
+    """Wraps an engine's HTTP client, to remember the worst status, which ddgs drops, and the last page."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -113,7 +115,7 @@ class _AnswerKeeper:
 
 
 class ImageSearch:
-    """Asks every engine every query.  An engine that refuses is not asked again."""
+    """Runs every query on every engine, except on engines that have refused."""
 
     def __init__(
         self,
@@ -129,19 +131,19 @@ class ImageSearch:
         self._seen: set[str] = set()
 
     def run(self, queries: list[str]) -> Iterator[SearchOutcome]:
-        """Yield outcomes as they come; up to `most` different addresses of each query."""
+        """Yield outcomes as they arrive, with up to `most` different addresses for each query."""
         for query in queries:
             wanted = self._most
             for engine in self._searchers:
                 if engine in self._refusals:
-                    yield SearchOutcome(query, engine, (), 0, f"not asked again: {self._refusals[engine]}")
+                    yield SearchOutcome(query, engine, (), 0, f"skipped: {self._refusals[engine]}")
                 elif wanted > 0:
                     outcome = self._read_pages(engine, query, wanted)
                     wanted -= len(outcome.urls)
                     yield outcome
 
     def _read_pages(self, engine: str, query: str, most: int) -> SearchOutcome:
-        """Read pages until there is enough, or a page repeats what the ones before it held."""
+        """Read pages until there are enough addresses, or a page only repeats earlier ones."""
         urls: list[str] = []
         own: set[str] = set()
         for page in range(1, MOST_PAGES + 1):
@@ -154,7 +156,7 @@ class ImageSearch:
                 if isinstance(error, SearchBlocked):
                     self._refusals[engine] = str(error)
                 return SearchOutcome(query, engine, tuple(urls), page - 1, str(error))
-            except Exception as error:  # noqa: BLE001 - whatever one search does, the others go on
+            except Exception as error:  # noqa: BLE001 - whatever happens in one search, the others continue
                 reason = explain(error, f"{engine}, {query!r}").reason
                 return SearchOutcome(query, engine, tuple(urls), page - 1, reason)
             new = [url for url in dict.fromkeys(found) if url not in self._seen][: most - len(urls)]

@@ -1,4 +1,4 @@
-"""URL lists as people have them: one URL a line, a CSV with a header, Yoga-82's `name<TAB>url`; read as streams."""
+"""Reads URL lists as streams: one URL per line, a CSV with a header, or Yoga-82's `name<TAB>url`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ URL_COLUMNS = (
     *("image_url", "imageurl", "image_link", "image_src", "img_url", "img_src", "photo_url", "media_url", "murl"),
     *("content_url", "contenturl", "file_url", "download_url", "url", "urls", "image", "img", "link", "src", "href"),
 )
-"""Column names that hold the photo's URL, the surest first: where there is an `image_url`, `url` is the page."""
+"""Column names for the photo's URL, the most reliable first: beside an `image_url`, `url` is the page."""
 
 LIST_SUFFIXES = (".csv", ".tsv", ".txt")
 MAX_URL_LENGTH = 8192
@@ -33,7 +33,7 @@ _IS_URL = re.compile(r"https?:", re.IGNORECASE)
 
 
 class RefusedUrl(ValueError):
-    """Text that is no URL to fetch; the message is the reason."""
+    """Text that is not a URL to fetch; the message is the reason."""
 
 
 @dataclass(frozen=True)
@@ -46,16 +46,16 @@ class UrlList:
 
 @dataclass(frozen=True)
 class Merge:
-    """What a merge did.  known: URLs that the list had already."""
+    """The result of a merge.  known: URLs that the list already had."""
 
     added: int
     known: int
 
 
 def check_pose(name: str) -> str:
-    """Return a pose name that may be a folder's name.  Raises OptionError."""
+    """Return a pose name that is valid as a folder's name.  Raises OptionError."""
     if not re.fullmatch(r"\w[\w .&'()-]{0,99}", name) or name.startswith("_") or name.endswith((".", " ")):
-        raise OptionError(f"{name!r} cannot name a pose; use letters, digits and _ such as down_dog")
+        raise OptionError(f"{name!r} cannot be the name of a pose; use letters, digits and _, such as down_dog")
     return name
 
 
@@ -67,7 +67,7 @@ def find_lists(path: Path) -> list[UrlList]:
     else:
         files = [path] if path.exists() else []
     if not files:
-        raise RunError(f"{path} holds no URL list; expected one file per pose, such as tree.csv with one URL a line")
+        raise RunError(f"{path} has no URL list; give one file per pose, such as tree.csv with one URL per line")
     return [UrlList(check_pose(file.stem), file) for file in files]
 
 
@@ -87,13 +87,13 @@ def _read_lines(path: Path) -> Iterator[str]:
             with io.TextIOWrapper(file, "utf-16" if is_utf16 else "utf-8-sig", errors="replace") as text:
                 yield from text
     except OSError as error:
-        raise RunError(f"{path} cannot be read: {error.strerror}") from error
+        raise RunError(f"{path} cannot be read: {error.strerror}; give another list") from error
     except ValueError as error:
         raise RunError(f"{path} cannot be read: {error}; give a text file") from error
 
 
 def parse_list(lines: Iterable[str], refused: Counter[str]) -> Iterator[str]:
-    """Yield clean URLs in order, each once; count what is refused.  Never raises, whatever the lines hold."""
+    """Yield clean URLs in order, each once, and count what is refused.  Never raises, whatever the lines hold."""
     seen: set[int] = set()
     for cell in _read_cells(lines, refused):
         try:
@@ -107,13 +107,13 @@ def parse_list(lines: Iterable[str], refused: Counter[str]) -> Iterator[str]:
 
 
 def fingerprint(*texts: str) -> int:
-    """64-bit fingerprint: what is known of 100,000 URLs then takes 8 MB.  Two of them agree by chance once in 10^9."""
+    """Compute a 64-bit fingerprint, so that 100,000 URLs take 8 MB.  Two of them agree by chance once in 10^9."""
     digest = hashlib.blake2b("\0".join(texts).encode("utf-8", "surrogatepass"), digest_size=8)
     return int.from_bytes(digest.digest(), "big")
 
 
 def clean_url(text: str) -> str:
-    """Return the URL without its fragment, scheme and host in small letters.  Raises RefusedUrl."""
+    """Return the URL without its fragment, with scheme and host in lower case.  Raises RefusedUrl."""
     text = text.strip()
     if text.startswith("<") and text.endswith(">"):
         text = text[1:-1]
@@ -133,7 +133,7 @@ def clean_url(text: str) -> str:
     if not host or any(letter in host for letter in " \\\"'<>%,;"):
         raise RefusedUrl("malformed")
     if "@" in parts.netloc:
-        raise RefusedUrl("a user name or password in it")
+        raise RefusedUrl("contains a user name or password")
     clean = parts._replace(
         scheme=parts.scheme.lower(), netloc=parts.netloc.lower(), path=parts.path or "/", fragment=""
     )
@@ -141,7 +141,7 @@ def clean_url(text: str) -> str:
 
 
 def _read_cells(lines: Iterable[str], refused: Counter[str]) -> Iterator[str]:
-    """Yield of each line the cell that should be the URL."""
+    """Yield the cell of each line that should be the URL."""
     rows = _skip_comments(lines)
     first = next(rows, None)
     if first is None:
@@ -170,7 +170,7 @@ class _Header:
 
 
 def _find_header(line: str) -> _Header | None:
-    """Recognise a CSV's first line by a column that is named after URLs and by holding no URL itself."""
+    """Recognise a CSV's header by a column named after URLs, and by holding no URL itself."""
     if "://" in line:
         return None
     for delimiter in ",;\t|":
@@ -195,7 +195,7 @@ def _read_column(rows: Iterator[str], header: _Header, refused: Counter[str]) ->
             cells = next(reader)
         except StopIteration:
             return
-        except csv.Error:  # a quote that never closes: the lines it swallowed are counted
+        except csv.Error:  # a quote that never closes: count the lines inside it
             refused["broken CSV quoting"] += max(1, reader.line_num - before)
             continue
         if cells:
@@ -208,7 +208,7 @@ def _unquote(line: str) -> str:
 
 
 def _find_cell(line: str) -> str:
-    """Return the URL's part of a line without a header: all of it, or the first cell that starts like a URL."""
+    """Return the URL in a line of a list without header: the whole line, or the first cell that starts like a URL."""
     text = _unquote(line)
     if "\t" in text or not _IS_URL.match(text):
         for delimiter in "\t,;|":
@@ -219,15 +219,15 @@ def _find_cell(line: str) -> str:
 
 
 def merge_list(urls: Iterable[str], path: Path) -> Merge:
-    """Add clean URLs to a list, one a line under the header `url`; what was there stays, byte for byte.
+    """Add clean URLs to a list, one per line under the header `url`; existing bytes stay unchanged.
 
-    New lines end, and are encoded, as those that are there.  Raises OutputError if the file is a CSV with more columns,
-    which new lines would not fit.
+    New lines have the line ends and encoding of the existing ones.  Raises OutputError if the file is a CSV with more
+    columns.
     """
     urls = iter(urls)
-    first = next(urls, None)  # read before anything is written: a source that cannot be read leaves no trace
+    first = next(urls, None)  # read before anything is written: an unreadable source leaves no trace
     path.parent.mkdir(parents=True, exist_ok=True)
-    with hold(name_lock(path), path):  # what another command adds meanwhile would be lost
+    with hold(name_lock(path), path):  # or URLs that another command adds meanwhile would be lost
         return _merge(chain([] if first is None else [first], urls), path)
 
 
@@ -237,7 +237,7 @@ def _merge(urls: Iterable[str], path: Path) -> Merge:
     if had_lines:
         header = _find_header(next(_skip_comments(_read_lines(path)), ""))
         if header is not None and not header.is_only_column:
-            raise OutputError(f"{path} has more columns than url; import it instead: collect --urls {path} --to OTHER")
+            raise OutputError(f"{path} has other columns besides url; import it: collect --urls {path} --to OTHER")
         known.update(fingerprint(url) for url in read_list(path))
     added = repeated = 0
     with write_then_rename(path) as temporary, temporary.open("wb") as file:
@@ -253,13 +253,13 @@ def _merge(urls: Iterable[str], path: Path) -> Merge:
 
 
 def _begin_lines(file: IO[bytes]) -> Callable[[str], object]:
-    """Begin a new list.  Returns what adds a line."""
+    """Start a new list.  Returns the function that adds a line."""
     file.write(b"url\n")
     return lambda line: file.write(f"{line}\n".encode())
 
 
 def _copy_lines(path: Path, file: IO[bytes]) -> Callable[[str], object]:
-    """Copy a list and end its last line.  Returns what adds a line as the list's own are."""
+    """Copy a list and end its last line.  Returns the function that adds a line in the same format."""
     with path.open("rb") as old:
         encoding = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}.get(old.read(2), "utf-8")
         old.seek(0)

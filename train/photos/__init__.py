@@ -1,4 +1,4 @@
-"""Photo folders: manifest, near-duplicates, splits, the data set."""
+"""Photo folders: manifest, near-duplicates, splits, statistics."""
 
 HELD_OUT_SHARE = 0.15
-"""Share of each pose's photos that go to validation, and again to test."""
+"""Fraction of each pose's photos for validation, and again for test."""

@@ -1,4 +1,4 @@
-"""Reading a folder per pose: every photo decoded and letterboxed once and for all; broken ones listed, never fatal."""
+"""Reads a photo folder: every photo is decoded and letterboxed once; broken ones are listed, and never fatal."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ from ...runtime.photos.decoding import decode_photo, read_size_wh
 from ...runtime.photos.kinds import is_photo
 from ...runtime.photos.limits import MAX_FILE_BYTES, check_shown
 from ...runtime.system.item_failures import Failure, attempt
+from ...runtime.system.plain_text import format_count
 from ...runtime.system.progress import Progress, track
 from .frame_cache import UNREADABLE, Found, FrameCache, drop_unused_caches
 from .manifest import check_removed_folder
 
 log = logging.getLogger(__name__)
 HASH_SIDE = 224
-"""Least side that photos are decoded at to be hashed: at another a bit may flip, and splits would depend on --size."""
+"""Least side for hashing: at another size a hash bit may differ, and splits would depend on --size."""
 PLACES = "backgrounds"
-"""Kind of `none` that shows places and things without people: training puts them behind the people of other photos."""
-AHEAD = 256  # photos decoded before the reader takes them: at 224 pixels 39 MB
+"""Kind of `none` with places and things but no people: training puts them behind the people of other photos."""
+AHEAD = 256  # photos decoded ahead of the reader: at 224 pixels 39 MB
 
 
 @dataclass(frozen=True)
@@ -50,13 +51,13 @@ class Photo:
 
     @property
     def kind(self) -> str:
-        """The folder inside the pose's, such as `standing` for `none/standing/1.jpg`; empty if there is none."""
+        """The folder inside the pose's folder, such as `standing` for `none/standing/1.jpg`; empty if there is none."""
         return self.path.partition("/")[2].rpartition("/")[0]
 
 
 @dataclass(frozen=True)
 class PhotoSet:
-    """All photos of a folder.  frames: uint8 (N, S, S, 3) BGR in the order of `photos`, on disk if they are cached."""
+    """All photos of a folder.  frames: uint8 (N, S, S, 3) BGR in the order of `photos`, on disk if cached."""
 
     folder: Path
     labels: tuple[str, ...]
@@ -67,7 +68,7 @@ class PhotoSet:
 
 @dataclass(frozen=True)
 class PhotoList:
-    """All photos of a folder, their frames let go of: 100,000 photos take little memory."""
+    """All photos of a folder without their frames, so that 100,000 photos take little memory."""
 
     folder: Path
     labels: tuple[str, ...]
@@ -76,30 +77,31 @@ class PhotoList:
 
 
 def list_poses(folder: Path, least: int = 2) -> tuple[str, ...]:
-    """Names of the pose folders, sorted, `none` last.  Hidden folders and `_removed` are no poses.
+    """List the pose folders, sorted, with `none` last.  Hidden folders and `_removed` are not poses.
 
-    least: how many there must be; to tell poses apart it takes two, `none` aside.  Raises RunError.
+    least: the fewest allowed; training needs two besides `none`.  Raises RunError.
     """
     if not folder.is_dir():
-        raise RunError(f"{folder} is no folder; expected one folder per pose inside it, such as {folder}/tree/")
+        raise RunError(f"{folder} is not a folder; give a folder with one folder per pose, such as {folder}/tree/")
     check_removed_folder(folder)
     names = sorted(f.name for f in folder.iterdir() if f.is_dir() and not f.name.startswith((".", "_")))
     for name in names:
-        if not is_pose_name(name):  # unreadable bytes too: no model could hold them, no screen show them
-            raise RunError(f"{folder} holds a folder {name!r}, which cannot name a pose; give it a name of letters")
+        if not is_pose_name(name):  # including undecodable bytes, which no model can hold
+            raise RunError(f"{folder} has a folder {name!r}, which cannot be the name of a pose; rename it")
     if len([name for name in names if name != NO_POSE or least < 2]) < least:
-        needed = "at least two poses are needed" if least > 1 else "expected one folder per pose, such as tree/"
+        needed = "at least two poses are needed" if least > 1 else "make one folder per pose, such as tree/"
         if not names and (loose := sum(is_photo(path) for path in folder.iterdir())):
             raise RunError(
-                f"{folder} holds {loose} photos and no folder; put those of each pose into a folder of its own, "
-                f"such as {folder}/tree/"
+                f"{folder} has {format_count(loose, 'photo')} and no folder; put each pose's photos "
+                f"into a folder of its own, such as {folder}/tree/"
             )
-        raise RunError(f"{folder} holds {len(names)} pose folders ({', '.join(names) or 'nothing'}); {needed}")
+        count = format_count(len(names), "pose folder")
+        raise RunError(f"{folder} has {count} ({', '.join(names) or 'it is empty'}); {needed}")
     return tuple(sorted(names, key=lambda name: (name == NO_POSE, name)))
 
 
 def list_files(folder: Path, labels: tuple[str, ...]) -> list[tuple[str, Path]]:
-    """Every file below the pose folders with its pose, sorted; without what is hidden or in a hidden folder."""
+    """List every file in the pose folders with its pose, sorted, without hidden files and folders."""
     return [
         (pose, path)
         for pose in labels
@@ -109,9 +111,9 @@ def list_files(folder: Path, labels: tuple[str, ...]) -> list[tuple[str, Path]]:
 
 
 def read_contents(folder: Path, size: int) -> dict[str, str]:
-    """SHA-256 of every file below the pose folders, by its path in the folder; files that cannot be read are left out.
+    """Read the SHA-256 of every file in the pose folders, by its path in the folder, without unreadable files.
 
-    size: the frame cache of that input size knows most of them.  Raises RunError.
+    size: input size whose frame cache holds most of them.  Raises RunError.
     """
     files, cache = _name_files(folder, list_poses(folder, least=1)), FrameCache(folder, size)
     with ThreadPoolExecutor() as pool:
@@ -129,9 +131,9 @@ def _read_digest(name: str, path: Path, cache: FrameCache) -> str:
 
 
 def read_photos(folder: Path, size: int, *, cached: bool = True) -> PhotoSet:
-    """Read every file below the pose folders, decoding only what the cache does not hold yet.
+    """Read every file in the pose folders, and decode what the cache does not hold.
 
-    Raises RunError if it is no folder per pose, or a pose has no readable photo.
+    Raises RunError if there is not one folder per pose, or a pose has no readable photo.
     """
     labels = list_poses(folder)
     files = _name_files(folder, labels)
@@ -139,7 +141,7 @@ def read_photos(folder: Path, size: int, *, cached: bool = True) -> PhotoSet:
     photos, broken = _sort_out(files, found)
     for pose in labels:
         if not any(photo.pose == pose for photo in photos):
-            raise RunError(f"{folder / pose} holds no readable photo; add some, or take the folder away")
+            raise RunError(f"{folder / pose} has no readable photo; add some, or remove the folder")
     return PhotoSet(folder, labels, photos, frames, broken)
 
 
@@ -152,7 +154,7 @@ def _read_through_cache(folder: Path, files: list[tuple[str, Path]], size: int) 
             for _ in cache.replace(_keep_facts(_read_files(files, size, cache), results)):
                 pass
         except OSError as error:
-            log.warning("decoded photos cannot be kept for the next run: %s", error)
+            log.warning("cannot cache the decoded photos for the next time: %s", error)
             return _read_into_memory(files, size)
         return [found for _, _, found, _ in results], cache.frames
     known = [cache.find(name, path) for name, path in files]
@@ -180,21 +182,21 @@ def _read_into_memory(files: list[tuple[str, Path]], size: int) -> tuple[list[Fo
 
 
 def inspect_photos(folder: Path, size: int) -> PhotoList:
-    """Decode every file below the pose folders, and keep what was found out.  Raises RunError."""
+    """Decode every file in the pose folders, and keep the facts but not the frames.  Raises RunError."""
     labels = list_poses(folder, least=1)
     files = _name_files(folder, labels)
     return PhotoList(folder, labels, *_sort_out(files, [found for _, _, found, _ in _read_files(files, size, None)]))
 
 
 def _name_files(folder: Path, labels: tuple[str, ...]) -> list[tuple[str, Path]]:
-    """Every file with its path in the folder, which begins with its pose."""
+    """List every file with its path in the folder, which starts with its pose."""
     return [(path.relative_to(folder).as_posix(), path) for _, path in list_files(folder, labels)]
 
 
 def _sort_out(
     files: list[tuple[str, Path]], found: list[Found]
 ) -> tuple[tuple[Photo, ...], tuple[tuple[str, str], ...]]:
-    """The photos, and the broken files with the reason."""
+    """Separate the photos from the broken files with their reasons."""
     photos = tuple(
         Photo(name, name.partition("/")[0], facts.sha256, facts.phash, facts.mirror_phash, facts.size_wh)
         for (name, _), facts in zip(files, found, strict=True)
@@ -207,7 +209,7 @@ def _sort_out(
 def _read_files(
     files: list[tuple[str, Path]], size: int, cache: FrameCache | None
 ) -> Iterator[tuple[str, Path, Found, Frame | None]]:
-    """Decode in threads, a few photos ahead of the reader, what the cache does not know."""
+    """Decode what the cache does not hold, in threads, a few photos ahead of the reader."""
     with ThreadPoolExecutor() as pool, Progress("reading photos", len(files), "photos") as progress:
         for start in range(0, len(files), AHEAD):
             part = files[start : start + AHEAD]
@@ -241,10 +243,10 @@ def _decode_one(path: Path, size: int, pose: str) -> tuple[Found, Frame]:
 
 
 def hash_photo(frame_bgr: Frame) -> tuple[int, int]:
-    """64-bit perceptual hash (DCT; Zauner 2010) of a photo and of its mirror image.  frame_bgr: uint8 (H, W, 3)."""
+    """Hash a photo and its mirror image perceptually, 64 bits (DCT; Zauner 2010).  frame_bgr: uint8 (H, W, 3)."""
     height, width = frame_bgr.shape[:2]
     grey, rows = Image.new("L", (width, height)), max(1, BAND_PIXELS // width)
-    for top in range(0, height, rows):  # in bands: a copy of a large photo in RGB takes seven times its grey
+    for top in range(0, height, rows):  # in bands: an RGB copy of a large photo takes seven times the memory
         band = np.ascontiguousarray(frame_bgr[top : top + rows, :, ::-1])
         grey.paste(Image.fromarray(band).convert("L"), (0, top))
     small = grey.resize((32, 32), Image.Resampling.LANCZOS)  # what imagehash shrinks to; mirrored it stays the same

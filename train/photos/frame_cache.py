@@ -1,8 +1,8 @@
-"""Decoded photos kept on disk, so that no later run, no resumed one and no epoch waits for a JPEG.
+"""Caches decoded photos on disk, so that later runs, resumed runs and epochs need not decode them again.
 
-One cache for each photo folder and input size, in the user's cache folder: `frames-*.bin` holds letterboxed frames one
-after the other, `index.csv` says which photo each is and what was found out about it.  The index is written last and
-names its frames file, so a kill leaves the old cache or the new one.  A photo whose size or time of change differs is
+There is one cache for each photo folder and input size, in the user's cache folder: `frames-*.bin` holds letterboxed
+frames one after the other, `index.csv` names the photo and the facts of each.  The index is written last and names its
+frames file, so an interruption leaves the old cache or the new one.  A photo whose size or modification time differs is
 decoded again.
 """
 
@@ -25,18 +25,18 @@ from ...runtime.photos.decoding import HEIC_HELP
 from ...runtime.system.files import ODD_NAMES, find_cache_folder, make_csv_writer, write_then_rename
 from ...runtime.system.foreign_files import open_plain, open_plain_text
 
-VERSION = "3"  # to be raised when decoding, letterboxing or hashing changes
-UNUSED_DAYS = 30  # after which a cache is thrown away
+VERSION = "3"  # increase it when decoding, letterboxing or hashing changes
+UNUSED_DAYS = 30  # after which a cache is deleted
 UNREADABLE = (
     "cannot be read"  # how a reason begins that may pass: a file that cannot be opened, an unforeseen exception
 )
 COLUMNS = ("path", "bytes", "changed_ns", "sha256", "phash", "mirror_phash", "width", "height", "error")
-LEFT_OVER_S = 86400  # age of frames that no index names: a killed writer's, not another's who is at work
+LEFT_OVER_S = 86400  # age of frames without an index: left by a killed process, not in use by another
 
 
 @dataclass(frozen=True)
 class Found:
-    """What was found out about one file.  error: why it is no readable photo; then the rest is empty."""
+    """Facts about one file.  error: why it is not a readable photo; the rest is then empty."""
 
     sha256: str = ""
     phash: int = 0
@@ -46,7 +46,7 @@ class Found:
 
 
 class FrameCache:
-    """Frames, uint8 (S, S, 3) BGR, and facts of a folder's photos as the last reader left them."""
+    """Cached frames, uint8 (S, S, 3) BGR, and facts of a folder's photos."""
 
     def __init__(self, folder: Path, size: int) -> None:
         name = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:16]
@@ -73,20 +73,20 @@ class FrameCache:
                 count += not error
         with open_plain(self._place / frames_name) as frames:
             if os.fstat(frames.fileno()).st_size != count * self._size**2 * 3:
-                raise ValueError(f"{frames_name} has another length")
+                raise ValueError(f"{frames_name} has the wrong length")
             self._frames_name = frames_name
             if count:
                 self.frames = np.memmap(frames, np.uint8, "r", shape=(count, self._size, self._size, 3))
         os.utime(self._place)
 
     def covers(self, files: list[tuple[str, Path]]) -> bool:
-        """True if the cache holds just these files, (path in the folder, path), as they are now and in this order."""
+        """Whether the cache holds exactly these files, (path in the folder, path), unchanged and in this order."""
         return [name for name, _, _ in self._known] == [name for name, _ in files] and all(
             self.find(name, path) for name, path in files
         )
 
     def find(self, name: str, path: Path) -> tuple[Found, Frame | None] | None:
-        """What is known of a file as it is now; None if it is new or has changed since."""
+        """Find the facts and frame of a file; None if it is new or has changed."""
         try:
             status = path.stat()
         except OSError:
@@ -98,9 +98,9 @@ class FrameCache:
         return found, None if row < 0 else self.frames[row]
 
     def replace(self, items: Iterable[tuple[str, Path, Found, Frame | None]]) -> Iterator[None]:
-        """Write everything anew while it is read: (path in the folder, path, facts, frame).  Raises OSError.
+        """Write a new cache from items (path in the folder, path, facts, frame).  Raises OSError.
 
-        Yields after each item; afterwards `frames` are the new ones, in the order of the readable photos.
+        Yields after each item; afterwards `frames` is the new cache, in the order of the readable photos.
         """
         self._place.mkdir(parents=True, exist_ok=True)
         old = self._frames_name
@@ -138,7 +138,7 @@ def _format(name: str, path: Path, found: Found) -> tuple[object, ...]:
 
 
 def drop_unused_caches() -> None:
-    """Throw away the caches that no run has used for a month."""
+    """Delete the caches that were not used for a month."""
     oldest_s = time.time() - UNUSED_DAYS * 86400
     folder = find_cache_folder("frames")
     for place in folder.iterdir() if folder.is_dir() else ():

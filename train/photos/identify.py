@@ -1,4 +1,4 @@
-"""What a file really is, decided by decoding it: its kind, size, hashes, or why it is no photo."""
+"""Identifies a file by decoding it: its format, size and hashes, or why it is not a photo."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .folder import hash_photo
 from .manifest import DUPLICATE, OK, SAME_CONTENT, ManifestRow
 
 _LEAD = re.compile(r"^(the file )?(is |has )?")
-"""How a message begins that names the file; a row of the manifest names it already."""
+"""Start of a message that names the file, which the manifest's row already does."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,11 @@ class PhotoFacts:
     mirror_phash: int
 
     def path_under(self, pose: str) -> str:
-        """Where the photo lies, relative to the photo folder, with /."""
+        """The photo's path, relative to the photo folder, with /."""
         return f"{pose}/{self.sha256[:16]}.{self.extension}"
 
     def to_row(self, pose: str, url: str, *, is_new: bool) -> ManifestRow:
-        """Its row in the manifest.  is_new: False where the pose has the same content already."""
+        """Make its row in the manifest.  is_new: False if the pose already has the same content."""
         return ManifestRow(
             pose,
             url,
@@ -50,9 +50,9 @@ class PhotoFacts:
 
 
 def identify_photo(path: Path, *, blank_is_fine: bool = False) -> PhotoFacts:
-    """Decode a whole file and say what it is.  Raises PhotoError; its message is the bare reason, `kind: details`.
+    """Decode a whole file and return its facts.  Raises PhotoError, whose message is only the reason, `kind: details`.
 
-    blank_is_fine: a picture of one colour may be a photo of `none`, never of a pose.
+    blank_is_fine: a picture of one colour may be a photo of `none`, but not of a pose.
     """
     try:
         content = read_photo(path)
@@ -61,7 +61,7 @@ def identify_photo(path: Path, *, blank_is_fine: bool = False) -> PhotoFacts:
     except PhotoError as error:
         raise PhotoError(_LEAD.sub("", str(error).removeprefix(f"{path} "))) from error
     if kind not in EXTENSIONS:
-        raise PhotoError(f"no kind of photo: {kind}")
+        raise PhotoError(f"not a photo format: {kind}")
     check_shown(frame, blank_is_fine=blank_is_fine)
     height, width = frame.shape[:2]
     return PhotoFacts(hashlib.sha256(content).hexdigest(), EXTENSIONS[kind], width, height, *hash_photo(frame))

@@ -1,9 +1,9 @@
-"""`photos/manifest.csv`: one row for every URL, what came of it and where the photo lies.
+"""`photos/manifest.csv`: one row for every URL, with its outcome and the path of the photo.
 
-While a download runs, a row is appended for each URL that is finished; a process killed in between loses no row, at
-most a torn last line, which readers drop.  At the end, and before anything else at the next start, the file is
-rewritten in one step: sorted by pose and URL, one row each.  Of two URLs with the same content in one pose the first
-is `ok`, the other a `duplicate`; so the file does not depend on which came first, or on how often the run was killed.
+During a download, a row is appended for each finished URL; a killed process loses no row, except perhaps an incomplete
+last line, which readers drop.  At the end, and first thing at the next start, the file is rewritten in one step: sorted
+by pose and URL, one row each.  Of two URLs with the same content in one pose the first is `ok`, the other a
+`duplicate`; so the file does not depend on which arrived first, or on interruptions.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ from ...runtime.system.plain_text import ADDRESS, is_plain, quote_path, unquote_
 MANIFEST = "manifest.csv"
 REMOVED_FOLDER = "_removed"
 OK, DUPLICATE = "ok", "duplicate"
-REFUSED = "refused"  # no second run would change it: 404, no picture, too large
-FAILED = "failed"  # may pass another time: time-outs, connections, 429, 5xx
-FORBIDDEN = "forbidden"  # a private address: only --allow-private would change it
-REMOVED = "removed"  # taken out while cleaning; the file lies in `_removed/`
-MOVED = "moved"  # given another pose while cleaning; the photo has a row there
-WITHDRAWN = "withdrawn"  # no row at all: what an undo leaves of a row that its mark had made
+REFUSED = "refused"  # permanent: 404, not a picture, too large
+FAILED = "failed"  # possibly temporary: time-outs, connections, 429, 5xx
+FORBIDDEN = "forbidden"  # a private address: only --allow-private changes that
+REMOVED = "removed"  # removed by cleaning; the file is in `_removed/`
+MOVED = "moved"  # relabelled by cleaning; the photo has a row in its new pose
+WITHDRAWN = "withdrawn"  # cancels a row that an undone mark had added
 SAME_CONTENT = "same content"
 
 
 @dataclass(frozen=True)
 class ManifestRow:
-    """One URL.  Any other status than ok, duplicate, failed and forbidden is final.
+    """One URL.  Every status other than ok, duplicate, failed and forbidden is final.
 
-    reason: what happened, in a few words; after a colon the details of this URL.  path: relative to the folder, with
-    /.  phash, mirror_phash: 16 hexadecimal digits.  width, height: pixels, upright.  group: near-duplicates share it.
-    A photo that moves to another pose leaves a row behind, or its URL would be fetched again.
+    reason: in a few words, with details of this URL after a colon.  path: relative to the folder, with /.
+    phash, mirror_phash: 16 hexadecimal digits.  width, height: pixels, upright.  group: the duplicate group.
+    A photo that moves to another pose keeps a row in its old pose, so that its URL is not fetched again.
     """
 
     pose: str
@@ -60,7 +60,7 @@ class ManifestRow:
 
     @property
     def kind(self) -> str:
-        """The reason without its details, to count by."""
+        """The reason without its details, for counting."""
         return self.reason.partition(":")[0]
 
 
@@ -70,20 +70,20 @@ COLUMNS = tuple(field.name for field in fields(ManifestRow))
 
 
 def check_removed_folder(photos: Path) -> None:
-    """Refuse a `_removed` that leads out of the photo folder: photos would be moved and looked for elsewhere.
+    """Refuse a `_removed` that leads out of the photo folder, because photos are moved there.
 
     Raises RunError.
     """
     removed = photos / REMOVED_FOLDER
     if removed.is_symlink() and not Path(os.path.realpath(removed)).is_relative_to(os.path.realpath(photos)):
         raise RunError(
-            f"{removed} is a link that leads out of {photos}, to {os.path.realpath(removed)}; put a folder with those "
-            "photos in its place"
+            f"{removed} is a link that leads out of {photos}, to {os.path.realpath(removed)}; replace it with a folder "
+            "of those photos"
         )
 
 
 def read_manifest(photos: Path) -> Iterator[ManifestRow]:
-    """Yield the rows of a photo folder, the newest of each URL; nothing if there is no manifest.  Raises RunError."""
+    """Yield the rows of a photo folder, the newest of each URL; none without a manifest.  Raises RunError."""
     path = photos / MANIFEST
     if path.exists():
         with _open(path) as file:
@@ -99,19 +99,19 @@ def _open(path: Path) -> IO[bytes]:
 
 
 def _index(file: IO[bytes], path: Path) -> tuple[dict[str, int], dict[tuple[str, str], str]]:
-    """Find the newest row of each URL; rows stay on disk until it is their turn.
+    """Find the newest row of each URL; rows stay on disk until they are read.
 
-    Returns offsets by sort key, and the URLs by content of the photos that another command settled (removed ones).
+    Returns offsets by sort key, and for photos that another command settled (removed ones) the URLs by content.
     """
     line = file.readline()
     header = line.decode("utf-8-sig", "replace").strip()
-    if not line:  # it has a header from its first moment on, so that this is what a crash or a full disk left
+    if not line:  # the header is written first, so an empty file is left by a crash or a full disk
         raise RunError(
-            f"{path} is empty, which is damage: it said which photos were refused or removed; put a copy of it back, "
-            f"or begin a new one (removed photos may come again): rm {shlex.quote(str(path))}"
+            f"{path} is empty and so damaged: it recorded which photos were refused or removed; restore a copy, or "
+            f"start a new one (removed photos may return): rm {shlex.quote(str(path))}"
         )
     if tuple(header.split(",")) != COLUMNS:
-        raise RunError(f"{path} has the columns {header[:80]!r}; expected {','.join(COLUMNS)}")
+        raise RunError(f"{path} has the columns {header[:80]!r} instead of {','.join(COLUMNS)}; move it away")
     newest: dict[str, int] = {}
     settled: dict[str, tuple[str, str]] = {}
     offset = file.tell()
@@ -149,23 +149,24 @@ def _parse(line: bytes, path: Path) -> ManifestRow:
     try:
         cells = next(csv.reader([line.decode("utf-8", ODD_NAMES)]), [])
     except csv.Error as error:
-        raise RunError(f"{path} holds a damaged row, {line[:60]!r}: {error}; delete that line") from error
+        raise RunError(f"{path} has a damaged row, {line[:60]!r}: {error}; delete that line") from error
     if len(cells) != len(COLUMNS):
-        raise RunError(f"{path} holds a row of {len(cells)} cells, {line[:60]!r}; expected {len(COLUMNS)}")
+        count = f"{len(cells)} cells instead of {len(COLUMNS)}"
+        raise RunError(f"{path} has a row of {count}, {line[:60]!r}; delete that line")
     row = ManifestRow(*cells)
     if any(getattr(row, name).startswith(ADDRESS) for name in PLACES):
         row = replace(row, **{name: unquote_path(getattr(row, name)) for name in PLACES})
     if row.path and not is_inside(row.path):
         raise RunError(f"{path} names {show(row.path)}, which leads out of the folder; delete that line")
     if not _HASHES.fullmatch(f"{row.sha256},{row.phash},{row.mirror_phash}"):
-        raise RunError(f"{path} holds hashes that are none, {line[:60]!r}; delete that line")
+        raise RunError(f"{path} has a row with invalid hashes, {line[:60]!r}; delete that line")
     return row
 
 
 def _format(row: ManifestRow) -> str:
-    """One row is one line, so that a torn one can be told: line breaks inside cells become spaces.
+    """Format a row as one line, so that an incomplete one is detected: line breaks in cells become spaces.
 
-    A path and its pose stay what they are; line breaks in them are percent-encoded (`file:tree/a%0Ab.jpg`).
+    Path and pose are kept exactly; line breaks in them are percent-encoded (`file:tree/a%0Ab.jpg`).
     """
     text = io.StringIO()
     cells = (
@@ -179,15 +180,15 @@ def _format(row: ManifestRow) -> str:
 
 
 def _quote_place(path: str) -> str:
-    """Bytes that are not UTF-8 stay as they are: the file is written with them."""
+    """Quote a path if needed; bytes that are not UTF-8 are written as they are."""
     is_line = is_plain(path.encode("utf-8", "replace").decode())
     return path if is_line and not path.startswith(ADDRESS) else quote_path(path)
 
 
 class Manifest:
-    """The manifest of a photo folder while a command adds to it; only one command at a time may.
+    """The manifest of a photo folder, locked while a command adds to it.
 
-    Raises OutputError if another command holds it, RunError if it cannot be read.
+    Raises OutputError if another command has locked it, RunError if it cannot be read.
     """
 
     def __init__(self, photos: Path) -> None:
@@ -197,7 +198,7 @@ class Manifest:
         try:
             self._photos.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise OutputError(f"{self._photos} cannot be made a folder: {error.strerror}") from error
+            raise OutputError(f"cannot create the folder {self._photos}: {error.strerror}; choose another") from error
         self._lock = _lock(self._photos)
         try:
             check_removed_folder(self._photos)
@@ -231,13 +232,13 @@ class Manifest:
         return read_manifest(self._photos)
 
     def add(self, row: ManifestRow) -> None:
-        """Append one row; from here on it survives a kill."""
+        """Append one row, which is on the disk when this returns."""
         self._file.write(_format(row))
         self._file.flush()
 
 
 def _lock(photos: Path) -> IO[bytes]:
-    """Hold a photo folder for this process; the system lets go of it when the process ends, however it ends."""
+    """Lock a photo folder for this process; the system releases the lock when the process ends."""
     file = (photos / ".lock").open("ab")
     try:
         lock_file(file.fileno())

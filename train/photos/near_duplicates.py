@@ -1,4 +1,4 @@
-"""Near-duplicates into groups, and into the manifest's `group` column, so that splits can keep them together."""
+"""Finds duplicate groups and fills in the manifest's `group` column, so that splits keep near-duplicates together."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from .folder import Photo
 from .manifest import DUPLICATE, OK, Manifest, ManifestRow
 
 NEAR_BITS = 8
-"""Two photos are near-duplicates when at most this many of the 64 hash bits differ."""
+"""Two photos are near-duplicates if at most this many of the 64 hash bits differ."""
 SAME_BITS = 4
-"""And surely the same picture up to here: copies scaled, mirrored or compressed again differ in 0 to 2 bits, photos of
-two poses (six were looked at) in 6 or more.  Between the two: keep together, but accuse no label."""
+"""Up to this many bits they are certainly the same picture: copies that were scaled, mirrored or compressed again
+differ in 0 to 2 bits, photos of two poses (six were checked) in 6 or more.  In between, photos are kept together, but
+no label counts as wrong."""
 
 
 @dataclass(frozen=True)
 class GroupSummary:
-    """photos: different contents per pose, counted once; conflicts: pictures that lie under several poses."""
+    """photos: different contents per pose; conflicts: pictures under more than one pose."""
 
     photos: int
     groups: int
@@ -29,10 +30,10 @@ class GroupSummary:
 
 
 def fill_groups(photos: Path) -> GroupSummary:
-    """Give every photo of the manifest its group, across poses.  Raises YogaLiveError.
+    """Find the duplicate group of every photo of the manifest, across poses.  Raises YogaLiveError.
 
-    A group is named after the smallest hash in it, so that its name stays when others come; only rows that change
-    are written.
+    A group is named after its smallest hash, so that the name stays when photos are added; only changed rows are
+    written.
     """
     with Manifest(photos) as manifest:
         hashes: list[int] = []
@@ -66,7 +67,7 @@ def _has_photo(row: ManifestRow) -> bool:
 
 
 def group_photos(photos: tuple[Photo, ...], bits: int = NEAR_BITS) -> npt.NDArray[np.int64]:
-    """Group near-duplicates, mirrored ones too, transitively and across poses.  Returns group numbers, int (N,)."""
+    """Group near-duplicates, also mirrored ones, transitively and across poses.  Returns group numbers, int (N,)."""
     hashes = np.array([photo.phash for photo in photos], dtype=np.uint64)
     mirrors = np.array([photo.mirror_phash for photo in photos], dtype=np.uint64)
     return group_hashes(hashes, mirrors, bits)
@@ -77,8 +78,8 @@ def group_hashes(
 ) -> npt.NDArray[np.int64]:
     """Group photos whose hashes, uint64 (N,), differ in at most `bits` bits, transitively.
 
-    Returns group numbers in order of appearance, int (N,); the partition does not depend on that order.  Each photo is
-    compared with all before it, a row at a time, so that memory stays flat; exact copies are compared once.
+    Returns group numbers in order of appearance, int (N,); the groups do not depend on that order.  Each photo is
+    compared with all before it, one row at a time, so that memory use is constant; exact copies are compared once.
     """
     pairs, copies = np.unique(np.stack([hashes, mirrors], axis=1), axis=0, return_inverse=True)
     own, mirrored = np.ascontiguousarray(pairs.T)
@@ -98,7 +99,7 @@ def group_hashes(
 
 
 def _count_bits(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint8]:
-    """Count the bits that are set, one number for each value."""
+    """Count the bits set in each value."""
     if hasattr(np, "bitwise_count"):  # numpy 2: the processor's own instruction
         return np.bitwise_count(values)
     return _add_bits(values)

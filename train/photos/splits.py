@@ -1,4 +1,4 @@
-"""Groups into splits: a photo and its copy never sit on both sides."""
+"""Splits photos by duplicate group, so that a photo and its copy are never in different splits."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...runtime.errors import OptionError, RunError
+from ...runtime.system.plain_text import format_count
 from . import HELD_OUT_SHARE
 from .folder import Photo
 
@@ -20,12 +21,12 @@ def split_groups(
     train_only: str = "",
     share: float = HELD_OUT_SHARE,
 ) -> list[str]:
-    """Give every photo its split: test, validation or train, whole groups at a time, each pose in its proportion.
+    """Assign every photo to test, validation or train, by whole duplicate groups, with each pose in proportion.
 
-    train_only: patterns such as `drawn__*`, separated by commas; photos whose file name fits one, and their groups,
-    are never held out.  share: of each pose's photos, goes to validation, and again to test.
-    Raises RunError if a pose has fewer than three groups, since then one of the splits would lack it; OptionError for
-    a pattern that no file name fits.
+    train_only: patterns such as `drawn__*`, separated by commas; photos whose file name matches one, and their groups,
+    are never held out.  share: fraction of each pose's photos for validation, and again for test.
+    Raises RunError if a pose has fewer than three groups, so that a split would lack it; OptionError for a pattern that
+    no file name matches.
     """
     members: dict[int, list[int]] = defaultdict(list)
     for index, group in enumerate(groups):
@@ -43,7 +44,7 @@ def split_groups(
         own = by_pose[pose]
         if len(own) < 3:
             raise RunError(
-                f"pose {pose!r} has {len(own)} independent photos (near-duplicates count once); "
+                f"pose {pose!r} has {format_count(len(own), 'independent photo')} (near-duplicates count once); "
                 "add more: at least 3, better 50"
             )
         splits.update(_split_one_pose([own[i] for i in rng.permutation(len(own))], members, share))
@@ -58,9 +59,9 @@ def split_as_before(
     train_only: str = "",
     share: float = HELD_OUT_SHARE,
 ) -> list[str]:
-    """Hold out what an earlier run held out, so that the two can be compared.  before: content hash -> split.
+    """Hold out the same photos as an earlier run, so that the two can be compared.  before: content hash -> split.
 
-    A group with a photo that was tested on is tested on again; other new photos train, unless their pose is new.
+    A group with a test photo of that run is in test again; other new photos are in train, unless their pose is new.
     """
     fresh = split_groups(photos, groups, seed, train_only, share)
     known_poses = {photo.pose for photo in photos if photo.sha256 in before}
@@ -74,9 +75,9 @@ def split_as_before(
 def assign_folds(
     photos: tuple[Photo, ...], groups: npt.NDArray[np.int64], folds: int, seed: int
 ) -> npt.NDArray[np.int64]:
-    """Give every photo its fold, int (N,) in 0 to folds - 1: whole groups, each pose spread evenly.
+    """Assign every photo to a fold, int (N,) in 0 to folds - 1, by whole groups, with each pose spread evenly.
 
-    Raises RunError if a pose has fewer groups than there are folds: one network would never have seen it.
+    Raises RunError if a pose has fewer groups than folds: a network would be trained without it.
     """
     members: dict[int, list[int]] = defaultdict(list)
     for index, group in enumerate(groups):
@@ -88,8 +89,9 @@ def assign_folds(
     result = np.zeros(len(photos), dtype=np.int64)
     for pose, own in sorted(by_pose.items()):
         if len(own) < folds:
-            raise RunError(f"pose {pose!r} has {len(own)} independent photos, too few for --folds {folds}; add more")
-        filled = rng.permutation(folds) / folds  # ties are broken at random: small poses don't all fill the first fold
+            count = format_count(len(own), "independent photo")
+            raise RunError(f"pose {pose!r} has {count}, too few for --folds {folds}; add more, or give fewer folds")
+        filled = rng.permutation(folds) / folds  # random tie-breaking, or small poses would all fill the first fold
         for index in sorted(rng.permutation(len(own)), key=lambda i: -len(own[i])):
             fold = int(filled.argmin())
             result[own[index]] = fold
@@ -98,20 +100,20 @@ def assign_folds(
 
 
 def _find_train_only(photos: tuple[Photo, ...], train_only: str) -> set[int]:
-    """The photos whose file names fit a pattern.  Raises OptionError for a pattern that none fits."""
+    """Find the photos whose file names match a pattern.  Raises OptionError for a pattern without matches."""
     found: set[int] = set()
     for pattern in filter(None, map(str.strip, train_only.split(","))):
         own = {index for index, photo in enumerate(photos) if fnmatch(photo.path.rsplit("/", 1)[-1], pattern)}
         if not own:
-            raise OptionError(f"--train-only: no photo's file name fits {pattern!r}; mend the pattern, or leave it out")
+            raise OptionError(f"--train-only: no file name matches {pattern!r}; change the pattern, or leave it out")
         found |= own
     return found
 
 
 def _split_one_pose(own: list[int], members: dict[int, list[int]], share: float) -> dict[int, str]:
-    """Fill test, then validation, first come first served; the rest, and any huge group, trains.
+    """Fill test, then validation, in order; the rest, and any huge group, goes to train.
 
-    `kept` groups are left alone each time, so that a pose of one huge group and a few photos still trains.
+    `kept` groups are left each time, so that a pose of one huge group and a few photos still has training photos.
     """
     total = sum(len(members[group]) for group in own)
     wanted = max(1, round(total * share))
@@ -124,7 +126,7 @@ def _split_one_pose(own: list[int], members: dict[int, list[int]], share: float)
             if splits[group] == "train" and filled < wanted and fits and left > kept:
                 splits[group] = split
                 filled, left = filled + size, left - 1
-    for split in ("test", "validation"):  # few large groups: each split still gets its smallest
+    for split in ("test", "validation"):  # with few large groups, each split gets the smallest
         if split not in splits.values():
             smallest = min((g for g in own if splits[g] == "train"), key=lambda g: len(members[g]))
             splits[smallest] = split

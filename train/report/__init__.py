@@ -1,1 +1,1 @@
-"""Measure a run and draw its report."""
+"""Measures a run and draws its report."""

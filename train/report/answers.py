@@ -1,4 +1,4 @@
-"""What a network answered for each photo of a run, as numbers and as lines that a page shows."""
+"""The predictions of a network for each photo of a run, as arrays and as rows of a page."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import numpy.typing as npt
 from ...calibration.runs import Run
 
 LEAST_PROBABILITY = 1e-12
-"""A loss stays finite: a CSV of six digits may say 0."""
+"""Keeps a loss finite: a CSV with six digits may hold 0."""
 
 
 @dataclass(frozen=True)
 class PhotoPrediction:
-    """One photo beside one answer.  photo: number in `run.photos`; answer: number in `run.labels`.
+    """One photo with one prediction.  photo: number in `run.photos`; answer: number in `run.labels`.
 
-    probability: of the answer; truth_probability: of the pose that the photo is filed under.
+    probability: of the prediction; truth_probability: of the photo's label.
     """
 
     photo: int
@@ -33,7 +33,7 @@ class PhotoPrediction:
 
     @property
     def loss(self) -> float:
-        """Negative log-likelihood of the pose that the photo is filed under, nats."""
+        """Negative log-likelihood of the photo's label, in nats."""
         return -math.log(max(self.truth_probability, LEAST_PROBABILITY))
 
 
@@ -57,18 +57,18 @@ class RunPredictions:
         return np.flatnonzero(np.isin(self.splits, splits))
 
     def describe(self, photo: int, answer: int | None = None) -> PhotoPrediction:
-        """One photo beside the likeliest answer, or beside the one given."""
+        """Describe one photo with its likeliest pose, or with the one given."""
         row, truth = self.probabilities[photo], int(self.targets[photo])
         answer = int(row.argmax()) if answer is None else answer
         return PhotoPrediction(int(photo), truth, answer, float(row[answer]), float(row[truth]))
 
     def sort_by_loss(self, photos: npt.NDArray[np.integer]) -> list[PhotoPrediction]:
-        """Describe these photos, the greatest loss first."""
+        """Describe these photos, highest loss first."""
         return sorted((self.describe(int(photo)) for photo in photos), key=lambda answer: -answer.loss)
 
 
 def join_answers(run: Run, probabilities: npt.NDArray[np.floating]) -> RunPredictions:
-    """Put a run's photos beside their probabilities, float (N, C)."""
+    """Join a run's photos with their probabilities, float (N, C)."""
     index = {label: number for number, label in enumerate(run.labels)}
     targets = np.array([index[photo.pose] for photo in run.photos], dtype=np.int64)
     splits = np.array([photo.split for photo in run.photos], dtype=str)

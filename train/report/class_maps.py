@@ -1,4 +1,4 @@
-"""Class activation maps (CAM, Zhou et al. 2016): where a network looked for one answer, drawn over the photo."""
+"""Class activation maps (CAM, Zhou et al. 2016): the evidence for one pose, drawn over the photo."""
 
 from __future__ import annotations
 

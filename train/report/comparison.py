@@ -1,4 +1,4 @@
-"""One run beside another: paired on the photos that neither of them was trained on."""
+"""Compares two runs on the photos that neither of them was trained on."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .answers import PhotoPrediction, RunPredictions, join_answers
 
 @dataclass(frozen=True)
 class Duel:
-    """One shared photo that only one of the two runs answers right; their_answer is a pose's name."""
+    """One shared photo that only one of the two runs classifies correctly; their_answer is a pose's name."""
 
     ours: PhotoPrediction
     their_answer: str
@@ -34,13 +34,13 @@ class RecallChange:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Why test photos are not compared: how many for each reason."""
+    """Number of test photos that are not compared, by reason."""
 
-    trained_by_other: int  # ours, which the other run learned from or chose its epoch by
-    trained_by_this: int  # theirs, which this run did
-    absent: int  # in one folder alone
-    unknown_pose: int  # a pose that the other run has no label for
-    relabelled: int  # compared all the same, under this run's label
+    trained_by_other: int  # ours, used by the other run in training or validation
+    trained_by_this: int  # theirs, used by this run in training or validation
+    absent: int  # in only one of the folders
+    unknown_pose: int  # with a pose that the other run does not have
+    relabelled: int  # compared nevertheless, under this run's label
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Comparison:
 
 
 def compare_runs(run: Run, answers: RunPredictions, other: Run) -> Comparison:
-    """Compare two runs.  Raises RunError if the other one has no answers."""
+    """Compare two runs.  Raises RunError if the other one has no predictions."""
     theirs = join_answers(other, read_predictions(other.folder / PREDICTIONS, other))
     pairs, left_out = _pair_photos(run, other)
     duels = [_hold_duel(answers, theirs, *pair) for pair in pairs]
@@ -90,7 +90,7 @@ def compare_runs(run: Run, answers: RunPredictions, other: Run) -> Comparison:
 
 
 def _pair_photos(run: Run, other: Run) -> tuple[list[tuple[int, int]], LeftOut]:
-    """Pair the photos by content that are test photos of both.  Returns their numbers, and what was left out."""
+    """Pair the test photos of both runs by content.  Returns their numbers, and what was left out."""
     ours, theirs = _number_by_content(run), _number_by_content(other)
     pairs: list[tuple[int, int]] = []
     reasons: Counter[str] = Counter()
@@ -117,7 +117,7 @@ def _pair_photos(run: Run, other: Run) -> tuple[list[tuple[int, int]], LeftOut]:
 
 
 def _number_by_content(run: Run) -> dict[str, int]:
-    """sha256 -> number of its photo; of copies one counts, rather one that was learned from."""
+    """Map sha256 -> number of the photo; of copies one counts, preferably one used in training."""
     order = sorted(range(len(run.photos)), key=lambda number: run.photos[number].split != "test")
     return {run.photos[number].sha256: number for number in order}
 
@@ -147,7 +147,7 @@ def list_differences(run: Run, other: Run) -> tuple[tuple[str, str, str], ...]:
 
 
 def describe_settings(run: Run) -> dict[str, str]:
-    """What made a run, name -> value: its configuration, labels, photos and versions."""
+    """List the settings of a run, name -> value: configuration, labels, photos and versions."""
     splits = Counter(photo.split for photo in run.photos)
     settings = {
         "photos": ", ".join(f"{splits[split]} {split}" for split in SPLITS),

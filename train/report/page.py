@@ -1,4 +1,4 @@
-"""`report.html`: one file with everything in it; it asks nothing of a server or a network."""
+"""Writes `report.html`: one self-contained file that needs neither a server nor a network."""
 
 from __future__ import annotations
 
@@ -70,23 +70,23 @@ def name_run(run: Run) -> str:
 
 
 def format_percent(share: float) -> str:
-    """A share for people; a dash where there is none."""
+    """Format a fraction as a percentage; a dash if there is none."""
     return "–" if share != share else f"{share * 100:.1f}\N{NO-BREAK SPACE}%"
 
 
 def format_interval(accuracy: Accuracy) -> str:
-    """The 95 % interval in percent, without the sign."""
+    """Format the 95 % interval in percent, without the sign."""
     low, high = accuracy.interval
     return f"{max(low, 0.0) * 100:.1f} to {high * 100:.1f}" if accuracy.total else "none"  # rounding may give -0.0
 
 
 def quote_path(path: Path) -> str:
-    """A path as a shell takes it."""
+    """Quote a path for a shell."""
     return shlex.quote(str(path))
 
 
 def describe_answer(run: Run, row: PhotoPrediction) -> str:
-    """A sentence for those who cannot see the picture."""
+    """Describe a picture for screen readers."""
     return f"{run.labels[row.truth]}, answered {run.labels[row.answer]} at {row.probability:.0%}"
 
 
@@ -95,7 +95,7 @@ def _name_rules(photos: dict[int, str]) -> dict[int, str]:
 
 
 def _list_phases(report: Report) -> list[tuple[str, float]]:
-    """Seconds of each phase, as far as the run says."""
+    """List the seconds of each phase that the run recorded."""
     metrics: dict[str, Any] = report.run.summary.get("metrics", {})
     frozen, whole = (metrics.get(name, {}).get("seconds") for name in ("frozen", "test"))
     epochs = [row.seconds for row in report.epochs if row.epoch > 0 and row.seconds is not None]

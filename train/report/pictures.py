@@ -1,4 +1,4 @@
-"""The pictures of a report: photos found again wherever they went, small, as data URLs; class maps over some."""
+"""The pictures of a report: small photos as data URLs, found even if they were moved; some with class maps."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ NAME_DIGITS = 16  # of a photo's sha256, as `download` names files
 
 @dataclass(frozen=True)
 class RunPictures:
-    """Data URLs.  photos: by number in `run.photos`; maps: by number and answer.  missing: how many were not found."""
+    """Data URLs.  photos: by number in `run.photos`; maps: by number and pose.  missing: number of photos not found."""
 
     photos: dict[int, str]
     maps: dict[tuple[int, int], str]
@@ -43,13 +43,13 @@ class RunPictures:
 
 
 class PhotoFinder:
-    """Finds a run's photos in a folder, also those that moved to another pose or to `_removed` since."""
+    """Finds a run's photos in a folder, also those that were moved to another pose or to `_removed`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def read(self, photo: RunPhoto) -> bytes | None:
-        """The photo's bytes, the very ones that the run was trained with; None where they are gone or changed."""
+        """Read the photo's bytes as the run was trained with; None if they are missing or changed."""
         content = _read_if_same(self.folder / photo.path, photo.sha256)
         if content is not None:
             return content
@@ -75,7 +75,7 @@ def _read_if_same(path: Path, sha256: str) -> bytes | None:
 
 @dataclass(frozen=True)
 class _Prepared:
-    """One photo as the page and, where a class map is wanted, as the network sees it."""
+    """One photo for the page and, if a class map is wanted, for the network."""
 
     url: str
     picture: Frame
@@ -108,7 +108,7 @@ def make_pictures(
 
 
 def _try_prepare(finder: PhotoFinder, run: Run, photo: int, is_mapped: bool) -> _Prepared | None:
-    """One photo, or none where it is gone or cannot be decoded, which is said."""
+    """Encode one photo; None if it is missing or cannot be decoded, which is logged."""
     path = run.photos[photo].path
     prepared = attempt(path, lambda: _prepare(finder, run, photo, is_mapped))
     if isinstance(prepared, Failure):
@@ -128,7 +128,7 @@ def _prepare(finder: PhotoFinder, run: Run, photo: int, is_mapped: bool) -> _Pre
 
 
 def encode_picture(frame_bgr: Frame) -> str:
-    """A data URL, JPEG."""
+    """Encode a JPEG data URL."""
     buffer = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(frame_bgr[:, :, ::-1])).save(buffer, "JPEG", quality=80)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -1,1 +1,1 @@
-"""The one place that knows the files of a run."""
+"""Reads and writes the files of a run."""

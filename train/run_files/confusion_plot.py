@@ -1,4 +1,4 @@
-"""The confusion matrix as a picture."""
+"""Draws the confusion matrix."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ...runtime.system.files import write_then_rename
 
 
 def plot_confusion(matrix: npt.NDArray[np.int64], labels: tuple[str, ...], title: str, path: Path) -> None:
-    """Write a PNG: rows are the truth, columns the answer, shade the share of the row."""
+    """Write a PNG: rows are the truth, columns the prediction, shade the fraction of the row."""
     from matplotlib.figure import Figure
 
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)

@@ -1,4 +1,4 @@
-"""`log.csv` of a run: written while it trains, also as TensorBoard's event file, and read by column name.
+"""`log.csv` of a run: written during training, also as TensorBoard's event file, and read by column name.
 
 Older and newer runs may hold other columns.
 """
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LARGEST = 1e12
-"""No loss, second or epoch is larger; a chart could not be drawn of it."""
+"""Largest valid loss, second or epoch; a chart of larger values could not be drawn."""
 Row = dict[str, float | str]
 
 
 class FitLog:
-    """Collects one row an epoch and writes all of them each time, so that the file is whole at any moment.
+    """Collects one row per epoch and writes all of them each time, so that the file is always complete.
 
-    rows: those of a training that goes on.  Nothing is written where `folder` is None.
+    rows: of a resumed training.  Nothing is written if `folder` is None.
     """
 
     def __init__(self, folder: Path | None, rows: list[Row] | None = None) -> None:
@@ -84,7 +84,7 @@ def describe_epoch(
     rate: float,
     seconds: float,
 ) -> Row:
-    """One row of the log.  logits: float (N, C) of the validation photos, None where there are none."""
+    """Make one row of the log.  logits: float (N, C) of the validation photos, None if there are none."""
     row: Row = {
         "epoch": epoch,
         "train_loss": "" if loss is None else round(loss, 5),
@@ -103,7 +103,7 @@ def describe_epoch(
 
 @dataclass(frozen=True)
 class Epoch:
-    """One row of the log; None where the row holds no number.  Epoch 0 is the head on the frozen backbone."""
+    """One row of the log; None for a missing number.  Epoch 0 is the head on the frozen backbone."""
 
     epoch: int
     train_loss: float | None
@@ -114,7 +114,7 @@ class Epoch:
 
 
 def read_log(path: Path) -> tuple[Epoch, ...]:
-    """Read the epochs; none where the file is missing, as it is only shown.  Raises RunError."""
+    """Read the epochs; none if the file is missing, because it is only displayed.  Raises RunError."""
     try:
         with open_plain_text(path) as file:
             return tuple(_read_row(row) for row in csv.DictReader(file))

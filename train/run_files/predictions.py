@@ -1,8 +1,8 @@
-"""What a run answered for each of its photos, as `report` and `clean` read it: `predictions.csv` and `folds.csv`.
+"""The predictions of a run for each of its photos, for `report` and `clean`: `predictions.csv` and `folds.csv`.
 
-`predictions.csv` holds the kept model's answers; it has seen its training photos, so that it is sure of them even
-where their labels are wrong.  `folds.csv`, written by `yoga-train fit --folds 5`, holds for each photo the answer of a
-network that never saw it or a near-duplicate of it.
+`predictions.csv` holds those of the kept model, which was trained on the training photos, and so is sure of them even
+if their labels are wrong.  `folds.csv`, written by `yoga-train fit --folds 5`, holds for each photo the prediction of a
+network that was trained neither on it nor on a near-duplicate of it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PREDICTIONS, FOLDS = "predictions.csv", "folds.csv"
 class Predictions:
     """Probabilities, float (N, C), of a run's photos in the order of `run.photos` and `run.labels`.
 
-    out_of_fold: no network answered for a photo that it was trained on.
+    out_of_fold: whether no network predicted a photo that it was trained on.
     """
 
     probabilities: npt.NDArray[np.floating]
@@ -36,7 +36,7 @@ class Predictions:
 def write_predictions(
     path: Path, photo_paths: list[str], labels: tuple[str, ...], probabilities: npt.NDArray[np.floating]
 ) -> None:
-    """Write one row a photo: its path, then a probability for each label.  probabilities: float (N, C)."""
+    """Write one row per photo: its path, then a probability for each label.  probabilities: float (N, C)."""
     with (
         write_then_rename(path) as temporary,
         temporary.open("w", newline="", encoding="utf-8", errors=ODD_NAMES) as file,
@@ -48,7 +48,7 @@ def write_predictions(
 
 
 def load_predictions(run: Run) -> Predictions:
-    """Read the out-of-fold answers, or the model's own where there are none.  Raises RunError."""
+    """Read the out-of-fold predictions, or the model's own if there are none.  Raises RunError."""
     folds = run.folder / FOLDS
     path = folds if folds.exists() else run.folder / PREDICTIONS
     return Predictions(read_predictions(path, run), folds.exists())

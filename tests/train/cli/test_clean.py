@@ -86,7 +86,7 @@ def test_a_file_name_that_is_no_utf8_goes_all_the_way(ask, messy, in_folder, sta
 def test_a_pose_folder_that_has_no_readable_name_is_refused(ask, messy, tmp_path) -> None:
     (messy.photos / os.fsdecode(b"\xe9tirement")).mkdir()
     line = ask(main, "fit", messy.photos, "--to", tmp_path / "odd").refusal()
-    assert "'\\udce9tirement', which cannot name a pose" in line
+    assert "'\\udce9tirement', which cannot be the name of a pose" in line
 
 
 def test_a_network_that_is_mostly_wrong_may_not_mark_by_itself(ask, messy, in_folder) -> None:
@@ -170,7 +170,7 @@ def test_a_pose_that_has_lost_all_its_photos_is_named(ask, messy) -> None:
 
 def test_bad_input_is_refused_on_one_line_and_leaves_no_trace(ask, messy, tmp_path: Path) -> None:
     before = read_tree(messy.photos)
-    assert "no folder" in ask(main, "clean", tmp_path / "nowhere", messy.run, "--auto").refusal()
+    assert "not a folder" in ask(main, "clean", tmp_path / "nowhere", messy.run, "--auto").refusal()
     assert "not a finished run" in ask(main, "clean", messy.photos, tmp_path / "nowhere", "--auto").refusal()
     assert "--dry-run needs --auto" in ask(main, "clean", messy.photos, messy.run, "--dry-run").refusal()
     for value in ("0.5", "1", "95", "x", "nan"):

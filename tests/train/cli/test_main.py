@@ -41,7 +41,7 @@ def test_an_existing_run_is_refused_on_one_line(ask, drawn_photos: Path, trained
 
 def test_a_missing_photo_folder_is_refused_on_one_line(ask, tmp_path: Path) -> None:
     answer = ask(main, "fit", tmp_path / "nowhere", "--to", tmp_path / "run")
-    assert "nowhere is no folder" in answer.refusal() and len(answer.err.splitlines()) == 1
+    assert "nowhere is not a folder" in answer.refusal() and len(answer.err.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
 
 

@@ -111,7 +111,7 @@ def test_hidden_files_and_folders_are_left_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize("source", ["photos/tree", "photos", "."])
 def test_the_photo_folder_itself_is_refused(tmp_path: Path, source: str) -> None:
     save_photo(tmp_path / "photos" / "tree" / "a.jpg")
-    with pytest.raises(RunError, match="lie inside each other"):
+    with pytest.raises(RunError, match="is inside the other"):
         add_folder(tmp_path / source, "tree", tmp_path / "photos")
     assert list_photos(tmp_path / "photos") == ["tree/a.jpg"]
 
@@ -120,13 +120,13 @@ def test_nothing_to_add_is_said(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="does not exist"):
         add_folder(tmp_path / "nowhere", "tree", tmp_path / "photos")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(RunError, match="holds no files"):
+    with pytest.raises(RunError, match="has no files"):
         add_folder(tmp_path / "empty", "tree", tmp_path / "photos")
 
 
 def test_a_pose_that_is_no_folder_s_name_is_refused_before_anything_is_made(tmp_path: Path) -> None:
     save_photo(tmp_path / "mine" / "a.jpg")
-    with pytest.raises(OptionError, match="cannot name a pose"):
+    with pytest.raises(OptionError, match="cannot be the name of a pose"):
         add_folder(tmp_path / "mine", "../tree", tmp_path / "photos")
     assert not (tmp_path / "photos").exists()
 
@@ -165,9 +165,9 @@ def test_files_that_are_no_photos_are_counted_by_kind_and_get_no_row(tmp_path: P
         (tmp_path / "mine" / name).parent.mkdir(exist_ok=True)
         (tmp_path / "mine" / name).write_bytes(b"%PDF-1.7")
     outcomes = add_folder(tmp_path / "mine", "tree", tmp_path / "photos")
-    assert outcomes == {(OK, ""): 2, ("left out", "no photos: 2 .mov, 1 .pdf"): 3}
+    assert outcomes == {(OK, ""): 2, ("left out", "not a photo: 2 .mov, 1 .pdf"): 3}
     assert set(rows_by_name(tmp_path / "photos")) == {"a.jpg", "without_a_suffix"}
-    with pytest.raises(RunError, match=r"holds no photos; ignored 1 file that is not a photo: 1 \.mov"):
+    with pytest.raises(RunError, match=r"has no photos; ignored 1 file that is not a photo: 1 \.mov"):
         add_folder(tmp_path / "mine" / "in", "tree", tmp_path / "photos")
 
 

@@ -77,7 +77,7 @@ def test_a_photo_is_kept_byte_for_byte_under_its_hash_and_true_kind(bench: Bench
         (answer_status(410), "refused", "HTTP 410", 1),
         (answer_status(500), "failed", "HTTP 500", 3),
         (answer_status(503), "failed", "HTTP 503", 3),
-        (answer_status(429, Retry_After="3600"), "failed", "HTTP 429: asks to wait 3600 s", 1),
+        (answer_status(429, Retry_After="3600"), "failed", "HTTP 429: requests a wait of 3600 s", 1),
         (stall, "failed", "timed out", 2),
         (stall_in_the_middle, "failed", "timed out", 2),
         (cut_short, "failed", "body cut short", 3),
@@ -88,10 +88,10 @@ def test_a_photo_is_kept_byte_for_byte_under_its_hash_and_true_kind(bench: Bench
         (b"<!DOCTYPE html><html>gone</html>", "refused", "not a picture but an HTML page", 1),
         (b"plain words", "refused", "not a picture", 1),
         (draw(5)[:-200], "refused", "damaged: ", 1),
-        (draw(6, "TGA"), "refused", "no kind of photo: TGA", 1),
+        (draw(6, "TGA"), "refused", "not a photo format: TGA", 1),
         (draw(6, "EPS"), "refused", "not a picture but PostScript", 1),
         (redirect("/again"), "refused", "too many redirects", 6),
-        (redirect("ftp://a.example/1.jpg"), "refused", "redirect to no web address: not http or https", 1),
+        (redirect("ftp://a.example/1.jpg"), "refused", "redirect to an invalid address: not http or https", 1),
         (redirect(""), "refused", "redirect without a target: HTTP 302", 1),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -299,9 +299,9 @@ def test_collected_lists_are_what_download_reads(bench: Bench, capsys: pytest.Ca
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["download", "missing", "--to", "photos"], "missing holds no URL list"),
+        (["download", "missing", "--to", "photos"], "missing has no URL list"),
         (["collect", "--urls", "missing.csv", "--pose", "tree", "--to", "lists"], "missing.csv cannot be read"),
-        (["collect", "--urls", "missing.csv", "--pose", "../x", "--to", "lists"], "cannot name a pose"),
+        (["collect", "--urls", "missing.csv", "--pose", "../x", "--to", "lists"], "cannot be the name of a pose"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(

@@ -141,7 +141,7 @@ def test_a_refusal_on_the_third_page_keeps_the_first_two_and_is_said(engine: Eng
     engine.answer = pages(full_page(1), full_page(2), (status, "<html>Forbidden</html>"))
     [outcome] = search("tree")
     assert len(outcome.urls) == 2 * PER_PAGE
-    assert f"bing refuses more searches for now (HTTP {status})" in outcome.reason
+    assert f"bing refuses further searches for now (HTTP {status})" in outcome.reason
 
 
 def test_a_robot_check_is_told_from_an_empty_page(engine: Engine) -> None:
@@ -155,7 +155,7 @@ def test_a_robot_check_is_told_from_an_empty_page(engine: Engine) -> None:
 def test_an_engine_that_refuses_is_not_asked_again(engine: Engine) -> None:
     engine.answer = pages((429, "slow down"))
     first, second = search("tree", "chair")
-    assert "HTTP 429" in first.reason and second.reason.startswith("not asked again")
+    assert "HTTP 429" in first.reason and second.reason.startswith("skipped")
     assert engine.asked == [("tree", 1)]
 
 
@@ -196,7 +196,7 @@ def test_duckduckgo_is_read_and_its_refusal_too(engine: Engine) -> None:
     assert list(outcome.urls) == name_urls("t", 0) and not outcome.reason
     engine.answer = lambda query, page: (202, "<html>anomaly</html>")
     [outcome] = search("tree", engines=("duckduckgo",))
-    assert "duckduckgo refuses more searches for now (HTTP 202)" in outcome.reason
+    assert "duckduckgo refuses further searches for now (HTTP 202)" in outcome.reason
 
 
 class Canned:
@@ -258,8 +258,8 @@ def test_collect_keeps_what_came_before_a_refusal_and_ends_well(
     engine.answer = pages(full_page(), (429, "slow down"))
     assert collect(tmp_path, "down dog", "dog pose", "--engine", "bing") == 0
     out = capsys.readouterr().out
-    assert "35 found by bing: down dog (bing refuses more searches" in out
-    assert "0 found by bing: dog pose (not asked again" in out
+    assert "35 found by bing: down dog (bing refuses further searches" in out
+    assert "0 found by bing: dog pose (skipped" in out
     assert len(list(read_list(tmp_path / "down_dog.csv"))) == PER_PAGE
 
 

@@ -89,7 +89,7 @@ def test_fewer_than_two_poses_are_refused_and_none_is_no_pose(tmp_path: Path, na
 
 
 def test_a_folder_that_is_none_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="nowhere is no folder"):
+    with pytest.raises(RunError, match="nowhere is not a folder"):
         list_poses(tmp_path / "nowhere")
 
 

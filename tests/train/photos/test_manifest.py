@@ -135,7 +135,7 @@ def test_a_manifest_of_another_make_is_refused_and_kept(tmp_path: Path, content:
 
 def test_a_folder_that_can_not_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="cannot be made a folder"), Manifest(tmp_path / "file" / "photos"):
+    with pytest.raises(OutputError, match="cannot create the folder"), Manifest(tmp_path / "file" / "photos"):
         pass
 
 

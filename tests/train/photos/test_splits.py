@@ -200,5 +200,5 @@ def test_blanks_between_patterns_mean_nothing_and_a_pattern_that_fits_nothing_is
     photos, groups = make_groups({"tree": [1] * 30})
     named = tuple(make_photo(p.pose, name=f"{'abc'[i % 3]}__{i}.png") for i, p in enumerate(photos))
     assert split_groups(named, groups, 0, " a__* , b__*,") == split_groups(named, groups, 0, "a__*,b__*")
-    with pytest.raises(OptionError, match=r"--train-only: no photo's file name fits 'sun_\*'"):
+    with pytest.raises(OptionError, match=r"--train-only: no file name matches 'sun_\*'"):
         split_groups(named, groups, 0, "a__*, sun_*")

@@ -127,7 +127,7 @@ def test_one_pose_is_enough_to_count_and_no_pose_is_said(tmp_path: Path) -> None
     with pytest.raises(RunError, match="at least two poses"):
         list_poses(tmp_path)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(RunError, match="expected one folder per pose"):
+    with pytest.raises(RunError, match="make one folder per pose"):
         measure_folder(tmp_path / "empty")
 
 
