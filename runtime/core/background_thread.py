@@ -1,4 +1,4 @@
-"""Work in a thread beside others: one that is waited for to its end, and one that makes items ahead of their use."""
+"""Background threads: one that can be joined reliably, and one that makes items ahead of their use."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 WAIT_S = 0.1
-"""How long either side waits for the other before it looks whether it is still wanted."""
+"""How long either side waits for the other before it checks whether the iterator was closed."""
 PATIENCE_S = 10.0
-"""How long an interrupt waits for the thread; from then on it is somebody's wish to end what hangs."""
+"""How long an interrupt waits for the thread; a later one is raised at once."""
 
 
 class BackgroundThread:
-    """Runs `work` beside the others; a daemon."""
+    """Runs `work` in a daemon thread."""
 
     def __init__(self, work: Callable[[], None], name: str) -> None:
         self._work = work
@@ -24,13 +24,13 @@ class BackgroundThread:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def join(self) -> None:
-        """Wait until it has ended; an interrupt in the first `PATIENCE_S` is raised then, a later one at once.
+        """Wait until it has ended; an interrupt in the first `PATIENCE_S` is raised after that, a later one at once.
 
-        Python's own `join` is of no use after an interrupt: from 3.10 to 3.12 it returns at once from then on.
+        Python's own `join` fails after an interrupt: from 3.10 to 3.12 it then returns at once.
         """
         interrupt: KeyboardInterrupt | None = None
         until_s = time.monotonic() + PATIENCE_S
@@ -53,9 +53,9 @@ class BackgroundThread:
 
 
 class Prefetch(Generic[Item]):
-    """Iterate over `items`, which are made in another thread, at most `places` of them ahead.
+    """Iterate over `items`, which another thread makes, at most `places` ahead.
 
-    What is raised there is raised here.  `with` ends the thread, after the item that it is at.
+    Exceptions there are raised here.  Leaving the `with` block ends the thread after its current item.
     """
 
     def __init__(self, items: Iterable[Item], places: int) -> None:
@@ -77,7 +77,7 @@ class Prefetch(Generic[Item]):
             try:
                 item, error = self._queue.get(timeout=WAIT_S)
             except queue.Empty:
-                if self._closed.is_set():  # by another thread: nothing comes any more
+                if self._closed.is_set():  # by another thread: nothing follows
                     return
                 continue
             if isinstance(error, StopIteration):
@@ -92,7 +92,7 @@ class Prefetch(Generic[Item]):
                 if not self._put((item, None)):
                     return
             self._put((None, StopIteration()))
-        except BaseException as error:  # noqa: BLE001 - handed to the thread that asks
+        except BaseException as error:  # noqa: BLE001 - raised in the iterating thread
             self._put((None, error))
 
     def _put(self, entry: tuple[Item | None, BaseException | None]) -> bool:

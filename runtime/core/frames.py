@@ -1,4 +1,4 @@
-"""Frames: a picture and its time.  A file's keep the planes that they were decoded to; BGR is made when asked for."""
+"""Frames: a picture and its time.  Frames of a file keep the decoded planes; BGR is made on demand."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from .types import Frame
 
 PLAIN_FORMAT = "yuv420p"
 BT709, UNSPECIFIED = 1, 2
-"""Numbers of H.273's tables of colours; those of primaries, transfer and matrix agree in these two."""
+"""Numbers in H.273's tables; primaries, transfer and matrix agree in these two."""
 LIMITED, FULL = 1, 2
 """FFmpeg's numbers of the ranges."""
 BLACK_YUV = (16, 128, 128)
 """Y, U and V of black, limited range."""
 LUMA_SHARES = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 7: (0.212, 0.087), 9: (0.2627, 0.0593), 10: (0.2627, 0.0593)}
-"""Matrix -> red's and blue's share of the luma, H.273 table 4; every other one is taken for BT.601's."""
+"""Matrix -> fractions of red and blue in the luma, H.273 table 4; any other counts as BT.601."""
 REFERENCE_WHITE = {16: 0.58, 18: 0.75}
-"""Transfer (PQ, HLG) -> the signal of white paper, BT.2408 table 1: full signal would glare."""
+"""Transfer (PQ, HLG) -> signal of white paper, BT.2408 table 1; full signal would be too bright."""
 
 
 @dataclass(frozen=True)
 class Colours:
-    """What a video says of its colours, in H.273's numbers; its range is limited."""
+    """The colour metadata of a video, in H.273's numbers; its range is limited."""
 
     primaries: int = BT709
     transfer: int = BT709
     matrix: int = BT709
 
     def to_yuv(self, colour_bgr: Sequence[float]) -> tuple[int, int, int]:
-        """Y, U and V of a colour, limited range."""
+        """Convert a colour to Y, U and V, limited range."""
         red_share, blue_share = LUMA_SHARES.get(self.matrix, (0.299, 0.114))
         blue, green, red = (value / 255 * REFERENCE_WHITE.get(self.transfer, 1.0) for value in colour_bgr)
         luma = red_share * red + (1 - red_share - blue_share) * green + blue_share * blue
@@ -49,9 +49,9 @@ class TimedFrame:
 
     image_bgr: uint8 (H, W, 3) BGR.  time_s: seconds from the start.  pts: the same in the source's time base.
 
-    lasts_s: how long it is shown, where the source says so; only the last frame has no next one to tell.  lost_s: a
-    live source has given no picture for so long; this is its last one again, at the time of now.  is_damaged: the
-    decoder says that parts of the picture are made up; it is shown, but not classified.
+    lasts_s: how long it is shown, if the source says so (needed for the last frame).  lost_s: how long a live source
+    has delivered nothing; the frame is then a repeat of its last one, at the current time.  is_damaged: the decoder has
+    concealed damage; the frame is shown, but not classified.
     """
 
     image_bgr: Frame
@@ -67,10 +67,10 @@ class TimedFrame:
 
 
 class DecodedFrame(TimedFrame):
-    """A frame of a file.  picture: PyAV's, as it was decoded; presentation: how it is to be shown.
+    """A frame of a file.  picture: PyAV's decoded picture; presentation: how to show it.
 
-    lock: for frames that share a picture.  It keeps its converter, and two threads in it at once never come back: the
-    window asks for the image in the loop's thread, the live page in those of its viewers.
+    lock: for frames that share a picture, whose converter deadlocks if two threads use it at once: the window reads the
+    image in the loop's thread, the live page in those of its viewers.
     """
 
     picture: Any
@@ -92,13 +92,13 @@ class DecodedFrame(TimedFrame):
         self.__dict__.update(lock=lock or Lock(), is_damaged=is_damaged)
 
     def move(self, time_s: float, pts: int) -> DecodedFrame:
-        """The same picture at another time."""
+        """Return the same picture at another time."""
         shown, lock = self.presentation, self.lock
         return DecodedFrame(self.picture, time_s, pts, shown, self.lasts_s, lock, is_damaged=self.is_damaged)
 
     @property
     def image_bgr(self) -> Frame:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The picture as it is shown, uint8 (H, W, 3), square pixels; converted whenever it is asked for, not kept."""
+        """The picture as shown, uint8 (H, W, 3), square pixels; converted at each access, not cached."""
         if self.presentation.tilt_degrees:
             return self.to_plain().image_bgr
         stored_wh = self.picture.width, self.picture.height
@@ -110,16 +110,16 @@ class DecodedFrame(TimedFrame):
 
     @property
     def size_wh(self) -> tuple[int, int]:
-        """Width and height of the picture as it is shown: upright, square pixels."""
+        """Width and height of the picture as shown: upright, square pixels."""
         return self.presentation.turn_wh(self.presentation.square_wh((self.picture.width, self.picture.height)))
 
     @property
     def stored_wh(self) -> tuple[int, int]:
-        """Width and height of the upright picture in pixels as they are stored, which need not be square."""
+        """Width and height of the upright picture in stored pixels, which need not be square."""
         return self.presentation.turn_wh((self.picture.width, self.picture.height))
 
     def to_plain(self) -> DecodedFrame:
-        """As encoders take it: 8 bit 4:2:0 of limited range, upright, even sides (the last row or column twice).
+        """Convert for encoders: 8-bit 4:2:0, limited range, upright, even sides (the last row or column twice).
 
         Its pixels keep their shape.  The colours' matrix stays; a picture in RGB becomes BT.709.  A frame that is so
         already is returned itself.
@@ -137,7 +137,7 @@ class DecodedFrame(TimedFrame):
         return plain if plain.picture is not self.picture else self._copy(plain.picture)
 
     def view_planes(self) -> tuple[Frame, Frame, Frame]:
-        """Y, U and V of a plain frame, uint8 (h, w): what is written there is in the picture."""
+        """View Y, U and V of a plain frame, uint8 (h, w); writing to them changes the picture."""
         width, height = self.picture.width, self.picture.height
         return (
             _view_plane(self.picture.planes[0], width, height),
@@ -157,7 +157,7 @@ class DecodedFrame(TimedFrame):
             return picture.reformat(format=PLAIN_FORMAT, dst_color_range=LIMITED, **ranges, **matrix)
 
     def _replace(self, picture: Any) -> DecodedFrame:
-        """The same frame with an upright picture."""
+        """Return the same frame with an upright picture."""
         shown = self.presentation.stand_up()
         return DecodedFrame(picture, self.time_s, self.pts, shown, self.lasts_s, is_damaged=self.is_damaged)
 
@@ -179,7 +179,7 @@ class DecodedFrame(TimedFrame):
 
 
 def is_rgb(picture: Any) -> bool:
-    """Whether a picture of PyAV's has no planes of luma and chroma; GIFs and screen recordings don't."""
+    """Whether a PyAV picture has no luma and chroma planes, as in GIFs and screen recordings."""
     return picture.format.is_rgb or picture.format.name == "pal8"
 
 

@@ -1,4 +1,4 @@
-"""What a pose model says of itself: one JSON document in the ONNX file's metadata."""
+"""The metadata of a pose model: one JSON document in the ONNX file's metadata properties."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ METADATA_KEY = "yoga_live"
 FORMAT = 1
 UNCALIBRATED_THRESHOLD = 0.5
 SMALLEST, LARGEST = 32, 2048
-"""Of the input's side, pixels: at 2,048 a frame takes 12.6 MB."""
+"""Bounds of the input's side in pixels: at 2,048 a frame takes 12.6 MB."""
 LEAST_TEMPERATURE, MOST_TEMPERATURE = 0.01, 100
-"""Ten times beyond what `yoga-calibrate confidence` looks at, on both sides."""
+"""Ten times beyond the range that `yoga-calibrate confidence` searches, on both sides."""
 MOST_LABELS, LONGEST_LABEL = 10_000, 200
 TURNS_OF_DIRECTION = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""They reorder what stands around them on a screen (Unicode Technical Report 36)."""
+"""Characters that reorder the text around them on a screen (Unicode Technical Report 36)."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class ModelInfo:
 
 
 def _check_labels(labels: Any) -> None:
-    """Refuse what is no list of different, printable names.  Raises ValueError."""
+    """Refuse labels that are not a list of different, printable names.  Raises ValueError."""
     if not isinstance(labels, tuple) or not 2 <= len(labels) <= MOST_LABELS:
         raise ValueError(f"a pose model needs 2 to {MOST_LABELS} labels; got {show(labels)}")
     for label in labels:
@@ -97,7 +97,7 @@ def _check_labels(labels: Any) -> None:
 
 
 def is_printable(name: str) -> bool:
-    """Whether a name shows as one line: no control characters, line ends, half characters, turns of direction."""
+    """Whether a name is one printable line: no control characters, line ends, surrogates or direction marks."""
     return not any(
         unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") or letter in TURNS_OF_DIRECTION for letter in name
     )
@@ -109,9 +109,9 @@ def read_pose_model(
     inputs: Mapping[str, tuple[str, Sequence[Any]]],
     outputs: Mapping[str, tuple[str, Sequence[Any]]],
 ) -> ModelInfo:
-    """What the file says of itself, checked against its graph.  Raises ModelError.
+    """Read a model's metadata and check it against its graph.  Raises ModelError.
 
-    inputs, outputs: name -> element type as NumPy names it, and shape.
+    inputs, outputs: name -> element type (NumPy's name) and shape.
     """
     if document is None:
         raise ModelError(f"{path} is an ONNX file but not a yoga-live pose model; export one with yoga-export onnx")
@@ -136,6 +136,6 @@ def read_pose_model(
 
 
 def _describe(tensors: Mapping[str, tuple[str, Sequence[Any]]]) -> str:
-    """Tensors for a message; a file may name thousands."""
+    """Describe tensors for a message; a file may have thousands."""
     told = [f"`{show_name(name)[:40]}` {kind} {tuple(shape)}" for name, (kind, shape) in list(tensors.items())[:3]]
     return ", ".join([*told, *(["..."] if len(tensors) > 3 else [])]).replace("\n", " ")[:300] or "nothing"

@@ -1,4 +1,4 @@
-"""The one place that imports OpenCV, so that its absence is one clear line."""
+"""The only module that imports OpenCV, so that a missing OpenCV is one clear line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which of pip's OpenCV packages are installed: they all write into one folder, `cv2`."""
+"""Detects several installed OpenCV packages of pip, which all write into one folder, `cv2`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ PACKAGES = ("opencv-python", "opencv-python-headless", "opencv-contrib-python", 
 
 
 def describe_clash(find_version: Callable[[str], str] = metadata.version) -> str:
-    """One line on packages of OpenCV that have overwritten each other; empty where there are not several."""
+    """Describe OpenCV packages that have overwritten each other in one line; empty if there is at most one."""
     found = [package for package in PACKAGES if _is_installed(package, find_version)]
     if len(found) < 2:
         return ""

@@ -1,7 +1,7 @@
-"""The one preprocessing: training, calibration, export checks and the live loop all call `letterbox`.
+"""The only preprocessing: training, calibration, export checks and the live loop all call `letterbox`.
 
-The whole frame is kept (a wide down dog or a tall tree is never cropped away); the normalisation lives inside
-the ONNX graph, so what leaves here is plain uint8 BGR.
+The whole frame is kept (a wide down dog or a tall tree is never cropped); the normalisation is inside the ONNX graph,
+so the result is plain uint8 BGR.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from .opencv import cv2
 from .types import Frame
 
 BAR_GREY = 114
-"""Grey of the letterbox bars: ImageNet's mean brightness, 0.449 * 255, so that the bars are near zero inside."""
+"""Grey of the letterbox bars: ImageNet's mean brightness, 0.449 * 255, so that they are near zero in the network."""
 
 
 def as_bgr(frame: npt.NDArray[np.generic]) -> Frame:
-    """Bring a grey (H, W), (H, W, 1) or BGRA (H, W, 4) frame to BGR (H, W, 3).  uint8 only.
+    """Convert a grey (H, W), (H, W, 1) or BGRA (H, W, 4) frame to BGR (H, W, 3).  uint8 only.
 
     Raises ValueError for another dtype or shape.
     """
@@ -37,14 +37,14 @@ def as_bgr(frame: npt.NDArray[np.generic]) -> Frame:
 
 
 def letterbox(frame_bgr: npt.NDArray[np.generic], size: int) -> Frame:
-    """Letterbox one frame.  frame_bgr: uint8 (H, W, 3), grey or BGRA too.  Returns uint8 (S, S, 3), BGR, grey bars."""
+    """Letterbox one frame.  frame_bgr: uint8 (H, W, 3), or grey or BGRA.  Returns uint8 (S, S, 3), BGR, grey bars."""
     out = np.empty((size, size, 3), np.uint8)
     letterbox_into(frame_bgr, out)
     return out
 
 
 def letterbox_into(frame_bgr: npt.NDArray[np.generic], out: Frame) -> None:
-    """Letterbox one frame into `out`, uint8 (S, S, 3), a buffer that the caller keeps."""
+    """Letterbox one frame into `out`, uint8 (S, S, 3), a buffer of the caller."""
     image = as_bgr(frame_bgr)
     size = out.shape[0]
     height, width = image.shape[:2]
@@ -59,12 +59,12 @@ def letterbox_into(frame_bgr: npt.NDArray[np.generic], out: Frame) -> None:
 
 
 def fit_inside(size_wh: tuple[int, int], size: int) -> tuple[int, int, int, int]:
-    """Where a picture of this width and height lies in its letterbox of `size`: left, top, width, height, pixels."""
+    """Where a picture of this width and height is in its letterbox of `size`: left, top, width, height, pixels."""
     return fit_inside_wh(size_wh, (size, size))
 
 
 def fit_inside_wh(size_wh: tuple[int, int], into_wh: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Where a picture lies, whole, in a frame of another width and height: left, top, width, height, pixels."""
+    """Where a whole picture is in a frame of another width and height: left, top, width, height, pixels."""
     width, height = size_wh
     scale = min(into_wh[0] / width, into_wh[1] / height)
     new_w, new_h = max(1, round(width * scale)), max(1, round(height * scale))
@@ -72,7 +72,7 @@ def fit_inside_wh(size_wh: tuple[int, int], into_wh: tuple[int, int]) -> tuple[i
 
 
 def halve(image: Frame, new_w: int, new_h: int) -> Frame:
-    """Halve while twice the target remains: 2x2 averages are vectorised, so 720p costs a quarter of one INTER_AREA."""
+    """Halve while at least twice the target: 2x2 averages are vectorised, so 720p costs a quarter of one INTER_AREA."""
     while image.shape[1] >= 2 * new_w and image.shape[0] >= 2 * new_h and min(image.shape[:2]) >= 2:
         half_h, half_w = image.shape[0] // 2, image.shape[1] // 2
         even = image[: half_h * 2, : half_w * 2]

@@ -1,6 +1,6 @@
-"""How stored pictures are to be shown: the shape of their pixels, mirrored, turned.  Said by the file, and by the user.
+"""How stored pictures are presented: pixel aspect ratio, mirroring and rotation, from the file and from the user.
 
-It is judged as ffmpeg judges it (`-autorotate`, fftools/ffmpeg_filter.c), so that the network, the overlay and the
+The rules are those of ffmpeg (`-autorotate`, fftools/ffmpeg_filter.c), so that the network, the overlay and the
 annotated copy see what players show.
 """
 
@@ -18,14 +18,14 @@ from .opencv import cv2
 from .types import Frame
 
 MATRIX = "DISPLAYMATRIX"
-"""FFmpeg's name of the display matrix among a frame's side data."""
+"""FFmpeg's name of the display matrix in a frame's side data."""
 MOST_STRETCHED = 10
-"""A pixel that is said to be more than so many times as wide as high, or as high as wide, is a damaged number."""
+"""A pixel aspect ratio beyond this, either way, is a damaged number."""
 NO_ANGLE = -(1 << 31)
-"""PyAV's `rotation` of a matrix that has no angle."""
+"""PyAV's `rotation` of a matrix without an angle."""
 
 Matrix = tuple[int, ...]
-"""Of ISO 14496-12, row by row: a b u c d v x y w."""
+"""The matrix of ISO 14496-12, row by row: a b u c d v x y w."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,10 @@ class Mounting:
 
 @dataclass(frozen=True)
 class Presentation:
-    """From a stored picture to what is shown, in this order.
+    """The steps from a stored picture to the one shown, in this order.
 
-    pixel_aspect: the width of a stored pixel divided by its height; tilt_degrees: clockwise, within the same sides,
-    the corners black; mirrors: left and right change places; quarter_turns: counter-clockwise, 0 to 3, as `np.rot90`
-    counts.
+    pixel_aspect: width of a stored pixel divided by its height; tilt_degrees: clockwise, in the same frame, with black
+    corners; mirrors: whether left and right are swapped; quarter_turns: counter-clockwise, 0 to 3, as in `np.rot90`.
     """
 
     pixel_aspect: Fraction = Fraction(1)
@@ -59,22 +58,22 @@ class Presentation:
 
     @property
     def is_upright(self) -> bool:
-        """Whether no pixel changes its place."""
+        """Whether no pixel moves."""
         return not (self.tilt_degrees or self.mirrors or self.quarter_turns)
 
     def stand_up(self) -> Presentation:
-        """What is left to do once the picture has been turned: only its pixels keep their shape."""
+        """Return what remains after the picture was turned upright: only the pixel aspect ratio."""
         aspect = 1 / self.pixel_aspect if self.quarter_turns % 2 else self.pixel_aspect
         return Presentation(aspect)
 
     def mount(self, mounting: Mounting) -> Presentation:
-        """With the user's correction after it."""
+        """Append the user's correction."""
         mirrors, turns = mounting.flip, mounting.rotate // 90 if mounting.flip else -mounting.rotate // 90
-        before = -self.quarter_turns if mirrors else self.quarter_turns  # a mirror turns a turn around
+        before = -self.quarter_turns if mirrors else self.quarter_turns  # a mirror reverses a turn
         return replace(self, mirrors=self.mirrors != mirrors, quarter_turns=(turns + before) % 4)
 
     def square_wh(self, size_wh: tuple[int, int]) -> tuple[int, int]:
-        """Width and height of a stored picture once its pixels are square; no side becomes smaller."""
+        """Width and height of a stored picture with square pixels; no side becomes smaller."""
         if self.pixel_aspect == 1:
             return size_wh
         width, height = size_wh
@@ -83,13 +82,13 @@ class Presentation:
         return width, max(round(height / self.pixel_aspect), 1)
 
     def turn_wh(self, size_wh: tuple[int, int]) -> tuple[int, int]:
-        """Width and height once it is upright."""
+        """Width and height of the upright picture."""
         return (size_wh[1], size_wh[0]) if self.quarter_turns % 2 else size_wh
 
     def turn(self, plane: Frame, black: int = 0) -> Frame:
-        """Tilt, mirror and turn a picture or a plane of it, uint8 (H, W, ...); contiguous.
+        """Tilt, mirror and turn a picture or one of its planes, uint8 (H, W, ...); contiguous.
 
-        black: the value of the corners that a tilt leaves empty.
+        black: value of the corners that a tilt leaves empty.
         """
         if self.is_upright:
             return plane
@@ -104,7 +103,7 @@ AS_STORED = Presentation()
 
 
 def read_pixel_aspect(stream: Any) -> Fraction:
-    """A video stream's sample aspect ratio; 1 where it says none, or one that cannot be."""
+    """Read a video stream's sample aspect ratio; 1 if there is none, or an impossible one."""
     aspect = stream.sample_aspect_ratio
     if not aspect or aspect <= 0 or not Fraction(1, MOST_STRETCHED) <= aspect <= MOST_STRETCHED:
         return Fraction(1)
@@ -112,16 +111,16 @@ def read_pixel_aspect(stream: Any) -> Fraction:
 
 
 def read_matrix(frame: Any) -> Matrix | None:
-    """A decoded frame's display matrix; None where it has none."""
+    """Read a decoded frame's display matrix; None if it has none."""
     try:
         data = frame.side_data.get(MATRIX)
-    except ValueError:  # PyAV does not know all kinds of side data, and then gives none: not even a mirror is seen
+    except ValueError:  # PyAV does not know all kinds of side data, and then returns none, not even a mirror
         return _make_matrix(frame.rotation)
     return None if data is None else struct.unpack("=9i", bytes(data)[:36])
 
 
 def judge_matrix(matrix: Matrix, pixel_aspect: Fraction = Fraction(1)) -> Presentation:
-    """What ffmpeg does with a display matrix; it is the identity where a row or column is empty."""
+    """Interpret a display matrix as ffmpeg does; it is the identity if a row or column is empty."""
     a, b, c, d = matrix[0], matrix[1], matrix[3], matrix[4]
     across, along = math.hypot(a, c), math.hypot(b, d)
     if not (across and along):
@@ -139,7 +138,7 @@ def judge_matrix(matrix: Matrix, pixel_aspect: Fraction = Fraction(1)) -> Presen
 
 
 class PresentationReader:
-    """Reads how the frames of a stream are shown; most streams say the same of each."""
+    """Reads the presentation of a stream's frames; for most streams it is always the same."""
 
     def __init__(self, stream: Any, mounting: Mounting | None = None) -> None:
         self._mounting = mounting or Mounting()
@@ -148,7 +147,7 @@ class PresentationReader:
         self._known = self._judge(None)
 
     def read(self, frame: Any) -> Presentation:
-        """How a decoded frame is shown, the user's correction included."""
+        """Read the presentation of a decoded frame, including the user's correction."""
         matrix = read_matrix(frame)
         if matrix != self._matrix:
             self._matrix, self._known = matrix, self._judge(matrix)
@@ -160,7 +159,7 @@ class PresentationReader:
 
 
 def _make_matrix(rotation: int) -> Matrix | None:
-    """The matrix of PyAV's `rotation`, degrees counter-clockwise."""
+    """Make the matrix of PyAV's `rotation`, in degrees counter-clockwise."""
     if rotation in (0, NO_ANGLE):
         return None
     cosine, sine = (round(65536 * part(math.radians(-rotation))) for part in (math.cos, math.sin))

@@ -1,4 +1,4 @@
-"""A part of the frame: given by hand (`--roi`), or found by the zoom."""
+"""Parts of the frame: given by the user (`--roi`), or found by the zoom."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Region:
     height: int
 
     def cut(self, frame_bgr: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-        """The frame's pixels within, not copied.  frame_bgr: (H, W, ...)."""
+        """Return the pixels inside, not copied.  frame_bgr: (H, W, ...)."""
         return frame_bgr[self.top : self.top + self.height, self.left : self.left + self.width]
 
     def is_whole(self, frame_bgr: npt.NDArray[np.generic]) -> bool:
@@ -34,7 +34,7 @@ class Region:
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle in shares of the frame, 0 to 1, edges from the left and the top."""
+    """A rectangle in fractions of the frame, 0 to 1, edges from the left and the top."""
 
     left: float
     top: float
@@ -42,7 +42,7 @@ class Box:
     bottom: float
 
     def to_region(self, size_wh: tuple[int, int]) -> Region:
-        """Whole pixels, outwards, within the frame and at least one."""
+        """Round outwards to whole pixels, inside the frame and at least one."""
         width, height = size_wh
         left, top = min(int(self.left * width), width - 1), min(int(self.top * height), height - 1)
         right, bottom = min(_ceil(self.right * width), width), min(_ceil(self.bottom * height), height)

@@ -1,4 +1,4 @@
-"""The words that every package uses: frames, numbers, what is held, segments of the timeline."""
+"""Types that every package uses: frames, arrays, holds, segments of the timeline."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import numpy.typing as npt
 from .regions import Region
 
 Frame = npt.NDArray[np.uint8]
-"""An image: uint8 (H, W, 3), BGR as OpenCV has it."""
+"""An image: uint8 (H, W, 3), BGR as in OpenCV."""
 Floats = npt.NDArray[np.floating]
 Ints = npt.NDArray[np.integer]
 NO_POSE = "none"
-"""The answer where nothing is shown that the model knows."""
+"""The prediction when no pose of the model is shown."""
 
 
 def best_pose(probabilities: Floats, labels: tuple[str, ...]) -> int:
-    """Index of the likeliest label that is a pose.  probabilities: float (C,)."""
+    """Return the index of the likeliest label that is a pose.  probabilities: float (C,)."""
     if NO_POSE not in labels:
         return int(np.argmax(probabilities))
     poses = np.array(probabilities, dtype=np.float64)
@@ -64,7 +64,7 @@ class Hold:
 
     @property
     def seen_s(self) -> float:
-        """For how long it has been seen to be held."""
+        """Seconds of the hold that were observed."""
         return self.hold_s - self.ahead_s
 
     @property
@@ -75,10 +75,10 @@ class Hold:
 
 @dataclass(frozen=True, eq=False)
 class ClassMaps:
-    """What one look found where.
+    """The class maps of one observation.
 
     maps: class maps, float32 (C, h, w), of the letterboxed square, in the order of the labels; region: the part of the
-    frame that was looked at, None for the whole of it.
+    frame that was classified, None for the whole frame.
     """
 
     maps: Floats

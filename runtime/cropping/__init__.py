@@ -1,1 +1,1 @@
-"""Which part of the frame is classified."""
+"""Chooses the part of the frame that is classified."""

@@ -1,4 +1,4 @@
-"""Where in the frame to look: everywhere, where a hand said, or where the zoom finds the person."""
+"""Croppers: the whole frame, a part given by the user, or a crop around the person."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from .motion_zoom import Zoom, ZoomConfig
 
 
 class Cropper(Protocol):
-    """Gives the part of each frame that is classified, None for the whole of it.
+    """Chooses the part of each frame to classify, None for the whole frame.
 
-    remembers: whether that depends on the frames before.
+    remembers: whether the choice depends on earlier frames.
     """
 
     remembers: bool
 
     def choose_crop(self, time_s: float, frame_bgr: Frame) -> Region | None:
-        """Take the frame of `time_s`, seconds, never going back; uint8 (H, W, 3) BGR."""
+        """Choose the crop of the frame at `time_s` (seconds, never decreasing); uint8 (H, W, 3) BGR."""
         ...
 
     def renew(self) -> Cropper:
-        """One of the same kind that has seen nothing."""
+        """Make a cropper of the same kind in its initial state."""
         ...
 
 
@@ -32,10 +32,10 @@ class WholeFrame:
     remembers = False
 
     def choose_crop(self, time_s: float, frame_bgr: Frame) -> None:
-        """Nothing is left out."""
+        """Return None: the whole frame."""
 
     def renew(self) -> WholeFrame:
-        """It keeps nothing."""
+        """Return itself, as it has no state."""
         return self
 
 
@@ -48,16 +48,16 @@ class FixedCropper:
         self._roi = roi
 
     def choose_crop(self, time_s: float, frame_bgr: Frame) -> Region:
-        """Raises OptionError where it does not fit in the frame."""
+        """Return the region.  Raises OptionError if it does not fit in the frame."""
         return self._roi.to_region((frame_bgr.shape[1], frame_bgr.shape[0]))
 
     def renew(self) -> FixedCropper:
-        """It keeps nothing."""
+        """Return itself, as it has no state."""
         return self
 
 
 class ZoomCropper:
-    """A steady crop around the person; the whole frame while nobody is found."""
+    """A steady crop around the person; the whole frame while no one is found."""
 
     remembers = True
 
@@ -66,17 +66,17 @@ class ZoomCropper:
         self._zoom = Zoom(config)
 
     def choose_crop(self, time_s: float, frame_bgr: Frame) -> Region | None:
-        """Follow what moves."""
+        """Follow movement."""
         region = self._zoom.update(time_s, frame_bgr)
         return None if region.is_whole(frame_bgr) else region
 
     def renew(self) -> ZoomCropper:
-        """The person is yet to be found."""
+        """Make a cropper that has not found the person yet."""
         return ZoomCropper(self._config)
 
 
 def choose_cropper(roi: Roi | None, zoom: bool, size_wh: tuple[int, int]) -> Cropper:
-    """Where to look in frames of this size.  Raises OptionError for a region that does not fit in."""
+    """Choose the cropper for frames of this size.  Raises OptionError for a region that does not fit."""
     if roi:
         roi.to_region(size_wh)
         return FixedCropper(roi)

@@ -1,4 +1,4 @@
-"""A steady crop around what moves: a person far away fills the network's input.  Times are in seconds, never frames."""
+"""A steady crop around movement, so that a distant person fills the network's input.  Times are in seconds."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from ..core.types import Floats, Frame
 
 @dataclass(frozen=True)
 class ZoomConfig:
-    """How the person is found and how calmly the crop follows.  No value depends on a model."""
+    """How the person is found, and how calmly the crop follows.  No value depends on a model."""
 
-    side: int = 160  # motion is looked for in a grey picture this wide: averaging takes the camera's noise away
-    background_s: float = 3.0  # time constant of the picture that motion is the difference to
-    level: float = 8.0  # grey levels by which a pixel must differ, and
-    noise_ratio: float = 6.0  # times the median difference, so that drifting light and noise are no motion
-    least_share: float = 0.001  # less than this share of pixels is nobody
-    most_share: float = 0.4  # more is a cut or a moved camera
-    memory_s: float = 5.0  # the old place fades like this while as much moves elsewhere; a still person does not fade
-    margin: float = 0.15  # of the longer side, on every side: arms may be stretched within it
-    least_side: float = 0.3  # of the frame's shorter side; a smaller crop has too few pixels to read
-    most_side: float = 0.75  # a crop whose longer side has more of the frame's gains too little: the whole frame
+    side: int = 160  # width of the grey picture for motion detection; averaging removes the camera's noise
+    background_s: float = 3.0  # time constant of the background, from which motion is the difference
+    level: float = 8.0  # grey levels by which a moving pixel must differ, and
+    noise_ratio: float = 6.0  # times the median difference, so that drifting light and noise are not motion
+    least_share: float = 0.001  # a smaller fraction of moving pixels is not a person
+    most_share: float = 0.4  # a larger fraction is a cut or a moved camera
+    memory_s: float = 5.0  # time constant of the old place while as much moves elsewhere; a still person does not fade
+    margin: float = 0.15  # fraction of the longer side, on every side, for stretched arms
+    least_side: float = 0.3  # fraction of the frame's shorter side; a smaller crop has too few pixels
+    most_side: float = 0.75  # fraction of the frame's longer side; a larger crop gains too little, so the whole frame
     grow_s: float = 0.25  # time constant outwards: nothing is cut off for long
-    shrink_s: float = 2.0  # and inwards: calm
-    slack: float = 0.1  # of the crop, less than the margin: a target that moves by less is not followed
+    shrink_s: float = 2.0  # time constant inwards: calm
+    slack: float = 0.1  # fraction of the crop, less than the margin: smaller moves of the target are ignored
 
 
 class Motion:
-    """Remember where something moved: the place of a person who now holds still is not forgotten."""
+    """Remembers where something moved, so that the place of a person who now holds still is not lost."""
 
     def __init__(self, config: ZoomConfig) -> None:
         self._config = config
@@ -43,7 +43,7 @@ class Motion:
         self._time_s = 0.0
 
     def update(self, time_s: float, frame_bgr: Frame) -> Box | None:
-        """Take the frame of `time_s`.  Returns the box around what moved, None when nothing or everything does."""
+        """Take the frame at `time_s`.  Returns the box around the movement, None if nothing or everything moves."""
         config = self._config
         small = self._shrink(frame_bgr)
         elapsed_s, self._time_s = max(time_s - self._time_s, 0.0), time_s
@@ -51,7 +51,7 @@ class Motion:
             self._background, self._heat = small, np.zeros_like(small)
             return None
         difference = small - self._background
-        difference = np.abs(difference - np.median(difference))  # light that changes everywhere is no motion
+        difference = np.abs(difference - np.median(difference))  # a change of light everywhere is not motion
         if (difference > config.level).mean() > config.most_share:
             self._background, self._heat = small, np.zeros_like(small)
             return None
@@ -73,7 +73,7 @@ class Motion:
         return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.float32)
 
     def _bound(self, hot: npt.NDArray[np.bool_]) -> Box | None:
-        """The box that leaves out a hundredth of the hot pixels at each edge: lone specks don't stretch it."""
+        """Compute the box without a hundredth of the hot pixels at each edge, so that specks do not stretch it."""
         total = int(hot.sum())
         if total < self._config.least_share * hot.size:
             return None
@@ -83,7 +83,7 @@ class Motion:
 
 
 class Zoom:
-    """The part of the frame to classify: calm, never narrower than what moves, the whole frame when unsure."""
+    """Chooses the part of the frame to classify: calm, never narrower than the movement, the whole frame if unsure."""
 
     def __init__(self, config: ZoomConfig | None = None) -> None:
         self._config = config or ZoomConfig()
@@ -92,7 +92,7 @@ class Zoom:
         self._time_s = 0.0
 
     def update(self, time_s: float, frame_bgr: Frame) -> Region:
-        """Take the frame of `time_s` (seconds, never going back), uint8 (H, W, 3).  Returns the crop for it."""
+        """Take the frame at `time_s` (seconds, never decreasing), uint8 (H, W, 3).  Returns its crop."""
         height, width = frame_bgr.shape[:2]
         found = self._motion.update(time_s, frame_bgr)
         target = self._frame_person(found, (width, height)) if found else WHOLE
@@ -103,7 +103,7 @@ class Zoom:
         return self._box.to_region((width, height))
 
     def _frame_person(self, found: Box, size_wh: tuple[int, int]) -> Box:
-        """A square in pixels around the box, with margin, moved (and where it must be, cut) to lie in the frame."""
+        """Compute a square in pixels around the box, with margin, moved (and if necessary cut) to fit in the frame."""
         config, (width, height) = self._config, size_wh
         wide, high = (found.right - found.left) * width, (found.bottom - found.top) * height
         side = max(max(wide, high) * (1 + 2 * config.margin), config.least_side * min(size_wh))
@@ -126,19 +126,19 @@ class Zoom:
 
 
 def _move(inset: float, target: float, grow: float, shrink: float) -> float:
-    """Move one edge's distance to the frame's edge by a share of the way: `grow` outwards, `shrink` inwards."""
+    """Move one edge's distance to the frame's edge by a fraction of the way: `grow` outwards, `shrink` inwards."""
     moved = inset + (grow if target < inset else shrink) * (target - inset)
     return target if abs(moved - target) < 1e-3 else moved
 
 
 def _place(centre: float, side: float) -> tuple[float, float]:
-    """An interval of this length around the centre, moved into 0 to 1."""
+    """Compute an interval of this length around the centre, moved into 0 to 1."""
     start = min(max(centre - side / 2, 0.0), max(1 - side, 0.0))
     return start, min(start + side, 1.0)
 
 
 def _trim(counts: npt.NDArray[np.integer], total: int) -> tuple[float, float]:
-    """Where the sums along one axis begin and end, as shares of the axis, a hundredth left out at each end."""
+    """Find where the sums along one axis start and end, as fractions of the axis, without a hundredth at each end."""
     running = np.cumsum(counts)
     first = int(np.searchsorted(running, 0.01 * total, side="right"))
     last = int(np.searchsorted(running, 0.99 * total, side="left"))
@@ -150,7 +150,7 @@ def _sides(box: Box) -> tuple[float, float]:
 
 
 def _distance(one: Box, other: Box) -> float:
-    """The largest move of an edge, as a share of the frame."""
+    """Compute the largest move of an edge, as a fraction of the frame."""
     return max(
         abs(one.left - other.left),
         abs(one.top - other.top),

@@ -1,4 +1,4 @@
-"""Addresses without their secrets: passwords and tokens are never printed, logged or kept."""
+"""Removes secrets from addresses: passwords and tokens are never printed, logged or saved."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 
 _END = r"[^\s'\"<>]"
 _ADDRESS = re.compile(rf"(?<![A-Za-z0-9+.-])(?!file:///)[A-Za-z][A-Za-z0-9+.-]+:(?://{_END}+|/{_END}*@{_END}+)")
-"""An address, also as a path, which has lost one slash; not the name of a local file."""
+"""An address, also as a path, which has lost a slash; but not the name of a local file."""
 _USER_AND_PASSWORD = re.compile(rf"(?<![^\s'\"<>(=])[^\s'\"<>/:@]+:(?!\\)[^\s'\"<>/]*@{_END}+")
 
 
 def hide_credentials(text: str) -> str:
-    """An address without user, password, query, fragment and settings in its path: any of them may hold a secret.
+    """Remove user, password, query, fragment and settings in the path of an address: any may hold a secret.
 
-    All up to the last @ goes: a password that should have been written with %23 may hold a #, and so on.
+    Everything up to the last @ is removed, as a password may hold a # that should have been written as %23, and so on.
     """
     scheme, separator, rest = text.partition("://")
     if not separator:
@@ -25,7 +25,7 @@ def hide_credentials(text: str) -> str:
 
 
 def hide_in_text(text: str, arguments: Iterable[str]) -> str:
-    """A text without the secrets of the addresses in it, and of those among the command line's arguments."""
+    """Remove the secrets of the addresses in a text, and of those in the command line's arguments."""
     for argument in sorted({each for word in arguments for each in _list_forms(word)}, key=len, reverse=True):
         if "://" in argument or re.match(r"(?![A-Za-z]:[\\/])[^@]*:.*@", argument, re.DOTALL):
             text = text.replace(argument, hide_credentials(argument))
@@ -35,7 +35,7 @@ def hide_in_text(text: str, arguments: Iterable[str]) -> str:
 
 
 def _list_forms(argument: str) -> list[str]:
-    """How messages show an argument or the value of `--option=value`: as it is, as a path, quoted."""
+    """List the forms of an argument, or the value of `--option=value`, in messages: as given, as a path, quoted."""
     values = [argument]
     if argument.startswith("--") and "=" in argument:
         values.append(argument.partition("=")[2])
@@ -44,6 +44,6 @@ def _list_forms(argument: str) -> list[str]:
 
 
 def _hide_before_stops(found: str) -> str:
-    """Hide in an address that the message goes on after: a colon or semicolon at its end is the message's."""
+    """Hide the secrets of an address, except for punctuation of the message after it."""
     address = found.rstrip(".,:;)")
     return hide_credentials(address) + found[len(address) :]

@@ -1,4 +1,4 @@
-"""Writing files so that nothing the user had is lost or half-written."""
+"""Writes files so that nothing of the user's is lost or half-written."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from .plain_text import escape_json
 from .plain_text import show_name as show_name
 
 ODD_NAMES = "surrogateescape"
-"""How text files with names of files are written and read (PEP 383): a name need not be UTF-8, its bytes come back."""
+"""Error handler for text files that hold file names (PEP 383): a name need not be UTF-8, its bytes are preserved."""
 
 
 ORPHAN_S = 3600.0
-"""For so long nothing must have been written to what a dead process left, before it is removed."""
+"""Age of a dead process's temporary file before it is removed."""
 
 
 def check_output(path: Path, *, force: bool = False) -> None:
-    """Refuse early an output that exists or whose folder doesn't.  Raises OutputError."""
+    """Refuse early an output that exists, or whose folder does not.  Raises OutputError."""
     if path.is_dir():
         raise OutputError(f"{path} is a folder; give the name of a file")
     if os.path.lexists(path) and not force:
@@ -41,19 +41,19 @@ def check_output(path: Path, *, force: bool = False) -> None:
 
 
 def name_part(path: Path) -> Path:
-    """Where an output is kept while it grows; what a power cut leaves there can be read."""
+    """Name the file under which an output grows; it stays readable after a power cut."""
     return path.with_name(f"{path.stem}.part{path.suffix}")
 
 
 def find_result(path: Path) -> Path | None:
-    """Where an output of a run that has ended lies: under its own name, or what there is of it under `name_part`."""
+    """Find an output after the end of a command: under its own name, or incomplete under `name_part`."""
     return next((each for each in (name_part(path), path) if each.exists()), None)
 
 
 def check_apart(outputs: Sequence[Path], inputs: Sequence[Path] = (), *, grow: bool = True) -> None:
-    """Refuse outputs that would destroy an input or one another; no `--force` helps there.  Raises OutputError.
+    """Refuse outputs that would overwrite an input or one another, even with `--force`.  Raises OutputError.
 
-    grow: they are kept under `name_part` until they are complete, so that those names must be free too.
+    grow: they are written under `name_part` until complete, so those names must be free as well.
     """
     read = {key: path for path in inputs for key in _identify(path)}
     taken: dict[str, int] = {}
@@ -69,8 +69,8 @@ def check_apart(outputs: Sequence[Path], inputs: Sequence[Path] = (), *, grow: b
 
 @contextmanager
 def hold_signals() -> Iterator[None]:
-    """Let a signal that would end the run wait for the end of the block, which takes a moment: no file is lost."""
-    if threading.current_thread() is not threading.main_thread():  # handlers run in the main thread alone
+    """Delay signals until the end of the block, which must be short, so that no file is lost."""
+    if threading.current_thread() is not threading.main_thread():  # handlers only run in the main thread
         yield
         return
     came: list[int] = []
@@ -88,7 +88,7 @@ def hold_signals() -> Iterator[None]:
 
 
 def resolve(path: Path) -> Path:
-    """Where links lead, absolute; a link to itself, for which Python up to 3.12 raises, leads nowhere else."""
+    """Resolve links to an absolute path; a link to itself, for which Python up to 3.12 raises, is kept."""
     try:
         return path.resolve()
     except (OSError, RuntimeError):
@@ -96,7 +96,7 @@ def resolve(path: Path) -> Path:
 
 
 def _identify(path: Path) -> list[Any]:
-    """What a file has in common with itself by another name: where links lead, and its number on the disk."""
+    """Return what identifies a file under any name: its resolved path, and its device and inode."""
     try:
         status = path.stat()
     except OSError:  # it does not exist
@@ -105,17 +105,17 @@ def _identify(path: Path) -> list[Any]:
 
 
 def _fold(path: Path) -> str:
-    """A name without its case, which some disks don't tell apart."""
+    """Ignore the case of a name, as some disks do."""
     return str(resolve(path)).casefold()
 
 
 @contextmanager
 def write_then_rename(path: Path, *, replace: bool = True, grows: bool = False) -> Iterator[Path]:
-    """Yield a temporary name beside `path`; it takes the real name when the block ends without an error.
+    """Yield a temporary path beside `path`, and rename it to `path` if the block ends without an error.
 
-    The suffix is kept, because encoders choose their format by it.  replace: what lies at `path` by then; without, the
-    result is kept beside it and TakenError says where.  grows: `name_part` is this output's own; it goes once `path` is
-    there.  An OSError that names no file, or the temporary one, names `path`.
+    The suffix is the same, because encoders choose their format by it.  replace: whether to replace a file at `path`;
+    otherwise the result is saved beside it, and TakenError names it.  grows: `name_part` belongs to this output, and is
+    removed once `path` exists.  An OSError that names no file, or the temporary one, gets the name `path`.
     """
     temporary = path.with_name(f".{path.stem}.part{os.getpid()}{path.suffix}")
     _remove_orphans(path)
@@ -130,7 +130,7 @@ def write_then_rename(path: Path, *, replace: bool = True, grows: bool = False) 
             name_part(path).unlink(missing_ok=True)
     except OSError as error:
         if error.errno is not None and error.filename in (None, temporary, str(temporary)):
-            with suppress(AttributeError):  # PyAV's cannot be told
+            with suppress(AttributeError):  # PyAV's errors are read-only
                 error.filename = str(path)
         raise
     finally:
@@ -138,9 +138,9 @@ def write_then_rename(path: Path, *, replace: bool = True, grows: bool = False) 
 
 
 def create_anew(path: Path) -> None:
-    """Make an empty file in place of what has this name.  Raises OSError.
+    """Create an empty file, replacing a file or link of this name.  Raises OSError.
 
-    What is written there must not land in a file of the user's to which a link of this name leads.
+    A link of this name is removed, so that nothing is written to the file it leads to.
     """
     with suppress(FileNotFoundError):
         if not stat.S_ISREG(mode := path.lstat().st_mode) and not stat.S_ISLNK(mode):
@@ -150,7 +150,7 @@ def create_anew(path: Path) -> None:
 
 
 def _take_new_name(temporary: Path, path: Path, *, owns_part: bool) -> None:
-    """Rename unless the name is taken; then keep the file under another one.  Raises TakenError."""
+    """Rename unless the name is taken; then save the file under another name.  Raises TakenError."""
     try:
         rename_to_new(temporary, path)
     except FileExistsError:
@@ -175,13 +175,13 @@ def _keep_beside(temporary: Path, path: Path, *, owns_part: bool) -> Path:
 
 NO_HARD_LINKS = {errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EMLINK, errno.EINVAL}
 NO_HARD_LINKS |= {getattr(errno, name) for name in ("ENOTSUP", "EOPNOTSUPP") if hasattr(errno, name)}
-"""What file systems answer that have none (FAT, exFAT, some network and FUSE mounts)."""
+"""Errors of file systems without hard links (FAT, exFAT, some network and FUSE mounts)."""
 
 
 def rename_to_new(path: Path, to: Path) -> None:
     """Rename a file, never over another one.  Raises FileExistsError."""
     if os.name == "nt":
-        path.rename(to)  # which replaces nothing there
+        path.rename(to)  # on Windows this replaces nothing
         return
     try:
         os.link(path, to)
@@ -190,16 +190,16 @@ def rename_to_new(path: Path, to: Path) -> None:
     except OSError as error:
         if error.errno not in NO_HARD_LINKS:
             raise
-        os.close(os.open(to, os.O_CREAT | os.O_EXCL | os.O_WRONLY))  # the name is ours from here on
+        os.close(os.open(to, os.O_CREAT | os.O_EXCL | os.O_WRONLY))  # reserves the name
         path.replace(to)
     else:
         path.unlink()
 
 
 def _remove_orphans(path: Path) -> None:
-    """Remove what processes that were killed left of their attempts to write `path`.
+    """Remove temporary files that killed processes left when writing `path`.
 
-    Not what is new: on a shared disk a process of another machine may be at it.
+    Recent ones are kept: on a shared disk a process of another machine may be using them.
     """
     for left in path.parent.glob(f".{glob.escape(path.stem)}.part*{glob.escape(path.suffix)}"):
         pid = left.name[len(path.stem) + len(".part") + 1 : len(left.name) - len(path.suffix)]
@@ -210,8 +210,8 @@ def _remove_orphans(path: Path) -> None:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process runs; where that cannot be asked, it does."""
-    if os.name == "nt":  # there `kill` would end it
+    """Whether a process is running; True if that cannot be determined."""
+    if os.name == "nt":  # `kill` would end it there
         return True
     try:
         os.kill(pid, 0)
@@ -223,21 +223,21 @@ def is_alive(pid: int) -> bool:
 
 
 def write_text(path: Path, text: str, *, replace: bool = True) -> None:
-    """Write UTF-8 text in one step: the old content or the new, never half of it."""
+    """Write UTF-8 text atomically."""
     with write_then_rename(path, replace=replace) as temporary:
         temporary.write_text(text, encoding="utf-8", errors=ODD_NAMES)
 
 
 def make_csv_writer(file: TextIO) -> Any:
-    """A csv.writer whose rows end in a line feed; a cell with a line break of any kind is quoted.
+    """Make a csv.writer whose rows end in a line feed, and which quotes cells with any line break.
 
-    csv.writer itself leaves a bare carriage return unquoted when its rows end in a line feed, and no reader takes that.
+    csv.writer itself does not quote a bare carriage return if its rows end in a line feed, which no reader accepts.
     """
     return csv.writer(_LineFeeds(file), lineterminator="\r\n")
 
 
 class _LineFeeds:
-    """Rows as csv.writer hands them on, one a call."""
+    """Receives rows from csv.writer, one per call."""
 
     def __init__(self, file: TextIO) -> None:
         self._file = file
@@ -247,19 +247,19 @@ class _LineFeeds:
 
 
 def write_json(path: Path, content: Any, *, replace: bool = True) -> None:
-    """Write JSON for people, as `format_json` has it."""
+    """Write JSON as `format_json` formats it."""
     write_text(path, format_json(content), replace=replace)
 
 
 def format_json(content: Any) -> str:
-    """JSON for people: indented, Unicode as it is; what is none in a file name by JSON's own escapes."""
+    """Format JSON for people: indented, Unicode unescaped, except for unprintable characters."""
     return escape_json(json.dumps(content, indent=2, ensure_ascii=False)) + "\n"
 
 
 def find_cache_folder(kind: str) -> Path:
-    """`$XDG_CACHE_HOME/yoga-live/<kind>`, by default below ~/.cache; it may not exist yet.
+    """Return `$XDG_CACHE_HOME/yoga-live/<kind>`, by default in ~/.cache; it may not exist yet.
 
-    Raises OptionError where nobody's home is known, as in a container with a user of its own.
+    Raises OptionError if the user has no home folder, as in some containers.
     """
     try:
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "yoga-live" / kind

@@ -1,7 +1,7 @@
-"""Files that may come from anybody: plain files only, of bounded size, JSON of bounded depth, paths that stay inside.
+"""Reads untrusted files: only regular files, of bounded size, JSON of bounded depth, paths that stay inside a folder.
 
-A run, a model's record or a list that somebody sent may name a device that never ends, a named pipe that hangs, or hold
-JSON that is nested until the stack is full.  All functions raise ValueError with the bare reason, besides OSError.
+A run, an engine's record or a list from elsewhere may name a device that never ends or a named pipe that hangs, or hold
+JSON that is nested until the stack is full.  Besides OSError, all functions raise ValueError with only the reason.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, BinaryIO, TextIO
 
 MOST_DOCUMENT_BYTES = 64_000_000
-"""Of a JSON document: a run of 100,000 photos writes less than 1 MB, a checkpoint's notes a few."""
+"""Limit for a JSON document: a run of 100,000 photos writes less than 1 MB, a checkpoint's notes a few."""
 MOST_DEPTH = 32
 HALF_CHARACTERS = re.compile("[\ud800-\udc7f\udd00-\udfff]")
-"""Surrogates that no UTF-8 holds; those from U+DC80 to U+DCFF stand for the bytes of odd file names (PEP 383)."""
+"""Surrogates that UTF-8 cannot encode; U+DC80 to U+DCFF stand for the bytes of odd file names (PEP 383)."""
 KINDS = {
     stat.S_IFIFO: "a named pipe",
     stat.S_IFCHR: "a device",
@@ -29,11 +29,11 @@ KINDS = {
 
 
 def open_plain(path: Path) -> BinaryIO:
-    """Open a plain file to be read.  Nothing else is opened: a pipe would hang, a device may never end."""
+    """Open a regular file for reading.  Nothing else is opened: a pipe would hang, a device may never end."""
     _check_kind(path.stat().st_mode)
     number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     try:
-        _check_kind(os.fstat(number).st_mode)  # another file may lie there by now
+        _check_kind(os.fstat(number).st_mode)  # it may have been replaced meanwhile
         return os.fdopen(number, "rb")
     except BaseException:
         os.close(number)
@@ -41,13 +41,13 @@ def open_plain(path: Path) -> BinaryIO:
 
 
 def open_plain_text(path: Path, errors: str = "strict", encoding: str = "utf-8") -> TextIO:
-    """Open a plain text file; line ends stay, as `csv` wants it."""
+    """Open a regular text file; line ends are kept, as `csv` requires."""
     return io.TextIOWrapper(open_plain(path), encoding=encoding, errors=errors, newline="")
 
 
 def _check_kind(mode: int) -> None:
     if not stat.S_ISREG(mode):
-        raise ValueError(f"it is {KINDS.get(stat.S_IFMT(mode), 'no plain file')}, not a file")
+        raise ValueError(f"it is {KINDS.get(stat.S_IFMT(mode), 'something else')}, not a file")
 
 
 def read_document(path: Path) -> Any:
@@ -57,7 +57,7 @@ def read_document(path: Path) -> Any:
 
 
 def parse_json(content: str | bytes) -> Any:
-    """Parse JSON of bounded size and depth, whose text can be written again."""
+    """Parse JSON of bounded size and depth, with only encodable text."""
     if len(content) > MOST_DOCUMENT_BYTES:
         raise ValueError(f"it is larger than {MOST_DOCUMENT_BYTES // 1_000_000} MB")
     try:
@@ -69,7 +69,7 @@ def parse_json(content: str | bytes) -> Any:
 
 
 def _check_values(document: Any) -> None:
-    """Refuse what later code could not copy or write again: deep nesting, half characters."""
+    """Refuse values that later code cannot copy or write: deep nesting, unpaired surrogates."""
     level = [document]
     for _ in range(MOST_DEPTH):
         if not level:
@@ -87,34 +87,34 @@ def _check_values(document: Any) -> None:
 
 
 def is_inside(path: str) -> bool:
-    """Whether a path that a file names stays in the folder that it counts from: relative, without `..`."""
+    """Whether a path is relative and without `..`, so that it stays inside its folder."""
     pure = PurePath(path)
     stays = not (pure.is_absolute() or pure.drive or pure.root or PurePosixPath(path).is_absolute())
     return bool(path) and stays and ".." not in pure.parts and "\0" not in path
 
 
 def check_whole(value: Any, what: str, least: int, most: int) -> int:
-    """A whole number in a range; True is none, nor is 32.0."""
+    """Check a whole number in a range; True and 32.0 are refused."""
     if type(value) is not int or not least <= value <= most:
         raise ValueError(f"{what} should be a whole number from {least} to {most}; it is {show(value)}")
     return value
 
 
 def check_number(value: Any, what: str, least: float, most: float) -> float:
-    """A finite number in a range; True is none."""
+    """Check a finite number in a range; True is refused."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
         raise ValueError(f"{what} should be a number from {least:g} to {most:g}; it is {show(value)}")
     return float(value)
 
 
 def check_text(value: Any, what: str, longest: int = 1000) -> str:
-    """Text of bounded length that can be encoded, without control characters."""
+    """Check text of bounded length without control characters."""
     if not isinstance(value, str) or len(value) > longest or any(ord(letter) < 32 for letter in value):
         raise ValueError(f"{what} should be text of at most {longest} characters; it is {show(value)}")
     return value
 
 
 def show(value: Any) -> str:
-    """A value for a message: short, printable."""
+    """Format a value for a message: short, printable."""
     text = f"{value!r}" if isinstance(value, str | int | float | bool | None) else f"a {type(value).__name__}"
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,8 +1,8 @@
-"""Batches: whatever one item does becomes a reason for its row, and the others go on.
+"""Batches: a failure of one item becomes the reason in its row, and the others continue.
 
 A photo may make a decoder raise anything: MemoryError, RecursionError, an exception of a foreign package.  Each loop
-over items runs the work on one of them through `attempt`, or hands what it caught to `explain`, so that what ends a
-whole batch is decided here alone.
+over items runs the work on each through `attempt`, or passes the exception to `explain`, so that only this module
+decides what ends a whole batch.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 ENDS_ALL = (OutputError, MissingPackageError, DeviceError, ClusterError, ModuleNotFoundError, BrokenPipeError)
-"""What the next item would meet too: these end the run."""
+"""Errors that the next item would meet too: these end the batch."""
 FULL = frozenset(
     getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EROFS", "EMFILE", "ENFILE") if hasattr(errno, name)
 )
-"""Errors of the system that are no item's fault: a full or read-only disk, too many open files."""
-LONGEST = 300  # characters of a reason; some exceptions print whole arrays
+"""Errors of the system, not of an item: a full or read-only disk, too many open files."""
+LONGEST = 300  # characters of a reason, because some exceptions print whole arrays
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why nothing came of an item, in one line.  is_foreseen: False for what no code of ours expected."""
+    """Why an item failed, in one line.  is_foreseen: False for unexpected exceptions."""
 
     reason: str
     is_foreseen: bool = True
@@ -38,18 +38,18 @@ class Failure:
 def attempt(item: object, work: Callable[[], T]) -> T | Failure:
     """Do the work on one item.  Returns its result, or why it failed.
 
-    item: its name, for the log.  What is not the item's fault is raised: Ctrl-C, a pipe that nobody reads, a full disk,
-    an output, device or package that the next item needs too.
+    item: its name, for the log.  Errors that do not concern the item are raised: Ctrl-C, a broken pipe, a full disk, an
+    output, device or package that the next item needs too.
     """
     try:
         return work()
-    except Exception as error:  # noqa: BLE001 - whatever one item does becomes its row
+    except Exception as error:  # noqa: BLE001 - whatever happens with one item becomes its row
         return explain(error, item)
 
 
 def explain(error: Exception, item: object) -> Failure:
-    """Say why an item failed.  Raises `error` itself where that was not the item's fault."""
-    is_own = isinstance(error, TakenError)  # a name that appeared meanwhile is that item's alone
+    """Explain why an item failed.  Raises `error` again if it does not concern the item."""
+    is_own = isinstance(error, TakenError)  # a name that is taken concerns only that item
     if (isinstance(error, ENDS_ALL) and not is_own) or (isinstance(error, OSError) and error.errno in FULL):
         raise error
     if isinstance(error, YogaLiveError):
@@ -63,6 +63,6 @@ def explain(error: Exception, item: object) -> Failure:
 
 
 def name_exception(error: BaseException) -> str:
-    """An exception's type and message in one line of bounded length."""
+    """Format an exception's type and message in one line of bounded length."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}"[:LONGEST] if text else type(error).__name__

@@ -1,4 +1,4 @@
-"""Text from elsewhere (file names, labels, messages of other programs) made harmless for terminals, logs and pages."""
+"""Makes foreign text (file names, labels, messages of other programs) harmless for terminals, logs and pages."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _NOT_PLAIN_IN_JSON = re.compile(f"[{_STEERING}]")
 
 
 def show_name(text: str) -> str:
-    r"""A name or a foreign message on one line, without anything that steers a terminal.
+    r"""Format a name or a foreign message on one line, without terminal control codes.
 
-    Control characters, line breaks and what is not UTF-8 are shown by number, as Python writes them: `\x1b`, `\udcff`.
+    Control characters, line breaks and bytes that are not UTF-8 are escaped as in Python: `\x1b`, `\udcff`.
     """
     if text.isprintable():  # nearly always
         return text
@@ -33,9 +33,9 @@ def format_count(number: int, noun: str, plural: str = "") -> str:
 
 
 def escape_json(document: str) -> str:
-    r"""The same JSON for people and for strict readers: what is not plain text is escaped as `\u009b`, `\udcff`.
+    r"""Escape unprintable characters in JSON, as `\u009b`, `\udcff`.
 
-    document: as `json.dumps` writes it, which has escaped the other control characters already.
+    document: from `json.dumps`, which has already escaped the other control characters.
     """
     if document.isprintable():
         return document
@@ -43,24 +43,24 @@ def escape_json(document: str) -> str:
 
 
 def show_in_page(value: object) -> object:
-    """A template's value as it is shown in a page (jinja2's finalize): names made harmless, markup left alone."""
+    """Format a template's value for a page (jinja2's finalize): names are made harmless, markup is left alone."""
     return show_name(str(value)) if type(value) is str or isinstance(value, PurePath) else value
 
 
 def is_plain(text: str) -> bool:
-    """Whether `show_name` leaves a text as it is."""
+    """Whether `show_name` leaves a text unchanged."""
     return text.isprintable() or _NOT_PLAIN.search(text) is None
 
 
 def is_utf8(path: str) -> bool:
-    """Whether a path can be given to a library that takes UTF-8 alone."""
+    """Whether a path can be passed to a library that only accepts UTF-8."""
     return not any("\ud800" <= letter <= "\udfff" for letter in path)
 
 
 def quote_path(path: str) -> str:
-    """A path as text that everything reads: as it is, or as a file: address where it holds what is not plain.
+    """Format a path as text for any reader: unchanged, or as a file: address if it is not plain.
 
-    Its bytes are percent-encoded there (RFC 8089 where it is absolute); `unquote_path` gives the very path back.
+    Its bytes are then percent-encoded (RFC 8089 if it is absolute); `unquote_path` returns the same path.
     """
     if is_plain(path) and not path.startswith(ADDRESS):
         return path
@@ -68,19 +68,19 @@ def quote_path(path: str) -> str:
 
 
 def unquote_path(text: str) -> str:
-    """The path that `quote_path` wrote."""
+    """Return the path that `quote_path` formatted."""
     if not text.startswith(ADDRESS):
         return text
     return os.fsdecode(unquote_to_bytes(text.removeprefix(ADDRESS).removeprefix("//")))
 
 
 def print(*values: object, sep: str = " ", end: str = "\n", file: TextIO | None = None, flush: bool = False) -> None:
-    """Print as the builtin does, each value on one line and harmless; several lines are several values with sep."""
+    """Print like the builtin, with each value harmless and on one line; pass several lines as values with sep."""
     builtins.print(*(show_name(str(value)) for value in values), sep=sep, end=end, file=file, flush=flush)
 
 
 class LineFormatter(logging.Formatter):
-    """A log record is one line, whatever names it holds; a traceback follows it with its own lines."""
+    """Formats a log record as one line, whatever names it holds, followed by a traceback if there is one."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         return show_name(super().formatMessage(record))

@@ -88,7 +88,7 @@ def format_hold(seconds: float) -> str:
 
 
 def announce_torch(command: str) -> None:
-    """Say on a terminal that PyTorch is about to be imported, which takes seconds; not if it has been already."""
+    """Print on a terminal that PyTorch is about to be imported, which takes seconds, unless it already is."""
     if sys.modules.get("torch") is None and sys.stderr.isatty():
         sys.stderr.write(f"{command}: loading PyTorch\n")
         sys.stderr.flush()
@@ -120,7 +120,7 @@ class Progress:
         self._stream.flush()
 
     def advance(self, amount: float = 1, note: str = "") -> None:
-        """Count work done; `note` (loss, accuracy, a pose) is shown at the end of the line."""
+        """Add to the work done; `note` (loss, accuracy, a pose) is shown at the end of the line."""
         self._done += amount
         self._note = note or self._note
         now = time.monotonic()
@@ -133,7 +133,7 @@ class Progress:
         self._done = max(self._done, self._total or 0)
 
     def say(self, line: str) -> None:
-        """Write a line of its own above the bar."""
+        """Print a line above the bar."""
         line = show_name(line)
         if self._receiver:
             self._receiver(ProgressUpdate(self._title, self._done, self._total, self._unit, line))
@@ -160,7 +160,7 @@ class Progress:
         self._stream.flush()
 
     def _cut(self, line: str) -> str:
-        """As much as fits on a line of the terminal: one that is wrapped is not redrawn, it scrolls."""
+        """Cut to the terminal's width, because a wrapped line scrolls instead of being redrawn."""
         try:
             columns = os.get_terminal_size(self._stream.fileno()).columns
         except (OSError, ValueError):

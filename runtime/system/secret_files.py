@@ -1,4 +1,4 @@
-"""Secrets that are not on the command line, which every user of a machine can list: in files, in the environment."""
+"""Reads secrets from files and the environment, because every user of a machine can list command lines."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ log = logging.getLogger(__name__)
 
 
 def is_secret(text: str) -> bool:
-    """Whether an option's value is kept elsewhere."""
+    """Whether an option's value is a reference to a secret."""
     return text.startswith((FROM_FILE, FROM_ENVIRONMENT))
 
 
 def read_secret(option: str, text: str) -> str:
-    """The value of an option: `@FILE` is a file's first line, `env:NAME` an environment variable, else it is the text.
+    """Read the value of an option: `@FILE` is a file's first line, `env:NAME` an environment variable, else the text.
 
-    A file that others may read is named in a warning.  Raises OptionError, which never holds the secret.
+    A file that others can read is named in a warning.  Raises OptionError, which never holds the secret.
     """
     if text.startswith(FROM_ENVIRONMENT):
         name = text.removeprefix(FROM_ENVIRONMENT)
@@ -51,9 +51,9 @@ def read_secret(option: str, text: str) -> str:
 
 
 def name_others(status: os.stat_result, reads: int = stat.S_IRGRP | stat.S_IROTH) -> str:
-    """What people other than its owner may do with a file, such as `read by others`; empty where nothing.
+    """Describe what others than its owner can do with a file, such as `read by others`; empty if nothing.
 
-    reads: which of the permissions to read count.  Windows has none of these.
+    reads: the read permissions that count.  Windows has none of these.
     """
     if os.name == "nt":
         return ""

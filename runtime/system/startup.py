@@ -1,4 +1,4 @@
-"""The first moment of a command, while its packages are imported: Ctrl-C ends it with a line, not with a traceback."""
+"""The start of a command, while its packages are imported: Ctrl-C ends it with a line instead of a traceback."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def start(name: str, module: str) -> int:
         try:
             os.write(2, f"\n{name}: stopped\n".encode())
         finally:
-            os._exit(128 + number)  # nothing has been begun; an exception would come out of an import as a broken one
+            os._exit(128 + number)  # nothing was started; an exception during an import would look like a broken one
 
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where it is ignored
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not if it is ignored
         signal.signal(signal.SIGINT, stop)
     return import_module(module).main()

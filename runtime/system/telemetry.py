@@ -1,9 +1,9 @@
-"""Nothing is reported to anybody: the telemetry of the libraries that we stand on is switched off before it starts.
+"""Switches off the telemetry of the libraries we use, before it starts.
 
 ONNX Runtime 1.29 and later reports to Microsoft from its official builds, by default: importing it and opening a model
-writes a permanent device id below ~/.cache/Microsoft and sends events (its Privacy.md).  OpenVINO reports to Google
-Analytics through the package openvino_telemetry, which writes ~/intel.  Both hold still under CI.  Ray reports its use.
-So whatever imports one of them calls `silence_telemetry` first; a test reads the sources for it.
+writes a permanent device id to ~/.cache/Microsoft and sends events (its Privacy.md).  OpenVINO reports to Google
+Analytics through the package openvino_telemetry, which writes ~/intel.  Both do not report under CI.  Ray reports its
+use.  So every module that imports one of them calls `silence_telemetry` first; a test checks the sources for this.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 FIRST_TO_REPORT = (1, 29)
-"""The first version of ONNX Runtime whose Linux and macOS builds report."""
+"""First version of ONNX Runtime whose Linux and macOS builds report."""
 
 
 def silence_telemetry() -> None:
-    """Switch reporting off in this process and those it starts.  Call it before importing a library that reports.
+    """Switch telemetry off in this process and its child processes.  Call it before importing such a library.
 
-    ORT_DISABLE_TELEMETRY and RAY_USAGE_STATS_ENABLED keep a value that the user gave them.  A program that imported
-    ONNX Runtime or OpenVINO before us is told so, once: what they report as they start cannot be taken back.
+    ORT_DISABLE_TELEMETRY and RAY_USAGE_STATS_ENABLED keep a value set by the user.  If ONNX Runtime or OpenVINO was
+    imported before, that is logged once: what they report at their start cannot be taken back.
     """
-    if not os.environ.get("ORT_DISABLE_TELEMETRY"):  # an empty value switches nothing off
+    if not os.environ.get("ORT_DISABLE_TELEMETRY"):  # an empty value does not switch it off
         os.environ["ORT_DISABLE_TELEMETRY"] = "1"
         _stop_early_onnxruntime(sys.modules.get("onnxruntime"))
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -41,7 +41,7 @@ def silence_telemetry() -> None:
 
 
 def _stop_early_onnxruntime(onnxruntime: Any) -> None:
-    """Silence an ONNX Runtime that was imported while its telemetry was on, as far as that still goes, and say so."""
+    """Switch off the telemetry of an ONNX Runtime that was imported before, as far as possible, and log it."""
     if onnxruntime is None or _read_version(str(onnxruntime.__version__)) < FIRST_TO_REPORT:
         return
     onnxruntime.disable_telemetry_events()
@@ -53,6 +53,6 @@ def _stop_early_onnxruntime(onnxruntime: Any) -> None:
 
 
 def _read_version(text: str) -> tuple[int, ...]:
-    """Major and minor number; (0,) where there are none."""
+    """Read the major and minor number; (0,) if there are none."""
     numbers = text.split(".")[:2]
     return tuple(int(number) for number in numbers) if all(number.isdigit() for number in numbers) else (0,)
