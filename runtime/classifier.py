@@ -16,6 +16,7 @@ from .core.types import NO_POSE, ClassMaps, Floats, Frame, best_pose
 from .engines.base import Engine
 from .engines.factory import open_engine
 from .engines.shared import SharedEngine
+from .errors import ModelError
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,11 @@ class PoseClassifier:
         Raises ModelError where the file is no pose model, DeviceError where the device is missing, MissingPackageError
         where its engine is not installed.
         """
-        self._use(open_engine(Path(model) if model is not None else DEFAULT_MODEL, device, threads))
+        path = Path(model) if model is not None else DEFAULT_MODEL
+        try:
+            self._use(open_engine(path, device, threads))
+        except OSError as error:  # a name that is too long, a folder that nobody may enter
+            raise ModelError(f"the model {path} cannot be opened: {error.strerror or error}") from error
 
     @classmethod
     def from_engine(cls, engine: Engine) -> PoseClassifier:

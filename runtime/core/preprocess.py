@@ -21,6 +21,9 @@ def as_bgr(frame: npt.NDArray[np.generic]) -> Frame:
 
     Raises ValueError for another dtype or shape.
     """
+    if not isinstance(frame, np.ndarray):
+        hint = "; OpenCV gives None for a picture that it cannot read" if frame is None else ""
+        raise ValueError(f"a frame must be a NumPy array, uint8 (H, W, 3); got {type(frame).__name__}{hint}")
     if frame.dtype != np.uint8:
         raise ValueError(f"a frame must be uint8, 0 to 255; got {frame.dtype}")
     if frame.size == 0 or frame.ndim not in (2, 3):

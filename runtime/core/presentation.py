@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import OptionError
 from .opencv import cv2
 from .types import Frame
 
@@ -33,10 +34,16 @@ class Mounting:
     """How the picture of a camera or video is corrected before anything else sees it.
 
     rotate: degrees clockwise, 0, 90, 180 or 270.  flip: left and right change places, after it was turned.
+
+    Raises OptionError for other angles.
     """
 
     rotate: int = 0
     flip: bool = False
+
+    def __post_init__(self) -> None:
+        if self.rotate not in (0, 90, 180, 270):
+            raise OptionError(f"a picture is rotated by 0, 90, 180 or 270 degrees; got {self.rotate!r}")
 
     def apply(self, image: Frame) -> Frame:
         """Correct an image, uint8 (H, W, ...).  Returns it contiguous; an untouched one is returned itself."""

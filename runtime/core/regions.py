@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,12 +58,18 @@ class Roi:
     """The part of each frame to classify, as `--roi` gives it.
 
     left, top, width, height: pixels of the frame; where all four are at most 1, fractions of its width and height.
+
+    Raises OptionError where they are no finite numbers from 0 on.
     """
 
     left: float
     top: float
     width: float
     height: float
+
+    def __post_init__(self) -> None:
+        if not all(math.isfinite(number) and number >= 0 for number in (self.left, self.top, self.width, self.height)):
+            raise OptionError(f"a part of the picture is four finite numbers from 0 on; got {self}")
 
     def to_region(self, size_wh: tuple[int, int]) -> Region:
         """Pixels in a frame of this size.  size_wh: width and height.  Raises OptionError where they don't fit in."""

@@ -8,6 +8,7 @@ from pathlib import PurePath
 
 from ..core.labels import display_name
 from ..core.types import NO_POSE, Segment
+from ..system.plain_text import show_name
 from ..system.progress import format_duration, format_hold
 from .summary import choose_colours
 
@@ -23,6 +24,11 @@ class Html(str):
     __slots__ = ()
 
 
+def escape_text(text: str) -> str:
+    """Text for markup, names and messages from elsewhere made harmless: controls and what is not UTF-8 by number."""
+    return escape(show_name(text))
+
+
 def name_pose(label: str) -> str:
     """A label as people read it."""
     return "no pose" if label == NO_POSE else display_name(label)
@@ -30,8 +36,8 @@ def name_pose(label: str) -> str:
 
 def format_paragraph(text: str, *, strong: str = "", colour: str = "inherit") -> Html:
     """A line of text.  strong: what stands before it in bold."""
-    bold = f"<b>{escape(strong)}</b> " if strong else ""
-    return Html(f'<div style="margin:2px 0;color:{colour}">{bold}{escape(text)}</div>')
+    bold = f"<b>{escape_text(strong)}</b> " if strong else ""
+    return Html(f'<div style="margin:2px 0;color:{colour}">{bold}{escape_text(text)}</div>')
 
 
 def format_bar(fraction: float) -> Html:
@@ -45,7 +51,7 @@ def format_bar(fraction: float) -> Html:
 
 def format_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Html:
     """A table; cells are escaped unless they are Html.  head: may be empty."""
-    titles = "".join(f'<th style="{CELL};font-weight:600">{escape(title)}</th>' for title in head)
+    titles = "".join(f'<th style="{CELL};font-weight:600">{escape_text(title)}</th>' for title in head)
     body = "".join(f"<tr>{''.join(map(_format_cell, row))}</tr>" for row in rows)
     top = f"<thead><tr>{titles}</tr></thead>" if head else ""
     return Html(
@@ -54,7 +60,7 @@ def format_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Html:
 
 
 def _format_cell(text: str) -> str:
-    return f'<td style="{CELL}">{text if isinstance(text, Html) else escape(text)}</td>'
+    return f'<td style="{CELL}">{text if isinstance(text, Html) else escape_text(text)}</td>'
 
 
 def format_prediction(pose: str, confidence: float, probabilities: Mapping[str, float], most: int = 5) -> Html:
@@ -73,7 +79,7 @@ def format_timeline(segments: Sequence[Segment]) -> Html:
     colours = choose_colours(segments)
     rows = [
         (
-            Html(f"{_format_patch(colours[segment.pose])}{escape(name_pose(segment.pose))}"),
+            Html(f"{_format_patch(colours[segment.pose])}{escape_text(name_pose(segment.pose))}"),
             format_duration(segment.start_s),
             format_duration(segment.end_s),
             format_hold(segment.duration_s),
@@ -105,7 +111,7 @@ def _format_strip(segments: Sequence[Segment], colours: Mapping[str, str]) -> st
     """One piece for each segment, as wide as it is long."""
     whole_s = max(segments[-1].end_s - segments[0].start_s, 1e-9)
     pieces = "".join(
-        f'<div title="{escape(name_pose(segment.pose))}, {format_duration(segment.duration_s)}" '
+        f'<div title="{escape_text(name_pose(segment.pose))}, {format_duration(segment.duration_s)}" '
         f'style="width:{100 * segment.duration_s / whole_s:.3f}%;background:{colours.get(segment.pose, "none")}"></div>'
         for segment in segments
     )

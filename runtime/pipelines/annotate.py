@@ -17,7 +17,7 @@ from ..cropping.croppers import choose_cropper
 from ..drawing.overlay import OverlayConfig
 from ..drawing.placement import Place
 from ..drawing.summary import check_summary_output, write_summary
-from ..errors import YogaLiveError, as_run_error
+from ..errors import OptionError, YogaLiveError, as_run_error
 from ..sinks.base import Sink
 from ..sinks.threaded import ThreadedSink
 from ..sinks.timeline import TimelineFile, check_format
@@ -34,11 +34,14 @@ from ..system.files import check_apart, find_result
 from ..system.item_failures import Failure, attempt
 from ..system.progress import VIDEO_SECONDS, OnProgress, Progress, send_progress
 from ..tracking.sampling_observer import OBSERVATIONS_PER_S
+from .callers import answering, check_output_name, check_video_name, guard
 from .loop import RunPlan, RunResult, describe_drawn
 from .recorded_loop import run_recorded
 
 if TYPE_CHECKING:
     from ..sources.remote import RemoteFile
+
+DAY_S = 86_400
 
 
 @dataclass(frozen=True, init=False)
@@ -57,6 +60,8 @@ class Outputs:
         self, save: str | Path | None = None, timeline: str | Path | None = None, summary: str | Path | None = None
     ) -> None:
         for name, path in {"save": save, "timeline": timeline, "summary": summary}.items():
+            if path is not None:
+                check_output_name(path, name)
             object.__setattr__(self, name, None if path is None else Path(path))
 
     @classmethod
@@ -79,6 +84,8 @@ class AnnotateConfig:
     explain: draw where the network sees the pose.  force: replace outputs that exist.  mounting: turn or flip the
     picture before anything else sees it.  mirror: draw it as a mirror shows it.  overlay: where the words stand, as
     `OverlayConfig` has it.
+
+    Raises OptionError where a goal is no number of seconds.
     """
 
     time_range: TimeRange | None = None
@@ -90,6 +97,11 @@ class AnnotateConfig:
     mounting: Mounting = field(default_factory=Mounting)
     mirror: bool = False
     overlay: Place = "corner"
+
+    def __post_init__(self) -> None:
+        for pose, goal_s in self.goals_s.items():
+            if isinstance(goal_s, bool) or not isinstance(goal_s, int | float) or not 0 < goal_s < DAY_S:
+                raise OptionError(f"the goal of {pose!r} must be seconds, above 0 and below {DAY_S:,}; got {goal_s!r}")
 
 
 @dataclass(frozen=True)
@@ -229,7 +241,22 @@ def annotate_video(
     `error`, and the outputs hold what was seen before it.  Outputs get their names when they are complete; stopped
     earlier (Ctrl-C, a full disk) they keep the names under which they grew, `NAME.part.mp4` and so on.
     """
-    path, config = Path(path), config or AnnotateConfig()
+    if outputs is not None and not isinstance(outputs, Outputs):
+        raise TypeError(f"outputs must be Outputs(...), such as Outputs(save='out.mp4'); got {type(outputs).__name__}")
+    with answering():
+        check_video_name(path)
+        return _annotate(Path(path), outputs, config or AnnotateConfig(), on_frame, show, classifier, on_progress)
+
+
+def _annotate(
+    path: Path,
+    outputs: Outputs | None,
+    config: AnnotateConfig,
+    on_frame: OnFrame | None,
+    show: Callable[[Source], Display] | None,
+    classifier: PoseClassifier | None,
+    on_progress: OnProgress | None,
+) -> RunResult:
     outputs = Outputs.beside(path) if outputs is None else outputs
     check_outputs(outputs, path, force=config.force)
     classifier = classifier or PoseClassifier()
@@ -251,14 +278,16 @@ def annotate_video(
         saved = [ThreadedSink(VideoSink(outputs.save, drawn, force=config.force))] if outputs.save else []
         sinks = [*display.sinks, *saved]
         timeline = open_timeline(outputs, info.start_s, force=config.force)
-        with send_progress(on_progress), Progress("annotating", info.duration_s, VIDEO_SECONDS) as progress:
-            hand_out = _count_seconds(progress, info.start_s, on_frame)
+        with (
+            send_progress(on_progress and guard(on_progress)),
+            Progress("annotating", info.duration_s, VIDEO_SECONDS) as progress,
+        ):
+            hand_out = _count_seconds(progress, info.start_s, on_frame and guard(on_frame))
             plan = RunPlan(source, classifier, sinks, overlay, hand_out, cropper, timeline, pages=display.pages)
             again = partial(open_again, path, config.time_range, source, draws=plan.draws, mounting=config.mounting)
-            result = run_recorded(plan, again)
+            result = summarise(run_recorded(plan, again), outputs, info.name, force=config.force)
             if info.duration_s and result.whole and not result.error:
                 progress.finish()
-        result = summarise(result, outputs, info.name, force=config.force)
         return replace(result, files=tuple(filter(None, map(find_result, outputs.paths()))))
 
 

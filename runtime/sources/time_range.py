@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -25,6 +26,8 @@ class TimeRange:
     end_s: float | None = None
 
     def __post_init__(self) -> None:
+        if math.isnan(self.start_s) or math.isnan(self.end_s or 0.0):
+            raise OptionError(f"a time must be a number of seconds; got {self.start_s} to {self.end_s}")
         if self.start_s < 0:
             raise OptionError(f"--from must not be negative; got {self.start_s:g}; give 0 or more")
         if max(self.start_s, self.end_s or 0.0) > LONGEST_S:

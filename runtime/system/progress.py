@@ -20,6 +20,8 @@ from typing import TextIO, TypeVar
 from .plain_text import show_name
 
 T = TypeVar("T")
+PAUSE_S, LOG_PAUSE_S = 0.1, 10.0
+"""Between two reports, at least: to a terminal or a program's function, and to a log."""
 VIDEO_SECONDS = "s of video"
 """The unit in which the watching of a recording is counted."""
 
@@ -102,7 +104,7 @@ class Progress:
         self._stream = stream or sys.stderr
         self._receiver = None if stream else _RECEIVER.get()
         self._on_terminal = self._stream.isatty()
-        self._pause_s = 0.1 if self._on_terminal or self._receiver else 10.0
+        self._pause_s = PAUSE_S if self._on_terminal or self._receiver else LOG_PAUSE_S
         self._started_s = self._shown_s = time.monotonic()
         self._done, self._note = 0.0, ""
 
