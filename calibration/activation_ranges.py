@@ -1,7 +1,7 @@
-"""How far a network's activations reach: histograms of their magnitudes, and the range that each method takes.
+"""Activation ranges: histograms of magnitudes, and the range that each method chooses.
 
-One pass over the sample serves every method.  ONNX Runtime's own histogram calibrators keep every activation of every
-photo until the end, over 5 GB for 264 photos of 224 px; here a tensor is 2,048 counts, however many photos.
+One pass over the sample serves all methods.  ONNX Runtime's own histogram calibrators keep every activation of every
+photo until the end, over 5 GB for 264 photos of 224 px; here a tensor has 2,048 counts, for any number of photos.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..runtime.system.progress import track
 
 BINS = 2048
 LEVELS = 128
-"""Magnitudes that a symmetric 8-bit activation tells apart."""
+"""Number of magnitudes of a symmetric 8-bit activation."""
 
 
 STEP = 4
@@ -26,7 +26,7 @@ STEP = 4
 
 
 class MagnitudeHistogram:
-    """Counts of |x| in 2,048 bins from zero to `limit`, which doubles as larger values come: bins merge in pairs."""
+    """Counts of |x| in 2,048 bins from zero to `limit`, which doubles for larger values: bins merge in pairs."""
 
     def __init__(self) -> None:
         self.counts = np.zeros(BINS, np.int64)
@@ -40,7 +40,7 @@ class MagnitudeHistogram:
             raise ValueError(f"activations must be finite; got {largest}")
         self.largest = max(self.largest, largest)
         if self.limit == 0:
-            if largest == 0:  # nothing to scale by yet: zeros belong to the first bin whatever the limit
+            if largest == 0:  # zeros belong to the first bin, whatever the limit
                 self.counts[0] += len(magnitudes)
                 return
             self.limit = largest
@@ -53,19 +53,19 @@ class MagnitudeHistogram:
 
 
 def take_largest(histogram: MagnitudeHistogram) -> float:
-    """Range of min-max: the largest magnitude seen."""
+    """Choose the min-max range: the largest magnitude."""
     return histogram.largest
 
 
 def take_percentile(histogram: MagnitudeHistogram, percentile: float) -> float:
-    """Smallest range that holds this share of all magnitudes, in per cent, as an upper edge of a bin."""
+    """Choose the smallest range that holds this percentage of all magnitudes, as an upper edge of a bin."""
     reached = np.cumsum(histogram.counts) >= percentile / 100 * histogram.counts.sum()
     edge = (int(np.argmax(reached)) + 1) * histogram.limit / BINS
     return min(edge, histogram.largest)
 
 
 def take_least_entropy(histogram: MagnitudeHistogram) -> float:
-    """Range whose 128 levels lose the least information, by KL divergence from what was seen.
+    """Choose the range whose 128 levels lose the least information, by KL divergence from the histogram.
 
     Migacz, 8-bit inference with TensorRT, GTC 2017.  The bin at zero takes its neighbour's count, as in NVIDIA's
     pytorch-quantization: the many exact zeros after a ReLU cost nothing in any range and would outweigh the rest.
@@ -76,12 +76,12 @@ def take_least_entropy(histogram: MagnitudeHistogram) -> float:
     if used <= LEVELS:
         return histogram.largest
     candidates = range(used, LEVELS - 1, -STEP)
-    kept = candidates[int(np.argmin([_measure_loss(counts, bins) for bins in candidates]))]  # of equals the widest
+    kept = candidates[int(np.argmin([_measure_loss(counts, bins) for bins in candidates]))]  # the widest of equals
     return min(kept * histogram.limit / BINS, histogram.largest)
 
 
 def _measure_loss(counts: Floats, kept: int) -> float:
-    """KL divergence, nats, of the first `kept` bins from what 128 levels make of them; infinite where undefined."""
+    """Compute the KL divergence, nats, of the first `kept` bins from their 128 levels; infinite where undefined."""
     reference = counts[:kept].copy()
     filled = reference > 0
     level = np.arange(kept) * LEVELS // kept
@@ -89,7 +89,7 @@ def _measure_loss(counts: Floats, kept: int) -> float:
     often = np.bincount(level, weights=filled, minlength=LEVELS)
     means = np.divide(sums, often, out=np.zeros(LEVELS), where=often > 0)
     coded = np.where(filled, means[level], 0.0)
-    reference[-1] += counts[kept:].sum()  # what lies beyond is cut to the largest level
+    reference[-1] += counts[kept:].sum()  # larger values are clipped to the largest level
     filled = reference > 0
     if not coded.sum() or (coded[filled] == 0).any():
         return float("inf")
@@ -110,7 +110,7 @@ METHODS: dict[str, RangeMethod] = {
 def collect_histograms(model: Path, tensors: Iterable[str], frames: Frame) -> dict[str, MagnitudeHistogram]:
     """Run a float model, whose outputs are `tensors`, over frames, uint8 (N, S, S, 3) BGR, one at a time.
 
-    One frame at a time keeps the memory at one photo's activations.
+    With one frame at a time, memory holds the activations of one photo.
     """
     onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()

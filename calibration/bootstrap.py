@@ -1,7 +1,7 @@
-"""How far a number could be off, when photos come in duplicate groups: near-duplicates are right or wrong together.
+"""Confidence intervals for photos in duplicate groups, because near-duplicates are right or wrong together.
 
 The cluster bootstrap resamples whole duplicate groups with replacement (Field and Welsh 2007, Bootstrapping clustered
-data, the randomised cluster bootstrap).  An interval that takes each copy for a photo of its own is too narrow.
+data, the randomised cluster bootstrap).  An interval that counts each copy as an independent photo is too narrow.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from ..runtime.core.types import Floats, Ints
 
 DRAWS = 2000
-CHUNK = 200_000  # numbers drawn at a time: they stay in the cache of the processor
+CHUNK = 200_000  # numbers drawn at a time, so that they fit in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ def estimate_mean(values: Floats | npt.NDArray[np.bool_], groups: Ints, draws: i
     """Estimate the mean over photos with its cluster-bootstrap interval, 95 %, percentile.
 
     values: bool or float (N,), such as whether a prediction is correct, or the gain of one model over another.
-    groups: int (N,), which photos are near-duplicates.  Where all values are alike the interval has no width,
-    although the truth may lie beside it; Wilson's (`Accuracy.interval`) has.
+    groups: int (N,), the duplicate groups.  If all values are equal the interval has no width, although the truth may
+    be outside of it; Wilson's (`Accuracy.interval`) has a width.
     """
     return estimate_mean_recall(values, np.zeros(len(values), np.int64), groups, draws, seed)
 
@@ -48,8 +48,8 @@ def estimate_mean_recall(
 ) -> Estimate:
     """Mean over poses of each pose's mean, so that rare poses count like common ones; interval as `estimate_mean`.
 
-    values: bool or float (N,); targets: int (N,), pose of each; groups: int (N,).  A pose that a draw has no photo of
-    is left out of that draw's mean.
+    values: bool or float (N,); targets: int (N,), the poses; groups: int (N,).  A pose without photos in a draw is left
+    out of that draw's mean.
     """
     if not len(values):
         return Estimate(float("nan"), float("nan"), float("nan"), 0, 0)
@@ -74,7 +74,7 @@ def _sum_by_group(values: Floats, targets: Ints, groups: Ints) -> Floats:
 
 
 def resample_sums(table: Floats, draws: int, seed: int = 0) -> Iterator[Floats]:
-    """Draw as many duplicate groups as there are, with replacement, and add up their rows, `draws` times.
+    """Draw as many duplicate groups as there are, with replacement, and sum their rows, `draws` times.
 
     table: float (G, K), a row for each duplicate group.  Yields float (n, K), n draws at a time.
     """
@@ -88,7 +88,7 @@ def resample_sums(table: Floats, draws: int, seed: int = 0) -> Iterator[Floats]:
 
 
 def _mean_of_means(sums: Floats) -> Floats:
-    """Means of the poses that are there, averaged.  sums: float (..., 2 C), sums then counts.  Returns float (...)."""
+    """Average the means of the poses with photos.  sums: float (..., 2 C), sums then counts.  Returns float (...)."""
     totals, counts = np.split(sums, 2, axis=-1)
     means = np.divide(totals, counts, out=np.zeros_like(totals), where=counts > 0)
     return np.asarray(means.sum(axis=-1) / (counts > 0).sum(axis=-1), dtype=np.float64)

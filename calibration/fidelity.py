@@ -1,4 +1,4 @@
-"""How near a smaller model's answers stay to those of the one that it was made from; which candidate is nearest."""
+"""Compares a smaller model with the one it was made from, and chooses the nearest candidate."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from .quantize import QuantisationDraft
 
 @dataclass(frozen=True)
 class Fidelity:
-    """One model beside its reference on the same photos.
+    """One model compared with its reference on the same photos.
 
-    agreement: photos with the same top answer.  divergence: mean KL divergence of the probabilities from the
+    agreement: photos with the same top prediction.  divergence: mean KL divergence of the probabilities from the
     reference's, nats.  worst_difference: of any logit.  nll: mean negative log-likelihood of the truth, nats.
     """
 
@@ -37,7 +37,7 @@ class Fidelity:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A quantised model, by the method that chose its ranges, its logits on the photos and how near they stay."""
+    """A quantised model: the method of its ranges, its logits on the photos and its fidelity."""
 
     method: str
     model: onnx.ModelProto
@@ -68,17 +68,17 @@ def score_methods(
 
 
 def choose_candidate(candidates: Iterable[Candidate]) -> Candidate:
-    """Take the candidate of least divergence from FP32.
+    """Choose the candidate of least divergence from FP32.
 
-    Agreement alone cannot choose: on some hundred photos the methods differ by one or two answers, which is chance, and
-    it is blind to confidence.  The divergence weighs every photo and every class, and what it punishes, probabilities
-    that moved, is what spoils both the answer and the confidence.
+    Agreement alone is not enough: on a few hundred photos the methods differ by one or two predictions, which is
+    chance, and it ignores confidence.  The divergence weighs every photo and class, and penalises changed
+    probabilities, which affect both predictions and confidence.
     """
     return min(candidates, key=lambda candidate: candidate.fidelity.divergence)
 
 
 def run_model(model: onnx.ModelProto, info: ModelInfo, frames: Frame, title: str) -> Floats:
-    """Logits, float32 (N, C), of a model that has no file yet."""
+    """Compute logits, float32 (N, C), of a model without a file."""
     with tempfile.TemporaryDirectory() as folder:
         trial = Path(folder) / "trial.onnx"
         write_model(model, info, trial)

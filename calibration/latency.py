@@ -1,4 +1,4 @@
-"""Time of one frame through several engines, side by side."""
+"""Measures the time of one frame in several engines."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def time_engines(
 ) -> list[npt.NDArray[np.float64]]:
     """Milliseconds of the network for one frame, float (turns * count,) per engine; batch 1.
 
-    frames: uint8 (N, S, S, 3) BGR, taken one after the other.  The engines take turns, in another order each round, so
-    that a noisy machine is equally noisy to all; the first frames of a turn aren't counted, for the threads of the one
-    before still spin then.
+    frames: uint8 (N, S, S, 3) BGR, used one after the other.  The engines take turns, in another order each round, so
+    that noise of the machine affects all equally; the first frames of a turn are not counted, because the threads of
+    the previous engine still spin then.
     """
     rng = np.random.default_rng(0)
     times_ms: list[list[float]] = [[] for _ in engines]

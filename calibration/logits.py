@@ -1,4 +1,4 @@
-"""Logits of a run's splits: what calibration, comparison and reports start from."""
+"""Computes the logits of a run's splits, for calibration, comparison and reports."""
 
 from __future__ import annotations
 
@@ -40,5 +40,5 @@ def load_logits(engine: Engine, run: Run, split: str) -> SplitLogits:
 
 
 def number_groups(rows: list[RunPhoto]) -> Ints:
-    """The group of near-duplicates that each photo is in, int (N,)."""
+    """Number the duplicate groups of photos, int (N,)."""
     return np.array([row.group for row in rows], dtype=np.int64)

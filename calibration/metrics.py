@@ -1,4 +1,4 @@
-"""Numbers about answers: accuracy with its interval, calibration error, confusion.  All numpy, all stateless."""
+"""Metrics of predictions: accuracy with its interval, calibration error, confusion.  Stateless NumPy functions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ECE_BINS = 15
 
 @dataclass(frozen=True)
 class Accuracy:
-    """A share of right answers with its 95 % interval."""
+    """A fraction of correct predictions with its 95 % interval."""
 
     right: int
     total: int
@@ -28,7 +28,7 @@ class Accuracy:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Wilson score interval, 95 % (Wilson 1927): holds for small samples and for shares near 0 and 1."""
+        """Wilson score interval, 95 % (Wilson 1927): valid for small samples and for fractions near 0 and 1."""
         if not self.total:
             return (0.0, 1.0)
         z, n, p = 1.959964, self.total, self.value
@@ -47,14 +47,14 @@ def measure_accuracy(answers: Ints, targets: Ints) -> Accuracy:
 
 
 def measure_recalls(answers: Ints, targets: Ints, classes: int) -> Floats:
-    """Recall of every class, float (C,); NaN where a class has no photo."""
+    """Recall of every class, float (C,); NaN for a class without photos."""
     matrix = count_confusions(answers, targets, classes)
     totals = matrix.sum(axis=1)
     return np.divide(np.diag(matrix), totals, out=np.full(classes, np.nan), where=totals > 0)
 
 
 def count_confusions(answers: Ints, targets: Ints, classes: int) -> npt.NDArray[np.int64]:
-    """Confusion matrix, int (C, C): row = truth, column = answer."""
+    """Confusion matrix, int (C, C): row = truth, column = prediction."""
     counts = np.bincount(targets * classes + answers, minlength=classes * classes)
     return counts.reshape(classes, classes)
 
@@ -62,7 +62,7 @@ def count_confusions(answers: Ints, targets: Ints, classes: int) -> npt.NDArray[
 def list_confusions(
     matrix: npt.NDArray[np.int64], labels: tuple[str, ...], most: int = 5
 ) -> list[tuple[str, str, int]]:
-    """The commonest wrong answers as (truth, answer, photos), commonest first."""
+    """The commonest wrong predictions as (truth, prediction, photos), commonest first."""
     wrong = matrix.copy()
     np.fill_diagonal(wrong, 0)
     order = np.argsort(wrong, axis=None)[::-1][:most]
@@ -83,9 +83,9 @@ def measure_ece(confidences: Floats, right: npt.NDArray[np.bool_], bins: int = E
 
 
 def simulate_perfect_ece(confidences: Floats, draws: int = 1000, seed: int = 0) -> tuple[float, float]:
-    """ECE that a perfectly calibrated model shows on a sample of this size: (mean, 97.5 % quantile).
+    """ECE of a perfectly calibrated model on a sample of this size: (mean, 97.5 % quantile).
 
-    Each answer is right with exactly its confidence; what remains is sampling noise.
+    Each prediction is correct with exactly its confidence; the rest is sampling noise.
     """
     rng = np.random.default_rng(seed)
     values = [measure_ece(confidences, rng.random(len(confidences)) < confidences) for _ in range(draws)]
@@ -93,15 +93,15 @@ def simulate_perfect_ece(confidences: Floats, draws: int = 1000, seed: int = 0) 
 
 
 def top_confidences(logits: Floats, temperature: float) -> Floats:
-    """Calibrated probability of the top answer, float (N,)."""
+    """Calibrated probability of the top prediction, float (N,)."""
     return softmax(logits / temperature).max(axis=1)
 
 
 def measure_mcnemar(won: int, lost: int) -> float:
     """Probability that chance alone splits the photos on which two models disagree this unevenly, or more so.
 
-    McNemar's test (1947) in its exact, two-sided binomial form: under no difference each disagreement falls either
-    way like a coin.  won, lost: photos that only the one, or only the other, model answers right.
+    McNemar's test (1947) in its exact, two-sided binomial form: without a difference each disagreement is a coin toss.
+    won, lost: photos that only the one, or only the other, model classifies correctly.
     """
     total = won + lost
     tail = sum(math.comb(total, k) for k in range(min(won, lost) + 1))

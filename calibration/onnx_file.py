@@ -1,4 +1,4 @@
-"""Reading and writing pose models as ONNX files, metadata included."""
+"""Reads and writes pose models as ONNX files, including their metadata."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def read_model(path: Path) -> tuple[onnx.ModelProto, ModelInfo]:
     try:
         model = onnx.load(path, load_external_data=False)
         onnx.checker.check_model(model)
-    except Exception as error:  # protobuf's and onnx's exceptions share no public base but Exception
+    except Exception as error:  # protobuf's and onnx's exceptions have no common public base but Exception
         raise ModelError(f"{path} cannot be read as an ONNX model: {name_reason(error, first=True)}") from error
     document = next((entry.value for entry in model.metadata_props if entry.key == METADATA_KEY), None)
     if document is None:
@@ -28,7 +28,7 @@ def read_model(path: Path) -> tuple[onnx.ModelProto, ModelInfo]:
 
 
 def write_model(model: onnx.ModelProto, info: ModelInfo, path: Path, *, replace: bool = True) -> None:
-    """Write a pose model with its metadata, in one step; notes of the tools that made it are dropped."""
+    """Write a pose model with its metadata, in one step, without notes of the tools that made it."""
     drop_notes(model)
     kept = [entry for entry in model.metadata_props if entry.key != METADATA_KEY]
     del model.metadata_props[:]
@@ -39,7 +39,7 @@ def write_model(model: onnx.ModelProto, info: ModelInfo, path: Path, *, replace:
 
 
 def drop_notes(model: onnx.ModelProto) -> None:
-    """Drop what tools noted on nodes and tensors: where in whose files a line of Python was, not what is computed."""
+    """Remove notes of tools on nodes and tensors, such as paths of Python files."""
     graph = model.graph
     for part in (graph, *graph.node, *graph.input, *graph.output, *graph.initializer, *graph.value_info):
         part.ClearField("doc_string")

@@ -1,4 +1,4 @@
-"""How far TensorRT is with building an engine, on our progress line; Ctrl-C ends the building."""
+"""Shows the progress of TensorRT's build on the progress line; Ctrl-C ends the build."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..runtime.system.progress import Progress
 
 @dataclass
 class _Phase:
-    """One phase: its steps, how many are done, and the phases that run inside the step after those."""
+    """One phase: its number of steps, how many are done, and the phases inside the next step."""
 
     steps: int
     parent: str | None
@@ -19,15 +19,15 @@ class _Phase:
     inner: dict[str, _Phase] = field(default_factory=dict)
 
     def share(self) -> float:
-        """How much of the phase is done, 0 to 1."""
+        """Fraction of the phase that is done, 0 to 1."""
         inside = sum(phase.share() for phase in self.inner.values()) / max(len(self.inner), 1)
         return min((self.done + inside) / max(self.steps, 1), 1.0)
 
 
 class BuildProgress:
-    """The phases that TensorRT tells of, as one share of the whole that never falls.
+    """Converts TensorRT's phases into one fraction that never decreases.
 
-    TensorRT calls it from any of its threads and cannot have an exception: Ctrl-C becomes the answer "stop".
+    TensorRT calls it from any of its threads, where exceptions are not allowed: Ctrl-C is returned as "stop".
     """
 
     def __init__(self, progress: Progress) -> None:
@@ -38,7 +38,7 @@ class BuildProgress:
         self.was_stopped = False
 
     def start(self, name: str, parent: str | None, steps: int) -> None:
-        """Begin a phase, inside another or not."""
+        """Start a phase, possibly inside another."""
         try:
             with self._lock:
                 phase = self._phases[name] = _Phase(steps, parent if parent in self._phases else None)
@@ -49,7 +49,7 @@ class BuildProgress:
             self.was_stopped = True
 
     def step(self, name: str, index: int) -> bool:
-        """Count the step `index` (from 0) of a phase as done.  Returns whether to go on."""
+        """Count the step `index` (from 0) of a phase as done.  Returns whether to continue."""
         try:
             with self._lock:
                 if name in self._phases:
@@ -60,7 +60,7 @@ class BuildProgress:
         return not self.was_stopped
 
     def finish(self, name: str) -> None:
-        """End a phase: the one that it ran in counts it by its own steps."""
+        """End a phase; the enclosing one counts it by its own steps."""
         try:
             with self._lock:
                 phase = self._phases.pop(name, None)
@@ -82,7 +82,7 @@ class BuildProgress:
 
 
 def make_monitor(trt: Any, told: BuildProgress) -> Any:
-    """Make the trt.IProgressMonitor that tells `told`."""
+    """Make the trt.IProgressMonitor that reports to `told`."""
 
     class Monitor(trt.IProgressMonitor):
         """Named as TensorRT calls it."""

@@ -1,8 +1,8 @@
-"""INT8 as a strongly typed TensorRT network wants it: int8 with zero point 0, and FP16 wherever it is not INT8.
+"""Converts INT8 for a strongly typed TensorRT network: int8 with zero point 0, and FP16 for the rest.
 
-The files for x86 hold uint8 activations, three times as fast there as int8.  With zero point 128 both are the same
-numbers, 128 apart.  After a ReLU they are unsigned, zero point 0: 255 steps from zero to the largest value, of which
-int8 has 127, each twice as wide.
+The files for x86 hold uint8 activations, which are three times as fast there as int8.  With zero point 128 both are the
+same numbers, 128 apart.  After a ReLU they are unsigned with zero point 0: 255 steps from zero to the largest value,
+where int8 has 127, each twice as wide.
 """
 
 from __future__ import annotations
@@ -16,20 +16,19 @@ from ..runtime.errors import ModelError
 from .fp16 import LARGEST, SMALLEST_NORMAL, convert_to_fp16
 
 OPSET = 19
-"""The first whose QuantizeLinear and DequantizeLinear take scales in FP16; TensorRT 10.3 reads up to 20."""
+"""First opset whose QuantizeLinear and DequantizeLinear accept FP16 scales; TensorRT 10.3 reads up to 20."""
 
 WORST_SCALE_ERROR = 1e-3
-"""Of an activation's scale by FP16, relative; twice what rounding a normal number costs at most."""
+"""Limit of an activation scale's relative error in FP16; twice the rounding error of a normal number."""
 
 
 def retype_int8(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Retype an INT8 pose model for TensorRT; the model given stays as it is.
+    """Retype an INT8 pose model for TensorRT; the given model is not changed.
 
-    Activations: uint8 with zero point 128 become int8 with zero point 0; unsigned ones, with zero point 0, keep their
-    range in 127 steps instead of 255.  Weights: int8 per channel, as they were but
-    where their scale is too small for FP16's normal numbers (`fit_scale`).  Scales, biases and what is between are
-    FP16, because a DequantizeLinear gives the type of its scale.  Outputs stay float32.
-    Raises ModelError where that would not be the same network.
+    Activations: uint8 with zero point 128 becomes int8 with zero point 0; unsigned ones, with zero point 0, keep their
+    range in 127 steps instead of 255.  Weights: int8 per channel, unchanged unless their scale is too small for FP16's
+    normal numbers (`fit_scale`).  Scales, biases and everything between are FP16, because a DequantizeLinear has the
+    type of its scale.  Outputs stay float32.  Raises ModelError if the result would be another network.
     """
     nodes = [node for node in model.graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear")]
     if not nodes:
@@ -58,11 +57,11 @@ def retype_int8(model: onnx.ModelProto) -> onnx.ModelProto:
 def fit_scale(
     values: npt.NDArray[np.int8], scale: npt.NDArray[np.float32]
 ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
-    """Round scales to FP16 and the integers with them.  values: int8 (C, ...); scale: float32 (C,) or (1,).
+    """Round scales to FP16, and adapt the integers.  values: int8 (C, ...); scale: float32 (C,) or (1,).
 
-    A normal FP16 number is off by 1/2048 at most, which moves no integer.  Below 6.1e-5, where a sixth of the shipped
-    model's weight scales lie, it may be off by any factor: there the scale is rounded up, so that no integer leaves
-    its range, and the integers are rounded again for the scale that it became.
+    A normal FP16 number is off by at most 1/2048, which changes no integer.  Below 6.1e-5, as for a sixth of the
+    shipped model's weight scales, it may be off by any factor: there the scale is rounded up, so that no integer
+    leaves its range, and the integers are rounded again for the new scale.
     """
     rounded = scale.astype(np.float16)
     low = (rounded < scale) & (scale < SMALLEST_NORMAL)
@@ -72,7 +71,7 @@ def fit_scale(
 
 
 def _check_unsigned(model: onnx.ModelProto) -> None:
-    """Refuse unsigned activations that may be below zero, where int8 would not cut them.  Raises ModelError."""
+    """Refuse unsigned activations that may be negative, where int8 would not clip them.  Raises ModelError."""
     zeros = {tensor.name for tensor in model.graph.initializer if _is_unsigned(tensor)}
     makers = {output: node for node in model.graph.node for output in node.output}
     for node in model.graph.node:
@@ -92,7 +91,7 @@ def _read_opset(model: onnx.ModelProto) -> int:
 
 
 def _refit_weights(tensors: dict[str, TensorProto], node: onnx.NodeProto) -> None:
-    """Give a constant's DequantizeLinear a scale that FP16 holds."""
+    """Set a constant's DequantizeLinear to a scale that FP16 can hold."""
     values, scale = (numpy_helper.to_array(tensors[name]) for name in node.input[:2])
     axis = next((attribute.i for attribute in node.attribute if attribute.name == "axis"), 1)
     zero = numpy_helper.to_array(tensors[node.input[2]]) if len(node.input) > 2 else np.zeros(1)
@@ -111,7 +110,7 @@ def _refit_weights(tensors: dict[str, TensorProto], node: onnx.NodeProto) -> Non
 
 
 def _check_scale(tensors: dict[str, TensorProto], node: onnx.NodeProto) -> None:
-    """Refuse an activation whose scale FP16 cannot say: its integers come from the network, none can be refitted."""
+    """Refuse an activation whose scale FP16 cannot hold, because its integers cannot be adapted."""
     if node.input[1] not in tensors:
         raise ModelError(f"the scale `{node.input[1]}` is computed, not constant; quantise with yoga-calibrate int8")
     scale = float(numpy_helper.to_array(tensors[node.input[1]]).reshape(-1)[0])
@@ -124,7 +123,7 @@ def _check_scale(tensors: dict[str, TensorProto], node: onnx.NodeProto) -> None:
 
 
 def _widen_unsigned(tensors: dict[str, TensorProto], node: onnx.NodeProto) -> None:
-    """Give unsigned activations the scale that covers their range with int8's 127 steps from zero."""
+    """Set the scale of unsigned activations to cover their range with int8's 127 steps from zero."""
     zero, scale = (tensors.get(name) for name in (node.input[2] if len(node.input) > 2 else "", node.input[1]))
     if zero is not None and scale is not None and _is_unsigned(zero):
         step = numpy_helper.to_array(scale) * np.float32(255 / 127)
@@ -136,11 +135,11 @@ def _is_unsigned(zero: TensorProto) -> bool:
 
 
 def _shift_zero_point(tensors: dict[str, TensorProto], node: onnx.NodeProto) -> None:
-    """Make uint8 int8 with zero point 0: of 128, 128 less on both sides of the same subtraction; of 0, as it is."""
+    """Convert uint8 to int8 with zero point 0: from 128, subtract 128 on both sides; from 0, unchanged."""
     name = node.input[2] if len(node.input) > 2 else ""
     zero = numpy_helper.to_array(tensors[name]) if name in tensors else np.zeros(1, np.uint8)
     if zero.dtype == np.int8 and not zero.any():
-        return  # TensorRT's already, or shifted for another node
+        return  # already converted, or shifted for another node
     if name not in tensors or zero.dtype != np.uint8 or ((zero != 128) & (zero != 0)).any():
         raise ModelError(
             f"the activation `{node.input[0]}` is {zero.dtype} with zero point {int(zero.reshape(-1)[0])}; TensorRT "

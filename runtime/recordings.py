@@ -1,4 +1,4 @@
-"""The old name of `pipelines/annotate`; works for one release, with a warning."""
+"""Deprecated name of `pipelines/annotate`; works for one more release, with a warning."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ NEW_NAMES = {"Outputs": "Outputs", "Wishes": "AnnotateConfig", "annotate_video":
 
 
 def __getattr__(name: str) -> Any:
-    """Import a name from where it is now, and say so."""
+    """Import a name from its new module, with a warning."""
     if name not in NEW_NAMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from .pipelines import annotate

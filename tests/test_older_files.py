@@ -246,7 +246,7 @@ def test_clean_marks_what_a_run_is_sure_of(ask: Callable[..., Any], older: Path)
     (older / "run" / "folds.csv").unlink()
     before = read_tree(older)
     answer = ask(main, "clean", older / "photos", older / "run", "--auto", "0.8", "--dry-run")
-    assert answer.code == 0 and "photos would be marked" in answer.out, answer.err
+    assert answer.code == 0 and "1 photo would be marked" in answer.out, answer.err
     assert read_tree(older) == before
 
 

@@ -1,4 +1,4 @@
-"""What lies beside a TensorRT engine: what it answers, what it was built from and on, as `<name>.engine.json`."""
+"""The record beside a TensorRT engine, `<name>.engine.json`: its model's metadata, its source and its GPU."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def read_record(engine: Path) -> EngineRecord:
 
 
 def rebuild_command(engine: Path, record: EngineRecord | None = None) -> str:
-    """The command that builds an engine anew."""
+    """Format the command that builds an engine again."""
     source = record.source if record else "FILE.onnx"
     if record and engine.with_name(source).is_file():
         source = str(engine.with_name(source))

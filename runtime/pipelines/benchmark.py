@@ -1,4 +1,4 @@
-"""How long each stage of the live loop takes, measured in the loop itself."""
+"""Measures the time of each stage of the live loop, in the loop itself."""
 
 from __future__ import annotations
 
@@ -28,13 +28,14 @@ from ..sinks.video import VideoSink
 from ..sources.base import SourceInfo
 from ..sources.demo import DemoSource
 from ..sources.video import VideoSource
+from ..system.plain_text import format_count
 from ..system.progress import Progress, track
 from ..tracking.sampling_observer import OBSERVATIONS_PER_S
 from .live_loop import run_live
 from .loop import RunPlan
 
 WARM_UP = 10
-"""Frames at the start that are not counted: buffers are made, the decoder's and the encoder's threads start."""
+"""Frames at the start that are not counted, while buffers are made and the decoder's and encoder's threads start."""
 
 DEMO_SIZE_WH = (1280, 720)
 BETWEEN = ("preprocess", "network", "smoothing")
@@ -42,14 +43,14 @@ BETWEEN = ("preprocess", "network", "smoothing")
 
 
 class StageTimes:
-    """Milliseconds of each stage, one for each frame; `mark` gives the time since the last mark to a stage."""
+    """Milliseconds of each stage, one per frame; `mark` assigns the time since the last mark to a stage."""
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock, self._last_s = clock, clock()
         self._stages: dict[str, list[float]] = defaultdict(list)
 
     def clear(self) -> None:
-        """Forget what was measured."""
+        """Discard the measurements."""
         self._stages.clear()
 
     def mark(self, stage: str) -> None:
@@ -61,7 +62,7 @@ class StageTimes:
     def milliseconds(self, skip: int = 0) -> dict[str, npt.NDArray[np.float64]]:
         """Stage -> float64 (frames,), in the order of their first marks, without the first `skip` frames.
 
-        A frame that was broken off (Ctrl-C) is left out.
+        An interrupted frame (Ctrl-C) is left out.
         """
         whole = min((len(values) for values in self._stages.values()), default=0)
         return {stage: np.array(values[skip:whole]) for stage, values in self._stages.items()}
@@ -90,18 +91,18 @@ class TimedEngine:
 
 
 class TimedCropper:
-    """A cropper that marks where choosing the part of the frame ends; where there is no choice, it takes no time."""
+    """A cropper that marks where the choice of the frame's part ends; without a choice it takes no time."""
 
     def __init__(self, cropper: Cropper | None, times: StageTimes) -> None:
         self._cropper, self._times = cropper or WholeFrame(), times
         self.remembers = self._cropper.remembers
 
     def renew(self) -> TimedCropper:
-        """Another that marks the same times."""
+        """Make a new one with the same times."""
         return TimedCropper(self._cropper.renew(), self._times)
 
     def choose_crop(self, time_s: float, frame_bgr: Frame) -> Region | None:
-        """Observation, and mark."""
+        """Choose, then mark."""
         region = self._cropper.choose_crop(time_s, frame_bgr)
         if not isinstance(self._cropper, WholeFrame):
             self._times.mark("view")
@@ -109,21 +110,21 @@ class TimedCropper:
 
 
 class TimedConversion(DecodedFrame):
-    """A file's frame that marks where it has become BGR, which only the network's look needs."""
+    """A file's frame that marks the end of its conversion to BGR, which only the network needs."""
 
     def __init__(self, frame: DecodedFrame, times: StageTimes) -> None:
         self.__dict__.update(vars(frame), times=times)
 
     @property
     def image_bgr(self) -> Frame:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Convert, and mark."""
+        """Convert, then mark."""
         image_bgr = super().image_bgr
         self.__dict__["times"].mark("convert")
         return image_bgr
 
 
 class FirstFrames:
-    """A video cut short; it notes when the frames that count begin."""
+    """The first frames of a video; records when the counted frames begin."""
 
     def __init__(self, source: VideoSource, count: int, times: StageTimes) -> None:
         self._source, self._count, self._times = source, count, times
@@ -151,7 +152,7 @@ class Benchmark:
     """milliseconds: stage -> float64 (frames,).
 
     wall_s: from the first counted frame until the written video is complete; cpu_s: this process's CPU seconds then.
-    stopped: somebody ended it before all frames were seen (Ctrl-C).
+    stopped: interrupted before the last frame (Ctrl-C).
     """
 
     source: SourceInfo
@@ -177,8 +178,8 @@ def run_benchmark(
 ) -> Benchmark:
     """Decode, classify, annotate and encode `count` frames.  Raises SourceError for a video that is too short.
 
-    video: a file; None draws the demo at 720p and encodes it first.  save: where the annotated video is kept, if it
-    is.  cropper: which part of a frame is classified; the whole of it if None.  explain: draw the class map too.
+    video: a file; None draws the demo at 720p and encodes it first.  save: where to keep the annotated video, None:
+    nowhere.  cropper: chooses the part of a frame to classify; None: the whole frame.  explain: draw the class map too.
     """
     with tempfile.TemporaryDirectory(prefix="yoga-live-benchmark-") as name, ExitStack() as stack:
         folder = Path(name)
@@ -208,11 +209,11 @@ def _measure(
     if watched.error:
         raise watched.error
     if source.counted_from is None and not watched.whole:
-        raise KeyboardInterrupt(f"stopped after {watched.frames} frames, before any counts")
+        raise KeyboardInterrupt(f"stopped after {format_count(watched.frames, 'frame')}, before the first one counted")
     if source.counted_from is None:
         raise SourceError(
-            f"only {watched.frames} frames of {source.info.name} were seen and the first {WARM_UP} are not counted; "
-            "give a longer video"
+            f"{source.info.name} has only {format_count(watched.frames, 'frame')} and the first {WARM_UP} are not "
+            "counted; give a longer video"
         )
     wall_s, cpu_s = ended_s - source.counted_from[0], ended_cpu_s - source.counted_from[1]
     return Benchmark(source.info, times.milliseconds(WARM_UP), wall_s, cpu_s, not watched.whole)
@@ -231,17 +232,17 @@ def draw_demo(path: Path, count: int) -> Path:
 
 
 def format_benchmark(benchmark: Benchmark) -> list[str]:
-    """The table: milliseconds by stage, then what the loop as a whole did."""
+    """Format the table: milliseconds by stage, then the loop as a whole."""
     stages = benchmark.milliseconds
     whole = np.sum(list(stages.values()), axis=0)
     rows = dict(stages)
     rows["frame to label"] = np.sum([stages[stage] for stage in BETWEEN], axis=0)
     rows["all"] = whole
-    lines = [f"{'stage':15} {'p50':>8} {'p95':>8} {'p99':>8}  share of the time"]
+    lines = [f"{'stage':15} {'p50':>8} {'p95':>8} {'p99':>8}  fraction of the time"]
     for name, values in rows.items():
         p50, p95, p99 = np.quantile(values, [0.5, 0.95, 0.99])
-        share = values.sum() / whole.sum()
-        lines.append(f"{name:15} {p50:8.2f} {p95:8.2f} {p99:8.2f}  {share:4.0%}")
+        fraction = values.sum() / whole.sum()
+        lines.append(f"{name:15} {p50:8.2f} {p95:8.2f} {p99:8.2f}  {fraction:4.0%}")
     rate = benchmark.frames / benchmark.wall_s
     lines.append(
         f"{rate:.1f} frames a second (the video: {float(benchmark.source.rate):.4g}), "
@@ -257,13 +258,13 @@ def format_benchmark(benchmark: Benchmark) -> list[str]:
 
 
 def find_peak_memory() -> int | None:
-    """The most memory that this process has held so far, bytes; None where the system doesn't say (Windows)."""
+    """Measure this process's peak memory, bytes; None if the system does not report it (Windows)."""
     try:
         import resource
     except ImportError:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # macOS says bytes, Linux KiB
+    return peak if sys.platform == "darwin" else peak * 1024  # bytes on macOS, KiB on Linux
 
 
 def _format_memory(size: int | None) -> str:

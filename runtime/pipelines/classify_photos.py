@@ -148,7 +148,7 @@ def _classify_one(classifier: PoseClassifier, photo: _Loaded) -> Prediction:
 def check_table_format(path: Path) -> None:
     """Raise OutputError unless the suffix names a format."""
     if path.suffix.lower() not in FORMATS:
-        raise OutputError(f"{path} should end in {' or '.join(FORMATS)}: it is the table of the answers")
+        raise OutputError(f"{path} should end in {' or '.join(FORMATS)}, the formats of the table of predictions")
 
 
 def write_predictions(path: Path, answers: list[PhotoPrediction]) -> None:

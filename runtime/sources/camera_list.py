@@ -23,7 +23,7 @@ class ListedCamera:
 
 
 def list_cameras(root: Path = Path("/")) -> list[ListedCamera]:
-    """Every /dev/videoN, lowest number first.  root: where dev/ and sys/ lie."""
+    """List every /dev/videoN, lowest number first.  root: folder of dev/ and sys/."""
     numbers = sorted(
         number for path in (root / "dev").glob("video[0-9]*") if (number := _read_number(path)) is not None
     )

@@ -1,4 +1,4 @@
-"""Which photos the cleaning page shows, and in which order: likely wrong first, conflicts, near-duplicates, all."""
+"""The views of the cleaning page and their order: likely label errors, conflicts, near-duplicates, all photos."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .label_errors import LabelErrors, find_label_errors
 
 VIEWS = ("likely", "conflicts", "duplicates", "all", "removed", "marked")
 NO_SPLIT = "new"  # a photo that came after the run
-GUESSES = 3  # answers of the network shown with a photo
+GUESSES = 3  # predictions of the network shown with a photo
 
 SEEN_TRAINING = (
     "This network was trained on the training photos, so it is sure of them even if their label is wrong; "
@@ -32,9 +32,9 @@ SEEN_TRAINING = (
 
 @dataclass(frozen=True)
 class Entry:
-    """One photo of the list.  index: its row in the run, or -1.  pose: the one it had when the list was made.
+    """One photo of the list.  index: its row in the run, or -1.  pose: its pose when the list was made.
 
-    group: of near-duplicates, as the run found them, or -1.
+    group: its duplicate group in the run, or -1.
     """
 
     photo: TrackedPhoto
@@ -45,13 +45,13 @@ class Entry:
 
 
 class CleaningList:
-    """The photos of a cleaner in the light of a run.  An entry keeps its number and its place while it lasts.
+    """The photos of a cleaner with the predictions of a run.  An entry keeps its number and position.
 
-    So a photo that was marked stays where it was, and nobody loses the place.  Raises RunError if the run is another
-    folder's.
+    So a marked photo stays where it was, and the user keeps the place.  Raises RunError if the run belongs to another
+    folder.
 
-    targets: int (N,), the labels of the run's photos; unseen: bool (N,), answered by a network that never saw them.
-    replaced: photos of the run in whose place another picture lies.
+    targets: int (N,), the labels of the run's photos; unseen: bool (N,), predicted by a network not trained on them.
+    replaced: number of photos of the run that were replaced by another picture.
     """
 
     def __init__(self, cleaner: Cleaner, run: Run, predictions: Predictions) -> None:
@@ -74,9 +74,9 @@ class CleaningList:
         self._hashes = {number: self._look_up_hashes(self.entries[number].photo) for number in crossing}
 
     def _match(self) -> list[Entry]:
-        """Find each photo of the run where it lies now: by the journal or its path, else by its content.
+        """Find each photo of the run: by the journal or its path, else by its content.
 
-        Where another picture lies at its path by now, that one is none of the run's.
+        If another picture is now at its path, that one is not in the run.
         """
         indices: dict[int, int] = {}
         by_place: dict[tuple[str, str], TrackedPhoto] = {}
@@ -112,7 +112,7 @@ class CleaningList:
         return [number_of[index] for index in self.errors.order.tolist() if index in number_of]
 
     def _group_entries(self) -> list[list[int]]:
-        """Groups of near-duplicates, of photos that are there."""
+        """Group the existing photos by duplicate group."""
         members: dict[int, list[int]] = defaultdict(list)
         for number, entry in enumerate(self.entries):
             if entry.group >= 0 and not entry.photo.is_removed:
@@ -120,9 +120,9 @@ class CleaningList:
         return list(members.values())
 
     def find_conflicts(self) -> None:
-        """Find pictures that lie under several poses.  Decodes the photos of suspected ones that have no hashes yet.
+        """Find pictures under more than one pose.  Decodes the photos in question that have no hashes yet.
 
-        Copies of a picture are near-duplicates too: only groups that cross poses need looking at.
+        Copies of a picture are near-duplicates too, so only groups that cross poses are checked.
         """
         if self.knows("conflicts"):
             return
@@ -145,17 +145,17 @@ class CleaningList:
         return len({self.entries[number].pose for number in group}) > 1
 
     def _look_up_hashes(self, photo: TrackedPhoto) -> tuple[int, int] | None:
-        """Both hashes from the manifest, if it has them."""
+        """Look up both hashes in the manifest; None if it has none."""
         row = next((row for row in self.cleaner.rows.find(photo.pose, photo.sha256) if row.phash), None)
         return (int(row.phash, 16), int(row.mirror_phash or row.phash, 16)) if row else None
 
     def _hash(self, photo: TrackedPhoto) -> tuple[int, int] | None:
-        """Both hashes as `fit` makes them."""
+        """Compute both hashes as `fit` does."""
         hashes = attempt(photo.path, lambda: hash_photo(decode_photo(self.cleaner.locate(photo), min_side=HASH_SIDE)))
         return None if isinstance(hashes, Failure) else hashes
 
     def select(self, view: str, pose: str = "", split: str = "") -> list[int]:
-        """The numbers of a view's entries, in its order.  A pose fits by what it is now and by what it was at first."""
+        """List the numbers of a view's entries in order.  A pose matches the current label and the first one."""
         if view in ("removed", "marked"):
             numbers = [n for n in self._orders["all"] if self._belongs(self.entries[n].photo, view)]
         else:
@@ -171,20 +171,20 @@ class CleaningList:
         return (not pose or pose in (entry.pose, entry.photo.pose)) and (not split or entry.split == split)
 
     def find_number(self, photo: TrackedPhoto) -> int | None:
-        """The number of a photo's entry; None for a file that was gone when the list was made."""
+        """Find the number of a photo's entry; None for a file that was missing when the list was made."""
         return self._numbers.get(id(photo))
 
     def find_group(self, number: int, view: str) -> int:
-        """What joins an entry with its neighbours: the same picture among conflicts, else near-duplicates; or -1."""
+        """Find the group of an entry: of the same picture in conflicts, else its duplicate group; or -1."""
         return self._pictures.get(number, -1) if view == "conflicts" else self.entries[number].group
 
     def is_suspect(self, number: int) -> bool:
-        """Whether the run holds a label for likely wrong."""
+        """Whether the label of an entry is likely wrong, by the run."""
         index = self.entries[number].index
         return index >= 0 and bool(self.errors.suspect[index])
 
     def list_guesses(self, number: int) -> list[tuple[str, float]]:
-        """What the network answers, likeliest first; empty for a photo that it was not asked about."""
+        """List the network's predictions, likeliest first; empty for a photo without one."""
         index = self.entries[number].index
         if index < 0:
             return []
@@ -192,7 +192,7 @@ class CleaningList:
         return [(self.run.labels[i], float(row[i])) for i in np.argsort(-row)[:GUESSES]]
 
     def read_probability(self, number: int, pose: str) -> float | None:
-        """What the network gives a pose for this photo; None if it was not asked."""
+        """Read the probability of a pose for this photo; None for a photo without a prediction."""
         index = self.entries[number].index
         if index < 0 or pose not in self.run.labels:
             return None

@@ -191,7 +191,7 @@ def _mark_automatically(photos: CleaningList, args: argparse.Namespace) -> None:
     would = "would be " if args.dry_run else ""
     for (pose, words), count in sorted(changes.items()):
         print(f"{count:7d} {pose}: {would}{words}")
-    print(f"{format_count(made, 'photo')} {would}marked, of which the run is at least {args.auto:.1%} sure")
+    print(f"{format_count(made, 'photo')} {would}marked; confidence of the run: at least {args.auto:.1%}")
     if plan.left_test:
         print(f"{format_count(plan.left_test, 'test photo')} left alone; check them on the page")
     if made and not args.dry_run:

@@ -16,20 +16,20 @@ from torch.nn import functional
 from ...runtime.core.preprocess import BAR_GREY
 from .config import Augmentation
 
-BLUR_REACH = 4  # pixels to each side that the blur's kernel looks at
-CLUTTER = 5  # cells to a side of the blotches that a random background is made of
+BLUR_REACH = 4  # pixels on each side in the blur's kernel
+CLUTTER = 5  # cells per side of a random background's blotches
 
 
 @dataclass(frozen=True)
 class Draws:
-    """What was drawn for N photos; every tensor's first dimension is N.
+    """Random numbers of N photos; every tensor's first dimension is N.
 
     affine: float (N, 2, 3), from output to input in [-1, 1] coordinates.  brightness, contrast, saturation: float
-    factors (N,).  erase: float (N, 4), height, width, top and left of the grey rectangle as shares of the side, a
-    negative height where there is none.  sigma: float (N,), of the blur, in shares of the side, 0 for none.  clutter:
-    float (N, 3, 5, 5), BGR 0 to 255, NaN where the surroundings stay bar grey.  scene: int64 (N,), which place comes
+    factors (N,).  erase: float (N, 4), height, width, top and left of the grey rectangle as fractions of the side, a
+    negative height for none.  sigma: float (N,), of the blur, in fractions of the side, 0 for none.  clutter:
+    float (N, 3, 5, 5), BGR 0 to 255, NaN if the surroundings stay bar grey.  scene: int64 (N,), the place shown
     instead of clutter, negative for none.  crop: float (N, 4), of that place: side of the square and its left and top,
-    as shares of what there is, and 1 or -1 to mirror it.  cut: bool (N,), whether a plain backdrop goes.
+    as fractions of the possible range, and 1 or -1 to mirror it.  cut: bool (N,), whether to remove a plain backdrop.
     """
 
     affine: Tensor
@@ -44,21 +44,21 @@ class Draws:
     cut: Tensor
 
     def take(self, rows: slice) -> Draws:
-        """The draws of some of the photos."""
+        """Select the random numbers of some photos."""
         return Draws(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     def to(self, device: torch.device) -> Draws:
-        """The same on another device."""
+        """Copy to another device."""
         return Draws(*(getattr(self, field.name).to(device) for field in fields(self)))
 
 
 @dataclass(frozen=True)
 class Scenery:
-    """What surrounds N photos.
+    """The surroundings of N photos.
 
-    keep: float (N, 1, S, S), 1 where the photo stays and 0 where something else comes.  places: uint8 (N, S, S, 3)
-    BGR, of no meaning where no place was drawn; areas: float (N, 4), left, top, width and height of the places inside
-    their bars, as shares of the side.
+    keep: float (N, 1, S, S), 1 for pixels of the photo that are kept, 0 for others.  places: uint8 (N, S, S, 3)
+    BGR, undefined if no place was drawn; areas: float (N, 4), left, top, width and height of the places inside
+    their bars, as fractions of the side.
     """
 
     keep: Tensor
@@ -66,12 +66,12 @@ class Scenery:
     areas: Tensor
 
     def to(self, device: torch.device) -> Scenery:
-        """The same on another device."""
+        """Copy to another device."""
         return Scenery(*(getattr(self, field.name).to(device) for field in fields(self)))
 
 
 def draw_augmentation(count: int, ranges: Augmentation, generator: torch.Generator, scenes: int = 0) -> Draws:
-    """Draw for `count` photos.  scenes: how many photos of places there are to draw from."""
+    """Draw the random numbers of `count` photos.  scenes: number of available photos of places."""
 
     def factors(reach: float) -> Tensor:
         return _uniform(count, 1 - reach, 1 + reach, generator)
@@ -96,10 +96,10 @@ def draw_augmentation(count: int, ranges: Augmentation, generator: torch.Generat
 def augment_frames(frames: Tensor, size: int, draws: Draws, scenery: Scenery | None = None) -> Tensor:
     """Augment a batch.  frames: uint8 (N, S, S, 3) BGR.  Returns float (N, size, size, 3) BGR, 0 to 255.
 
-    scenery: what stays of the photos and the places that were drawn; without it all of a photo stays, bars included.
+    scenery: surroundings and places; without it the whole photo is kept, bars included.
     """
     draws = draws.to(frames.device)
-    images = frames.permute(0, 3, 1, 2).float() - BAR_GREY  # what comes in from outside is then bar grey
+    images = frames.permute(0, 3, 1, 2).float() - BAR_GREY  # zero padding is then bar grey
     grid = functional.affine_grid(draws.affine, [len(frames), 3, size, size], False)
     images = functional.grid_sample(images, grid, "bilinear", "zeros", False) + BAR_GREY
     images = _surround(images, grid, draws, scenery and scenery.to(frames.device))
@@ -125,7 +125,7 @@ def _draw_affine(count: int, ranges: Augmentation, generator: torch.Generator) -
 
 
 def _surround(images: Tensor, grid: Tensor, draws: Draws, scenery: Scenery | None) -> Tensor:
-    """Put a place, or smooth blotches of colour, where the photo leaves room: a living room is not grey."""
+    """Put a place or smooth blotches of colour around the photo, because a living room is not grey."""
     chosen = torch.flatten(torch.nonzero(~draws.clutter[:, 0, 0, 0].isnan()))
     if not len(chosen):
         return images
@@ -142,7 +142,7 @@ def _surround(images: Tensor, grid: Tensor, draws: Draws, scenery: Scenery | Non
 
 
 def _crop_places(scenery: Scenery, draws: Draws, rows: Tensor, size: int) -> Tensor:
-    """The drawn squares of the places, float (n, 3, size, size)."""
+    """Cut the drawn squares from the places, float (n, 3, size, size)."""
     left, top, width, height = scenery.areas[rows].unbind(1)
     share, across, down, mirror = draws.crop[rows].unbind(1)
     side = torch.minimum(width, height) * share
@@ -157,7 +157,7 @@ def _crop_places(scenery: Scenery, draws: Draws, rows: Tensor, size: int) -> Ten
 
 
 def _blur(images: Tensor, sigma: Tensor) -> Tensor:
-    """Gaussian blur of its own strength for each photo.  sigma: float (N,), pixels; 0 leaves a photo as it is."""
+    """Blur each photo with its own Gaussian.  sigma: float (N,), pixels; 0 leaves a photo unchanged."""
     chosen = torch.flatten(torch.nonzero(sigma > 0))
     if not len(chosen):
         return images

@@ -23,12 +23,12 @@ from ..photos.dataset import Numbers, PhotoDataset
 from .augmentation import Draws, Scenery, augment_frames
 from .config import Augmentation
 
-TOLERANCE = 9  # grey levels of each channel around the colour on the edge that a filling starts from
-SAME = 4  # and around the backdrop's median, for what an arm or a leg encloses
+TOLERANCE = 9  # levels per channel around the colour at a starting point
+SAME = 4  # levels around the backdrop's median, for areas enclosed by an arm or a leg
 SEED_STEP = 6  # pixels between starting points
-SIDES_SHARE = 0.75  # of the height: below are floor and feet
-PLAIN_EDGE = 0.85  # share of the edge that must be backdrop, or the photo has none
-LEAST, MOST = 0.3, 0.92  # share of the photo that a backdrop covers; more leaves no person
+SIDES_SHARE = 0.75  # fraction of the height: below are floor and feet
+PLAIN_EDGE = 0.85  # minimum fraction of the edge that is backdrop, else the photo has none
+LEAST, MOST = 0.3, 0.92  # fraction of the photo covered by a backdrop; more leaves no person
 """68 % of 7,955 scraped photos get a backdrop; about nine in ten of 50 that were checked outline the person."""
 
 
@@ -66,7 +66,7 @@ def find_backdrop(photo_bgr: Frame) -> npt.NDArray[np.bool_]:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What may be replaced around the people of a split, and by what.
+    """The replaceable surroundings of the people in a split, and the replacements.
 
     photos: the split; areas: int64 (N, 4), left, top, width and height of each photo inside its bars; backdrops: uint8
     (N, S, ceil(S/8)), one bit a pixel; scenes: int64 (K,), which photos of the split show places without a pose.
@@ -78,12 +78,12 @@ class Surroundings:
     scenes: Numbers
 
     def augment(self, rows: npt.NDArray[np.integer], size: int, draws: Draws, device: torch.device) -> Tensor:
-        """Augmented photos of the split, float (n, size, size, 3) BGR, 0 to 255.  draws: what was drawn for them."""
+        """Augment photos of the split, float (n, size, size, 3) BGR, 0 to 255.  draws: their random numbers."""
         frames = torch.from_numpy(self.photos.take(rows)).to(device)
         return augment_frames(frames, size, draws, self.gather(rows, draws))
 
     def gather(self, rows: npt.NDArray[np.integer], draws: Draws) -> Scenery:
-        """What surrounds some photos of the split.  draws: what was drawn for them."""
+        """Compute the surroundings of some photos of the split.  draws: their random numbers."""
         size = self.photos.frames.shape[1]
         keep = np.zeros((len(rows), 1, size, size), np.float32)
         for mask, row, without_backdrop in zip(keep[:, 0], rows, draws.cut.tolist(), strict=True):
@@ -101,9 +101,9 @@ class Surroundings:
 
 
 def find_surroundings(photos: PhotoDataset, ranges: Augmentation, workers: Workers | None = None) -> Surroundings:
-    """Look for the backdrop of every photo of a split, in threads (2 ms each), if any is ever to be replaced.
+    """Look for the backdrop of every photo of a split, in threads (2 ms each), if backdrops are replaced.
 
-    workers: who share the work; all get all of it.
+    workers: they divide the work; all get the whole result.
     """
     workers = workers or Workers()
     size = photos.frames.shape[1]
@@ -129,7 +129,7 @@ def find_surroundings(photos: PhotoDataset, ranges: Augmentation, workers: Worke
 
 
 def _find_area(size_wh: tuple[int, int], size: int) -> tuple[int, int, int, int]:
-    """Where the photo lies inside its bars, less a pixel all around: decoding at a lower size rounds its sides."""
+    """Compute the photo's area inside its bars, less one pixel per side: decoding at a lower size rounds its sides."""
     if not all(size_wh):
         return 0, 0, size, size
     left, top, width, height = fit_inside(size_wh, size)

@@ -49,7 +49,7 @@ def draw_batch(folder: Path, count: int, size: int, seed: int) -> tuple[PhotoDat
 
     Up to eight photos of places follow them, without a label, for the augmentation.
 
-    Raises RunError if the folder is no folder per pose or holds no readable photo.
+    Raises RunError if the folder is no photo folder or has no readable photo.
     """
     by_pose: dict[str, list[Path]] = {}
     for pose, path in list_files(folder, list_poses(folder, least=1)):
@@ -75,7 +75,7 @@ def draw_batch(folder: Path, count: int, size: int, seed: int) -> tuple[PhotoDat
 
 
 def _take_readable(pose: str, paths: list[Path], size: int) -> tuple[Frame, tuple[int, int]] | None:
-    """Decode the next readable photo as `fit` does; broken ones are passed over.  Returns width and height too."""
+    """Decode the next readable photo as `fit` does; broken ones are skipped.  Returns width and height too."""
     while paths:
         path = paths.pop()
         shown = attempt(path, partial(_decode, path, size, pose))

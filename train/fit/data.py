@@ -1,4 +1,4 @@
-"""What a training is given: a folder per pose, read, grouped and split once."""
+"""The input of a training: a photo folder, read, grouped and split once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .consistency import check_photos
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Photos, what they show (targets, int (N,)), near-duplicates (groups, int (N,)) and what each is used for.
+    """Photos, their poses (targets, int (N,)), duplicate groups (groups, int (N,)) and splits.
 
     kinds: int (N,), see `number_kinds`.
     """
@@ -34,13 +34,13 @@ class TrainingData:
     kinds: npt.NDArray[np.int64] | None = None
 
     def describe(self) -> str:
-        """One line for the log."""
+        """Format one line for the log."""
         counts = ", ".join(f"{self.splits.count(name)} {name}" for name in SPLITS)
         photos, labels = len(self.targets), len(self.photo_set.labels)
         return f"{photos} photos of {labels} classes in {len(set(self.groups.tolist()))} duplicate groups: {counts}"
 
     def select(self, rows: npt.NDArray[np.int64]) -> PhotoDataset:
-        """Some of the photos, as a training is given them."""
+        """Select some photos for a training."""
         photos = [self.photo_set.photos[row] for row in rows]
         sizes_wh = np.array([photo.size_wh for photo in photos], dtype=np.int64).reshape(-1, 2)
         scenes = np.flatnonzero([photo.pose == NO_POSE and photo.kind == PLACES for photo in photos])
@@ -50,7 +50,7 @@ class TrainingData:
         return PhotoDataset(self.photo_set.frames, self.targets[rows], rows, sizes_wh, scenes, kinds, weights)
 
     def rows(self, split: str) -> npt.NDArray[np.int64]:
-        """Numbers of the photos of one split, int (n,)."""
+        """List the indices of the photos of one split, int (n,)."""
         return np.flatnonzero(np.array(self.splits) == split)
 
     def run_photos(self) -> list[RunPhoto]:
@@ -62,9 +62,9 @@ class TrainingData:
 
 
 def read_training_data(photo_folder: Path, config: FitConfig, workers: Workers) -> TrainingData:
-    """Read the photos, on each machine its own copy; there one worker decodes, the others find frames in the cache.
+    """Read the photos, each machine its own copy; one worker per machine decodes, the others read its cache.
 
-    Groups and splits are the writer's.  Raises YogaLiveError, on every worker where the copies differ.
+    Groups and splits come from the writer.  Raises YogaLiveError, on every worker if the copies differ.
     """
     if not workers.leads_machine:
         workers.barrier()
@@ -87,7 +87,7 @@ def read_training_data(photo_folder: Path, config: FitConfig, workers: Workers) 
 
 
 def _split_photos(photo_set: PhotoSet, config: FitConfig) -> tuple[npt.NDArray[np.int64], list[str]]:
-    """Near-duplicates, int (N,), and what each photo is used for."""
+    """Find the duplicate groups, int (N,), and the split of each photo."""
     groups = group_photos(photo_set.photos)
     if config.split_of:
         before = {photo.sha256: photo.split for photo in load_run(Path(config.split_of)).photos}
@@ -98,9 +98,9 @@ def _split_photos(photo_set: PhotoSet, config: FitConfig) -> tuple[npt.NDArray[n
 
 
 def number_kinds(photos: tuple[Photo, ...]) -> npt.NDArray[np.int64] | None:
-    """Number the folders that photos lie in, int (N,): a pose without folders inside is one kind.
+    """Number the folders of photos, int (N,): a pose without subfolders is one kind.
 
-    -1 where a pose has folders inside but the photo lies beside them; None if no pose has any.
+    -1 for a photo beside the subfolders of its pose; None if no pose has subfolders.
     """
     divided = {photo.pose for photo in photos if photo.kind}
     if not divided:
@@ -112,7 +112,7 @@ def number_kinds(photos: tuple[Photo, ...]) -> npt.NDArray[np.int64] | None:
 
 
 def split_frames(data: TrainingData) -> dict[str, PhotoDataset]:
-    """The frames of train, validation and test.  Raises RunError if one of them is empty."""
+    """Make the datasets of train, validation and test.  Raises RunError if one of them is empty."""
     frames = {}
     for name in SPLITS:
         rows = data.rows(name)

@@ -35,21 +35,21 @@ class Features:
     mirrored: Tensor
 
     def take(self, rows: npt.NDArray[np.integer]) -> Features:
-        """The features of some of the photos."""
+        """Select the features of some photos."""
         return Features(self.plain[torch.from_numpy(rows)], self.mirrored[torch.from_numpy(rows)])
 
 
 def compute_features(
     network: PoseNetwork, photos: PhotoDataset, precision: Precision, workers: Workers, title: str
 ) -> Tensor:
-    """Mean features of frames, float (N, F), on the CPU."""
+    """Compute the mean features of frames, float (N, F), on the CPU."""
     return _compute(network, photos, precision, workers, title, mirror=False)
 
 
 def compute_both(
     network: PoseNetwork, photos: PhotoDataset, precision: Precision, workers: Workers, title: str
 ) -> Features:
-    """Features of photos and of their mirror images."""
+    """Compute the features of photos and of their mirror images."""
     plain, mirrored = (_compute(network, photos, precision, workers, title, mirror=m) for m in (False, True))
     return Features(plain, mirrored)
 
@@ -78,7 +78,7 @@ def fit_head(
     config: FitConfig,
     generator: torch.Generator,
 ) -> None:
-    """Train a head, on the CPU and in place.  targets: int (M,); weights: float (M,), how often each is drawn."""
+    """Train a head, on the CPU and in place.  targets: int (M,); weights: float (M,), their frequency."""
     x, y = torch.cat([features.plain, features.mirrored]), torch.from_numpy(targets).repeat(2)
     draw = torch.from_numpy(weights).repeat(2)
     optimizer = torch.optim.AdamW(head.parameters(), lr=RATE, weight_decay=config.weight_decay)
@@ -98,7 +98,7 @@ def fit_head(
 
 
 def split_batches(rows: Tensor, batch: int, least: int = 2) -> list[Tensor]:
-    """Cut into batches; a last one of less than `least` joins its neighbour: trained batch norm needs two a device."""
+    """Cut into batches; a last one of less than `least` joins the previous: trained batch norm needs two per device."""
     parts = list(torch.split(rows, batch))
     if len(parts) > 1 and len(parts[-1]) < least:
         parts[-2:] = [torch.cat(parts[-2:])]

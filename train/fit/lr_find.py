@@ -1,8 +1,8 @@
 """The learning-rate range test (Smith 2017, Cyclical Learning Rates, section 3.3) on the whole network.
 
-From a new head on the starting weights, the top rate rises by the same factor at each batch, and the other stages'
-with it.  (After the frozen phase there is hardly a fall left to see: tried, the curve was flat, then it broke.)
-Suggested is the rate at which the loss was lowest: `fit` reaches its top rate for a moment only, after a warm-up.
+From a new head on the starting weights, the highest rate is raised by the same factor at each batch, and the other
+stages' rates with it.  (After the frozen phase the loss hardly decreases: in a test the curve was flat, then diverged.)
+The suggestion is the rate with the lowest loss: `fit` only reaches its highest rate briefly, after a warm-up.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ from .trainer import Trainer
 
 LOWEST, HIGHEST = 1e-6, 1.0  # top rates tried
 SMOOTHING = 0.9  # of the running mean of the losses
-CLIMB = 1.5  # times the lowest loss: from here on the rate is too high
-BROKEN = 3.0  # and here the test ends
+CLIMB = 1.5  # times the lowest loss: the rate is too high
+BROKEN = 3.0  # times the lowest loss: the test ends
 
 
 @dataclass(frozen=True)
 class RangeTest:
-    """rates and losses (smoothed), float (N,); suggestion; limit: from here on the loss is half as high again.
+    """rates, losses (smoothed): float (N,); suggestion: rate of the lowest loss; limit: rate of 1.5 times that loss.
 
-    The limit is infinite where the loss never got there.
+    The limit is infinite if the loss never becomes so high.
     """
 
     rates: npt.NDArray[np.floating]
@@ -51,7 +51,7 @@ class RangeTest:
 
 
 def find_rate(photos: Path, config: FitConfig, steps: int) -> RangeTest:
-    """Run the test on the training photos of a folder per pose.  Nothing is kept of it.  Raises YogaLiveError."""
+    """Run the test on the training photos of a photo folder.  Nothing is saved.  Raises YogaLiveError."""
     workers = Workers(device=choose_device(config.device))
     torch.manual_seed(config.seed)
     network = build_network(len(list_poses(photos)), config.weights, config.arch)
@@ -68,7 +68,7 @@ def find_rate(photos: Path, config: FitConfig, steps: int) -> RangeTest:
 
 
 def _climb(fitter: Trainer, rates: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
-    """Train a batch at each rate until the loss breaks.  Returns the smoothed losses, as far as it came."""
+    """Train a batch at each rate until the loss diverges.  Returns the smoothed losses so far."""
     config, network, split = fitter.config, fitter.network.train(), fitter.splits["train"]
     generator, device = torch.Generator().manual_seed(config.seed), fitter.workers.device
     targets = torch.from_numpy(split.targets)

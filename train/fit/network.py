@@ -22,7 +22,7 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 """RGB mean and standard deviation that torchvision's weights were trained with (He et al. recipe)."""
 
-ARCH = FitConfig.arch  # unless another is asked for
+ARCH = FitConfig.arch  # the default
 
 
 class PoseNetwork(nn.Module):
@@ -52,9 +52,9 @@ class PoseNetwork(nn.Module):
         return self.resnet.fc(self.features(images).mean(dim=(2, 3)))
 
     def train(self, mode: bool = True) -> PoseNetwork:
-        """Switch to training, with batch norm's statistics kept as they were learned from a million pictures.
+        """Switch to training mode, but keep batch norm's statistics, which were learned from a million pictures.
 
-        Small batches of a few thousand photos estimate them worse: measured, 97.2 % instead of 93.3 % of test photos.
+        Small batches of a few thousand photos estimate them worse: 93.3 % of test photos were correct, now 97.2 %.
         From random weights (`freeze_norm` False) there is nothing to keep.
         """
         super().train(mode)
@@ -64,7 +64,7 @@ class PoseNetwork(nn.Module):
         return self
 
     def parameter_groups(self, top_rate: float) -> list[dict[str, object]]:
-        """Discriminative learning rates (Howard and Ruder 2018): the nearer to the pixels, the slower."""
+        """Group parameters for discriminative learning rates (Howard and Ruder 2018): slower near the pixels."""
         net = self.resnet
         shares: list[tuple[list[nn.Module], float]] = [
             ([net.conv1, net.bn1, net.layer1, net.layer2], 0.1),
@@ -78,9 +78,9 @@ class PoseNetwork(nn.Module):
 
 
 class KindNetwork(nn.Module):
-    """A pose network while it is trained: a second head tells the kinds apart that a pose or `none` is made of.
+    """A pose network in training: a second head distinguishes the kinds within a pose or `none`.
 
-    What balancing on one foot has in common with a tree and what not is then learned, although the answer is `none`.
+    So the network learns how balancing on one foot differs from a tree, although its label is `none`.
     """
 
     def __init__(self, poses: PoseNetwork, kinds: int) -> None:
@@ -98,7 +98,7 @@ def build_network(classes: int, weights: str, arch: str = ARCH) -> PoseNetwork:
     """Build the network and load its starting weights.
 
     weights: `imagenet` (torchvision's IMAGENET1K_V1, downloaded once), `none` (random), or a .safetensors or .pth
-    file with torchvision's names; a head of another size in it is left aside.  Raises ModelError.
+    file with torchvision's names; a head of another size in it is ignored.  Raises ModelError.
     """
     network = PoseNetwork(classes, freeze_norm=weights != "none", arch=arch)
     if weights == "none":
@@ -112,7 +112,7 @@ def build_network(classes: int, weights: str, arch: str = ARCH) -> PoseNetwork:
     }
     try:
         missing, unexpected = network.resnet.load_state_dict(state, strict=False)
-    except RuntimeError as error:  # right names, wrong shapes
+    except RuntimeError as error:  # correct names, wrong shapes
         raise ModelError(f"--weights {weights} is not a torchvision {arch}: {_last_line(error)}") from error
     missing = [name for name in missing if not name.startswith("fc.") and "num_batches_tracked" not in name]
     if missing or unexpected:

@@ -1,7 +1,7 @@
-"""Answers for photos that the answering network has not seen, nor any near-duplicate of them: `fit --folds 5`.
+"""Out-of-fold predictions: by networks trained neither on the photo nor on a near-duplicate (`fit --folds 5`).
 
-The kept network has learned its training photos, wrong labels included, and defends them.  Likely label errors show in
-what networks say that were trained on the other folds.
+The kept network has learned its training photos with their wrong labels.  Likely label errors show in the predictions
+of networks that were trained on the other folds.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ def predict_out_of_fold(
     folder: Path,
     features: Features,
 ) -> npt.NDArray[np.floating]:
-    """Train a network on all folds but one, for each of them.  Returns probabilities, float (N, C), to the writer.
+    """Train one network per fold, on all other folds.  Returns probabilities, float (N, C), to the writer.
 
-    folds: int (N,).  features: of all photos from the starting weights, the same in every fold.  What is finished in
-    `folder` is not done again.
+    folds: int (N,).  features: of all photos from the starting weights, the same in every fold.  Folds that are
+    finished in `folder` are not trained again.
     """
     probabilities = np.empty((len(data.targets), len(data.photo_set.labels)))
     for fold in range(config.folds):
@@ -88,5 +88,5 @@ def _fit_fold(
 
 
 def remove_folds(folder: Path) -> None:
-    """Clear away what only `--resume` needs."""
+    """Remove files that only `--resume` needs."""
     shutil.rmtree(folder / FOLDS_FOLDER, ignore_errors=True)

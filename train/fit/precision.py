@@ -1,4 +1,4 @@
-"""Mixed precision where the machine is fast at it."""
+"""Mixed precision, if the machine is faster with it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Precision:
         self.scaler = torch.amp.GradScaler(enabled=self.dtype == torch.float16)
 
     def autocast(self, *, exact: bool = False) -> torch.autocast:
-        """Context for the forward pass; exact: FP32, as reported numbers are."""
+        """Make the context of the forward pass; exact: FP32, for reported numbers."""
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32 and not exact)
 
     @property

@@ -50,9 +50,9 @@ log = logging.getLogger(__name__)
 
 
 def fit_run(photo_folder: Path, folder: Path, config: FitConfig, *, resume: bool = False) -> dict[str, Any]:
-    """Train on a folder per pose and write the run.  Returns run.json's content.  Raises YogaLiveError.
+    """Train on a photo folder and write the run.  Returns run.json's content.  Raises YogaLiveError.
 
-    resume: go on where an earlier call with the same photos and configuration was stopped, however that happened.
+    resume: continue where an earlier call with the same photos and configuration was interrupted.
     """
     with join_workers(config.device) as workers, ExitStack() as held:
         workers = find_writer(workers, folder, resume=resume)
@@ -82,13 +82,13 @@ def fit_run(photo_folder: Path, folder: Path, config: FitConfig, *, resume: bool
 
 
 def _compute_all(fitter: Trainer, data: TrainingData) -> Features:
-    """Features of every photo from the starting weights, for the kept network and all folds."""
+    """Compute the features of every photo with the starting weights, for the kept network and all folds."""
     everything = PhotoDataset(data.photo_set.frames, data.targets)
     return compute_both(fitter.network, everything, fitter.precision, fitter.workers, "features")
 
 
 def _fit(fitter: Trainer, data: TrainingData, features: Features | None, started_s: float) -> dict[str, Any]:
-    """Both phases, then the numbers.  Returns run.json's content."""
+    """Train both phases, then measure.  Returns run.json's content."""
     folder, workers, labels, test = fitter.folder, fitter.workers, data.photo_set.labels, fitter.splits["test"]
     config = json.loads(json.dumps(asdict(fitter.config)))
     if not fitter.resume():
@@ -138,10 +138,10 @@ def _fit_frozen(fitter: Trainer, data: TrainingData, features: Features | None, 
 
 
 def _predict_all(fitter: Trainer, data: TrainingData) -> npt.NDArray[np.floating]:
-    """What the kept network answers for every photo; test photos exactly as they are reported.
+    """Predict every photo with the kept network; test photos exactly as reported.
 
-    After the frozen phase alone that is known already.  (Not after epochs of which none was better: a run that went on
-    after a kill does not know it, and is to come to the same.)
+    After only the frozen phase these are known already.  (Not after epochs without improvement: a resumed run does not
+    know them, and must have the same result.)
     """
     logits = np.empty((len(data.targets), len(data.photo_set.labels)))
     known = {} if fitter.config.epochs else fitter.head_logits
@@ -165,7 +165,7 @@ def _answer_out_of_fold(fitter: Trainer, data: TrainingData, features: Features)
 def summarise(
     logits: npt.NDArray[np.floating], targets: npt.NDArray[np.int64], labels: tuple[str, ...]
 ) -> dict[str, Any]:
-    """The numbers of run.json.  logits: float (N, C); targets: int (N,)."""
+    """Compute the metrics of run.json.  logits: float (N, C); targets: int (N,)."""
     answers = logits.argmax(axis=1)
     accuracy: Accuracy = measure_accuracy(answers, targets)
     recalls = measure_recalls(answers, targets, len(labels))

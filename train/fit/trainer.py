@@ -47,8 +47,8 @@ WEIGHTS = "weights.safetensors"
 class Trainer:
     """One training: holds the network, the splits and the folder it writes to.
 
-    Without validation photos, as in the folds, the last epoch is kept.  Several workers come to the same weights: all
-    have the same photos drawn and the same chances in them, and each works on its share of every batch.
+    Without validation photos, as in the folds, the last epoch is kept.  Several workers reach the same weights: all
+    draw the same photos and random numbers, and each works on its part of every batch.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Trainer:
         self.splits, self.config, self.workers, self.folder = splits, config, workers, folder
         self.precision = choose_precision(workers)
         self.best_epoch = 0
-        self.notes: dict[str, Any] = {}  # kept in the checkpoint for whoever runs this
+        self.notes: dict[str, Any] = {}  # kept in the checkpoint for the caller
         self.head_logits: dict[str, npt.NDArray[np.floating]] = {}  # of the frozen phase, if it ran here
         self._best_nll = math.inf
         self._done_epochs = 0
@@ -75,7 +75,7 @@ class Trainer:
         )
 
     def resume(self) -> bool:
-        """Take up a training that was killed in this folder.  False if it has not come as far as the second phase."""
+        """Resume an interrupted training in this folder.  False if it had not reached the second phase."""
         state = self.workers.broadcast_object(load_notes(self.folder / CHECKPOINT) if self.workers.is_writer else None)
         if state is None:
             return False
@@ -86,12 +86,12 @@ class Trainer:
 
     @cached_property
     def surroundings(self) -> Surroundings:
-        """What may be replaced around the people of the training photos."""
+        """The surroundings of the people in the training photos, which may be replaced."""
         return find_surroundings(self.splits["train"], self.config.augmentation, self.workers)
 
     @property
     def log_rows(self) -> list[Row]:
-        """What log.csv holds so far."""
+        """The rows of log.csv so far."""
         return self._log.rows
 
     def compute_features(self) -> dict[str, Features]:
@@ -125,7 +125,7 @@ class Trainer:
         return logits
 
     def _fit_kinds(self, features: Features) -> None:
-        """Train the second head on the frozen backbone, where kinds are known."""
+        """Train the second head on the frozen backbone, if kinds are known."""
         kinds, config = self.splits["train"].kinds, self.config
         if self._trained.kinds is not None and kinds is not None and config.epochs:
             known = np.flatnonzero(kinds >= 0)
@@ -137,7 +137,7 @@ class Trainer:
         return [] if self._trained.kinds is None else list(self._trained.kinds.state_dict().values())
 
     def fit_all(self) -> None:
-        """Fine-tune the whole network, from the checkpoint on if there is one."""
+        """Fine-tune the whole network, from the checkpoint if there is one."""
         progression = self._start()
         path = self.folder / CHECKPOINT
         if self._done_epochs or self.workers.broadcast_object(path.exists()):
@@ -166,7 +166,7 @@ class Trainer:
     def predict(
         self, photos: PhotoDataset, *, exact: bool = False, network: PoseNetwork | None = None
     ) -> npt.NDArray[np.floating]:
-        """Logits, float (N, C).  exact: in FP32, as reported numbers are."""
+        """Compute logits, float (N, C).  exact: in FP32, for reported numbers."""
         network = (network or self.network).eval()
         own = np.arange(len(photos))[self.workers.own_slice(len(photos))]
         parts: list[Tensor] = [torch.empty((0, network.resnet.fc.out_features), device=self.workers.device)]
@@ -178,7 +178,7 @@ class Trainer:
         return self.workers.all_gather(torch.cat(parts), len(photos)).numpy()
 
     def load_best(self) -> None:
-        """Take the weights that the run keeps, those of its best epoch, on every worker."""
+        """Load the weights of the best epoch, which the run keeps, on every worker."""
         if self.workers.is_writer:
             classes = self.network.resnet.fc.out_features
             self.network = load_network(self.folder / WEIGHTS, classes).to(self.workers.device)
@@ -209,9 +209,9 @@ class Trainer:
         kinds = None if split.kinds is None else torch.from_numpy(split.kinds)
         size = early_size(self.config.size) if epoch <= self.config.epochs // 2 else self.config.size
         places, device = len(self.surroundings.scenes), self.workers.device
-        total = torch.zeros(3, device=device)  # loss, right answers, photos
+        total = torch.zeros(3, device=device)  # loss, correct predictions, photos
         drawn = split.draw(self._generator)
-        self.workers.broadcast([drawn])  # processors may round differently, and a photo be drawn for none
+        self.workers.broadcast([drawn])  # processors may round differently and draw different photos
         with Progress(f"epoch {epoch}/{self.config.epochs} at {size} px", len(targets), "photos") as progress:
             for step, rows in enumerate(self._split_epoch(drawn)):
                 draws = draw_augmentation(len(rows), self.config.augmentation, self._generator, places)
@@ -246,7 +246,7 @@ class Trainer:
             progression.average.update_parameters(self.network)
 
     def _share_statistics(self, progression: Progression) -> None:
-        """Batch norm that is trained has seen another share on each worker: all go on with the mean."""
+        """Average trained batch norm over the workers, which saw different parts of the batches."""
         if not self.network.freeze_norm:
             for module in filter(None, (self.network, progression.average)):
                 self.workers.all_reduce_mean(values for values in module.buffers() if values.is_floating_point())
@@ -255,7 +255,7 @@ class Trainer:
         return split_batches(rows, self.config.batch, least=2 * self.workers.count)
 
     def _is_stale(self, epoch: int) -> bool:
-        """Early stopping.  In the first half the rate is still high and the validation loss says little."""
+        """Early stopping.  In the first half the rate is still high and the validation loss is noisy."""
         patience = self.config.patience
         return 0 < patience <= epoch - max(self.best_epoch, self.config.epochs // 2)
 
@@ -303,12 +303,12 @@ def _format_note(total: Tensor, epoch: int) -> str:
 
 
 def _distribute(model: nn.Module, workers: Workers, *, buffers: bool) -> nn.Module:
-    """Have every worker's backward pass give the mean of all workers' gradients.  buffers: they are trained too."""
+    """Average the gradients of all workers in every backward pass.  buffers: whether they are trained too."""
     for text in (
         "`broadcast_buffers` is deprecated",
         "Grad strides do not match",
     ):  # its successor is younger than 2.4;
-        warnings.filterwarnings("ignore", message=text)  # and channels last costs DDP a copy, which is little
+        warnings.filterwarnings("ignore", message=text)  # and channels last costs DDP one cheap copy
     return DistributedDataParallel(model, broadcast_buffers=buffers, process_group=workers.gradients)
 
 

@@ -40,7 +40,7 @@ class ForbiddenAddressError(Exception):
 
 
 def is_public(address: str) -> bool:
-    """Say whether an IPv4 or IPv6 address, as resolved, lies on the public internet; one that hides an IPv4 by that."""
+    """Whether a resolved IPv4 or IPv6 address is on the public internet; one that embeds an IPv4 is judged by that."""
     try:
         number = ip_address(address.partition("%")[0])
     except ValueError:

@@ -1,4 +1,4 @@
-"""Some of a folder's photos, as a training is given them."""
+"""The data set of a training: some of a folder's photos."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Numbers = npt.NDArray[np.int64]
 class PhotoDataset:
     """Some of a folder's photos.
 
-    frames: uint8 (M, S, S, 3) BGR, may be a file on disk; targets: int64 (N,); rows: int (N,), which of the frames
-    they are, all of them in order if None; sizes_wh: int64 (N, 2), width and height of the photos as they came, zeros
-    or None if not known; scenes: int64 (K,), which of the N show a place without a pose, to be put behind people;
-    kinds: int64 (N,), number of the kind inside the pose, -1 where it is not known, None if there are no kinds;
-    weights: float (N,), how often each is drawn, relatively, None for rare poses oftener (`balance`).
+    frames: uint8 (M, S, S, 3) BGR, may be a file on disk; targets: int64 (N,); rows: int (N,), indices of the frames,
+    None: all in order; sizes_wh: int64 (N, 2), original width and height of the photos, zeros or None if unknown;
+    scenes: int64 (K,), which of the N show a place without a pose, to be put behind people; kinds: int64 (N,), number
+    of the kind inside the pose, -1 if unknown, None without kinds; weights: float (N,), relative frequency of drawing
+    each, None: rare poses more often (`balance`).
     """
 
     frames: npt.NDArray[np.uint8]
@@ -36,16 +36,16 @@ class PhotoDataset:
 
     @property
     def kind_count(self) -> int:
-        """How many kinds to tell apart; 0 if there are none."""
+        """Number of kinds; 0 if there are none."""
         return 0 if self.kinds is None else int(self.kinds.max(initial=-1)) + 1
 
     def take(self, indices: npt.NDArray[np.integer] | slice) -> npt.NDArray[np.uint8]:
-        """Frames uint8 (n, S, S, 3) BGR of some of these photos, in memory."""
+        """Read frames, uint8 (n, S, S, 3) BGR, of some of these photos into memory."""
         return np.array(self.frames[indices if self.rows is None else self.rows[indices]])
 
     @property
     def draw_weights(self) -> npt.NDArray[np.floating]:
-        """How often each is drawn, relatively, float (N,)."""
+        """Relative frequency of drawing each photo, float (N,)."""
         return balance(self.targets) if self.weights is None else self.weights
 
     def draw(self, generator: torch.Generator) -> Tensor:
@@ -54,10 +54,10 @@ class PhotoDataset:
 
 
 def balance(targets: Numbers, parts: Numbers | None = None) -> npt.NDArray[np.floating]:
-    """How often to draw each photo, float (N,): a pose as the square root of its photos.
+    """Compute how often to draw each photo, float (N,): a pose by the square root of its number of photos.
 
-    parts: int64 (N,), which part of its pose a photo is.  Inside a pose the parts share as the square roots of theirs,
-    so that thousands of other asanas do not drown a few people standing.
+    parts: int64 (N,), the part of its pose that a photo belongs to.  Inside a pose the parts are also drawn by square
+    roots, so that thousands of other asanas do not outnumber a few people standing.
     """
     counts = np.bincount(targets).astype(float)
     if parts is None:

@@ -37,7 +37,7 @@ def test_auto_marks_the_surest_says_what_it_did_and_can_be_taken_back(ask, messy
     for line in (
         "likely label errors: 5 of 64 photos (out of fold), by confident learning; expected to be wrong: about 5",
         f"1 tree: relabelled to {one}", f"1 warrior_2: relabelled to {two}",
-        "1 none: removed", "3 photos marked", "at least 95.0% sure", "1 test photo left alone",
+        "1 none: removed", "3 photos marked", "at least 95.0%", "1 test photo left alone",
         "--undo 3",
         f"next: yoga-train fit {messy.photos} --to runs/next --split-of {messy.run}",
     ):  # fmt: skip
