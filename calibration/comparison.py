@@ -1,4 +1,4 @@
-"""Several files of one model side by side: right, honest, alike, small, fast?"""
+"""Compares files of one model: accuracy, calibration, fidelity, size, speed."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from .metrics import Accuracy, measure_accuracy, measure_ece, simulate_perfect_e
 class FileScore:
     """One file on the run's test photos.
 
-    ece: at the file's own temperature, beside what a perfectly calibrated model shows with as many photos (mean and
-    97.5 % quantile).  fidelity: beside the first file.  p50_ms, p95_ms: of the network, batch 1.
+    ece: at the file's own temperature, with the value of a perfectly calibrated model on as many photos (mean and
+    97.5 % quantile).  fidelity: compared with the first file.  p50_ms, p95_ms: of the network, batch 1.
     """
 
     path: Path

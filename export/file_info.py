@@ -70,7 +70,7 @@ def _describe_file(path: Path) -> dict[str, Any]:
 
 
 def _part_model(model: dict[str, Any]) -> dict[str, Any]:
-    """Part training and calibration from what a user of the model needs."""
+    """Separate training and calibration from what a user of the model needs."""
     training, calibration = model.pop("training", {}), model.pop("calibration", {})
     return {"model": model, "calibration": calibration, "training": training}
 
@@ -85,7 +85,7 @@ def _describe_tensor(value: Any) -> str:
 
 
 def _read_tensor(value: Any) -> tuple[str, tuple[str, list[Any]]]:
-    """Name, element type as NumPy names it, and shape."""
+    """Read name, element type as in NumPy, and shape."""
     import numpy as np
     import onnx
 
@@ -98,7 +98,7 @@ def _read_tensor(value: Any) -> tuple[str, tuple[str, list[Any]]]:
 
 
 def _count_parameters(model: Any) -> int:
-    """Numbers that were learnt: all constants but integers of shapes and axes, scales and zero points."""
+    """Count learned numbers: all constants but integers of shapes and axes, scales and zero points."""
     import onnx
 
     quantisers = [node for node in model.graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear")]

@@ -1,4 +1,4 @@
-"""Photos, each for itself: what the model answers, in batches, and the answers as CSV or JSON."""
+"""Classifies single photos in batches, and writes the predictions as CSV or JSON."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ __all__ = [
 
 @dataclass(frozen=True)
 class PhotoPrediction:
-    """What is said of one photo.  prediction: None where it can't be read, and `reason` says why.
+    """The prediction of one photo.  prediction: None if the photo cannot be read; `reason` says why.
 
-    reason: also why no picture was drawn of a photo that has an answer.
+    reason: also why a photo with a prediction could not be annotated.
 
-    image_bgr: uint8 (H, W, 3), the whole photo, if it was asked for; region: the part that was looked at.
+    image_bgr: uint8 (H, W, 3), the whole photo, if requested; region: the classified part.
     """
 
     file: str
@@ -62,7 +62,7 @@ class PhotoPrediction:
 
 @dataclass(frozen=True)
 class _Loaded:
-    """A photo on its way to the network.  letterboxed: uint8 (S, S, 3); again: where a huge one is read once more."""
+    """A decoded photo.  letterboxed: uint8 (S, S, 3); again: where to read a huge one a second time."""
 
     letterboxed: Frame
     image_bgr: Frame | None
@@ -73,9 +73,9 @@ class _Loaded:
 def classify_photos(
     classifier: PoseClassifier, files: Iterable[tuple[str, Path]], roi: Roi | None = None, *, keep_images: bool = False
 ) -> Iterator[PhotoPrediction]:
-    """Answer for each photo, in order; they are decoded in threads beside the network.
+    """Classify photos, in order; threads decode them while the network runs.
 
-    files: name and path.  roi: look at this part alone.  keep_images: hand the photos on, to be drawn upon.
+    files: name and path.  roi: classify only this part.  keep_images: return the photos too, for annotation.
     """
     size, workers = classifier.info.size, min(8, os.cpu_count() or 1)
     files = iter(files)
@@ -94,7 +94,7 @@ def classify_photos(
 
 
 def _load(path: Path, size: int, roi: Roi | None, keep_image: bool) -> _Loaded:
-    """Decode and letterbox.  Raises PhotoError; OptionError where the region does not fit in."""
+    """Decode and letterbox.  Raises PhotoError, or OptionError if the region does not fit."""
     try:
         content = read_photo(path)
     except PhotoError as error:
@@ -132,7 +132,7 @@ def _answer(
 
 
 def _classify(classifier: PoseClassifier, photos: list[tuple[str, _Loaded]]) -> Sequence[Prediction | Failure]:
-    """Answer for photos in one run of the network; where that fails one by one, so that one alone bears it."""
+    """Classify photos in one batch; if that fails, one by one, so that only the cause is lost."""
     if len(photos) > 1:
         frames = np.stack([photo.letterboxed for _, photo in photos])
         told = attempt(f"{len(photos)} photos", lambda: classifier.classify_letterboxed(frames))
@@ -159,7 +159,7 @@ def write_predictions(path: Path, answers: list[PhotoPrediction]) -> None:
 
 
 def format_predictions_csv(answers: list[PhotoPrediction]) -> str:
-    """file,pose,confidence, a column for each label, reason; of a photo that can't be read, file and reason alone."""
+    """Columns: file, pose, confidence, one per label, reason; for an unreadable photo only file and reason."""
     labels = next((list(answer.prediction.probabilities) for answer in answers if answer.prediction), [])
     buffer = io.StringIO()
     writer = make_csv_writer(buffer)

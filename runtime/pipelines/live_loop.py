@@ -29,7 +29,7 @@ class RateMeter:
 
 
 class LiveFollower:
-    """Every frame of a file is classified; a live source is shown as it comes, beside the network."""
+    """Classifies every frame of a file; shows a live source without waiting for the network."""
 
     def __init__(self, plan: RunPlan) -> None:
         self._plan, self._meter, self.frames = plan, RateMeter(), 0
@@ -47,7 +47,7 @@ class LiveFollower:
             self._beside.close()
 
     def follow(self) -> Iterator[tuple[TimedFrame, Tracked, float | None]]:
-        """Each frame that is shown, what is held, frames a second; also of a lost source, whose last one stands."""
+        """Yield each shown frame, its hold and the frame rate; for a lost source, its last frame."""
         mark, record = self._plan.mark, self._plan.record
         tracker = self._beside or self._tracker
         for frame in self._plan.source.frames():
@@ -61,16 +61,16 @@ class LiveFollower:
             yield frame, tracked, fps
 
     def count(self, frame: TimedFrame) -> None:
-        """Count a frame that is new."""
+        """Count a new frame."""
         self.frames += frame.lost_s is None
 
     def settle(self, ending: Ending) -> None:
-        """Nothing is observed that was not handed out."""
+        """Do nothing: every observed frame was also yielded."""
 
 
 def run_live(plan: RunPlan) -> RunResult:
-    """Watch a live source, or go through a file frame by frame.
+    """Follow a live source, or every frame of a file.
 
-    While a live source is lost, its last picture says so, nothing is held, and sinks and `on_frame` go on.
+    While a live source is lost, its last picture shows that, nothing is held, and sinks and `on_frame` continue.
     """
     return run_loop(plan, LiveFollower(plan))

@@ -1,4 +1,4 @@
-"""Recorded videos: observed a few seconds ahead of what is drawn, so that a pose is named from its first frame on."""
+"""Recorded videos: observed a few seconds before drawing, so that a pose is shown from its first frame."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ and those that one of the threads has in hand."""
 
 
 class RecordedFollower:
-    """Frames of a recording once the moments after them have been observed, a few times a second."""
+    """Yields frames of a recording after the next moments were observed, a few times a second."""
 
     def __init__(self, plan: RunPlan, open_again: Callable[[], Source]) -> None:
         self._plan, self._open_again, self._smoother = plan, open_again, FixedLagSmoother(plan.classifier)
@@ -42,7 +42,7 @@ class RecordedFollower:
         self._steps: Iterable[Step] = ()
 
     def __enter__(self) -> RecordedFollower:
-        """Begin to observe: the frames that are drawn, or, where these are too large to be kept, a second reading."""
+        """Start observing the frames to be drawn, or a second reading if these are too large to keep in memory."""
         with ExitStack() as closing:
             source, plan = self._plan.source, self._plan
             watcher = SamplingObserver(Observer(plan.classifier, plan.cropper, explain=plan.draws and plan.explains))
@@ -64,7 +64,7 @@ class RecordedFollower:
         self._closing.close()
 
     def follow(self) -> Iterator[tuple[TimedFrame, Tracked, float | None]]:
-        """Each frame and what is held on it."""
+        """Yield each frame and its hold."""
         for frame in _wait_for_future(self._steps, self._smoother):
             yield frame, self._smoother.state_at(frame.time_s), None
 
@@ -80,11 +80,11 @@ class RecordedFollower:
         self._is_empty = not ending.whole and self._end_s <= self._plan.source.info.start_s
 
     def segments(self) -> tuple[Segment, ...]:
-        """The timeline up to the end of the last frame; there is none where a run was stopped before its first."""
+        """Return the timeline up to the end of the last frame; empty if stopped before the first."""
         return () if self._is_empty else self._smoother.segments(self._end_s)
 
     def find_damage(self) -> str:
-        """What of the file was damaged, by who has read more of it."""
+        """Find the damage of the file, from the reader that got further."""
         files = [each for each in (self._plan.source, self._reads) if isinstance(each, VideoSource)]
         return max(files, key=lambda file: file.info.seen.frames).damage if files else ""
 
@@ -92,7 +92,7 @@ class RecordedFollower:
 def run_recorded(plan: RunPlan, open_again: Callable[[], Source]) -> RunResult:
     """Observe a recording, draw what is held on every frame, hand it to the sinks.
 
-    open_again: opens the same recording once more, to look ahead in where frames are too large to be kept.
+    open_again: opens the recording a second time, to look ahead if frames are too large to keep in memory.
     """
     follower = RecordedFollower(plan, open_again)
     watched = run_loop(plan, follower)
@@ -102,8 +102,7 @@ def run_recorded(plan: RunPlan, open_again: Callable[[], Source]) -> RunResult:
 
 
 def _held_bytes(source: Source) -> float:
-    """What the frames take that wait for their observations, 8 bit 4:2:0; no end is known of an animation's frames in
-    BGR."""
+    """Estimate the memory of waiting frames, 8 bit 4:2:0; an animation's BGR frames have no known number."""
     if isinstance(source, AnimationSource):
         return math.inf
     width, height = source.info.stored_wh or source.info.size_wh
@@ -113,7 +112,7 @@ def _held_bytes(source: Source) -> float:
 
 
 def _observe_beside(frames: Iterable[TimedFrame], observations: Iterator[Step]) -> Iterator[Step]:
-    """Each frame after the observations that it needs; what is damaged there, the drawing meets too, and says so."""
+    """Yield each frame after the observations that it needs; damage there is reported by the drawing."""
     observed_s: float = 0
     for frame in frames:
         while observed_s < frame.time_s + AHEAD_S:
@@ -128,7 +127,7 @@ def _observe_beside(frames: Iterable[TimedFrame], observations: Iterator[Step]) 
 
 
 def _next_observations(observations: Iterator[Step]) -> Step:
-    """The next observations without their frame."""
+    """Yield the next observations without their frame."""
     try:
         return replace(next(observations), frame=None)
     except (StopIteration, SourceError):
@@ -136,7 +135,7 @@ def _next_observations(observations: Iterator[Step]) -> Step:
 
 
 def _wait_for_future(steps: Iterable[Step], smoother: FixedLagSmoother) -> Iterator[TimedFrame]:
-    """Each frame once enough has been observed after it; at the end, and before an error, all that are left."""
+    """Yield each frame once enough was observed after it; at the end, or before an error, the rest."""
     waiting: deque[TimedFrame] = deque()
     error: Exception | None = None
     try:
