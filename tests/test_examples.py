@@ -125,6 +125,13 @@ def test_osc_sink_sends_a_message_for_each_frame(class_video: Path, run_example:
     assert 0.5 < confidence <= 1 and 1 < hold_s < 2
 
 
+def test_osc_sink_says_what_it_needs(tmp_path: Path, run_example: Run) -> None:
+    with pytest.raises(SystemExit, match="give CAMERA HOST PORT"):
+        run_example("osc_sink.py")
+    with pytest.raises(SystemExit, match="cannot be opened"):
+        run_example("osc_sink.py", tmp_path / "missing.mp4", "127.0.0.1", 9000)
+
+
 def test_timelines_in_duckdb_adds_up_the_holds_of_all_videos(run_example: Run, tmp_path: Path) -> None:
     pytest.importorskip("duckdb", reason="duckdb is not installed; only an example uses it")
     (tmp_path / "june").mkdir()

@@ -88,6 +88,19 @@ def test_the_service_is_given_the_time_that_closing_a_long_recording_takes() -> 
     assert read_option("TimeoutStopSec") == "infinity" and read_option("KillMode") == "mixed"
 
 
+def test_an_empty_model_is_the_shipped_one(tmp_path: Path) -> None:
+    program = tmp_path / "yoga-live"
+    program.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    program.chmod(0o755)
+    given = {"YOGA_LIVE": str(program), "MODEL": "", "OPTIONS": "--events", "PATH": "/usr/bin:/bin"}
+    settings = {**read_settings(), **given}
+    answer = subprocess.run(
+        ["sh", "-c", read_shell_line("ExecStart")], env=settings, capture_output=True, text=True, check=True
+    )
+    args = command.parse_args(answer.stdout.splitlines())
+    assert args.model is None and args.events
+
+
 def test_the_service_is_nobodys_root_starts_again_and_knows_each_setting() -> None:
     assert read_option("User") not in {"root", "0"} and "video" in read_option("SupplementaryGroups").split()
     assert read_option("Restart") == "always" and read_option("StartLimitIntervalSec") == "0"
