@@ -10,7 +10,7 @@ import itertools
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -106,7 +106,8 @@ def draw_page_picture(classifier: PoseClassifier) -> Image.Image:
         assert page is not None
         show_page(classifier, page)
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        for (width, height), scheme in ((DESK_WH, "light"), (PHONE_WH, "dark")):
+        screens: list[tuple[tuple[int, int], Literal["light", "dark"]]] = [(DESK_WH, "light"), (PHONE_WH, "dark")]
+        for (width, height), scheme in screens:
             view = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
             view.goto(page.addresses[0])
             view.wait_for_timeout(1500)

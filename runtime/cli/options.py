@@ -96,7 +96,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     if words and words[0] in SUBCOMMANDS:  # a folder of that name is written ./archive
         args = SUBCOMMANDS[words[0]]().parse_args(words[1:])
         if getattr(args, "video", "") is None:  # SUPPRESS, as the options have it, would be a Path of that name
-            del args.video
+            delattr(args, "video")
         return argparse.Namespace(**{**vars(parser.parse_args([])), **vars(args), "command": words[0]})
     args, rest = parser.parse_known_args(words)
     if args.inputs and not any(word.startswith("-") for word in rest):  # `a.mp4 --force b.mp4`

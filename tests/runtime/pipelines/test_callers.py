@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -49,7 +49,7 @@ def test_an_exception_of_a_callback_is_raised_and_nothing_is_replaced(
     for path in outputs.paths():
         path.write_text("mine")
 
-    def fail(*_: object) -> None:
+    def fail(*_: object) -> NoReturn:
         raise error
 
     monkeypatch.setattr(progress, "PAUSE_S", 0.0)  # a report of each frame; the last one comes when all is written
