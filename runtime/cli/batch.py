@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import OptionError, OutputError, SourceError, TakenError, YogaLiveError, as_run_error
 from ..system.item_failures import explain
-from ..system.plain_text import format_count, print
+from ..system.plain_text import format_count, print, print_json
 from .options import DEFAULT_PLACE, list_given, read_mounting, read_roi
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def _annotate_job(
     from ..pipelines.annotate import annotate_video
     from ..sinks.events import Events
 
-    events = Events(partial(print, flush=True), config.goals_s, job.name) if tells else None
+    events = Events(print_json, config.goals_s, job.name) if tells else None
     seen_s = start_s = config.time_range.start_s if config.time_range else 0.0
 
     def show(frame: TimedFrame, hold: Hold) -> None:

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ..errors import DeviceError, OptionError
-from ..system.plain_text import format_count, print
+from ..system.plain_text import format_count, print, print_json
 from .options import DEFAULT_PLACE, MOUNTING, list_given, read_mounting, read_roi
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Screen:
         from ..sinks.events import Events
 
         self._args, self._classifier, self._page, self.goals_s = args, classifier, page, goals_s
-        self._events = Events(partial(print, flush=True), goals_s) if args.events else None
+        self._events = Events(print_json, goals_s) if args.events else None
         self._progress: Progress | None = None
         self._closing = ExitStack()
         self._info: SourceInfo | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import io
 import logging
 import os
 import signal
@@ -11,6 +10,7 @@ import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import PurePath
 from typing import Any, NoReturn
 
@@ -20,6 +20,7 @@ from .crashes import explain_os_error, show_tracebacks
 from .files import find_cache_folder
 from .plain_text import LineFormatter, show_name
 from .public_names import read_version
+from .streams import escape_unprintable
 from .suggestions import suggest_for_error
 from .telemetry import silence_telemetry
 
@@ -113,7 +114,7 @@ def run_command(name: str, run: Callable[[argparse.Namespace], None], args: argp
 def _execute(name: str, run: Callable[[argparse.Namespace], None], args: argparse.Namespace, stops: list[int]) -> int:
     """Run the body and return the exit code.  stops: the signals received."""
     try:
-        with show_tracebacks(args):
+        with show_tracebacks(args, _list_words(args)):
             _run(run, args, stops)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader of our lines, such as `head`, has seen enough
@@ -151,13 +152,12 @@ def _set_up(name: str, args: argparse.Namespace) -> None:
     silence_telemetry()
     with suppress(OptionError):  # the user has no home folder
         os.environ.setdefault("MPLCONFIGDIR", str(find_cache_folder("matplotlib")))  # for its list of fonts
-    log_to_stderr(name)
+    log_to_stderr(name, _list_words(args))
     for noisy in ("onnxscript", "onnx_ir", "torch", "matplotlib", "PIL"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     is_debug = getattr(args, "debug", False)  # then the tracebacks of failed items are shown too
     logging.getLogger("yoga_live").setLevel(logging.DEBUG if is_debug else logging.NOTSET)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # prints file names that are not UTF-8, as stderr does
+    escape_unprintable(sys.stdout)
 
 
 @contextmanager
@@ -201,10 +201,10 @@ def _run(run: Callable[[argparse.Namespace], None], args: argparse.Namespace, st
         raise
 
 
-def log_to_stderr(name: str) -> None:
-    """Print log records on stderr, one line each."""
+def log_to_stderr(name: str, arguments: Sequence[str] = ()) -> None:
+    """Print log records on stderr, one line each.  arguments: words of the command line, whose secrets are hidden."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(LineFormatter(f"{name}: %(message)s"))
+    handler.setFormatter(LineFormatter(f"{name}: %(message)s", hide=partial(hide_in_text, arguments=arguments)))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
 
 

@@ -90,16 +90,25 @@ def explain_os_error(error: OSError, arguments: Iterable[str] = ()) -> str:
 
 
 @contextmanager
-def show_tracebacks(args: argparse.Namespace) -> Iterator[None]:
-    """With --debug, print the traceback of an error that will become one line, and raise it again."""
+def show_tracebacks(args: argparse.Namespace, arguments: Iterable[str]) -> Iterator[None]:
+    """With --debug, print the traceback of an error that will become one line, and raise it again.
+
+    arguments: the words of the command line, whose secrets are hidden.
+    """
     try:
         yield
     except BrokenPipeError:
         raise
-    except Exception:
+    except Exception as error:
         if getattr(args, "debug", False):
-            traceback.print_exc()
+            _print_traceback(error, arguments)
         raise
+
+
+def _print_traceback(error: BaseException, arguments: Iterable[str]) -> None:
+    """Print a traceback on stderr, without secrets and control characters."""
+    text = hide_in_text("".join(traceback.format_exception(type(error), error, error.__traceback__)), arguments)
+    sys.stderr.write("".join(f"{show_name(line)}\n" for line in text.rstrip("\n").split("\n")))
 
 
 def record_crash(name: str, arguments: list[str], error: BaseException) -> Path:
@@ -140,7 +149,7 @@ def describe_crash(name: str, arguments: list[str], error: BaseException) -> str
 
 def _tell(name: str, arguments: list[str], error: BaseException, where: str = "") -> None:
     if "--debug" in arguments:
-        traceback.print_exception(type(error), error, error.__traceback__)
+        _print_traceback(error, arguments)
     sys.stderr.write(f"{name}: error: unexpected {show_name(where + describe_crash(name, arguments, error))}\n")
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import builtins
+import json
 import logging
 import os
 import re
+import sys
+from collections.abc import Callable
 from pathlib import PurePath
 from typing import TextIO
 from urllib.parse import quote_from_bytes, unquote_to_bytes
@@ -79,12 +82,26 @@ def print(*values: object, sep: str = " ", end: str = "\n", file: TextIO | None 
     builtins.print(*(show_name(str(value)) for value in values), sep=sep, end=end, file=file, flush=flush)
 
 
+def print_json(document: str) -> None:
+    """Print a JSON document, at once.  Where standard output is not UTF-8 it is ASCII, which says the same."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    is_utf8 = encoding.lower().replace("-", "") == "utf8"
+    print(document if is_utf8 else json.dumps(json.loads(document)), flush=True)
+
+
 class LineFormatter(logging.Formatter):
-    """Formats a log record as one line, whatever names it holds, followed by a traceback if there is one."""
+    """Formats a log record as one line, whatever names it holds, followed by a traceback if there is one.
+
+    hide: removes secrets from a text.
+    """
+
+    def __init__(self, fmt: str, hide: Callable[[str], str] = str) -> None:
+        super().__init__(fmt)
+        self._hide = hide
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        return show_name(super().formatMessage(record))
+        return show_name(self._hide(super().formatMessage(record)))
 
     def formatException(self, ei: object) -> str:
-        text = super().formatException(ei)  # pyright: ignore[reportArgumentType]
+        text = self._hide(super().formatException(ei))  # pyright: ignore[reportArgumentType]
         return "\n".join(map(show_name, text.split("\n")))

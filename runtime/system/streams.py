@@ -54,12 +54,20 @@ class Steady:
 def steady_streams() -> Iterator[None]:
     """Wrap both streams: closed ones are discarded, broken ones are reported or ignored."""
     _fill_gaps()
+    escape_unprintable(sys.stdout)
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = Steady(before[0], must_arrive=True), Steady(before[1], must_arrive=False)  # pyright: ignore[reportAttributeAccessIssue]
     try:
         yield
     finally:
         sys.stdout, sys.stderr = before
+
+
+def escape_unprintable(stream: TextIO) -> None:
+    """Escape what the stream's encoding lacks, as stderr does: the terminal, or a file name, may not be UTF-8."""
+    if reconfigure := getattr(stream, "reconfigure", None):  # not of a StringIO
+        with suppress(OSError, ValueError):  # it is closed
+            reconfigure(errors="backslashreplace")
 
 
 def _fill_gaps() -> None:

@@ -143,13 +143,16 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
 
 @pytest.mark.parametrize("is_debug", [False, True])
 def test_debug_shows_the_traceback_behind_an_items_row(is_debug: bool, capsys: pytest.CaptureFixture[str]) -> None:
-    def classify(_: argparse.Namespace) -> None:
-        attempt("odd.jpg", lambda: 1 // 0)
+    address = "rtsp://me:ge heim@192.0.2.1/live"
 
-    assert run_command("yoga-live", classify, argparse.Namespace(debug=is_debug)) == 0
+    def classify(_: argparse.Namespace) -> None:
+        attempt("odd.jpg", lambda: int(address))
+        attempt(address, lambda: 1 // 0)
+
+    assert run_command("yoga-live", classify, argparse.Namespace(debug=is_debug, camera=address)) == 0
     said = capsys.readouterr().err
-    assert "odd.jpg: unexpected ZeroDivisionError" in said
-    assert ("Traceback" in said) == is_debug
+    assert "odd.jpg: unexpected ValueError" in said and "rtsp://192.0.2.1/live: unexpected ZeroDivisionError" in said
+    assert ("Traceback" in said) == is_debug and "heim" not in said
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")

@@ -116,6 +116,17 @@ def test_debug_prints_the_traceback_of_any_error_beside_its_line(
     assert "Traceback (most recent call last):" in said and said.splitlines()[-1].startswith("yoga-live: error: ")
 
 
+@pytest.mark.parametrize("kind", [OptionError, ValueError])
+def test_debug_tells_no_secret_and_steers_no_terminal(
+    kind: type[Exception], crashes: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = kind(f"{SECRET} and a:geheim@h.mp4 are no \x1b[31mfile")
+    fail_with(error)(["--debug", "--camera", SECRET])
+    said = capsys.readouterr().err
+    assert "Traceback" in said and 'test_crashes.py", line' in said and "192.0.2.1/live" in said
+    assert "heim" not in said and "\x1b" not in said and "\\x1b[31m" in said
+
+
 @pytest.mark.parametrize("room", ["runtime", "train", "export", "calibration"])
 def test_each_command_foresees_what_its_own_options_raise(
     room: str, crashes: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

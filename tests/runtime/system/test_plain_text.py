@@ -22,7 +22,15 @@ from yoga_live.runtime.sources.inputs import name_input, parse_input, read_list
 from yoga_live.runtime.system.cli_runner import CommandParser, run_command
 from yoga_live.runtime.system.crashes import report_crashes
 from yoga_live.runtime.system.files import format_json, make_csv_writer
-from yoga_live.runtime.system.plain_text import escape_json, format_count, print, quote_path, show_name, unquote_path
+from yoga_live.runtime.system.plain_text import (
+    escape_json,
+    format_count,
+    print,
+    print_json,
+    quote_path,
+    show_name,
+    unquote_path,
+)
 from yoga_live.runtime.system.progress import Progress
 
 ODD = os.fsdecode(b"o\xff\x1b[2J\nx\ry\xc2\x9b\xe2\x80\xa8\xe2\x80\xae")
@@ -96,6 +104,15 @@ def test_json_stays_json_and_says_the_same() -> None:
     told: list[str] = []
     Events(told.append, video=ODD).update(1.0, Hold("tree", 0.9, 0.5))
     assert json.loads(told[0])["video"] == ODD and show_name(told[0]) == told[0]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "ascii"])
+def test_events_are_json_on_a_terminal_that_is_not_utf_8(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding, errors="backslashreplace"))
+    Events(print_json, video="é Š 😀.mp4").update(1.0, Hold("tree", 0.9, 0.5))
+    assert json.loads(written.getvalue())["video"] == "é Š 😀.mp4"
+    assert ("é".encode() in written.getvalue()) == (encoding == "utf-8")
 
 
 @pytest.mark.parametrize("name", NAMES)
