@@ -37,6 +37,16 @@ yoga-live notes.md                                     | cannot open notes.md as
 yoga-live bench                                        | did you mean benchmark\\?
 yoga-live help                                         | did you mean --help\\?
 yoga-live train photos                                 | did you mean yoga-train\\?
+yoga-live --demo --save ''                             | argument --save: the value is empty
+yoga-live --demo --summary=                            | argument --summary: the value is empty
+yoga-live class.mp4 --timeline ''                      | argument --timeline: the value is empty
+yoga-live 0 --record '' --no-window                    | argument --record: the value is empty
+yoga-live --video '' --timeline o                      | argument --video: the value is empty
+yoga-live --images ''                                  | argument --images: the value is empty
+yoga-live archive photos --to ''                       | argument --to: the value is empty
+yoga-live benchmark ''                                 | argument VIDEO: the value is empty
+yoga-live class.mp4 --save a.mp4 --save b.mp4          | --save: given twice, a.mp4 and b.mp4; give only one
+yoga-live --camera 0 --camera 1                        | --camera: given twice, 0 and 1
 yoga-live class.mp4 --save out.avi                     | should end in .mp4
 yoga-live class.mp4 --save class.mp4                   | class.mp4 is the input itself
 yoga-live class.mp4 --save nofolder/out.mp4            | mkdir -p nofolder
@@ -71,6 +81,7 @@ yoga-live env:MISSING                                  | the environment variabl
 yoga-train                                             | required: COMMAND
 yoga-train train photos                                | did you mean fit\\?
 yoga-train fit photos                                  | required: --to
+yoga-train fit photos --to ''                          | argument --to: the value is empty
 yoga-train fit photos --output r                       | required: --to
 yoga-train fit photos --to r --lr 3                    | did you mean --rate\\?
 yoga-train fit missing --to r                          | give a folder with one folder per pose, such as missing/tree/
@@ -88,6 +99,8 @@ yoga-train capture --pose tree --to photos --camera 47 | check that it is plugge
 yoga-export onnx missing --to x.onnx                   | missing is not a finished run
 yoga-export info photo.jpg                             | photo.jpg is a photo, not a model
 yoga-export fp16 photo.jpg --to x.onnx                 | required: --run
+yoga-export onnx '' --to x.onnx                        | argument run: the value is empty
+yoga-calibrate int8 x.onnx --run r --to ''             | argument --to: the value is empty
 yoga-calibrate int8 x.onnx --to y.onnx                 | required: --run
 yoga-calibrate confidence x.onnx --run r --to y.onnx   | x.onnx does not exist
 """

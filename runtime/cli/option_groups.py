@@ -36,6 +36,7 @@ def add_input(parser: argparse.ArgumentParser) -> None:
     source.add_argument(
         "--video",
         type=parse_input,
+        action="extend",
         nargs="+",
         metavar="FILE",
         help="annotate recorded videos; only the outputs that you name are written",
@@ -44,6 +45,7 @@ def add_input(parser: argparse.ArgumentParser) -> None:
     source.add_argument(
         "--images",
         type=Path,
+        action="extend",
         nargs="+",
         metavar="FOLDER",
         help="classify photos, or every photo in a folder",

@@ -24,6 +24,14 @@ from .streams import escape_unprintable
 from .suggestions import suggest_for_error
 from .telemetry import silence_telemetry
 
+ONE_FILE = frozenset((
+    "--camera", "--video", "--save", "--timeline", "--table", "--summary", "--record", "--to", "--against", "--run",
+))  # fmt: skip
+"""Options that name a source or a result: given twice, one of them would be missing, and nothing would say so.
+
+Of the other options the last one counts, as usual: an alias may hold settings that the user then replaces.
+"""
+
 
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
     """Keep the layout of examples, and show only informative defaults, as one would type them."""
@@ -60,6 +68,7 @@ class CommandParser(argparse.ArgumentParser):
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
         self._arguments: list[str] = []
+        self._seen: dict[str, list[str]] = {}
         self._last_group = group = self.add_argument_group("diagnostics")
         group.add_argument(
             "--debug", action="store_true", help="print the traceback of any error", default=argparse.SUPPRESS
@@ -77,7 +86,20 @@ class CommandParser(argparse.ArgumentParser):
     ) -> Any:
         """Read the command line, as argparse does."""
         self._arguments = sys.argv[1:] if args is None else list(args)
+        self._seen = {}
         return super().parse_known_args(args, namespace)
+
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        """Read the values of an option, as argparse does; refuse empty ones, which as a path mean this folder."""
+        values = arg_strings[:1] if action.nargs == argparse.PARSER else arg_strings  # the rest is the subcommand's
+        if "" in values:
+            raise argparse.ArgumentError(action, "the value is empty (an unset variable?); give one")
+        if ONE_FILE.intersection(action.option_strings) and isinstance(action, argparse._StoreAction):
+            first = self._seen.setdefault(action.dest, arg_strings)
+            if first != arg_strings:
+                both = f"{' '.join(first)} and {' '.join(arg_strings)}"
+                raise argparse.ArgumentError(action, f"given twice, {both}; give only one")
+        return super()._get_values(action, arg_strings)
 
     def error(self, message: str) -> NoReturn:
         """Print one line about the wrong command line, without secrets, and exit with 2."""

@@ -36,6 +36,17 @@ def test_one_video_is_a_file_and_several_or_a_folder_are_many(tmp_path: Path) ->
         assert args.videos == [Path(name) for name in given] and not hasattr(args, "video")
 
 
+@pytest.mark.parametrize(("option", "kept"), [("--video", "videos"), ("--images", "images")])
+def test_inputs_given_twice_are_all_taken(option: str, kept: str) -> None:
+    args = parse_args([option, "a", "b", option, "c"])
+    assert getattr(args, kept) == [Path("a"), Path("b"), Path("c")]
+
+
+def test_a_setting_given_twice_replaces_that_of_an_alias_and_a_result_given_twice_is_the_same_one() -> None:
+    args = parse_args(["--device", "cpu", "a.mp4", "--device", "cuda", "--save", "b.mp4", "--save", "b.mp4"])
+    assert args.device == "cuda" and args.save == Path("b.mp4")
+
+
 @pytest.mark.parametrize("given", ["0", "-5", "fast", "²", "1e3", "2000"])
 def test_what_is_no_rate_or_size_is_refused_with_an_example(given: str, capsys: pytest.CaptureFixture[str]) -> None:
     for option, value, example in (("--camera-rate", given, "such as 30"), ("--camera-size", f"{given}x0", "1280x720")):
