@@ -35,6 +35,10 @@ yoga-live empty                                        | the folder empty has no
 yoga-live empty.mp4                                    | the file is empty
 yoga-live notes.md                                     | cannot open notes.md as a video
 yoga-live bench                                        | did you mean benchmark\\?
+yoga-live --device cpu poses                           | poses is a command, which comes first: yoga-live poses
+yoga-live class.mp4 --force benchmark                  | benchmark is a command, which comes first
+yoga-live RTSP://127.0.0.1:1/x --save o.mp4            | cannot open rtsp://127.0.0.1:1/x: Connection refused
+yoga-live class.mp4 --goal none=3                      | no pose 'none'; give one of [^;]*$
 yoga-live help                                         | did you mean --help\\?
 yoga-live train photos                                 | did you mean yoga-train\\?
 yoga-live --demo --save ''                             | argument --save: the value is empty

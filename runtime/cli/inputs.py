@@ -16,7 +16,7 @@ from ..system.suggestions import suggest_word
 if TYPE_CHECKING:
     from ..sources.remote import RemoteFile
 
-CAMERA = re.compile(r"[0-9]{1,4}|/dev/video[0-9]{1,4}|/dev/v4l/.+|(csi|rtsps?|https?)://.*|(@|env:).+", re.DOTALL)
+CAMERA = re.compile(r"[0-9]{1,4}|/dev/video[0-9]{1,4}|/dev/v4l/.+|(?i:csi|rtsps?|https?)://.*|(@|env:).+", re.DOTALL)
 COMMANDS = ("archive", "benchmark", "poses", "cameras")
 PROGRAMS = {
     "yoga-train": ("train", "fit", "collect", "download", "add", "capture", "stats", "show", "report", "clean"),
@@ -32,6 +32,7 @@ def take_inputs(args: argparse.Namespace) -> None:
     """Set the arguments that --camera, --images or --video would have set.  Raises OptionError."""
     if "" in args.inputs:
         raise OptionError("an INPUT is empty; give a file, a folder or a camera")
+    _refuse_commands(args.inputs)
     cameras = [word for word in args.inputs if CAMERA.fullmatch(word)]
     if cameras and len(args.inputs) > 1:
         rest = [*args.inputs]
@@ -41,7 +42,6 @@ def take_inputs(args: argparse.Namespace) -> None:
         args.camera = cameras[0]
         return
     paths = [parse_input(word) for word in args.inputs]
-    _refuse_commands(paths[0])
     photos = [path for path in paths if _holds_photos(path)]
     if photos and len(photos) < len(paths):
         video = next(path for path in paths if path not in photos)
@@ -54,16 +54,18 @@ def take_inputs(args: argparse.Namespace) -> None:
         args.video = paths
 
 
-def _refuse_commands(first: Path | RemoteFile) -> None:
-    """Refuse a first word that is no file, and a command of another program or a misspelt one.  Raises OptionError."""
-    word = str(first)
+def _refuse_commands(words: list[str]) -> None:
+    """Refuse a command after an option, and a first word that is another program's or misspelt.  Raises OptionError."""
+    if late := next((word for word in words if word in COMMANDS and not os.path.lexists(word)), None):
+        raise OptionError(f"{late} is a command, which comes first: yoga-live {late}, then its options")
+    word = words[0]
     if os.path.lexists(word) or not word.isascii() or not word.isalpha():
         return
     if word == "help":
         raise OptionError("help is not a command of yoga-live; did you mean --help?")
-    if program := next((name for name, words in PROGRAMS.items() if word in words), None):
+    if program := next((name for name, known in PROGRAMS.items() if word in known), None):
         raise OptionError(f"{word} is not a command of yoga-live; did you mean {program}?")
-    if word not in COMMANDS and (meant := suggest_word(word, COMMANDS)):
+    if meant := suggest_word(word, COMMANDS):
         raise OptionError(f"{word} does not exist, and is not a command{meant}")
 
 

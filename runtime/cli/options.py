@@ -99,8 +99,9 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
             delattr(args, "video")
         return argparse.Namespace(**{**vars(parser.parse_args([])), **vars(args), "command": words[0]})
     args, rest = parser.parse_known_args(words)
-    if args.inputs and not any(word.startswith("-") for word in rest):  # `a.mp4 --force b.mp4`
-        args.inputs, rest = [*args.inputs, *rest], []
+    end = rest.index("--") if "--" in rest else len(rest)
+    if args.inputs and not any(word.startswith("-") for word in rest[:end]):  # `a.mp4 --force b.mp4 -- -c.mp4`
+        args.inputs, rest = [*args.inputs, *rest[:end], *rest[end + 1 :]], []
     if rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     args.command = None

@@ -71,8 +71,8 @@ def parse_goals(texts: list[str], labels: tuple[str, ...]) -> dict[str, float]:
                 f"--goal {quote(text)} is not a goal; give a pose and seconds below 86,400, such as tree=30"
             )
         if pose not in labels or pose == NO_POSE:
-            poses = ", ".join(label for label in labels if label != NO_POSE)
-            meant = suggest_word(pose.strip().replace(" ", "_"), labels)
-            raise OptionError(f"--goal {text}: this model has no pose {pose!r}; give one of {poses}{meant}")
+            poses = [label for label in labels if label != NO_POSE]
+            meant = suggest_word(pose.strip().replace(" ", "_"), poses)
+            raise OptionError(f"--goal {text}: this model has no pose {pose!r}; give one of {', '.join(poses)}{meant}")
         goals[pose] = goal_s
     return goals

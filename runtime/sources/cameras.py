@@ -66,6 +66,9 @@ def open_camera(text: str, config: CameraConfig | None = None) -> LiveSource:
     if text.startswith(STABLE):
         return LiveSource(lambda: mount(DeviceCapture(find_number(text), show_name(text), config)), text, DEVICE_POLICY)
     scheme, separator, rest = text.partition("://")
+    if separator and scheme.lower() in (*STREAMS, "csi"):  # RTSP:// too, which FFmpeg takes for a file
+        scheme = scheme.lower()
+        text = f"{scheme}://{rest}"
     if separator and scheme == "csi" and re.fullmatch(r"[0-9]{1,2}", rest):
         return LiveSource(lambda: mount(CsiCapture(int(rest), text, config)), text, DEVICE_POLICY)
     if separator and scheme in STREAMS and _has_host(text):

@@ -48,10 +48,11 @@ def parse_input(text: str) -> Path | RemoteFile:
     """Read a path or a URL; file:// is a path, whose percent-encoded bytes are decoded."""
     if not is_url(text):
         return Path(text)
-    if text.startswith("file://"):
+    scheme, _, rest = text.partition("://")
+    if scheme.lower() == "file":
         path = urlsplit(text).path
         return Path(url2pathname(path) if os.name == "nt" else os.fsdecode(unquote_to_bytes(path)))
-    return RemoteFile(text)
+    return RemoteFile(f"{scheme.lower()}://{rest}")
 
 
 def name_input(path: Path | RemoteFile) -> str:

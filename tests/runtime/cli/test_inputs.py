@@ -108,12 +108,37 @@ def test_several_videos_and_options_in_any_order(live: Live, clip: Path, tmp_pat
     "word",
     [
         *("0", "12", "/dev/video0", "/dev/v4l/by-id/usb-cam-index0", "csi://0", "rtsp://10.0.0.4/a", "rtsps://h/a"),
-        *("http://10.0.0.4/stream", "@camera.txt", "env:CAMERA"),
+        *("http://10.0.0.4/stream", "RTSP://10.0.0.4/a", "Https://h/a", "@camera.txt", "env:CAMERA"),
     ],
 )
 def test_a_camera_is_known_by_its_address(word: str) -> None:
     args = parse_args([word])
     assert args.camera == word and args.save is None and not hasattr(args, "video")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--", "-d.mp4"],
+        ["--force", "--", "-d.mp4"],
+        ["a.mp4", "--force", "--", "-d.mp4"],
+        ["a", "--force", "b", "--", "-d"],
+    ],
+    ids=" ".join,
+)
+def test_what_follows_two_dashes_is_a_file(words: list[str]) -> None:
+    args = parse_args(words)
+    found = getattr(args, "videos", None) or [args.video]
+    assert [str(path) for path in found] == [word for word in words if word not in ("--", "--force")]
+    assert args.force == ("--force" in words)
+
+
+def test_a_file_that_is_called_like_a_command_may_follow_an_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("poses").touch()
+    assert parse_args(["--force", "poses"]).video == Path("poses")
 
 
 def test_a_camera_is_watched(live: Live, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -167,6 +192,8 @@ def test_a_webp_is_a_photo_unless_it_moves(tmp_path: Path) -> None:
         (["a.mp4", "--sav", "x", "--oops", "b.mp4"], "unrecognized arguments: --oops b.mp4"),
         ([""], "INPUT: the value is empty"),
         (["a.mp4", "--force", ""], "an INPUT is empty"),
+        (["a.mp4", "--force", "--oops", "--", "b.mp4"], "unrecognized arguments: --oops"),
+        (["a.jpg", "RTSP://me:geheim@host/x"], "RTSP://host/x is a camera, which cannot be combined"),
         ([], "no INPUT given"),
     ],
     ids=str,

@@ -69,7 +69,7 @@ def test_what_is_no_goal_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["none=30", "crow=30", "=30"])
 def test_a_pose_that_the_model_does_not_know_is_refused_with_those_it_does(text: str) -> None:
-    with pytest.raises(OptionError, match="give one of tree, warrior_2"):
+    with pytest.raises(OptionError, match=r"give one of tree, warrior_2$"):
         parse_goals([text], LABELS)
 
 

@@ -83,6 +83,11 @@ def test_an_unreachable_stream_is_one_line_without_credentials(address: str, cap
     assert caught.value.__cause__ is None
 
 
+def test_an_address_in_capitals_is_the_same_camera() -> None:
+    with pytest.raises(SourceError, match=r"rtsp://127.0.0.1:9/Cam: Connection refused"):
+        open_camera("RTSP://127.0.0.1:9/Cam")
+
+
 def test_csi_without_gstreamer_says_why() -> None:
     with pytest.raises(SourceError, match=r"csi://0 needs OpenCV with GStreamer.*on a Jetson use the system's"):
         check_gstreamer("csi://0", lambda: "  Video I/O:\n    GStreamer:                   NO\n")

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from yoga_live.runtime.errors import OutputError, SourceError
-from yoga_live.runtime.sources.inputs import check_new, list_files, make_folder, name_outputs
+from yoga_live.runtime.sources.inputs import check_new, list_files, make_folder, name_outputs, parse_input
+from yoga_live.runtime.sources.remote import RemoteFile
 
 
 def make(folder: Path, *names: str) -> None:
@@ -115,3 +116,8 @@ def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
         make_folder("--save", tmp_path / "out")
     make_folder("--save", tmp_path / "new" / "deep")
     assert (tmp_path / "new" / "deep").is_dir()
+
+
+def test_the_scheme_of_an_address_may_be_in_capitals() -> None:
+    assert parse_input("FILE:///A/b%20c.mp4") == Path("/A/b c.mp4")
+    assert parse_input("S3://Studio/A.mp4") == RemoteFile("s3://Studio/A.mp4")
