@@ -31,7 +31,11 @@ def test_each_has_a_help_of_its_own(ask: Ask, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SUBCOMMANDS)
-def test_only_the_first_word_is_a_command(name: str) -> None:
+def test_only_the_first_word_is_a_command_where_there_is_a_file_of_that_name(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(name).touch()
     for words in ([f"./{name}"], ["a.mp4", name], ["--force", name]):
         args = parse_args(words)
         assert args.command is None and Path(name) in [getattr(args, "video", None), *getattr(args, "videos", [])]
