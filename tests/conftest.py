@@ -6,11 +6,13 @@ hold of one, copies it first.
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import logging
 import os
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -214,6 +216,27 @@ def ask(capsys: pytest.CaptureFixture[str]) -> Callable[..., CommandAnswer]:
         return CommandAnswer(code, said.out, said.err)
 
     return run
+
+
+@pytest.fixture
+def plain_rights() -> Iterator[None]:
+    """The rights of a plain user: root may read what nobody else may (capabilities(7))."""
+    if os.name == "nt":
+        pytest.skip("Windows has other permissions")
+    if os.geteuid() != 0:
+        yield
+        return
+    if sys.platform != "linux":
+        pytest.skip("root may read everything")
+    libc = ctypes.CDLL(None, use_errno=True)
+    version, sets = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+    assert libc.capget(version, sets) == 0
+    effective = sets[0]
+    sets[0] &= ~(1 << 1 | 1 << 2)  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+    assert libc.capset(version, sets) == 0
+    yield
+    sets[0] = effective
+    assert libc.capset(version, sets) == 0
 
 
 @pytest.fixture(autouse=True)

@@ -51,6 +51,7 @@ yoga-live archive photos --to ''                       | argument --to: the valu
 yoga-live benchmark ''                                 | argument VIDEO: the value is empty
 yoga-live class.mp4 --save a.mp4 --save b.mp4          | --save: given twice, a.mp4 and b.mp4; give only one
 yoga-live --camera 0 --camera 1                        | --camera: given twice, 0 and 1
+yoga-live class.mp4 --save .mp4                        | .mp4 is a suffix alone; .* such as class.mp4
 yoga-live class.mp4 --save out.avi                     | should end in .mp4
 yoga-live class.mp4 --save class.mp4                   | class.mp4 is the input itself
 yoga-live class.mp4 --save nofolder/out.mp4            | mkdir -p nofolder
@@ -75,6 +76,12 @@ yoga-live class.mp4 --rotate 45                        | choose from 90, 180, 27
 yoga-live class.mp4 --record raw.mp4                   | --record saves a camera's picture
 yoga-live archive empty                                | required: --to
 yoga-live archive empty --to out                       | the folder empty has no videos
+yoga-live /dev/null                                    | the video /dev/null is a device; give a file
+yoga-live loop.mp4                                     | loop.mp4 is a link that leads to itself; give a file
+yoga-live broken.mp4                                   | broken.mp4 is a link to gone.mp4, which does not exist
+yoga-live benchmark .                                  | the video . is a folder; give a file
+yoga-live poses .                                      | yoga-export onnx . --to mistakes[0-9]*.onnx
+yoga-live poses loop.mp4                               | the model loop.mp4 is a link that leads to itself
 yoga-live poses tree                                   | the model tree does not exist
 yoga-live --images empty --table t.csv                 | the folder empty has no photos
 yoga-live --video photo.jpg                            | photo.jpg is a photo, not a video; use --images
@@ -137,6 +144,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         container.mux(stream.encode(None))
     for name, text in {"notes.txt": "hello world", "notes.md": "# a title", "model.pth": "x", "empty.mp4": ""}.items():
         (folder / name).write_text(text)
+    for name, target in {"loop.mp4": "loop.mp4", "broken.mp4": "gone.mp4"}.items():
+        (folder / name).symlink_to(target)
     (folder / "taken.csv").write_text("mine")
     (folder / "run" / "run.json").write_text("{}")
     return folder

@@ -16,7 +16,8 @@ import numpy as np
 from ..core.model_metadata import METADATA_KEY, ModelInfo
 from ..errors import ModelError
 from ..photos.kinds import is_photo
-from ..system.suggestions import suggest_path
+from ..system.files import resolve
+from ..system.suggestions import explain_absence
 
 Schema = dict[int, Any]
 
@@ -56,10 +57,11 @@ def check_file(path: Path) -> None:
     An engine would read another file at any path that this one names; files of yoga-export are self-contained.
     """
     if path.is_dir():
-        raise ModelError(f"{path} is a folder; make a model from a run with: yoga-export onnx {path} --to {path}.onnx")
+        to = path if path.name.strip(".") else Path(resolve(path).name or "model")
+        raise ModelError(f"{path} is a folder; make a model from a run with: yoga-export onnx {path} --to {to}.onnx")
     if not path.is_file():
-        meant = suggest_path(path) or "; give an .onnx or .engine file (yoga-export onnx makes one from a run)"
-        raise ModelError(f"the model {path} does not exist{meant}")
+        hint = "give an .onnx or .engine file (yoga-export onnx makes one from a run)"
+        raise ModelError(f"the model {path} {explain_absence(path, hint)}")
     if is_photo(path):
         raise ModelError(f"{path} is a photo, not a model; give an .onnx or .engine file")
     if path.suffix.lower() in WEIGHTS:
@@ -69,7 +71,9 @@ def check_file(path: Path) -> None:
         if (count := len(_find_documents(model))) > 1:
             raise ValueError(f"it holds the yoga_live metadata {count} times")
         _refuse_external(model, _MODEL_TENSORS)
-    except (OSError, ValueError) as error:  # ValueError: an empty file too
+    except OSError as error:
+        raise ModelError(f"cannot read the model {path}: {error.strerror or error}") from error
+    except ValueError as error:  # an empty file too
         raise name_unreadable(path, error) from error
 
 

@@ -17,7 +17,7 @@ from ..system.claims import check_growing_output
 from ..system.files import ODD_NAMES, check_apart, check_output, resolve
 from ..system.foreign_files import open_plain
 from ..system.plain_text import is_plain, is_utf8, quote_path
-from ..system.suggestions import suggest_path
+from ..system.suggestions import explain_absence
 from .remote import RemoteFile, is_url
 
 LIST_SUFFIXES = (".txt", ".list")
@@ -144,9 +144,8 @@ def list_files(
 
 
 def name_missing(path: Path, kind: str = "video") -> SourceError:
-    """Tell that a file is not there, and which one was probably meant."""
-    meant = suggest_path(path) or "; give an existing file or folder"
-    return SourceError(f"the {kind} {path} does not exist{meant}")
+    """Tell that there is no such file, why, and which one was probably meant."""
+    return SourceError(f"the {kind} {path} {explain_absence(path, 'give an existing file or folder')}")
 
 
 def _walk(folder: Path, skipped: set[Path]) -> Iterator[Path]:

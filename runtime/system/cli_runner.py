@@ -31,6 +31,10 @@ ONE_FILE = frozenset((
 
 Of the other options the last one counts, as usual: an alias may hold settings that the user then replaces.
 """
+SUFFIXES = frozenset((
+    ".mp4", ".csv", ".json", ".vtt", ".png", ".jpg", ".jpeg", ".svg", ".pdf", ".onnx", ".engine",
+))  # fmt: skip
+"""Of results: one of these alone would be the name of a hidden file without a suffix."""
 
 
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
@@ -95,6 +99,10 @@ class CommandParser(argparse.ArgumentParser):
         if "" in values:
             raise argparse.ArgumentError(action, "the value is empty (an unset variable?); give one")
         if ONE_FILE.intersection(action.option_strings) and isinstance(action, argparse._StoreAction):
+            bare = next((each for each in arg_strings if PurePath(each).name.lower() in SUFFIXES), None)
+            if bare is not None and not os.path.lexists(bare):
+                reason = f"{bare} is a suffix alone; give a name before it, such as {PurePath(bare).parent / 'class'}"
+                raise argparse.ArgumentError(action, f"{reason}{PurePath(bare).name}")
             first = self._seen.setdefault(action.dest, arg_strings)
             if first != arg_strings:
                 both = f"{' '.join(first)} and {' '.join(arg_strings)}"

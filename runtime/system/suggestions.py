@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import re
+import stat
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
+
+from .foreign_files import KINDS
 
 OTHER_WORDS = {
     "-o": ("--save", "--to"),
@@ -45,8 +49,27 @@ def suggest_path(path: Path) -> str:
             names = [entry.name for entry, _ in zip(entries, range(MOST_NAMES), strict=False)]
     except (OSError, ValueError):
         return ""
+    names = [name for name in names if name != path.name]  # it exists, but is no file
     same_stem = [name for name in sorted(names) if Path(name).stem == path.name]
     return _ask([str(path.with_name(name)) for name in same_stem or _find_near(path.name, names)])
+
+
+def explain_absence(path: Path, hint: str) -> str:
+    """Explain why a path is not a file: missing (with what was probably meant, or `hint`), a folder, a device."""
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return "is a link that leads to itself; give a file"
+        if path.is_symlink():
+            return f"is a link to {path.readlink()}, which does not exist; give a file"
+        return f"does not exist{suggest_path(path) or f'; {hint}'}"
+    if stat.S_ISDIR(mode):
+        try:
+            os.scandir(path).close()
+        except OSError as error:
+            return f"is a folder that cannot be read: {error.strerror or error}"
+    return f"is {KINDS.get(stat.S_IFMT(mode), 'not a file')}; give a file"
 
 
 def suggest_word(word: str, known: Iterable[str]) -> str:

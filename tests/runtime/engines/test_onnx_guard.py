@@ -96,6 +96,14 @@ def test_what_is_no_onnx_file_is_refused_by_name(content: bytes) -> None:
         read_info(content, Path("a.onnx"))
 
 
+def test_a_model_without_permission_is_not_called_damaged(plain_rights: None, tmp_path: Path) -> None:
+    path = tmp_path / "a.onnx"
+    path.write_bytes(b"x")
+    path.chmod(0)
+    with pytest.raises(ModelError, match=r"^cannot read the model .*a\.onnx: Permission denied$"):
+        read_bytes(path)
+
+
 def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"no\.onnx does not exist"):
         read_bytes(tmp_path / "no.onnx")
