@@ -40,9 +40,9 @@ class Recorded:
 def list_archive(inputs: Sequence[Path | RemoteFile], leave_out: Iterable[Path] = ()) -> list[Recorded]:
     """Every recording that files, folders, lists and URLs name, each once.
 
-    What a list names and is not there is kept: it becomes a failure of its own.  leave_out: folders that are not
-    entered.  Raises SourceError for what was named by itself and is not there, OutputError where two would share a
-    name.
+    What a list names and is not there is kept, and a folder that cannot be read: each becomes a failure of its own.
+    leave_out: folders that are not entered.  Raises SourceError for what was named by itself and is not there,
+    OutputError where two would share a name.
     """
     found: dict[str, Recorded] = {}
     skipped = list(leave_out)
@@ -60,8 +60,15 @@ def list_archive(inputs: Sequence[Path | RemoteFile], leave_out: Iterable[Path] 
 def _list_local(path: Path, skipped: list[Path], keeps_missing: bool) -> list[Recorded]:
     if path.is_dir():
         top = PurePosixPath(resolve(path).name or "root")
-        listed = list_files([path], is_video, "video", leave_out=skipped)
-        return [_describe(file.path, _make_place(top.parts + file.place.parts)) for file in listed]
+        unreadable: dict[Path, str] = {}
+        try:
+            listed = list_files([path], is_video, "video", skipped, unreadable)
+        except SourceError:
+            if not unreadable:
+                raise
+            listed = []
+        found = [(file.path, file.place) for file in listed] + [(each, each.relative_to(path)) for each in unreadable]
+        return [_describe(file, _make_place(top.parts + place.parts)) for file, place in found]
     if not path.exists() and not keeps_missing:
         raise name_missing(path)
     if path.is_fifo():  # its writer is on this machine, its reader would be anywhere

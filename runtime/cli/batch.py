@@ -53,13 +53,15 @@ def annotate_many(args: argparse.Namespace) -> None:
     from ..classifier import PoseClassifier
     from ..pipelines.annotate import AnnotateConfig
     from ..sinks.events import parse_goals
+    from ..sources.inputs import describe_unreadable
     from ..sources.time_range import parse_time_range
     from ..system.progress import VIDEO_SECONDS, Progress
 
     if given := list_given(args, USELESS):
         raise OptionError(f"{', '.join(given)} cannot be used with several videos; leave it out, or give one file")
     time_range, roi = parse_time_range(args.from_, args.to), read_roi(args)
-    jobs = plan_jobs(args)
+    unreadable: dict[Path, str] = {}
+    jobs = plan_jobs(args, unreadable)
     classifier = PoseClassifier(args.model, args.device)
     goals_s = parse_goals(args.goal, classifier.labels)
     config = AnnotateConfig(
@@ -73,6 +75,8 @@ def annotate_many(args: argparse.Namespace) -> None:
         overlay=args.overlay or DEFAULT_PLACE,
     )
     print(f"yoga-live: {format_count(len(jobs), 'video')}, engine on {classifier.engine.device}", file=sys.stderr)
+    for path, reason in unreadable.items():
+        print(f"yoga-live: the folder {path} cannot be read: {reason}", file=sys.stderr)
     done: list[Done] = []
     with Progress("annotating", sum(job.length_s for job in jobs) or None, VIDEO_SECONDS) as progress:
         stopped = _run_jobs(jobs, partial(_annotate_job, classifier, config, args.events), progress, done)
@@ -83,15 +87,18 @@ def annotate_many(args: argparse.Namespace) -> None:
         raise cause
     if taken := next((row.error for row in done if isinstance(row.error, TakenError)), None):
         raise taken
+    problems = [describe_unreadable(unreadable)] if unreadable else []
     if failed := [row for row in done if row.error]:
         names = ", ".join(row.job.name for row in failed[:3]) + (", ..." if len(failed) > 3 else "")
-        raise SourceError(f"{len(failed)} of {format_count(len(jobs), 'video')} could not be read to the end: {names}")
+        problems.append(f"{len(failed)} of {format_count(len(jobs), 'video')} could not be read to the end: {names}")
+    if problems:
+        raise SourceError("; ".join(problems))
 
 
-def plan_jobs(args: argparse.Namespace) -> list[Job]:
+def plan_jobs(args: argparse.Namespace, unreadable: dict[Path, str]) -> list[Job]:
     """List the videos and their outputs; refuse what cannot be read or written, before any work.
 
-    Raises OptionError, OutputError, SourceError.
+    unreadable: is given each folder that cannot be read, and why.  Raises OptionError, OutputError, SourceError.
     """
     from ..pipelines.annotate import is_video, read_length_s
     from ..sources.inputs import check_new, is_annotated, list_files, make_folder, read_lists
@@ -109,7 +116,7 @@ def plan_jobs(args: argparse.Namespace) -> list[Job]:
     def is_wanted(path: Path) -> bool:
         return is_video(path) and not (is_beside and is_annotated(path))
 
-    files = list_files(read_lists(args.videos), is_wanted, "video", leave_out=folders.values())
+    files = list_files(read_lists(args.videos), is_wanted, "video", folders.values(), unreadable)
     outputs = _name_outputs(args, files)
     check_new([path for each in outputs for path in each.paths()], [file.path for file in files], force=args.force)
     for option, folder in folders.items():

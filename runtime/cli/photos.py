@@ -44,16 +44,20 @@ def classify_images(args: argparse.Namespace) -> None:
     """Classify every photo.  One that cannot be read gets a line and a row; PhotoError is raised at the end."""
     from ..system.claims import claim_outputs
 
-    files, pictures, left_out = _plan(args)
+    unreadable: dict[Path, str] = {}
+    files, pictures, left_out = _plan(args, unreadable)
     with claim_outputs([args.table] if args.table else [], force=args.force, grow=True):
-        _classify(args, files, pictures, left_out)
+        _classify(args, files, pictures, left_out, unreadable)
 
 
-def _classify(args: argparse.Namespace, files: list[Listed], pictures: list[Path], left_out: str) -> None:
-    """Classify; the table is claimed already.  Raises PhotoError at the end if a photo could not be read."""
+def _classify(
+    args: argparse.Namespace, files: list[Listed], pictures: list[Path], left_out: str, unreadable: dict[Path, str]
+) -> None:
+    """Classify; the table is claimed already.  Raises PhotoError at the end if a photo or folder could not be read."""
     from ..classifier import PoseClassifier
     from ..pipelines.classify_photos import classify_photos, write_predictions
     from ..sinks.timeline import GrowingFile
+    from ..sources.inputs import describe_unreadable
     from ..system.progress import Progress
 
     roi = read_roi(args)
@@ -62,6 +66,8 @@ def _classify(args: argparse.Namespace, files: list[Listed], pictures: list[Path
     print(f"yoga-live: {count}, engine on {classifier.engine.device}", file=sys.stderr)
     if left_out:
         print(f"yoga-live: {left_out}", file=sys.stderr)
+    for path, reason in unreadable.items():
+        print(f"yoga-live: the folder {path} cannot be read: {reason}", file=sys.stderr)
     table = GrowingFile(args.table, write_predictions, force=args.force) if args.table else None
     answers: list[PhotoPrediction] = []
     misfits, place = Misfits(), args.overlay or DEFAULT_PLACE
@@ -85,8 +91,11 @@ def _classify(args: argparse.Namespace, files: list[Listed], pictures: list[Path
     if len(misfits.lines) == len(files):
         more = f" (the same for all {len(files)} photos)" if len(files) > 1 else ""
         raise OptionError(f"{misfits.lines[0]}{more}")
+    problems = [describe_unreadable(unreadable)] if unreadable else []
     if broken := sum(answer.prediction is None for answer in answers):
-        raise PhotoError(f"{broken} of {count} could not be read; see the lines above")
+        problems.append(f"{broken} of {count} could not be read; see the lines above")
+    if problems:
+        raise PhotoError("; ".join(problems))
     if lacking := sum(bool(answer.reason) for answer in answers):
         raise OutputError(f"{lacking} of {count} could not be annotated; see the lines above")
 
@@ -109,8 +118,11 @@ class Misfits:
         return told
 
 
-def _plan(args: argparse.Namespace) -> tuple[list[Listed], list[Path], str]:
-    """List the photos, their annotated copies and what is left out; refuse outputs that cannot be written."""
+def _plan(args: argparse.Namespace, unreadable: dict[Path, str]) -> tuple[list[Listed], list[Path], str]:
+    """List the photos, their annotated copies and what is left out; refuse outputs that cannot be written.
+
+    unreadable: is given each folder that cannot be read, and why.
+    """
     from ..photos.kinds import PHOTO_SUFFIXES, PhotoSieve
     from ..pipelines.classify_photos import FORMATS, check_table_format
     from ..sources.inputs import VIDEO_SUFFIXES, check_new, list_files, make_folder, name_outputs
@@ -132,7 +144,7 @@ def _plan(args: argparse.Namespace) -> tuple[list[Listed], list[Path], str]:
         check_growing_output(args.table, force=args.force)
     sieve = PhotoSieve()
     try:
-        files = list_files(args.images, sieve, "photo", leave_out=[args.save] if args.save else [])
+        files = list_files(args.images, sieve, "photo", [args.save] if args.save else [], unreadable)
     except SourceError as error:
         raise SourceError(f"{error} ({sieve.describe()})" if sieve.left_out else str(error)) from error
     if args.table and resolve(args.table) in {resolve(file.path) for file in files}:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TypeVar
@@ -15,7 +15,7 @@ from urllib.request import url2pathname
 from ..errors import OptionError, OutputError, SourceError
 from ..system.claims import check_growing_output
 from ..system.files import ODD_NAMES, check_apart, check_output, resolve
-from ..system.foreign_files import open_plain
+from ..system.foreign_files import open_plain, walk_files
 from ..system.plain_text import is_plain, is_utf8, quote_path
 from ..system.suggestions import explain_absence
 from .remote import RemoteFile, is_url
@@ -119,19 +119,27 @@ def read_lists(paths: Sequence[Path | RemoteFile]) -> list[Path]:
 
 
 def list_files(
-    paths: Sequence[Path], is_wanted: Callable[[Path], bool], kind: str, leave_out: Iterable[Path] = ()
+    paths: Sequence[Path],
+    is_wanted: Callable[[Path], bool],
+    kind: str,
+    leave_out: Iterable[Path] = (),
+    unreadable: dict[Path, str] | None = None,
 ) -> list[Listed]:
     """List the files given, and those in folders given, sorted; each file once, without hidden ones.
 
     is_wanted: filters files in folders; kind: for the message; leave_out: folders to skip (earlier outputs are not
-    inputs).  Raises SourceError for a missing file or folder.
+    inputs); unreadable: is given each folder that cannot be read, and why.  Raises SourceError for a missing file or
+    folder, for a folder that cannot be read without `unreadable`, and where nothing else was found.
     """
     skipped = {resolve(path) for path in leave_out}
     found: dict[Path, Listed] = {}
+    refused: dict[Path, str] = {} if unreadable is None else unreadable
     for path in paths:
         if path.is_dir():
-            inside = [file for file in _walk(path, skipped - {resolve(path)}) if is_wanted(file)]
-            if not inside:
+            count, entered = len(refused), skipped - {resolve(path)}
+            walk = walk_files(path, refused.__setitem__, lambda folder, out=entered: resolve(folder) not in out)
+            inside = [file for file in walk if is_wanted(file)]
+            if not inside and len(refused) == count:
                 raise SourceError(f"the folder {path} has no {kind}s; give another folder, or the files themselves")
             for file in inside:
                 place = file.relative_to(path)
@@ -140,19 +148,22 @@ def list_files(
             found.setdefault(resolve(path), Listed(path, PurePath(path.name), str(path)))
         else:
             raise name_missing(path, kind)
+    if refused and (unreadable is None or not found):
+        raise SourceError(describe_unreadable(refused))
     return list(found.values())
+
+
+def describe_unreadable(folders: Mapping[Path, str]) -> str:
+    """Describe the folders that cannot be read, by why."""
+    path, reason = next(iter(folders.items()))
+    if len(folders) == 1:
+        return f"the folder {path} cannot be read: {reason}"
+    return f"{len(folders)} folders cannot be read, such as {path}: {reason}"
 
 
 def name_missing(path: Path, kind: str = "video") -> SourceError:
     """Tell that there is no such file, why, and which one was probably meant."""
     return SourceError(f"the {kind} {path} {explain_absence(path, 'give an existing file or folder')}")
-
-
-def _walk(folder: Path, skipped: set[Path]) -> Iterator[Path]:
-    for name, folders, files in os.walk(folder):
-        here = Path(name)
-        folders[:] = sorted(f for f in folders if not f.startswith(".") and resolve(here / f) not in skipped)
-        yield from (here / file for file in sorted(files) if not file.startswith("."))
 
 
 def name_outputs(files: list[Listed]) -> list[PurePath]:

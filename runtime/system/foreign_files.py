@@ -11,6 +11,7 @@ import json
 import os
 import re
 import stat
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, BinaryIO, TextIO
 
@@ -38,6 +39,24 @@ def open_plain(path: Path) -> BinaryIO:
     except BaseException:
         os.close(number)
         raise
+
+
+def walk_files(
+    folder: Path, report: Callable[[Path, str], object], is_entered: Callable[[Path], bool] = lambda _: True
+) -> Iterator[Path]:
+    """Iterate over the files in a folder and in the folders below it, sorted, without hidden ones and links to folders.
+
+    report: takes each folder that cannot be read, and why; what it raises ends the walk.  is_entered: filters folders.
+    """
+
+    def tell(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):  # what is not there, or no longer, holds nothing
+            report(Path(error.filename), error.strerror or str(error))
+
+    for name, folders, files in os.walk(folder, onerror=tell):
+        here = Path(name)
+        folders[:] = sorted(inner for inner in folders if not inner.startswith(".") and is_entered(here / inner))
+        yield from (here / file for file in sorted(files) if not file.startswith("."))
 
 
 def open_plain_text(path: Path, errors: str = "strict", encoding: str = "utf-8") -> TextIO:

@@ -14,10 +14,11 @@ from ...runtime.core.types import NO_POSE
 from ...runtime.errors import OutputError, RunError
 from ...runtime.photos.kinds import PhotoSieve
 from ...runtime.system.files import resolve, write_then_rename
+from ...runtime.system.foreign_files import walk_files
 from ...runtime.system.item_failures import Failure, attempt
 from ...runtime.system.progress import track
 from ...runtime.system.suggestions import suggest_path
-from ..photos.folder import list_files
+from ..photos.folder import list_files, refuse_unreadable
 from ..photos.identify import PhotoFacts, identify_photo
 from ..photos.manifest import DUPLICATE, FAILED, OK, REFUSED, Manifest, ManifestRow
 from .url_lists import check_pose
@@ -57,8 +58,7 @@ def add_folder(source: Path, pose: str, photos: Path) -> Counter[tuple[str, str]
 
 def _list_files(folder: Path) -> list[Path]:
     """List every file in a folder and its folders, without hidden ones."""
-    paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-    return [folder / path for path in sorted(paths) if not any(part.startswith(".") for part in path.parts)]
+    return sorted(path for path in walk_files(folder, refuse_unreadable) if path.is_file())
 
 
 def add_files(files: Iterable[tuple[Path, str]], pose: str, photos: Path) -> Counter[tuple[str, str]]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import imagehash
 import numpy as np
@@ -21,6 +22,7 @@ from ...runtime.photos.colours import BAND_PIXELS
 from ...runtime.photos.decoding import decode_photo, read_size_wh
 from ...runtime.photos.kinds import is_photo
 from ...runtime.photos.limits import MAX_FILE_BYTES, check_shown
+from ...runtime.system.foreign_files import walk_files
 from ...runtime.system.item_failures import Failure, attempt
 from ...runtime.system.plain_text import format_count
 from ...runtime.system.progress import Progress, track
@@ -101,13 +103,21 @@ def list_poses(folder: Path, least: int = 2) -> tuple[str, ...]:
 
 
 def list_files(folder: Path, labels: tuple[str, ...]) -> list[tuple[str, Path]]:
-    """List every file in the pose folders with its pose, sorted, without hidden files and folders."""
+    """List every file in the pose folders with its pose, sorted, without hidden files and folders.
+
+    Raises RunError for a folder that cannot be read: its photos would be missing, and nothing would say so.
+    """
     return [
         (pose, path)
         for pose in labels
-        for path in sorted((folder / pose).rglob("*"))
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder / pose).parts)
+        for path in sorted(walk_files(folder / pose, refuse_unreadable))
+        if path.is_file()
     ]
+
+
+def refuse_unreadable(folder: Path, reason: str) -> NoReturn:
+    """Raise RunError for a folder that cannot be read."""
+    raise RunError(f"the folder {folder} cannot be read: {reason}; fix this, or move it elsewhere")
 
 
 def read_contents(folder: Path, size: int) -> dict[str, str]:

@@ -11,6 +11,7 @@ import pytest
 from yoga_live.runtime.archive.inputs import list_archive
 from yoga_live.runtime.errors import MissingPackageError, OutputError, SourceError
 from yoga_live.runtime.sources.remote import RemoteFile
+from yoga_live.runtime.sources.video import VideoSource
 
 
 @pytest.fixture
@@ -126,3 +127,14 @@ def test_names_that_differ_in_case_alone_are_refused(bucket: str) -> None:
         fs, path = fsspec.core.url_to_fs(bucket)
         fs.pipe_file(f"{path}/mon/A.mp4", b"1")
         list_archive([RemoteFile(bucket)])
+
+
+def test_a_folder_that_cannot_be_read_becomes_a_failure_of_its_own(plain_rights: None, tmp_path: Path) -> None:
+    (tmp_path / "classes" / "private").mkdir(parents=True)
+    (tmp_path / "classes" / "a.mp4").touch()
+    (tmp_path / "classes" / "private").chmod(0)
+    names = [row.place.as_posix() for row in list_archive([tmp_path / "classes", tmp_path / "classes" / "private"])]
+    assert names == ["classes/a.mp4", "classes/private"]
+    with pytest.raises(SourceError, match=r"private is a folder that cannot be read: Permission denied"):
+        VideoSource(tmp_path / "classes" / "private")
+    (tmp_path / "classes" / "private").chmod(0o700)

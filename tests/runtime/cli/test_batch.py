@@ -197,3 +197,15 @@ def test_ctrl_c_keeps_what_is_done_and_says_so(
     assert list_below(out) == ["a.mp4", "a.poses.csv", "b.part.mp4", "b.poses.part.csv"]
     with VideoSource(out / "b.part.mp4") as video:
         assert 1 <= len(list(video.frames())) < 250
+
+
+@pytest.mark.parametrize("given", [["."], ["mon", "tue"]], ids=" ".join)
+def test_a_folder_that_cannot_be_read_is_a_line_and_the_others_go_on(
+    live: Live, classes: Path, tmp_path: Path, plain_rights: None, given: list[str]
+) -> None:
+    (classes / "tue").chmod(0)
+    code, out, err = live("--video", *(classes / name for name in given), "--timeline", tmp_path / "out")
+    (classes / "tue").chmod(0o700)
+    assert code == 2 and "1 of 1 video" in out and len(list_below(tmp_path / "out")) == 1
+    assert err.count("tue cannot be read: Permission denied") == 2 and "Traceback" not in err
+    assert err.splitlines()[-1].startswith("yoga-live: error: the folder ")

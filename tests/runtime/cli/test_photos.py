@@ -172,3 +172,13 @@ def test_a_region_that_fits_into_some_is_told_of_each_other(live: Live, photos: 
     paint_photo(BLUE, (640, 480)).save(photos / "z.png")
     code, out, err = live("--images", photos, "--roi", "300,0,100,100")
     assert code == 2 and err.count("--roi 300,0,100,100 extends beyond") == 4 and "1 of 5 photos" in out
+
+
+def test_a_folder_that_cannot_be_read_is_a_line_and_the_others_go_on(
+    live: Live, photos: Path, plain_rights: None
+) -> None:
+    (photos / "in").chmod(0)
+    code, out, err = live("--images", photos)
+    (photos / "in").chmod(0o700)
+    assert code == 2 and "1 of 1 photo classified" in out
+    assert err.count(f"the folder {photos / 'in'} cannot be read: Permission denied") == 2

@@ -121,3 +121,16 @@ def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
 def test_the_scheme_of_an_address_may_be_in_capitals() -> None:
     assert parse_input("FILE:///A/b%20c.mp4") == Path("/A/b c.mp4")
     assert parse_input("S3://Studio/A.mp4") == RemoteFile("s3://Studio/A.mp4")
+
+
+def test_a_folder_that_cannot_be_read_is_told_and_the_others_are_listed(plain_rights: None, tmp_path: Path) -> None:
+    make(tmp_path, "ok/a.mp4", "private/b.mp4", "private/deep/c.mp4")
+    (tmp_path / "private").chmod(0)
+    unreadable: dict[Path, str] = {}
+    found = list_files([tmp_path], is_mp4, "video", unreadable=unreadable)
+    assert [file.name for file in found] == ["ok/a.mp4"]
+    assert unreadable == {tmp_path / "private": "Permission denied"}
+    for paths, known in (([tmp_path], None), ([tmp_path / "private"], {})):
+        with pytest.raises(SourceError, match=r"the folder .*private cannot be read: Permission denied$"):
+            list_files(paths, is_mp4, "video", unreadable=known)
+    (tmp_path / "private").chmod(0o700)

@@ -198,3 +198,12 @@ def test_shared_pictures_that_failed_are_right(tmp_path: Path) -> None:
     rows = rows_by_name(tmp_path / "photos")
     assert (rows["o6.tif"].width, rows["o6.tif"].height) == ("40", "60") and rows["float01.tif"].status == OK
     assert rows["one.png"].reason.startswith("too small")
+
+
+def test_a_folder_that_cannot_be_read_is_refused_before_anything_is_copied(plain_rights: None, tmp_path: Path) -> None:
+    (tmp_path / "mine" / "private").mkdir(parents=True)
+    (tmp_path / "mine" / "private").chmod(0)
+    with pytest.raises(RunError, match=r"the folder .*mine/private cannot be read: Permission denied"):
+        add_folder(tmp_path / "mine", "tree", tmp_path / "photos")
+    (tmp_path / "mine" / "private").chmod(0o700)
+    assert not (tmp_path / "photos").exists()

@@ -15,7 +15,7 @@ from yoga_live.runtime.core.preprocess import letterbox
 from yoga_live.runtime.errors import RunError
 from yoga_live.runtime.photos import decoding
 from yoga_live.runtime.photos.decoding import decode_photo
-from yoga_live.train.photos.folder import hash_photo, list_poses, read_contents, read_photos
+from yoga_live.train.photos.folder import hash_photo, list_files, list_poses, read_contents, read_photos
 
 MESSY = Path(__file__).parents[3].parent / "shared" / "data" / "messy"
 
@@ -194,3 +194,13 @@ def test_what_a_package_would_read_is_read_once_it_is_there(tmp_path: Path, monk
     assert "pip install pi-heif" in dict(read_photos(tmp_path, 64).broken)["tree/b.heic"]
     monkeypatch.setattr(decoding, "_load_heif", lambda: True)
     assert "pip install" not in dict(read_photos(tmp_path, 64).broken)["tree/b.heic"]
+
+
+def test_a_folder_that_cannot_be_read_is_refused_by_name(plain_rights: None, tmp_path: Path) -> None:
+    (tmp_path / "tree" / "mine").mkdir(parents=True)
+    (tmp_path / "tree" / "a.jpg").touch()
+    (tmp_path / "tree" / "mine").chmod(0)
+    with pytest.raises(RunError, match=r"the folder .*tree/mine cannot be read: Permission denied"):
+        list_files(tmp_path, ("tree",))
+    (tmp_path / "tree" / "mine").chmod(0o700)
+    assert list_files(tmp_path, ("tree",)) == [("tree", tmp_path / "tree" / "a.jpg")]
