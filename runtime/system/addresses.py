@@ -45,5 +45,5 @@ def _list_forms(argument: str) -> list[str]:
 
 def _hide_before_stops(found: str) -> str:
     """Hide the secrets of an address, except for punctuation of the message after it."""
-    address = found.rstrip(".,:;)")
+    address = found.rstrip(".,:;)?!")
     return hide_credentials(address) + found[len(address) :]

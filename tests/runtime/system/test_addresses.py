@@ -72,3 +72,8 @@ def test_a_message_without_a_secret_stays_as_it_is(text: str) -> None:
 def test_an_address_of_a_cluster_is_told_without_its_password() -> None:
     told = hide_in_text("no Ray answers at admin:S3CRET@127.0.0.1:1; start it", [])
     assert told == "no Ray answers at 127.0.0.1:1; start it"
+
+
+def test_the_question_after_an_address_stays() -> None:
+    assert hide_in_text("no such file; did you mean me:geheim@host.mp4?", []) == "no such file; did you mean host.mp4?"
+    assert hide_in_text("is it rtsp://h/x?key=geheim?", []) == "is it rtsp://h/x?"
