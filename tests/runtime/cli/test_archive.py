@@ -66,7 +66,8 @@ def test_what_can_not_be_is_one_line(
     live: Live, classes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], part: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    code, out, err = live("--video", classes, "--to", "out", "--cluster", "local", *arguments)
+    to = [] if "--to" in arguments else ["--to", "out"]
+    code, out, err = live("--video", classes, *to, "--cluster", "local", *arguments)
     assert code == 2 and out == "" and "Traceback" not in err
     assert err.splitlines()[-1].startswith("yoga-live: error: ") and part in err
     assert not (tmp_path / "out").exists()
