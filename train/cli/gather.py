@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 COLLECT_EXAMPLES = """examples:
   yoga-train collect "down dog pose yoga" "adho mukha svanasana" --pose down_dog --to lists
   yoga-train collect --urls found.csv --pose tree --to lists            import URLs instead of searching
+  yoga-train collect --urls found.jsonl --to lists                      a list with a label: one list for each
 
 Search engines have terms of use, and photographers have rights. Check what you may do with the photos."""
 
@@ -55,18 +56,27 @@ def _add_collect(commands: Commands) -> None:
     collect.set_defaults(run=_collect)
     collect.add_argument("queries", nargs="*", metavar="WORDS", help='what to search for, such as "tree pose yoga"')
     collect.add_argument(
+        "--to", type=Path, required=True, metavar="LISTS", help="folder of the lists; existing ones are extended"
+    )
+    collect.add_argument(
+        "--pose",
+        default=argparse.SUPPRESS,
+        metavar="NAME",
+        help="pose in the photos, such as down_dog; may be left out where --urls has a column label, class, category "
+        "or pose, which then makes one list for each of its values",
+    )
+    importing = collect.add_argument_group("import a list instead of searching")
+    importing.add_argument(
         "--urls",
         type=Path,
         default=argparse.SUPPRESS,
         metavar="FILE",
-        help="import instead of searching: one URL per line, a CSV with a url column, or Yoga-82's name<TAB>url",
+        help="text with one URL per line, CSV, TSV, JSON, JSON Lines, Parquet (needs pyarrow), a saved web page or "
+        "Markdown, also packed with gzip; or a folder of them. Which column or key was taken is printed",
     )
-    collect.add_argument("--pose", required=True, metavar="NAME", help="pose in the photos, such as down_dog")
-    collect.add_argument(
-        "--to", type=Path, required=True, metavar="LISTS", help="folder of the lists; existing ones are extended"
-    )
-    collect.add_argument("--max", type=read_count, default=400, metavar="N", help="most URLs from each search")
-    collect.add_argument(
+    search = collect.add_argument_group("search")
+    search.add_argument("--max", type=read_count, default=400, metavar="N", help="most URLs from each search")
+    search.add_argument(
         "--engine",
         action="append",
         choices=ENGINES,
@@ -79,28 +89,34 @@ def _add_download(commands: Commands) -> None:
     sentence = "Download the photos of URL lists; repeat the command to fetch what is missing."
     download = add_command(commands, "download", sentence, DOWNLOAD_EXAMPLES)
     download.set_defaults(run=_download)
-    download.add_argument("lists", type=Path, help="folder with one list per pose (tree.csv, ...), or one list")
+    download.add_argument(
+        "lists",
+        type=Path,
+        help="folder with one list per pose (tree.csv, ...), or one list, whose column label, class, category or pose "
+        "names the poses if it has one; all forms that collect --urls reads",
+    )
     download.add_argument(
         "--to", type=Path, required=True, metavar="PHOTOS", help="photo folder; an existing one is extended"
     )
-    download.add_argument(
+    requests = download.add_argument_group("requests")
+    requests.add_argument(
         "--total", type=read_requests, default=DownloadConfig.total, metavar="N", help="simultaneous requests"
     )
-    download.add_argument(
+    requests.add_argument(
         "--per-host",
         type=read_requests,
         default=DownloadConfig.per_host,
         metavar="N",
         help="simultaneous requests to one host",
     )
-    download.add_argument(
+    requests.add_argument(
         "--timeout",
         type=read_seconds,
         default=DownloadConfig.timeout_s,
         metavar="SECONDS",
         help="give up after this time without data",
     )
-    download.add_argument(
+    requests.add_argument(
         "--allow-private",
         action="store_true",
         help="also fetch from this machine and the local network; only for lists that you trust",
@@ -149,20 +165,35 @@ def _add_capture(commands: Commands) -> None:
 
 
 def _collect(args: argparse.Namespace) -> None:
-    from ..gather.url_lists import check_pose, merge_list, read_list
+    from ..gather.url_lists import check_pose
 
-    path = args.to / f"{check_pose(args.pose)}.csv"
+    pose = check_pose(args.pose) if hasattr(args, "pose") else ""
     if bool(args.queries) == hasattr(args, "urls"):
         raise OptionError('give either words to search for, such as "tree pose yoga", or --urls FILE, not both')
     refused: Counter[str] = Counter()
-    if args.queries:
-        _search(args, path, refused)
+    if not args.queries:
+        _import(args.urls, args.to, pose, refused)
+    elif pose:
+        _search(args, args.to / f"{pose}.csv", refused)
     else:
-        merge = merge_list(read_list(args.urls, refused), path)
-        print(f"{path}: {format_count(merge.added, 'URL')} added, {merge.known} already known")
+        raise OptionError("the pose in the photos that are searched for is required: --pose NAME, such as down_dog")
+    _print_refused(refused)
+    print(f"next: yoga-train download {args.to} --to photos")
+
+
+def _import(urls: Path, to: Path, pose: str, refused: Counter[str]) -> None:
+    """Add the URLs of a list, or of a folder of lists, to the list of their pose."""
+    from ..gather.url_import import import_urls
+
+    for imported in import_urls(urls, to, pose, refused):
+        print(imported.describe())
+        for path, merge in imported.merges.items():
+            print(f"{path}: {format_count(merge.added, 'URL')} added, {merge.known} already known")
+
+
+def _print_refused(refused: Counter[str]) -> None:
     for reason, count in refused.most_common():
         print(f"{count:7d} {'line' if count == 1 else 'lines'} ignored: {reason}")
-    print(f"next: yoga-train download {args.to} --to photos")
 
 
 def _search(args: argparse.Namespace, path: Path, refused: Counter[str]) -> None:
@@ -212,11 +243,12 @@ def _download(args: argparse.Namespace) -> None:
 
 
 def _print_summary(summary: DownloadSummary, photos: Path) -> None:
+    for taken, lists in summary.taken.items():
+        print(f"{lists[0]}{f' and {len(lists) - 1} more' if len(lists) > 1 else ''}: {taken}")
     if summary.settled_before:
         print(f"{summary.settled_before:7d} done earlier")
     _print_outcomes(summary.outcomes)
-    for reason, count in summary.refused_lines.most_common():
-        print(f"{count:7d} {'line' if count == 1 else 'lines'} ignored: {reason}")
+    _print_refused(summary.refused_lines)
     print(f"photos: {photos}   every URL and its outcome: {photos / 'manifest.csv'}")
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 import aiohttp
 
 from ...runtime.core.types import NO_POSE
-from ...runtime.errors import OutputError
+from ...runtime.errors import OptionError, OutputError, RunError
 from ...runtime.system.item_failures import Failure, attempt, explain
 from ...runtime.system.plain_text import format_count
 from ...runtime.system.progress import Progress
@@ -33,7 +33,9 @@ from .config import DownloadConfig
 from .host_queue import HostQueue, Job
 from .http_fetch import Body, FetchError, fetch
 from .ssrf_guard import make_connector
-from .url_lists import UrlList, find_lists, fingerprint, read_list
+from .url_columns import Taken
+from .url_import import explain_nothing
+from .url_lists import UrlList, find_lists, fingerprint, name_pose, read_labelled
 
 PARTS = ".download"
 MOST_REDIRECTS = 5
@@ -45,11 +47,16 @@ LONGEST_BACKOFF_S = 30.0
 
 @dataclass
 class DownloadSummary:
-    """The result of a download.  outcomes: URLs by (status, kind of reason); refused_lines: invalid lines by reason."""
+    """What a run did.
+
+    outcomes: URLs by (status, kind of reason); refused_lines: lines without a URL, by reason; taken: the lists whose
+    URLs were chosen among columns or keys, by what was taken.
+    """
 
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
     settled_before: int = 0
     refused_lines: Counter[str] = field(default_factory=Counter)
+    taken: dict[str, list[Path]] = field(default_factory=dict)
 
     def describe(self) -> str:
         """Describe the outcomes for the progress line."""
@@ -66,6 +73,8 @@ def download(lists: Path, photos: Path, config: DownloadConfig) -> DownloadSumma
         warnings.filterwarnings("ignore", module="PIL")  # about odd EXIF; set once, because threads decode
         settled, contents = _read_settled(manifest, photos, allow_private=config.allow_private)
         total = sum(1 for _ in _list_jobs(files, settled, summary))
+        if not total and not summary.settled_before:
+            raise RunError(_explain_nothing(lists, files))
         jobs = _list_jobs(files, settled, DownloadSummary())
         parts = photos / PARTS
         shutil.rmtree(parts, ignore_errors=True)
@@ -112,13 +121,29 @@ def _is_file_with_content(path: Path) -> bool:
 def _list_jobs(files: list[UrlList], settled: set[int], summary: DownloadSummary) -> Iterator[Job]:
     seen: set[int] = set()
     for file in files:
-        for url in read_list(file.path, summary.refused_lines):
-            key = fingerprint(file.pose, url)
+        taken = Taken()
+        for url, label in read_labelled(file.path, summary.refused_lines, taken):
+            try:
+                pose = name_pose(label) if label and file.is_alone else file.pose
+            except OptionError:
+                summary.refused_lines["no label"] += 1
+                continue
+            key = fingerprint(pose, url)
             if key in settled:
                 summary.settled_before += 1
             elif key not in seen:
                 seen.add(key)
-                yield Job(file.pose, url, url)
+                yield Job(pose, url, url)
+        if taken.is_choice:
+            summary.taken.setdefault(taken.describe(is_by_label=file.is_alone), []).append(file.path)
+
+
+def _explain_nothing(lists: Path, files: list[UrlList]) -> str:
+    refused, taken = Counter[str](), Taken()
+    for _ in read_labelled(files[0].path, refused, taken):
+        pass
+    reason = explain_nothing(files[0].path, refused, taken)
+    return reason if len(files) == 1 else f"none of the {len(files)} lists in {lists} holds a URL: {reason}"
 
 
 def user_agent() -> str:

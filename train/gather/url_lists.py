@@ -1,15 +1,12 @@
-"""Reads URL lists as streams: one URL per line, a CSV with a header, or Yoga-82's `name<TAB>url`."""
+"""URL lists as people have them: text, CSV, JSON, Parquet, web pages; read as streams, merged, checked URL by URL."""
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -19,17 +16,20 @@ from urllib.parse import urlsplit
 from ...runtime.errors import OptionError, OutputError, RunError
 from ...runtime.system.claims import hold, name_lock
 from ...runtime.system.files import write_then_rename
-from ...runtime.system.foreign_files import open_plain
+from ...runtime.system.foreign_files import parse_json
+from ...runtime.system.suggestions import suggest_path
+from . import url_files
+from .url_columns import URL_COLUMNS as URL_COLUMNS
+from .url_columns import Cells, Taken
+from .url_documents import MOST_PAGE, read_html, read_json, read_json_lines, read_markdown
+from .url_files import find_encoding, read_lines, read_text, recognise
+from .url_tables import find_header, read_parquet, read_table, skip_comments
 
-URL_COLUMNS = (
-    *("image_url", "imageurl", "image_link", "image_src", "img_url", "img_src", "photo_url", "media_url", "murl"),
-    *("content_url", "contenturl", "file_url", "download_url", "url", "urls", "image", "img", "link", "src", "href"),
-)
-"""Column names for the photo's URL, the most reliable first: beside an `image_url`, `url` is the page."""
-
-LIST_SUFFIXES = (".csv", ".tsv", ".txt")
+LIST_SUFFIXES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet")
+"""Suffixes of the lists in a folder, which may end in .gz besides; a file given by name may have any."""
 MAX_URL_LENGTH = 8192
 _IS_URL = re.compile(r"https?:", re.IGNORECASE)
+_BETWEEN = re.compile(r"[\s|;,]{1,9}(?=https?://)", re.IGNORECASE)
 
 
 class RefusedUrl(ValueError):
@@ -38,10 +38,11 @@ class RefusedUrl(ValueError):
 
 @dataclass(frozen=True)
 class UrlList:
-    """A file of URLs of one pose."""
+    """A file of URLs of one pose.  is_alone: it was given by its name, so that labels inside may name the poses."""
 
     pose: str
     path: Path
+    is_alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,51 +60,87 @@ def check_pose(name: str) -> str:
     return name
 
 
+def name_pose(label: str) -> str:
+    """Return the pose of a label: characters that cannot be in a folder's name become _.  Raises OptionError."""
+    return check_pose(re.sub(r"[^\w .&'()-]+", "_", label.strip()).strip("_. "))
+
+
 def find_lists(path: Path) -> list[UrlList]:
     """List the URL files of a folder, or the one file given; a file's name is its pose.  Raises YogaLiveError."""
-    if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.suffix.lower() in LIST_SUFFIXES and file.is_file())
-        files = [file for file in files if not file.name.startswith((".", "_"))]
-    else:
-        files = [path] if path.exists() else []
+    if not path.is_dir():
+        if not path.exists():
+            advice = suggest_path(path) or "; give a file, or a folder of lists"
+            raise RunError(f"{path} has no URL list: it does not exist{advice}")
+        return [UrlList(check_pose(_stem(path)), path, is_alone=True)]
+    files = sorted(file for file in path.iterdir() if _suffix(file) in LIST_SUFFIXES and file.is_file())
+    files = [file for file in files if not file.name.startswith((".", "_"))]
     if not files:
-        raise RunError(f"{path} has no URL list; give one file per pose, such as tree.csv with one URL per line")
-    return [UrlList(check_pose(file.stem), file) for file in files]
+        others = sorted(file.name for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
+        seen = f" (found {', '.join(others[:3])}{', ...' if len(others) > 3 else ''})" if others else ""
+        raise RunError(f"{path} has no URL list{seen}; give one file per pose, such as tree.csv with one URL per line")
+    return [UrlList(check_pose(_stem(file)), file) for file in files]
 
 
-def read_list(path: Path, refused: Counter[str] | None = None) -> Iterator[str]:
+def _suffix(path: Path) -> str:
+    return (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix.lower()
+
+
+def _stem(path: Path) -> str:
+    return Path(path.stem).stem if path.suffix.lower() == ".gz" else path.stem
+
+
+def read_list(path: Path, refused: Counter[str] | None = None, taken: Taken | None = None) -> Iterator[str]:
     """Yield the URLs of a list in any of the known forms, each once.  Raises RunError if it cannot be read.
 
-    refused: counts the lines without a usable URL, by reason.
+    refused: counts the lines without a usable URL, by reason.  taken: is told which column or key they come from.
     """
-    yield from parse_list(_read_lines(path), Counter() if refused is None else refused)
+    for url, _ in _check_cells(_read_cells(path, refused, taken or Taken()), refused, with_labels=False):
+        yield url
 
 
-def _read_lines(path: Path) -> Iterator[str]:
-    try:
-        with open_plain(path) as file:
-            is_utf16 = file.read(2) in {b"\xff\xfe", b"\xfe\xff"}
-            file.seek(0)
-            with io.TextIOWrapper(file, "utf-16" if is_utf16 else "utf-8-sig", errors="replace") as text:
-                yield from text
-    except OSError as error:
-        raise RunError(f"{path} cannot be read: {error.strerror}; give another list") from error
-    except ValueError as error:
-        raise RunError(f"{path} cannot be read: {error}; give a text file") from error
+def read_labelled(path: Path, refused: Counter[str], taken: Taken) -> Iterator[tuple[str, str]]:
+    """Yield the URLs of a list and their labels, each pair once; the label is empty where the list names none."""
+    return _check_cells(_read_cells(path, refused, taken), refused, with_labels=True)
 
 
 def parse_list(lines: Iterable[str], refused: Counter[str]) -> Iterator[str]:
-    """Yield clean URLs in order, each once, and count what is refused.  Never raises, whatever the lines hold."""
-    seen: set[int] = set()
-    for cell in _read_cells(lines, refused):
+    """Yield clean URLs in order, each once; count what is refused.  Never raises, whatever the lines hold."""
+    for url, _ in _check_cells(read_table(lines, refused, Taken()), refused, with_labels=False):
+        yield url
+
+
+def _read_cells(path: Path, refused: Counter[str] | None, taken: Taken) -> Cells:
+    refused = Counter() if refused is None else refused
+    form = recognise(path)
+    if form == url_files.PARQUET:
+        return read_parquet(path, taken)
+    if form == url_files.JSON:
         try:
-            url = clean_url(cell)
-        except RefusedUrl as reason:
-            refused[str(reason)] += 1
-            continue
-        if (key := fingerprint(url)) not in seen:
-            seen.add(key)
-            yield url
+            return read_json(parse_json(read_text(path)), taken)
+        except ValueError as error:
+            raise RunError(f"{path} is no valid JSON: {error}; write it again, or give the URLs as CSV") from error
+    if form == url_files.HTML:
+        return read_html(read_text(path, MOST_PAGE), taken)
+    lines = read_lines(path, refused)
+    if form == url_files.JSON_LINES:
+        return read_json_lines(lines, refused, taken)
+    return read_markdown(lines, taken) if form == url_files.MARKDOWN else read_table(lines, refused, taken)
+
+
+def _check_cells(cells: Cells, refused: Counter[str] | None, *, with_labels: bool) -> Iterator[tuple[str, str]]:
+    seen: set[int] = set()
+    for cell, label in cells:
+        for text in _BETWEEN.split(cell.strip()) if "http" in cell[5:] else (cell,):
+            try:
+                url = clean_url(text)
+            except RefusedUrl as reason:
+                if refused is not None:
+                    refused[str(reason)] += 1
+                continue
+            key = fingerprint(url, label) if with_labels else fingerprint(url)
+            if key not in seen:
+                seen.add(key)
+                yield url, label
 
 
 def fingerprint(*texts: str) -> int:
@@ -140,84 +177,6 @@ def clean_url(text: str) -> str:
     return clean.geturl().replace(" ", "%20").replace('"', "%22")
 
 
-def _read_cells(lines: Iterable[str], refused: Counter[str]) -> Iterator[str]:
-    """Yield the cell of each line that should be the URL."""
-    rows = _skip_comments(lines)
-    first = next(rows, None)
-    if first is None:
-        return
-    header = _find_header(first)
-    if header is None:
-        yield from map(_find_cell, chain([first], rows))
-    elif header.is_only_column:
-        yield from map(_unquote, rows)
-    else:
-        yield from _read_column(rows, header, refused)
-
-
-def _skip_comments(lines: Iterable[str]) -> Iterator[str]:
-    for line in lines:
-        text = line.lstrip("\ufeff \t")
-        if text.strip() and not text.startswith("#"):
-            yield text
-
-
-@dataclass(frozen=True)
-class _Header:
-    delimiter: str
-    column: int
-    is_only_column: bool
-
-
-def _find_header(line: str) -> _Header | None:
-    """Recognise a CSV's header by a column named after URLs, and by holding no URL itself."""
-    if "://" in line:
-        return None
-    for delimiter in ",;\t|":
-        names = [re.sub(r"[\s-]+", "_", name.strip().lower()) for name in _split(line, delimiter)]
-        for name in URL_COLUMNS:
-            if name in names:
-                return _Header(delimiter, names.index(name), len(names) == 1)
-    return None
-
-
-def _split(line: str, delimiter: str) -> list[str]:
-    with suppress(csv.Error):
-        return next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
-    return []
-
-
-def _read_column(rows: Iterator[str], header: _Header, refused: Counter[str]) -> Iterator[str]:
-    reader = csv.reader(rows, delimiter=header.delimiter, skipinitialspace=True)
-    while True:
-        before = reader.line_num
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error:  # a quote that never closes: count the lines inside it
-            refused["broken CSV quoting"] += max(1, reader.line_num - before)
-            continue
-        if cells:
-            yield cells[header.column] if header.column < len(cells) else ""
-
-
-def _unquote(line: str) -> str:
-    text = line.strip()
-    return text[1:-1].replace('""', '"') if len(text) > 1 and text[0] == text[-1] == '"' else text
-
-
-def _find_cell(line: str) -> str:
-    """Return the URL in a line of a list without header: the whole line, or the first cell that starts like a URL."""
-    text = _unquote(line)
-    if "\t" in text or not _IS_URL.match(text):
-        for delimiter in "\t,;|":
-            for cell in _split(text, delimiter):
-                if _IS_URL.match(cell.strip()):
-                    return cell
-    return text
-
-
 def merge_list(urls: Iterable[str], path: Path) -> Merge:
     """Add clean URLs to a list, one per line under the header `url`; existing bytes stay unchanged.
 
@@ -235,9 +194,9 @@ def _merge(urls: Iterable[str], path: Path) -> Merge:
     known: set[int] = set()
     had_lines = path.exists()
     if had_lines:
-        header = _find_header(next(_skip_comments(_read_lines(path)), ""))
-        if header is not None and not header.is_only_column:
-            raise OutputError(f"{path} has other columns besides url; import it: collect --urls {path} --to OTHER")
+        header = find_header(next(skip_comments(read_lines(path)), ""))
+        if (header is not None and len(header.names) > 1) or recognise(path) != url_files.TEXT:
+            raise OutputError(f"{path} has more columns than url; import it instead: collect --urls {path} --to OTHER")
         known.update(fingerprint(url) for url in read_list(path))
     added = repeated = 0
     with write_then_rename(path) as temporary, temporary.open("wb") as file:
@@ -261,7 +220,9 @@ def _begin_lines(file: IO[bytes]) -> Callable[[str], object]:
 def _copy_lines(path: Path, file: IO[bytes]) -> Callable[[str], object]:
     """Copy a list and end its last line.  Returns the function that adds a line in the same format."""
     with path.open("rb") as old:
-        encoding = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}.get(old.read(2), "utf-8")
+        head = old.read(200)
+        encoding = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}.get(head[:2], find_encoding(head))
+        encoding = encoding.removesuffix("-sig")
         old.seek(0)
         end = ("\r\n" if "\r\n".encode(encoding) in old.readline() + old.read(1) else "\n").encode(encoding)
         old.seek(0)

@@ -6,6 +6,7 @@ import csv
 import io
 import tracemalloc
 from collections import Counter
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,8 @@ def test_any_bytes_in_a_file_are_read_without_a_traceback(
 ) -> None:
     path = tmp_path_factory.mktemp("lists") / "tree.csv"
     path.write_bytes(content)
-    assert all(url.startswith("http") for url in read_list(path))
+    with suppress(RunError):  # a zip file, broken JSON, ...: one line that names it
+        assert all(url.startswith("http") for url in read_list(path))
 
 
 @steady
@@ -171,7 +173,7 @@ def test_merging_keeps_every_byte_that_was_there(tmp_path: Path) -> None:
 def test_a_list_with_other_columns_is_not_added_to(tmp_path: Path) -> None:
     path = tmp_path / "tree.csv"
     path.write_text(f"title,url\nx,{A}\n")
-    with pytest.raises(OutputError, match="other columns"):
+    with pytest.raises(OutputError, match="more columns than url"):
         merge_list([B], path)
     assert path.read_text() == f"title,url\nx,{A}\n"
 
