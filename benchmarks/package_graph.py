@@ -32,7 +32,7 @@ ORDER: dict[str, tuple[tuple[str, ...], ...]] = {
         ("cli",),
     ),
     "train": (
-        ("distributed",),
+        ("distributed", "layouts"),
         ("photos", "run_files"),
         ("fit", "gather"),
         ("api", "clean"),

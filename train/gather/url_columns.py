@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from ..layouts.tables import normalise
+
 URL_COLUMNS = (
     *("photo_image_url", "image_url", "imageurl", "image_link", "image_src", "img_url", "img_src", "photo_url"),
     *("picture_url", "media_url", "murl", "content_url", "contenturl", "coco_url", "flickr_url", "file_url"),
@@ -13,11 +15,6 @@ URL_COLUMNS = (
     *("image", "images", "img", "photo", "photos", "picture", "link", "links", "src", "href", "identifier"),
 )
 """Column names that hold the photo's URL, the surest first: where there is an `image_url`, `url` is the page."""
-LABEL_COLUMNS = (
-    *("pose", "label", "class", "category", "asana", "pose_name", "label_name", "class_name", "category_name"),
-    *("labels", "classes", "target"),
-)
-"""Column names that hold what a photo shows, the surest first."""
 
 SAMPLE = 50
 """Rows that decide which column is taken."""
@@ -87,11 +84,6 @@ def is_image_url(text: str) -> bool:
     return is_url(text) and bool(_IMAGE.search(text[8:8192]))
 
 
-def normalise(name: str) -> str:
-    """Spell a column's name in small letters with _: `Image URL`, `imageUrl` and `image-url` are `image_url`."""
-    return re.sub(r"[^\w]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name.strip())).strip("_").lower()
-
-
 @dataclass(frozen=True)
 class Column:
     """A column, or a key of JSON.  urls, images: how many of its cells are URLs, and of pictures by their suffix."""
@@ -126,9 +118,3 @@ def _rank(column: Column) -> tuple[bool, bool, bool, int, float]:
     is_sure = place < _SURE or bool(own & _PLACES and own & _PHOTOS)
     fraction = column.images / column.urls
     return not is_other, is_sure, fraction >= 0.5, -place, fraction
-
-
-def find_named(names: Sequence[str], wanted: Sequence[str]) -> int | None:
-    """Find the column that bears the first of the wanted names.  Returns its number."""
-    spelled = [normalise(name) for name in names]
-    return next((spelled.index(name) for name in wanted if name in spelled), None)

@@ -10,7 +10,8 @@ from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from ...runtime.system.foreign_files import parse_json
-from .url_columns import LABEL_COLUMNS, SAMPLE, Cells, Column, Taken, choose_column, is_image_url, is_url, normalise
+from ..layouts.tables import LABEL_COLUMNS, normalise
+from .url_columns import SAMPLE, Cells, Column, Taken, choose_column, is_image_url, is_url
 
 MOST_PAGE = 16_000_000
 """Characters of a web page: Python's parser of HTML takes long for what is made to be slow."""

@@ -10,7 +10,8 @@ from itertools import chain
 from pathlib import Path
 
 from ...runtime.errors import OptionError, RunError
-from .url_columns import LABEL_COLUMNS, Taken
+from ..layouts.tables import LABEL_COLUMNS
+from .url_columns import Taken
 from .url_lists import Merge, UrlList, find_lists, merge_list, name_pose, read_labelled
 
 MOST_POSES = 1000

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from ...runtime.errors import MissingPackageError, RunError
 from ...runtime.system.foreign_files import open_plain
+from ..layouts.tables import LABEL_COLUMNS, find_named
 from .url_columns import (
-    LABEL_COLUMNS,
     ONE_A_LINE,
     SAMPLE,
     URL_COLUMNS,
@@ -22,7 +22,6 @@ from .url_columns import (
     Column,
     Taken,
     choose_column,
-    find_named,
     is_image_url,
     is_url,
     name_column,
