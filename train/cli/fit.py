@@ -12,7 +12,7 @@ from ...runtime.system.cli_runner import add_command
 from ...runtime.system.option_types import quote, read_whole
 from ...runtime.system.plain_text import format_count, print
 from ...runtime.system.progress import announce_torch
-from ..fit.config import ARCHS, FitConfig
+from ..fit.config import ARCHS, SPLIT_CHOICES, FitConfig
 from .option_types import read_side
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ FIT_EXAMPLES = """examples:
   yoga-train fit photos --to runs/look --epochs 0       only the frozen phase: a first result in a minute
   yoga-train fit photos --to runs/check --folds 5 --size 160 --epochs 8     for cleaning the labels
   yoga-train fit cleaned --to runs/second --split-of runs/first             holds out the same photos as the first run
+  yoga-train fit photos --to runs/given --split given   keeps the data set's own train, validation and test photos
   yoga-train fit photos --to runs/offline --weights resnet34.safetensors    without internet
   yoga-train fit photos --to runs/deep --arch resnet50 --epochs 20 --devices 4
   torchrun --nproc-per-node 4 -m yoga_live.train fit photos --to runs/deep  the same, started by torchrun
@@ -94,6 +95,11 @@ def _add_fit(commands: Commands) -> None:
         help="GPUs of this machine (or CPU processes) to train on; for several machines see below",
     )
     split = fit.add_argument_group("training, validation and test photos")
+    split.add_argument(
+        "--split", choices=SPLIT_CHOICES, default=FitConfig.split,
+        help="auto: near-duplicates stay together, each pose in proportion; given: the training, validation and test "
+        "photos of the data set that yoga-train add imported",
+    )  # fmt: skip
     split.add_argument(
         "--held-out", type=_read_fraction, default=FitConfig.held_out, metavar="FRACTION",
         help="of each pose's photos for validation, and again for test",
@@ -255,6 +261,7 @@ def _configure(args: argparse.Namespace) -> FitConfig:
         held_out=args.held_out,
         split_of=str(getattr(args, "split_of", "")),
         folds=args.folds,
+        split=args.split,
     )
 
 

@@ -34,7 +34,13 @@ DOWNLOAD_EXAMPLES = """examples:
   yoga-train download lists --to photos                 lists/tree.csv, ... -> photos/tree/*, ...; repeat to continue"""
 
 ADD_EXAMPLES = """examples:
-  yoga-train add ~/Pictures/class --pose tree --to photos               copies them to photos/tree"""
+  yoga-train add ~/Pictures/class --pose tree --to photos               copies them to photos/tree
+  yoga-train add dataset.zip --to photos                                a data set with labels: to photos/LABEL
+
+Without --pose the labels come from the data set's layout: a folder per class, also inside train/, val/ and test/; a CSV
+with a column of files and a column label, class, category or pose; Roboflow's _classes.csv; Hugging Face's metadata.csv
+or metadata.jsonl; COCO and YOLO where all boxes of a photo are of one category. What the data set tests on is kept in
+manifest.csv: yoga-train fit photos --to RUN --split given trains and tests on the same photos."""
 
 CAPTURE_EXAMPLES = """examples:
   yoga-train capture --pose tree --camera 0 --to photos                 after a countdown of 5 s
@@ -126,8 +132,17 @@ def _add_download(commands: Commands) -> None:
 def _add_add(commands: Commands) -> None:
     add = add_command(commands, "add", "Copy photos that you already have into a photo folder.", ADD_EXAMPLES)
     add.set_defaults(run=_add)
-    add.add_argument("folder", type=Path, help="folder of photos, with the folders in it; or one photo")
-    add.add_argument("--pose", required=True, metavar="NAME", help="pose in the photos, such as tree")
+    add.add_argument(
+        "folder",
+        type=Path,
+        help="folder of photos, with the folders in it; a data set with labels; its zip file; or one photo",
+    )
+    add.add_argument(
+        "--pose",
+        default=argparse.SUPPRESS,
+        metavar="NAME",
+        help="pose in all of the photos, such as tree (default: the labels of the data set, see below)",
+    )
     add.add_argument(
         "--to", type=Path, required=True, metavar="PHOTOS", help="photo folder; an existing one is extended"
     )
@@ -271,10 +286,23 @@ def _group(photos: Path) -> None:
 
 def _add(args: argparse.Namespace) -> None:
     from ..gather.add_files import add_folder
+    from ..gather.add_layout import add_layout
+    from ..layouts.zip_files import is_zip
 
-    _print_outcomes(add_folder(args.folder, args.pose, args.to))
-    print(f"photos: {args.to / args.pose}   every photo and its outcome: {args.to / 'manifest.csv'}")
+    pose = getattr(args, "pose", "")
+    if pose and not is_zip(args.folder):
+        _print_outcomes(add_folder(args.folder, pose, args.to))
+        added = None
+    else:
+        added = add_layout(args.folder, args.to, pose)
+        print(f"{args.folder}: {added.layout.describe()}")
+        _print_outcomes(added.outcomes)
+        for reason, count in added.layout.left_out.most_common():
+            print(f"{count:7d} left out   {reason}")
+    print(f"photos: {args.to / pose}   every photo and its outcome: {args.to / 'manifest.csv'}")
     _group(args.to)
+    if added is not None and added.layout.has_splits:
+        print(f"next: yoga-train fit {args.to} --to runs/first --split given")
 
 
 def _capture(args: argparse.Namespace) -> None:

@@ -8,6 +8,7 @@ from ...runtime.errors import OptionError
 from ..photos import HELD_OUT_SHARE
 
 ARCHS = ("resnet18", "resnet34", "resnet50")
+SPLIT_CHOICES = ("auto", "given")
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ class FitConfig:
     split_of: the folder of a run whose held-out photos are held out again; empty: none.
     folds: also train so many networks that answer for photos they have not seen (for `yoga-train clean`); 0: none.
     augmentation: how photos are varied while training.
+    split: auto (whole groups of near-duplicates, each pose in proportion) or given (as the manifest records it).
 
     Raises OptionError where a value is out of bounds.
     """
@@ -90,6 +92,7 @@ class FitConfig:
     split_of: str = ""
     folds: int = 0
     augmentation: Augmentation = field(default_factory=Augmentation)
+    split: str = "auto"
 
     def __post_init__(self) -> None:
         for name in ("weights", "split_of"):  # a Path is as good; run.json holds texts
@@ -104,5 +107,11 @@ class FitConfig:
             raise OptionError(f"FitConfig: size must be a multiple of 32, such as 160, 192 or 224; got {self.size}")
         if self.folds == 1:
             raise OptionError("FitConfig: folds must be 2 to 20, better 5, or 0 for none; got 1")
+        if self.split not in SPLIT_CHOICES:
+            raise OptionError(f"FitConfig: split must be {' or '.join(SPLIT_CHOICES)}; got {self.split!r}")
+        if self.split == "given" and self.split_of:
+            raise OptionError("--split given and --split-of exclude each other; give one of them")
+        if self.split == "given" and self.train_only:
+            raise OptionError("--split given and --train-only exclude each other; give one of them")
         if self.arch not in ARCHS:
             raise OptionError(f"FitConfig: arch must be {', '.join(ARCHS[:-1])} or {ARCHS[-1]}; got {self.arch!r}")

@@ -14,6 +14,7 @@ from ...runtime.errors import RunError
 from ..distributed.collectives import Workers
 from ..photos.dataset import PhotoDataset, balance
 from ..photos.folder import PLACES, Photo, PhotoSet, read_photos
+from ..photos.given_splits import read_given_splits, split_as_given
 from ..photos.near_duplicates import group_photos
 from ..photos.splits import assign_folds, split_as_before, split_groups
 from .config import FitConfig
@@ -89,7 +90,10 @@ def read_training_data(photo_folder: Path, config: FitConfig, workers: Workers) 
 def _split_photos(photo_set: PhotoSet, config: FitConfig) -> tuple[npt.NDArray[np.int64], list[str]]:
     """Find the duplicate groups, int (N,), and the split of each photo."""
     groups = group_photos(photo_set.photos)
-    if config.split_of:
+    if config.split == "given":
+        given = read_given_splits(photo_set.folder)
+        splits = split_as_given(photo_set.photos, groups, given, config.seed, config.held_out)
+    elif config.split_of:
         before = {photo.sha256: photo.split for photo in load_run(Path(config.split_of)).photos}
         splits = split_as_before(photo_set.photos, groups, before, config.seed, config.train_only, config.held_out)
     else:

@@ -43,7 +43,7 @@ from .data import TrainingData, read_training_data, split_frames
 from .frozen_head import Features, compute_both
 from .network import build_starting_network
 from .out_of_fold import predict_out_of_fold, remove_folds
-from .run_folder import check_run_folder, describe_change, find_writer, lacks_folds, make_run_folder
+from .run_folder import check_run_folder, complete_config, describe_change, find_writer, lacks_folds, make_run_folder
 from .trainer import Trainer
 
 log = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ def _fit(fitter: Trainer, data: TrainingData, features: Features | None, started
     if not fitter.resume():
         _fit_frozen(fitter, data, features, started_s)
         fitter.notes["config"] = config
-    elif workers.is_writer and fitter.notes["config"] != config:
+    elif workers.is_writer and complete_config(fitter.notes["config"]) != config:
         raise OptionError(describe_change(fitter.notes["config"], fitter.config))
     else:
         started_s -= fitter.notes["frozen"]["seconds"] + sum(float(row["seconds"]) for row in fitter.log_rows)

@@ -47,7 +47,7 @@ def check_run_folder(folder: Path, photo_folder: Path, config: FitConfig, *, res
             raise OutputError(f"{folder} cannot be resumed: its {CHECKPOINT} is missing; train again with another --to")
         return None
     asked = json.loads(json.dumps(asdict(config)))
-    if content["config"] != asked:
+    if complete_config(content["config"]) != asked:
         raise OptionError(describe_change(content["config"], config))
     if not lacks_folds(folder, config):  # not an error: a script may repeat the command
         log.info("--resume: %s is already finished, since %s; nothing to do", folder, content["finished_at"])
@@ -83,9 +83,15 @@ def _measure_standing(folder: Path) -> float:
     return 1 + notes["epoch"]
 
 
+def complete_config(config: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a run; options that there were not yet when it was started have their defaults."""
+    return json.loads(json.dumps(asdict(FitConfig()))) | config
+
+
 def describe_change(before: dict[str, Any], config: FitConfig) -> str:
     """Name the option that differs from those that a run was started with."""
     asked = json.loads(json.dumps(asdict(config)))
+    before = complete_config(before)
     name = next((name for name in asked if asked[name] != before.get(name)), "config")
     return f"--resume: this run was started with {name} {before.get(name)!r}, not {asked.get(name)!r}; give the same"
 

@@ -6,7 +6,7 @@ import hashlib
 import warnings
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -61,24 +61,44 @@ def _list_files(folder: Path) -> list[Path]:
     return sorted(path for path in walk_files(folder, refuse_unreadable) if path.is_file())
 
 
+@dataclass(frozen=True)
+class NewPhoto:
+    """A photo to add.  origin: where it comes from, its row's URL; split: what its data set used it for, or empty."""
+
+    path: Path
+    origin: str
+    pose: str
+    split: str = ""
+
+
 def add_files(files: Iterable[tuple[Path, str]], pose: str, photos: Path) -> Counter[tuple[str, str]]:
-    """Copy files to `photos/<pose>/` as they arrive, with a manifest row for each.  files: paths and their origins."""
-    check_pose(pose)
+    """Copy files to `photos/<pose>/` as they come, a manifest row for each.  files: paths and where they come from."""
+    return add_photos((NewPhoto(path, origin, pose) for path, origin in files), (pose,), photos)
+
+
+def add_photos(new: Iterable[NewPhoto], poses: tuple[str, ...], photos: Path) -> Counter[tuple[str, str]]:
+    """Copy photos of some poses into the photo folder, a manifest row for each.  Raises YogaLiveError.
+
+    Returns files by (status, kind of reason).
+    """
+    for pose in poses:
+        check_pose(pose)
     outcomes: Counter[tuple[str, str]] = Counter()
     with Manifest(photos) as manifest, warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")  # on odd EXIF
-        places: dict[str, str] = {}  # content -> where the pose has it
-        removed: set[str] = set()
+        known = {pose: _Known() for pose in poses}
         for row in manifest.read():
-            if row.pose == pose and row.status in {OK, DUPLICATE}:
-                places[row.sha256] = row.path
-            elif row.pose == pose and row.sha256:
-                removed.add(row.sha256)
-        places |= _read_loose(photos, pose, set(places.values()))
+            if row.pose in known and row.status in {OK, DUPLICATE}:
+                known[row.pose].places[row.sha256] = row.path
+            elif row.pose in known and row.sha256:
+                known[row.pose].removed.add(row.sha256)
+        for pose, own in known.items():
+            own.places |= _read_loose(photos, pose, set(own.places.values()))
         try:
-            (photos / pose).mkdir(exist_ok=True)
-            for path, origin in files:
-                row = _add_one(path, origin, pose, photos, places, removed)
+            for pose in poses:
+                (photos / pose).mkdir(exist_ok=True)
+            for photo in new:
+                row = _add_one(photo, photos, known[photo.pose])
                 if row is None:
                     outcomes[LEFT_OUT] += 1
                     continue
@@ -87,6 +107,14 @@ def add_files(files: Iterable[tuple[Path, str]], pose: str, photos: Path) -> Cou
         except OSError as error:
             raise OutputError(f"cannot add to {photos}: {error.strerror or error}; choose another place") from error
     return outcomes
+
+
+@dataclass
+class _Known:
+    """What a pose has: places of its contents (SHA-256 -> path), and contents that another command took out."""
+
+    places: dict[str, str] = field(default_factory=dict)
+    removed: set[str] = field(default_factory=set)
 
 
 def _read_loose(photos: Path, pose: str, paths: set[str]) -> dict[str, str]:
@@ -105,22 +133,22 @@ def _read_digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _add_one(
-    path: Path, origin: str, pose: str, photos: Path, places: dict[str, str], removed: set[str]
-) -> ManifestRow | None:
-    read = attempt(path, partial(_read_photo, path, pose))
+def _add_one(photo: NewPhoto, photos: Path, known: _Known) -> ManifestRow | None:
+    read = attempt(photo.path, partial(_read_photo, photo.path, photo.pose))
     if isinstance(read, Failure):
-        return ManifestRow(pose, origin, status=REFUSED if read.is_foreseen else FAILED, reason=read.reason)
+        status = REFUSED if read.is_foreseen else FAILED
+        return ManifestRow(photo.pose, photo.origin, status=status, reason=read.reason, split=photo.split)
     facts, content = read
-    if facts.sha256 in removed:
+    if facts.sha256 in known.removed:
         return None
-    place = places.get(facts.sha256)
+    place = known.places.get(facts.sha256)
     if place and (photos / place).exists():
-        return replace(facts.to_row(pose, origin, is_new=False), path=place)
-    places[facts.sha256] = target = facts.path_under(pose)
+        row = facts.to_row(photo.pose, photo.origin, is_new=False)
+        return replace(row, path=place, split=photo.split)
+    known.places[facts.sha256] = target = facts.path_under(photo.pose)
     with write_then_rename(photos / target) as temporary:
         temporary.write_bytes(content)
-    return facts.to_row(pose, origin, is_new=True)
+    return replace(facts.to_row(photo.pose, photo.origin, is_new=True), split=photo.split)
 
 
 def _read_photo(path: Path, pose: str) -> tuple[PhotoFacts, bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import shlex
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from ...runtime.system.foreign_files import walk_files
 from ...runtime.system.item_failures import Failure, attempt
 from ...runtime.system.plain_text import format_count
 from ...runtime.system.progress import Progress, track
+from ..layouts.labelled_photos import name_split
 from .frame_cache import UNREADABLE, Found, FrameCache, drop_unused_caches
 from .manifest import check_removed_folder
 
@@ -90,6 +92,7 @@ def list_poses(folder: Path, least: int = 2) -> tuple[str, ...]:
     for name in names:
         if not is_pose_name(name):  # including undecodable bytes, which no model can hold
             raise RunError(f"{folder} has a folder {name!r}, which cannot be the name of a pose; rename it")
+    _refuse_splits(folder, names)
     if len([name for name in names if name != NO_POSE or least < 2]) < least:
         needed = "at least two poses are needed" if least > 1 else "make one folder per pose, such as tree/"
         if not names and (loose := sum(is_photo(path) for path in folder.iterdir())):
@@ -100,6 +103,16 @@ def list_poses(folder: Path, least: int = 2) -> tuple[str, ...]:
         count = format_count(len(names), "pose folder")
         raise RunError(f"{folder} has {count} ({', '.join(names) or 'it is empty'}); {needed}")
     return tuple(sorted(names, key=lambda name: (name == NO_POSE, name)))
+
+
+def _refuse_splits(folder: Path, names: list[str]) -> None:
+    """Refuse `train/`, `val/`, `test/`: splits of a data set, no poses.  Raises RunError."""
+    splits = [name for name in names if name_split(name)]
+    if "train" in map(name_split, splits) and len(splits) == len(names):
+        raise RunError(
+            f"{folder} holds {', '.join(f'{name}/' for name in splits)}: splits, not poses; import it: "
+            f"yoga-train add {shlex.quote(str(folder))} --to photos"
+        )
 
 
 def list_files(folder: Path, labels: tuple[str, ...]) -> list[tuple[str, Path]]:

@@ -43,6 +43,7 @@ class ManifestRow:
 
     reason: in a few words, with details of this URL after a colon.  path: relative to the folder, with /.
     phash, mirror_phash: 16 hexadecimal digits.  width, height: pixels, upright.  group: the duplicate group.
+    split: what the data set that it came from used it for: train, validation, test, or empty.
     A photo that moves to another pose keeps a row in its old pose, so that its URL is not fetched again.
     """
 
@@ -57,6 +58,7 @@ class ManifestRow:
     reason: str = ""
     path: str = ""
     mirror_phash: str = ""
+    split: str = ""
 
     @property
     def kind(self) -> str:
@@ -67,6 +69,8 @@ class ManifestRow:
 PLACES = ("pose", "path")
 _HASHES = re.compile(r"([0-9a-f]{2})*(,[0-9a-f]{0,16}){2}")
 COLUMNS = tuple(field.name for field in fields(ManifestRow))
+WITHOUT_SPLIT = COLUMNS[:-1]
+"""Those of manifests in which no photo has a split, and of older versions."""
 
 
 def check_removed_folder(photos: Path) -> None:
@@ -87,7 +91,7 @@ def read_manifest(photos: Path) -> Iterator[ManifestRow]:
     path = photos / MANIFEST
     if path.exists():
         with _open(path) as file:
-            newest, first = _index(file, path)
+            newest, first, _ = _index(file, path)
             yield from _settle(file, newest, first, path)
 
 
@@ -98,10 +102,11 @@ def _open(path: Path) -> IO[bytes]:
         raise RunError(f"{path} cannot be read: {error}; move it away") from error
 
 
-def _index(file: IO[bytes], path: Path) -> tuple[dict[str, int], dict[tuple[str, str], str]]:
+def _index(file: IO[bytes], path: Path) -> tuple[dict[str, int], dict[tuple[str, str], str], bool]:
     """Find the newest row of each URL; rows stay on disk until they are read.
 
-    Returns offsets by sort key, and for photos that another command settled (removed ones) the URLs by content.
+    Returns offsets by sort key, the URLs by content of the photos that another command settled (removed ones), and
+    whether a row has a split.
     """
     line = file.readline()
     header = line.decode("utf-8-sig", "replace").strip()
@@ -110,22 +115,23 @@ def _index(file: IO[bytes], path: Path) -> tuple[dict[str, int], dict[tuple[str,
             f"{path} is empty and so damaged: it recorded which photos were refused or removed; restore a copy, or "
             f"start a new one (removed photos may return): rm {shlex.quote(str(path))}"
         )
-    if tuple(header.split(",")) != COLUMNS:
+    if tuple(header.split(",")) not in (COLUMNS, WITHOUT_SPLIT):
         raise RunError(f"{path} has the columns {header[:80]!r} instead of {','.join(COLUMNS)}; move it away")
     newest: dict[str, int] = {}
     settled: dict[str, tuple[str, str]] = {}
-    offset = file.tell()
+    offset, has_split = file.tell(), False
     for line in file:
         if line.endswith(b"\n") and line.strip():
             row = _parse(line, path)
             newest[key := f"{row.pose}\0{row.url or row.sha256}"] = offset
             settled.pop(key, None)
+            has_split |= bool(row.split)
             if row.status == WITHDRAWN:
                 del newest[key]
             elif row.sha256 and row.status not in {OK, DUPLICATE}:
                 settled[key] = (row.pose, row.sha256)
         offset += len(line)
-    return newest, {content: key.partition("\0")[2] for key, content in settled.items()}
+    return newest, {content: key.partition("\0")[2] for key, content in settled.items()}, has_split
 
 
 def _settle(
@@ -150,7 +156,7 @@ def _parse(line: bytes, path: Path) -> ManifestRow:
         cells = next(csv.reader([line.decode("utf-8", ODD_NAMES)]), [])
     except csv.Error as error:
         raise RunError(f"{path} has a damaged row, {line[:60]!r}: {error}; delete that line") from error
-    if len(cells) != len(COLUMNS):
+    if len(cells) not in (len(COLUMNS), len(WITHOUT_SPLIT)):
         count = f"{len(cells)} cells instead of {len(COLUMNS)}"
         raise RunError(f"{path} has a row of {count}, {line[:60]!r}; delete that line")
     row = ManifestRow(*cells)
@@ -163,7 +169,7 @@ def _parse(line: bytes, path: Path) -> ManifestRow:
     return row
 
 
-def _format(row: ManifestRow) -> str:
+def _format(row: ManifestRow, columns: tuple[str, ...] = COLUMNS) -> str:
     """Format a row as one line, so that an incomplete one is detected: line breaks in cells become spaces.
 
     Path and pose are kept exactly; line breaks in them are percent-encoded (`file:tree/a%0Ab.jpg`).
@@ -173,7 +179,7 @@ def _format(row: ManifestRow) -> str:
         _quote_place(getattr(row, name))
         if name in PLACES
         else " ".join(str(getattr(row, name)).replace("\0", "").split())
-        for name in COLUMNS
+        for name in columns
     )
     csv.writer(text, lineterminator="\n").writerow(cells)
     return text.getvalue()
@@ -224,8 +230,14 @@ class Manifest:
             write_then_rename(path) as temporary,
             temporary.open("w", encoding="utf-8", errors=ODD_NAMES, newline="") as file,
         ):
-            file.write(",".join(COLUMNS) + "\n")
-            file.writelines(map(_format, read_manifest(self._photos)))
+            if not path.exists():
+                file.write(",".join(WITHOUT_SPLIT) + "\n")
+                return
+            with _open(path) as old:
+                newest, first, has_split = _index(old, path)
+                columns = COLUMNS if has_split else WITHOUT_SPLIT
+                file.write(",".join(columns) + "\n")
+                file.writelines(_format(row, columns) for row in _settle(old, newest, first, path))
 
     def read(self) -> Iterator[ManifestRow]:
         """Yield the rows so far."""
@@ -233,7 +245,7 @@ class Manifest:
 
     def add(self, row: ManifestRow) -> None:
         """Append one row, which is on the disk when this returns."""
-        self._file.write(_format(row))
+        self._file.write(_format(row, COLUMNS if row.split else WITHOUT_SPLIT))
         self._file.flush()
 
 
