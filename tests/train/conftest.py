@@ -9,10 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from yoga_live.calibration.runs import Run, RunPhoto, load_run, write_run_photos
+from yoga_live.runtime.sources.drawn_figure import POSES, draw_figure, jitter_pose, random_appearance
 from yoga_live.train.clean.cleaner import open_cleaner
 from yoga_live.train.clean.review_list import CleaningList
 from yoga_live.train.photos.folder import read_contents
@@ -20,6 +22,7 @@ from yoga_live.train.run_files.predictions import FOLDS, PREDICTIONS, load_predi
 
 LABELS = ("chair", "plank", "tree")
 Row = tuple[str, str, str, list[float]]
+ROOM_POSES = ("chair", "goddess", "low_lunge", "tree", "warrior_2")
 
 
 @pytest.fixture
@@ -65,6 +68,21 @@ def write_run(tmp_path: Path) -> Callable[..., Run]:
         return load_run(folder)
 
     return write
+
+
+@pytest.fixture
+def one_room(tmp_path: Path) -> Path:
+    """One person in one room: five poses, ten photos each, a little noise in each."""
+    rng = np.random.default_rng(3)
+    look = random_appearance(rng)
+    for pose in ROOM_POSES:
+        folder = tmp_path / "room" / pose
+        folder.mkdir(parents=True)
+        for number in range(10):
+            frame = draw_figure(jitter_pose(POSES[pose], rng), (320, 240), look)
+            noisy = np.clip(frame + rng.normal(0, 2, frame.shape), 0, 255).astype(np.uint8)
+            assert cv2.imwrite(str(folder / f"{number}.jpg"), noisy)
+    return tmp_path / "room"
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import shlex
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -28,8 +29,9 @@ from ...runtime.system.item_failures import Failure, attempt
 from ...runtime.system.plain_text import format_count
 from ...runtime.system.progress import Progress, track
 from ..layouts.labelled_photos import name_split
-from .frame_cache import UNREADABLE, Found, FrameCache, drop_unused_caches
+from .frame_cache import UNREADABLE, Found, FrameCache, Pixels, drop_unused_caches
 from .manifest import check_removed_folder
+from .same_picture import SIDE, make_thumbnail
 
 log = logging.getLogger(__name__)
 HASH_SIDE = 224
@@ -61,23 +63,31 @@ class Photo:
 
 @dataclass(frozen=True)
 class PhotoSet:
-    """All photos of a folder.  frames: uint8 (N, S, S, 3) BGR in the order of `photos`, on disk if cached."""
+    """All photos of a folder.  frames: uint8 (N, S, S, 3) BGR in the order of `photos`, on disk if they are cached.
+
+    thumbnails: uint8 (N, 64, 64), grey, which copies are told with, see `make_thumbnail`; None if there are none.
+    """
 
     folder: Path
     labels: tuple[str, ...]
     photos: tuple[Photo, ...]
     frames: Frame
     broken: tuple[tuple[str, str], ...]
+    thumbnails: Frame | None = None
 
 
 @dataclass(frozen=True)
 class PhotoList:
-    """All photos of a folder without their frames, so that 100,000 photos take little memory."""
+    """All photos of a folder, their frames let go of: 100,000 photos take little memory.
+
+    thumbnails: as in `PhotoSet`, in a temporary file.
+    """
 
     folder: Path
     labels: tuple[str, ...]
     photos: tuple[Photo, ...]
     broken: tuple[tuple[str, str], ...]
+    thumbnails: Frame | None = None
 
 
 def list_poses(folder: Path, least: int = 2) -> tuple[str, ...]:
@@ -160,55 +170,67 @@ def read_photos(folder: Path, size: int, *, cached: bool = True) -> PhotoSet:
     """
     labels = list_poses(folder)
     files = _name_files(folder, labels)
-    found, frames = _read_through_cache(folder, files, size) if cached else _read_into_memory(files, size)
+    found, pixels = _read_through_cache(folder, files, size) if cached else _read_into_memory(files, size)
     photos, broken = _sort_out(files, found)
     for pose in labels:
         if not any(photo.pose == pose for photo in photos):
             raise RunError(f"{folder / pose} has no readable photo; add some, or remove the folder")
-    return PhotoSet(folder, labels, photos, frames, broken)
+    return PhotoSet(folder, labels, photos, pixels.frame, broken, pixels.thumbnail)
 
 
-def _read_through_cache(folder: Path, files: list[tuple[str, Path]], size: int) -> tuple[list[Found], Frame]:
+def _read_through_cache(folder: Path, files: list[tuple[str, Path]], size: int) -> tuple[list[Found], Pixels]:
+    """What was found out about the files, and the pixels of all photos, one after the other."""
     drop_unused_caches()
     cache = FrameCache(folder, size)
     if not cache.covers(files):
-        results: list[tuple[str, Path, Found, Frame | None]] = []
+        results: list[Found] = []
         try:
             for _ in cache.replace(_keep_facts(_read_files(files, size, cache), results)):
                 pass
         except OSError as error:
             log.warning("cannot cache the decoded photos for the next time: %s", error)
             return _read_into_memory(files, size)
-        return [found for _, _, found, _ in results], cache.frames
+        return results, Pixels(cache.frames, cache.thumbnails)
     known = [cache.find(name, path) for name, path in files]
-    return [item[0] for item in known if item], cache.frames
+    return [item[0] for item in known if item], Pixels(cache.frames, cache.thumbnails)
 
 
 def _keep_facts(
-    items: Iterator[tuple[str, Path, Found, Frame | None]], kept: list[tuple[str, Path, Found, Frame | None]]
-) -> Iterator[tuple[str, Path, Found, Frame | None]]:
-    for name, path, found, frame in items:
-        kept.append((name, path, found, None))
-        yield name, path, found, frame
+    items: Iterator[tuple[str, Path, Found, Pixels | None]], kept: list[Found]
+) -> Iterator[tuple[str, Path, Found, Pixels | None]]:
+    for item in items:
+        kept.append(item[2])
+        yield item
 
 
-def _read_into_memory(files: list[tuple[str, Path]], size: int) -> tuple[list[Found], Frame]:
+def _read_into_memory(files: list[tuple[str, Path]], size: int) -> tuple[list[Found], Pixels]:
     found: list[Found] = []
     frames = np.empty((len(files), size, size, 3), np.uint8)
+    thumbnails = np.empty((len(files), SIDE, SIDE), np.uint8)
     count = 0
-    for _, _, facts, frame in _read_files(files, size, None):
+    for _, _, facts, pixels in _read_files(files, size, None):
         found.append(facts)
-        if frame is not None:
-            frames[count] = frame
+        if pixels is not None:
+            frames[count], thumbnails[count] = pixels
             count += 1
-    return found, frames[:count]
+    return found, Pixels(frames[:count], thumbnails[:count])
 
 
 def inspect_photos(folder: Path, size: int) -> PhotoList:
     """Decode every file in the pose folders, and keep the facts but not the frames.  Raises RunError."""
     labels = list_poses(folder, least=1)
     files = _name_files(folder, labels)
-    return PhotoList(folder, labels, *_sort_out(files, [found for _, _, found, _ in _read_files(files, size, None)]))
+    found: list[Found] = []
+    with tempfile.TemporaryFile() as thumbnails:
+        for _, _, facts, pixels in _read_files(files, size, None):
+            found.append(facts)
+            if pixels is not None:
+                thumbnails.write(pixels.thumbnail.tobytes())
+        thumbnails.flush()
+        photos, broken = _sort_out(files, found)
+        shape = (len(photos), SIDE, SIDE)
+        small = np.memmap(thumbnails, np.uint8, "r", shape=shape) if photos else np.empty(shape, np.uint8)
+    return PhotoList(folder, labels, photos, broken, small)
 
 
 def _name_files(folder: Path, labels: tuple[str, ...]) -> list[tuple[str, Path]]:
@@ -231,7 +253,7 @@ def _sort_out(
 
 def _read_files(
     files: list[tuple[str, Path]], size: int, cache: FrameCache | None
-) -> Iterator[tuple[str, Path, Found, Frame | None]]:
+) -> Iterator[tuple[str, Path, Found, Pixels | None]]:
     """Decode what the cache does not hold, in threads, a few photos ahead of the reader."""
     with ThreadPoolExecutor() as pool, Progress("reading photos", len(files), "photos") as progress:
         for start in range(0, len(files), AHEAD):
@@ -239,19 +261,19 @@ def _read_files(
             results = pool.map(
                 lambda item: (cache and cache.find(*item)) or _read_one(item[1], size, item[0].partition("/")[0]), part
             )
-            for (name, path), (found, frame) in zip(part, results, strict=True):
-                yield name, path, found, frame
+            for (name, path), (found, pixels) in zip(part, results, strict=True):
+                yield name, path, found, pixels
                 progress.advance()
 
 
-def _read_one(path: Path, size: int, pose: str) -> tuple[Found, Frame | None]:
+def _read_one(path: Path, size: int, pose: str) -> tuple[Found, Pixels | None]:
     read = attempt(path, lambda: _decode_one(path, size, pose))
     if not isinstance(read, Failure):
         return read
     return Found(error=read.reason if read.is_foreseen else f"{UNREADABLE}: {read.reason}"), None
 
 
-def _decode_one(path: Path, size: int, pose: str) -> tuple[Found, Frame]:
+def _decode_one(path: Path, size: int, pose: str) -> tuple[Found, Pixels]:
     try:
         if (length := path.stat().st_size) > MAX_FILE_BYTES:
             raise PhotoError(f"too large: {length:,} bytes, more than {MAX_FILE_BYTES:,}")
@@ -262,7 +284,8 @@ def _decode_one(path: Path, size: int, pose: str) -> tuple[Found, Frame]:
     check_shown(frame, blank_is_fine=pose == NO_POSE)
     digest = hashlib.sha256(content).hexdigest()
     to_hash = frame if size == HASH_SIDE else decode_photo(content, min_side=HASH_SIDE)
-    return Found(digest, *hash_photo(to_hash), read_size_wh(content)), letterbox(frame, size)
+    found = Found(digest, *hash_photo(to_hash), read_size_wh(content))
+    return found, Pixels(letterbox(frame, size), make_thumbnail(to_hash))
 
 
 def hash_photo(frame_bgr: Frame) -> tuple[int, int]:

@@ -66,11 +66,14 @@ def _has_photo(row: ManifestRow) -> bool:
     return row.status in {OK, DUPLICATE} and bool(row.phash and row.sha256)
 
 
-def group_photos(photos: tuple[Photo, ...], bits: int = NEAR_BITS) -> npt.NDArray[np.int64]:
-    """Group near-duplicates, also mirrored ones, transitively and across poses.  Returns group numbers, int (N,)."""
+def group_photos(photos: tuple[Photo, ...], bits: int = NEAR_BITS, *, mirror: bool = True) -> npt.NDArray[np.int64]:
+    """Group near-duplicates transitively and across poses, photos of one room too.  Returns group numbers, int (N,).
+
+    mirror: mirror images too.
+    """
     hashes = np.array([photo.phash for photo in photos], dtype=np.uint64)
     mirrors = np.array([photo.mirror_phash for photo in photos], dtype=np.uint64)
-    return group_hashes(hashes, mirrors, bits)
+    return group_hashes(hashes, mirrors if mirror else hashes, bits)
 
 
 def group_hashes(
@@ -85,9 +88,9 @@ def group_hashes(
     own, mirrored = np.ascontiguousarray(pairs.T)
     groups = np.arange(len(pairs))
     for i in range(1, len(pairs)):
-        near = _count_bits(own[:i] ^ own[i]) <= bits
-        near |= _count_bits(mirrored[:i] ^ own[i]) <= bits  # a mirror image hashes a little differently each way
-        near |= _count_bits(own[:i] ^ mirrored[i]) <= bits
+        near = count_bits(own[:i] ^ own[i]) <= bits
+        near |= count_bits(mirrored[:i] ^ own[i]) <= bits  # a mirror image hashes a little differently each way
+        near |= count_bits(own[:i] ^ mirrored[i]) <= bits
         if near.any():
             found = groups[:i][near]
             groups[i] = found.min()
@@ -98,8 +101,8 @@ def group_hashes(
     return np.argsort(np.argsort(firsts))[numbers.reshape(-1)]
 
 
-def _count_bits(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint8]:
-    """Count the bits set in each value."""
+def count_bits(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint8]:
+    """Count the bits that are set, one number for each value."""
     if hasattr(np, "bitwise_count"):  # numpy 2: the processor's own instruction
         return np.bitwise_count(values)
     return _add_bits(values)

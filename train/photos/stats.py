@@ -19,7 +19,7 @@ from ...runtime.system.item_failures import Failure, attempt
 from ...runtime.system.plain_text import show_in_page
 from .folder import Photo, PhotoList, inspect_photos
 from .manifest import DUPLICATE, MOVED, OK, REMOVED, read_manifest
-from .near_duplicates import SAME_BITS, group_photos
+from .picture_groups import find_pictures
 
 READ_SIZE = 224  # as `fit` reads them, so that both find the same groups
 THUMBNAIL = 112  # pixels
@@ -33,7 +33,7 @@ class PoseStats:
 
     pose: str
     photos: int
-    groups: int
+    groups: int  # different pictures
     duplicates: int  # photos with the same bytes as another photo of the folder
     sides: tuple[int, int, int]
 
@@ -70,9 +70,9 @@ def count_failures(folder: Path) -> Counter[str]:
 
 
 def count_photos(photo_list: PhotoList, failures: Counter[str]) -> FolderStats:
-    """Count photos, groups and conflicts."""
+    """Count photos, pictures and conflicts: copies of a picture count once, photos of one room do not."""
     photos = photo_list.photos
-    groups = group_photos(photos)
+    groups = find_pictures(photos, photo_list.thumbnails)
     contents = Counter(photo.sha256 for photo in photos)
     members: dict[str, list[int]] = {pose: [] for pose in photo_list.labels}
     for index, photo in enumerate(photos):
@@ -83,7 +83,7 @@ def count_photos(photo_list: PhotoList, failures: Counter[str]) -> FolderStats:
         low, middle, high = np.quantile(sides, (0.05, 0.5, 0.95)).astype(int).tolist() if sides else (0, 0, 0)
         copies = sum(contents[photos[i].sha256] > 1 for i in indices)
         rows.append(PoseStats(pose, len(indices), len(set(groups[indices].tolist())), copies, (low, middle, high)))
-    conflicts = find_conflicts(photos, group_photos(photos, SAME_BITS).tolist())
+    conflicts = find_conflicts(photos, groups.tolist())
     group_count = len(set(groups.tolist()))
     return FolderStats(tuple(rows), group_count, conflicts, photo_list.broken, tuple(failures.most_common()))
 

@@ -62,7 +62,7 @@ def test_long_chains_join_whatever_their_order() -> None:
 def test_bits_are_counted_alike_with_and_without_the_processors_help(values: list[int]) -> None:
     array = np.array(values, np.uint64)
     expected = [bin(value).count("1") for value in values]
-    assert near_duplicates._count_bits(array).tolist() == near_duplicates._add_bits(array).tolist() == expected
+    assert near_duplicates.count_bits(array).tolist() == near_duplicates._add_bits(array).tolist() == expected
 
 
 def save_photo(path: Path, seed: int, mirror: bool = False) -> None:
