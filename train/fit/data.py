@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,9 @@ from ..photos.dataset import PhotoDataset, balance
 from ..photos.folder import PLACES, Photo, PhotoSet, read_photos
 from ..photos.given_splits import read_given_splits, split_as_given
 from ..photos.near_duplicates import group_photos
-from ..photos.splits import assign_folds, split_as_before, split_groups
+from ..photos.picture_groups import find_pictures
+from ..photos.split_plan import SplitPlan, find_same_room, plan_split
+from ..photos.splits import assign_folds, split_as_before
 from .config import FitConfig
 from .consistency import check_photos
 
@@ -25,7 +27,7 @@ from .consistency import check_photos
 class TrainingData:
     """Photos, their poses (targets, int (N,)), duplicate groups (groups, int (N,)) and splits.
 
-    kinds: int (N,), see `number_kinds`.
+    kinds: int (N,), see `number_kinds`; plan: how the splits came about, of the writer alone.
     """
 
     photo_set: PhotoSet
@@ -33,6 +35,7 @@ class TrainingData:
     groups: npt.NDArray[np.int64]
     splits: list[str]
     kinds: npt.NDArray[np.int64] | None = None
+    plan: SplitPlan | None = None
 
     def describe(self) -> str:
         """Format one line for the log."""
@@ -74,31 +77,30 @@ def read_training_data(photo_folder: Path, config: FitConfig, workers: Workers) 
         workers.barrier()
     if workers.count > 1:
         check_photos(workers, photo_folder, [(photo.path, f"sha256 {photo.sha256}") for photo in photo_set.photos])
-    groups, splits = _split_photos(photo_set, config) if workers.is_writer else (None, None)
-    groups, splits = (
-        workers.broadcast_object(groups if groups is None else groups.tolist()),
-        workers.broadcast_object(splits),
-    )
+    plan = _split_photos(photo_set, config) if workers.is_writer else None
+    groups, splits = workers.broadcast_object(plan and (plan.groups.tolist(), plan.splits))
     groups = np.array(groups, dtype=np.int64)
     index = {label: number for number, label in enumerate(photo_set.labels)}
     targets = np.array([index[photo.pose] for photo in photo_set.photos], dtype=np.int64)
     if config.folds:
         assign_folds(photo_set.photos, groups, config.folds, config.seed)  # too few photos show before hours of work
-    return TrainingData(photo_set, targets, groups, splits, number_kinds(photo_set.photos))
+    return TrainingData(photo_set, targets, groups, splits, number_kinds(photo_set.photos), plan)
 
 
-def _split_photos(photo_set: PhotoSet, config: FitConfig) -> tuple[npt.NDArray[np.int64], list[str]]:
-    """Find the duplicate groups, int (N,), and the split of each photo."""
-    groups = group_photos(photo_set.photos)
+def _split_photos(photo_set: PhotoSet, config: FitConfig) -> SplitPlan:
+    """Find duplicate groups and rooms, and the split of each photo."""
+    photos = photo_set.photos
     if config.split == "given":
-        given = read_given_splits(photo_set.folder)
-        splits = split_as_given(photo_set.photos, groups, given, config.seed, config.held_out)
-    elif config.split_of:
-        before = {photo.sha256: photo.split for photo in load_run(Path(config.split_of)).photos}
-        splits = split_as_before(photo_set.photos, groups, before, config.seed, config.train_only, config.held_out)
-    else:
-        splits = split_groups(photo_set.photos, groups, config.seed, config.train_only, config.held_out)
-    return groups, splits
+        groups, given = group_photos(photos), read_given_splits(photo_set.folder)
+        splits = split_as_given(photos, groups, given, config.seed, config.held_out)
+        pictures, same_room = find_pictures(photos, photo_set.thumbnails), find_same_room(photos, groups, splits)
+        return SplitPlan(groups, pictures, groups, splits, same_room=same_room)
+    plan = plan_split(photo_set, config.seed, config.train_only, config.held_out)
+    if not config.split_of:
+        return plan
+    before = {photo.sha256: photo.split for photo in load_run(Path(config.split_of)).photos}
+    splits = split_as_before(photos, plan.groups, before, plan.splits)
+    return replace(plan, splits=splits, notes=(), same_room=find_same_room(photos, plan.similar, splits))
 
 
 def number_kinds(photos: tuple[Photo, ...]) -> npt.NDArray[np.int64] | None:

@@ -116,6 +116,8 @@ def _fit(fitter: Trainer, data: TrainingData, features: Features | None, started
         "interrupted": interrupted,
     }
     content = _describe_run(data.photo_set, fitter, metrics)
+    if data.plan and data.plan.same_room:
+        content["same_room"] = asdict(data.plan.same_room)
     if workers.is_writer:
         paths = [photo.path for photo in data.photo_set.photos]
         write_predictions(folder / PREDICTIONS, paths, labels, softmax(logits))

@@ -123,10 +123,15 @@ def make_run_folder(folder: Path, data: TrainingData) -> None:
             make_csv_writer(file).writerows([("path", "reason"), *broken])
         count = format_count(len(broken), "file")
         log.warning("skipped %s without a readable photo; see %s", count, folder / "skipped.csv")
+    plan = data.plan
+    for line in plan.notes if plan else ():
+        log.warning("split far from what was asked: %s", line)
+    if plan and plan.same_room:
+        log.warning("%s", plan.same_room.describe())
     poses_of: dict[int, set[str]] = {}
-    for row in rows:
-        poses_of.setdefault(row.group, set()).add(row.pose)
+    for row, picture in zip(rows, plan.pictures.tolist() if plan else data.groups.tolist(), strict=True):
+        poses_of.setdefault(picture, set()).add(row.pose)
     crossing = sum(len(poses) > 1 for poses in poses_of.values())
     if crossing:
-        count = format_count(crossing, "duplicate group")
+        count = format_count(crossing, "picture")
         log.warning("%s under more than one pose (label errors?); see photos.csv", count)

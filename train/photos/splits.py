@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from fnmatch import fnmatch
 
 import numpy as np
@@ -33,12 +34,12 @@ def split_groups(
         members[int(group)].append(index)
     by_pose: dict[str, list[int]] = defaultdict(list)
     splits: dict[int, str] = {}
-    kept_back = _find_train_only(photos, train_only)
+    kept_back = find_train_only(photos, train_only)
     for group, indices in members.items():
         if not kept_back.isdisjoint(indices):
             splits[group] = "train"
             continue
-        by_pose[Counter(photos[i].pose for i in indices).most_common(1)[0][0]].append(group)
+        by_pose[choose_pose(photos, indices)].append(group)
     rng = np.random.default_rng(seed)
     for pose in sorted({photo.pose for photo in photos}):
         own = by_pose[pose]
@@ -51,25 +52,28 @@ def split_groups(
     return [splits[int(group)] for group in groups]
 
 
+def choose_pose(photos: Sequence[Photo], indices: Sequence[int]) -> str:
+    """The pose that most photos of a group have."""
+    return Counter(photos[i].pose for i in indices).most_common(1)[0][0]
+
+
 def split_as_before(
-    photos: tuple[Photo, ...],
-    groups: npt.NDArray[np.int64],
-    before: dict[str, str],
-    seed: int,
-    train_only: str = "",
-    share: float = HELD_OUT_SHARE,
+    photos: tuple[Photo, ...], groups: npt.NDArray[np.int64], before: dict[str, str], fresh: Sequence[str]
 ) -> list[str]:
     """Hold out the same photos as an earlier run, so that the two can be compared.  before: content hash -> split.
 
-    A group with a test photo of that run is in test again; other new photos are in train, unless their pose is new.
+    A group with a test photo of that run is in test again; other new photos are in train, unless their pose is new:
+    then they are where `fresh` puts them.
     """
-    fresh = split_groups(photos, groups, seed, train_only, share)
     known_poses = {photo.pose for photo in photos if photo.sha256 in before}
     found: dict[int, set[str]] = defaultdict(set)
     for photo, group, split in zip(photos, groups, fresh, strict=True):
         found[int(group)].add(before.get(photo.sha256, "train" if photo.pose in known_poses else split))
     order = ("test", "validation", "train")
-    return [min(found[int(group)], key=order.index) for group in groups]
+    return [
+        before.get(photo.sha256) or min(found[int(group)], key=order.index)
+        for photo, group in zip(photos, groups, strict=True)
+    ]
 
 
 def assign_folds(
@@ -84,7 +88,7 @@ def assign_folds(
         members[int(group)].append(index)
     by_pose: dict[str, list[list[int]]] = defaultdict(list)
     for indices in members.values():
-        by_pose[Counter(photos[i].pose for i in indices).most_common(1)[0][0]].append(indices)
+        by_pose[choose_pose(photos, indices)].append(indices)
     rng = np.random.default_rng(seed)
     result = np.zeros(len(photos), dtype=np.int64)
     for pose, own in sorted(by_pose.items()):
@@ -99,7 +103,7 @@ def assign_folds(
     return result
 
 
-def _find_train_only(photos: tuple[Photo, ...], train_only: str) -> set[int]:
+def find_train_only(photos: tuple[Photo, ...], train_only: str) -> set[int]:
     """Find the photos whose file names match a pattern.  Raises OptionError for a pattern without matches."""
     found: set[int] = set()
     for pattern in filter(None, map(str.strip, train_only.split(","))):

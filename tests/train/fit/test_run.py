@@ -108,8 +108,22 @@ def test_broken_files_are_listed_beside_the_run_and_copies_under_two_poses_are_w
     rows = list(csv.reader((tmp_path / "run" / "skipped.csv").read_text().splitlines()))
     assert rows[0] == ["path", "reason"] and rows[1][0] == "tree/broken.jpg" and "HTML" in rows[1][1]
     assert any("skipped 1 file without a readable photo" in message for message in caplog.messages)
-    assert any("1 duplicate group under more than one pose" in message for message in caplog.messages)
+    assert any("1 picture under more than one pose" in message for message in caplog.messages)
     assert not any("broken" in photo.path for photo in load_run(tmp_path / "run").photos)
+
+
+def test_one_person_in_one_room_can_be_trained_on_and_the_run_says_so(
+    one_room: Path, start_weights: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("WARNING"):
+        content = fit_run(one_room, tmp_path / "run", QUICK)
+    splits = defaultdict(set)
+    for photo in load_run(tmp_path / "run").photos:
+        splits[photo.pose].add(photo.split)
+    assert len(splits) == 5 and all(len(own) == 3 for own in splits.values())
+    assert not any("more than one pose" in message for message in caplog.messages)
+    assert any("test photos are of the same room as training photos" in message for message in caplog.messages)
+    assert content["same_room"]["test_photos"] == content["same_room"]["of"] >= 5
 
 
 def test_train_only_photos_are_trained_on_and_never_held_out(drawn_photos: Path, tmp_path: Path) -> None:

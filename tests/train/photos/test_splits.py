@@ -177,7 +177,7 @@ def test_what_was_held_out_is_held_out_again_with_its_new_near_duplicates() -> N
     before = {photo.sha256: "train" for photo in photos if photo.pose != "chair"}
     before |= {"content 1": "test", "content 3": "validation", "content 12": "test"}
     del before["content 0"]  # new, and a near-duplicate of one that was tested on
-    splits = split_as_before(photos, groups, before, seed=0)
+    splits = split_as_before(photos, groups, before, split_groups(photos, groups, 0))
     assert splits[0] == splits[1] == splits[12] == "test" and splits[3] == "validation"
     assert {splits[i] for i in range(21) if i not in (0, 1, 3, 12)} == {"train"}
     assert set(splits[21:]) == SPLITS  # a pose that the earlier run did not have is split as any

@@ -1,0 +1,167 @@
+"""Rooms into sessions: photos of one room or one burst in blocks of time, which lie in one split as a whole."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from ...runtime.system.item_failures import Failure, attempt
+from .folder import Photo
+from .manifest import DUPLICATE, OK, read_manifest
+
+PAUSE_S = 600.0
+"""A pause of ten minutes between two photos of a camera begins another session."""
+MOST_SHARE = 2.0
+"""A room stays whole while it holds at most this many times the photos of a pose that a split is to get."""
+FEWEST_UNITS = 3  # one for each split
+_CAPTURED = re.compile(r"^(?P<origin>.+)#t=(?P<time>\d+(\.\d+)?)$")
+_EXIF_IFD, _TAKEN_AT = 0x8769, 0x9003
+_DIGITS = re.compile(r"(\d+)")
+
+Groups = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When a photo was taken, as far as is known.  session: photos of different ones are never in one block.
+
+    order: to sort by inside a session: seconds, or the parts of the file's name.
+    """
+
+    session: str
+    order: tuple[tuple[int, float, str], ...]
+
+
+def read_origins(folder: Path) -> dict[str, tuple[str, float]]:
+    """The capture run and the time in it, in seconds, of each photo of `yoga-train capture`, by its path."""
+    found: dict[str, tuple[str, float]] = {}
+    for row in read_manifest(folder):
+        if row.status in {OK, DUPLICATE} and (match := _CAPTURED.match(row.url)):
+            found.setdefault(row.path, (match["origin"], float(match["time"])))
+    return found
+
+
+def join_captures(photos: Sequence[Photo], groups: Groups, origins: dict[str, tuple[str, float]]) -> Groups:
+    """Join the groups of each capture run: one room, though the hashes may differ.  groups: int (N,)."""
+    joined, first = groups.copy(), dict[str, int]()
+    for index, photo in enumerate(photos):
+        if photo.path in origins:
+            start = first.setdefault(origins[photo.path][0], index)
+            joined[joined == joined[index]] = joined[start]
+    return joined
+
+
+def read_moments(
+    folder: Path, photos: Sequence[Photo], indices: Sequence[int], origins: dict[str, tuple[str, float]]
+) -> dict[int, Moment]:
+    """When some photos were taken: from their capture run, else their EXIF, else the order of their file names.
+
+    The time of change of a file says nothing: copying and unpacking set it.
+    """
+    moments: dict[int, Moment] = {}
+    dated: list[tuple[float, str, int]] = []
+    for index in indices:
+        path = photos[index].path
+        if path in origins:
+            origin, time_s = origins[path]
+            moments[index] = Moment(f"capture {origin}", ((0, time_s, ""),))
+        elif (taken_s := read_exif_time(folder / path)) is not None:
+            dated.append((taken_s, path, index))
+        else:
+            parent, _, name = path.rpartition("/")
+            parts = [(0, float(p), "") if p.isdecimal() and len(p) < 300 else (1, 0.0, p) for p in _DIGITS.split(name)]
+            moments[index] = Moment(f"folder {parent}", tuple(parts))
+    session, last_s = 0, -np.inf
+    for taken_s, path, index in sorted(dated):
+        session, last_s = session + (taken_s - last_s > PAUSE_S), taken_s
+        moments[index] = Moment(f"exif {session:09d}", ((0, taken_s, path),))
+    return moments
+
+
+def read_exif_time(path: Path) -> float | None:
+    """Seconds since 1970 of a photo's EXIF `DateTimeOriginal`, as if in UTC; None if it has none that can be read."""
+
+    def read() -> float | None:
+        with Image.open(path) as picture:
+            text = str(picture.getexif().get_ifd(_EXIF_IFD).get(_TAKEN_AT, ""))
+        try:
+            taken = datetime.strptime(text.strip("\0 "), "%Y:%m:%d %H:%M:%S")
+        except ValueError:
+            return None
+        return (taken - datetime(1970, 1, 1)).total_seconds()
+
+    found = attempt(path, read)
+    return None if isinstance(found, Failure) else found
+
+
+def find_large_rooms(photos: Sequence[Photo], groups: Groups, pictures: Groups, wanted: Mapping[str, int]) -> set[int]:
+    """Groups of different pictures that no split could take whole.  wanted: photos of each pose that a split gets."""
+    counts: dict[int, Counter[str]] = defaultdict(Counter)
+    for photo, group in zip(photos, groups.tolist(), strict=True):
+        counts[group][photo.pose] += 1
+    return {
+        group
+        for group in find_rooms(groups, pictures)
+        if any(count > MOST_SHARE * wanted[pose] for pose, count in counts[group].items())
+    }
+
+
+def find_rooms(groups: Groups, pictures: Groups) -> set[int]:
+    """Groups that hold different pictures."""
+    found: dict[int, set[int]] = defaultdict(set)
+    for group, picture in zip(groups.tolist(), pictures.tolist(), strict=True):
+        found[group].add(picture)
+    return {group for group, own in found.items() if len(own) > 1}
+
+
+def divide_rooms(
+    photos: Sequence[Photo],
+    groups: Groups,
+    pictures: Groups,
+    rooms: set[int],
+    moments: dict[int, Moment],
+    wanted: Mapping[str, int],
+) -> Groups:
+    """Divide some groups into blocks of time of one pose each; copies of a picture stay together.
+
+    groups, pictures: int (N,).  A block holds at most `wanted` photos where it can.  Returns group
+    numbers, int (N,); those of other groups are what they were.
+    """
+    result, next_group = groups.copy(), int(groups.max(initial=0)) + 1
+    for room in sorted(rooms):
+        members: dict[int, list[int]] = defaultdict(list)
+        for index in np.flatnonzero(groups == room).tolist():
+            members[int(pictures[index])].append(index)
+        sessions: dict[tuple[str, str], list[list[int]]] = defaultdict(list)
+        for own in members.values():
+            own.sort(key=lambda i: (moments[i].session, moments[i].order))
+            pose = Counter(photos[i].pose for i in own).most_common(1)[0][0]
+            sessions[pose, moments[own[0]].session].append(own)
+        for (pose, _), items in sorted(sessions.items()):
+            items.sort(key=lambda own: moments[own[0]].order)
+            for block in _cut(items, wanted[pose]):
+                result[block] = next_group
+                next_group += 1
+    return result
+
+
+def _cut(items: list[list[int]], most: int) -> list[list[int]]:
+    """Cut pictures in order of time into blocks of about the same size, of at most so many photos where possible."""
+    total = sum(map(len, items))
+    count = -(-total // most)
+    blocks: list[list[int]] = [[]]
+    done = 0
+    for own in items:
+        if blocks[-1] and (done + len(own) / 2) * count / total >= len(blocks):
+            blocks.append([])
+        blocks[-1] += own
+        done += len(own)
+    return blocks
