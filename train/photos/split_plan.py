@@ -24,6 +24,8 @@ from .sessions import (
 )
 from .splits import choose_pose, find_train_only, split_groups
 
+NAMED = 8  # poses in a sentence
+
 
 @dataclass(frozen=True)
 class SameRoom:
@@ -35,10 +37,10 @@ class SameRoom:
 
     def describe(self) -> str:
         """One sentence for the log and the report."""
-        which = "all poses" if not self.poses else ", ".join(self.poses)
+        named = f" (most of those of {', '.join(self.poses)})" if 0 < len(self.poses) <= NAMED else ""
         return (
-            f"{self.test_photos} of {self.of} test photos are of the same room as training photos ({which}): expect "
-            "this accuracy there, and less elsewhere"
+            f"{self.test_photos} of {self.of} test photos are of the same room as training photos{named}: expect this "
+            "accuracy there, and less elsewhere"
         )
 
 
@@ -175,4 +177,4 @@ def find_same_room(photos: Sequence[Photo], similar: Groups, splits: Sequence[st
         return None
     of, own = Counter(photos[i].pose for i in tested), Counter(photos[i].pose for i in inside)
     poses = tuple(sorted(pose for pose, count in of.items() if 2 * own[pose] >= count))
-    return SameRoom(len(inside), len(tested), () if len(poses) == len(of) else poses)
+    return SameRoom(len(inside), len(tested), poses)

@@ -19,6 +19,7 @@ from ...calibration.metrics import (
 )
 from ...calibration.runs import SPLITS, Run
 from ..clean.label_errors import LabelErrorCount, find_label_errors
+from ..photos.split_plan import SameRoom
 from ..run_files.log import Epoch, read_log
 from ..run_files.predictions import PREDICTIONS, load_predictions, read_predictions
 from .answers import PhotoPrediction, RunPredictions, join_answers
@@ -101,7 +102,10 @@ class CalibrationSummary:
 
 @dataclass(frozen=True)
 class Report:
-    """What the page shows.  frozen: the head alone, on the same test photos; None if the run does not record it."""
+    """What the page shows.  frozen: the head alone, on the same test photos; None if the run does not record it.
+
+    same_room: a sentence, where test photos are of a room that is in training too; else empty.
+    """
 
     run: Run
     test: Accuracy
@@ -114,6 +118,7 @@ class Report:
     suspects: Suspects
     epochs: tuple[Epoch, ...]
     comparison: Comparison | None
+    same_room: str = ""
 
     def list_mapped(self) -> Iterator[tuple[int, int]]:
         """Photos and predictions that the page shows with a class map."""
@@ -155,7 +160,19 @@ def measure_report(run: Run, against: Run | None = None, top: int = 24) -> Repor
         find_suspects(unseen or kept, out_of_fold=unseen is not None),
         read_log(run.folder / "log.csv"),
         compare_runs(run, kept, against) if against else None,
+        describe_same_room(run),
     )
+
+
+def describe_same_room(run: Run) -> str:
+    """Say for how many test photos the room is in training too, as `fit` found; empty if for none, or not recorded."""
+    found = run.summary.get("same_room")
+    if not isinstance(found, dict):
+        return ""
+    count, total, poses = found.get("test_photos"), found.get("of"), found.get("poses")
+    if not isinstance(count, int) or not isinstance(total, int) or not isinstance(poses, list):
+        return ""
+    return SameRoom(count, total, tuple(pose for pose in run.labels if pose in poses)).describe()
 
 
 def describe_poses(kept: RunPredictions, matrix: npt.NDArray[np.int64]) -> tuple[PoseRow, ...]:

@@ -31,7 +31,7 @@ def test_five_poses_in_one_room_are_split_in_blocks_of_time(one_room: Path, seed
         changes = sum(one != other for one, other in pairwise(own))
         assert changes <= 4  # at most two blocks inside, each with two borders
     assert plan.notes == () and plan.same_room and plan.same_room.test_photos == plan.splits.count("test")
-    assert "all poses" in plan.same_room.describe()
+    assert plan.same_room.poses == photo_set.labels and "those of chair, goddess" in plan.same_room.describe()
 
 
 def test_a_set_without_rooms_is_split_as_by_its_near_duplicates_alone(drawn_photos: Path) -> None:

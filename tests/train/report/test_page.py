@@ -122,6 +122,20 @@ def test_intervals_are_written_for_people(right: int, total: int, words: str) ->
     assert format_interval(Accuracy(right, total)) == words
 
 
+def test_test_photos_of_a_room_that_was_trained_on_are_named(write_run: WriteRun) -> None:
+    run = write_run("run", ROWS)
+    assert measure_report(run).same_room == ""
+    for odd in ("yes", {"test_photos": "1"}, {"test_photos": 1, "of": 2, "poses": 3}):
+        assert measure_report(replace(run, summary=run.summary | {"same_room": odd})).same_room == ""
+    told = {"test_photos": 1, "of": 2, "poses": ["tree", EVIL]}
+    run = replace(run, summary=run.summary | {"same_room": told})
+    page = render_report(measure_report(run), RunPictures({}, {}, 0))
+    sentence = (
+        "1 of 2 test photos are of the same room as training photos (most of those of tree): expect this accuracy"
+    )
+    assert sentence in read_page(page).text and EVIL not in page
+
+
 def test_photos_that_are_gone_are_grey_and_counted(write_run: WriteRun) -> None:
     reader = read_page(render_report(measure_report(write_run("new", ROWS)), RunPictures({0: PICTURE}, {}, 2)))
     assert "2 of the 3 photos to be shown were not found" in reader.text
