@@ -78,7 +78,7 @@ def test_add_says_what_came_of_every_file_and_where_a_label_is_wrong(run: Run, p
     code, out, _ = run("add", mine, "--pose", "tree", "--to", photos)
     assert code == 0 and "      1 ok\n" in out and "      1 refused" in out
     assert "      1 left out   not a photo: 1 .txt\n" in out
-    assert "1 photo in manifest.csv, 1 without near-duplicates" in out and "wrong label" not in out
+    assert "1 photo in manifest.csv, 1 different" in out and "wrong label" not in out
     code, out, _ = run("add", mine, "--pose", "chair", "--to", photos)
     assert (
         code == 0 and f"1 picture under more than one pose, so a label is wrong; see: yoga-train stats {photos}" in out

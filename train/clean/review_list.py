@@ -9,12 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...calibration.runs import Run, RunPhoto
-from ...runtime.core.types import NO_POSE
+from ...runtime.core.types import NO_POSE, Frame
 from ...runtime.errors import RunError
 from ...runtime.photos.decoding import decode_photo
 from ...runtime.system.item_failures import Failure, attempt
 from ..photos.folder import HASH_SIDE, hash_photo, list_poses
-from ..photos.near_duplicates import SAME_BITS, group_hashes
+from ..photos.picture_groups import group_pictures
+from ..photos.same_picture import SIDE, make_thumbnail
 from ..run_files.predictions import Predictions
 from .cleaner import Cleaner
 from .journal import TrackedPhoto
@@ -70,8 +71,7 @@ class CleaningList:
             "all": sorted(range(len(self.entries)), key=lambda number: self.entries[number].photo.path),
         }
         self._pictures: dict[int, int] = {}
-        crossing = [number for group in self._group_entries() if self._crosses(group) for number in group]
-        self._hashes = {number: self._look_up_hashes(self.entries[number].photo) for number in crossing}
+        self._crossing = [number for group in self._group_entries() if self._crosses(group) for number in group]
 
     def _match(self) -> list[Entry]:
         """Find each photo of the run: by the journal or its path, else by its content.
@@ -120,19 +120,20 @@ class CleaningList:
         return list(members.values())
 
     def find_conflicts(self) -> None:
-        """Find pictures under more than one pose.  Decodes the photos in question that have no hashes yet.
+        """Find pictures that lie under several poses.  Decodes the photos that may be among them.
 
-        Copies of a picture are near-duplicates too, so only groups that cross poses are checked.
+        Copies of a picture are never split, so only groups of the run that cross poses need looking at.
         """
         if self.knows("conflicts"):
             return
-        missing = [number for number, pair in self._hashes.items() if pair is None]
         with ThreadPoolExecutor() as pool:
-            made = dict(zip(missing, pool.map(lambda n: self._hash(self.entries[n].photo), missing), strict=True))
-        known = {number: pair for number, pair in {**self._hashes, **made}.items() if pair}
-        pairs = np.array(list(known.values()), np.uint64).reshape(-1, 2)
+            found = list(pool.map(lambda number: self._identify(self.entries[number].photo), self._crossing))
+        known = [(number, facts) for number, facts in zip(self._crossing, found, strict=True) if facts]
+        hashes = np.array([facts[:2] for _, facts in known], np.uint64).reshape(-1, 2)
+        thumbnails = np.array([facts[2] for _, facts in known], np.uint8).reshape(-1, SIDE, SIDE)
         pictures: dict[int, list[int]] = defaultdict(list)
-        for number, picture in zip(known, group_hashes(pairs[:, 0], pairs[:, 1], SAME_BITS).tolist(), strict=True):
+        numbers = group_pictures(hashes[:, 0], hashes[:, 1], thumbnails).tolist()
+        for (number, _), picture in zip(known, numbers, strict=True):
             pictures[picture].append(number)
             self._pictures[number] = picture
         self._orders["conflicts"] = _flatten([group for group in pictures.values() if self._crosses(group)])
@@ -144,15 +145,15 @@ class CleaningList:
     def _crosses(self, group: list[int]) -> bool:
         return len({self.entries[number].pose for number in group}) > 1
 
-    def _look_up_hashes(self, photo: TrackedPhoto) -> tuple[int, int] | None:
-        """Look up both hashes in the manifest; None if it has none."""
-        row = next((row for row in self.cleaner.rows.find(photo.pose, photo.sha256) if row.phash), None)
-        return (int(row.phash, 16), int(row.mirror_phash or row.phash, 16)) if row else None
+    def _identify(self, photo: TrackedPhoto) -> tuple[int, int, Frame] | None:
+        """Both hashes and the thumbnail, as `fit` makes them."""
 
-    def _hash(self, photo: TrackedPhoto) -> tuple[int, int] | None:
-        """Compute both hashes as `fit` does."""
-        hashes = attempt(photo.path, lambda: hash_photo(decode_photo(self.cleaner.locate(photo), min_side=HASH_SIDE)))
-        return None if isinstance(hashes, Failure) else hashes
+        def read() -> tuple[int, int, Frame]:
+            frame = decode_photo(self.cleaner.locate(photo), min_side=HASH_SIDE)
+            return (*hash_photo(frame), make_thumbnail(frame))
+
+        facts = attempt(photo.path, read)
+        return None if isinstance(facts, Failure) else facts
 
     def select(self, view: str, pose: str = "", split: str = "") -> list[int]:
         """List the numbers of a view's entries in order.  A pose matches the current label and the first one."""

@@ -275,10 +275,10 @@ def _print_outcomes(outcomes: Counter[tuple[str, str]]) -> None:
 
 def _group(photos: Path) -> None:
     """Fill in the manifest's duplicate groups, and report pictures under several poses."""
-    from ..photos.near_duplicates import fill_groups
+    from ..photos.manifest_groups import fill_groups
 
     summary = fill_groups(photos)
-    print(f"{format_count(summary.photos, 'photo')} in manifest.csv, {summary.groups} without near-duplicates")
+    print(f"{format_count(summary.photos, 'photo')} in manifest.csv, {summary.groups} different")
     if summary.conflicts:
         pictures = format_count(summary.conflicts, "picture")
         print(f"{pictures} under more than one pose, so a label is wrong; see: yoga-train stats {photos}")

@@ -1,69 +1,17 @@
-"""Finds duplicate groups and fills in the manifest's `group` column, so that splits keep near-duplicates together."""
+"""Photos that look alike into groups by their perceptual hashes: copies, but also photos of one room."""
 
 from __future__ import annotations
-
-from collections import defaultdict
-from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from .folder import Photo
-from .manifest import DUPLICATE, OK, Manifest, ManifestRow
 
 NEAR_BITS = 8
-"""Two photos are near-duplicates if at most this many of the 64 hash bits differ."""
+"""Two photos look alike when at most this many of the 64 hash bits differ."""
 SAME_BITS = 4
-"""Up to this many bits they are certainly the same picture: copies that were scaled, mirrored or compressed again
-differ in 0 to 2 bits, photos of two poses (six were checked) in 6 or more.  In between, photos are kept together, but
-no label counts as wrong."""
-
-
-@dataclass(frozen=True)
-class GroupSummary:
-    """photos: different contents per pose; conflicts: pictures under more than one pose."""
-
-    photos: int
-    groups: int
-    conflicts: int
-
-
-def fill_groups(photos: Path) -> GroupSummary:
-    """Find the duplicate group of every photo of the manifest, across poses.  Raises YogaLiveError.
-
-    A group is named after its smallest hash, so that the name stays when photos are added; only changed rows are
-    written.
-    """
-    with Manifest(photos) as manifest:
-        hashes: list[int] = []
-        mirrors: list[int] = []
-        contents: list[bytes] = []
-        poses: list[str] = []
-        for row in filter(_has_photo, manifest.read()):
-            hashes.append(int(row.phash, 16))
-            mirrors.append(int(row.mirror_phash or row.phash, 16))
-            contents.append(bytes.fromhex(row.sha256))
-            poses.append(row.pose)
-        own, mirrored = np.array(hashes, np.uint64), np.array(mirrors, np.uint64)
-        groups = group_hashes(own, mirrored).tolist()
-        pictures = group_hashes(own, mirrored, SAME_BITS).tolist()
-        names: dict[int, bytes] = {}
-        poses_of: dict[int, set[str]] = defaultdict(set)
-        for group, picture, content, pose in zip(groups, pictures, contents, poses, strict=True):
-            names[group] = min(names.get(group, content), content)
-            poses_of[picture].add(pose)
-        rows = filter(_has_photo, manifest.read())
-        for row, group in zip(rows, groups, strict=True):
-            name = names[group].hex()[:12]
-            if row.group != name:
-                manifest.add(replace(row, group=name))
-    conflicts = sum(len(poses) > 1 for poses in poses_of.values())
-    return GroupSummary(len(set(zip(contents, poses, strict=True))), len(names), conflicts)
-
-
-def _has_photo(row: ManifestRow) -> bool:
-    return row.status in {OK, DUPLICATE} and bool(row.phash and row.sha256)
+"""Copies scaled, mirrored or compressed again differ in 0 to 2 bits, but so do two poses in one room: see
+`picture_groups`, which looks at the pictures."""
 
 
 def group_photos(photos: tuple[Photo, ...], bits: int = NEAR_BITS, *, mirror: bool = True) -> npt.NDArray[np.int64]:

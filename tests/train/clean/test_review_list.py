@@ -14,7 +14,7 @@ import pytest
 
 from yoga_live.calibration.runs import load_run
 from yoga_live.runtime.errors import RunError
-from yoga_live.runtime.sources.drawn_figure import POSES, draw_figure
+from yoga_live.runtime.sources.drawn_figure import POSES, draw_figure, random_appearance
 from yoga_live.train.clean import review_list
 from yoga_live.train.clean.automatic import plan_marks
 from yoga_live.train.clean.review_list import CleaningList
@@ -126,9 +126,9 @@ def test_hashes_are_made_as_fit_makes_them_at_any_size_of_the_network(messy) -> 
             return decode(path, min_side=min_side)
 
         patch.setattr(review_list, "decode_photo", spy)
-        pair = photos._hash(photos.entries[find(photos, "tree/large.jpg")].photo)
+        facts = photos._identify(photos.entries[find(photos, "tree/large.jpg")].photo)
     [fitted] = [photo for photo in read_photos(messy.photos, 64).photos if photo.path == "tree/large.jpg"]
-    assert pair == (fitted.phash, fitted.mirror_phash) and sides == [HASH_SIDE]
+    assert facts and facts[:2] == (fitted.phash, fitted.mirror_phash) and sides == [HASH_SIDE]
 
 
 def test_photos_that_came_after_the_run_are_listed_without_a_guess(messy) -> None:
@@ -147,19 +147,24 @@ def test_the_run_of_another_folder_is_refused(messy, tmp_path: Path) -> None:
         pass
 
 
+def put_in_one_group(messy, first: str, others: tuple[str, ...]) -> None:
+    """Write photos into the group of the first, with their contents as they are now."""
+    rows = (messy.run / "photos.csv").read_text().splitlines()
+    number = {row.split(",")[0]: index for index, row in enumerate(rows)}
+    group = rows[number[first]].split(",")[3]
+    for path in (first, *others):
+        cells = rows[number[path]].split(",")
+        digest = hashlib.sha256((messy.photos / path).read_bytes()).hexdigest()
+        rows[number[path]] = ",".join([path, digest, cells[2], group, cells[4]])
+    (messy.run / "photos.csv").write_text("\n".join(rows) + "\n")
+
+
 def put_copies(messy) -> set[str]:
     """One picture under two poses, smaller the second time, in one group of the run; and a near-duplicate."""
     tree, plank = "tree/00.png", "warrior_2/00.png"
     picture = cv2.imread(str(messy.photos / tree))
     assert picture is not None and cv2.imwrite(str(messy.photos / plank), picture[::2, ::2])
-    rows = (messy.run / "photos.csv").read_text().splitlines()
-    number = {row.split(",")[0]: index for index, row in enumerate(rows)}
-    group = rows[number[tree]].split(",")[3]
-    for path in (plank, "tree/01.jpg"):
-        cells = rows[number[path]].split(",")
-        digest = hashlib.sha256((messy.photos / path).read_bytes()).hexdigest()
-        rows[number[path]] = ",".join([path, digest, cells[2], group, cells[4]])
-    (messy.run / "photos.csv").write_text("\n".join(rows) + "\n")
+    put_in_one_group(messy, tree, (plank, "tree/01.jpg"))
     return {tree, plank}
 
 
@@ -183,6 +188,17 @@ def test_one_picture_under_two_poses_is_a_conflict_and_near_duplicates_are_liste
     with messy.open() as photos:
         photos.find_conflicts()
         assert photos.select("conflicts") == []  # one of the two is gone: solved
+
+
+def test_two_poses_in_one_room_are_no_conflict_though_a_run_grouped_them(messy) -> None:
+    """Runs of earlier versions hold a whole room as one group."""
+    look = random_appearance(np.random.default_rng(3))
+    for pose in ("tree", "warrior_2"):
+        assert cv2.imwrite(str(messy.photos / pose / "00.png"), draw_figure(POSES[pose], (320, 240), look))
+    put_in_one_group(messy, "tree/00.png", ("warrior_2/00.png",))
+    with messy.open() as photos:
+        photos.find_conflicts()
+        assert photos.select("conflicts") == [] and len(photos.select("duplicates")) == 2
 
 
 def test_only_the_surest_are_marked_and_no_test_photo(messy) -> None:

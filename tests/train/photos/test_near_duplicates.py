@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from PIL import Image, ImageOps
 from yoga_live.train.gather.add_files import add_folder
 from yoga_live.train.photos import near_duplicates
 from yoga_live.train.photos.manifest import DUPLICATE, OK, Manifest, ManifestRow, read_manifest
-from yoga_live.train.photos.near_duplicates import NEAR_BITS, fill_groups, group_hashes
+from yoga_live.train.photos.manifest_groups import fill_groups
+from yoga_live.train.photos.near_duplicates import NEAR_BITS, group_hashes
 
 steady = settings(deadline=None)
 words = st.integers(0, 2**64 - 1)
@@ -127,3 +129,17 @@ def test_twenty_thousand_photos_are_grouped_in_flat_memory() -> None:
     tracemalloc.stop()
     assert (groups[::4] == 0).all() and groups.max() >= 14_900
     assert peak < 20_000_000
+
+
+def test_poses_in_one_room_are_no_conflict_in_the_manifest(one_room: Path, tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    for pose in ("goddess", "warrior_2", "tree"):
+        add_folder(one_room / pose, pose, photos)
+    summary = fill_groups(photos)
+    assert (summary.photos, summary.conflicts) == (30, 0) and summary.groups < 15  # one room looks alike
+    shutil.copy(one_room / "tree" / "0.jpg", one_room / "chair" / "wrong.jpg")
+    add_folder(one_room / "chair", "chair", photos)
+    assert fill_groups(photos).conflicts == 1
+    for photo in photos.glob("chair/*.jpg"):
+        photo.unlink()
+    assert fill_groups(photos).conflicts == 0  # photos that are gone are no trouble
