@@ -15,9 +15,9 @@ from .folder import Photo
 from .near_duplicates import SAME_BITS, count_bits, group_hashes
 from .same_picture import DIFFERENCE_LIMIT, LEAST_CONTRAST, Template, make_basis
 
-CANDIDATE_BITS = 16
-"""Of 64 hash bits: a crop by 5 % changes up to 16, a smaller copy or one that was compressed again up to 4."""
-COARSE_SIDE, COARSE_LIMIT = 16, 0.25
+CANDIDATE_BITS = 20
+"""Of 64 hash bits: a crop by 5 % changes up to 20, a smaller copy or one that was compressed again up to 4."""
+COARSE_SIDE, COARSE_LIMIT = 16, 0.35
 """The cheap test before: the part of a 16 x 16 picture that no small shift or stretch of the other explains."""
 NEAREST = 16
 """Candidates of a photo that are compared in full, likeliest first: in one room every other photo is a candidate."""
