@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from html.parser import HTMLParser
 from itertools import chain, islice
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ _CONTAINERS = {
     *("rows", "value", "values", "hits", "list", "files", "train", "val", "valid", "validation", "test"),
 }
 """Keys of JSON that hold lists of photos and do not say what the photos show."""
+_MOST_SIZES = 12
 _MARKDOWN = re.compile(r"\]\(\s{0,9}<?(https?:[^\s)<>]{1,8200})")
 _REFERENCE = re.compile(r"\s{0,9}\[[^\]]{1,200}\]:\s{1,9}<?(https?:[^\s<>]{1,8200})")
 
@@ -33,6 +35,7 @@ class _Leaf(NamedTuple):
 
 
 _NO_LABEL = ("", "")
+_spell = lru_cache(1000)(normalise)
 
 
 def read_json(document: Any, taken: Taken) -> Cells:
@@ -89,6 +92,10 @@ def _walk(value: Any, path: str, label: tuple[str, str], keys_may_label: bool) -
         for each in value:
             yield from _walk(each, f"{path}[]", label, keys_may_label)
     elif isinstance(value, dict):
+        if value and all(map(is_url, value)):  # {"http://...": "tree"}
+            for url, shown in value.items():
+                yield _Leaf(f"{path}.*".lstrip("."), url, ("the values", shown) if isinstance(shown, str) else label)
+            return
         label = _find_label(value) or label
         is_by_label = keys_may_label and _is_by_label(value)
         is_by_id = not is_by_label and _is_by_id(value)
@@ -102,7 +109,7 @@ def _walk(value: Any, path: str, label: tuple[str, str], keys_may_label: bool) -
 
 def _find_label(record: dict[str, Any]) -> tuple[str, str] | None:
     """The key and the value of what a record shows; a list of one label counts too."""
-    named = {normalise(key): value for key, value in record.items() if len(key) < 40}
+    named = {_spell(key): value for key, value in record.items() if len(key) < 40}
     for name in LABEL_COLUMNS:
         value = named.get(name)
         value = value[0] if isinstance(value, list) and len(value) == 1 else value
@@ -119,8 +126,13 @@ def _is_by_label(value: dict[str, Any]) -> bool:
 
 
 def _is_by_id(value: dict[str, Any]) -> bool:
-    """Whether an object is `{"17": {...}, "18": {...}}`: records of one form under their numbers or names."""
+    """Whether an object is `{"17": {...}, "18": {...}}`: URLs, or records of one form, under their numbers or names.
+
+    A few URLs under words, `{"full": ..., "small": ...}`, are sizes of one photo.
+    """
     records = list(value.values())
+    if records and all(isinstance(each, str) and is_url(each) for each in records):
+        return len(records) > _MOST_SIZES or all(any(map(str.isdigit, key)) for key in value)
     return len(records) > 1 and all(isinstance(each, dict) and each.keys() == records[0].keys() for each in records)
 
 
@@ -128,8 +140,7 @@ def read_html(page: str, taken: Taken) -> Cells:
     """Yield the pictures of a page: Bing's results if it holds any, else what it shows and links to."""
     taken.form = "HTML"
     parser = _Pictures()
-    parser.feed(page)
-    parser.close()
+    parser.feed(page)  # never closed: that looks for the end of each unfinished tag anew, in quadratic time
     found = parser.results or parser.pictures
     taken.place = "murl of Bing's results" if parser.results else "pictures shown and linked to"
     for url in found:

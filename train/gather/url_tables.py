@@ -28,6 +28,8 @@ from .url_columns import (
     show_name,
 )
 
+MAX_LINE = 100_000
+"""Characters of a line whose cells are looked for; a longer one is no list of cells."""
 DELIMITERS = ",;\t|"
 _NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "spaces"}
 _URL_INSIDE = re.compile(r"https?://[^\s<>\"]{1,8200}", re.IGNORECASE)
@@ -151,9 +153,10 @@ def _find_delimiter(sample: list[str]) -> str:
 
     A URL may hold commas, semicolons and spaces: after a URL they separate only if it ends as pictures do.
     """
+    sample = [line for line in sample if len(line) <= MAX_LINE]
     for delimiter in "\t,;| ":
         rows = [_split(line, delimiter) for line in sample]
-        width = Counter(map(len, rows)).most_common(1)[0][0]
+        width = max(Counter(map(len, rows)).items(), key=lambda item: item[1], default=(0, 0))[0]
         fitting = [row for row in rows if len(row) == width]
         if width < 2 or len(fitting) < 0.8 * len(rows):
             continue
@@ -183,6 +186,8 @@ def _unquote(line: str) -> str:
 def _find_cell(line: str) -> str:
     """Return the URL's part of a line: all of it, the first cell that starts like a URL, or the first URL in a text."""
     text = _unquote(line)
+    if "http" not in text[:MAX_LINE].lower():
+        return text
     if "\t" in text or not is_url(text):
         for delimiter in "\t,;|":
             for cell in _split(text, delimiter):

@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import sys
+import time
 import tracemalloc
 import zipfile
 from collections import Counter
@@ -79,6 +80,7 @@ FORMS: dict[str, tuple[str, str, str]] = {
     "JSON, records by number": (
         ".json", json.dumps({"pages": {str(n): {"imageinfo": [{"url": u, "descriptionurl": PAGES[0]}]}
                                        for n, u in enumerate(ALL)}}), "key pages.*.imageinfo[].url"),
+    "JSON, URLs by name": (".json", json.dumps({f"img{n}.jpg": u for n, u in enumerate(ALL)}), "its texts (JSON)"),
     "JSON, google_images_download": (
         ".json", json.dumps(list_records(image_thumbnail_url=THUMBS, image_source=PAGES, image_link=ALL)),
         "key [].image_link, not [].image_source, [].image_thumbnail_url"),
@@ -158,6 +160,7 @@ LABELLED = {
     "CSV, class first": (".csv", write_csv({"class": ["tree", "chair", "tree"], "image": ALL})),
     "JSON": (".json", json.dumps(list_records(url=ALL, category=["tree", "chair", "tree"]))),
     "JSON, lists by label": (".json", json.dumps({"tree": [A, C], "chair": [B]})),
+    "JSON, labels by URL": (".json", json.dumps({A: "tree", B: "chair", C: "tree"})),
     "JSON, pictures below a label": (
         ".json", json.dumps(
             [{"pose": "tree", "images": [{"url": A}, {"url": C}]}, {"pose": "chair", "images": [{"url": B}]}])),
@@ -273,6 +276,15 @@ def test_commas_inside_urls_separate_nothing(tmp_path: Path) -> None:
     path = tmp_path / "tree.txt"
     path.write_text("\n".join(urls))
     assert read(path) == (urls, "took one URL a line (text)")
+
+
+@pytest.mark.parametrize("part", ["<a ", "<", "<!--", "<a href='", "&", "<script>", "<img src=x "])
+def test_a_page_that_is_made_to_be_slow_is_not(part: str, tmp_path: Path) -> None:
+    path = tmp_path / "tree.html"
+    path.write_text(f"<html><img src='{A}'>{part * 200_000}")
+    started_s = time.monotonic()
+    assert A in read(path)[0]
+    assert time.monotonic() - started_s < 10  # in quadratic time it takes minutes
 
 
 def test_several_urls_in_one_cell_are_several(tmp_path: Path) -> None:
