@@ -81,8 +81,9 @@ def _add_fit(commands: Commands) -> None:
         help="epochs of the whole network; 0 stops after the frozen phase",
     )  # fmt: skip
     training.add_argument(
-        "--rate", type=_rate, default=FitConfig.rate, help="highest learning rate; yoga-train lr-find suggests one"
-    )
+        "--rate", type=_rate, default=FitConfig.rate,
+        help="highest learning rate, scaled down below 400 steps; yoga-train lr-find suggests one",
+    )  # fmt: skip
     training.add_argument(
         "--patience", type=_count, default=FitConfig.patience, metavar="N",
         help="in the second half, stop after N epochs without a better validation loss; 0: never",

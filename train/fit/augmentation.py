@@ -7,7 +7,7 @@ whole batch, and each apply them to its own slice.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -68,6 +68,15 @@ class Scenery:
     def to(self, device: torch.device) -> Scenery:
         """Copy to another device."""
         return Scenery(*(getattr(self, field.name).to(device) for field in fields(self)))
+
+
+def weaken(ranges: Augmentation, strength: float) -> Augmentation:
+    """Narrow the ranges.  strength: 1 for these, 0 for photos as they are; the mirror stays, and what `background` is."""
+    if strength == 1:
+        return ranges
+    names = ("turn_degrees", "shift", "light", "colour", "erase", "blur", "background")
+    scales = {name: getattr(ranges, name) ** strength for name in ("scale_low", "scale_high")}
+    return replace(ranges, **{name: getattr(ranges, name) * strength for name in names}, **scales)
 
 
 def draw_augmentation(count: int, ranges: Augmentation, generator: torch.Generator, scenes: int = 0) -> Draws:

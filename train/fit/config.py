@@ -57,7 +57,8 @@ class FitConfig:
     weights: starting weights: `imagenet` (downloaded once by torchvision), `none` (random) or a file.
     epochs_frozen, epochs: of the new head alone, on features computed once; then of the whole network (0: skip that).
     size: side of the network's input in pixels, a multiple of 32.  batch: photos per step, over all devices.
-    rate: top learning rate of AdamW; weight_decay, label_smoothing: as usual.
+    rate: top learning rate of AdamW, scaled down in trainings of fewer than 400 steps.
+    weight_decay, label_smoothing: as usual.
     averaging: epochs that the running average of the weights looks back; 0 takes them as they are.
     kinds: weight of telling apart the folders inside a pose's folder, if there are any.
     patience: stop after so many epochs of the second half without a better validation loss; 0: never.
@@ -67,7 +68,7 @@ class FitConfig:
     held_out: fraction of each pose's photos for validation, and again for test.
     split_of: the folder of a run whose held-out photos are held out again; empty: none.
     folds: also train so many networks that answer for photos they have not seen (for `yoga-train clean`); 0: none.
-    augmentation: how photos are varied while training.
+    augmentation: how photos are varied while training, less in trainings of fewer than 400 steps.
     split: auto (whole groups of near-duplicates, each pose in proportion) or given (as the manifest records it).
 
     Raises OptionError where a value is out of bounds.

@@ -32,7 +32,7 @@ from ...runtime.system.progress import Progress
 from ..distributed.collectives import Workers
 from ..photos.dataset import PhotoDataset, balance
 from ..run_files.log import FitLog, Row, describe_epoch
-from .augmentation import draw_augmentation
+from .augmentation import draw_augmentation, weaken
 from .backdrops import Surroundings, find_surroundings
 from .checkpoint import CHECKPOINT, Progression, load_checkpoint, load_notes, save_checkpoint
 from .config import FitConfig
@@ -42,6 +42,13 @@ from .precision import choose_precision
 
 log = logging.getLogger(__name__)
 WEIGHTS = "weights.safetensors"
+MANY_STEPS = 400
+"""Trainings of fewer steps of the optimizer are gentler in proportion (`Trainer.strength`).
+
+AdamW's first steps move every weight by the rate, whatever the gradient.  One cycle over 24 steps is at its top rate
+after seven of them: with 1e-3 the pretrained features are gone before the average gradient is known.
+docs/explanation/experiments.md, E15, has what was measured.
+"""
 
 
 class Trainer:
@@ -67,6 +74,8 @@ class Trainer:
         self.head_logits: dict[str, npt.NDArray[np.floating]] = {}  # of the frozen phase, if it ran here
         self._best_nll = math.inf
         self._done_epochs = 0
+        self.strength = self._measure_strength()
+        self._augmentation = weaken(config.augmentation, self.strength)
         self._generator = torch.Generator().manual_seed(config.seed)
         self._log = FitLog(folder if workers.is_writer else None)
         self._trained = KindNetwork(self.network, splits["train"].kind_count if config.kinds else 0).to(workers.device)
@@ -83,6 +92,28 @@ class Trainer:
         self._log = FitLog(self.folder if self.workers.is_writer else None, state["log"])
         self.notes = state["notes"]
         return True
+
+    def _measure_strength(self) -> float:
+        """How much of the configured rate is used, and of the variety of photos: 1 where there are many steps.
+
+        A network of random weights has nothing to lose.
+        """
+        steps = self._count_steps()
+        return min(1.0, steps / MANY_STEPS) if self.network.freeze_norm and steps else 1.0
+
+    def _count_steps(self) -> int:
+        """Steps of the optimizer in all epochs of the whole network."""
+        return len(self._split_epoch(torch.arange(len(self.splits["train"])))) * self.config.epochs
+
+    def describe_strength(self) -> str:
+        """One line for the log where the training is gentler than it was configured, else nothing."""
+        if self.strength == 1:
+            return ""
+        return (
+            f"a short training, {format_count(self._count_steps(), 'step')} of the whole network: its learning rate, "
+            f"{self.config.rate * self.strength:.1e} at most, and the variation of the photos are "
+            f"{self.strength:.0%} of what {MANY_STEPS} steps or more are given"
+        )
 
     @cached_property
     def surroundings(self) -> Surroundings:
@@ -185,19 +216,20 @@ class Trainer:
         self.workers.broadcast(self.network.state_dict().values())
 
     def _start(self) -> Progression:
-        batches = self._split_epoch(torch.arange(len(self.splits["train"])))
-        groups = self.network.parameter_groups(self.config.rate)
+        steps = self._count_steps()
+        rate = self.config.rate * self.strength
+        groups = self.network.parameter_groups(rate)
         if self._trained.kinds is not None:
-            groups.append({"params": list(self._trained.kinds.parameters()), "lr": self.config.rate})
+            groups.append({"params": list(self._trained.kinds.parameters()), "lr": rate})
         optimizer = torch.optim.AdamW(groups, weight_decay=self.config.weight_decay, fused=True)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer,
             [float(str(group["lr"])) for group in groups],
-            total_steps=max(len(batches) * self.config.epochs, 2),
+            total_steps=max(steps, 2),
         )
         average = None
         if self.config.averaging:
-            decay = 1 - 1 / max(self.config.averaging * len(batches), 1)
+            decay = 1 - 1 / max(self.config.averaging * steps / max(self.config.epochs, 1), 1)
             trained_norm = not self.network.freeze_norm
             average = AveragedModel(self.network, None, None, get_ema_multi_avg_fn(decay), use_buffers=trained_norm)
         return Progression(self._trained, average, optimizer, schedule, self.precision.scaler, self._generator)
@@ -207,14 +239,16 @@ class Trainer:
         split = self.splits["train"]
         targets = torch.from_numpy(split.targets)
         kinds = None if split.kinds is None else torch.from_numpy(split.kinds)
-        size = early_size(self.config.size) if epoch <= self.config.epochs // 2 else self.config.size
+        size = early_size(self.config.size) if epoch <= self._count_early() else self.config.size
         places, device = len(self.surroundings.scenes), self.workers.device
         total = torch.zeros(3, device=device)  # loss, correct predictions, photos
         drawn = split.draw(self._generator)
         self.workers.broadcast([drawn])  # processors may round differently and draw different photos
+        batches = self._split_epoch(drawn)
+        often = 1 if device.type == "cpu" else min(10, max(1, len(batches) // 20))  # a note waits for the GPU
         with Progress(f"epoch {epoch}/{self.config.epochs} at {size} px", len(targets), "photos") as progress:
-            for step, rows in enumerate(self._split_epoch(drawn)):
-                draws = draw_augmentation(len(rows), self.config.augmentation, self._generator, places)
+            for step, rows in enumerate(batches):
+                draws = draw_augmentation(len(rows), self._augmentation, self._generator, places)
                 share = self.workers.own_slice(len(rows))
                 own = rows[share]
                 images = prepare(self.surroundings.augment(own.numpy(), size, draws.take(share), device))
@@ -229,8 +263,7 @@ class Trainer:
                 self._step(loss * (self.workers.count / len(rows)), progression)
                 right = (logits.argmax(1) == truth).sum()
                 total += torch.stack([pose_loss.detach(), right.float(), right.new_tensor(len(own)).float()])
-                note = _format_note(total, epoch) if step % 10 == 0 else ""
-                progress.advance(len(rows), note)
+                progress.advance(len(rows), _format_note(total, epoch) if step % often == 0 else "")
         _format_note(total, epoch)
         loss_sum, _, count = self.workers.all_reduce(total).tolist()
         return loss_sum / count
@@ -253,6 +286,10 @@ class Trainer:
 
     def _split_epoch(self, rows: Tensor) -> list[Tensor]:
         return split_batches(rows, self.config.batch, least=2 * self.workers.count)
+
+    def _count_early(self) -> int:
+        """How many epochs are at the early size: half of them, fewer below MANY_STEPS, none below half of those."""
+        return int(self.config.epochs // 2 * max(0.0, 2 * self.strength - 1))
 
     def _is_stale(self, epoch: int) -> bool:
         """Early stopping.  In the first half the rate is still high and the validation loss is noisy."""

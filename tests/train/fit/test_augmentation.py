@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from yoga_live.runtime.core.preprocess import BAR_GREY
-from yoga_live.train.fit.augmentation import augment_frames, draw_augmentation
+from yoga_live.train.fit.augmentation import augment_frames, draw_augmentation, weaken
 from yoga_live.train.fit.config import Augmentation
 
 IDENTITY = Augmentation(0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
@@ -134,3 +134,14 @@ def test_a_share_of_a_batch_is_augmented_as_it_would_be_in_the_whole() -> None:
     whole = augment_frames(frames, 48, draws)
     shares = [augment_frames(frames[rows], 48, draws.take(rows)) for rows in (slice(0, 3), slice(3, 8))]
     torch.testing.assert_close(torch.cat(shares), whole)
+
+
+def test_weakened_ranges_go_from_the_photo_as_it_is_to_what_was_configured() -> None:
+    ranges = Augmentation()
+    assert weaken(ranges, 1) == ranges
+    none = weaken(ranges, 0)
+    assert none == replace(
+        ranges, turn_degrees=0, scale_low=1, scale_high=1, shift=0, light=0, colour=0, erase=0, blur=0, background=0
+    )
+    half = weaken(ranges, 0.5)
+    assert half.turn_degrees == 6 and half.scale_low == pytest.approx(0.4**0.5) and half.mirror == 0.5

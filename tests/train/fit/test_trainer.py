@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from torchvision.models.resnet import BasicBlock, ResNet
 
 from yoga_live.calibration.metrics import measure_accuracy, measure_nll
 from yoga_live.runtime.errors import RunError
+from yoga_live.runtime.system.progress import ProgressUpdate, send_progress
 from yoga_live.train.distributed.collectives import Workers
 from yoga_live.train.fit.checkpoint import Progression
 from yoga_live.train.fit.config import Augmentation, FitConfig
@@ -46,6 +48,14 @@ class FailingFitter(Trainer):
         if epoch == self.failing_epoch:
             raise KeyboardInterrupt
         return super()._train_epoch(epoch, model, progression)
+
+
+class SlowFitter(Trainer):
+    """Takes longer for a step than the progress line waits between two lines."""
+
+    def _step(self, loss: torch.Tensor, progression: Progression) -> None:
+        super()._step(loss, progression)
+        time.sleep(0.11)
 
 
 def draw_split(count: int, seed: int) -> PhotoDataset:
@@ -150,6 +160,41 @@ def test_a_worse_epoch_leaves_the_saved_weights_alone(tmp_path: Path) -> None:
     fitter.fit_all()
     assert fitter.best_epoch == 0 and len(read_log(tmp_path / "run")) == 2
     assert (tmp_path / "run" / "weights.safetensors").read_bytes() == saved
+
+
+@pytest.mark.parametrize("epochs", [3, 6])
+def test_a_small_set_loses_nothing_when_the_whole_network_is_trained(tmp_path: Path, epochs: int) -> None:
+    torch.manual_seed(0)
+    network = PoseNetwork(CLASSES, arch="resnet18")  # its statistics are kept, as those of pretrained weights are
+    config = replace(CONFIG, epochs_frozen=60, epochs=epochs)
+    fitter = Trainer(network, SPLIT_FRAMES, config, Workers(), tmp_path)
+    fitter.fit_head()
+    fitter.fit_all()
+    frozen, *unfrozen = (float(row["validation_nll"]) for row in read_log(tmp_path))
+    assert max(unfrozen) < frozen + 0.05, unfrozen  # 0.34 after 0.08 at the configured rate
+
+
+def test_a_training_of_many_steps_is_as_it_was_configured_and_a_short_one_gentler(tmp_path: Path) -> None:
+    long, short, scratch = (
+        make_fitter(tmp_path / name, replace(CONFIG, epochs=epochs)) for name, epochs in (("a", 80), ("b", 8), ("c", 8))
+    )
+    assert long.strength == 1 and long._augmentation == CONFIG.augmentation and not long.describe_strength()
+    assert long._start().optimizer.param_groups[-1]["max_lr"] == CONFIG.rate and long._count_early() == 40
+    assert short.strength == pytest.approx(0.1) and short._count_early() == 0  # 40 of 400 steps
+    assert short._start().optimizer.param_groups[-1]["max_lr"] == pytest.approx(CONFIG.rate / 10)
+    assert "40 steps of the whole network: its learning rate, 1.0e-04 at most" in short.describe_strength()
+    scratch.network.freeze_norm = False
+    assert scratch._measure_strength() == 1  # random weights have nothing to lose
+
+
+def test_the_progress_note_is_new_at_every_step(tmp_path: Path) -> None:
+    updates: list[ProgressUpdate] = []
+    fitter = make_fitter(tmp_path / "run", replace(CONFIG, epochs=1), SlowFitter)
+    with send_progress(updates.append):
+        fitter.fit_all()
+    epoch = [update for update in updates if update.stage.startswith("epoch")][:5]
+    assert [update.done for update in epoch] == [8, 16, 24, 32, 36]
+    assert len({update.note for update in epoch}) == 5
 
 
 def test_ctrl_c_in_the_second_epoch_leaves_the_best_weights_and_the_log(tmp_path: Path) -> None:
