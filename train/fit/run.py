@@ -47,6 +47,10 @@ from .run_folder import check_run_folder, complete_config, describe_change, find
 from .trainer import Trainer
 
 log = logging.getLogger(__name__)
+NOTHING_GAINED = (
+    "no epoch of the whole network had a lower validation loss than the frozen phase, whose weights are kept; "
+    "more photos help most, then more --epochs"
+)
 
 
 def fit_run(photo_folder: Path, folder: Path, config: FitConfig, *, resume: bool = False) -> dict[str, Any]:
@@ -73,6 +77,8 @@ def fit_run(photo_folder: Path, folder: Path, config: FitConfig, *, resume: bool
         workers.barrier()
         fitter = Trainer(network, split_frames(data), config, workers, folder)
         log.info("%s on %s, %s", data.describe(), workers.device, fitter.precision.name)
+        if gentler := fitter.describe_strength():
+            log.info("%s", gentler)
         started_s = time.monotonic()
         features = _compute_all(fitter, data) if config.folds else None
         content = finished or _fit(fitter, data, features, started_s)
@@ -106,6 +112,8 @@ def _fit(fitter: Trainer, data: TrainingData, features: Features | None, started
             raise  # the others cannot take part in the rest; the checkpoint is kept for --resume
         interrupted = True
         log.warning("stopped; kept the best epoch so far (%d); --resume continues", fitter.best_epoch)
+    if fitter.config.epochs and not fitter.best_epoch and not interrupted:
+        log.info("%s", NOTHING_GAINED)
     seconds = {"seconds": round(time.monotonic() - started_s, 1)}
     fitter.load_best()
     logits = _predict_all(fitter, data)

@@ -178,6 +178,16 @@ def test_ctrl_c_in_the_second_epoch_leaves_a_readable_run_of_the_best_epoch(
         assert [row["epoch"] for row in csv.DictReader(file)] == ["0", "1"]
 
 
+def test_it_is_said_when_training_the_whole_network_gained_nothing(
+    drawn_photos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    photos = copy_some(drawn_photos, tmp_path / "photos")
+    content = fit_run(photos, tmp_path / "run", replace(QUICK, epochs=1, rate=0.5))
+    assert content["metrics"]["best_epoch"] == 0
+    assert "the frozen phase, whose weights are kept; more photos help most, then more --epochs" in caplog.text
+
+
 def test_a_stopped_fit_ends_with_the_exit_code_of_ctrl_c_and_says_how_to_go_on(
     ask, drawn_photos: Path, start_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
