@@ -71,7 +71,7 @@ class Scenery:
 
 
 def weaken(ranges: Augmentation, strength: float) -> Augmentation:
-    """Narrow the ranges.  strength: 1 for these, 0 for photos as they are; the mirror stays, and what `background` is."""
+    """Narrow the ranges.  strength: 1 for these, 0 for photos as they are; mirror and places stay as they are."""
     if strength == 1:
         return ranges
     names = ("turn_degrees", "shift", "light", "colour", "erase", "blur", "background")
