@@ -22,6 +22,8 @@ SPLIT_NAMES = {
 """What data sets call the splits."""
 MOST_FILES = 5_000_000
 """Files of one data set."""
+MOST_OF_ONE_NAME = 50
+"""Files of one name among which a part of a path is looked for; more are told apart by whole paths alone."""
 _SPLIT_WORD = re.compile(r"train|valid|val|test", re.IGNORECASE)
 
 
@@ -110,7 +112,9 @@ class PictureIndex:
         self._root = root
         self._by_name: dict[str, list[Path]] = {}
         self._by_stem: dict[str, list[Path]] = {}
+        self._paths: set[Path] = set()
         for path in list_pictures(root):
+            self._paths.add(path)
             self._by_name.setdefault(path.name, []).append(path)
             self._by_stem.setdefault(path.stem, []).append(path)
 
@@ -125,14 +129,15 @@ class PictureIndex:
         name = named.rpartition("/")[2]
         found = self._by_name.get(name) or self._by_stem.get(name, [])
         if len(found) > 1 and is_inside(named):
-            wanted = {beside / named, self._root / named}
-            found = [path for path in found if path in wanted] or found
-        if len(found) > 1:
+            exact = next((path for path in (beside / named, self._root / named) if path in self._paths), None)
+            if exact is not None:
+                return [exact]
+        if 1 < len(found) <= MOST_OF_ONE_NAME:
             tail = f"/{named}"
             found = [path for path in found if path.as_posix().endswith(tail)] or found
-        if len(found) > 1:
+        if 1 < len(found) <= MOST_OF_ONE_NAME:
             found = [path for path in found if path.is_relative_to(beside) and beside != self._root] or found
-        if len(found) > 1 and hints:
+        if 1 < len(found) <= MOST_OF_ONE_NAME and hints:
             found = [path for path in found if _lies_in(path.relative_to(self._root), hints)] or found
         return found
 

@@ -29,6 +29,7 @@ SUFFIXES = (".csv", ".tsv", ".jsonl")
 NOT_LABELS = ("manifest.csv", "cleaning.jsonl", "photos.csv")
 SAMPLE = 50
 MOST_ROWS = 5_000_000
+MOST_COLUMNS = 2000
 MOST_TABLES, DEPTH = 100, 3
 MOST_LINE = 1_000_000
 
@@ -128,7 +129,7 @@ def _parse_json(lines: Iterator[str]) -> Iterator[list[str]]:
 
 def _choose_columns(path: Path, sample: list[list[str]], index: PictureIndex) -> tuple[_Columns | None, str]:
     """Choose the columns by what they hold.  Returns None, with a reason if the table names photos all the same."""
-    if len(sample) < 2 or len(sample[0]) < 2:
+    if len(sample) < 2 or not 2 <= len(sample[0]) <= MOST_COLUMNS:
         return None, ""
     names, rows = tuple(sample[0]), sample[1:]
     cells = [[row[number] if number < len(row) else "" for row in rows] for number in range(len(names))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -172,6 +173,23 @@ def test_paths_in_a_csv_tell_files_of_one_name_apart(tmp_path: Path) -> None:
     labels = {(photo.split, photo.path.parent.name) for photo in layout.photos if photo.path.name == "1.jpg"}
     assert labels == {("train", "tree"), ("train", "chair")} and len(layout.photos) == 7
     assert all(photo.label == photo.path.parent.name for photo in layout.photos)
+
+
+def test_many_files_of_one_name_are_told_apart_by_their_paths(tmp_path: Path) -> None:
+    names = [f"{number}/1.jpg" for number in range(2500)]
+    for name in names:
+        touch(tmp_path / "images" / name)
+    for table, count in (("\n".join(f"images/{name},{name[0]}" for name in names), 2500), ("1.jpg,tree\n" * 2500, 0)):
+        write(tmp_path / "labels.csv", f"file,label\n{table}")
+        started_s = time.monotonic()
+        if count:
+            layout = read_layout(tmp_path)
+            assert {photo.label == photo.path.parent.name[0] for photo in layout.photos} == {True}
+            assert len(layout.photos) == count
+        else:
+            with pytest.raises(RunError, match="2500 x several files have this name"):
+                read_layout(tmp_path)
+        assert time.monotonic() - started_s < 8  # in quadratic time 20 s
 
 
 def test_a_folder_per_class_has_no_splits(tmp_path: Path) -> None:
