@@ -107,7 +107,8 @@ def _warp(picture: Floats, scale: npt.NDArray[np.float64], shift: npt.NDArray[np
     x, y = centre - scale * centre + shift * side / 2
     matrix = np.array([[scale[0], 0, x], [0, scale[1], y]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return np.asarray(cv2.warpAffine(picture, matrix, (side, side), flags=flags, borderMode=cv2.BORDER_REPLICATE))
+    warped = cv2.warpAffine(picture, matrix, (side, side), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(warped, np.float32)
 
 
 def _compare(one: Floats, other: Floats, scale: npt.NDArray[np.float64], shift: npt.NDArray[np.float64]) -> float:

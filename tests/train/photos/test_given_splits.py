@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import numpy as np
 import pytest
@@ -89,7 +90,7 @@ def test_no_given_split_at_all_says_where_one_comes_from() -> None:
 
 
 @pytest.mark.parametrize("other", [{"split_of": "runs/first"}, {"train_only": "drawn__*"}])
-def test_a_given_split_and_another_exclude_each_other(other: dict[str, str]) -> None:
+def test_a_given_split_and_another_exclude_each_other(other: dict[str, Any]) -> None:
     with pytest.raises(OptionError, match="exclude each other"):
         FitConfig(split="given", **other)
     with pytest.raises(OptionError, match="split must be auto or given; got 'fixed'"):

@@ -9,7 +9,7 @@ from itertools import pairwise
 import cv2
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageEnhance, ImageOps
 
 from yoga_live.runtime.sources.drawn_figure import (
     POSES,
@@ -45,8 +45,8 @@ COPIES: dict[str, Callable[[Image.Image], Image.Image]] = {
     "cropped at one corner": lambda picture: crop(picture, 0.05, 0.05, 1, 1),
     "cropped all around": lambda picture: encode(crop(picture, 0.025, 0.02, 0.98, 0.97), 80),
     "narrower": lambda picture: crop(picture, 0, 0, 0.95, 1),
-    "brighter": lambda picture: picture.point(lambda value: min(255, int(value * 1.15))),
-    "darker": lambda picture: picture.point(lambda value: int(value * 0.8)),
+    "brighter": lambda picture: ImageEnhance.Brightness(picture).enhance(1.15),
+    "darker": lambda picture: ImageEnhance.Brightness(picture).enhance(0.8),
 }
 
 
