@@ -79,7 +79,7 @@ def one_room(tmp_path: Path) -> Path:
         folder = tmp_path / "room" / pose
         folder.mkdir(parents=True)
         for number in range(10):
-            frame = draw_figure(jitter_pose(POSES[pose], rng), (320, 240), look)
+            frame = draw_figure(jitter_pose(POSES[pose], rng, 8.0), (320, 240), look)
             noisy = np.clip(frame + rng.normal(0, 2, frame.shape), 0, 255).astype(np.uint8)
             assert cv2.imwrite(str(folder / f"{number}.jpg"), noisy)
     return tmp_path / "room"

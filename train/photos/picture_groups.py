@@ -19,10 +19,11 @@ CANDIDATE_BITS = 20
 """Of 64 hash bits: a crop by 5 % changes up to 20, a smaller copy or one that was compressed again up to 4."""
 COARSE_SIDE, COARSE_LIMIT = 16, 0.35
 """The cheap test before: the part of a 16 x 16 picture that no small shift or stretch of the other explains."""
-NEAREST = 16
-"""Candidates of a photo that are compared in full, likeliest first: in one room every other photo is a candidate."""
-WITNESSES = 8
-"""Members of a group that another is compared with; half of the pairs must be copies."""
+NEAREST, MISSES = 8, 4
+"""Candidates of a photo that are compared in full, likeliest first, until so many in a row are no copies: in one room
+every other photo is a candidate."""
+WITNESSES, AGREEING = 4, 0.75
+"""Members of a group, from all over it, that those of another are compared with; so many pairs must be copies."""
 
 
 def find_pictures(photos: tuple[Photo, ...], thumbnails: Frame | None, *, mirror: bool = True) -> npt.NDArray[np.int64]:
@@ -64,7 +65,7 @@ class _PictureFinder:
         self, hashes: npt.NDArray[np.uint64], mirrors: npt.NDArray[np.uint64], thumbnails: Frame, mirror: bool
     ) -> None:
         self._own, self._mirrored, self._thumbnails, self._mirror = hashes, mirrors, thumbnails, mirror
-        self._make_template = lru_cache(maxsize=64)(lambda i: Template(thumbnails[i]))
+        self._make_template = lru_cache(maxsize=512)(lambda i: Template(thumbnails[i]))
         self._measured: dict[tuple[int, int], float] = {}
 
     def group(self) -> npt.NDArray[np.int64]:
@@ -82,8 +83,13 @@ class _PictureFinder:
         return groups
 
     def _agree(self, one: list[int], other: list[int]) -> bool:
-        pairs = [(max(i, j), min(i, j)) for i in one[:WITNESSES] for j in other[:WITNESSES]]
-        return 2 * sum(self._measure(i, j) <= DIFFERENCE_LIMIT for i, j in pairs) >= len(pairs)
+        pairs = [(max(i, j), min(i, j)) for i in _choose_witnesses(one) for j in _choose_witnesses(other)]
+        misses = 0
+        for i, j in pairs:
+            misses += self._measure(i, j) > DIFFERENCE_LIMIT
+            if misses > (1 - AGREEING) * len(pairs):
+                return False
+        return True
 
     def _find_candidates(self) -> Iterator[tuple[int, int]]:
         """Pairs (i, j), j < i, that may be copies: by the hashes, then by a coarse comparison, the nearest alone."""
@@ -97,8 +103,12 @@ class _PictureFinder:
                     explained = ((features[found] @ basis) ** 2).sum(axis=1)
                     rest[found] = np.minimum(rest[found], 1 - explained)
             likely = np.flatnonzero(rest <= COARSE_LIMIT**2)
+            misses = 0
             for j in likely[np.argsort(rest[likely], kind="stable")[:NEAREST]].tolist():
+                misses = misses + 1 if self._measure(i, j) > DIFFERENCE_LIMIT else 0
                 yield i, j
+                if misses == MISSES:
+                    break
 
     def _compare_hashes(self, i: int, others: slice) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
         """Whether the hashes of others are near the one of photo i, and whether their mirror images are."""
@@ -121,6 +131,12 @@ class _PictureFinder:
             found = min(found, self._make_template(i).measure_difference(mirrored))
         self._measured[i, j] = found
         return found
+
+
+def _choose_witnesses(members: list[int]) -> list[int]:
+    if len(members) <= WITNESSES:
+        return members
+    return [members[i] for i in np.linspace(0, len(members) - 1, WITNESSES).astype(int)]
 
 
 def _shrink_coarse(thumbnail: Frame) -> npt.NDArray[np.float32]:

@@ -33,11 +33,12 @@ Groups = npt.NDArray[np.int64]
 class Moment:
     """When a photo was taken, as far as is known.  session: photos of different ones are never in one block.
 
-    order: to sort by inside a session: seconds, or the parts of the file's name.
+    order: to sort by inside a session: seconds, or the parts of the file's name; is_timed: which of the two.
     """
 
     session: str
     order: tuple[tuple[int, float, str], ...]
+    is_timed: bool = False
 
 
 def read_origins(folder: Path) -> dict[str, tuple[str, float]]:
@@ -72,7 +73,7 @@ def read_moments(
         path = photos[index].path
         if path in origins:
             origin, time_s = origins[path]
-            moments[index] = Moment(f"capture {origin}", ((0, time_s, ""),))
+            moments[index] = Moment(f"capture {origin}", ((0, time_s, ""),), is_timed=True)
         elif (taken_s := read_exif_time(folder / path)) is not None:
             dated.append((taken_s, path, index))
         else:
@@ -82,7 +83,7 @@ def read_moments(
     session, last_s = 0, -np.inf
     for taken_s, path, index in sorted(dated):
         session, last_s = session + (taken_s - last_s > PAUSE_S), taken_s
-        moments[index] = Moment(f"exif {session:09d}", ((0, taken_s, path),))
+        moments[index] = Moment(f"exif {session:09d}", ((0, taken_s, path),), is_timed=True)
     return moments
 
 
@@ -120,6 +121,26 @@ def find_rooms(groups: Groups, pictures: Groups) -> set[int]:
     for group, picture in zip(groups.tolist(), pictures.tolist(), strict=True):
         found[group].add(picture)
     return {group for group, own in found.items() if len(own) > 1}
+
+
+def divide_still_frames(
+    photos: Sequence[Photo], pictures: Groups, moments: Mapping[int, Moment], poses: set[str]
+) -> Groups:
+    """Number the frames of people who hold still each for itself, int (N,): of one pose, at known and different times.
+
+    Copies of a photo have its time, or none.  pictures: int (N,); poses: the others keep their numbers.
+    """
+    members: dict[int, list[int]] = defaultdict(list)
+    for index, picture in enumerate(pictures.tolist()):
+        members[picture].append(index)
+    result, next_picture = pictures.copy(), int(pictures.max(initial=0)) + 1
+    for own in members.values():
+        known = [moments[i] for i in own if i in moments and moments[i].is_timed]
+        times = {(moment.session, *(part[:2] for part in moment.order)) for moment in known}
+        if len(times) == len(own) and len({photos[i].pose for i in own}) == 1 and photos[own[0]].pose in poses:
+            result[own] = np.arange(next_picture, next_picture + len(own))
+            next_picture += len(own)
+    return result
 
 
 def divide_rooms(

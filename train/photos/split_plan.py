@@ -16,6 +16,7 @@ from .sessions import (
     FEWEST_UNITS,
     Groups,
     divide_rooms,
+    divide_still_frames,
     find_large_rooms,
     find_rooms,
     join_captures,
@@ -75,24 +76,33 @@ def plan_split(
     kept = find_train_only(photos, train_only)
     free = Counter(photo.pose for index, photo in enumerate(photos) if index not in kept)
     wanted = {photo.pose: max(1, round(free[photo.pose] * share)) for photo in photos}
-    rooms, different = find_large_rooms(photos, similar, pictures, wanted), find_rooms(similar, pictures)
+    atoms, has_divided = pictures, False
+    rooms, different = find_large_rooms(photos, similar, atoms, wanted), find_rooms(similar, atoms)
     while True:
         groups = similar
         if rooms:
             inside = np.flatnonzero(np.isin(similar, sorted(rooms))).tolist()
             moments = read_moments(folder, photos, inside, origins)
-            groups = divide_rooms(photos, similar, pictures, rooms, moments, wanted)
+            groups = divide_rooms(photos, similar, atoms, rooms, moments, wanted)
         poor, splits = _find_poor_poses(photos, groups, kept), None
         if not poor:
             splits = split_groups(photos, groups, seed, train_only, share)
             poor = {pose for pose, _ in list_far_off(photos, splits, wanted)}
         more = {group for group, photo in zip(similar.tolist(), photos, strict=True) if photo.pose in poor} & different
-        if more <= rooms:
+        if more <= rooms and poor and not has_divided:
+            own = [index for index, photo in enumerate(photos) if photo.pose in poor]
+            atoms = divide_still_frames(photos, atoms, read_moments(folder, photos, own, origins), poor)
+            different, has_divided = find_rooms(similar, atoms), True
+            rooms |= find_large_rooms(photos, similar, atoms, wanted)
+            more = set(similar[own].tolist()) & different
+            if (atoms == pictures).all():
+                break
+        elif more <= rooms:
             break
         rooms |= more
     if splits is None:
         splits = split_groups(photos, groups, seed, train_only, share)  # says which pose has too few
-    joined = _join_copies(groups, pictures)
+    joined = _join_copies(groups, atoms)
     moved = _keep_copies_together(photos, joined, splits, kept)
     if _lacks_split(photos, moved):
         moved = split_groups(photos, joined, seed, train_only, share)

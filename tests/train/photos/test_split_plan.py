@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from yoga_live.runtime.errors import RunError
+from yoga_live.runtime.sources.drawn_figure import POSES, draw_figure, random_appearance
 from yoga_live.train.photos.folder import read_photos
 from yoga_live.train.photos.manifest import OK, Manifest, ManifestRow
 from yoga_live.train.photos.near_duplicates import group_photos
@@ -78,6 +80,28 @@ def test_capture_runs_are_rooms_and_their_times_are_the_order(tmp_path: Path) ->
     in_time = blocks[np.argsort(times)].tolist()
     assert Counter(in_time).most_common() == [(block, 3) for block in dict.fromkeys(in_time)]
     assert in_time == sorted(in_time)
+
+
+def test_a_person_who_holds_still_while_captured_can_be_trained_on_and_copies_cannot(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    look = random_appearance(rng)
+    with Manifest(tmp_path) as manifest:
+        for pose in ("tree", "chair"):
+            (tmp_path / pose).mkdir()
+            still = draw_figure(POSES[pose], (320, 240), look)
+            for number in range(10):
+                frame = np.clip(still + rng.normal(0, 3, still.shape), 0, 255).astype(np.uint8)
+                assert cv2.imwrite(str(tmp_path / pose / f"{number}.jpg"), frame)
+                url = f"camera:0/{pose}#t={number}.000"
+                manifest.add(ManifestRow(pose, url, f"{number:064x}", "0" * 16, status=OK, path=f"{pose}/{number}.jpg"))
+    photo_set = read_photos(tmp_path, 64)
+    plan = plan_split(photo_set, 0)
+    assert len(set(plan.pictures.tolist())) == 2
+    for own in splits_by_pose(photo_set.photos, plan.splits).values():
+        assert set(own) == SPLITS and own.count("train") >= 6
+    (tmp_path / "manifest.csv").unlink()  # now nothing says that they are not copies
+    with pytest.raises(RunError, match="1 independent photos"):
+        plan_split(photo_set, 0)
 
 
 def test_pauses_in_exif_times_end_a_session_and_file_names_are_read_as_numbers(tmp_path: Path) -> None:
