@@ -39,9 +39,10 @@ class SameRoom:
     def describe(self) -> str:
         """One sentence for the log and the report."""
         named = f" (most of those of {', '.join(self.poses)})" if 0 < len(self.poses) <= NAMED else ""
+        least = "at least " if self.test_photos < self.of else ""  # hand-held photos of one room may hash differently
         return (
-            f"{self.test_photos} of {self.of} test photos are of the same room as training photos{named}: expect this "
-            "accuracy there, and less elsewhere"
+            f"{least}{self.test_photos} of {self.of} test photos are of the same room as training photos{named}: "
+            "expect this accuracy there, and less elsewhere"
         )
 
 
