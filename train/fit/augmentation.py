@@ -71,7 +71,7 @@ class Scenery:
 
 
 def weaken(ranges: Augmentation, strength: float) -> Augmentation:
-    """Narrow the ranges.  strength: 1 for these, 0 for photos as they are; mirror and places stay as they are."""
+    """Narrow the ranges.  strength: 1 for these, 0 for photos as they are but for the mirror."""
     if strength == 1:
         return ranges
     names = ("turn_degrees", "shift", "light", "colour", "erase", "blur", "background")

@@ -229,7 +229,7 @@ class Trainer:
         )
         average = None
         if self.config.averaging:
-            decay = 1 - 1 / max(self.config.averaging * steps / max(self.config.epochs, 1), 1)
+            decay = 1 - 1 / max(self.config.averaging * (steps // max(self.config.epochs, 1)), 1)
             trained_norm = not self.network.freeze_norm
             average = AveragedModel(self.network, None, None, get_ema_multi_avg_fn(decay), use_buffers=trained_norm)
         return Progression(self._trained, average, optimizer, schedule, self.precision.scaler, self._generator)
