@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageEnhance, ImageOps
 
 from yoga_live.runtime.photos.decoding import decode_photo
 from yoga_live.runtime.sources.drawn_figure import POSES, draw_figure, jitter_pose, random_appearance
@@ -67,8 +67,7 @@ def crop(picture: Picture, rng: Rng, most: float) -> Picture:
 
 def light(picture: Picture, rng: Rng) -> Picture:
     """Make it brighter or darker by up to a fifth."""
-    factor = rng.uniform(0.8, 1.2)
-    return picture.point(lambda value: min(255, round(value * factor)))
+    return ImageEnhance.Brightness(picture).enhance(rng.uniform(0.8, 1.2))
 
 
 KINDS: dict[str, Callable[[Picture, Rng], Picture]] = {
