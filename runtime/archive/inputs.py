@@ -123,7 +123,7 @@ def _list_remote(file: RemoteFile, keeps_missing: bool) -> list[Recorded]:
         if (each := RemoteFile(fs.unstrip_protocol(name))).suffix.lower() in VIDEO_SUFFIXES
     ]
     if not rows:
-        raise SourceError(f"{file} holds no video; give another, or name the files themselves")
+        raise SourceError(f"{file} has no videos; give another folder, or the files themselves")
     return rows
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -287,8 +287,9 @@ def _introduce_page(page: LivePage) -> None:
 def _stay(page: LivePage | None, watched: RunResult) -> None:
     """Keep the page up after the source has ended."""
     if page and not watched.stopped:
-        print("yoga-live: the source has ended; the page stays up until Ctrl-C", file=sys.stderr, flush=True)
-        page.stay()
+        with suppress(KeyboardInterrupt):  # that ends it well, from the moment on that it is said
+            print("yoga-live: the source has ended; the page stays up until Ctrl-C", file=sys.stderr, flush=True)
+            page.stay()
 
 
 def _open_source(args: argparse.Namespace) -> Source:

@@ -50,12 +50,12 @@ class PageGuard:
 def name_head_fault(headers: Message) -> str:
     """What makes the head of a request ambiguous, to us or to a proxy before us; empty if nothing (RFC 9112)."""
     faults = {
-        "its head holds what is no header": any(isinstance(defect, NO_HEADER) for defect in headers.defects),
+        "its head has a line that is not a header": any(isinstance(defect, NO_HEADER) for defect in headers.defects),
         "it names more than one host": len(headers.get_all("Host", [])) > 1,
         "it says more than once how long it is": len(headers.get_all("Content-Length", [])) > 1,
         "it says in two ways how long it is": "Content-Length" in headers and "Transfer-Encoding" in headers,
     }
-    return next((f"the request can't be understood: {fault}" for fault, is_so in faults.items() if is_so), "")
+    return next((f"the request cannot be understood: {fault}" for fault, is_so in faults.items() if is_so), "")
 
 
 def split_target(target: str) -> tuple[str | None, str]:

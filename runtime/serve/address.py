@@ -32,7 +32,7 @@ def parse_address(text: str) -> ServeAddress:
     elif ":" in host:
         raise ValueError(f"{told}: an IPv6 address goes in brackets, such as [::]:8080")
     if (colon and not host) or any(sign in host for sign in "[]/@ "):
-        raise ValueError(f"{told} is no address; give a port, such as 8080, or a host and a port: 0.0.0.0:8080")
+        raise ValueError(f"{told} is not an address; give a port, such as 8080, or a host and a port: 0.0.0.0:8080")
     if not (port.isascii() and port.isdigit() and len(port) < 20 and int(port) < 65536):
         raise ValueError(f"{told} has no port from 0 to 65535; such as 8080 or 0.0.0.0:8080, and 0 is any free one")
     return ServeAddress(host or THIS_MACHINE, int(port))
@@ -44,7 +44,7 @@ def resolve(address: ServeAddress) -> tuple[socket.AddressFamily, str]:
         found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise OptionError(f"--serve {address}: {address.host!r} is no address of this machine ({reason})") from error
+        raise OptionError(f"--serve {address}: this machine has no address {address.host!r} ({reason})") from error
     family, _, _, _, place = found[0]
     return family, str(place[0])
 

@@ -48,18 +48,15 @@ class LivePage:
         self.board.publish(time_s, hold)
 
     def stay(self) -> None:
-        """Keep the page up until Ctrl-C: what was seen can be read, and photos can be tried."""
-        try:
-            threading.Event().wait()
-        except KeyboardInterrupt:
-            return
+        """Keep the page up until Ctrl-C, which is raised: what was seen can be read, and photos can be tried."""
+        threading.Event().wait()
 
 
 @contextmanager
 def open_page(
     address: ServeAddress | None, classifier: PoseClassifier, goals_s: Mapping[str, float]
 ) -> Iterator[LivePage | None]:
-    """Serve the page while the block lasts; nothing for no address.  Raises OptionError where it can't be had."""
+    """Serve the page while the block lasts; nothing for no address.  Raises OptionError if it cannot listen there."""
     if address is None:
         yield None
         return
@@ -85,7 +82,7 @@ def open_page(
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
         raise OptionError(
-            f"--serve {address} can't be had: {reason}; give another port, or 0 for a free one"
+            f"cannot listen on --serve {address}: {reason}; give another port, or 0 for a free one"
         ) from error
     thread = threading.Thread(target=server.serve_forever, args=(0.1,), name="page", daemon=True)
     thread.start()
@@ -116,9 +113,9 @@ def read_token(path: Path) -> str:
             file.write(token if is_private else "")
         if not is_private:  # a disk without permissions, such as FAT
             path.unlink()
-            log.warning("%s can't be kept from others: the page's address will be another next time", path)
+            log.warning("cannot keep %s from other users: the page will have another address next time", path)
     except OSError as error:
-        log.warning("%s can't be written (%s): the page's address will be another next time", path, error.strerror)
+        log.warning("cannot write %s (%s): the page will have another address next time", path, error.strerror)
     return token
 
 

@@ -135,7 +135,7 @@ def encode_picture(image: Frame) -> bytes:
         image = np.asarray(cv2.resize(halve(image, *size_wh), size_wh, interpolation=cv2.INTER_AREA), np.uint8)
     done, content = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
     if not done:
-        raise YogaLiveError(f"a frame of shape {image.shape} can't be encoded as JPEG")
+        raise YogaLiveError(f"a frame of shape {image.shape} cannot be encoded as JPEG")
     return content.tobytes()
 
 

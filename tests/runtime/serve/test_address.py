@@ -51,9 +51,11 @@ def test_an_address_is_written_as_it_is_read() -> None:
 def test_a_name_is_resolved_and_an_unknown_one_refused() -> None:
     assert resolve(ServeAddress("127.0.0.1", 0)) == (socket.AF_INET, "127.0.0.1")
     assert resolve(ServeAddress("::1", 0)) == (socket.AF_INET6, "::1")
-    with pytest.raises(OptionError, match=r"--serve nowhere\.invalid:80: 'nowhere\.invalid' is no address"):
+    with pytest.raises(
+        OptionError, match=r"--serve nowhere\.invalid:80: this machine has no address 'nowhere\.invalid'"
+    ):
         resolve(ServeAddress("nowhere.invalid", 80))
-    with pytest.raises(OptionError, match="is no address"):
+    with pytest.raises(OptionError, match="this machine has no address"):
         resolve(ServeAddress("x" * 300, 80))
 
 

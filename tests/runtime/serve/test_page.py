@@ -124,5 +124,5 @@ def test_a_taken_port_is_one_line(live: Callable[..., Any], tmp_path: Path) -> N
         taken.listen()
         port = taken.getsockname()[1]
         answer = live("--demo", "--serve", port, "--save", tmp_path / "a.mp4")
-    assert_refused(answer, f"--serve 127.0.0.1:{port} can't be had", "0 for a free one")
+    assert_refused(answer, f"cannot listen on --serve 127.0.0.1:{port}", "0 for a free one")
     assert list(tmp_path.iterdir()) == []
