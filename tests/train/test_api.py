@@ -43,7 +43,7 @@ def test_photos_become_a_run_a_file_and_a_classifier(
     assert result.interval[0] <= result.accuracy <= result.interval[1] and not result.interrupted
     assert stored["config"] == json.loads(json.dumps(asdict(config)))
     stages = list(dict.fromkeys(update.stage for update in told))
-    assert [stage for stage in stages if stage.startswith("epoch")] == ["epoch 1/2 at 32 px", "epoch 2/2 at 64 px"]
+    assert [stage for stage in stages if stage.startswith("epoch")] == ["epoch 1/2 at 64 px", "epoch 2/2 at 64 px"]
     assert "frozen" in stages and all(update.fraction is not None for update in told)
     again = fit(drawn_photos, tmp_path / "run", config, resume=True)
     assert again == result

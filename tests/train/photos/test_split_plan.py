@@ -100,7 +100,7 @@ def test_a_person_who_holds_still_while_captured_can_be_trained_on_and_copies_ca
     for own in splits_by_pose(photo_set.photos, plan.splits).values():
         assert set(own) == SPLITS and own.count("train") >= 6
     (tmp_path / "manifest.csv").unlink()  # now nothing says that they are not copies
-    with pytest.raises(RunError, match="1 independent photos"):
+    with pytest.raises(RunError, match="1 independent photo "):
         plan_split(photo_set, 0)
 
 
