@@ -16,6 +16,9 @@ from ..runtime.system.plain_text import print
 if TYPE_CHECKING:
     from .confidence import ConfidenceReport
 
+HALF = 0.5
+"""Of the poses: a model that classifies fewer correctly is said to be of little use."""
+
 
 def run_confidence(args: argparse.Namespace) -> None:
     """Fit temperature and threshold of one file."""
@@ -74,5 +77,10 @@ def print_report(report: ConfidenceReport) -> None:
         f"{verdict})"
     )
     print(f"threshold {report.threshold:.2f}: poses classified correctly {report.poses_kept}")
+    if report.poses_kept.value < HALF:
+        print(
+            "this model misses more poses than it names: before you use it, train it with more photos, other starting "
+            "weights or more epochs"
+        )
     if report.none_rejected:
         print(f"{'':16}`none` (no pose) classified correctly {report.none_rejected}")
