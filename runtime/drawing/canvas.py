@@ -119,7 +119,10 @@ class BgrCanvas:
 
     def fill(self, area: Region, colour_bgr: Bgr) -> None:
         """See Canvas."""
-        cv2.rectangle(self._scene, (area.left, area.top, area.width, area.height), colour_bgr, cv2.FILLED)
+        if area.width > 0 and area.height > 0:
+            # By its corners: OpenCV crashes where a Ctrl-C meets the other form, (x, y, width, height).
+            corner = area.left + area.width - 1, area.top + area.height - 1
+            cv2.rectangle(self._scene, (area.left, area.top), corner, colour_bgr, cv2.FILLED)
 
     def blend(self, ink: Ink, at: tuple[int, int]) -> None:
         """See Canvas."""

@@ -1,5 +1,7 @@
 """The strokes look the same on a BGR picture and on the planes of a decoded one."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 
 import av
@@ -34,6 +36,41 @@ STROKES: dict[str, Callable[[Canvas], None]] = {
 def ramp() -> np.ndarray:
     y, x = np.mgrid[: SIZE_WH[1], : SIZE_WH[0]]
     return np.stack([60 + x, 200 - 2 * y, 80 + x], axis=2).astype(np.uint8)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no interval timer")
+def test_a_fill_that_ctrl_c_meets_does_not_crash() -> None:
+    storm = """
+import signal, sys, time
+import numpy as np
+from yoga_live.runtime.core.regions import Region
+from yoga_live.runtime.drawing.canvas import BgrCanvas
+
+canvas = BgrCanvas(np.zeros((54, 96, 3), np.uint8))
+def stop(*_):
+    raise KeyboardInterrupt
+signal.signal(signal.SIGALRM, stop)
+for _ in range(2000):
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.0003)
+        while True:
+            canvas.fill(Region(3, 4, 20, 2), (1, 2, 3))
+    except KeyboardInterrupt:
+        pass
+"""
+    process = subprocess.run([sys.executable, "-c", storm], capture_output=True, text=True, timeout=60)
+    assert process.returncode == 0, process.stderr
+
+
+@pytest.mark.parametrize(
+    "area", [Region(10, 20, 1, 1), Region(10, 20, 0, 5), Region(90, 60, 30, 30), Region(-5, -5, 9, 9)]
+)
+def test_a_fill_covers_its_area_and_nothing_else(area: Region) -> None:
+    scene = np.zeros((SIZE_WH[1], SIZE_WH[0], 3), np.uint8)
+    BgrCanvas(scene).fill(area, GREEN)
+    y, x = np.mgrid[: SIZE_WH[1], : SIZE_WH[0]]
+    inside = (x >= area.left) & (x < area.left + area.width) & (y >= area.top) & (y < area.top + area.height)
+    assert np.array_equal(scene, np.where(inside[..., None], np.uint8(GREEN), np.uint8(0)))
 
 
 @pytest.mark.parametrize("matrix", [1, 5, 9])
