@@ -1,7 +1,6 @@
 """The rooms, and what `yoga-train fit` imports beside torch and OpenCV, on a machine where nothing can be installed.
 
-Only what is missing is replaced, and only what no number rests on: curves and pictures are not drawn.  ImageHash's
-perceptual hash is computed with OpenCV's DCT, to the same bits.
+Only what is missing is replaced, and only what no number rests on: curves and pictures are not drawn.
 """
 
 from __future__ import annotations
@@ -35,9 +34,7 @@ def find_rooms() -> None:
 
 def replace_missing() -> list[str]:
     """Put stand-ins where a package is missing.  Returns the packages' names."""
-    missing = [name for name in ("imagehash", "tensorboard", "matplotlib") if find_spec(name) is None]
-    if "imagehash" in missing:
-        _lend("imagehash", phash=hash_perceptually)
+    missing = [name for name in ("tensorboard", "matplotlib") if find_spec(name) is None]
     if "tensorboard" in missing:
         _lend("torch.utils.tensorboard")
         _lend("torch.utils.tensorboard.writer", SummaryWriter=Silent)
@@ -68,18 +65,3 @@ class Silent:
 
     def savefig(self, path: Path, **_: Any) -> None:
         Path(path).touch()
-
-
-def hash_perceptually(image: Any) -> str:
-    """ImageHash's `phash` (DCT; Zauner 2010) of a Pillow image, 16 hexadecimal digits."""
-    import cv2
-    import numpy as np
-    from PIL import Image
-
-    grey = np.asarray(image.convert("L").resize((32, 32), Image.Resampling.LANCZOS), np.float64)
-    spectrum = cv2.dct(grey)
-    spectrum[0] *= np.sqrt(2)  # ImageHash's DCT is not orthonormal
-    spectrum[:, 0] *= np.sqrt(2)
-    low = spectrum[:8, :8]
-    bits = "".join("1" if bit else "0" for bit in (low > np.median(low)).ravel())
-    return f"{int(bits, 2):016x}"

@@ -78,7 +78,6 @@ def read_marks(older: Path) -> list[dict[str, Any]]:
 
 
 def test_the_manifest_of_a_photo_folder_reads_as_it_was_written(older: Path) -> None:
-    pytest.importorskip("imagehash")
     from yoga_live.train.photos.manifest import read_manifest
 
     rows = read_table(older / "photos" / "manifest.csv")
@@ -89,7 +88,6 @@ def test_the_manifest_of_a_photo_folder_reads_as_it_was_written(older: Path) -> 
 
 
 def test_stats_counts_a_photo_folder_and_leaves_it_as_it_is(ask: Callable[..., Any], older: Path) -> None:
-    pytest.importorskip("imagehash")
     pytest.importorskip("jinja2")
     from yoga_live.train.cli.main import main
 
@@ -104,7 +102,6 @@ def test_stats_counts_a_photo_folder_and_leaves_it_as_it_is(ask: Callable[..., A
 def test_add_knows_the_photos_that_are_there_and_those_that_were_removed(
     ask: Callable[..., Any], older: Path, tmp_path: Path
 ) -> None:
-    pytest.importorskip("imagehash")
     from yoga_live.train.cli.main import main
 
     photos, before = older / "photos", read_table(older / "photos" / "manifest.csv")
@@ -125,7 +122,6 @@ def test_add_knows_the_photos_that_are_there_and_those_that_were_removed(
 def test_download_fetches_nothing_that_an_older_version_has_fetched_or_refused(
     ask: Callable[..., Any], older: Path
 ) -> None:
-    pytest.importorskip("imagehash")
     pytest.importorskip("aiohttp")
     from yoga_live.train.cli.main import main
 
@@ -136,7 +132,6 @@ def test_download_fetches_nothing_that_an_older_version_has_fetched_or_refused(
 
 
 def test_the_journal_of_cleaning_tells_every_mark(older: Path) -> None:
-    pytest.importorskip("imagehash")
     from yoga_live.train.clean.cleaner import open_cleaner
 
     before = read_tree(older / "photos")
@@ -172,7 +167,6 @@ def test_clean_takes_back_a_mark_of_an_older_version(ask: Callable[..., Any], ol
 
 def test_the_cache_of_decoded_photos_is_not_taken_for_todays(older: Path, cache_folder: Path) -> None:
     """Other versions decoded otherwise: its index fits the photos here, its frames are black."""
-    pytest.importorskip("imagehash")
     from yoga_live.train.photos.folder import read_photos
 
     photos = older / "photos"

@@ -153,7 +153,7 @@ def test_the_runtime_never_imports_torch_or_onnx() -> None:
     hashing = ROOT / "runtime" / "engines" / "network_hash.py"
     tops = {name.split(".")[0] for path in list_sources("runtime") if path != hashing for name in list_imports(path)}
     assert "numpy" in tops
-    training = {"torch", "torchvision", "onnxscript", "safetensors", "matplotlib", "imagehash"}
+    training = {"torch", "torchvision", "onnxscript", "safetensors", "matplotlib"}
     assert not tops & {*training, "onnx"}
     assert not {name.split(".")[0] for name in list_imports(hashing)} & training
     block = "import sys; sys.modules['onnx'] = None;"

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-import imagehash
 import numpy as np
 from PIL import Image, ImageOps
 
 from ...calibration.runs import is_pose_name
+from ...runtime.core.opencv import cv2
 from ...runtime.core.preprocess import letterbox
 from ...runtime.core.types import NO_POSE, Frame
 from ...runtime.errors import PhotoError, RunError
@@ -36,6 +36,7 @@ from .same_picture import SIDE, make_thumbnail
 log = logging.getLogger(__name__)
 HASH_SIDE = 224
 """Least side for hashing: at another size a hash bit may differ, and splits would depend on --size."""
+DCT_SIDE = 32  # pixels; the lowest 8 x 8 frequencies of so small a picture are its hash
 PLACES = "backgrounds"
 """Kind of `none` with places and things but no people: training puts them behind the people of other photos."""
 AHEAD = 256  # photos decoded ahead of the reader: at 224 pixels 39 MB
@@ -295,5 +296,17 @@ def hash_photo(frame_bgr: Frame) -> tuple[int, int]:
     for top in range(0, height, rows):  # in bands: an RGB copy of a large photo takes seven times the memory
         band = np.ascontiguousarray(frame_bgr[top : top + rows, :, ::-1])
         grey.paste(Image.fromarray(band).convert("L"), (0, top))
-    small = grey.resize((32, 32), Image.Resampling.LANCZOS)  # what imagehash shrinks to; mirrored it stays the same
-    return int(str(imagehash.phash(small)), 16), int(str(imagehash.phash(ImageOps.mirror(small))), 16)
+    small = grey.resize((DCT_SIDE, DCT_SIDE), Image.Resampling.LANCZOS)  # mirrored it stays the same
+    return _hash_small(small), _hash_small(ImageOps.mirror(small))
+
+
+def _hash_small(grey: Image.Image) -> int:
+    """Hash a grey picture of 32 x 32 pixels to the bits of `imagehash.phash`, which stand in users' manifests.
+
+    Rounded, so that coefficients that are equal stay equal, whatever the processor makes of their last digits.
+    """
+    spectrum = cv2.dct(np.asarray(grey, np.float64))
+    spectrum[0] *= np.sqrt(2)  # OpenCV's DCT is orthonormal, ImageHash's is not
+    spectrum[:, 0] *= np.sqrt(2)
+    low = np.round(spectrum[:8, :8], 6)
+    return int.from_bytes(np.packbits(low > np.median(low)).tobytes(), "big")

@@ -46,7 +46,7 @@ def test_watching_tells_no_password(arguments: list[str], capsys: pytest.Capture
     ],
 )
 def test_training_tells_no_password(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("imagehash", reason="the extra train is not installed")
+    pytest.importorskip("torch", reason="the extra train is not installed")
     try:
         code = train(arguments)
     except SystemExit as end:
