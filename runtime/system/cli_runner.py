@@ -31,6 +31,8 @@ ONE_FILE = frozenset((
 
 Of the other options the last one counts, as usual: an alias may hold settings that the user then replaces.
 """
+PHOTO_PACKAGES = frozenset(("aiohttp", "ddgs", "jinja2"))
+"""What the commands of yoga-train that need no PyTorch import: the extra `photos`."""
 SUFFIXES = frozenset((
     ".mp4", ".csv", ".json", ".vtt", ".png", ".jpg", ".jpeg", ".svg", ".pdf", ".onnx", ".engine",
 ))  # fmt: skip
@@ -157,7 +159,7 @@ def _execute(name: str, run: Callable[[argparse.Namespace], None], args: argpars
         if (error.name or "").startswith("yoga_live"):
             raise
         print(
-            f"{name}: error: the package {error.name!r} is not installed; {_install_hint(name)}",
+            f"{name}: error: the package {error.name!r} is not installed; {_install_hint(name, error.name)}",
             file=sys.stderr,
         )
         return 2
@@ -246,9 +248,9 @@ def _leave_terminal() -> None:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), number)
 
 
-def _install_hint(name: str) -> str:
+def _install_hint(name: str, package: str | None) -> str:
     extras = {
-        "yoga-train": "train",
+        "yoga-train": "photos" if (package or "").partition(".")[0] in PHOTO_PACKAGES else "train",
         "yoga-export": "export,cpu",
         "yoga-calibrate": "export,cpu",
         "yoga-live": "cpu",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...runtime.errors import OptionError, OutputError
+from ...runtime.errors import MissingPackageError, OptionError, OutputError
 from ...runtime.system.cli_runner import add_command
 from ...runtime.system.plain_text import format_count, print
 from ...runtime.system.progress import announce_torch
@@ -89,7 +90,13 @@ def _show(args: argparse.Namespace) -> None:
 
 
 def _draw(args: argparse.Namespace) -> None:
-    announce_torch("yoga-train")
+    if not args.plain:
+        if find_spec("torch") is None:
+            raise MissingPackageError(
+                "show varies photos as training does, with torch, which is not installed; give --plain, "
+                'or run in the folder of yoga-live: pip install ".[train]"'
+            )
+        announce_torch("yoga-train")
     from ..fit.config import Augmentation
     from ..fit.contact_sheet import AUGMENTED, PLAIN, augment_batch, draw_batch, write_contact_sheet
 

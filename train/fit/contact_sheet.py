@@ -1,13 +1,13 @@
-"""A labelled contact sheet of a batch exactly as the network sees it, augmentation included."""
+"""A labelled contact sheet of a batch exactly as the network sees it; needs PyTorch only for augmentation."""
 
 from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from PIL import Image, ImageDraw
 
 from ...runtime.core.labels import display_name
@@ -21,9 +21,10 @@ from ...runtime.system.files import write_then_rename
 from ...runtime.system.item_failures import Failure, attempt
 from ..photos.dataset import PhotoDataset
 from ..photos.folder import PLACES, list_files, list_poses
-from .augmentation import Draws, draw_augmentation
-from .backdrops import find_surroundings
 from .config import Augmentation
+
+if TYPE_CHECKING:
+    from .augmentation import Draws
 
 COLUMNS, MARGIN, LEAST_WIDTH = 8, 14, 640
 AUGMENTED = (
@@ -95,6 +96,11 @@ def augment_batch(photos: PhotoDataset, count: int, ranges: Augmentation, seed: 
 
     Returns uint8 (count, S, S, 3) BGR, and in words what was done with each.
     """
+    import torch
+
+    from .augmentation import draw_augmentation
+    from .backdrops import find_surroundings
+
     surroundings = find_surroundings(photos, ranges)
     draws = draw_augmentation(count, ranges, torch.Generator().manual_seed(seed), len(surroundings.scenes))
     images = surroundings.augment(np.arange(count), photos.frames.shape[1], draws, torch.device("cpu"))
@@ -108,6 +114,8 @@ def describe_draws(draws: Draws, has_backdrop: npt.NDArray[np.bool_]) -> list[st
 
     has_backdrop: bool (N,), whether a plain backdrop was found behind the person.
     """
+    import torch
+
     mirrored = torch.linalg.det(draws.affine[:, :, :2]) < 0
     replaced = ~draws.clutter[:, 0, 0, 0].isnan()
     cut = replaced & draws.cut & torch.from_numpy(has_backdrop)

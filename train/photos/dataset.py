@@ -1,13 +1,16 @@
-"""The data set of a training: some of a folder's photos."""
+"""The data set of a training: some of a folder's photos.  Needs PyTorch only to draw an epoch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 Numbers = npt.NDArray[np.int64]
 
@@ -50,6 +53,8 @@ class PhotoDataset:
 
     def draw(self, generator: torch.Generator) -> Tensor:
         """Draw an epoch's photos, int64 (N,), with replacement."""
+        import torch
+
         return torch.multinomial(torch.from_numpy(self.draw_weights), len(self), True, generator=generator)
 
 
