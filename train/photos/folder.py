@@ -79,9 +79,9 @@ class PhotoSet:
 
 @dataclass(frozen=True)
 class PhotoList:
-    """All photos of a folder, their frames let go of: 100,000 photos take little memory.
+    """All photos of a folder, none of them in memory: 100,000 photos take little.
 
-    thumbnails: as in `PhotoSet`, in a temporary file.
+    thumbnails, frames: as in `PhotoSet`, on disk; frames: None where they could not be cached.
     """
 
     folder: Path
@@ -89,6 +89,7 @@ class PhotoList:
     photos: tuple[Photo, ...]
     broken: tuple[tuple[str, str], ...]
     thumbnails: Frame | None = None
+    frames: Frame | None = None
 
 
 def list_poses(folder: Path, least: int = 2) -> tuple[str, ...]:
@@ -171,7 +172,8 @@ def read_photos(folder: Path, size: int, *, cached: bool = True) -> PhotoSet:
     """
     labels = list_poses(folder)
     files = _name_files(folder, labels)
-    found, pixels = _read_through_cache(folder, files, size) if cached else _read_into_memory(files, size)
+    read = _read_through_cache(folder, files, size) if cached else None
+    found, pixels = read if read is not None else _read_into_memory(files, size)
     photos, broken = _sort_out(files, found)
     for pose in labels:
         if not any(photo.pose == pose for photo in photos):
@@ -179,8 +181,8 @@ def read_photos(folder: Path, size: int, *, cached: bool = True) -> PhotoSet:
     return PhotoSet(folder, labels, photos, pixels.frame, broken, pixels.thumbnail)
 
 
-def _read_through_cache(folder: Path, files: list[tuple[str, Path]], size: int) -> tuple[list[Found], Pixels]:
-    """What was found out about the files, and the pixels of all photos, one after the other."""
+def _read_through_cache(folder: Path, files: list[tuple[str, Path]], size: int) -> tuple[list[Found], Pixels] | None:
+    """What was found out about the files, and the pixels of all photos, one after the other; None without a cache."""
     drop_unused_caches()
     cache = FrameCache(folder, size)
     if not cache.covers(files):
@@ -190,7 +192,7 @@ def _read_through_cache(folder: Path, files: list[tuple[str, Path]], size: int) 
                 pass
         except OSError as error:
             log.warning("cannot cache the decoded photos for the next time: %s", error)
-            return _read_into_memory(files, size)
+            return None
         return results, Pixels(cache.frames, cache.thumbnails)
     known = [cache.find(name, path) for name, path in files]
     return [item[0] for item in known if item], Pixels(cache.frames, cache.thumbnails)
@@ -218,20 +220,29 @@ def _read_into_memory(files: list[tuple[str, Path]], size: int) -> tuple[list[Fo
 
 
 def inspect_photos(folder: Path, size: int) -> PhotoList:
-    """Decode every file in the pose folders, and keep the facts but not the frames.  Raises RunError."""
+    """Read every file in the pose folders through the cache that `read_photos` has for this size.  Raises RunError."""
     labels = list_poses(folder, least=1)
     files = _name_files(folder, labels)
+    if (read := _read_through_cache(folder, files, size)) is not None:
+        found, pixels = read
+        return PhotoList(folder, labels, *_sort_out(files, found), pixels.thumbnail, pixels.frame)
+    found, thumbnails = _read_thumbnails(files, size)
+    return PhotoList(folder, labels, *_sort_out(files, found), thumbnails)
+
+
+def _read_thumbnails(files: list[tuple[str, Path]], size: int) -> tuple[list[Found], Frame]:
+    """Decode all files and keep the facts, and the thumbnails in a temporary file."""
     found: list[Found] = []
+    count = 0
     with tempfile.TemporaryFile() as thumbnails:
         for _, _, facts, pixels in _read_files(files, size, None):
             found.append(facts)
             if pixels is not None:
                 thumbnails.write(pixels.thumbnail.tobytes())
+                count += 1
         thumbnails.flush()
-        photos, broken = _sort_out(files, found)
-        shape = (len(photos), SIDE, SIDE)
-        small = np.memmap(thumbnails, np.uint8, "r", shape=shape) if photos else np.empty(shape, np.uint8)
-    return PhotoList(folder, labels, photos, broken, small)
+        shape = (count, SIDE, SIDE)
+        return found, np.memmap(thumbnails, np.uint8, "r", shape=shape) if count else np.empty(shape, np.uint8)
 
 
 def _name_files(folder: Path, labels: tuple[str, ...]) -> list[tuple[str, Path]]:

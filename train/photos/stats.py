@@ -156,17 +156,21 @@ def write_page(stats: FolderStats, photo_list: PhotoList, path: Path, *, replace
         folder=folder.resolve().name,
         samples={pose: _spread(indices, SAMPLES) for pose, indices in members.items()},
         photos=photos,
-        thumbnail=lambda index: encode_thumbnail(folder / photos[index].path),
+        thumbnail=lambda index: _encode_thumbnail(photo_list, index),
         most=max((row.photos for row in stats.poses), default=1) or 1,
     )
     write_text(path, page, replace=replace)
 
 
-def encode_thumbnail(path: Path) -> str:
-    """Encode a JPEG data URL; empty if the photo has been removed meanwhile."""
-    frame = attempt(path, lambda: letterbox(decode_photo(path, min_side=THUMBNAIL), THUMBNAIL))
-    if isinstance(frame, Failure):
-        return ""
+def _encode_thumbnail(photo_list: PhotoList, index: int) -> str:
+    """Encode a JPEG data URL; empty if the photo is not cached and has been removed meanwhile."""
+    if photo_list.frames is not None:
+        frame = letterbox(photo_list.frames[index], THUMBNAIL)
+    else:
+        path = photo_list.folder / photo_list.photos[index].path
+        frame = attempt(path, lambda: letterbox(decode_photo(path, min_side=THUMBNAIL), THUMBNAIL))
+        if isinstance(frame, Failure):
+            return ""
     buffer = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(frame[:, :, ::-1])).save(buffer, "JPEG", quality=80)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from yoga_live.runtime.system.files import find_cache_folder
 from yoga_live.train.photos import folder
 from yoga_live.train.photos.folder import PhotoSet, read_photos
 from yoga_live.train.photos.frame_cache import drop_unused_caches
+from yoga_live.train.photos.stats import READ_SIZE, count_photos, measure_folder
 
 
 @pytest.fixture
@@ -65,6 +67,32 @@ def test_only_what_is_new_or_changed_is_decoded(photos: Path, decoded: list[str]
     assert sorted(decoded) == ["04.png", "new.png"]
     assert_equal(changed, read_photos(photos, 64, cached=False))
     assert len(list(find_cache_folder("frames").glob("*/frames-*.bin"))) == 1  # the old frames are gone
+
+
+def test_stats_decodes_a_photo_once_and_fit_at_its_size_does_not_again(photos: Path, decoded: list[str]) -> None:
+    first_list, first = measure_folder(photos)
+    assert len(decoded) == 65
+    decoded.clear()
+    again_list, again = measure_folder(photos)
+    assert not decoded and again == first and again_list.photos == first_list.photos
+    assert_equal(read_photos(photos, READ_SIZE), read_photos(photos, READ_SIZE, cached=False))
+    assert len(decoded) == 65  # by the second one, without the cache
+    shutil.copy(photos / "tree" / "00.png", photos / "down_dog" / "new.png")
+    decoded.clear()
+    assert measure_folder(photos)[1].poses[0].photos == first.poses[0].photos + 1 and decoded == ["new.png"]
+
+
+def test_stats_says_where_nothing_can_be_cached_and_counts_the_same(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cached_list, cached = measure_folder(photos)
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with caplog.at_level("WARNING"):
+        photo_list, stats = measure_folder(photos)
+    assert stats == cached and photo_list.frames is None and cached_list.frames is not None
+    assert count_photos(photo_list, Counter()) == stats  # its thumbnails are there after the temporary file is gone
+    assert any("cannot cache" in message for message in caplog.messages)
 
 
 def test_each_size_has_its_own_frames(photos: Path) -> None:

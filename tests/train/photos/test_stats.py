@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import re
 import shutil
 from collections import Counter
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -131,6 +134,18 @@ def test_an_empty_pose_is_a_row_of_zeros(photos: Path) -> None:
     photo_list, stats = measure_folder(photos)
     assert next(row for row in stats.poses if row.pose == "plank").sides == (0, 0, 0)
     write_page(stats, photo_list, photos / "stats.html")
+
+
+def test_the_page_shows_photos_from_the_cache_and_where_there_is_none_from_their_files(photos: Path) -> None:
+    photo_list, stats = measure_folder(photos)
+    pages = []
+    for shown in (photo_list, replace(photo_list, frames=None)):
+        write_page(stats, shown, photos / "stats.html")
+        pages.append(re.findall(r"data:image/jpeg;base64,([^\"]+)", (photos / "stats.html").read_text()))
+    assert len(pages[0]) == len(pages[1]) > 5
+    for cached, decoded in zip(*pages, strict=True):
+        one, other = (np.asarray(Image.open(io.BytesIO(base64.b64decode(each))), int) for each in (cached, decoded))
+        assert one.shape == other.shape == (112, 112, 3) and abs(one - other).mean() < 3
 
 
 class Page(HTMLParser):
