@@ -278,7 +278,8 @@ def _group(photos: Path) -> None:
     from ..photos.manifest_groups import fill_groups
 
     summary = fill_groups(photos)
-    print(f"{format_count(summary.photos, 'photo')} in manifest.csv, {summary.groups} different")
+    alike = f", {summary.groups} if those that look alike count once" if summary.groups < summary.photos else ""
+    print(f"{format_count(summary.photos, 'photo')} in manifest.csv{alike}")
     if summary.conflicts:
         pictures = format_count(summary.conflicts, "picture")
         print(f"{pictures} under more than one pose, so a label is wrong; see: yoga-train stats {photos}")

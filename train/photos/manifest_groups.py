@@ -21,7 +21,10 @@ from .same_picture import SIDE, make_thumbnail
 
 @dataclass(frozen=True)
 class GroupSummary:
-    """photos: different contents per pose, counted once; conflicts: pictures that lie under several poses."""
+    """photos: different contents per pose, counted once; conflicts: pictures that lie under several poses.
+
+    groups: of photos that look alike, which one room may be; `count_photos` counts different pictures.
+    """
 
     photos: int
     groups: int
