@@ -13,7 +13,7 @@ from ...runtime.system.option_types import quote, read_whole
 from ...runtime.system.plain_text import format_count, print
 from ...runtime.system.progress import announce_torch
 from ..fit.config import ARCHS, SPLIT_CHOICES, FitConfig
-from .option_types import read_side
+from .option_types import add_mirroring, read_side
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -27,6 +27,7 @@ FIT_EXAMPLES = """examples:
   yoga-train fit photos --to runs/check --folds 5 --size 160 --epochs 8     for cleaning the labels
   yoga-train fit cleaned --to runs/second --split-of runs/first             holds out the same photos as the first run
   yoga-train fit photos --to runs/given --split given   keeps the data set's own train, validation and test photos
+  yoga-train fit photos --to runs/sides --mirror-swaps left_arm=right_arm   poses that are each other's mirror images
   yoga-train fit photos --to runs/offline --weights resnet34.safetensors    without internet
   yoga-train fit photos --to runs/deep --arch resnet50 --epochs 20 --devices 4
   torchrun --nproc-per-node 4 -m yoga_live.train fit photos --to runs/deep  the same, started by torchrun
@@ -95,6 +96,7 @@ def _add_fit(commands: Commands) -> None:
         metavar="N",
         help="GPUs of this machine (or CPU processes) to train on; for several machines see below",
     )
+    add_mirroring(training)
     split = fit.add_argument_group("training, validation and test photos")
     split.add_argument(
         "--split", choices=SPLIT_CHOICES, default=FitConfig.split,
@@ -130,6 +132,7 @@ def _add_lr_find(commands: Commands) -> None:
     find.add_argument("--force", action="store_true", help="replace existing outputs")
     find.add_argument("--steps", type=_steps, default=100, metavar="N", help="learning rates to try, one batch each")
     _add_network(find)
+    add_mirroring(find.add_argument_group("training"))
 
 
 def _add_network(parser: argparse.ArgumentParser) -> None:
@@ -263,6 +266,8 @@ def _configure(args: argparse.Namespace) -> FitConfig:
         split_of=str(getattr(args, "split_of", "")),
         folds=args.folds,
         split=args.split,
+        mirror=args.mirror,
+        mirror_swaps=tuple(args.mirror_swaps),
     )
 
 
@@ -277,7 +282,14 @@ def _find_rate(args: argparse.Namespace) -> None:
     if args.to.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise OptionError(f"--to {args.to} is not the name of a plot; give .png, .svg or .pdf")
     config = FitConfig(
-        args.weights, size=args.size, batch=args.batch, arch=args.arch, seed=args.seed, device=args.device
+        args.weights,
+        size=args.size,
+        batch=args.batch,
+        arch=args.arch,
+        seed=args.seed,
+        device=args.device,
+        mirror=args.mirror,
+        mirror_swaps=tuple(args.mirror_swaps),
     )
     with claim_outputs([args.to, args.to.with_suffix(".csv")], force=args.force):
         test = find_rate(args.photos, config, args.steps)

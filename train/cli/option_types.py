@@ -53,6 +53,36 @@ def read_wait(text: str) -> float:
     return seconds
 
 
+def read_swaps(text: str) -> tuple[tuple[str, str], ...]:
+    """Read pairs of poses, or of words in their names: left=right,up_left=up_right."""
+    pairs = [tuple(pair.split("=")) for pair in text.split(",")]
+    if not all(len(pair) == 2 and all(pair) for pair in pairs):
+        raise argparse.ArgumentTypeError(f"{quote(text)} is not two poses, such as left=right; several with commas")
+    return tuple((one.strip(), other.strip()) for one, other in pairs)
+
+
+def add_mirroring(group: argparse._ArgumentGroup) -> None:
+    """Define --mirror, --no-mirror and --mirror-swaps of commands that train or show a training."""
+    group.add_argument(
+        "--mirror", action=argparse.BooleanOptionalAction,
+        help="train on mirror images too (default: yes, unless the names of two poses differ only by left and right)",
+    )  # fmt: skip
+    group.add_argument(
+        "--mirror-swaps", action="extend", type=read_swaps, default=[], metavar="LEFT=RIGHT",
+        help="poses that are each other's mirror images, or words in the names of several such pairs: train on mirror "
+        "images with these labels swapped; several with commas",
+    )  # fmt: skip
+
+
+def add_copies(group: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
+    """Define --mirror and --no-mirror of commands that look for copies."""
+    group.add_argument(
+        "--mirror", action=argparse.BooleanOptionalAction,
+        help="count mirror images as copies of one picture (default: yes, unless the names of two poses differ only by "
+        "left and right)",
+    )  # fmt: skip
+
+
 def _read_number(text: str) -> float:
     """Read a number up to 3,600; -1 for anything else."""
     try:

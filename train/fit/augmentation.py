@@ -43,6 +43,11 @@ class Draws:
     crop: Tensor
     cut: Tensor
 
+    @property
+    def is_mirrored(self) -> Tensor:
+        """Which photos are mirrored, bool (N,)."""
+        return torch.linalg.det(self.affine[:, :, :2]) < 0
+
     def take(self, rows: slice) -> Draws:
         """Select the random numbers of some photos."""
         return Draws(*(getattr(self, field.name)[rows] for field in fields(self)))
@@ -71,7 +76,7 @@ class Scenery:
 
 
 def weaken(ranges: Augmentation, strength: float) -> Augmentation:
-    """Narrow the ranges.  strength: 1 for these, 0 for photos as they are but for the mirror."""
+    """Narrow the ranges.  strength: 1 for these, 0 for photos as they are, but for the mirror as configured."""
     if strength == 1:
         return ranges
     names = ("turn_degrees", "shift", "light", "colour", "erase", "blur", "background")
@@ -97,7 +102,7 @@ def draw_augmentation(count: int, ranges: Augmentation, generator: torch.Generat
     scene[(_uniform(count, 0, 1, generator) >= ranges.scene) | clutter[:, 0, 0, 0].isnan() | (scenes == 0)] = -1
     crop = torch.rand(count, 4, generator=generator)
     crop[:, 0] = 0.5 + crop[:, 0] / 2
-    crop[:, 3] = (crop[:, 3] - 0.5).sign()
+    crop[:, 3] = (crop[:, 3] - 0.5).sign() if ranges.mirror else 1
     cut = _uniform(count, 0, 1, generator) < ranges.cut
     return Draws(affine, brightness, contrast, saturation, erase, sigma, clutter, scene, crop, cut)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 from ...runtime.errors import OptionError
 from ..photos import HELD_OUT_SHARE
+from ..photos.mirroring import choose_mirroring
 
 ARCHS = ("resnet18", "resnet34", "resnet50")
 SPLIT_CHOICES = ("auto", "given")
@@ -18,9 +20,10 @@ class Augmentation:
     Zeros, and scales of 1, leave a photo as it is.  docs/explanation/experiments.md says what the defaults rest on;
     places behind people are by far what matters most.
 
-    mirror: probability.  turn_degrees: up to so many, either way.  scale_low, scale_high: the person may be far away.
-    shift: fraction of the side, either way.  light: brightness and contrast, colour: saturation, both relative.
-    erase: probability of one grey rectangle.  blur: probability of being out of focus.
+    mirror: probability, where the training mirrors (`FitConfig.mirror`).  turn_degrees: up to so many, either way.
+    scale_low, scale_high: the person may be far away.  shift: fraction of the side, either way.  light: brightness and
+    contrast, colour: saturation, both relative.  erase: probability of one grey rectangle.  blur: probability of being
+    out of focus.
     background: probability that a place or blotches of colour, not the bars' grey, surround the photo.
     scene: of these, that it is a place, if there are photos of places.  cut: of these, that a plain backdrop goes too.
     """
@@ -70,6 +73,9 @@ class FitConfig:
     folds: also train so many networks that answer for photos they have not seen (for `yoga-train clean`); 0: none.
     augmentation: how photos are varied while training, less in trainings of fewer than 400 steps.
     split: auto (whole groups of near-duplicates, each pose in proportion) or given (as the manifest records it).
+    mirror: whether to train on mirror images too; None: unless two poses' names differ only by left and right.
+    mirror_swaps: pairs of poses that are each other's mirror images, such as (("left_arm", "right_arm"),), or of words
+    in the names of several: their mirror images train with the labels swapped.
 
     Raises OptionError where a value is out of bounds.
     """
@@ -94,6 +100,8 @@ class FitConfig:
     folds: int = 0
     augmentation: Augmentation = field(default_factory=Augmentation)
     split: str = "auto"
+    mirror: bool | None = None
+    mirror_swaps: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("weights", "split_of"):  # a Path is as good; run.json holds texts
@@ -116,3 +124,30 @@ class FitConfig:
             raise OptionError("--split given and --train-only exclude each other; give one of them")
         if self.arch not in ARCHS:
             raise OptionError(f"FitConfig: arch must be {', '.join(ARCHS[:-1])} or {ARCHS[-1]}; got {self.arch!r}")
+        self._check_mirroring()
+
+    def _check_mirroring(self) -> None:
+        if self.mirror is not None and not isinstance(self.mirror, bool):
+            raise OptionError(f"FitConfig: mirror must be True, False or None; got {self.mirror!r}")
+        swaps = self.mirror_swaps
+        if not isinstance(swaps, (tuple, list)) or not all(map(_is_pair, swaps)):
+            raise OptionError(f'FitConfig: mirror_swaps must be pairs, such as (("left", "right"),); got {swaps!r}')
+        object.__setattr__(self, "mirror_swaps", tuple((one, other) for one, other in swaps))
+        if self.mirror is False and swaps:
+            raise OptionError("--no-mirror and --mirror-swaps exclude each other; give one of them")
+
+
+def _is_pair(pair: object) -> bool:
+    return isinstance(pair, (tuple, list)) and [type(name) for name in pair] == [str, str]
+
+
+def settle_mirroring(config: FitConfig, labels: Sequence[str]) -> tuple[FitConfig, str]:
+    """Decide `mirror` and `mirror_swaps` for the poses at hand.  Returns the settings, and a sentence for the log.
+
+    The sentence is empty unless the poses' names turned mirroring off.  Raises OptionError.
+    """
+    asked = False if config.mirror is None and not config.augmentation.mirror else config.mirror
+    mirroring = choose_mirroring(labels, asked, config.mirror_swaps)
+    ranges = config.augmentation if mirroring.is_on else replace(config.augmentation, mirror=0.0)
+    settled = replace(config, mirror=mirroring.is_on, mirror_swaps=mirroring.swaps, augmentation=ranges)
+    return settled, mirroring.reason

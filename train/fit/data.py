@@ -15,6 +15,7 @@ from ..distributed.collectives import Workers
 from ..photos.dataset import PhotoDataset, balance
 from ..photos.folder import PLACES, Photo, PhotoSet, read_photos
 from ..photos.given_splits import read_given_splits, split_as_given
+from ..photos.mirroring import Mirroring, Pairs
 from ..photos.near_duplicates import group_photos
 from ..photos.picture_groups import find_pictures
 from ..photos.split_plan import SplitPlan, find_same_room, plan_split
@@ -27,7 +28,8 @@ from .consistency import check_photos
 class TrainingData:
     """Photos, their poses (targets, int (N,)), duplicate groups (groups, int (N,)) and splits.
 
-    kinds: int (N,), see `number_kinds`; plan: how the splits came about, of the writer alone.
+    kinds: int (N,), see `number_kinds`; plan: how the splits came about, of the writer alone; partners: int (C,), the
+    class of a mirror image of each class, None: the same.
     """
 
     photo_set: PhotoSet
@@ -36,6 +38,7 @@ class TrainingData:
     splits: list[str]
     kinds: npt.NDArray[np.int64] | None = None
     plan: SplitPlan | None = None
+    partners: npt.NDArray[np.int64] | None = None
 
     def describe(self) -> str:
         """Format one line for the log."""
@@ -51,7 +54,8 @@ class TrainingData:
         kinds = None if self.kinds is None else self.kinds[rows]
         _, parts = np.unique([photo.kind.partition("/")[0] for photo in photos], return_inverse=True)
         weights = balance(self.targets[rows], parts.reshape(-1))
-        return PhotoDataset(self.photo_set.frames, self.targets[rows], rows, sizes_wh, scenes, kinds, weights)
+        frames, targets = self.photo_set.frames, self.targets[rows]
+        return PhotoDataset(frames, targets, rows, sizes_wh, scenes, kinds, weights, self.partners)
 
     def rows(self, split: str) -> npt.NDArray[np.int64]:
         """List the indices of the photos of one split, int (n,)."""
@@ -84,23 +88,32 @@ def read_training_data(photo_folder: Path, config: FitConfig, workers: Workers) 
     targets = np.array([index[photo.pose] for photo in photo_set.photos], dtype=np.int64)
     if config.folds:
         assign_folds(photo_set.photos, groups, config.folds, config.seed)  # too few photos show before hours of work
-    return TrainingData(photo_set, targets, groups, splits, number_kinds(photo_set.photos), plan)
+    partners = number_partners(photo_set.labels, config.mirror_swaps)
+    return TrainingData(photo_set, targets, groups, splits, number_kinds(photo_set.photos), plan, partners)
 
 
 def _split_photos(photo_set: PhotoSet, config: FitConfig) -> SplitPlan:
     """Find duplicate groups and rooms, and the split of each photo."""
-    photos = photo_set.photos
+    photos, mirror = photo_set.photos, Mirroring(config.mirror is not False, config.mirror_swaps).makes_copies
     if config.split == "given":
-        groups, given = group_photos(photos), read_given_splits(photo_set.folder)
+        groups, given = group_photos(photos, mirror=mirror), read_given_splits(photo_set.folder)
         splits = split_as_given(photos, groups, given, config.seed, config.held_out)
-        pictures, same_room = find_pictures(photos, photo_set.thumbnails), find_same_room(photos, groups, splits)
-        return SplitPlan(groups, pictures, groups, splits, same_room=same_room)
-    plan = plan_split(photo_set, config.seed, config.train_only, config.held_out)
+        pictures = find_pictures(photos, photo_set.thumbnails, mirror=mirror)
+        return SplitPlan(groups, pictures, groups, splits, same_room=find_same_room(photos, groups, splits))
+    plan = plan_split(photo_set, config.seed, config.train_only, config.held_out, mirror=mirror)
     if not config.split_of:
         return plan
     before = {photo.sha256: photo.split for photo in load_run(Path(config.split_of)).photos}
     splits = split_as_before(photos, plan.groups, before, plan.splits)
     return replace(plan, splits=splits, notes=(), same_room=find_same_room(photos, plan.similar, splits))
+
+
+def number_partners(labels: tuple[str, ...], swaps: Pairs) -> npt.NDArray[np.int64] | None:
+    """Number the class of a mirror image of each class, int (C,); None if it is always the same."""
+    if not swaps:
+        return None
+    mirroring = Mirroring(swaps=swaps)
+    return np.array([labels.index(mirroring.find_partner(label)) for label in labels], dtype=np.int64)
 
 
 def number_kinds(photos: tuple[Photo, ...]) -> npt.NDArray[np.int64] | None:

@@ -29,29 +29,31 @@ gave 86.8 and 89.4 %, 1e-2 and 32 gave 88.4 and 88.6 %."""
 
 @dataclass(frozen=True)
 class Features:
-    """Mean features, float (M, F), of photos and of their mirror images."""
+    """Mean features, float (M, F), of photos and of their mirror images, float (0,) if these are not trained on."""
 
     plain: Tensor
     mirrored: Tensor
 
     def take(self, rows: npt.NDArray[np.integer]) -> Features:
         """Select the features of some photos."""
-        return Features(self.plain[torch.from_numpy(rows)], self.mirrored[torch.from_numpy(rows)])
-
-
-def compute_features(
-    network: PoseNetwork, photos: PhotoDataset, precision: Precision, workers: Workers, title: str
-) -> Tensor:
-    """Compute the mean features of frames, float (N, F), on the CPU."""
-    return _compute(network, photos, precision, workers, title, mirror=False)
+        mirrored = self.mirrored[torch.from_numpy(rows)] if len(self.mirrored) else self.mirrored
+        return Features(self.plain[torch.from_numpy(rows)], mirrored)
 
 
 def compute_both(
-    network: PoseNetwork, photos: PhotoDataset, precision: Precision, workers: Workers, title: str
+    network: PoseNetwork,
+    photos: PhotoDataset,
+    precision: Precision,
+    workers: Workers,
+    title: str,
+    *,
+    mirror: bool = True,
 ) -> Features:
-    """Compute the features of photos and of their mirror images."""
-    plain, mirrored = (_compute(network, photos, precision, workers, title, mirror=m) for m in (False, True))
-    return Features(plain, mirrored)
+    """Compute the features of photos and, with `mirror`, of their mirror images."""
+    plain = _compute(network, photos, precision, workers, title, mirror=False)
+    if not mirror:
+        return Features(plain, torch.empty(0))
+    return Features(plain, _compute(network, photos, precision, workers, title, mirror=True))
 
 
 def _compute(
@@ -77,10 +79,17 @@ def fit_head(
     head: nn.Linear,
     config: FitConfig,
     generator: torch.Generator,
+    mirrored_targets: npt.NDArray[np.int64] | None = None,
 ) -> None:
-    """Train a head, on the CPU and in place.  targets: int (M,); weights: float (M,), their frequency."""
-    x, y = torch.cat([features.plain, features.mirrored]), torch.from_numpy(targets).repeat(2)
-    draw = torch.from_numpy(weights).repeat(2)
+    """Train a head, on the CPU and in place.  targets: int (M,); weights: float (M,), their frequency.
+
+    mirrored_targets: int (M,), those of the mirror images, negative where they have none; None: the same.
+    """
+    x, y, draw = features.plain, torch.from_numpy(targets), torch.from_numpy(weights)
+    if len(features.mirrored):
+        others = y if mirrored_targets is None else torch.from_numpy(mirrored_targets)
+        x, y = torch.cat([x, features.mirrored]), torch.cat([y, others])
+        draw = draw.repeat(2) * (y >= 0)
     optimizer = torch.optim.AdamW(head.parameters(), lr=RATE, weight_decay=config.weight_decay)
     steps = config.epochs_frozen * len(split_batches(torch.arange(len(y)), BATCH))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=RATE, total_steps=max(steps, 2))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,11 +27,12 @@ from ..distributed.collectives import Workers
 from ..distributed.devices import choose_device
 from ..photos.folder import list_poses
 from .augmentation import draw_augmentation
-from .config import FitConfig
+from .config import FitConfig, settle_mirroring
 from .data import read_training_data, split_frames
 from .network import build_network, prepare
 from .trainer import Trainer
 
+log = logging.getLogger(__name__)
 LOWEST, HIGHEST = 1e-6, 1.0  # top rates tried
 SMOOTHING = 0.9  # of the running mean of the losses
 CLIMB = 1.5  # times the lowest loss: the rate is too high
@@ -54,7 +56,11 @@ def find_rate(photos: Path, config: FitConfig, steps: int) -> RangeTest:
     """Run the test on the training photos of a photo folder.  Nothing is saved.  Raises YogaLiveError."""
     workers = Workers(device=choose_device(config.device))
     torch.manual_seed(config.seed)
-    network = build_network(len(list_poses(photos)), config.weights, config.arch)
+    labels = list_poses(photos)
+    config, reason = settle_mirroring(config, labels)
+    if reason:
+        log.info("%s", reason)
+    network = build_network(len(labels), config.weights, config.arch)
     data = read_training_data(photos, config, workers)
     fitter = Trainer(network, {"train": split_frames(data)["train"]}, config, workers, Path())  # it writes nothing here
     rates = np.geomspace(LOWEST, HIGHEST, steps)
@@ -88,7 +94,7 @@ def _climb(fitter: Trainer, rates: npt.NDArray[np.floating]) -> npt.NDArray[np.f
             images = prepare(surroundings.augment(rows.numpy(), config.size, draws, device))
             with fitter.precision.autocast():
                 logits = network(images).float()
-            loss = criterion(logits, targets[rows].to(device))
+            loss = criterion(logits, split.swap_targets(targets[rows], draws.is_mirrored).to(device))
             if not math.isfinite(loss.item()):
                 break
             optimizer.zero_grad()

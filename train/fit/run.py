@@ -37,7 +37,7 @@ from ..photos.splits import assign_folds
 from ..run_files.confusion_plot import plot_confusion
 from ..run_files.predictions import FOLDS, PREDICTIONS, write_predictions
 from .checkpoint import CHECKPOINT
-from .config import FitConfig
+from .config import FitConfig, settle_mirroring
 from .consistency import check_agreement, version_of
 from .data import TrainingData, read_training_data, split_frames
 from .frozen_head import Features, compute_both
@@ -68,9 +68,12 @@ def fit_run(photo_folder: Path, folder: Path, config: FitConfig, *, resume: bool
         if finished and not workers.broadcast_object(lacks_folds(folder, config)):
             return finished
         torch.manual_seed(config.seed)
-        classes = len(list_poses(photo_folder))
+        labels = list_poses(photo_folder)
+        config, reason = settle_mirroring(config, labels)
         # first: a wrong file shows at once
-        network = build_starting_network(classes, config.weights, config.arch, workers)
+        network = build_starting_network(len(labels), config.weights, config.arch, workers)
+        if reason:
+            log.info("%s", reason)
         data = read_training_data(photo_folder, config, workers)
         if workers.is_writer:
             make_run_folder(folder, data)
@@ -90,7 +93,8 @@ def fit_run(photo_folder: Path, folder: Path, config: FitConfig, *, resume: bool
 def _compute_all(fitter: Trainer, data: TrainingData) -> Features:
     """Compute the features of every photo with the starting weights, for the kept network and all folds."""
     everything = PhotoDataset(data.photo_set.frames, data.targets)
-    return compute_both(fitter.network, everything, fitter.precision, fitter.workers, "features")
+    mirror = fitter.config.mirror is not False
+    return compute_both(fitter.network, everything, fitter.precision, fitter.workers, "features", mirror=mirror)
 
 
 def _fit(fitter: Trainer, data: TrainingData, features: Features | None, started_s: float) -> dict[str, Any]:

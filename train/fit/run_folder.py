@@ -15,9 +15,10 @@ from ...runtime.errors import OptionError, OutputError, RunError
 from ...runtime.system.files import ODD_NAMES, make_csv_writer
 from ...runtime.system.plain_text import format_count
 from ..distributed.collectives import Workers
+from ..photos.mirroring import format_swaps
 from ..run_files.predictions import FOLDS
 from .checkpoint import CHECKPOINT, load_notes
-from .config import FitConfig
+from .config import FitConfig, settle_mirroring
 from .data import TrainingData
 
 log = logging.getLogger(__name__)
@@ -46,8 +47,8 @@ def check_run_folder(folder: Path, photo_folder: Path, config: FitConfig, *, res
         if not (folder / CHECKPOINT).exists():  # starting again would replace weights that may be in use
             raise OutputError(f"{folder} cannot be resumed: its {CHECKPOINT} is missing; train again with another --to")
         return None
-    asked = json.loads(json.dumps(asdict(config)))
-    if complete_config(content["config"]) != asked:
+    config, _ = settle_mirroring(config, content["labels"])
+    if complete_config(content["config"]) != json.loads(json.dumps(asdict(config))):
         raise OptionError(describe_change(content["config"], config))
     if not lacks_folds(folder, config):  # not an error: a script may repeat the command
         log.info("--resume: %s is already finished, since %s; nothing to do", folder, content["finished_at"])
@@ -84,14 +85,26 @@ def _measure_standing(folder: Path) -> float:
 
 
 def complete_config(config: dict[str, Any]) -> dict[str, Any]:
-    """The settings of a run; options that there were not yet when it was started have their defaults."""
-    return json.loads(json.dumps(asdict(FitConfig()))) | config
+    """The settings of a run; options that there were not yet when it was started have their defaults.
+
+    Photos were always mirrored before there was a choice.
+    """
+    return json.loads(json.dumps(asdict(FitConfig(mirror=True)))) | config
 
 
 def describe_change(before: dict[str, Any], config: FitConfig) -> str:
     """Name the option that differs from those that a run was started with."""
     asked = json.loads(json.dumps(asdict(config)))
     before = complete_config(before)
+    if asked["mirror"] != before["mirror"]:  # nobody may have asked for it: the names of the poses decided
+        one, other = ("--mirror", "--no-mirror") if before["mirror"] else ("--no-mirror", "--mirror")
+        return f"--resume: this run was started with {one}, not {other}; give the same"
+    if asked["mirror_swaps"] != before["mirror_swaps"]:
+        one, other = (
+            f"--mirror-swaps {format_swaps(each['mirror_swaps'])}" if each["mirror_swaps"] else "no --mirror-swaps"
+            for each in (before, asked)
+        )
+        return f"--resume: this run was started with {one}, not {other}; give the same"
     name = next((name for name in asked if asked[name] != before.get(name)), "config")
     return f"--resume: this run was started with {name} {before.get(name)!r}, not {asked.get(name)!r}; give the same"
 

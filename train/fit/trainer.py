@@ -36,7 +36,7 @@ from .augmentation import draw_augmentation, weaken
 from .backdrops import Surroundings, find_surroundings
 from .checkpoint import CHECKPOINT, Progression, load_checkpoint, load_notes, save_checkpoint
 from .config import FitConfig
-from .frozen_head import CHUNK, Features, compute_both, compute_features, fit_head, split_batches
+from .frozen_head import CHUNK, Features, compute_both, fit_head, split_batches
 from .network import KindNetwork, PoseNetwork, load_network, prepare, save_weights
 from .precision import choose_precision
 
@@ -126,16 +126,12 @@ class Trainer:
         return self._log.rows
 
     def compute_features(self) -> dict[str, Features]:
-        """Run the frozen backbone once over every split, and over the mirrored training photos."""
-        return {
-            name: compute_both(self.network, split, self.precision, self.workers, f"features of {name}")
-            if name == "train"
-            else Features(
-                compute_features(self.network, split, self.precision, self.workers, f"features of {name}"),
-                torch.empty(0),
-            )
-            for name, split in self.splits.items()
-        }
+        """Run the frozen backbone once over every split, and over the mirrored training photos if they are mirrored."""
+        found = {}
+        for name, split in self.splits.items():
+            mirror, title = name == "train" and self.config.mirror is not False, f"features of {name}"
+            found[name] = compute_both(self.network, split, self.precision, self.workers, title, mirror=mirror)
+        return found
 
     def fit_head(self, features: dict[str, Features] | None = None) -> dict[str, npt.NDArray[np.floating]]:
         """Train the head on the frozen backbone.  Returns the logits of every split, float (N, C)."""
@@ -143,7 +139,8 @@ class Trainer:
         head = nn.Linear(self.network.resnet.fc.in_features, self.network.resnet.fc.out_features)
         train = self.splits["train"]
         if self.workers.is_writer:
-            fit_head(features["train"], train.targets, train.draw_weights, head, self.config, self._generator)
+            mirrored = None if train.partners is None else train.partners[train.targets]
+            fit_head(features["train"], train.targets, train.draw_weights, head, self.config, self._generator, mirrored)
             self._fit_kinds(features["train"])
         state = self._generator.get_state()
         self.workers.broadcast([*head.state_dict().values(), *self._kinds_state(), state])
@@ -161,8 +158,17 @@ class Trainer:
         if self._trained.kinds is not None and kinds is not None and config.epochs:
             known = np.flatnonzero(kinds >= 0)
             head = nn.Linear(self._trained.kinds.in_features, self._trained.kinds.out_features)
-            fit_head(features.take(known), kinds[known], balance(kinds[known]), head, config, self._generator)
+            own, mirrored = kinds[known], self._mirror_kinds(known)
+            fit_head(features.take(known), own, balance(own), head, config, self._generator, mirrored)
             self._trained.kinds.load_state_dict(head.state_dict())
+
+    def _mirror_kinds(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64] | None:
+        """Kinds of the mirror images of training photos, -1 where that is another class; None: the same as theirs."""
+        train = self.splits["train"]
+        if train.partners is None or train.kinds is None:
+            return None
+        targets = train.targets[rows]
+        return np.where(train.partners[targets] == targets, train.kinds[rows], -1)
 
     def _kinds_state(self) -> list[Tensor]:
         return [] if self._trained.kinds is None else list(self._trained.kinds.state_dict().values())
@@ -252,13 +258,15 @@ class Trainer:
                 share = self.workers.own_slice(len(rows))
                 own = rows[share]
                 images = prepare(self.surroundings.augment(own.numpy(), size, draws.take(share), device))
-                truth = targets[own].to(device)
+                truth = split.swap_targets(targets[own], draws.take(share).is_mirrored)
+                own_kinds = None if kinds is None else torch.where(truth == targets[own], kinds[own], -1).to(device)
+                truth = truth.to(device)
                 with self.precision.autocast():
                     logits, kind_logits = model(images)
                 logits = logits.float()
                 loss = pose_loss = self._criterion(logits, truth)
-                if kind_logits is not None and kinds is not None:
-                    kind_loss = self._criterion(kind_logits.float(), kinds[own].to(device))
+                if kind_logits is not None and own_kinds is not None:
+                    kind_loss = self._criterion(kind_logits.float(), own_kinds)
                     loss = pose_loss + self.config.kinds * kind_loss
                 self._step(loss * (self.workers.count / len(rows)), progression)
                 right = (logits.argmax(1) == truth).sum()

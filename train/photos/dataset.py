@@ -23,7 +23,8 @@ class PhotoDataset:
     None: all in order; sizes_wh: int64 (N, 2), original width and height of the photos, zeros or None if unknown;
     scenes: int64 (K,), which of the N show a place without a pose, to be put behind people; kinds: int64 (N,), number
     of the kind inside the pose, -1 if unknown, None without kinds; weights: float (N,), relative frequency of drawing
-    each, None: rare poses more often (`balance`).
+    each, None: rare poses more often (`balance`); partners: int64 (C,), the class of a mirror image of each class,
+    None: the same.
     """
 
     frames: npt.NDArray[np.uint8]
@@ -33,6 +34,7 @@ class PhotoDataset:
     scenes: Numbers | None = None
     kinds: Numbers | None = None
     weights: npt.NDArray[np.floating] | None = None
+    partners: Numbers | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -45,6 +47,12 @@ class PhotoDataset:
     def take(self, indices: npt.NDArray[np.integer] | slice) -> npt.NDArray[np.uint8]:
         """Read frames, uint8 (n, S, S, 3) BGR, of some of these photos into memory."""
         return np.array(self.frames[indices if self.rows is None else self.rows[indices]])
+
+    def swap_targets(self, targets: Tensor, is_mirrored: Tensor) -> Tensor:
+        """Classes of photos of which some are mirrored.  targets: int64 (n,), as they are; is_mirrored: bool (n,)."""
+        if self.partners is None:
+            return targets
+        return torch.where(is_mirrored, torch.from_numpy(self.partners)[targets], targets)
 
     @property
     def draw_weights(self) -> npt.NDArray[np.floating]:

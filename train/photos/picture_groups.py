@@ -34,7 +34,7 @@ def find_pictures(photos: tuple[Photo, ...], thumbnails: Frame | None, *, mirror
     hashes = np.array([photo.phash for photo in photos], dtype=np.uint64)
     mirrors = np.array([photo.mirror_phash for photo in photos], dtype=np.uint64)
     if thumbnails is None:
-        return group_hashes(hashes, mirrors, SAME_BITS)
+        return group_hashes(hashes, mirrors if mirror else hashes, SAME_BITS)
     return group_pictures(hashes, mirrors, thumbnails, mirror=mirror)
 
 
