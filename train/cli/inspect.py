@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from ...runtime.errors import MissingPackageError, OptionError, OutputError
 from ...runtime.system.cli_runner import add_command
 from ...runtime.system.plain_text import format_count, print
 from ...runtime.system.progress import announce_torch
-from .option_types import read_index, read_sheet_count, read_side
+from .option_types import add_copies, add_mirroring, read_index, read_sheet_count, read_side
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -43,6 +44,7 @@ def _add_stats(commands: Commands) -> None:
         help="page with pictures (default: PHOTOS/stats.html, which is always replaced)",
     )
     stats.add_argument("--force", action="store_true", help="replace the file of --html")
+    add_copies(stats)
 
 
 def _add_show(commands: Commands) -> None:
@@ -56,6 +58,7 @@ def _add_show(commands: Commands) -> None:
     show.add_argument("--seed", type=read_index, default=0, help="another seed shows other photos")
     show.add_argument("--plain", action="store_true", help="without augmentation")
     show.add_argument("--force", action="store_true", help="replace an existing sheet")
+    add_mirroring(show.add_argument_group("training"))
 
 
 def _stats(args: argparse.Namespace) -> None:
@@ -71,7 +74,7 @@ def _stats(args: argparse.Namespace) -> None:
 def _measure(args: argparse.Namespace, page: Path, *, replace: bool) -> None:
     from ..photos.stats import format_table, measure_folder, write_page
 
-    photos, stats = measure_folder(args.photos)
+    photos, stats = measure_folder(args.photos, args.mirror)
     print(*format_table(stats).split("\n"), sep="\n")
     try:
         write_page(stats, photos, page, replace=replace)
@@ -98,13 +101,29 @@ def _draw(args: argparse.Namespace) -> None:
             )
         announce_torch("yoga-train")
     from ..fit.config import Augmentation
-    from ..fit.contact_sheet import AUGMENTED, PLAIN, augment_batch, draw_batch, write_contact_sheet
+    from ..fit.contact_sheet import (
+        AUGMENTED,
+        MIRRORED,
+        PLAIN,
+        augment_batch,
+        draw_batch,
+        swap_labels,
+        write_contact_sheet,
+    )
+    from ..photos.folder import list_poses
+    from ..photos.mirroring import choose_mirroring
 
     batch, labels = draw_batch(args.photos, args.count, args.size, args.seed)
     frames, notes, legend = batch.frames[: len(labels)], None, PLAIN
     if not args.plain:
-        frames, notes = augment_batch(batch, len(labels), Augmentation(), args.seed)
-        legend = AUGMENTED
+        mirroring = choose_mirroring(list_poses(args.photos, least=1), args.mirror, tuple(args.mirror_swaps))
+        if mirroring.reason:
+            print(mirroring.reason)
+        ranges, legend = Augmentation(), AUGMENTED
+        if not mirroring.is_on:
+            ranges, legend = replace(ranges, mirror=0.0), tuple(line.replace(MIRRORED, "") for line in legend)
+        frames, notes = augment_batch(batch, len(labels), ranges, args.seed)
+        labels = swap_labels(labels, notes, mirroring)
     legend = tuple(line.format(size=args.size) for line in legend)
     write_contact_sheet(frames, labels, args.to, notes, legend, replace=args.force)
     print(f"written: {args.to}, {format_count(len(labels), 'photo')} of {', '.join(dict.fromkeys(labels))}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,17 +22,19 @@ from ...runtime.system.files import write_then_rename
 from ...runtime.system.item_failures import Failure, attempt
 from ..photos.dataset import PhotoDataset
 from ..photos.folder import PLACES, list_files, list_poses
+from ..photos.mirroring import Mirroring
 from .config import Augmentation
 
 if TYPE_CHECKING:
     from .augmentation import Draws
 
 COLUMNS, MARGIN, LEAST_WIDTH = 8, 14, 640
+MIRRORED = "mirrored: left and right swapped.  "
 AUGMENTED = (
     "What the network sees in training: every photo changed, and differently each time",
     "All are turned, moved, enlarged or reduced, and lighter, darker or paler. "
     "Under each stand its pose and what else was done:",
-    "mirrored: left and right swapped.  cut out: the plain wall behind the person is gone.  "
+    f"{MIRRORED}cut out: the plain wall behind the person is gone.  "
     "place: before a photo of none/backgrounds.  colours: before blotches of colour.  "
     "box: a grey box hides a part.  blur: out of focus.",
     "Plain grey around a photo is what its shape leaves of the square. "
@@ -109,6 +112,14 @@ def augment_batch(photos: PhotoDataset, count: int, ranges: Augmentation, seed: 
     )
 
 
+def swap_labels(labels: Sequence[str], notes: Sequence[str], mirroring: Mirroring) -> list[str]:
+    """The labels that photos are trained with, once mirrored.  notes: what was done with each, see `augment_batch`."""
+    return [
+        mirroring.find_partner(label) if "mirrored" in note.split(", ") else label
+        for label, note in zip(labels, notes, strict=True)
+    ]
+
+
 def describe_draws(draws: Draws, has_backdrop: npt.NDArray[np.bool_]) -> list[str]:
     """Say what was done with each photo that is there or not; turn, size and light change with every one.
 
@@ -116,7 +127,7 @@ def describe_draws(draws: Draws, has_backdrop: npt.NDArray[np.bool_]) -> list[st
     """
     import torch
 
-    mirrored = torch.linalg.det(draws.affine[:, :, :2]) < 0
+    mirrored = draws.is_mirrored
     replaced = ~draws.clutter[:, 0, 0, 0].isnan()
     cut = replaced & draws.cut & torch.from_numpy(has_backdrop)
     facts = {

@@ -24,9 +24,11 @@ from yoga_live.train.fit.contact_sheet import (
     caption_height,
     describe_draws,
     draw_batch,
+    swap_labels,
     write_contact_sheet,
 )
 from yoga_live.train.photos.folder import read_photos
+from yoga_live.train.photos.mirroring import Mirroring
 
 CAPTION = caption_height(64)
 
@@ -132,3 +134,10 @@ def test_what_was_done_with_each_photo_is_said(photos: Path) -> None:
     assert augment_batch(batch, 8, replace(nothing, background=1), seed=0)[1] == ["colours"] * 8
     draws = draw_augmentation(2, replace(nothing, background=1, scene=1, cut=1), torch.Generator(), scenes=1)
     assert describe_draws(draws, np.array([True, False])) == ["cut out, place", "place"]
+
+
+def test_the_label_under_a_mirrored_photo_is_the_one_it_trains() -> None:
+    notes = ["mirrored, blur", "blur", "mirrored", "mirrored"]
+    labels = ["left", "right", "right", "up"]
+    assert swap_labels(labels, notes, Mirroring(swaps=(("left", "right"),))) == ["right", "right", "left", "up"]
+    assert swap_labels(labels, notes, Mirroring()) == labels
