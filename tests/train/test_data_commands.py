@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -321,3 +322,58 @@ def test_an_empty_manifest_is_damage_and_no_new_one(run: Run, photos: Path, tmp_
     assert (photos / "manifest.csv").read_text(encoding="utf-8") == content
     (photos / "manifest.csv").unlink()  # as the line says
     assert run("add", tmp_path / "new", "--pose", "chair", "--to", photos)[0] == 0
+
+
+@pytest.fixture
+def sides(tmp_path: Path) -> Path:
+    """Three pictures of the left arm; those of the right arm are their mirror images."""
+    for number in range(3):
+        save_photo(tmp_path / "sides" / "left_arm" / f"{number}.png", number)
+        (tmp_path / "sides" / "right_arm").mkdir(exist_ok=True)
+        with Image.open(tmp_path / "sides" / "left_arm" / f"{number}.png") as picture:
+            picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(tmp_path / "sides" / "right_arm" / f"{number}.png")
+    return tmp_path / "sides"
+
+
+def test_stats_accuses_no_mirror_image_of_the_other_side(run: Run, sides: Path) -> None:
+    code, out, _ = run("stats", sides)
+    assert code == 0 and "more than one pose" not in out
+    assert "left_arm and right_arm differ only by left and right: mirror images are other pictures here" in out
+    code, out, _ = run("stats", sides, "--mirror")
+    assert "      3 pictures under more than one pose" in out and "differ only by" not in out
+    (sides / "left_arm").rename(sides / "wave")
+    code, out, _ = run("stats", sides)
+    assert "(3 of them mirrored: if left and right tell these poses apart, give --no-mirror here and to fit)" in out
+    code, out, _ = run("stats", sides, "--no-mirror")
+    assert code == 0 and "more than one pose" not in out
+
+
+def test_stats_says_nothing_of_mirrors_where_the_very_picture_is_under_two_poses(run: Run, sides: Path) -> None:
+    shutil.copy(sides / "left_arm" / "0.png", sides / "right_arm" / "wrong.png")
+    out = run("stats", sides)[1]
+    assert "      1 picture under more than one pose: at least one of its labels is wrong" in out
+    (sides / "right_arm").rename(sides / "wave")
+    out = run("stats", sides)[1]
+    assert "      3 pictures under more than one pose" in out and "(2 of them mirrored" in out
+
+
+def test_add_accuses_no_mirror_image_of_the_other_side(run: Run, sides: Path, tmp_path: Path) -> None:
+    code, out, _ = run("add", sides, "--to", tmp_path / "photos")
+    assert code == 0 and "6 photos in manifest.csv, 6 different" in out and "more than one pose" not in out
+    code, out, _ = run("add", sides, "--to", tmp_path / "photos", "--mirror")
+    assert "3 pictures under more than one pose" in out and "6 photos in manifest.csv, 3 different" in out
+    (sides / "left_arm").rename(sides / "wave")
+    assert "3 pictures under more" in run("add", sides, "--to", tmp_path / "other")[1]
+    assert "under more" not in run("add", sides, "--to", tmp_path / "other", "--no-mirror")[1]
+
+
+def test_show_mirrors_nothing_where_training_does_not(run: Run, sides: Path, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    options = ("--count", 6, "--size", 64, "--to")
+    code, out, _ = run("show", sides, *options, tmp_path / "off.png")
+    assert code == 0 and "training does not mirror the photos; --mirror-swaps left_arm=right_arm" in out
+    code, out, _ = run("show", sides, *options, tmp_path / "on.png", "--mirror")
+    assert code == 0 and "does not mirror" not in out
+    assert (tmp_path / "on.png").read_bytes() != (tmp_path / "off.png").read_bytes()
+    code, _, err = run("show", sides, *options, tmp_path / "wrong.png", "--mirror-swaps", "left_arm=leg")
+    assert code == 2 and "there is no pose leg" in err and not (tmp_path / "wrong.png").exists()

@@ -14,6 +14,7 @@ from ...runtime.errors import RunError
 from ...runtime.photos.decoding import decode_photo
 from ...runtime.system.item_failures import Failure, attempt
 from ..photos.folder import HASH_SIDE, hash_photo, list_poses
+from ..photos.mirroring import had_mirror_copies
 from ..photos.picture_groups import group_pictures
 from ..photos.same_picture import SIDE, make_thumbnail
 from ..run_files.predictions import Predictions
@@ -132,7 +133,8 @@ class CleaningList:
         hashes = np.array([facts[:2] for _, facts in known], np.uint64).reshape(-1, 2)
         thumbnails = np.array([facts[2] for _, facts in known], np.uint8).reshape(-1, SIDE, SIDE)
         pictures: dict[int, list[int]] = defaultdict(list)
-        numbers = group_pictures(hashes[:, 0], hashes[:, 1], thumbnails).tolist()
+        mirror = had_mirror_copies(self.run.summary["config"], self.run.labels)
+        numbers = group_pictures(hashes[:, 0], hashes[:, 1], thumbnails, mirror=mirror).tolist()
         for (number, _), picture in zip(known, numbers, strict=True):
             pictures[picture].append(number)
             self._pictures[number] = picture

@@ -15,7 +15,7 @@ from ...runtime.system.cli_runner import add_command
 from ...runtime.system.plain_text import format_count, print
 from ..gather.config import CaptureConfig, DownloadConfig
 from ..gather.image_search import ENGINES, SearchError, SearchOutcome
-from .option_types import read_count, read_requests, read_seconds, read_wait
+from .option_types import add_copies, read_count, read_requests, read_seconds, read_wait
 
 if TYPE_CHECKING:
     from ...runtime.sinks.base import Sink
@@ -146,6 +146,7 @@ def _add_add(commands: Commands) -> None:
     add.add_argument(
         "--to", type=Path, required=True, metavar="PHOTOS", help="photo folder; an existing one is extended"
     )
+    add_copies(add)
 
 
 def _add_capture(commands: Commands) -> None:
@@ -273,11 +274,11 @@ def _print_outcomes(outcomes: Counter[tuple[str, str]]) -> None:
         print(f"{count:7d} {status:10} {kind}".rstrip())
 
 
-def _group(photos: Path) -> None:
+def _group(photos: Path, mirror: bool | None = None) -> None:
     """Fill in the manifest's duplicate groups, and report pictures under several poses."""
     from ..photos.manifest_groups import fill_groups
 
-    summary = fill_groups(photos)
+    summary = fill_groups(photos, mirror)
     alike = f", {summary.groups} if those that look alike count once" if summary.groups < summary.photos else ""
     print(f"{format_count(summary.photos, 'photo')} in manifest.csv{alike}")
     if summary.conflicts:
@@ -301,7 +302,7 @@ def _add(args: argparse.Namespace) -> None:
         for reason, count in added.layout.left_out.most_common():
             print(f"{count:7d} left out   {reason}")
     print(f"photos: {args.to / pose}   every photo and its outcome: {args.to / 'manifest.csv'}")
-    _group(args.to)
+    _group(args.to, args.mirror)
     if added is not None and added.layout.has_splits:
         print(f"next: yoga-train fit {args.to} --to runs/first --split given")
 

@@ -14,6 +14,7 @@ from ...runtime.photos.decoding import decode_photo
 from ...runtime.system.item_failures import Failure, attempt
 from .folder import HASH_SIDE
 from .manifest import DUPLICATE, OK, Manifest, ManifestRow
+from .mirroring import find_sides
 from .near_duplicates import SAME_BITS, group_hashes
 from .picture_groups import group_pictures
 from .same_picture import SIDE, make_thumbnail
@@ -31,16 +32,18 @@ class GroupSummary:
     conflicts: int
 
 
-def fill_groups(photos: Path) -> GroupSummary:
+def fill_groups(photos: Path, mirror: bool | None = None) -> GroupSummary:
     """Give every photo of the manifest its group, across poses.  Raises YogaLiveError.
 
+    mirror: whether mirror images are copies; None: unless the names of two poses differ only by left and right.
     A group is named after the smallest hash in it, so that its name stays when others come; only rows that change
     are written.  Conflicts are looked for among photos that the hashes call copies; those are decoded.
     """
     with Manifest(photos) as manifest:
         rows = list(filter(_has_photo, manifest.read()))
+        is_copy = not find_sides({row.pose for row in rows}) if mirror is None else mirror
         hashes = np.array([int(row.phash, 16) for row in rows], np.uint64)
-        mirrors = np.array([int(row.mirror_phash or row.phash, 16) for row in rows], np.uint64)
+        mirrors = np.array([int((is_copy and row.mirror_phash) or row.phash, 16) for row in rows], np.uint64)
         groups = group_hashes(hashes, mirrors).tolist()
         names: dict[int, bytes] = {}
         for row, group in zip(rows, groups, strict=True):
@@ -51,7 +54,7 @@ def fill_groups(photos: Path) -> GroupSummary:
             if row.group != name:
                 manifest.add(replace(row, group=name))
     alike = group_hashes(hashes, mirrors, SAME_BITS).tolist()
-    conflicts = _count_conflicts(photos, rows, hashes, mirrors, alike)
+    conflicts = _count_conflicts(photos, rows, hashes, mirrors, alike, mirror=is_copy)
     return GroupSummary(len({(row.sha256, row.pose) for row in rows}), len(names), conflicts)
 
 
@@ -65,6 +68,8 @@ def _count_conflicts(
     hashes: np.ndarray[tuple[int], np.dtype[np.uint64]],
     mirrors: np.ndarray[tuple[int], np.dtype[np.uint64]],
     alike: list[int],
+    *,
+    mirror: bool,
 ) -> int:
     """Count pictures under several poses.  alike: group of each row, of photos that may be copies."""
     poses_of: dict[int, set[str]] = defaultdict(set)
@@ -78,7 +83,8 @@ def _count_conflicts(
     own = [index for index, _ in found]
     thumbnails = np.array([small for _, small in found], np.uint8).reshape(-1, SIDE, SIDE)
     pictures: dict[int, set[str]] = defaultdict(set)
-    for index, picture in zip(own, group_pictures(hashes[own], mirrors[own], thumbnails).tolist(), strict=True):
+    numbers = group_pictures(hashes[own], mirrors[own], thumbnails, mirror=mirror).tolist()
+    for index, picture in zip(own, numbers, strict=True):
         pictures[picture].add(rows[index].pose)
     return sum(len(poses) > 1 for poses in pictures.values())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from ...runtime.system.item_failures import Failure, attempt
 from ...runtime.system.plain_text import show_in_page
 from .folder import Photo, PhotoList, inspect_photos
 from .manifest import DUPLICATE, MOVED, OK, REMOVED, read_manifest
+from .mirroring import Pairs, find_sides, name_pairs
 from .picture_groups import find_pictures
 
 READ_SIZE = 224  # as `fit` reads them, so that both find the same groups
@@ -40,10 +41,14 @@ class PoseStats:
 
 @dataclass(frozen=True)
 class Conflict:
-    """One picture under several poses, so that at least one label is wrong.  members: indices into the photos."""
+    """One picture under several poses, so that at least one label is wrong.  members: indices into the photos.
+
+    by_mirror: only its mirror image is under another pose, which may be right for poses that left and right tell apart.
+    """
 
     poses: tuple[str, ...]
     members: tuple[int, ...]
+    by_mirror: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,12 +60,13 @@ class FolderStats:
     conflicts: tuple[Conflict, ...]
     broken: tuple[tuple[str, str], ...]
     failures: tuple[tuple[str, int], ...]
+    sides: Pairs = ()  # poses whose mirror images are for that reason not counted as copies
 
 
-def measure_folder(folder: Path) -> tuple[PhotoList, FolderStats]:
-    """Read and count a photo folder.  Raises RunError."""
+def measure_folder(folder: Path, mirror: bool | None = None) -> tuple[PhotoList, FolderStats]:
+    """Read and count a photo folder.  mirror: see `count_photos`.  Raises RunError."""
     photos = inspect_photos(folder, READ_SIZE)
-    return photos, count_photos(photos, count_failures(folder))
+    return photos, count_photos(photos, count_failures(folder), mirror)
 
 
 def count_failures(folder: Path) -> Counter[str]:
@@ -69,10 +75,15 @@ def count_failures(folder: Path) -> Counter[str]:
     return Counter(row.kind or row.status for row in read_manifest(folder) if row.status not in photos)
 
 
-def count_photos(photo_list: PhotoList, failures: Counter[str]) -> FolderStats:
-    """Count photos, pictures and conflicts: copies of a picture count once, photos of one room do not."""
+def count_photos(photo_list: PhotoList, failures: Counter[str], mirror: bool | None = None) -> FolderStats:
+    """Count photos, pictures and conflicts: copies of a picture count once, photos of one room do not.
+
+    mirror: whether mirror images are copies; None: unless the names of two poses differ only by left and right.
+    """
     photos = photo_list.photos
-    groups = find_pictures(photos, photo_list.thumbnails)
+    pairs = find_sides(photo_list.labels) if mirror is None else ()
+    is_copy = not pairs and mirror is not False
+    groups = find_pictures(photos, photo_list.thumbnails, mirror=is_copy)
     contents = Counter(photo.sha256 for photo in photos)
     members: dict[str, list[int]] = {pose: [] for pose in photo_list.labels}
     for index, photo in enumerate(photos):
@@ -84,8 +95,10 @@ def count_photos(photo_list: PhotoList, failures: Counter[str]) -> FolderStats:
         copies = sum(contents[photos[i].sha256] > 1 for i in indices)
         rows.append(PoseStats(pose, len(indices), len(set(groups[indices].tolist())), copies, (low, middle, high)))
     conflicts = find_conflicts(photos, groups.tolist())
+    if is_copy:
+        conflicts = tuple(replace(each, by_mirror=_is_by_mirror(photo_list, each)) for each in conflicts)
     group_count = len(set(groups.tolist()))
-    return FolderStats(tuple(rows), group_count, conflicts, photo_list.broken, tuple(failures.most_common()))
+    return FolderStats(tuple(rows), group_count, conflicts, photo_list.broken, tuple(failures.most_common()), pairs)
 
 
 def find_conflicts(photos: tuple[Photo, ...], groups: list[int]) -> tuple[Conflict, ...]:
@@ -101,6 +114,14 @@ def find_conflicts(photos: tuple[Photo, ...], groups: list[int]) -> tuple[Confli
     return tuple(sorted(found, key=lambda conflict: -len(conflict.members)))
 
 
+def _is_by_mirror(photo_list: PhotoList, conflict: Conflict) -> bool:
+    """Whether only mirror images are under several poses."""
+    rows = list(conflict.members)
+    photos, thumbnails = tuple(photo_list.photos[row] for row in rows), photo_list.thumbnails
+    groups = find_pictures(photos, None if thumbnails is None else thumbnails[rows], mirror=False)
+    return not find_conflicts(photos, groups.tolist())
+
+
 def format_table(stats: FolderStats) -> str:
     """Format the table for a terminal."""
     wide = max([12, *(len(row.pose) for row in stats.poses)])
@@ -111,12 +132,20 @@ def format_table(stats: FolderStats) -> str:
     ]
     total, copies = sum(row.photos for row in stats.poses), sum(row.duplicates for row in stats.poses)
     lines.append(f"{'all':{wide}} {total:7d} {stats.groups:7d} {copies:7d}")
+    if stats.sides:
+        differ = f"{name_pairs(stats.sides)} differ only by left and right"
+        lines.append(f"{differ}: mirror images are other pictures here (--mirror counts them as copies)")
     for conflict in stats.conflicts[:LISTED]:
         lines.append(f"{len(conflict.members):7d} copies of one picture under {', '.join(conflict.poses)}")
     if count := len(stats.conflicts):
         each = "at least one of its labels is wrong" if count == 1 else "at least one label of each is wrong"
         pictures = "picture" if count == 1 else "pictures"
         lines.append(f"{count:7d} {pictures} under more than one pose: {each}")
+        if mirrored := sum(conflict.by_mirror for conflict in stats.conflicts):
+            lines.append(
+                f"{'':7} ({mirrored} of them mirrored: if left and right tell these poses apart, give --no-mirror here "
+                "and to fit)"
+            )
         lines.append(f"{'':7} (yoga-train report finds other label errors, once there is a run)")
     lines += _format_broken(stats.broken)
     lines += [

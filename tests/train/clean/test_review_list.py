@@ -218,3 +218,24 @@ def test_the_journal_names_the_run(messy) -> None:
         photos.cleaner.mark(photos.entries[0].photo, "keep")
     [line] = (messy.photos / "cleaning.jsonl").read_text().splitlines()
     assert json.loads(line)["run"] == "messy"
+
+
+@pytest.mark.parametrize(
+    ("config", "is_conflict"),
+    [
+        ({"mirror": True, "mirror_swaps": []}, True),
+        ({"mirror": False}, False),
+        ({"mirror_swaps": [["tree", "none"]]}, False),
+    ],
+)
+def test_a_mirror_image_is_a_conflict_only_if_the_run_took_it_for_a_copy(messy, config, is_conflict: bool) -> None:
+    frame = draw_figure(POSES["tree"], (320, 240), random_appearance(np.random.default_rng(3)))
+    assert cv2.imwrite(str(messy.photos / "tree" / "00.png"), frame)
+    assert cv2.imwrite(str(messy.photos / "warrior_2" / "00.png"), cv2.flip(frame, 1))
+    put_in_one_group(messy, "tree/00.png", ("warrior_2/00.png",))
+    content = json.loads((messy.run / "run.json").read_text())
+    content["config"] |= config
+    (messy.run / "run.json").write_text(json.dumps(content))
+    with messy.open() as photos:
+        photos.find_conflicts()
+        assert bool(photos.select("conflicts")) is is_conflict
