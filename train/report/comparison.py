@@ -154,7 +154,7 @@ def describe_settings(run: Run) -> dict[str, str]:
         "photo folder": str(run.summary.get("photo_folder", run.photo_folder)),  # then, wherever --photos finds them
         "labels": ", ".join(run.labels),
         "arch": run.arch,
-        **_flatten("", run.summary["config"]),
+        **_flatten("", {"mirror": True, "mirror_swaps": []} | run.summary["config"]),  # older runs mirrored always
     }
     return settings | {f"version of {name}": str(value) for name, value in run.summary.get("versions", {}).items()}
 

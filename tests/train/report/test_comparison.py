@@ -11,7 +11,7 @@ import pytest
 from yoga_live.calibration.metrics import Accuracy
 from yoga_live.calibration.runs import Run
 from yoga_live.runtime.errors import RunError
-from yoga_live.train.report.comparison import Comparison, LeftOut
+from yoga_live.train.report.comparison import Comparison, LeftOut, list_differences
 from yoga_live.train.report.measure import measure_report
 
 CHAIR, PLANK, TREE = [0.8, 0.1, 0.1], [0.1, 0.7, 0.2], [0.05, 0.05, 0.9]
@@ -111,3 +111,10 @@ def test_an_older_run_without_answers_is_an_error(write_run: WriteRun) -> None:
     (other.folder / "predictions.csv").unlink()
     with pytest.raises(RunError, match=r"predictions\.csv is missing"):
         measure_report(run, other)
+
+
+def test_an_older_run_that_did_not_record_it_was_mirrored(write_run: WriteRun) -> None:
+    rows = [("a", "tree", "test", [0.1, 0.1, 0.8]), ("b", "chair", "train", [0.8, 0.1, 0.1])]
+    runs = [write_run("old", rows), write_run("on", rows, mirror=True), write_run("off", rows, mirror=False)]
+    assert list_differences(runs[1], runs[0]) == ()
+    assert list_differences(runs[2], runs[0]) == (("mirror", "False", "True"),)
