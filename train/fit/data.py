@@ -18,7 +18,7 @@ from ..photos.given_splits import read_given_splits, split_as_given
 from ..photos.mirroring import Mirroring, Pairs
 from ..photos.near_duplicates import group_photos
 from ..photos.picture_groups import find_pictures
-from ..photos.split_plan import SplitPlan, find_same_room, plan_split
+from ..photos.split_plan import SplitPlan, find_same_room, keep_mirror_images_together, plan_split
 from ..photos.splits import assign_folds, split_as_before
 from .config import FitConfig
 from .consistency import check_photos
@@ -101,6 +101,8 @@ def _split_photos(photo_set: PhotoSet, config: FitConfig) -> SplitPlan:
         pictures = find_pictures(photos, photo_set.thumbnails, mirror=mirror)
         return SplitPlan(groups, pictures, groups, splits, same_room=find_same_room(photos, groups, splits))
     plan = plan_split(photo_set, config.seed, config.train_only, config.held_out, mirror=mirror)
+    if config.mirror_swaps:
+        plan = keep_mirror_images_together(photo_set, plan, config.train_only)
     if not config.split_of:
         return plan
     before = {photo.sha256: photo.split for photo in load_run(Path(config.split_of)).photos}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -109,6 +109,20 @@ def plan_split(
         moved = split_groups(photos, joined, seed, train_only, share)
     notes = tuple(line for _, line in list_far_off(photos, moved, wanted))
     return SplitPlan(joined, pictures, similar, moved, notes, find_same_room(photos, similar, moved))
+
+
+def keep_mirror_images_together(photo_set: PhotoSet, plan: SplitPlan, train_only: str = "") -> SplitPlan:
+    """Move a picture and its mirror image under another pose to one split, if each pose keeps photos in each.
+
+    A training that mirrors and swaps labels sees both.  They remain different pictures, each in a group of its own: two
+    poses of which one was made by mirroring the other would otherwise be one.
+    """
+    photos = photo_set.photos
+    joined = _join_copies(plan.groups, find_pictures(photos, photo_set.thumbnails))
+    splits = _keep_copies_together(photos, joined, plan.splits, find_train_only(photos, train_only))
+    if _lacks_split(photos, splits):
+        return plan
+    return replace(plan, splits=splits, same_room=find_same_room(photos, plan.similar, splits))
 
 
 def _find_poor_poses(photos: tuple[Photo, ...], groups: Groups, kept: set[int]) -> set[str]:

@@ -162,12 +162,16 @@ def sides(tmp_path: Path) -> Path:
     return tmp_path / "photos"
 
 
-@pytest.mark.parametrize("split", ["auto", "given"])
-def test_mirror_images_of_the_other_side_are_another_picture_in_the_splits(sides: Path, split: str) -> None:
-    """Every right picture is a left one in a mirror, as people make them."""
+def make_right_of_left(sides: Path) -> None:
+    """Make every right picture by mirroring a left one, as people do."""
     for number in range(6):
         with Image.open(sides / "left" / f"{number}.png") as picture:
             picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(sides / "right" / f"{number}.png")
+
+
+@pytest.mark.parametrize("split", ["auto", "given"])
+def test_mirror_images_of_the_other_side_are_another_picture_in_the_splits(sides: Path, split: str) -> None:
+    make_right_of_left(sides)
     rows = "".join(f"left,file:///{n},{n:02x},,,,,ok,,left/{n}.png,,test\n" for n in range(2))
     head = "pose,url,sha256,phash,width,height,group,status,reason,path,mirror_phash,split\n"
     (sides / "manifest.csv").write_text(head + rows)
@@ -180,6 +184,16 @@ def test_mirror_images_of_the_other_side_are_another_picture_in_the_splits(sides
     forced, _ = settle_mirroring(replace(config, mirror=True), LABELS)
     with pytest.raises(RunError, match=r"pose 'right' has . independent photo"):
         read_training_data(sides, forced, Workers())
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_test_photo_was_not_trained_on_in_a_mirror_where_labels_are_swapped(sides: Path, seed: int) -> None:
+    make_right_of_left(sides)
+    config, _ = settle_mirroring(replace(QUICK, mirror_swaps=SWAPS, seed=seed), LABELS)
+    data = read_training_data(sides, config, Workers())
+    splits = {photo.path: split for photo, split in zip(data.photo_set.photos, data.splits, strict=True)}
+    assert [splits[f"left/{n}.png"] for n in range(6)] == [splits[f"right/{n}.png"] for n in range(6)]
+    assert len({(path.split("/")[0], split) for path, split in splits.items()}) == 9  # each pose in each split
 
 
 def test_the_command_says_that_it_does_not_mirror_and_the_run_records_it(
