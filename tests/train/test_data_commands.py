@@ -377,3 +377,5 @@ def test_show_mirrors_nothing_where_training_does_not(run: Run, sides: Path, tmp
     assert (tmp_path / "on.png").read_bytes() != (tmp_path / "off.png").read_bytes()
     code, _, err = run("show", sides, *options, tmp_path / "wrong.png", "--mirror-swaps", "left_arm=leg")
     assert code == 2 and "there is no pose leg" in err and not (tmp_path / "wrong.png").exists()
+    code, _, err = run("show", sides, *options, tmp_path / "no.png", "--mirror-swaps", "left=right", "--no-mirror")
+    assert code == 2 and "--no-mirror and --mirror-swaps exclude each other" in err

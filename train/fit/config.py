@@ -146,7 +146,8 @@ def settle_mirroring(config: FitConfig, labels: Sequence[str]) -> tuple[FitConfi
 
     The sentence is empty unless the poses' names turned mirroring off.  Raises OptionError.
     """
-    asked = False if config.mirror is None and not config.augmentation.mirror else config.mirror
+    is_never = config.mirror is None and not config.mirror_swaps and not config.augmentation.mirror
+    asked = False if is_never else config.mirror
     mirroring = choose_mirroring(labels, asked, config.mirror_swaps)
     ranges = config.augmentation if mirroring.is_on else replace(config.augmentation, mirror=0.0)
     settled = replace(config, mirror=mirroring.is_on, mirror_swaps=mirroring.swaps, augmentation=ranges)

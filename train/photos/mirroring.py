@@ -55,6 +55,8 @@ def choose_mirroring(labels: Sequence[str], mirror: bool | None = None, swaps: P
     in their names, see `find_swaps`.  Raises OptionError.
     """
     sides = find_sides(labels)
+    if swaps and mirror is False:
+        raise OptionError("--no-mirror and --mirror-swaps exclude each other; give one of them")
     if swaps:
         found = find_swaps(swaps, labels)
         left_out = tuple(pair for pair in sides if pair not in found)
