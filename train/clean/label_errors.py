@@ -5,7 +5,9 @@ class other than its label reaches that class's own threshold; so a class of whi
 make all its photos suspect.
 
 Nobody has measured which fraction of the suspects is really mislabelled, and it differs between photo folders.  So a
-count always comes with the number that the network itself expects to be wrong (`LabelErrorCount`).
+count always comes with the number that the network itself expects to be wrong (`LabelErrorCount`).  A network that
+disagrees with many labels is mostly wrong itself: below `LEAST_AGREEMENT` no label is called wrong, by the report, the
+page or `clean --auto`.
 """
 
 from __future__ import annotations
@@ -15,7 +17,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ...calibration.metrics import Accuracy, measure_accuracy
 from ...runtime.core.types import Floats, Ints
+
+LEAST_AGREEMENT = 0.75
+"""Fraction of the labels of unseen photos that a network must agree with before it may call other labels wrong."""
 
 
 @dataclass(frozen=True)
@@ -25,19 +31,36 @@ class LabelErrorCount:
     suspects: how many labels are likely wrong.  photos: how many labels were checked.  expected: how many of the
     suspects are wrong if the network's probabilities are right: the sum of 1 minus the probability of the label given.
     A network that is too sure of itself, as most are before calibration, makes it too high.
+    agreement: on how many labels of photos that it was not trained on the network agrees.
     """
 
     suspects: int
     photos: int
     expected: float
+    agreement: Accuracy
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether the network agrees with enough labels to call others wrong."""
+        return self.agreement.value >= LEAST_AGREEMENT  # nor where there is none
 
     def describe(self, *, out_of_fold: bool) -> str:
         """Describe the count in one line, the same one for `report` and `clean`."""
         kind = "photos (out of fold)" if out_of_fold else "held-out photos"
+        if not self.is_trusted:
+            return f"labels that the network doubts: {self.suspects} of {self.photos} {kind}; {self.describe_doubt()}"
         line = f"likely label errors: {self.suspects} of {self.photos} {kind}, by confident learning"
         if not self.suspects:
             return line
         return f"{line}; expected to be wrong: about {self.expected:.0f}, if the network's probabilities are right"
+
+    def describe_doubt(self) -> str:
+        """Say why no label is called wrong."""
+        known = self.agreement
+        return (
+            f"it agrees with only {known.right} of the {known.total} labels of photos it was not trained on, and "
+            f"{LEAST_AGREEMENT:.0%} are needed to tell wrong labels from its own mistakes"
+        )
 
 
 @dataclass(frozen=True)
@@ -46,12 +69,14 @@ class LabelErrors:
 
     suspect: bool, the label is likely wrong.  certainty: float 0 to 1, that it is wrong: 1 minus the label's
     probability.  suggestion: int, the likeliest other class.  order: int, all photos, likeliest errors first.
+    agreement: on how many labels of photos that it was not trained on the network agrees.
     """
 
     suspect: npt.NDArray[np.bool_]
     certainty: Floats
     suggestion: npt.NDArray[np.int64]
     order: npt.NDArray[np.int64]
+    agreement: Accuracy
 
     @property
     def count(self) -> int:
@@ -61,7 +86,7 @@ class LabelErrors:
     def count_among(self, photos: npt.NDArray[np.bool_]) -> LabelErrorCount:
         """Count the suspects among some photos.  photos: bool (N,)."""
         found = self.suspect & photos
-        return LabelErrorCount(int(found.sum()), int(photos.sum()), float(self.certainty[found].sum()))
+        return LabelErrorCount(int(found.sum()), int(photos.sum()), float(self.certainty[found].sum()), self.agreement)
 
 
 def find_label_errors(probabilities: Floats, targets: Ints, unseen: npt.NDArray[np.bool_] | None = None) -> LabelErrors:
@@ -86,4 +111,5 @@ def find_label_errors(probabilities: Floats, targets: Ints, unseen: npt.NDArray[
     suggestion = others.argmax(axis=1)
     margin = own - others.max(axis=1)  # the paper's normalised margin; the lowest is the likeliest error
     order = np.lexsort((margin, ~suspect))
-    return LabelErrors(suspect, 1 - own, suggestion.astype(np.int64), order.astype(np.int64))
+    agreement = measure_accuracy(probabilities[judges].argmax(axis=1), targets[judges])
+    return LabelErrors(suspect, 1 - own, suggestion.astype(np.int64), order.astype(np.int64), agreement)

@@ -30,6 +30,7 @@ SEEN_TRAINING = (
     "This network was trained on the training photos, so it is sure of them even if their label is wrong; "
     "yoga-train fit --folds 5 finds more."
 )
+DOUBTED = "The labels in the first view are only doubted by the network: "
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from ...runtime.system.plain_text import show_name
 from .journal import RELABEL
 from .page_connections import IDLE_S, ConnectionLimiter, read_body
 from .previews import PICTURE, THUMBNAIL, Previews
-from .review_list import NO_SPLIT, SEEN_TRAINING, VIEWS, CleaningList
+from .review_list import DOUBTED, NO_SPLIT, SEEN_TRAINING, VIEWS, CleaningList
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -118,6 +118,11 @@ class CleaningServer:
         if request.query.get("conflicts"):
             await self._find_conflicts()
         photos = self._list
+        count = photos.errors.count_among(photos.unseen)
+        notes = (
+            "" if photos.predictions.out_of_fold else SEEN_TRAINING,
+            "" if count.is_trusted else f"{DOUBTED}{count.describe_doubt()}.",
+        )
         return web.json_response(
             {
                 "folder": show_name(self._cleaner.folder.resolve().name),
@@ -127,7 +132,8 @@ class CleaningServer:
                 "views": {view: len(photos.select(view)) for view in VIEWS if photos.knows(view)},
                 "suspects": sum(map(photos.is_suspect, photos.select("likely"))),
                 "missing": photos.missing,
-                "note": "" if photos.predictions.out_of_fold else SEEN_TRAINING,
+                "trusted": count.is_trusted,
+                "note": " ".join(filter(None, notes)),
                 "summary": self._summarise(),
             }
         )

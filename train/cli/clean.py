@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 CERTAINTY = 0.95
-LEAST_ACCURACY = 0.75  # of the run's predictions; below, `--auto` would mostly act on the network's mistakes
 
 CLEAN_EXAMPLES = """examples:
   yoga-train clean photos runs/first                    opens a page in your browser, likely label errors first
@@ -117,8 +116,8 @@ def _introduce(photos: CleaningList) -> None:
 
     out_of_fold = photos.predictions.out_of_fold
     print(photos.errors.count_among(photos.unseen).describe(out_of_fold=out_of_fold))
-    if not out_of_fold:
-        trained = photos.errors.count_among(~photos.unseen)
+    trained = photos.errors.count_among(~photos.unseen)
+    if not out_of_fold and trained.is_trusted:
         print(f"and {trained.suspects} of {format_count(trained.photos, 'training photo')}")
     if photos.missing:
         print(f"{format_count(photos.missing, 'photo')} of the run no longer in {photos.cleaner.folder}")
@@ -130,15 +129,11 @@ def _introduce(photos: CleaningList) -> None:
 
 def _check_accuracy(photos: CleaningList) -> None:
     """Refuse marks by a network that is wrong too often on photos it was not trained on.  Raises RunError."""
-    from ...calibration.metrics import measure_accuracy
-
-    answers = photos.predictions.probabilities.argmax(axis=1)
-    accuracy = measure_accuracy(answers[photos.unseen], photos.targets[photos.unseen])
-    if not accuracy.value >= LEAST_ACCURACY:  # nor where there is none
+    count = photos.errors.count_among(photos.unseen)
+    if not count.is_trusted:
         raise RunError(
-            f"{photos.run.folder} agrees with only {accuracy.right} of the {accuracy.total} labels of photos it was "
-            f"not trained on, and --auto needs {LEAST_ACCURACY:.0%}; train it longer or at a larger --size, or check "
-            "the photos on the page (without --auto)"
+            f"--auto needs a better network than {photos.run.folder}: {count.describe_doubt()}; train it longer or at "
+            "a larger --size, or check the photos on the page (without --auto)"
         )
 
 

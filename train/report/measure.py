@@ -82,7 +82,7 @@ class Suspects:
 
     @property
     def count(self) -> int:
-        """How many labels are likely wrong."""
+        """How many labels are likely wrong, or doubted by a network that is not trusted with that."""
         return self.total.suspects
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from yoga_live.train.clean.label_errors import find_label_errors
+from yoga_live.train.clean.label_errors import LabelErrorCount, find_label_errors
 
 
 def test_a_photo_that_another_class_claims_with_its_usual_certainty_is_suspect() -> None:
@@ -57,14 +57,36 @@ def test_planted_errors_come_first_and_a_class_without_photos_accuses_nobody() -
 
 
 def test_a_count_says_how_many_are_expected_to_be_wrong() -> None:
-    probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.2, 0.8], [0.05, 0.95], [0.1, 0.9]])
-    errors = find_label_errors(probabilities, np.array([0, 0, 1, 1, 0, 0]))
-    among = np.array([True, True, True, True, True, False])
+    sure = [[0.8, 0.2]] * 3
+    probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.2, 0.8], [0.05, 0.95], [0.1, 0.9], *sure])
+    errors = find_label_errors(probabilities, np.array([0, 0, 1, 1, 0, 0, 0, 0, 0]))
+    among = np.array([True, True, True, True, True, False, False, False, False])
     count = errors.count_among(among)
     assert (count.suspects, count.photos) == (1, 5) and count.expected == pytest.approx(0.95)
     assert count.describe(out_of_fold=False) == (
         "likely label errors: 1 of 5 held-out photos, by confident learning; "
         "expected to be wrong: about 1, if the network's probabilities are right"
     )
-    none = errors.count_among(np.zeros(6, bool))
+    none = errors.count_among(np.zeros(9, bool))
     assert none.describe(out_of_fold=True) == "likely label errors: 0 of 0 photos (out of fold), by confident learning"
+
+
+def judge(right: int, unseen: int) -> LabelErrorCount:
+    """A network that is right on so many of its unseen photos and on all photos that it was trained on."""
+    probabilities, targets = np.tile([0.9, 0.1], (unseen + 20, 1)), np.zeros(unseen + 20, np.int64)
+    targets[right:unseen] = 1
+    is_unseen = np.arange(unseen + 20) < unseen
+    return find_label_errors(probabilities, targets, is_unseen).count_among(is_unseen)
+
+
+def test_a_network_that_agrees_with_two_labels_in_three_calls_no_label_wrong() -> None:
+    count = judge(66, 100)
+    assert not count.is_trusted and count.agreement.value == 0.66
+    line = count.describe(out_of_fold=False)
+    assert line.startswith("labels that the network doubts: ") and "wrong, if" not in line and "likely" not in line
+    assert "agrees with only 66 of the 100 labels of photos it was not trained on, and 75% are needed" in line
+
+
+def test_the_bar_is_that_of_automatic_cleaning_and_photos_it_was_trained_on_do_not_count() -> None:
+    assert judge(75, 100).is_trusted and not judge(74, 100).is_trusted and not judge(0, 0).is_trusted
+    assert judge(75, 100).describe(out_of_fold=True).startswith("likely label errors: ")

@@ -12,13 +12,14 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from yoga_live.calibration.metrics import Accuracy
 from yoga_live.runtime.errors import OptionError, PhotoError
 from yoga_live.train.clean import page_connections
 from yoga_live.train.clean.previews import Previews
@@ -107,8 +108,15 @@ def test_the_session_says_what_there_is(client: Client, messy) -> None:
     session = client.ask("api/session?conflicts=1").json
     assert session["poses"] == ["down_dog", "tree", "warrior_2", "none"] and session["suspects"] == 5
     assert session["views"] == {"likely": 64, "conflicts": 0, "duplicates": 0, "all": 64, "removed": 0, "marked": 0}
-    assert session["note"] == "" and session["run"] == "messy"
+    assert session["note"] == "" and session["trusted"] and session["run"] == "messy"
     assert "conflicts" in client.ask("api/session").json["views"]
+
+
+def test_the_page_says_when_the_network_only_doubts_labels(client: Client) -> None:
+    errors = client.photos.errors
+    client.photos.errors = replace(errors, agreement=Accuracy(42, 64))
+    session = client.ask("api/session").json
+    assert not session["trusted"] and "are only doubted by the network: it agrees with only 42 of" in session["note"]
 
 
 @pytest.mark.parametrize(

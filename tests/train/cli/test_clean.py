@@ -95,7 +95,9 @@ def test_a_network_that_is_mostly_wrong_may_not_mark_by_itself(ask, messy, in_fo
     probabilities = np.tile([0.97, 0.01, 0.01, 0.01], (len(paths), 1))  # it takes everything for one pose
     write_predictions(messy.run / FOLDS, paths, run.labels, probabilities)
     before = in_folder(messy.photos)
-    line = ask(main, "clean", messy.photos, messy.run, "--auto").refusal()
+    answer = ask(main, "clean", messy.photos, messy.run, "--auto")
+    line = answer.refusal()
+    assert answer.out.startswith("labels that the network doubts: ") and "likely label errors" not in answer.out
     assert "agrees with only 16 of the 64 labels" in line and "without --auto" in line
     assert in_folder(messy.photos) == before
 

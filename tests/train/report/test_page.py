@@ -156,3 +156,14 @@ def test_a_run_that_is_always_right_is_shown(
     text = read_page(render_report(measure_report(run), show_all(len(rows)))).text
     assert "Every test photo was answered right" in text and "–" in text
     assert ("(24 shown)" in text) == (len(rows) > 24)
+
+
+def test_labels_are_called_wrong_only_by_a_network_that_agrees_with_most_of_them(write_run: WriteRun) -> None:
+    sure = [(f"s{n}", "tree", "test", TREE) for n in range(6)]
+    report = measure_report(write_run("trusted", [*sure, ("b", "chair", "test", TREE)]))
+    text = read_page(render_report(report, RunPictures({}, {}, 0))).text
+    assert report.suspects.total.is_trusted and "Likely label errors: " in text and "doubts" not in text
+    report = measure_report(write_run("doubtful", [*sure, *[(f"b{n}", "chair", "test", TREE) for n in range(3)]]))
+    text = read_page(render_report(report, RunPictures({}, {}, 0))).text
+    assert "Labels that the network doubts: " in text and "None of them is called wrong" in text
+    assert "agrees with only 6 of the 9 labels" in text and "Likely label errors" not in text

@@ -200,7 +200,7 @@ function drawCounts() {
   $("undo").disabled = !summary.undo;
   const likely = filter.view === "likely";
   const [done, total] = likely ? [page.suspects_done, page.suspects] : [page.done, page.total];
-  const words = `${done} of ${total} ${likely ? "likely wrong ones" : ""} done`;
+  const words = `${done} of ${total} ${likely ? `${VIEW_NAMES.likely} ones` : ""} done`;
   $("progress").textContent = `${words}, ${total - done} left · ${summary.keep ?? 0} kept, ${summary.relabel ?? 0} relabelled, ${summary.remove ?? 0} removed`;
   const last = page.first + page.photos.length;
   $("where").textContent = page.total ? `${page.first + 1}–${last} of ${page.total}` : "0 of 0";
@@ -367,6 +367,7 @@ async function start() {
   recall();
   session = await ask("api/session");
   document.title = `clean ${session.folder}`;
+  if (!session.trusted) VIEW_NAMES.likely = "doubted";
   $("title").textContent = `${session.folder}, as ${session.run} sees it`;
   const gone = session.missing ? ` ${session.missing} photos of the run are no longer in the folder.` : "";
   show("note", session.note + gone);
