@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..runtime.errors import ModelError
 from ..runtime.system.plain_text import format_count, print
-from .confidence_command import claim_model, print_report
+from .confidence_command import claim_model, print_missing_none, print_report
 
 if TYPE_CHECKING:
     from .fidelity import Candidate
@@ -64,6 +64,7 @@ def _quantise(args: argparse.Namespace, plot: Path) -> None:
     write_model(best.model, info, args.to, replace=args.force)
     plot_reliability(test, report, plot, replace=args.force)
     print_report(report)
+    print_missing_none(info.labels)
     sizes = [path.stat().st_size / 1e6 for path in (args.model, args.to)]
     print(f"written: {args.to}, {sizes[1]:.1f} MB ({args.model.name}: {sizes[0]:.1f} MB)   reliability diagram: {plot}")
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from yoga_live.calibration.command import main
 from yoga_live.calibration.confidence import ConfidenceReport
-from yoga_live.calibration.confidence_command import print_report
+from yoga_live.calibration.confidence_command import print_missing_none, print_report
 from yoga_live.calibration.metrics import Accuracy
 
 
@@ -18,3 +21,16 @@ def test_a_model_that_misses_most_poses_is_said_to_be_of_little_use(
     out = capsys.readouterr().out
     assert f"poses classified correctly {poses}" in out
     assert ("misses more poses than it names" in out) == is_poor
+
+
+def test_a_model_without_none_is_said_to_give_most_pictures_a_pose(capsys: pytest.CaptureFixture[str]) -> None:
+    print_missing_none(("plank", "tree", "none"))
+    assert capsys.readouterr().out == ""
+    print_missing_none(("plank", "tree"))
+    assert "no class `none`" in capsys.readouterr().out
+
+
+def test_the_command_says_so_too(ask, colour_model: Path, colour_run: Path, tmp_path: Path) -> None:
+    for command in ("confidence", "int8"):
+        answer = ask(main, command, colour_model, "--run", colour_run, "--to", tmp_path / f"{command}.onnx")
+        assert answer.code == 0 and "no class `none`, so most pictures get one of the poses" in answer.out, answer.err

@@ -98,6 +98,14 @@ def test_add_calls_poses_in_one_room_alike_and_not_the_same(run: Run, one_room: 
     assert int(pictures) >= 40
 
 
+def test_add_and_stats_ask_about_a_pose_that_seems_to_mean_none(run: Run, photos: Path, tmp_path: Path) -> None:
+    options = ("--pose", "NONE", "--to", str(tmp_path / "new"))
+    code, out, err = run("add", str(photos / "tree"), *options)
+    assert code == 0 and "is 'NONE' what `none` means" in out, err
+    code, out, err = run("stats", str(tmp_path / "new"))
+    assert code == 0 and "is 'NONE' what `none` means" in out and "rename its folder to none" in out, err
+
+
 def test_add_refuses_what_is_not_there(run: Run, tmp_path: Path) -> None:
     code, out, err = run("add", tmp_path / "nowhere", "--pose", "tree", "--to", tmp_path / "photos")
     assert code == 2 and not out and err.startswith("yoga-train: error: ") and len(err.splitlines()) == 1

@@ -225,6 +225,7 @@ def _fit(args: argparse.Namespace) -> None:
 
 def _fit_here(args: argparse.Namespace) -> None:
     from ..fit.run import fit_run
+    from ..run_files.verdict import read_verdict
 
     content = fit_run(args.photos, args.to, _configure(args), resume=args.resume)
     metrics = content["metrics"]
@@ -242,10 +243,14 @@ def _fit_here(args: argparse.Namespace) -> None:
     if metrics["interrupted"]:
         print("this is the best epoch so far; to continue, repeat the command with --resume", flush=True)
         raise KeyboardInterrupt  # exit code 130
+    verdict = read_verdict(metrics["test"], content["labels"])
+    if line := verdict.describe():
+        print(line)
     print(f"report: yoga-train report {args.to}")
     if args.folds:
         print(f"clean: yoga-train clean {args.photos} {args.to}")
-    print(f"next: yoga-export onnx {args.to} --to yoga.onnx")
+    if not verdict.learned_nothing:
+        print(f"next: yoga-export onnx {args.to} --to yoga.onnx")
 
 
 def _configure(args: argparse.Namespace) -> FitConfig:

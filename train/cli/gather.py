@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -303,8 +304,18 @@ def _add(args: argparse.Namespace) -> None:
             print(f"{count:7d} left out   {reason}")
     print(f"photos: {args.to / pose}   every photo and its outcome: {args.to / 'manifest.csv'}")
     _group(args.to, args.mirror)
+    _ask_about_none([pose] if pose else added.poses if added else [], args.to)
     if added is not None and added.layout.has_splits:
         print(f"next: yoga-train fit {args.to} --to runs/first --split given")
+
+
+def _ask_about_none(poses: Sequence[str], photos: Path) -> None:
+    """Ask about poses whose name seems to mean `none`."""
+    from ...runtime.core.none_class import describe_lookalike, find_none_lookalikes
+    from ...runtime.core.types import NO_POSE
+
+    for pose in find_none_lookalikes(poses):
+        print(describe_lookalike(pose, has_none=(photos / NO_POSE).is_dir()))
 
 
 def _capture(args: argparse.Namespace) -> None:

@@ -109,6 +109,7 @@ def _print_report(report: Report) -> None:
         print(f"frozen        {report.frozen}")
     if report.same_room:
         print(report.same_room)
+    print(*report.cautions, sep="\n", end="\n" if report.cautions else "")
     for truth, answer, count in report.pairs[:5]:
         print(f"{'':>14}{truth} classified as {answer}: {format_count(count, 'photo')}")
     print(report.suspects.total.describe(out_of_fold=report.suspects.out_of_fold))

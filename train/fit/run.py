@@ -36,6 +36,7 @@ from ..photos.folder import PhotoSet, list_poses
 from ..photos.splits import assign_folds
 from ..run_files.confusion_plot import plot_confusion
 from ..run_files.predictions import FOLDS, PREDICTIONS, write_predictions
+from ..run_files.verdict import judge_run
 from .checkpoint import CHECKPOINT
 from .config import FitConfig, settle_mirroring
 from .consistency import check_agreement, version_of
@@ -183,10 +184,12 @@ def summarise(
     answers = logits.argmax(axis=1)
     accuracy: Accuracy = measure_accuracy(answers, targets)
     recalls = measure_recalls(answers, targets, len(labels))
+    verdict = judge_run(accuracy, targets, labels)
     return {
         "accuracy": round(accuracy.value, 4),
         "interval": [round(bound, 4) for bound in accuracy.interval],
         "photos": accuracy.total,
+        "guess": [verdict.pose, round(verdict.guess, 4)],
         "mean_recall": round(float(np.nanmean(recalls)), 4),
         "recall": {
             label: None if np.isnan(r) else round(float(r), 4) for label, r in zip(labels, recalls, strict=True)

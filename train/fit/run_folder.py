@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ...calibration.runs import RunPhoto, load_run, read_run_photos, write_run_photos
+from ...runtime.core.none_class import describe_lookalike, describe_missing_none, find_none_lookalikes
+from ...runtime.core.types import NO_POSE
 from ...runtime.errors import OptionError, OutputError, RunError
 from ...runtime.system.files import ODD_NAMES, make_csv_writer
 from ...runtime.system.plain_text import format_count
@@ -136,6 +138,11 @@ def make_run_folder(folder: Path, data: TrainingData) -> None:
             make_csv_writer(file).writerows([("path", "reason"), *broken])
         count = format_count(len(broken), "file")
         log.warning("skipped %s without a readable photo; see %s", count, folder / "skipped.csv")
+    labels = data.photo_set.labels
+    for label in find_none_lookalikes(labels):
+        log.warning("%s", describe_lookalike(label, has_none=NO_POSE in labels))
+    if missing := describe_missing_none(labels, f"put photos of these into {data.photo_set.folder / NO_POSE}"):
+        log.warning("%s", missing)
     plan = data.plan
     for line in plan.notes if plan else ():
         log.warning("split far from what was asked: %s", line)

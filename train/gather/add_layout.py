@@ -25,10 +25,11 @@ UNPACKED = ".unpacked"
 
 @dataclass(frozen=True)
 class Added:
-    """What came of a data set: its layout, and files by (status, kind of reason)."""
+    """What came of a data set: its layout, files by (status, kind of reason), and the poses they are of."""
 
     layout: Layout
     outcomes: Counter[tuple[str, str]]
+    poses: tuple[str, ...] = ()
 
 
 def add_layout(source: Path, photos: Path, pose: str = "") -> Added:
@@ -77,7 +78,8 @@ def _add(folder: Path, photos: Path, pose: str, origin: str) -> Added:
     layout = read_one_pose(folder, pose) if pose else read_layout(folder)
     poses = {label: name_pose(label) for label in sorted({photo.label for photo in layout.photos})}
     new = track(_list_new(layout, poses, folder, origin), "adding", len(layout.photos), "files")
-    return Added(layout, add_photos(new, tuple(dict.fromkeys(poses.values())), photos))
+    names = tuple(dict.fromkeys(poses.values()))
+    return Added(layout, add_photos(new, names, photos), names)
 
 
 def _list_new(layout: Layout, poses: dict[str, str], folder: Path, origin: str) -> Iterator[NewPhoto]:

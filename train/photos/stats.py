@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from ...runtime.core.none_class import describe_lookalike, find_none_lookalikes
 from ...runtime.core.preprocess import letterbox
+from ...runtime.core.types import NO_POSE
 from ...runtime.photos.decoding import decode_photo
 from ...runtime.photos.kinds import PHOTO_SUFFIXES, count_suffixes
 from ...runtime.system.files import write_text
@@ -147,6 +149,8 @@ def format_table(stats: FolderStats) -> str:
                 "and to fit)"
             )
         lines.append(f"{'':7} (yoga-train report finds other label errors, once there is a run)")
+    labels = [row.pose for row in stats.poses]
+    lines += [describe_lookalike(label, has_none=NO_POSE in labels) for label in find_none_lookalikes(labels)]
     lines += _format_broken(stats.broken)
     lines += [
         f"{count:7d} {'URL or file' if count == 1 else 'URLs or files'} failed: {reason}"

@@ -18,10 +18,13 @@ from ...calibration.metrics import (
     simulate_perfect_ece,
 )
 from ...calibration.runs import SPLITS, Run
+from ...runtime.core.none_class import describe_lookalike, describe_missing_none, find_none_lookalikes
+from ...runtime.core.types import NO_POSE
 from ..clean.label_errors import LabelErrorCount, find_label_errors
 from ..photos.split_plan import SameRoom
 from ..run_files.log import Epoch, read_log
 from ..run_files.predictions import PREDICTIONS, load_predictions, read_predictions
+from ..run_files.verdict import Verdict, judge_run
 from .answers import PhotoPrediction, RunPredictions, join_answers
 from .comparison import Comparison, compare_runs
 
@@ -105,6 +108,7 @@ class Report:
     """What the page shows.  frozen: the head alone, on the same test photos; None if the run does not record it.
 
     same_room: a sentence, where test photos are of a room that is in training too; else empty.
+    cautions: more sentences, on what the numbers do not show: no class `none`, no better than guessing.
     """
 
     run: Run
@@ -119,6 +123,7 @@ class Report:
     epochs: tuple[Epoch, ...]
     comparison: Comparison | None
     same_room: str = ""
+    cautions: tuple[str, ...] = ()
 
     def list_mapped(self) -> Iterator[tuple[int, int]]:
         """Photos and predictions that the page shows with a class map."""
@@ -148,9 +153,10 @@ def measure_report(run: Run, against: Run | None = None, top: int = 24) -> Repor
     views = [view_photos(kept, split, kept.numbers_of(split), top) for split in ("test", "validation")]
     if unseen:
         views.append(view_photos(unseen, ALL, unseen.numbers_of(*SPLITS), top))
+    test_accuracy = measure_accuracy(answers, targets)
     return Report(
         run,
-        measure_accuracy(answers, targets),
+        test_accuracy,
         float(np.nanmean(measure_recalls(answers, targets, len(run.labels)))),
         _read_frozen(run),
         _summarise_calibration(kept.probabilities[test], answers == targets),
@@ -161,7 +167,17 @@ def measure_report(run: Run, against: Run | None = None, top: int = 24) -> Repor
         read_log(run.folder / "log.csv"),
         compare_runs(run, kept, against) if against else None,
         describe_same_room(run),
+        list_cautions(run, judge_run(test_accuracy, targets, run.labels)),
     )
+
+
+def list_cautions(run: Run, verdict: Verdict) -> tuple[str, ...]:
+    """List what a reader of the numbers must know."""
+    missing = describe_missing_none(
+        run.labels, f"put photos of these into {run.photo_folder / NO_POSE} and train again"
+    )
+    names = [describe_lookalike(label, has_none=NO_POSE in run.labels) for label in find_none_lookalikes(run.labels)]
+    return tuple(filter(None, (verdict.describe(), missing, *names)))
 
 
 def describe_same_room(run: Run) -> str:

@@ -259,3 +259,26 @@ def test_the_smallest_photo_folder_still_trains(drawn_photos: Path, tmp_path: Pa
     run = load_run(tmp_path / "run")
     assert [sum(photo.split == split for photo in run.photos) for split in ("train", "validation", "test")] == [4] * 3
     assert np.isfinite(run.summary["metrics"]["test"]["accuracy"])
+
+
+def test_a_run_without_none_and_a_folder_that_means_it_are_named(
+    drawn_photos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    photos = copy_some(drawn_photos, tmp_path / "photos")
+    fit_run(photos, tmp_path / "first", QUICK)
+    assert "no class `none`" not in caplog.text and "what `none` means" not in caplog.text
+    (photos / "none").rename(photos / "no_class")
+    fit_run(photos, tmp_path / "second", QUICK)
+    assert "no class `none`, so most pictures get one of the poses" in caplog.text
+    assert f"put photos of these into {photos / 'none'}" in caplog.text
+    assert "is 'no_class' what `none` means" in caplog.text and "rename its folder to none" in caplog.text
+
+
+def test_a_training_at_chance_level_says_so_instead_of_how_to_export(ask, drawn_photos: Path, tmp_path: Path) -> None:
+    options = ("--weights", "none", "--size", 32, "--epochs", 0, "--epochs-frozen", 0, "--device", "cpu")
+    answer = ask(main, "fit", drawn_photos, "--to", tmp_path / "run", "--arch", "resnet18", *options)
+    assert answer.code == 0, answer.err
+    assert "nothing was learned that shows: always answering" in answer.out and "next: yoga-export" not in answer.out
+    answer = ask(main, "report", tmp_path / "run")
+    assert "nothing was learned that shows: always answering" in answer.out, answer.err
+    assert "nothing was learned that shows" in (tmp_path / "run" / "report" / "report.html").read_text("utf-8")

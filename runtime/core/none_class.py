@@ -1,0 +1,35 @@
+"""What it means that a model has no class `none`, and names that seem to mean `none`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from .types import NO_POSE
+
+MEANINGS = frozenset((
+    "none", "nopose", "noclass", "nolabel", "nothing", "unknown", "background", "backgrounds", "negative", "negatives",
+    "other", "others",
+))  # fmt: skip
+"""Labels that say no pose, in lower case and without separators."""
+
+
+def find_none_lookalikes(labels: Iterable[str]) -> tuple[str, ...]:
+    """Find labels that seem to mean `none` but are poses of their own, such as `None`, `no_class` and `background`."""
+    return tuple(label for label in labels if label != NO_POSE and re.sub(r"[\W_]+", "", label).casefold() in MEANINGS)
+
+
+def describe_lookalike(label: str, *, has_none: bool) -> str:
+    """Ask in one line whether a label is `none`.  has_none: whether there are photos of `none`, too."""
+    what = f"move its photos into the folder {NO_POSE}" if has_none else f"rename its folder to {NO_POSE}"
+    return f"is {label!r} what `{NO_POSE}` means, pictures of no pose? Then {what}; now it is a pose like the others"
+
+
+def describe_missing_none(labels: Iterable[str], remedy: str) -> str:
+    """Say in one line what it means that there is no `none`; empty if there is.  remedy: what to do about it."""
+    if NO_POSE in labels:
+        return ""
+    return (
+        f"there is no class `{NO_POSE}`, so most pictures get one of the poses, also empty rooms and people doing "
+        f"nothing; {remedy}"
+    )
