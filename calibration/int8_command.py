@@ -13,6 +13,8 @@ from .confidence_command import claim_model, print_missing_none, print_report
 if TYPE_CHECKING:
     from .fidelity import Candidate
     from .metrics import Accuracy
+    from .quantize import CalibrationSample
+    from .runs import Run
 
 
 def run_int8(args: argparse.Namespace) -> None:
@@ -57,7 +59,7 @@ def _quantise(args: argparse.Namespace, plot: Path) -> None:
     agreement = measure_accuracy(test.logits.argmax(axis=1), reference.logits.argmax(axis=1))
     print(f"FP32 test accuracy: {measure_accuracy(reference.logits.argmax(axis=1), targets)}")
     print(f"INT8 agrees with FP32 on {agreement}")
-    check_agreement(agreement, args.least_agreement / 100)
+    check_agreement(agreement, args.least_agreement / 100, _advise(methods, sample, run))
     info, report = calibrate(draft.info, validation, test)
     details = {"agreement_with_fp32": round(agreement.value, 4), "method": best.method, "sample": sample.counts}
     info = replace(info, calibration={**info.calibration, **details})
@@ -69,22 +71,31 @@ def _quantise(args: argparse.Namespace, plot: Path) -> None:
     print(f"written: {args.to}, {sizes[1]:.1f} MB ({args.model.name}: {sizes[0]:.1f} MB)   reliability diagram: {plot}")
 
 
-def check_agreement(agreement: Accuracy, least: float) -> None:
+def check_agreement(agreement: Accuracy, least: float, advice: str) -> None:
     """Refuse an INT8 model below the limit; print a line if it is below the limit possibly by chance.
 
     The limit is compared with the upper end of the 95 % interval: a file whose true agreement is at the limit is
     refused once in forty times, however few photos the run has; comparing the fraction itself would refuse it half the
-    time.  Raises ModelError.
+    time.  advice: what was not tried yet.  Raises ModelError.
     """
     if agreement.interval[1] < least:
         raise ModelError(
-            f"INT8 agrees with FP32 on {agreement} of the test photos, below {least:.1%}; not written. Give a larger "
-            "--per-class or another --method, use FP32 or FP16, or accept it with "
-            f"--least-agreement {int(100 * agreement.value)}"
+            f"INT8 agrees with FP32 on {agreement} of the test photos, below {least:.1%}; not written. {advice}use "
+            f"FP32 or FP16, or accept it with --least-agreement {int(100 * agreement.value)}"
         )
     if agreement.value < least:
         photos = format_count(agreement.total, "photo")
         print(f"this is below {least:.1%}, but with {photos} it may be chance")
+
+
+def _advise(tried: list[str], sample: CalibrationSample, run: Run) -> str:
+    """Name what was not tried yet: other methods, more training photos."""
+    untried = [name for name in _list_methods("auto") if name not in tried]
+    options = [f"--method auto, which also tries {', '.join(untried)}"] if untried else []
+    if sum(photo.split == "train" for photo in run.photos) > len(sample.frames):
+        options.append("a larger --per-class")
+    start = "" if untried else f"All {len(tried)} methods were tried. "
+    return f"{start}Give {' or '.join(options)}, " if options else f"{start}Train with more photos, "
 
 
 def _list_methods(asked: str) -> list[str]:

@@ -10,6 +10,7 @@ import shutil
 import sys
 import time
 import unicodedata
+from asyncio import CancelledError
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -116,7 +117,8 @@ class Progress:
             if kind is None:  # otherwise it may be the receiver that raised
                 self._show()
             return
-        if kind is not GeneratorExit:  # forgotten after an error, whose line stays the last one
+        is_stopped = kind is not None and issubclass(kind, KeyboardInterrupt | GeneratorExit | CancelledError)
+        if not is_stopped:  # by Ctrl-C, or forgotten after an error: that line stays the last one
             self._show()
         self._stream.write("\n" if self._on_terminal else "")
         self._stream.flush()

@@ -153,17 +153,29 @@ def test_int8_that_does_not_agree_is_refused_unless_accepted(
 
 @pytest.mark.parametrize(("right", "total"), [(582, 582), (570, 582), (1, 1), (15, 16), (2, 2)])
 def test_agreement_that_may_be_enough_is_accepted(right: int, total: int) -> None:
-    check_agreement(Accuracy(right, total), 0.985)
+    check_agreement(Accuracy(right, total), 0.985, "")
 
 
 @pytest.mark.parametrize(("right", "total"), [(560, 582), (0, 1), (13, 16), (9850 - 100, 10000)])
 def test_agreement_that_is_surely_too_low_is_refused(right: int, total: int) -> None:
     with pytest.raises(ModelError, match="not written"):
-        check_agreement(Accuracy(right, total), 0.985)
+        check_agreement(Accuracy(right, total), 0.985, "")
 
 
 def test_agreement_under_the_limit_by_chance_perhaps_is_said(capsys: pytest.CaptureFixture[str]) -> None:
-    check_agreement(Accuracy(15, 16), 0.985)
+    check_agreement(Accuracy(15, 16), 0.985, "")
     assert "with 16 photos it may be chance" in capsys.readouterr().out
-    check_agreement(Accuracy(582, 582), 0.985)
+    check_agreement(Accuracy(582, 582), 0.985, "")
     assert capsys.readouterr().out == ""
+
+
+def test_the_advice_names_only_what_was_not_tried(
+    ask, colour_model: Path, colour_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil_ranges(monkeypatch)
+    arguments = ("int8", colour_model, "--run", colour_run, "--to", tmp_path / "a.onnx")
+    line = ask(main, *arguments).refusal()
+    assert "All 4 methods were tried. Train with more photos, use FP32 or FP16" in line and "--method" not in line
+    assert "All 4 methods were tried. Give a larger --per-class" in ask(main, *arguments, "--per-class", 4).refusal()
+    line = ask(main, *arguments, "--method", "percentile").refusal()
+    assert "Give --method auto, which also tries minmax, entropy, use FP32" in line and "--per-class" not in line

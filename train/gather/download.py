@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
@@ -160,6 +161,12 @@ def _save_and_identify(body: Body, pose: str) -> PhotoFacts:
     return identify_photo(body.part, blank_is_fine=pose == NO_POSE)
 
 
+def _forget_interrupt(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Keep quiet about tasks that Ctrl-C ended: it is raised where the downloads were started, too."""
+    if not isinstance(context.get("exception"), KeyboardInterrupt):
+        loop.default_exception_handler(context)
+
+
 class _Downloader:
     """A fixed number of workers, each with one request and one temporary file at a time."""
 
@@ -183,6 +190,7 @@ class _Downloader:
             total=config.timeout_s * TOTAL_TIMEOUTS, sock_connect=config.timeout_s, sock_read=config.timeout_s
         )
         headers = {"User-Agent": user_agent(), "Accept": "image/*,*/*;q=0.5", "Accept-Encoding": "identity"}
+        asyncio.get_running_loop().set_exception_handler(_forget_interrupt)
         self._queue = HostQueue(jobs, config.per_host, config.total * READ_AHEAD)
         connector = make_connector(config.total, allow_private=config.allow_private)
         with ThreadPoolExecutor(os.cpu_count(), "decode") as self._decoders:

@@ -3,9 +3,11 @@
 import io
 import sys
 import types
+from asyncio import CancelledError
 
 import pytest
 
+from yoga_live.runtime.errors import Stopped
 from yoga_live.runtime.system.progress import (
     VIDEO_SECONDS,
     Progress,
@@ -91,6 +93,17 @@ def test_line_is_finished_when_the_work_breaks() -> None:
         progress.advance(1)
         raise RuntimeError
     assert stream.getvalue().endswith("\n") and " 25%" in stream.getvalue()
+
+
+@pytest.mark.parametrize("make_stream", [Terminal, io.StringIO])
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, Stopped(15), CancelledError])
+def test_nothing_is_drawn_after_ctrl_c(make_stream: type[io.StringIO], stop: type[BaseException]) -> None:
+    stream = make_stream()
+    with pytest.raises((KeyboardInterrupt, CancelledError)), Progress("fit", 4, "", stream) as progress:
+        progress.advance(1)
+        before = stream.getvalue()
+        raise stop
+    assert stream.getvalue()[len(before) :].strip() == ""
 
 
 def test_track_gives_every_item(capsys: pytest.CaptureFixture[str]) -> None:
