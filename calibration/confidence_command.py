@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ..runtime.errors import ModelError
 from ..runtime.system.claims import claim_outputs
 from ..runtime.system.files import check_output
-from ..runtime.system.plain_text import print
+from ..runtime.system.plain_text import format_count, print
 
 if TYPE_CHECKING:
     from .confidence import ConfidenceReport
@@ -78,8 +78,16 @@ def print_missing_none(labels: tuple[str, ...]) -> None:
 
 def print_report(report: ConfidenceReport) -> None:
     """Print accuracy and calibration on the test photos."""
+    from .confidence import ENOUGH
+
     print(f"test accuracy: {report.accuracy}")
     print(f"temperature {report.temperature:.3f}, NLL {report.nll_before:.4f} -> {report.nll_after:.4f}")
+    if report.trust < 1:
+        photos = format_count(report.validation_groups, "independent validation photo")
+        print(
+            f"from {photos}: temperature and threshold go only {report.trust:.0%} of the way that these ask for, "
+            f"because so few may mislead; the whole way from {ENOUGH} on. Add photos, and train again"
+        )
     verdict = "within" if report.ece_after <= report.ece_perfect_high else "ABOVE"
     print(
         f"ECE {report.ece_before:.1%} -> {report.ece_after:.1%} (a perfectly calibrated model has "

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from yoga_live.calibration.confidence import calibrate, choose_threshold, fit_temperature, plot_reliability
+from yoga_live.calibration.confidence import ENOUGH, calibrate, choose_threshold, fit_temperature, plot_reliability
 from yoga_live.calibration.logits import SplitLogits, compute_logits, load_logits
+from yoga_live.calibration.metrics import measure_nll
 from yoga_live.calibration.runs import load_run
 from yoga_live.runtime.classifier import choose_answer
 from yoga_live.runtime.core.model_metadata import ModelInfo
@@ -247,3 +248,36 @@ def test_reliability_diagram_is_a_picture(tmp_path: Path) -> None:
     with Image.open(tmp_path / "plot.png") as picture:
         assert picture.width > picture.height > 300
     assert [path.name for path in tmp_path.iterdir()] == ["plot.png"]
+
+
+@pytest.mark.parametrize("count", [4, 9, 29])
+def test_few_photos_move_temperature_and_threshold_only_a_part_of_the_way(count: int) -> None:
+    few = draw_calibrated(count, 1, 6.0)
+    calibrated, report = calibrate(ModelInfo(LABELS, 64), few, draw_calibrated(50, 2, 6.0))
+    alone = fit_temperature(few.logits, few.targets)
+    assert report.trust == count / ENOUGH and calibrated.temperature == pytest.approx(alone**report.trust)
+    found = choose_threshold(few, LABELS, calibrated.temperature)
+    assert min(found, 0.5) <= calibrated.threshold <= max(found, 0.5)
+    assert calibrated.threshold == pytest.approx(found if found <= 0.5 else 0.5 + report.trust * (found - 0.5))
+
+
+@pytest.mark.parametrize("count", [30, 100, 700])
+def test_a_large_set_gives_what_its_photos_say_and_copies_do_not_make_it_large(count: int) -> None:
+    split = draw_calibrated(count, 3, 4.0)
+    calibrated, report = calibrate(ModelInfo(LABELS, 64), split, draw_calibrated(50, 2, 4.0))
+    assert report.trust == 1 and calibrated.temperature == fit_temperature(split.logits, split.targets)
+    assert calibrated.threshold == choose_threshold(split, LABELS, calibrated.temperature)
+    copies = SplitLogits(split.logits, split.targets, np.arange(count) % 10)
+    assert calibrate(ModelInfo(LABELS, 64), copies, split)[1].trust == pytest.approx(1 / 3)
+
+
+def test_shrunk_temperatures_of_nine_photos_do_better_on_others() -> None:
+    """Twenty draws of nine photos each of a network that is right as often as it says, twice as sure, or half."""
+    losses = []
+    for seed in range(20):
+        for temperature in (0.5, 1.0, 2.0):
+            few, others = draw_calibrated(9, seed, temperature), draw_calibrated(400, seed + 100, temperature)
+            fitted = fit_temperature(few.logits, few.targets)
+            shrunk = calibrate(ModelInfo(LABELS, 64), few, others)[0].temperature
+            losses.append([measure_nll(others.logits, others.targets, t) for t in (fitted, shrunk)])
+    assert np.mean(losses, axis=0)[1] < np.mean(losses, axis=0)[0] - 0.01
