@@ -35,8 +35,10 @@ ORDER: dict[str, tuple[tuple[str, ...], ...]] = {
         ("distributed", "layouts"),
         ("photos", "run_files"),
         ("fit", "gather"),
-        ("api", "clean"),
+        ("clean", "predict"),
         ("report",),
+        ("result",),
+        ("api",),
         ("cli",),
     ),
 }

@@ -20,11 +20,11 @@ pytest.importorskip("av")
 PUBLIC = {
     "runtime": [
         "AnnotateConfig", "DeviceError", "Hold", "MissingPackageError", "ModelError", "ModelInfo", "Mounting",
-        "OptionError", "OutputError", "Outputs", "PoseClassifier", "PoseTracker", "Prediction", "ProgressUpdate",
-        "Region", "Roi", "RunError", "RunResult", "Segment", "SourceError", "TakenError", "TimeRange", "TimedFrame",
-        "Timeline", "YogaLiveError", "annotate_video",
+        "OptionError", "OutputError", "Outputs", "PhotoError", "PoseClassifier", "PoseTracker", "Prediction",
+        "ProgressUpdate", "Region", "Roi", "RunError", "RunResult", "Segment", "SourceError", "TakenError", "TimeRange",
+        "TimedFrame", "Timeline", "YogaLiveError", "annotate_video",
     ],
-    "train": ["Augmentation", "FitConfig", "FitResult", "fit"],
+    "train": ["Augmentation", "FitConfig", "FitResult", "fit", "open_run"],
     "export": ["ExportedModel", "export_onnx"],
 }  # fmt: skip
 NAMES = [(room, name) for room, names in PUBLIC.items() for name in names]

@@ -10,7 +10,7 @@ from ..runtime.system.public_names import name_missing_package
 if TYPE_CHECKING:
     from ..runtime.system.progress import OnProgress
     from .fit.config import FitConfig
-    from .run_files.result import FitResult
+    from .result import FitResult
 
 
 def fit(
@@ -40,7 +40,18 @@ def fit(
         from ..runtime.system.progress import send_progress
         from .fit.config import FitConfig
         from .fit.run import fit_run
-        from .run_files.result import read_result
+        from .result import read_result
     with send_progress(on_progress):
         content = fit_run(Path(photos), Path(to), config or FitConfig(), resume=resume)
     return read_result(Path(to), content)
+
+
+def open_run(run: str | Path) -> FitResult:
+    """Open a run that `fit` or `yoga-train fit` finished earlier.  Returns the same as `fit` did.
+
+    run: its folder.  Raises RunError where it is no finished run, MissingPackageError without NumPy or OpenCV.
+    """
+    with name_missing_package("train"):
+        from ..calibration.runs import load_run
+        from .result import read_result
+    return read_result(Path(run), load_run(Path(run)).summary)

@@ -31,8 +31,8 @@ from .limits import (
 from .turns import ORIENTATION, lies_on_its_side, read_turn, turn_upright
 
 __all__ = [
-    "DAMAGE", "EXTENSIONS", "HEIC_HELP", "MAX_PIXELS", "ORIENTATION", "decode_photo", "flatten", "inspect_photo",
-    "list_formats", "read_photo", "read_size_wh",
+    "DAMAGE", "EXTENSIONS", "HEIC_HELP", "MAX_PIXELS", "ORIENTATION", "convert_image", "decode_photo", "flatten",
+    "inspect_photo", "list_formats", "read_photo", "read_size_wh",
 ]  # fmt: skip
 
 DAMAGE = (
@@ -56,6 +56,17 @@ def decode_photo(source: Path | bytes, *, min_side: int | None = None, most_pixe
     content = read_photo(source) if isinstance(source, Path) else source
     with _explain(name, content):
         return _decode(content, min_side, most_pixels)
+
+
+def convert_image(image: Image.Image) -> Frame:
+    """Convert an image that a program opened or made with PIL, which stays open, as `decode_photo` does a photo.
+
+    Returns uint8 (H, W, 3) BGR in sRGB, upright by its EXIF orientation.  Raises PhotoError.
+    """
+    with _explain("the image", b"pixels"):
+        check_size(image.size, MAX_PIXELS)
+        image.load()
+        return turn_upright(to_bgr(image), read_turn(image))
 
 
 def read_photo(path: Path) -> bytes:

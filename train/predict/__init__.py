@@ -1,0 +1,1 @@
+"""Predicts with the network of a run, before any export."""

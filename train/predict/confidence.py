@@ -1,0 +1,50 @@
+"""The temperature and threshold of a run, in its `confidence.json`.  Imports neither torch nor OpenCV."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from ...calibration.runs import Run
+from ...runtime.core.model_metadata import ModelInfo
+from ...runtime.errors import ModelError, OutputError, RunError
+from ...runtime.system.files import write_text
+from ...runtime.system.foreign_files import open_plain_text
+
+CONFIDENCE = "confidence.json"
+log = logging.getLogger(__name__)
+
+
+def read_model_info(run: Run) -> ModelInfo:
+    """What the model of a run says of itself: with its temperature and threshold if the run was calibrated.
+
+    A calibration of other weights, from before the run was resumed, is left out, which is logged.  Raises RunError.
+    """
+    plain = ModelInfo(run.labels, run.size, training={"finished_at": run.summary.get("finished_at", "")})
+    path = run.folder / CONFIDENCE
+    try:
+        with open_plain_text(path) as file:
+            info = ModelInfo.from_json(file.read(), path)
+    except FileNotFoundError:
+        return plain
+    except (OSError, ValueError, ModelError) as error:
+        raise RunError(f"{path} cannot be read ({error}); delete it, or calibrate the run again") from error
+    if _identify(info) != _identify(plain):
+        log.warning("%s is of an earlier state of the run and not used; calibrate the run again", path)
+        return plain
+    return info
+
+
+def _identify(info: ModelInfo) -> tuple[object, ...]:
+    """Which weights it is of."""
+    return info.labels, info.size, info.training.get("finished_at")
+
+
+def write_model_info(run: Run, info: ModelInfo) -> Path:
+    """Write the calibration of a run, replacing an earlier one.  Raises OutputError."""
+    path = run.folder / CONFIDENCE
+    try:
+        write_text(path, info.to_json() + "\n")
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}; fix this and try again") from error
+    return path

@@ -1,0 +1,47 @@
+"""A run's own network as an engine: what `PoseClassifier` gives with it is what the exported file will give."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ...calibration.runs import Run
+from ...runtime.core.types import Floats, Frame
+from ...runtime.engines.base import check_answers
+from ..distributed.devices import choose_device
+from ..fit.network import load_network, normalise
+from .confidence import read_model_info
+
+
+class TorchEngine:
+    """The network of a run, in FP32, as `yoga_live.runtime.engines.base.Engine` has it.
+
+    device: auto, cpu, cuda or cuda:1.  Raises ModelError where the weights are missing or broken, DeviceError.
+    """
+
+    def __init__(self, run: Run, device: str = "auto") -> None:
+        self._device = choose_device(device)
+        self._path: Path = run.folder / "weights.safetensors"
+        self._network = load_network(self._path, len(run.labels)).to(self._device)
+        self.info = read_model_info(run)
+        self.device = f"{self._device}, PyTorch"
+
+    def infer(self, frames: Frame) -> Floats:
+        """frames: uint8 (N, S, S, 3) BGR.  Returns logits, float32 (N, C)."""
+        with torch.inference_mode():
+            logits = self._network(self._prepare(frames)).cpu().numpy()
+        check_answers(self._path, self.info, len(frames), logits)
+        return logits
+
+    def infer_maps(self, frames: Frame) -> tuple[Floats, Floats]:
+        """Return logits (N, C) and class maps, float32 (N, C, h, w), whose mean plus bias is the logits."""
+        with torch.inference_mode():
+            features = self._network.features(self._prepare(frames))
+            logits, maps = (output.cpu().numpy() for output in self._network.classify_features(features))
+        check_answers(self._path, self.info, len(frames), logits, maps)
+        return logits, maps
+
+    def _prepare(self, frames: Frame) -> Tensor:
+        return normalise(torch.from_numpy(frames).to(self._device))

@@ -1,0 +1,160 @@
+"""A finished training as programs have it: its numbers, its report, its predictions.
+
+Imports neither torch nor NumPy before a method needs them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast, overload
+
+from ..runtime.errors import RunError
+from ..runtime.system.public_names import name_missing_package
+
+if TYPE_CHECKING:
+    from ..calibration.runs import Run
+    from ..runtime.classifier import PoseClassifier, Prediction
+    from .predict.images import ImageLike
+
+BATCH = 8
+"""Images in one pass of the network."""
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """A finished training and how it did on its test photos, which it has not been trained on::
+
+        run = fit("photos", "runs/first")           # or, later: open_run("runs/first")
+        print(run.accuracy, run.interval)
+        print(run.predict("new.jpg").pose)          # before any export
+
+    run: its folder, which `export_onnx` and the commands take.  labels: the poses in the order of the model's output.
+    accuracy: fraction of test photos classified correctly, 0 to 1.  interval: its 95 % interval (Wilson), low and high.
+    photos: how many test photos there were.  frozen_accuracy: the same after the frozen phase alone.
+    recalls: label -> fraction of its test photos classified correctly; None where it has none.
+    confusions: (truth, answer, how many), the most frequent first.
+    best_epoch: the epoch whose weights are kept; 0 is the frozen phase.  seconds: how long it took.
+    interrupted: it was stopped before its last epoch, and `fit(..., resume=True)` goes on.
+    """
+
+    run: Path
+    labels: tuple[str, ...]
+    accuracy: float
+    interval: tuple[float, float]
+    photos: int
+    frozen_accuracy: float
+    recalls: Mapping[str, float | None]
+    confusions: tuple[tuple[str, str, int], ...]
+    best_epoch: int
+    seconds: float
+    interrupted: bool = False
+
+    @overload
+    def predict(self, image: ImageLike, *, device: str = "auto") -> Prediction: ...
+
+    @overload
+    def predict(self, image: Iterable[ImageLike], *, device: str = "auto") -> list[Prediction]: ...
+
+    def predict(self, image: ImageLike | Iterable[ImageLike], *, device: str = "auto") -> Prediction | list[Prediction]:
+        """Classify an image, or each of a list, with the run's own network: no export is needed.
+
+        image: the path of a photo; a NumPy array, uint8 (H, W, 3) BGR as OpenCV gives it (grey and BGRA are taken too;
+        of an RGB array give `rgb[:, :, ::-1]`); a PIL image, which is turned upright by its EXIF orientation; or a list
+        of these.  device: auto, cpu, cuda or cuda:1.
+
+        Returns a `Prediction`, or a list of them.  It is what `PoseClassifier` gives with the exported file, to
+        rounding errors.  The network is read once, and stays in memory; one thread at a time may use it.
+
+        Raises PhotoError where a photo cannot be read, ValueError where an image is nothing of these, ModelError where
+        the run has no weights, DeviceError where the device is missing, MissingPackageError without PyTorch.
+        """
+        with name_missing_package("train"):
+            from .predict.images import is_image, letterbox_image
+        classifier, given = self._open_classifier(device), cast("Any", image)
+        if is_image(given):
+            return classifier.classify_letterboxed(letterbox_image(given, classifier.info.size)[None])[0]
+        return _predict_each(given, classifier)
+
+    @cached_property
+    def _classifiers(self) -> dict[str, PoseClassifier]:
+        """The network on each device that was asked for."""
+        return {}
+
+    def _open_classifier(self, device: str) -> PoseClassifier:
+        if device not in self._classifiers:
+            with name_missing_package("train"):
+                from ..runtime.classifier import PoseClassifier
+                from .predict.engine import TorchEngine
+            self._classifiers[device] = PoseClassifier.from_engine(TorchEngine(_load(self.run), device))
+        return self._classifiers[device]
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from ..runtime.drawing.notebook import Html, format_bar, format_paragraph, format_table, name_pose
+
+        low, high = self.interval
+        lines = [
+            format_paragraph(
+                f"{self.accuracy:.1%} of {self.photos} test photos, 95 % interval {low:.1%} to {high:.1%}",
+                strong="test accuracy",
+            )
+        ]
+        if self.interrupted:
+            lines.append(format_paragraph(f"stopped; the best epoch so far ({self.best_epoch}) is kept"))
+        rows = [
+            (name_pose(label), "" if recall is None else format_bar(recall), "-" if recall is None else f"{recall:.0%}")
+            for label, recall in self.recalls.items()
+        ]
+        lines.append(format_table(("pose", "recall", ""), rows))
+        lines += [
+            format_paragraph(f"{name_pose(truth)} taken for {name_pose(answer)}: {count}")
+            for truth, answer, count in self.confusions
+        ]
+        return Html("".join([*lines, format_paragraph(str(self.run), strong="run:")]))
+
+
+def _predict_each(images: Iterable[ImageLike], classifier: PoseClassifier) -> list[Prediction]:
+    """Classify several images, a few at a time, so that thousands of them do not wait in memory."""
+    from itertools import islice
+
+    import numpy as np
+
+    from .predict.images import letterbox_image
+
+    rest = iter(images if isinstance(images, Iterable) else [images])  # of what is no image the message says so
+    size, predictions = classifier.info.size, list[Any]()
+    while squares := [letterbox_image(image, size) for image in islice(rest, BATCH)]:
+        predictions += classifier.classify_letterboxed(np.stack(squares))
+    return predictions
+
+
+def _load(folder: Path, photos: str | Path | None = None) -> Run:
+    with name_missing_package("train"):
+        from ..calibration.runs import load_run
+    return load_run(folder, None if photos is None else Path(photos))
+
+
+def read_result(run: Path, content: Mapping[str, Any]) -> FitResult:
+    """The numbers of a run.  content: of its run.json.  Raises RunError."""
+    try:
+        metrics = content["metrics"]
+        test = metrics["test"]
+        return FitResult(
+            run=run,
+            labels=tuple(content["labels"]),
+            accuracy=test["accuracy"],
+            interval=(test["interval"][0], test["interval"][1]),
+            photos=test["photos"],
+            frozen_accuracy=metrics["frozen"]["accuracy"],
+            recalls=dict(test["recall"]),
+            confusions=tuple((truth, answer, count) for truth, answer, count in test["confusions"]),
+            best_epoch=metrics["best_epoch"],
+            seconds=test["seconds"],
+            interrupted=metrics["interrupted"],
+        )
+    except (LookupError, TypeError, ValueError) as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else error
+        raise RunError(f"the numbers of {run} cannot be read ({reason}); train it again with this version") from error
