@@ -24,7 +24,7 @@ PUBLIC = {
         "ProgressUpdate", "Region", "Roi", "RunError", "RunResult", "Segment", "SourceError", "TakenError", "TimeRange",
         "TimedFrame", "Timeline", "YogaLiveError", "annotate_video",
     ],
-    "train": ["Augmentation", "FitConfig", "FitResult", "fit", "open_run"],
+    "train": ["Augmentation", "Epoch", "FitConfig", "FitResult", "fit", "open_run"],
     "export": ["ExportedModel", "export_onnx"],
 }  # fmt: skip
 NAMES = [(room, name) for room, names in PUBLIC.items() for name in names]

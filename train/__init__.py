@@ -22,10 +22,17 @@ from .api import fit, open_run  # noqa: E402
 if TYPE_CHECKING:
     from .fit.config import Augmentation, FitConfig
     from .result import FitResult
+    from .run_files.log import Epoch
 
-__all__ = ["Augmentation", "FitConfig", "FitResult", "fit", "open_run"]
+__all__ = ["Augmentation", "Epoch", "FitConfig", "FitResult", "fit", "open_run"]
 __version__: str
 
 __getattr__, __dir__ = offer(
-    __name__, {"Augmentation": ".fit.config", "FitConfig": ".fit.config", "FitResult": ".result"}
+    __name__,
+    {
+        "Augmentation": ".fit.config",
+        "Epoch": ".run_files.log",
+        "FitConfig": ".fit.config",
+        "FitResult": ".result",
+    },
 )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..calibration.runs import Run
     from ..runtime.classifier import PoseClassifier, Prediction
     from .predict.images import ImageLike
+    from .run_files.log import Epoch
 
 BATCH = 8
 """Images in one pass of the network."""
@@ -51,6 +52,13 @@ class FitResult:
     best_epoch: int
     seconds: float
     interrupted: bool = False
+
+    @property
+    def history(self) -> tuple[Epoch, ...]:
+        """How each epoch went, out of the run's `log.csv`; the first is the frozen phase.  Raises RunError."""
+        with name_missing_package("train"):
+            from .run_files.log import read_log
+        return read_log(self.run / "log.csv")
 
     @overload
     def predict(self, image: ImageLike, *, device: str = "auto") -> Prediction: ...

@@ -18,7 +18,7 @@ import cv2
 
 from yoga_live.export import export_onnx
 from yoga_live.runtime import OptionError, OutputError, PoseClassifier, ProgressUpdate, RunError, TakenError
-from yoga_live.train import Augmentation, FitConfig, FitResult, fit
+from yoga_live.train import Augmentation, Epoch, FitConfig, FitResult, fit, open_run
 
 SMALL = FitConfig("none", epochs_frozen=30, epochs=2, size=64, batch=16, rate=1e-4, device="cpu", arch="resnet18")
 
@@ -75,6 +75,62 @@ def test_a_callback_stops_the_training_and_it_goes_on_later(
     assert f"the best epoch so far ({stopped.best_epoch}) is kept" in stopped._repr_html_()
     finished = fit(drawn_photos, tmp_path / "run", config, resume=True)
     assert not finished.interrupted and not (tmp_path / "run" / "checkpoint.pt").exists()
+
+
+@pytest.mark.slow
+def test_each_epoch_is_reported_and_one_may_stop_the_training(
+    drawn_photos: Path, config: FitConfig, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    told: list[Epoch] = []
+
+    def stop(epoch: Epoch) -> None:
+        told.append(epoch)
+        if epoch.epoch == 1:
+            raise KeyboardInterrupt
+
+    stopped = fit(drawn_photos, tmp_path / "run", config, on_epoch=stop)
+    assert stopped.interrupted and tuple(told) == stopped.history
+    assert [(epoch.epoch, epoch.phase) for epoch in told] == [(0, "frozen"), (1, "whole")]
+    frozen, first = told
+    assert frozen.train_loss is None and first.train_loss is not None and first.train_loss > 0
+    assert frozen.seconds == 0 and first.seconds is not None and first.seconds > 0
+    for epoch in told:
+        assert epoch.validation_accuracy is not None and 0 <= epoch.validation_accuracy <= 1
+        assert epoch.validation_nll is not None and epoch.validation_mean_recall is not None
+    finished = fit(drawn_photos, tmp_path / "run", config, resume=True, on_epoch=told.append)
+    assert not finished.interrupted and [epoch.epoch for epoch in told] == [0, 1, 2]
+    assert tuple(told) == finished.history == open_run(tmp_path / "run").history
+    assert capfd.readouterr().out == ""
+
+
+@pytest.mark.slow
+def test_a_training_that_is_stopped_after_its_last_epoch_is_finished(
+    drawn_photos: Path, config: FitConfig, tmp_path: Path
+) -> None:
+    def stop(epoch: Epoch) -> None:
+        if epoch.epoch == last:
+            raise KeyboardInterrupt
+
+    for last in (0, 1):
+        run = fit(drawn_photos, tmp_path / str(last), replace(config, epochs=last), on_epoch=stop)
+        assert not run.interrupted and len(run.history) == last + 1
+
+
+@pytest.mark.slow
+def test_an_error_in_a_callback_is_raised_again_and_the_training_goes_on_later(
+    drawn_photos: Path, config: FitConfig, tmp_path: Path
+) -> None:
+    def fail(epoch: Epoch) -> None:
+        if epoch.epoch == 1:
+            raise LookupError("no such metric")
+
+    with pytest.raises(LookupError, match="no such metric"):
+        fit(drawn_photos, tmp_path / "run", config, on_epoch=fail)
+    told: list[int] = []
+    resumed = fit(drawn_photos, tmp_path / "run", config, resume=True, on_epoch=lambda row: told.append(row.epoch))
+    undisturbed = fit(drawn_photos, tmp_path / "other", config)
+    assert told == [2]
+    assert replace(resumed, run=undisturbed.run, seconds=0) == replace(undisturbed, seconds=0)
 
 
 def test_what_cannot_be_trained_or_exported_is_an_error_of_ours(drawn_photos: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import os
 import platform
 import shutil
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import datetime, timezone
@@ -35,6 +36,7 @@ from ..photos.dataset import PhotoDataset
 from ..photos.folder import PhotoSet, list_poses
 from ..photos.splits import assign_folds
 from ..run_files.confusion_plot import plot_confusion
+from ..run_files.log import Epoch
 from ..run_files.predictions import FOLDS, PREDICTIONS, write_predictions
 from ..run_files.verdict import judge_run
 from .checkpoint import CHECKPOINT
@@ -54,10 +56,18 @@ NOTHING_GAINED = (
 )
 
 
-def fit_run(photo_folder: Path, folder: Path, config: FitConfig, *, resume: bool = False) -> dict[str, Any]:
+def fit_run(
+    photo_folder: Path,
+    folder: Path,
+    config: FitConfig,
+    *,
+    resume: bool = False,
+    on_epoch: Callable[[Epoch], None] | None = None,
+) -> dict[str, Any]:
     """Train on a photo folder and write the run.  Returns run.json's content.  Raises YogaLiveError.
 
-    resume: continue where an earlier call with the same photos and configuration was interrupted.
+    resume: continue where an earlier call with the same photos and configuration was interrupted.  on_epoch: is called
+    after each epoch of the kept network.
     """
     with join_workers(config.device) as workers, ExitStack() as held:
         workers = find_writer(workers, folder, resume=resume)
@@ -79,7 +89,7 @@ def fit_run(photo_folder: Path, folder: Path, config: FitConfig, *, resume: bool
         if workers.is_writer:
             make_run_folder(folder, data)
         workers.barrier()
-        fitter = Trainer(network, split_frames(data), config, workers, folder)
+        fitter = Trainer(network, split_frames(data), config, workers, folder, on_epoch)
         log.info("%s on %s, %s", data.describe(), workers.device, fitter.precision.name)
         if gentler := fitter.describe_strength():
             log.info("%s", gentler)
@@ -115,8 +125,9 @@ def _fit(fitter: Trainer, data: TrainingData, features: Features | None, started
     except KeyboardInterrupt:
         if workers.count > 1:
             raise  # the others cannot take part in the rest; the checkpoint is kept for --resume
-        interrupted = True
-        log.warning("stopped; kept the best epoch so far (%d); --resume continues", fitter.best_epoch)
+        interrupted = not fitter.is_done
+        if interrupted:
+            log.warning("stopped; kept the best epoch so far (%d); --resume continues", fitter.best_epoch)
     if fitter.config.epochs and not fitter.best_epoch and not interrupted:
         log.info("%s", NOTHING_GAINED)
     seconds = {"seconds": round(time.monotonic() - started_s, 1)}

@@ -31,7 +31,7 @@ from ...runtime.system.plain_text import format_count
 from ...runtime.system.progress import Progress
 from ..distributed.collectives import Workers
 from ..photos.dataset import PhotoDataset, balance
-from ..run_files.log import FitLog, Row, describe_epoch
+from ..run_files.log import Epoch, FitLog, Row, as_epoch, describe_epoch
 from .augmentation import draw_augmentation, weaken
 from .backdrops import Surroundings, find_surroundings
 from .checkpoint import CHECKPOINT, Progression, load_checkpoint, load_notes, save_checkpoint
@@ -54,7 +54,8 @@ docs/explanation/experiments.md, E15, has what was measured.
 class Trainer:
     """One training: holds the network, the splits and the folder it writes to.
 
-    Without validation photos, as in the folds, the last epoch is kept.  Several workers reach the same weights: all
+    Without validation photos, as in the folds, the last epoch is kept.  on_epoch: is called after each epoch, first
+    after the frozen phase, by the worker that writes.  Several workers reach the same weights: all
     draw the same photos and random numbers, and each works on its part of every batch.
     """
 
@@ -65,11 +66,13 @@ class Trainer:
         config: FitConfig,
         workers: Workers,
         folder: Path,
+        on_epoch: Callable[[Epoch], None] | None = None,
     ) -> None:
         self.network = network.to(workers.device)
         self.splits, self.config, self.workers, self.folder = splits, config, workers, folder
         self.precision = choose_precision(workers)
         self.best_epoch = 0
+        self._on_epoch = on_epoch if workers.is_writer else None
         self.notes: dict[str, Any] = {}  # kept in the checkpoint for the caller
         self.head_logits: dict[str, npt.NDArray[np.floating]] = {}  # of the frozen phase, if it ran here
         self._best_nll = math.inf
@@ -181,6 +184,8 @@ class Trainer:
             load_checkpoint(path, progression, self.workers)
         elif self.workers.is_writer and self.config.epochs:
             self._save_checkpoint(progression)
+        if not self._done_epochs:
+            self._report_epoch()
         model: nn.Module = self._trained
         if self.workers.count > 1:
             model = _distribute(model, self.workers, buffers=not self.network.freeze_norm)
@@ -198,7 +203,18 @@ class Trainer:
             self._end_epoch(epoch, kept, logits, loss, rate, time.monotonic() - started_s)
             if self.workers.is_writer and epoch < self.config.epochs:
                 self._save_checkpoint(progression)
+            self._report_epoch()
         self._log.close()
+
+    def _report_epoch(self) -> None:
+        """Report the newest epoch, which is on disk by now: what the caller raises ends the training there."""
+        if self._on_epoch is not None:
+            self._on_epoch(as_epoch(self._log.rows[-1]))
+
+    @property
+    def is_done(self) -> bool:
+        """Whether no epoch is left."""
+        return self._done_epochs >= self.config.epochs
 
     def predict(
         self, photos: PhotoDataset, *, exact: bool = False, network: PoseNetwork | None = None

@@ -103,7 +103,13 @@ def describe_epoch(
 
 @dataclass(frozen=True)
 class Epoch:
-    """One row of the log; None for a missing number.  Epoch 0 is the head on the frozen backbone."""
+    """How one epoch of a training went, as `fit` reports it to `on_epoch` and as `log.csv` has it.
+
+    epoch: 0 is the frozen phase: the head alone, on the frozen network.  train_loss: mean loss over the training
+    photos, with augmentation; None for epoch 0.  validation_nll, validation_accuracy, validation_mean_recall: negative
+    log-likelihood in nats, fraction classified correctly and mean recall of the poses (0 to 1) on the validation
+    photos; None without any.  seconds: how long it took; 0 for epoch 0.
+    """
 
     epoch: int
     train_loss: float | None
@@ -111,6 +117,16 @@ class Epoch:
     validation_accuracy: float | None
     validation_mean_recall: float | None
     seconds: float | None
+
+    @property
+    def phase(self) -> str:
+        """`frozen`, when the head alone is trained, or `whole`, when the whole network is."""
+        return "whole" if self.epoch else "frozen"
+
+
+def as_epoch(row: Row) -> Epoch:
+    """Convert a row that `describe_epoch` made."""
+    return _read_row({name: str(value) for name, value in row.items()})
 
 
 def read_log(path: Path) -> tuple[Epoch, ...]:
