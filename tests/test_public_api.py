@@ -24,7 +24,7 @@ PUBLIC = {
         "ProgressUpdate", "Region", "Roi", "RunError", "RunResult", "Segment", "SourceError", "TakenError", "TimeRange",
         "TimedFrame", "Timeline", "YogaLiveError", "annotate_video",
     ],
-    "train": ["Augmentation", "Epoch", "FitConfig", "FitResult", "fit", "open_run"],
+    "train": ["Augmentation", "Epoch", "FitConfig", "FitResult", "RunReport", "fit", "open_run"],
     "export": ["ExportedModel", "export_onnx"],
 }  # fmt: skip
 NAMES = [(room, name) for room, names in PUBLIC.items() for name in names]
@@ -112,7 +112,10 @@ def test_every_public_name_has_a_docstring_of_its_own(room: str, name: str) -> N
             assert (member.__doc__ or "").strip(), f"{name}.{member_name}"
 
 
-@pytest.mark.parametrize("name", ["runtime.Prediction", "runtime.Timeline", "runtime.RunResult", "train.FitResult"])
+RENDERED = ["runtime.Prediction", "runtime.Timeline", "runtime.RunResult", "train.FitResult", "train.RunReport"]
+
+
+@pytest.mark.parametrize("name", RENDERED)
 def test_results_render_in_a_notebook(name: str) -> None:
     assert inspect.isfunction(take(*name.split("."))._repr_html_)
 

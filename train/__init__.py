@@ -21,10 +21,11 @@ from .api import fit, open_run  # noqa: E402
 
 if TYPE_CHECKING:
     from .fit.config import Augmentation, FitConfig
+    from .report.run_report import RunReport
     from .result import FitResult
     from .run_files.log import Epoch
 
-__all__ = ["Augmentation", "Epoch", "FitConfig", "FitResult", "fit", "open_run"]
+__all__ = ["Augmentation", "Epoch", "FitConfig", "FitResult", "RunReport", "fit", "open_run"]
 __version__: str
 
 __getattr__, __dir__ = offer(
@@ -34,5 +35,6 @@ __getattr__, __dir__ = offer(
         "Epoch": ".run_files.log",
         "FitConfig": ".fit.config",
         "FitResult": ".result",
+        "RunReport": ".report.run_report",
     },
 )

@@ -11,15 +11,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, overload
 
-from ..runtime.errors import RunError
+from ..runtime.errors import OptionError, RunError
 from ..runtime.system.public_names import name_missing_package
 
 if TYPE_CHECKING:
     from ..calibration.runs import Run
     from ..runtime.classifier import PoseClassifier, Prediction
+    from ..runtime.system.progress import OnProgress
     from .predict.images import ImageLike
+    from .report.run_report import RunReport
     from .run_files.log import Epoch
 
+MOST_SHOWN = 500
+"""Highest losses on a page."""
 BATCH = 8
 """Images in one pass of the network."""
 
@@ -31,6 +35,7 @@ class FitResult:
         run = fit("photos", "runs/first")           # or, later: open_run("runs/first")
         print(run.accuracy, run.interval)
         print(run.predict("new.jpg").pose)          # before any export
+        run.report()                                # in a notebook: the page of `yoga-train report`
 
     run: its folder, which `export_onnx` and the commands take.  labels: the poses in the order of the model's output.
     accuracy: fraction of test photos classified correctly, 0 to 1.  interval: its 95 % interval (Wilson), low and high.
@@ -99,6 +104,35 @@ class FitResult:
             self._classifiers[device] = PoseClassifier.from_engine(TorchEngine(_load(self.run), device))
         return self._classifiers[device]
 
+    def report(
+        self,
+        *,
+        against: str | Path | FitResult | None = None,
+        photos: str | Path | None = None,
+        top: int = 24,
+        on_progress: OnProgress | None = None,
+    ) -> RunReport:
+        """Make the page of `yoga-train report`: confusions, class maps, likely label errors, curves.
+
+        against: another run to compare with, or its folder.  photos: where the run's photos are now, if they were
+        moved.  top: how many of the highest losses to show for each split, 0 to 500.  on_progress: gets a
+        `ProgressUpdate` while pictures are drawn.
+
+        Returns a `RunReport`, which a notebook shows inline; nothing is written before its `save`.  Raises RunError
+        where the run cannot be read, ModelError where it has no weights, OptionError where `top` or `photos` is not
+        possible, MissingPackageError without PyTorch.
+        """
+        with name_missing_package("train"):
+            from ..runtime.system.progress import send_progress
+            from .report.run_report import make_report
+        if isinstance(top, bool) or not isinstance(top, int) or not 0 <= top <= MOST_SHOWN:
+            raise OptionError(f"top must be a whole number from 0 to {MOST_SHOWN}; got {top!r}")
+        other = against.run if isinstance(against, FitResult) else against
+        if other is not None and Path(other).resolve() == self.run.resolve():
+            raise OptionError(f"against {other} is the run itself; give another one")
+        with send_progress(on_progress), name_missing_package("train"):
+            return make_report(_load(self.run, photos), None if other is None else _load(Path(other)), top)
+
     def _repr_html_(self) -> str:
         """What a notebook shows."""
         from ..runtime.drawing.notebook import Html, format_bar, format_paragraph, format_table, name_pose
@@ -142,6 +176,8 @@ def _predict_each(images: Iterable[ImageLike], classifier: PoseClassifier) -> li
 def _load(folder: Path, photos: str | Path | None = None) -> Run:
     with name_missing_package("train"):
         from ..calibration.runs import load_run
+    if photos is not None and not Path(photos).is_dir():
+        raise OptionError(f"photos {photos} is not a folder; give the one that now holds the run's photos")
     return load_run(folder, None if photos is None else Path(photos))
 
 
