@@ -39,8 +39,8 @@ def export_onnx(
     the run's photos are now, if they were moved.  force: replace what is there.  on_progress: gets a `ProgressUpdate`
     while photos are read; the export itself takes some seconds without one.
 
-    The file takes uint8 (N, S, S, 3) BGR frames and gives logits (N, C); labels and size are in its metadata.  Its
-    confidence is not calibrated yet: that, and INT8, is `yoga-calibrate`.
+    The file takes uint8 (N, S, S, 3) BGR frames and gives logits (N, C); labels and size are in its metadata, with
+    temperature and threshold if `run.calibrate()` was called.  INT8 is `yoga-calibrate`.
 
     Raises RunError where the run or its photos cannot be read, OutputError where `to` is taken, ModelError where the
     answers differ, MissingPackageError without PyTorch or ONNX.

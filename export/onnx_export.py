@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from dataclasses import dataclass
+from dataclasses import replace as replace_fields
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,12 @@ from torch import Tensor, nn
 from ..calibration.metrics import Accuracy
 from ..calibration.onnx_file import write_model
 from ..calibration.runs import Run, load_frames
-from ..runtime.core.model_metadata import ModelInfo
 from ..runtime.engines.onnxruntime import OnnxEngine
 from ..runtime.errors import ModelError
 from ..runtime.system.files import write_then_rename
 from ..runtime.system.telemetry import silence_telemetry
 from ..train.fit.network import IMAGENET_MEAN, IMAGENET_STD, PoseNetwork, load_network, normalise
+from ..train.predict.confidence import read_model_info
 
 OPSET = 18
 IR_VERSION = 10
@@ -71,7 +72,7 @@ def export_run(run: Run, path: Path, *, replace: bool = True) -> Parity:
     network = load_network(run.folder / "weights.safetensors", len(run.labels))
     frames, _, _ = load_frames(run, "test")
     model = build_model(network, run.size)
-    info = ModelInfo(run.labels, run.size, training=_summarise(run))
+    info = replace_fields(read_model_info(run), training=_summarise(run))
     with write_then_rename(path, replace=replace) as temporary:
         write_model(model, info, temporary)
         parity = measure_parity(network, OnnxEngine(temporary, "cpu"), frames)

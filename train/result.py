@@ -17,6 +17,7 @@ from ..runtime.system.public_names import name_missing_package
 if TYPE_CHECKING:
     from ..calibration.runs import Run
     from ..runtime.classifier import PoseClassifier, Prediction
+    from ..runtime.core.model_metadata import ModelInfo
     from ..runtime.system.progress import OnProgress
     from .predict.images import ImageLike
     from .report.run_report import RunReport
@@ -79,7 +80,8 @@ class FitResult:
         of these.  device: auto, cpu, cuda or cuda:1.
 
         Returns a `Prediction`, or a list of them.  It is what `PoseClassifier` gives with the exported file, to
-        rounding errors.  The network is read once, and stays in memory; one thread at a time may use it.
+        rounding errors; with temperature and threshold once `calibrate` was called.  The network is read once, and
+        stays in memory; one thread at a time may use it.
 
         Raises PhotoError where a photo cannot be read, ValueError where an image is nothing of these, ModelError where
         the run has no weights, DeviceError where the device is missing, MissingPackageError without PyTorch.
@@ -103,6 +105,28 @@ class FitResult:
                 from .predict.engine import TorchEngine
             self._classifiers[device] = PoseClassifier.from_engine(TorchEngine(_load(self.run), device))
         return self._classifiers[device]
+
+    def calibrate(
+        self, *, photos: str | Path | None = None, device: str = "auto", on_progress: OnProgress | None = None
+    ) -> ModelInfo:
+        """Fit temperature and threshold on the run's validation photos, as `yoga-calibrate confidence` does.
+
+        From then on `predict` and `export_onnx` use them: they are kept in the run, in `confidence.json`, where an
+        earlier calibration is replaced.  photos: where the run's photos are now, if they were moved.  device: auto,
+        cpu, cuda or cuda:1.  on_progress: gets a `ProgressUpdate` while photos are read.
+
+        Returns a `ModelInfo`: its `temperature`, its `threshold`, and in `calibration` what they come to on the test
+        photos.  Raises RunError where the run or its photos cannot be read, OptionError where `photos` is no folder,
+        ModelError where the run has no weights, OutputError where the run cannot be written, DeviceError where the
+        device is missing, MissingPackageError without PyTorch.
+        """
+        with name_missing_package("train"):
+            from ..runtime.system.progress import send_progress
+            from .predict.engine import calibrate_run
+        with send_progress(on_progress):
+            info = calibrate_run(_load(self.run, photos), device)
+        self._classifiers.clear()
+        return info
 
     def report(
         self,

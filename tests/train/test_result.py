@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -18,9 +19,12 @@ pytest.importorskip("onnx")
 
 from PIL import Image
 
-from yoga_live.calibration.runs import Run
-from yoga_live.runtime import ModelError, PhotoError, PoseClassifier, Prediction, RunError
+from yoga_live.calibration.command import main as calibrate
+from yoga_live.calibration.runs import Run, load_run
+from yoga_live.export import export_onnx
+from yoga_live.runtime import ModelError, PhotoError, PoseClassifier, Prediction, ProgressUpdate, RunError
 from yoga_live.train import FitResult, open_run
+from yoga_live.train.predict.confidence import make_model_info, read_model_info, write_model_info
 
 TOLERANCE = 1e-4
 """Of a probability: torch and ONNX Runtime round differently."""
@@ -69,6 +73,52 @@ def test_predictions_are_those_of_the_exported_file(
             assert_same(run.predict(str(path)), theirs)
             assert_same(run.predict(Image.open(path)), theirs)
     assert len({prediction.pose for prediction in together}) > 2
+
+
+def test_a_run_is_calibrated_as_its_file_is(run_copy: Path, tmp_path: Path, ask, exported_model: Path) -> None:
+    run, told, command = open_run(run_copy), list[ProgressUpdate](), tmp_path / "command.onnx"
+    info = run.calibrate(on_progress=told.append)
+    assert {update.stage for update in told} >= {"validation photos", "test photos"}
+    assert ask(calibrate, "confidence", exported_model, "--run", run_copy, "--to", command).code == 0
+    found = PoseClassifier(command, "cpu").info
+    assert (found.temperature, found.threshold) == (info.temperature, info.threshold)
+    assert found.calibration.keys() == info.calibration.keys() and "ece_after" in info.calibration
+    assert read_model_info(load_run(run_copy)) == info
+
+
+def test_a_calibrated_run_answers_as_the_file_that_is_exported(
+    run_copy: Path, drawn_photos: Path, tmp_path: Path
+) -> None:
+    run, paths, loaded = open_run(run_copy), sorted(drawn_photos.rglob("*.png"))[::2], load_run(run_copy)
+    before = run.predict(paths)
+    made = replace(make_model_info(loaded), temperature=3.0, threshold=0.9, calibration={"ece_after": 0.1})
+    write_model_info(loaded, made)
+    export_onnx(run_copy, tmp_path / "run.onnx")
+    exported = PoseClassifier(tmp_path / "run.onnx", "cpu")
+    assert (exported.info.temperature, exported.info.threshold) == (3.0, 0.9)
+    assert exported.info.calibration == {"ece_after": 0.1} and exported.info.training["arch"] == "resnet18"
+    after = open_run(run_copy).predict(paths)
+    for path, earlier, prediction in zip(paths, before, after, strict=True):
+        frame = cv2.imread(str(path))
+        assert frame is not None
+        assert_same(prediction, exported.classify(frame))
+        assert max(prediction.probabilities.values()) < max(earlier.probabilities.values())
+    assert {prediction.pose for prediction in after} != {prediction.pose for prediction in before}
+
+
+def test_a_calibration_of_other_weights_is_not_used(run_copy: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run = load_run(run_copy)
+    calibrated = replace(make_model_info(run), temperature=2.0, threshold=0.7, calibration={"ece_after": 0.1})
+    write_model_info(run, calibrated)
+    assert read_model_info(run) == calibrated and not caplog.text
+    stored = json.loads((run_copy / "run.json").read_text()) | {"finished_at": "2031-01-01T00:00:00+00:00"}
+    (run_copy / "run.json").write_text(json.dumps(stored))
+    resumed = load_run(run_copy)
+    assert read_model_info(resumed) == make_model_info(resumed) and "calibrate the run again" in caplog.text
+    for text in ("{", '{"format": 99}', "[]"):
+        (run_copy / "confidence.json").write_text(text)
+        with pytest.raises(RunError, match=r"confidence\.json cannot be read.*; delete it"):
+            read_model_info(resumed)
 
 
 def test_a_list_may_be_mixed_empty_or_made_on_the_way(trained_run: Path, drawn_photos: Path) -> None:

@@ -15,12 +15,17 @@ CONFIDENCE = "confidence.json"
 log = logging.getLogger(__name__)
 
 
+def make_model_info(run: Run) -> ModelInfo:
+    """What the model of a run says of itself before it is calibrated."""
+    return ModelInfo(run.labels, run.size, training={"finished_at": run.summary.get("finished_at", "")})
+
+
 def read_model_info(run: Run) -> ModelInfo:
     """What the model of a run says of itself: with its temperature and threshold if the run was calibrated.
 
     A calibration of other weights, from before the run was resumed, is left out, which is logged.  Raises RunError.
     """
-    plain = ModelInfo(run.labels, run.size, training={"finished_at": run.summary.get("finished_at", "")})
+    plain = make_model_info(run)
     path = run.folder / CONFIDENCE
     try:
         with open_plain_text(path) as file:

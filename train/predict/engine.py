@@ -7,12 +7,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ...calibration.confidence import calibrate
+from ...calibration.logits import load_logits
 from ...calibration.runs import Run
+from ...runtime.core.model_metadata import ModelInfo
 from ...runtime.core.types import Floats, Frame
 from ...runtime.engines.base import check_answers
 from ..distributed.devices import choose_device
 from ..fit.network import load_network, normalise
-from .confidence import read_model_info
+from .confidence import make_model_info, read_model_info, write_model_info
 
 
 class TorchEngine:
@@ -45,3 +48,15 @@ class TorchEngine:
 
     def _prepare(self, frames: Frame) -> Tensor:
         return normalise(torch.from_numpy(frames).to(self._device))
+
+
+def calibrate_run(run: Run, device: str = "auto") -> ModelInfo:
+    """Fit temperature and threshold of a run on its validation photos, and keep them in the run.
+
+    Raises RunError, ModelError, OutputError, DeviceError.
+    """
+    engine = TorchEngine(run, device)
+    test = load_logits(engine, run, "test")
+    info, _ = calibrate(make_model_info(run), load_logits(engine, run, "validation"), test)
+    write_model_info(run, info)
+    return info

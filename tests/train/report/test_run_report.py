@@ -42,7 +42,9 @@ def test_the_page_works_inside_a_notebook(report: RunReport, tmp_path: Path) -> 
     browser_path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if not browser_path:
         pytest.skip("no Chromium or Chrome is installed")
-    (tmp_path / "notebook.html").write_text(f"<!doctype html><p>cell 7 of it</p>{report._repr_html_()}", encoding="utf-8")
+    (tmp_path / "notebook.html").write_text(
+        f"<!doctype html><p>cell 7 of it</p>{report._repr_html_()}", encoding="utf-8"
+    )
     with playwright_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page(viewport={"width": 1200, "height": 900})
