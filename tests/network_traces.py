@@ -143,7 +143,14 @@ for preloaded, home, work, answer, words in jobs:
         sys.exit()
     os.close(said)
 """
-TRAINS = ("show", "fit", "lr-find", "report", "onnx")  # with torch, which takes others half a second to leave
+TRAINS = (
+    "show",
+    "fit",
+    "lr-find",
+    "report",
+    "predict",
+    "onnx",
+)  # with torch, which takes others half a second to leave
 
 
 def trace_each(room: str, folder: Path, jobs: dict[str, tuple[Home, Sequence[object]]]) -> dict[str, Trace]:

@@ -101,6 +101,9 @@ yoga-train fit photos --to run                         | run exists already; giv
 yoga-train fit photos --to r --arch resnet999          | choose from 'resnet18'
 yoga-train fit photos --to r --weights nope.pth        | nope.pth: no such file
 yoga-train report missing                              | make one with: yoga-train fit PHOTOS --to missing
+yoga-train predict run                                 | required: RUN
+yoga-train predict photo.jpg missing                   | make one with: yoga-train fit PHOTOS --to missing
+yoga-train predict run photos                          | run is a run, which comes last: yoga-train predict photos run
 yoga-train stats empty                                 | make one folder per pose, such as tree/
 yoga-train collect tree --to lists                     | required: --pose
 yoga-train download missing --to photos                | missing has no URL list

@@ -24,7 +24,7 @@ FLOORS = {
     "export": {"runtime", "calibration", "train"},
 }
 COMMANDS = {
-    "train": ["", "fit", "lr-find", "report", "clean"],
+    "train": ["", "fit", "lr-find", "report", "predict", "clean"],
     "export": ["", "onnx", "fp16", "engine", "info"],
     "calibration": ["", "confidence", "int8", "check"],
     "runtime": ["", "archive", "benchmark", "poses", "cameras"],

@@ -112,6 +112,7 @@ TRAINING: dict[str, tuple[Arguments, Sequence[str]]] = {
         ("lr.png", "lr.csv"),
     ),
     "report": (lambda i: ("report", "given"), ("given/report/*",)),
+    "predict": (lambda i: ("predict", i.photos, "given", "--table", "t.csv"), ("t.csv",)),
     "clean --auto": (lambda i: ("clean", "photos", "given", "--auto", "--dry-run"), ("photos/*",)),
 }
 CALIBRATING: dict[str, tuple[Arguments, Sequence[str]]] = {

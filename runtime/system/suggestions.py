@@ -33,6 +33,8 @@ OTHER_WORDS = {
     "train": ("fit",),
     "test": ("report",),
     "eval": ("report",),
+    "classify": ("predict",),
+    "infer": ("predict",),
     "export": ("onnx",),
     "quantize": ("int8",),
     "scrape": ("collect",),

@@ -11,6 +11,7 @@ from .clean import add_clean
 from .fit import add_fit_commands
 from .gather import add_gather_commands
 from .inspect import add_view_commands
+from .predict import add_predict
 from .report import add_report
 
 EXAMPLES = """examples:
@@ -21,6 +22,7 @@ EXAMPLES = """examples:
   yoga-train stats photos                               what the folder holds
   yoga-train fit photos --to runs/first                 train on photos/tree/*.jpg, photos/down_dog/*.jpg, ...
   yoga-train report runs/first                          one page: accuracy, confusions, likely label errors
+  yoga-train predict new runs/first                     classify new photos with it
   yoga-train clean photos runs/first                    check the photos that are likely mislabelled
 
 A folder named `none` holds photos of no pose: people standing around, empty rooms, pets."""
@@ -39,6 +41,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     add_view_commands(commands)
     add_fit_commands(commands)
     add_report(commands)
+    add_predict(commands)
     add_clean(commands)
     return parser.parse_args(argv)
 

@@ -100,7 +100,13 @@ sys.exit(main(sys.argv[1:]))
 
 @pytest.mark.parametrize(
     "words",
-    [["fit", "photos", "--to", "run"], ["lr-find", "photos"], ["show", "photos", "--to", "a.png"], ["report", "run"]],
+    [
+        ["fit", "photos", "--to", "run"],
+        ["lr-find", "photos"],
+        ["show", "photos", "--to", "a.png"],
+        ["report", "run"],
+        ["predict", "photos", "run"],
+    ],
     ids=str,
 )
 def test_a_terminal_is_told_that_pytorch_is_loaded(words: list[str], tmp_path: Path) -> None:

@@ -1,0 +1,133 @@
+"""How well a run does on photos that lie in a folder per pose, without those that it was trained on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePath
+
+import numpy as np
+
+from ...calibration.metrics import Accuracy, count_confusions, list_confusions
+from ...calibration.runs import Run
+from ...runtime.classifier import Prediction
+from ...runtime.core.types import NO_POSE
+from ...runtime.photos.decoding import read_photo
+from ...runtime.system.item_failures import Failure, attempt
+from ...runtime.system.plain_text import format_count
+
+UNSEEN = "unseen"  # a photo that the run does not have
+MOST_TOLD = 5  # folders and confusions that are named
+
+
+@dataclass(frozen=True)
+class AnsweredPhoto:
+    """A photo that was classified.  place: its path inside the folder that was given."""
+
+    path: Path
+    place: PurePath
+    prediction: Prediction
+
+    @property
+    def folder(self) -> str:
+        """The folder that says its pose, or empty."""
+        return self.place.parts[0] if len(self.place.parts) > 1 else ""
+
+
+@dataclass(frozen=True)
+class FolderAccuracy:
+    """What a run does on the photos of class folders that it was not trained on, told by their sha256.
+
+    likeliest: how many have their label as the likeliest one, as `fit` and `report` count.  answered: how many are
+    answered right, with the threshold.  no_pose: how many of a pose were answered `none`.  confusions: (truth, answer,
+    photos) of the likeliest labels, commonest first.  used: split -> photos of the run among them: those in training
+    and validation are left out, its test photos count.  strange: folder -> photos, where the folder is no label.
+    """
+
+    likeliest: Accuracy
+    answered: Accuracy
+    no_pose: int
+    confusions: tuple[tuple[str, str, int], ...]
+    used: Counter[str]
+    strange: Counter[str]
+    threshold: float
+
+    def describe(self) -> list[str]:
+        """Lines to print."""
+        return [*self._describe_counted(), *self._describe_left_out()]
+
+    def _describe_counted(self) -> list[str]:
+        if not self.likeliest.total:
+            return ["no accuracy: the run was trained or chosen with every photo here; give new ones"]
+        tested = self.used["test"]
+        what = format_count(self.likeliest.total, "photo")
+        what += f", {tested} of them test photos of the run" if tested else " that the run does not have"
+        lines = [f"accuracy on {what}: {self.likeliest}"]
+        if self.answered.right != self.likeliest.right:
+            lines.append(
+                f"{'':>14}with the threshold {self.threshold:.2f}: {self.answered.value:.1%}; "
+                f"{format_count(self.no_pose, 'photo')} of a pose answered `none`"
+            )
+        return lines + [
+            f"{'':>14}{truth} classified as {answer}: {format_count(count, 'photo')}"
+            for truth, answer, count in self.confusions
+        ]
+
+    def _describe_left_out(self) -> list[str]:
+        lines = []
+        if left := self.used["train"] + self.used["validation"]:
+            lines.append(
+                f"left out of it: {format_count(left, 'photo')} of the run's own "
+                f"({self.used['train']} training, {self.used['validation']} validation)"
+            )
+        if self.strange:
+            names = [name for name, _ in self.strange.most_common(MOST_TOLD)]
+            more = ", ..." if len(self.strange) > len(names) else ""
+            count = format_count(self.strange.total(), "photo")
+            lines.append(f"not counted: {count} in folders that are no label of the run: {', '.join(names)}{more}")
+        return lines
+
+
+def measure_folders(run: Run, threshold: float, photos: Iterable[AnsweredPhoto]) -> FolderAccuracy | None:
+    """Measure the predictions of photos in folders named after the run's labels; None where there is no such folder.
+
+    threshold: of the model, for the message.
+    """
+    labels = run.labels
+    inside = [photo for photo in photos if photo.folder]
+    labelled = [photo for photo in inside if photo.folder in labels]
+    if not labelled:
+        return None
+    splits = {photo.sha256: photo.split for photo in run.photos}
+    with ThreadPoolExecutor() as pool:
+        hashes = pool.map(_hash_photo, [photo.path for photo in labelled])
+        found = [splits.get(sha256, UNSEEN) for sha256 in hashes]
+    kept = [photo for photo, split in zip(labelled, found, strict=True) if split in (UNSEEN, "test")]
+    targets = np.array([labels.index(photo.folder) for photo in kept], dtype=np.int64)
+    likeliest = np.array([_find_likeliest(photo.prediction, labels) for photo in kept], dtype=np.int64)
+    right = [photo.prediction.pose == photo.folder for photo in kept]
+    missed = [photo.prediction.pose == NO_POSE != photo.folder for photo in kept]
+    matrix = count_confusions(likeliest, targets, len(labels))
+    return FolderAccuracy(
+        Accuracy(int((likeliest == targets).sum()), len(kept)),
+        Accuracy(sum(right), len(kept)),
+        sum(missed),
+        tuple(list_confusions(matrix, labels, MOST_TOLD)),
+        Counter(split for split in found if split != UNSEEN),
+        Counter(photo.folder for photo in inside if photo.folder not in labels),
+        threshold,
+    )
+
+
+def _find_likeliest(prediction: Prediction, labels: tuple[str, ...]) -> int:
+    return labels.index(max(prediction.probabilities, key=prediction.probabilities.__getitem__))
+
+
+def _hash_photo(path: Path) -> str:
+    """A photo's sha256; empty if it cannot be read any more."""
+    content = attempt(path, partial(read_photo, path))
+    return "" if isinstance(content, Failure) else hashlib.sha256(content).hexdigest()
