@@ -139,8 +139,8 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("network")
     group.add_argument("--arch", choices=ARCHS, default=FitConfig.arch, help="architecture")
     group.add_argument(
-        "--weights", default=FitConfig.weights, metavar="imagenet|none|FILE",
-        help="starting weights; torchvision downloads imagenet once",
+        "--weights", default=FitConfig.weights, metavar="imagenet|shipped|none|FILE",
+        help="starting weights; torchvision downloads imagenet once, shipped are those of the shipped model",
     )  # fmt: skip
     group.add_argument(
         "--size",

@@ -57,7 +57,8 @@ REAL = {
 class FitConfig:
     """How a network is trained; saved in the run's run.json.  The defaults are those of `yoga-train fit`.
 
-    weights: starting weights: `imagenet` (downloaded once by torchvision), `none` (random) or a file.
+    weights: starting weights: `imagenet` (downloaded once by torchvision), `shipped` (those of the shipped model, a
+    resnet34: no download), `none` (random) or a file.
     epochs_frozen, epochs: of the new head alone, on features computed once; then of the whole network (0: skip that).
     size: side of the network's input in pixels, a multiple of 32.  batch: photos per step, over all devices.
     rate: top learning rate of AdamW, scaled down in trainings of fewer than 400 steps.

@@ -12,8 +12,10 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ...runtime.core.model_metadata import DEFAULT_MODEL
 from ...runtime.errors import ModelError
 from ...runtime.system.progress import is_progress_shown
+from ...runtime.system.public_names import name_missing_package
 from ..distributed.collectives import Workers
 from .config import ARCHS, FitConfig
 from .tensor_files import open_tensors, read_tensors, write_tensors
@@ -23,6 +25,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 """RGB mean and standard deviation that torchvision's weights were trained with (He et al. recipe)."""
 
 ARCH = FitConfig.arch  # the default
+BATCH_NORM_EPSILON = 1e-5  # torch's default
 
 
 class PoseNetwork(nn.Module):
@@ -97,13 +100,17 @@ class KindNetwork(nn.Module):
 def build_network(classes: int, weights: str, arch: str = ARCH) -> PoseNetwork:
     """Build the network and load its starting weights.
 
-    weights: `imagenet` (torchvision's IMAGENET1K_V1, downloaded once), `none` (random), or a .safetensors or .pth
-    file with torchvision's names; a head of another size in it is ignored.  Raises ModelError.
+    weights: `imagenet` (torchvision's IMAGENET1K_V1, downloaded once), `shipped` (those of the shipped model), `none`
+    (random), or a .safetensors or .pth file with torchvision's names; a head of another size in it is ignored.  Raises
+    ModelError.
     """
     network = PoseNetwork(classes, freeze_norm=weights != "none", arch=arch)
     if weights == "none":
         return network
-    state = _download_imagenet(arch) if weights == "imagenet" else _read_state(Path(weights))
+    if weights == "shipped":
+        state = _read_shipped(arch)
+    else:
+        state = _download_imagenet(arch) if weights == "imagenet" else _read_state(Path(weights))
     wanted = network.resnet.state_dict()
     state = {
         name: tensor
@@ -167,6 +174,40 @@ def _download_imagenet(arch: str) -> dict[str, Tensor]:
             f"cannot download ImageNet weights from {weights.url} ({error}); download that file elsewhere and give it "
             "with --weights FILE (or train from scratch with --weights none)"
         ) from error
+
+
+def _read_shipped(arch: str) -> dict[str, Tensor]:
+    """Read the weights of the shipped model back into torchvision's names.
+
+    It is INT8: each weight is within half a step of what was trained.  Batch norm was folded into the convolutions, and
+    so was the normalisation into the first of them, as `ExportedNetwork` of the export has it.
+    """
+    with name_missing_package("export"):
+        import onnx
+        from onnx import numpy_helper
+    if arch != ARCH:
+        raise ModelError(f"--weights shipped is a {ARCH}, not a {arch}; give --arch {ARCH}, or other weights")
+    graph = onnx.load(DEFAULT_MODEL).graph
+    arrays = {tensor.name: torch.from_numpy(numpy_helper.to_array(tensor).copy()) for tensor in graph.initializer}
+    prefix, quantized = "network.resnet.", ".weight_quantized"
+    state = PoseNetwork(2, arch=arch).resnet.state_dict()
+    for name in [name for name in arrays if name.startswith(prefix) and name.endswith(quantized)]:
+        conv = name.removesuffix(quantized)
+        steps = arrays[name].float() - _spread(arrays[f"{conv}.weight_zero_point"].float())
+        place = conv.removeprefix(prefix)
+        norm = place.replace("downsample.0", "downsample.1") if "downsample" in place else place.replace("conv", "bn")
+        state[f"{place}.weight"] = steps * _spread(arrays[f"{conv}.weight_scale"])
+        state[f"{norm}.weight"] = (state[f"{norm}.running_var"] + BATCH_NORM_EPSILON).sqrt()
+        state[f"{norm}.bias"] = arrays[f"{conv}.weight_bias"]
+    std = 255 * torch.tensor(IMAGENET_STD).view(1, 3, 1, 1)
+    state["conv1.weight"] = state["conv1.weight"].flip(1) * std
+    state["fc.weight"], state["fc.bias"] = arrays["unsqueeze_1"].flatten(1), arrays["network.resnet.fc.bias"]
+    return state
+
+
+def _spread(values: Tensor) -> Tensor:
+    """One value for each output channel, or one for all, beside a convolution's weights."""
+    return values.reshape(-1, 1, 1, 1)
 
 
 def save_weights(network: PoseNetwork, path: Path) -> None:

@@ -15,7 +15,10 @@ import torchvision.transforms.functional
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from yoga_live.runtime.core.model_metadata import DEFAULT_MODEL
+from yoga_live.runtime.core.preprocess import letterbox
 from yoga_live.runtime.errors import ModelError
+from yoga_live.runtime.sources.drawn_figure import POSES, draw_figure, random_appearance
 from yoga_live.train.fit.network import ARCH, PoseNetwork, build_network, load_network, normalise, save_weights
 
 
@@ -264,3 +267,27 @@ def test_a_runs_weights_of_an_unknown_network_are_refused(start_weights: Path, t
     save_file(load_file(start_weights), tmp_path / "weights.safetensors", metadata={"arch": "resnet99"})
     with pytest.raises(ModelError, match="resnet99"):
         load_network(tmp_path / "weights.safetensors", 7)
+
+
+@pytest.mark.slow
+def test_the_shipped_models_weights_are_read_back() -> None:
+    """INT8 rounds what lies between its layers, so its logits differ a little from those of its weights."""
+    onnx_engine = pytest.importorskip("yoga_live.runtime.engines.onnxruntime")
+    engine = onnx_engine.OnnxEngine(DEFAULT_MODEL, "cpu")
+    rng, labels = np.random.default_rng(0), engine.info.labels
+    poses = [pose for pose in labels if pose in POSES for _ in range(2)]
+    frames = np.stack([letterbox(draw_figure(POSES[p], (320, 240), random_appearance(rng)), 224) for p in poses])
+    network = build_network(len(labels), "shipped").eval()
+    with torch.inference_mode():
+        logits = network(normalise(torch.from_numpy(frames))).numpy()
+    expected = engine.infer(frames)
+    assert len(poses) == 20 and np.corrcoef(logits.ravel(), expected.ravel())[0, 1] > 0.99
+    assert (logits.argmax(axis=1) == expected.argmax(axis=1)).mean() >= 0.9
+    assert np.abs(logits - expected).max() < 0.2 * np.abs(expected).max()
+    few = build_network(3, "shipped")  # a head of another size is left out
+    assert torch.equal(few.resnet.layer3[1].conv2.weight, network.resnet.layer3[1].conv2.weight) and few.freeze_norm
+
+
+def test_the_shipped_weights_have_one_architecture() -> None:
+    with pytest.raises(ModelError, match="--weights shipped is a resnet34, not a resnet18; give --arch resnet34"):
+        build_network(3, "shipped", "resnet18")
