@@ -111,7 +111,8 @@ def _read_rows(path: Path) -> Generator[list[str], None, None]:
 def _parse_csv(lines: Iterator[str]) -> Iterator[list[str]]:
     first = next(lines, "")
     delimiter = max(",;\t", key=first.count)
-    return (row for row in csv.reader(chain([first], lines), delimiter=delimiter, skipinitialspace=True) if row)
+    clean = (line.replace("\0", "") for line in chain([first], lines))  # which Python 3.10 refuses
+    return (row for row in csv.reader(clean, delimiter=delimiter, skipinitialspace=True) if row)
 
 
 def _parse_json(lines: Iterator[str]) -> Iterator[list[str]]:

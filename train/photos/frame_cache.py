@@ -66,7 +66,7 @@ class FrameCache:
         self.thumbnails: Frame = np.empty((0, SIDE, SIDE), np.uint8)
         try:
             self._read()
-        except (OSError, ValueError, IndexError, StopIteration):  # none yet, or a damaged one: decode again
+        except (OSError, ValueError, IndexError, StopIteration, csv.Error):  # none yet, or damaged: decode again
             self._known.clear()
 
     def _read(self) -> None:
