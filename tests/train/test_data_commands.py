@@ -289,6 +289,7 @@ def test_defaults_are_those_of_the_capture_configuration() -> None:
 def test_removed_photos_that_would_lie_elsewhere_are_refused_by_every_command(
     run: Run, photos: Path, tmp_path: Path, target: str
 ) -> None:
+    pytest.importorskip("torch")
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "lists").mkdir()
     save_photo(tmp_path / "new" / "a.png", 99)
