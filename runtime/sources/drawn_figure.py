@@ -217,6 +217,12 @@ def draw_figure(pose: Pose, size_wh: tuple[int, int], look: Appearance = Appeara
     return frame_bgr
 
 
+def draw_room(size_wh: tuple[int, int], look: Appearance = Appearance()) -> np.ndarray:
+    """Draw the room without the person.  Returns uint8 (H, W, 3), BGR."""
+    pose = POSES["standing"]
+    return _draw_room(size_wh, _aim_camera(_shape_body(_place_joints(pose, look), pose, look), size_wh, look), look)
+
+
 def _direct(degrees: float, length: float = 1.0) -> np.ndarray:
     """Vector of a bone: 0 degrees is up, 90 is right, y grows downwards."""
     return length * np.array([np.sin(np.radians(degrees)), -np.cos(np.radians(degrees))])

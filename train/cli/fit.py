@@ -12,7 +12,7 @@ from ...runtime.system.cli_runner import add_command
 from ...runtime.system.option_types import quote, read_whole
 from ...runtime.system.plain_text import format_count, print
 from ...runtime.system.progress import announce_torch
-from ..fit.config import ARCHS, SPLIT_CHOICES, FitConfig
+from ..fit.config import ARCHS, NONE_CHOICES, SPLIT_CHOICES, FitConfig
 from .option_types import add_mirroring, read_side
 
 if TYPE_CHECKING:
@@ -97,6 +97,11 @@ def _add_fit(commands: Commands) -> None:
         help="GPUs of this machine (or CPU processes) to train on; for several machines see below",
     )
     add_mirroring(training)
+    training.add_argument(
+        "--none", choices=[choice for choice in NONE_CHOICES if choice], default=argparse.SUPPRESS,
+        help="default: draw rooms and people doing nothing into the folder none, where there are no photos of that; "
+        "they are only trained on",
+    )  # fmt: skip
     split = fit.add_argument_group("training, validation and test photos")
     split.add_argument(
         "--split", choices=SPLIT_CHOICES, default=FitConfig.split,
@@ -273,6 +278,7 @@ def _configure(args: argparse.Namespace) -> FitConfig:
         split=args.split,
         mirror=args.mirror,
         mirror_swaps=tuple(args.mirror_swaps),
+        none=getattr(args, "none", ""),
     )
 
 

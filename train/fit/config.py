@@ -11,6 +11,7 @@ from ..photos.mirroring import choose_mirroring
 
 ARCHS = ("resnet18", "resnet34", "resnet50")
 SPLIT_CHOICES = ("auto", "given")
+NONE_CHOICES = ("", "default")
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ class FitConfig:
     mirror: whether to train on mirror images too; None: unless two poses' names differ only by left and right.
     mirror_swaps: pairs of poses that are each other's mirror images, such as (("left_arm", "right_arm"),), or of words
     in the names of several: their mirror images train with the labels swapped.
+    none: `default` draws rooms and people doing nothing as `none`, which are only trained on; empty: nothing is drawn.
 
     Raises OptionError where a value is out of bounds.
     """
@@ -103,6 +105,7 @@ class FitConfig:
     split: str = "auto"
     mirror: bool | None = None
     mirror_swaps: tuple[tuple[str, str], ...] = ()
+    none: str = ""
 
     def __post_init__(self) -> None:
         for name in ("weights", "split_of"):  # a Path is as good; run.json holds texts
@@ -119,6 +122,8 @@ class FitConfig:
             raise OptionError("FitConfig: folds must be 2 to 20, better 5, or 0 for none; got 1")
         if self.split not in SPLIT_CHOICES:
             raise OptionError(f"FitConfig: split must be {' or '.join(SPLIT_CHOICES)}; got {self.split!r}")
+        if self.none not in NONE_CHOICES:
+            raise OptionError(f"FitConfig: none must be 'default' or empty; got {self.none!r}")
         if self.split == "given" and self.split_of:
             raise OptionError("--split given and --split-of exclude each other; give one of them")
         if self.split == "given" and self.train_only:

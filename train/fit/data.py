@@ -13,6 +13,7 @@ from ...runtime.core.types import NO_POSE
 from ...runtime.errors import RunError
 from ..distributed.collectives import Workers
 from ..photos.dataset import PhotoDataset, balance
+from ..photos.drawn_none import is_drawn
 from ..photos.folder import PLACES, Photo, PhotoSet, read_photos
 from ..photos.given_splits import read_given_splits, split_as_given
 from ..photos.mirroring import Mirroring, Pairs
@@ -93,6 +94,27 @@ def read_training_data(photo_folder: Path, config: FitConfig, workers: Workers) 
 
 
 def _split_photos(photo_set: PhotoSet, config: FitConfig) -> SplitPlan:
+    """Plan the splits; drawn pictures of `none` are only trained on, each a group of its own."""
+    drawn = np.array([is_drawn(photo.path) for photo in photo_set.photos], dtype=bool)
+    if not drawn.any():
+        return _split_own(photo_set, config)
+    own = np.flatnonzero(~drawn)
+    photos = tuple(photo_set.photos[row] for row in own)
+    thumbnails = None if photo_set.thumbnails is None else photo_set.thumbnails[own]
+    plan = _split_own(replace(photo_set, photos=photos, thumbnails=thumbnails), config)
+
+    def add_drawn(numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        everything = np.arange(len(drawn)) + int(numbers.max()) + 1
+        everything[own] = numbers
+        return everything
+
+    splits = np.full(len(drawn), "train", dtype=object)
+    splits[own] = plan.splits
+    groups, pictures, similar = map(add_drawn, (plan.groups, plan.pictures, plan.similar))
+    return replace(plan, groups=groups, pictures=pictures, similar=similar, splits=splits.tolist())
+
+
+def _split_own(photo_set: PhotoSet, config: FitConfig) -> SplitPlan:
     """Find duplicate groups and rooms, and the split of each photo."""
     photos, mirror = photo_set.photos, Mirroring(config.mirror is not False, config.mirror_swaps).makes_copies
     if config.split == "given":

@@ -33,6 +33,7 @@ from ...runtime.system.claims import hold_folder
 from ...runtime.system.files import write_json
 from ..distributed.rendezvous import join_workers
 from ..photos.dataset import PhotoDataset
+from ..photos.drawn_none import add_drawn_none
 from ..photos.folder import PhotoSet, list_poses
 from ..photos.splits import assign_folds
 from ..run_files.confusion_plot import plot_confusion
@@ -71,6 +72,10 @@ def fit_run(
     """
     with join_workers(config.device) as workers, ExitStack() as held:
         workers = find_writer(workers, folder, resume=resume)
+        if config.none:
+            if workers.leads_machine:
+                add_drawn_none(photo_folder)
+            workers.barrier()
         check_agreement(workers, photo_folder, config, resume=resume)
         if workers.is_writer:
             held.enter_context(hold_folder(folder))

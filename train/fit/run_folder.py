@@ -139,9 +139,10 @@ def make_run_folder(folder: Path, data: TrainingData) -> None:
         count = format_count(len(broken), "file")
         log.warning("skipped %s without a readable photo; see %s", count, folder / "skipped.csv")
     labels = data.photo_set.labels
+    remedy = f"put photos of these into {data.photo_set.folder / NO_POSE} (best), or give --none default"
     for label in find_none_lookalikes(labels):
         log.warning("%s", describe_lookalike(label, has_none=NO_POSE in labels))
-    if missing := describe_missing_none(labels, f"put photos of these into {data.photo_set.folder / NO_POSE}"):
+    if missing := describe_missing_none(labels, remedy):
         log.warning("%s", missing)
     plan = data.plan
     for line in plan.notes if plan else ():

@@ -1,0 +1,77 @@
+"""Drawn pictures of `none`: what is drawn, where it goes, and that it is only trained on."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from yoga_live.calibration.command import main as calibrate
+from yoga_live.calibration.runs import load_run
+from yoga_live.export.command import main as export
+from yoga_live.runtime.errors import OptionError
+from yoga_live.train.cli.main import main
+from yoga_live.train.photos.drawn_none import COUNT, add_drawn_none, draw_none, is_drawn
+
+OPTIONS = ("--size", 64, "--epochs", 0, "--epochs-frozen", 8, "--device", "cpu", "--arch", "resnet18")
+
+
+@pytest.fixture
+def poses(drawn_photos: Path, tmp_path: Path) -> Path:
+    """Two poses without `none`."""
+    for pose in ("down_dog", "tree"):
+        shutil.copytree(drawn_photos / pose, tmp_path / "photos" / pose)
+    return tmp_path / "photos"
+
+
+def test_what_is_drawn_is_the_same_each_time_and_every_picture_another() -> None:
+    frames = list(draw_none(30))
+    assert all(frame.dtype == np.uint8 and frame.ndim == 3 and frame.std() > 3 for frame in frames)
+    assert len({frame.tobytes() for frame in frames}) == 30
+    assert all((a == b).all() for a, b in zip(frames, draw_none(30), strict=True))
+
+
+def test_photos_of_ones_own_are_never_mixed_with_drawn_ones(poses: Path) -> None:
+    (poses / "none").mkdir()
+    shutil.copy(next((poses / "tree").iterdir()), poses / "none" / "me.png")
+    with pytest.raises(OptionError, match=r"none holds photos of your own, such as me\.png, which say more"):
+        add_drawn_none(poses)
+    assert [path.name for path in (poses / "none").iterdir()] == ["me.png"]
+
+
+def test_a_second_time_nothing_is_drawn(poses: Path) -> None:
+    add_drawn_none(poses)
+    before = {path: path.stat().st_mtime_ns for path in (poses / "none").iterdir()}
+    add_drawn_none(poses)
+    assert len(before) == COUNT == sum(is_drawn(f"none/{path.name}") for path in before)
+    assert {path: path.stat().st_mtime_ns for path in (poses / "none").iterdir()} == before
+
+
+def test_a_run_is_trained_on_them_and_never_tested_also_without_the_option(
+    ask, poses: Path, start_weights: Path, tmp_path: Path
+) -> None:
+    for name, options in (("first", ("--none", "default")), ("second", ("--folds", 2))):
+        run = tmp_path / name
+        answer = ask(main, "fit", poses, "--to", run, "--weights", start_weights, *OPTIONS, *options)
+        assert answer.code == 0, answer.err
+        assert ("drew 120 rooms and people doing nothing" in answer.err) == (name == "first")
+        assert "no class `none`" not in answer.err
+        read = load_run(run)
+        assert read.labels == ("down_dog", "tree", "none")
+        drawn = [photo for photo in read.photos if is_drawn(photo.path)]
+        assert {photo.split for photo in drawn} == {"train"} and len({photo.group for photo in drawn}) == COUNT
+        assert {photo.split for photo in read.photos if not is_drawn(photo.path)} == {"train", "validation", "test"}
+    assert ask(main, "report", tmp_path / "second").code == 0
+    model = tmp_path / "yoga.onnx"
+    assert ask(export, "onnx", tmp_path / "first", "--to", model).code == 0
+    for command in ("confidence", "int8"):
+        to = tmp_path / f"{command}.onnx"
+        answer = ask(calibrate, command, model, "--run", tmp_path / "first", "--to", to, "--force")
+        assert answer.code == 0 or "agrees with FP32" in answer.err, answer.err
+
+
+def test_another_word_than_default_is_refused(ask, poses: Path, tmp_path: Path) -> None:
+    assert "--none" in ask(main, "fit", poses, "--to", tmp_path / "run", "--none", "all").refusal()
+    assert not (poses / "none").exists()

@@ -1,0 +1,79 @@
+"""fit --none default: drawn rooms and drawn people who do nothing, as `none` for a folder that has none of its own."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ...runtime.core.opencv import cv2
+from ...runtime.core.types import NO_POSE, Frame
+from ...runtime.errors import OptionError, OutputError
+from ...runtime.sources.drawn_figure import POSES, Limb, Pose, draw_figure, draw_room, jitter_pose, random_appearance
+from ...runtime.system.files import write_then_rename
+
+log = logging.getLogger(__name__)
+PREFIX = "drawn_none__"
+"""Photos of `none` whose names begin so are trained on, and never held out."""
+COUNT = 120
+SIZES_WH = ((320, 240), (240, 320), (288, 288))
+STANDING = POSES["standing"]
+IDLE: tuple[Pose, ...] = (
+    STANDING,
+    replace(STANDING, near_arm=Limb(165, 20, 10), gaze=0.3),  # at the telephone
+    replace(STANDING, near_arm=Limb(130, -130, -150), far_arm=Limb(-130, 130, 150)),  # hands on the hips
+    replace(STANDING, near_leg=Limb(95, 178, 97), far_leg=Limb(92, 176, 97), width=0.2, gaze=0.8),  # sitting
+    replace(
+        STANDING, near_leg=Limb(160, 190, 100), far_leg=Limb(200, 215, 120), near_arm=Limb(200, 190, 180),
+        far_arm=Limb(160, 150, 140), width=0.1, gaze=1.0,
+    ),  # walking
+)  # fmt: skip
+
+
+def is_drawn(path: str) -> bool:
+    """Whether a photo, by its path in the photo folder, is one of these."""
+    return path.startswith(f"{NO_POSE}/{PREFIX}")
+
+
+def draw_none(count: int = COUNT, seed: int = 0) -> Iterator[Frame]:
+    """Draw empty rooms (a third) and people who stand, walk, sit or telephone.  Yields uint8 (H, W, 3), BGR."""
+    rng = np.random.default_rng(seed)
+    for number in range(count):
+        look, size_wh = random_appearance(rng), SIZES_WH[number % len(SIZES_WH)]
+        if number // len(SIZES_WH) % 3 == 0:
+            frame = draw_room(size_wh, look)
+        else:
+            frame = draw_figure(jitter_pose(IDLE[number % len(IDLE)], rng, 8.0), size_wh, look)
+        noise = rng.normal(0, rng.uniform(0, 8), frame.shape)
+        yield np.clip(frame + noise, 0, 255).astype(np.uint8)
+
+
+def add_drawn_none(photos: Path) -> None:
+    """Draw `none` into a photo folder that has no `none` of its own; what was drawn earlier is left as it is.
+
+    Raises OptionError where there is one, OutputError where it cannot be written.
+    """
+    folder = photos / NO_POSE
+    names = sorted(path.name for path in folder.iterdir() if path.name[0] not in "._") if folder.is_dir() else []
+    if others := [name for name in names if not name.startswith(PREFIX)]:
+        raise OptionError(
+            f"--none default: {folder} holds photos of your own, such as {others[0]}, which say more than drawn ones; "
+            "leave the option out"
+        )
+    wanted = [folder / f"{PREFIX}{number:03d}.png" for number in range(COUNT)]
+    if all(path.is_file() for path in wanted):
+        return
+    try:
+        folder.mkdir(exist_ok=True)
+        for path, frame in zip(wanted, draw_none(), strict=True):
+            with write_then_rename(path) as temporary:
+                temporary.write_bytes(cv2.imencode(".png", frame)[1].tobytes())
+    except OSError as error:
+        raise OutputError(f"cannot draw into {folder}: {error.strerror or error}; fix this and try again") from error
+    log.warning(
+        "drew %d rooms and people doing nothing into %s; they are trained on and never held out. Photos of your own "
+        "are worth more: replace them when you have some", COUNT, folder,
+    )  # fmt: skip
