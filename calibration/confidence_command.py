@@ -42,7 +42,7 @@ def _calibrate(args: argparse.Namespace, plot: Path) -> None:
     write_model(model, info, args.to, replace=args.force)
     plot_reliability(test, report, plot, replace=args.force)
     print_report(report)
-    print_missing_none(info.labels)
+    print_missing_none(info.labels, is_tested=report.none_rejected is not None)
     print(f"written: {args.to}   reliability diagram: {plot}")
 
 
@@ -67,13 +67,15 @@ def claim_model(args: argparse.Namespace) -> Iterator[Path]:
         yield plot
 
 
-def print_missing_none(labels: tuple[str, ...]) -> None:
-    """Print what a threshold without photos of `none` is worth, if there are none."""
-    from ..runtime.core.none_class import describe_missing_none
+def print_missing_none(labels: tuple[str, ...], *, is_tested: bool) -> None:
+    """Print what a threshold without photos of `none` is worth, if there are none.  is_tested: on photos of `none`."""
+    from ..runtime.core.none_class import UNTESTED_NONE, describe_missing_none
 
     remedy = "the threshold only keeps 95 % of the correct predictions. Train with photos of these in a folder `none`"
     if line := describe_missing_none(labels, remedy):
         print(line)
+    elif not is_tested:
+        print(UNTESTED_NONE)
 
 
 def print_report(report: ConfidenceReport) -> None:

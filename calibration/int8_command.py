@@ -66,7 +66,7 @@ def _quantise(args: argparse.Namespace, plot: Path) -> None:
     write_model(best.model, info, args.to, replace=args.force)
     plot_reliability(test, report, plot, replace=args.force)
     print_report(report)
-    print_missing_none(info.labels)
+    print_missing_none(info.labels, is_tested=report.none_rejected is not None)
     sizes = [path.stat().st_size / 1e6 for path in (args.model, args.to)]
     print(f"written: {args.to}, {sizes[1]:.1f} MB ({args.model.name}: {sizes[0]:.1f} MB)   reliability diagram: {plot}")
 

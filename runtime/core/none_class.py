@@ -33,3 +33,10 @@ def describe_missing_none(labels: Iterable[str], remedy: str) -> str:
         f"there is no class `{NO_POSE}`, so most pictures get one of the poses, also empty rooms and people doing "
         f"nothing; {remedy}"
     )
+
+
+UNTESTED_NONE = (
+    f"no photo of `{NO_POSE}` was held out, so how often pictures of no pose are rejected is not known; add photos of "
+    f"your own to the folder {NO_POSE}"
+)
+"""Said of a model whose `none` is only drawn."""

@@ -24,10 +24,12 @@ def test_a_model_that_misses_most_poses_is_said_to_be_of_little_use(
 
 
 def test_a_model_without_none_is_said_to_give_most_pictures_a_pose(capsys: pytest.CaptureFixture[str]) -> None:
-    print_missing_none(("plank", "tree", "none"))
+    print_missing_none(("plank", "tree", "none"), is_tested=True)
     assert capsys.readouterr().out == ""
-    print_missing_none(("plank", "tree"))
+    print_missing_none(("plank", "tree"), is_tested=False)
     assert "no class `none`" in capsys.readouterr().out
+    print_missing_none(("plank", "tree", "none"), is_tested=False)
+    assert capsys.readouterr().out.startswith("no photo of `none` was held out")
 
 
 def test_the_command_says_so_too(ask, colour_model: Path, colour_run: Path, tmp_path: Path) -> None:

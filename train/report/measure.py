@@ -18,7 +18,7 @@ from ...calibration.metrics import (
     simulate_perfect_ece,
 )
 from ...calibration.runs import SPLITS, Run
-from ...runtime.core.none_class import describe_lookalike, describe_missing_none, find_none_lookalikes
+from ...runtime.core.none_class import UNTESTED_NONE, describe_lookalike, describe_missing_none, find_none_lookalikes
 from ...runtime.core.types import NO_POSE
 from ..clean.label_errors import LabelErrorCount, find_label_errors
 from ..photos.split_plan import SameRoom
@@ -177,7 +177,9 @@ def list_cautions(run: Run, verdict: Verdict) -> tuple[str, ...]:
         run.labels, f"put photos of these into {run.photo_folder / NO_POSE} and train again"
     )
     names = [describe_lookalike(label, has_none=NO_POSE in run.labels) for label in find_none_lookalikes(run.labels)]
-    return tuple(filter(None, (verdict.describe(), missing, *names)))
+    held_out = {photo.pose for photo in run.photos if photo.split == "test"}
+    untested = UNTESTED_NONE if NO_POSE in run.labels and NO_POSE not in held_out else ""
+    return tuple(filter(None, (verdict.describe(), missing, untested, *names)))
 
 
 def describe_same_room(run: Run) -> str:

@@ -63,7 +63,8 @@ def test_a_run_is_trained_on_them_and_never_tested_also_without_the_option(
         drawn = [photo for photo in read.photos if is_drawn(photo.path)]
         assert {photo.split for photo in drawn} == {"train"} and len({photo.group for photo in drawn}) == COUNT
         assert {photo.split for photo in read.photos if not is_drawn(photo.path)} == {"train", "validation", "test"}
-    assert ask(main, "report", tmp_path / "second").code == 0
+    answer = ask(main, "report", tmp_path / "second")
+    assert answer.code == 0 and "no photo of `none` was held out" in answer.out, answer.err
     model = tmp_path / "yoga.onnx"
     assert ask(export, "onnx", tmp_path / "first", "--to", model).code == 0
     for command in ("confidence", "int8"):
