@@ -111,9 +111,28 @@ def test_a_training_that_is_stopped_after_its_last_epoch_is_finished(
         if epoch.epoch == last:
             raise KeyboardInterrupt
 
-    for last in (0, 1):
-        run = fit(drawn_photos, tmp_path / str(last), replace(config, epochs=last), on_epoch=stop)
+    for last, folds in ((0, 0), (1, 2)):
+        short = replace(config, epochs=last, folds=folds)
+        run = fit(drawn_photos, tmp_path / str(last), short, on_epoch=stop)
         assert not run.interrupted and len(run.history) == last + 1
+        assert not (run.run / "folds.csv").exists()  # nor is anything else begun
+    again = fit(drawn_photos, run.run, short, resume=True)
+    assert again == run and (run.run / "folds.csv").exists()
+
+
+@pytest.mark.slow
+def test_the_frozen_phase_is_reported_once(drawn_photos: Path, config: FitConfig, tmp_path: Path) -> None:
+    told: list[int] = []
+
+    def stop(epoch: Epoch) -> None:
+        told.append(epoch.epoch)
+        if epoch.epoch == 0:
+            raise KeyboardInterrupt
+
+    stopped = fit(drawn_photos, tmp_path / "run", replace(config, epochs=1), on_epoch=stop)
+    assert stopped.interrupted and stopped.best_epoch == 0
+    assert not fit(drawn_photos, tmp_path / "run", replace(config, epochs=1), resume=True, on_epoch=stop).interrupted
+    assert told == [0, 1]
 
 
 @pytest.mark.slow

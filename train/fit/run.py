@@ -101,7 +101,7 @@ def fit_run(
         started_s = time.monotonic()
         features = _compute_all(fitter, data) if config.folds else None
         content = finished or _fit(fitter, data, features, started_s)
-        if features is not None and not content["metrics"]["interrupted"]:
+        if features is not None and not content["metrics"]["interrupted"] and not fitter.is_stopped:
             _answer_out_of_fold(fitter, data, features)
     return content
 
@@ -130,7 +130,7 @@ def _fit(fitter: Trainer, data: TrainingData, features: Features | None, started
     except KeyboardInterrupt:
         if workers.count > 1:
             raise  # the others cannot take part in the rest; the checkpoint is kept for --resume
-        interrupted = not fitter.is_done
+        interrupted, fitter.is_stopped = not fitter.is_done, True
         if interrupted:
             log.warning("stopped; kept the best epoch so far (%d); --resume continues", fitter.best_epoch)
     if fitter.config.epochs and not fitter.best_epoch and not interrupted:

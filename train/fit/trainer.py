@@ -73,6 +73,7 @@ class Trainer:
         self.precision = choose_precision(workers)
         self.best_epoch = 0
         self._on_epoch = on_epoch if workers.is_writer else None
+        self.is_stopped = False  # by Ctrl-C or a callback, perhaps after the last epoch
         self.notes: dict[str, Any] = {}  # kept in the checkpoint for the caller
         self.head_logits: dict[str, npt.NDArray[np.floating]] = {}  # of the frozen phase, if it ran here
         self._best_nll = math.inf
@@ -184,7 +185,7 @@ class Trainer:
             load_checkpoint(path, progression, self.workers)
         elif self.workers.is_writer and self.config.epochs:
             self._save_checkpoint(progression)
-        if not self._done_epochs:
+        if not self._done_epochs and self.head_logits:  # a resumed training has reported it
             self._report_epoch()
         model: nn.Module = self._trained
         if self.workers.count > 1:
