@@ -250,7 +250,7 @@ def test_reliability_diagram_is_a_picture(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["plot.png"]
 
 
-@pytest.mark.parametrize("count", [4, 9, 29])
+@pytest.mark.parametrize("count", [4, 9, 19])
 def test_few_photos_move_temperature_and_threshold_only_a_part_of_the_way(count: int) -> None:
     few = draw_calibrated(count, 1, 6.0)
     calibrated, report = calibrate(ModelInfo(LABELS, 64), few, draw_calibrated(50, 2, 6.0))
@@ -261,14 +261,14 @@ def test_few_photos_move_temperature_and_threshold_only_a_part_of_the_way(count:
     assert calibrated.threshold == pytest.approx(found if found <= 0.5 else 0.5 + report.trust * (found - 0.5))
 
 
-@pytest.mark.parametrize("count", [30, 100, 700])
+@pytest.mark.parametrize("count", [20, 100, 700])
 def test_a_large_set_gives_what_its_photos_say_and_copies_do_not_make_it_large(count: int) -> None:
     split = draw_calibrated(count, 3, 4.0)
     calibrated, report = calibrate(ModelInfo(LABELS, 64), split, draw_calibrated(50, 2, 4.0))
     assert report.trust == 1 and calibrated.temperature == fit_temperature(split.logits, split.targets)
     assert calibrated.threshold == choose_threshold(split, LABELS, calibrated.temperature)
     copies = SplitLogits(split.logits, split.targets, np.arange(count) % 10)
-    assert calibrate(ModelInfo(LABELS, 64), copies, split)[1].trust == pytest.approx(1 / 3)
+    assert calibrate(ModelInfo(LABELS, 64), copies, split)[1].trust == 0.5
 
 
 def test_shrunk_temperatures_of_nine_photos_do_better_on_others() -> None:
