@@ -28,6 +28,7 @@ from ...calibration.metrics import (
 )
 from ...calibration.runs import SPLITS
 from ...runtime.core.softmax import softmax
+from ...runtime.core.types import NO_POSE
 from ...runtime.errors import OptionError
 from ...runtime.system.claims import hold_folder
 from ...runtime.system.files import write_json
@@ -72,10 +73,6 @@ def fit_run(
     """
     with join_workers(config.device) as workers, ExitStack() as held:
         workers = find_writer(workers, folder, resume=resume)
-        if config.none:
-            if workers.leads_machine:
-                add_drawn_none(photo_folder)
-            workers.barrier()
         check_agreement(workers, photo_folder, config, resume=resume)
         if workers.is_writer:
             held.enter_context(hold_folder(folder))
@@ -87,7 +84,12 @@ def fit_run(
         labels = list_poses(photo_folder)
         config, reason = settle_mirroring(config, labels)
         # first: a wrong file shows at once
-        network = build_starting_network(len(labels), config.weights, config.arch, workers)
+        classes = len({*labels, *([NO_POSE] if config.none else [])})
+        network = build_starting_network(classes, config.weights, config.arch, workers)
+        if config.none:
+            if workers.leads_machine:
+                add_drawn_none(photo_folder)
+            workers.barrier()
         if reason:
             log.info("%s", reason)
         data = read_training_data(photo_folder, config, workers)

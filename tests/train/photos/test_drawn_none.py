@@ -73,6 +73,18 @@ def test_a_run_is_trained_on_them_and_never_tested_also_without_the_option(
         assert answer.code == 0 or "agrees with FP32" in answer.err, answer.err
 
 
+def test_a_fit_that_is_refused_draws_nothing(ask, poses: Path, tmp_path: Path) -> None:
+    fit = ("fit", "--none", "default", "--weights", tmp_path / "gone.pth", "--epochs", 0, "--size", 32, "--to")
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "photos.csv").touch()
+    assert "exists already" in ask(main, *fit, tmp_path / "taken", poses).refusal()
+    assert "no such file" in ask(main, *fit, tmp_path / "run", poses).refusal()
+    shutil.rmtree(poses / "tree")
+    assert "at least two poses" in ask(main, *fit, tmp_path / "run", poses).refusal()
+    assert [path.name for path in poses.iterdir()] == ["down_dog"]
+    assert "nowhere is not a folder" in ask(main, *fit, tmp_path / "run", tmp_path / "nowhere").refusal()
+
+
 def test_another_word_than_default_is_refused(ask, poses: Path, tmp_path: Path) -> None:
     assert "--none" in ask(main, "fit", poses, "--to", tmp_path / "run", "--none", "all").refusal()
     assert not (poses / "none").exists()
