@@ -20,7 +20,7 @@ EXAMPLES = """examples:
   yoga-train predict a.jpg b.jpg runs/first --table poses.csv           the same as a table, .csv or .json
   yoga-train predict evening runs/first                 evening/tree/*.jpg, ...: also says how many are right
 
-In a folder with one folder of photos per pose, photos that the run was trained with are left out of the accuracy."""
+In a folder with one folder of photos per pose, the run's own photos are left out of the accuracy."""
 
 
 def add_predict(commands: Commands) -> None:

@@ -1,4 +1,4 @@
-"""How well a run does on photos that lie in a folder per pose, without those that it was trained on."""
+"""How well a run does on new photos that lie in a folder per pose: those that it does not have itself."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path, PurePath
 import numpy as np
 
 from ...calibration.metrics import Accuracy, count_confusions, list_confusions
-from ...calibration.runs import Run
+from ...calibration.runs import SPLITS, Run
 from ...runtime.classifier import Prediction
 from ...runtime.core.types import NO_POSE
 from ...runtime.photos.decoding import read_photo
@@ -40,19 +40,19 @@ class AnsweredPhoto:
 
 @dataclass(frozen=True)
 class FolderAccuracy:
-    """What a run does on the photos of class folders that it was not trained on, told by their sha256.
+    """What a run does on photos of class folders that it does not have itself, told by their sha256.
 
     likeliest: how many have their label as the likeliest one, as `fit` and `report` count.  answered: how many are
     answered right, with the threshold.  no_pose: how many of a pose were answered `none`.  confusions: (truth, answer,
-    photos) of the likeliest labels, commonest first.  used: split -> photos of the run among them: those in training
-    and validation are left out, its test photos count.  strange: folder -> photos, where the folder is no label.
+    photos) of the likeliest labels, commonest first.  own: split -> photos of the run among them, which are left out.
+    strange: folder -> photos, where the folder is no label.
     """
 
     likeliest: Accuracy
     answered: Accuracy
     no_pose: int
     confusions: tuple[tuple[str, str, int], ...]
-    used: Counter[str]
+    own: Counter[str]
     strange: Counter[str]
     threshold: float
 
@@ -62,11 +62,8 @@ class FolderAccuracy:
 
     def _describe_counted(self) -> list[str]:
         if not self.likeliest.total:
-            return ["no accuracy: the run was trained or chosen with every photo here; give new ones"]
-        tested = self.used["test"]
-        what = format_count(self.likeliest.total, "photo")
-        what += f", {tested} of them test photos of the run" if tested else " that the run does not have"
-        lines = [f"accuracy on {what}: {self.likeliest}"]
+            return ["no accuracy: every photo here is one of the run's own; give new ones"]
+        lines = [f"accuracy on {format_count(self.likeliest.total, 'new photo')}: {self.likeliest}"]
         if self.answered.right != self.likeliest.right:
             lines.append(
                 f"{'':>14}with the threshold {self.threshold:.2f}: {self.answered.value:.1%}; "
@@ -79,11 +76,9 @@ class FolderAccuracy:
 
     def _describe_left_out(self) -> list[str]:
         lines = []
-        if left := self.used["train"] + self.used["validation"]:
-            lines.append(
-                f"left out of it: {format_count(left, 'photo')} of the run's own "
-                f"({self.used['train']} training, {self.used['validation']} validation)"
-            )
+        if self.own:
+            splits = ", ".join(f"{self.own[split]} {split}" for split in SPLITS if self.own[split])
+            lines.append(f"left out of it: {format_count(self.own.total(), 'photo')} of the run's own ({splits})")
         if self.strange:
             names = [name for name, _ in self.strange.most_common(MOST_TOLD)]
             more = ", ..." if len(self.strange) > len(names) else ""
@@ -106,7 +101,7 @@ def measure_folders(run: Run, threshold: float, photos: Iterable[AnsweredPhoto])
     with ThreadPoolExecutor() as pool:
         hashes = pool.map(_hash_photo, [photo.path for photo in labelled])
         found = [splits.get(sha256, UNSEEN) for sha256 in hashes]
-    kept = [photo for photo, split in zip(labelled, found, strict=True) if split in (UNSEEN, "test")]
+    kept = [photo for photo, split in zip(labelled, found, strict=True) if split == UNSEEN]
     targets = np.array([labels.index(photo.folder) for photo in kept], dtype=np.int64)
     likeliest = np.array([_find_likeliest(photo.prediction, labels) for photo in kept], dtype=np.int64)
     right = [photo.prediction.pose == photo.folder for photo in kept]
