@@ -52,6 +52,8 @@ class PhotoDataset:
         """Classes of photos of which some are mirrored.  targets: int64 (n,), as they are; is_mirrored: bool (n,)."""
         if self.partners is None:
             return targets
+        import torch
+
         return torch.where(is_mirrored, torch.from_numpy(self.partners)[targets], targets)
 
     @property

@@ -103,7 +103,6 @@ sys.exit(main(sys.argv[1:]))
     [
         ["fit", "photos", "--to", "run"],
         ["lr-find", "photos"],
-        ["show", "photos", "--to", "a.png"],
         ["report", "run"],
         ["predict", "photos", "run"],
     ],
