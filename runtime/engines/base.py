@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +14,16 @@ from ..errors import ModelError
 
 DEVICES = ("auto", "cpu", "cuda", "tensorrt", "openvino")
 """Values of `--device`: automatic, three ONNX Runtime providers by name, and OpenVINO on the CPU."""
+
+
+class Network(Protocol):
+    """Any network that takes frames."""
+
+    device: str
+
+    def infer_outputs(self, outputs: Sequence[str], frames: Frame) -> list[Floats]:
+        """frames: uint8 (N, H, W, 3), as the file's input `frames` takes them.  Returns the named outputs, in order."""
+        ...
 
 
 class Engine(Protocol):

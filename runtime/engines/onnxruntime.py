@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,11 @@ from .onnxruntime_providers import (
 log = logging.getLogger(__name__)
 
 
-class OnnxEngine:
-    """ONNX Runtime.  A device requested by name is used or is an error; `auto` logs when it falls back to the CPU."""
+class OnnxNetwork:
+    """Any ONNX file in ONNX Runtime.
+
+    A device requested by name is used or is an error; `auto` logs when it falls back to the CPU.
+    """
 
     def __init__(self, path: Path, device: str = "auto", threads: int | None = None) -> None:
         onnxruntime = import_onnxruntime()
@@ -51,9 +55,26 @@ class OnnxEngine:
                 f"ONNX Runtime started with {session.get_providers()} instead of {PROVIDERS[wanted]}; "
                 f"{GPU_HELP[wanted]}"
             )
-        self.device, self.info, self._path = wanted, _read_info(session, path), path
+        self.device, self._path = wanted, path
         self._session: Any = session
-        if wanted != "cpu":
+
+    def infer_outputs(self, outputs: Sequence[str], frames: Frame) -> list[Floats]:
+        """Run the network.  Raises DeviceError for errors inside ONNX Runtime, such as a lost GPU."""
+        try:
+            return self._session.run(outputs, {"frames": frames})
+        except Exception as error:  # ONNX Runtime's exceptions have no common public base but Exception
+            if isinstance(error, RuntimeError) or type(error).__module__.startswith("onnxruntime"):
+                raise name_run_error(self.device, error) from error
+            raise
+
+
+class OnnxEngine(OnnxNetwork):
+    """A pose model in ONNX Runtime."""
+
+    def __init__(self, path: Path, device: str = "auto", threads: int | None = None) -> None:
+        super().__init__(path, device, threads)
+        self.info = _read_info(self._session, path)
+        if self.device != "cpu":
             self._warm_up(path)
 
     def _warm_up(self, path: Path) -> None:
@@ -67,24 +88,15 @@ class OnnxEngine:
 
     def infer(self, frames: Frame) -> Floats:
         """Logits, float32 (N, C)."""
-        logits = self._run(["logits"], frames)[0]
+        logits = self.infer_outputs(["logits"], frames)[0]
         check_answers(self._path, self.info, len(frames), logits)
         return logits
 
     def infer_maps(self, frames: Frame) -> tuple[Floats, Floats]:
         """Logits, float32 (N, C), and class maps, float32 (N, C, h, w)."""
-        logits, maps = self._run(["logits", "maps"], frames)
+        logits, maps = self.infer_outputs(["logits", "maps"], frames)
         check_answers(self._path, self.info, len(frames), logits, maps)
         return logits, maps
-
-    def _run(self, outputs: list[str], frames: Frame) -> list[Floats]:
-        """Run the network.  Raises DeviceError for errors inside ONNX Runtime, such as a lost GPU."""
-        try:
-            return self._session.run(outputs, {"frames": frames})
-        except Exception as error:  # ONNX Runtime's exceptions have no common public base but Exception
-            if isinstance(error, RuntimeError) or type(error).__module__.startswith("onnxruntime"):
-                raise name_run_error(self.device, error) from error
-            raise
 
 
 def import_onnxruntime() -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,50 +17,67 @@ from .onnxruntime_providers import name_run_error
 NUMPY_TYPES = {"u8": "uint8", "i8": "int8", "f16": "float16", "f32": "float32"}  # OpenVINO's names of element types
 
 
-class OpenVINOEngine:
-    """OpenVINO's CPU plugin.  One frame at a time has the lowest latency; other batch sizes work too.
+class OpenVINONetwork:
+    """Any ONNX file in OpenVINO's CPU plugin.  One frame at a time has the lowest latency; other batch sizes work too.
 
     The precision is the file's: on CPUs with BF16, OpenVINO would compute FP32 layers in BF16, which changes
     confidences that were calibrated in FP32 (by up to 0.014, and 1 of 582 predictions; in FP32 by 1e-6 and none).
     """
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
-        openvino = _import_openvino()
-        check_file(path)
-        try:
-            # Only the ONNX front end: read_model tries every front end, and TensorFlow's prints messages about ONNX.
-            frontend = openvino.frontend.FrontEndManager().load_by_framework("onnx")
-            model = frontend.convert(frontend.load(str(path)))
-        except Exception as error:  # the front ends' exceptions have no common base but Exception
-            raise _name_error(path, error) from error
-        self.device, self.info, self._path = "openvino", _read_info(model, path), path
+        self._start(path, _load_model(path), threads)
+
+    def _start(self, path: Path, model: Any, threads: int | None) -> None:
+        self.device, self._path = "openvino", path
         settings: dict[str, str | int] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
         if threads:
             settings["INFERENCE_NUM_THREADS"] = threads
         try:
-            compiled = openvino.Core().compile_model(model, "CPU", settings)
+            compiled = _import_openvino().Core().compile_model(model, "CPU", settings)
         except RuntimeError as error:
             raise _name_error(path, error) from error
         self._request: Any = compiled.create_infer_request()
 
+    def infer_outputs(self, outputs: Sequence[str], frames: Frame) -> list[Floats]:
+        """Run the network.  Raises DeviceError for errors inside OpenVINO."""
+        try:
+            results = self._request.infer({"frames": frames}, share_inputs=True)
+        except RuntimeError as error:
+            raise name_run_error(self.device, error) from error
+        return [results[name] for name in outputs]
+
+
+class OpenVINOEngine(OpenVINONetwork):
+    """A pose model in OpenVINO."""
+
+    def __init__(self, path: Path, threads: int | None = None) -> None:
+        model = _load_model(path)
+        self.info = _read_info(model, path)
+        self._start(path, model, threads)
+
     def infer(self, frames: Frame) -> Floats:
         """Logits, float32 (N, C)."""
-        logits = self._infer(frames)["logits"]
+        logits = self.infer_outputs(["logits"], frames)[0]
         check_answers(self._path, self.info, len(frames), logits)
         return logits
 
     def infer_maps(self, frames: Frame) -> tuple[Floats, Floats]:
         """Logits, float32 (N, C), and class maps, float32 (N, C, h, w)."""
-        answers = self._infer(frames)
-        logits, maps = answers["logits"], answers["maps"]
+        logits, maps = self.infer_outputs(["logits", "maps"], frames)
         check_answers(self._path, self.info, len(frames), logits, maps)
         return logits, maps
 
-    def _infer(self, frames: Frame) -> Any:
-        try:
-            return self._request.infer({"frames": frames}, share_inputs=True)
-        except RuntimeError as error:
-            raise name_run_error(self.device, error) from error
+
+def _load_model(path: Path) -> Any:
+    """Read an ONNX file with OpenVINO.  Raises ModelError, MissingPackageError."""
+    openvino = _import_openvino()
+    check_file(path)
+    try:
+        # Only the ONNX front end: read_model tries every front end, and TensorFlow's prints messages about ONNX.
+        frontend = openvino.frontend.FrontEndManager().load_by_framework("onnx")
+        return frontend.convert(frontend.load(str(path)))
+    except Exception as error:  # the front ends' exceptions have no common base but Exception
+        raise _name_error(path, error) from error
 
 
 def _import_openvino() -> Any:

@@ -12,6 +12,7 @@ import pytest
 
 from yoga_live.runtime.core.model_metadata import ModelInfo
 from yoga_live.runtime.engines import onnxruntime as engine_module
+from yoga_live.runtime.engines.factory import open_network
 from yoga_live.runtime.engines.onnxruntime import OnnxEngine, import_onnxruntime
 from yoga_live.runtime.engines.onnxruntime_providers import PROVIDERS
 from yoga_live.runtime.errors import DeviceError, MissingPackageError, ModelError
@@ -33,6 +34,18 @@ def test_engine_says_what_the_file_says_and_where_it_runs(model_path: Path) -> N
     engine = OnnxEngine(model_path, "cpu")
     assert engine.info == ModelInfo(("tree", "warrior_2", "none"), 32)
     assert engine.device == "cpu"
+
+
+@pytest.mark.parametrize("device", ["cpu", "openvino"])
+def test_a_network_gives_the_outputs_that_are_named_in_their_order(model_path: Path, device: str) -> None:
+    if device == "openvino":
+        pytest.importorskip("openvino")
+    network = open_network(model_path, device, 1)
+    frames = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
+    maps, logits = network.infer_outputs(["maps", "logits"], frames)
+    np.testing.assert_allclose(logits, frames.mean(axis=(1, 2)) / 16, rtol=1e-5)
+    assert maps.shape == (2, 3, 1, 1) and network.device == device
+    assert [output.shape for output in network.infer_outputs(["logits"], frames[:1])] == [(1, 3)]
 
 
 def test_unknown_device_is_refused_with_the_choices(model_path: Path) -> None:
