@@ -25,7 +25,7 @@ ORDER: dict[str, tuple[tuple[str, ...], ...]] = {
         ("core",),
         ("photos",),
         ("engines", "sources", "cropping", "drawing"),
-        ("classifier", "sinks"),
+        ("classifier", "sinks", "people"),
         ("tracking",),
         ("pipelines", "serve"),
         ("archive",),

@@ -95,7 +95,11 @@ def test_the_wheel_holds_exactly_the_files_of_the_rooms(tmp_path: Path) -> None:
     [wheel] = tmp_path.glob("yoga_live-*.whl")
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
+        licences = {name.partition("/licenses/")[2] for name in archive.namelist()}
+        finder = archive.getinfo("yoga_live/runtime/models/people/movenet_multipose.onnx")
     assert names == list_room_files(ROOT)
+    assert {"LICENSE", "runtime/models/people/LICENSE", "runtime/models/people/NOTICE"} <= licences
+    assert finder.compress_size < 10e6
     assert "yoga_live/runtime/fonts/DejaVuSans.ttf" in names
     makers = {path.name for path in (ROOT / "benchmarks" / "shipped_model").iterdir() if path.suffix != ".py"}
     assert {"sources.csv", "cleaning.jsonl"} <= makers

@@ -1,0 +1,10 @@
+"""Where the people of a frame are, and their key points::
+
+from yoga_live.runtime.people import PeopleFinder
+people = PeopleFinder().find(frame_bgr)          # people.boxes, people.keypoints, people.scores
+"""
+
+from .finder import PeopleFinder
+from .people import KEYPOINTS, OPPOSITE_KEYPOINTS, People
+
+__all__ = ["KEYPOINTS", "OPPOSITE_KEYPOINTS", "People", "PeopleFinder"]

@@ -1,0 +1,119 @@
+"""Find the people in a frame with MoveNet MultiPose."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ..core.opencv import cv2
+from ..core.preprocess import as_bgr, halve
+from ..core.regions import Region
+from ..core.types import Frame
+from ..engines.base import Network
+from ..engines.factory import open_network
+from ..errors import ModelError
+from .decoding import HEADS, decode_heads
+from .people import People
+
+log = logging.getLogger(__name__)
+
+PEOPLE_MODEL = Path(__file__).parent.parent / "models" / "people" / "movenet_multipose.onnx"
+"""The shipped network."""
+SIDE = 256
+"""Longer side of the network's input, pixels: what it was trained with."""
+SIDE_STEP = 32
+LARGEST_SIDE = 1024
+MIN_SCORE = 0.2
+"""The rule of `benchmarks/people_finder/measure.py` chooses 0.21; 0.25 would miss a sixth of the people upside down."""
+MOST_PEOPLE = 10
+"""The published graph stops at six; more cost no false people."""
+
+
+class PeopleFinder:
+    """Find the people in single frames::
+
+        finder = PeopleFinder()
+        people = finder.find(frame_bgr)                 # people.boxes, people.keypoints, people.scores
+
+    One or two people are found nearly always; with more of them in one frame, each is smaller, and a larger `side`
+    misses fewer.  One instance is for one thread at a time.
+    """
+
+    def __init__(
+        self,
+        device: str = "auto",
+        threads: int | None = None,
+        *,
+        side: int = SIDE,
+        most: int = MOST_PEOPLE,
+        min_score: float = MIN_SCORE,
+    ) -> None:
+        """Load the shipped network.
+
+        device: auto, cpu, cuda or openvino; tensorrt means the CPU here, which is logged, because the network has no
+        engine.  threads: how many the CPU's engines use; None: one a core.  side: the longer side of the network's
+        input in pixels, a multiple of 32; the time grows with its square.  most: return at most so many people.
+        min_score: leave out people below this score, 0 to 1.
+
+        Raises DeviceError where the device is missing, MissingPackageError where its engine is not installed,
+        ModelError where the shipped file is damaged, ValueError where a number is out of bounds.
+        """
+        if side % SIDE_STEP or not SIDE_STEP <= side <= LARGEST_SIDE:
+            raise ValueError(f"side must be a multiple of {SIDE_STEP} up to {LARGEST_SIDE}; got {side}")
+        if most < 1 or not 0 <= min_score <= 1:
+            raise ValueError(f"most must be at least 1 and min_score 0 to 1; got {most} and {min_score}")
+        if device == "tensorrt":
+            log.warning("the people finder has no TensorRT engine and runs on the CPU")
+            device = "cpu"
+        self._side, self._most, self._min_score = side, most, min_score
+        self._network: Network = open_network(PEOPLE_MODEL, device, threads)
+
+    @property
+    def device(self) -> str:
+        """Where the network runs: cpu, cuda or openvino."""
+        return self._network.device
+
+    def find(self, frame_bgr: npt.NDArray[np.generic], region: Region | None = None) -> People:
+        """Find the people of one frame, the surest first.
+
+        frame_bgr: uint8 (H, W, 3) BGR, as OpenCV gives it; grey (H, W) and BGRA (H, W, 4) are taken too.  region: look
+        at this part alone, in pixels; the people are in pixels of the whole frame all the same.
+
+        Raises ValueError if it is no uint8 image, ModelError where the network's output is not finite, DeviceError
+        where the network fails.
+        """
+        image = as_bgr(region.cut(frame_bgr) if region else frame_bgr)
+        height, width = image.shape[:2]
+        frames, (inner_w, inner_h) = fit_frame(image, self._side)
+        outputs = self._network.infer_outputs(HEADS, frames)
+        if not all(np.isfinite(output).all() for output in outputs):
+            raise ModelError(f"{PEOPLE_MODEL} gives values that are not finite on {self.device}; try --device cpu")
+        heads = {name: output[0] for name, output in zip(HEADS, outputs, strict=True)}
+        people = decode_heads(heads, self._most).clip((inner_w, inner_h))
+        people = people.select(people.scores >= self._min_score)
+        people = people.select(np.argsort(-people.scores, kind="stable"))
+        shift_xy = (region.left, region.top) if region else (0, 0)
+        return people.transform((width / inner_w, height / inner_h), shift_xy)
+
+
+def fit_frame(image: Frame, side: int = SIDE) -> tuple[Frame, tuple[int, int]]:
+    """Fit a picture into the network's input: at the upper left, black to the right or below.
+
+    image: uint8 (H, W, 3) BGR.  side: of the picture's longer side there, pixels.  Returns uint8 (1, h, w, 3) RGB, h
+    and w multiples of 32, and the width and height of the picture in it.
+    """
+    height, width = image.shape[:2]
+    scale = side / max(height, width)
+    inner_w, inner_h = max(1, round(width * scale)), max(1, round(height * scale))
+    frames = np.zeros((1, _round_up(inner_h), _round_up(inner_w), 3), np.uint8)
+    method = cv2.INTER_LINEAR if scale >= 1 else cv2.INTER_AREA
+    small = cv2.resize(halve(image, inner_w, inner_h), (inner_w, inner_h), interpolation=method)
+    frames[0, :inner_h, :inner_w] = small[:, :, ::-1]
+    return frames, (inner_w, inner_h)
+
+
+def _round_up(length: int) -> int:
+    return -(-length // SIDE_STEP) * SIDE_STEP
