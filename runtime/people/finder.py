@@ -27,7 +27,7 @@ SIDE = 256
 SIDE_STEP = 32
 LARGEST_SIDE = 1024
 MIN_SCORE = 0.2
-"""The rule of `benchmarks/people_finder/measure.py` chooses 0.21; 0.25 would miss a sixth of the people upside down."""
+"""The rule of `benchmarks/people_finder/measure.py` chooses 0.21.  0.25 would miss a quarter of the head stands."""
 MOST_PEOPLE = 10
 """The published graph stops at six; more cost no false people."""
 

@@ -63,7 +63,7 @@ def test_an_empty_frame_has_nobody(finder: PeopleFinder) -> None:
         assert len(finder.find(frame)) == 0
 
 
-@pytest.mark.parametrize("size_wh", [(640, 360), (1920, 1080), (360, 640), (300, 300), (1000, 240), (130, 100)])
+@pytest.mark.parametrize("size_wh", [(640, 360), (1920, 1080), (360, 640), (300, 300), (800, 300), (130, 100)])
 def test_boxes_are_in_pixels_of_a_frame_of_any_size_and_inside_it(
     finder: PeopleFinder, size_wh: tuple[int, int]
 ) -> None:
