@@ -69,11 +69,11 @@ class People:
         return People(self.boxes[which], self.keypoints[which], self.keypoint_scores[which], self.scores[which])
 
     def clip(self, size_wh: tuple[int, int]) -> People:
-        """Cut the boxes at the right and lower border, and drop people of whom nothing is inside.
+        """Cut the boxes at the frame's borders, and drop people of whom nothing is inside.
 
         size_wh: width and height of the frame, pixels.
         """
-        boxes = np.minimum(self.boxes, np.array([*size_wh, *size_wh], np.float32))
+        boxes = np.clip(self.boxes, 0, np.array([*size_wh, *size_wh], np.float32))
         is_inside = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
         return People(boxes, self.keypoints, self.keypoint_scores, self.scores).select(is_inside)
 

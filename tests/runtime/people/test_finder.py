@@ -176,6 +176,7 @@ def test_a_device_that_is_missing_is_an_error_never_the_cpu() -> None:
         ({"side": 250}, "side must be a multiple of 32 up to 1024; got 250"),
         ({"side": 0}, "got 0"),
         ({"side": 2048}, "got 2048"),
+        ({"margin": 0.3}, "margin must be 0 to 0.25; got 0.3"),
         ({"most": 0}, "most must be at least 1"),
         ({"min_score": 1.5}, "min_score 0 to 1; got 10 and 1.5"),
         ({"min_score": float("nan")}, "got 10 and nan"),
@@ -202,22 +203,46 @@ def test_output_that_is_not_finite_is_an_error(finder: PeopleFinder, monkeypatch
 
 
 @pytest.mark.parametrize(
-    ("size_wh", "shape", "inner_wh"),
+    ("size_wh", "margin", "shape", "place"),
     [
-        ((1920, 1080), (160, 256), (256, 144)),
-        ((1080, 1920), (256, 160), (144, 256)),
-        ((640, 480), (192, 256), (256, 192)),
-        ((100, 100), (256, 256), (256, 256)),
-        ((3000, 2), (32, 256), (256, 1)),
+        ((1920, 1080), 0, (160, 256), (0, 256, 144)),
+        ((1080, 1920), 0, (256, 160), (0, 144, 256)),
+        ((640, 480), 0, (192, 256), (0, 256, 192)),
+        ((100, 100), 0, (256, 256), (0, 256, 256)),
+        ((3000, 2), 0, (32, 256), (0, 256, 1)),
+        ((1000, 500), 0.14, (160, 256), (28, 200, 100)),
     ],
 )
-def test_a_picture_fills_the_longer_side_and_the_rest_is_black(
-    size_wh: tuple[int, int], shape: tuple[int, int], inner_wh: tuple[int, int]
+def test_a_picture_and_its_border_fill_the_longer_side_and_the_rest_is_black(
+    size_wh: tuple[int, int], margin: float, shape: tuple[int, int], place: tuple[int, int, int]
 ) -> None:
-    frames, inner = fit_frame(np.full((*size_wh[::-1], 3), (10, 20, 30), np.uint8))
-    assert frames.shape == (1, *shape, 3) and inner == inner_wh
-    np.testing.assert_array_equal(frames[0, : inner[1], : inner[0]], np.broadcast_to((30, 20, 10), (*inner[::-1], 3)))
-    assert not frames[0, inner[1] :].any() and not frames[0, :, inner[0] :].any()
+    frames, (border, width, height) = fit_frame(np.full((*size_wh[::-1], 3), (10, 20, 30), np.uint8), 256, margin)
+    assert frames.shape == (1, *shape, 3) and (border, width, height) == place
+    inner = frames[0, border : border + height, border : border + width]
+    np.testing.assert_array_equal(inner, np.broadcast_to((30, 20, 10), (height, width, 3)))
+    inner[:] = 0
+    assert not frames.any()
+
+
+@pytest.mark.parametrize("margin", [0.04, 0.08, 0.25])
+@pytest.mark.parametrize("size_wh", [SIZE_WH, (360, 640)])
+def test_a_margin_does_not_move_the_person(finder: PeopleFinder, size_wh: tuple[int, int], margin: float) -> None:
+    frame = draw_figure(POSES["goddess"], size_wh)
+    people, others = finder.find(frame), PeopleFinder("cpu", 1, margin=margin).find(frame)
+    assert len(others) == 1 and measure_overlap(people.boxes[0], others.boxes[0]) > 0.85
+    swapped = others.keypoints[0][list(OPPOSITE_KEYPOINTS)]  # a drawn person's front and back look alike
+    moves = [np.linalg.norm(people.keypoints[0] - points, axis=1) for points in (others.keypoints[0], swapped)]
+    assert np.minimum(*moves)[people.keypoint_scores[0] > 0.3].mean() < 15
+
+
+def test_a_margin_makes_a_person_surer_whom_the_picture_cuts_close() -> None:
+    pytest.importorskip("onnxruntime")
+    left, top, right, bottom = find_truth("tree").astype(int)
+    frame = np.ascontiguousarray(draw_figure(POSES["tree"], SIZE_WH)[top:bottom, left:right])
+    tight, wide = (PeopleFinder("cpu", 1, margin=margin, min_score=0).find(frame) for margin in (0, 0.08))
+    assert wide.scores[0] > tight.scores[0]
+    boxes = wide.boxes[wide.scores > 0.2]
+    assert (boxes >= 0).all() and (boxes <= [right - left, bottom - top, right - left, bottom - top]).all()
 
 
 def test_the_shipped_network_is_small_enough_for_the_wheel() -> None:

@@ -57,10 +57,10 @@ def test_pixels_of_another_frame_are_scaled_then_shifted() -> None:
 
 def test_boxes_are_cut_at_the_border_and_people_outside_are_dropped() -> None:
     people = make_people(2)
-    boxes = np.array([[10, 10, 60, 90], [50, 10, 80, 40]], np.float32)
+    boxes = np.array([[-5, 10, 60, 90], [50, 10, 80, 40]], np.float32)
     people = People(boxes, people.keypoints, people.keypoint_scores, people.scores)
     inside = people.clip((40, 80))
-    np.testing.assert_array_equal(inside.boxes, np.array([[10, 10, 40, 80]]))
+    np.testing.assert_array_equal(inside.boxes, np.array([[0, 10, 40, 80]]))
     np.testing.assert_array_equal(inside.keypoints, people.keypoints[:1])
 
 
