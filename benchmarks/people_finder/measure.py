@@ -33,6 +33,7 @@ ANYBODY = 0.02
 PHOTOS = 250
 COMPOSITIONS = 40
 SIDES = (256, 320, 384)
+MARGIN = 0.08
 SAME_BOX = 0.5
 CANVAS_WH = (1920, 1080)
 INVERTED, DOWN_DOG = ("salamba_sirsasana", "vrischikasana"), "adho_mukha_svanasana"
@@ -88,9 +89,9 @@ def print_row(*cells: object) -> None:
     print(f"| {' | '.join(str(cell) for cell in cells)} |")
 
 
-def report_sets(finder: PeopleFinder, sets: Sequence[PhotoSet]) -> None:
+def report_sets(finder: PeopleFinder, sets: Sequence[PhotoSet], title: str) -> None:
     """Print how many photos have anybody at each threshold, and the threshold that the tuning sets choose."""
-    print_row("photos with anybody, %", "photos", *(f"from {each:g}" for each in THRESHOLDS))
+    print_row(title, "photos", *(f"from {each:g}" for each in THRESHOLDS))
     print_row(*["---"] * (2 + len(THRESHOLDS)))
     tuning: dict[bool, Floats] = {}
     for each in sets:
@@ -169,24 +170,34 @@ def report_several(tiles: Sequence[tuple[Frame, Floats]], threads: int) -> None:
         print_row(f"{count} in {rows} row{'s' if rows > 1 else ''}", *cells)
 
 
-def report_cut(finder: PeopleFinder, tiles: Sequence[tuple[Frame, Floats]]) -> None:
-    """Print the recall of people of whom the frame's border cuts a part off."""
-    print_row("cut off the person", "people", "found, %", "with the right box, %")
-    print_row(*["---"] * 4)
+def report_cut(tiles: Sequence[tuple[Frame, Floats]], threads: int) -> None:
+    """Print the recall of people of whom the frame's border cuts a part off, without and with a margin."""
+    finders = [PeopleFinder("cpu", threads, margin=margin) for margin in (0, MARGIN)]
+    print_row(
+        "cut off the person", "people", "found, %", "right box, %", f"`margin={MARGIN:g}`: found, %", "right box, %"
+    )
+    print_row(*["---"] * 6)
     for side, axis, is_end in (("the lower", 1, True), ("the upper", 1, False), ("the left", 0, False)):
         for part in (0.25, 0.5):
-            hits = right = 0
-            for image, box in tiles:
-                low, high = box[axis], box[axis + 2]
-                at = int(high - part * (high - low) if is_end else low + part * (high - low))
-                frame = np.take(image, range(at) if is_end else range(at, image.shape[1 - axis]), axis=1 - axis)
-                inside = box.copy()
-                inside[axis], inside[axis + 2] = (low, at) if is_end else (0, high - at)
-                boxes = finder.find(frame).boxes
-                hits += bool(len(boxes))
-                right += count_found(boxes, inside[None])
-            total = len(tiles)
-            print_row(f"{side} {part:.0%}", total, f"{100 * hits / total:.1f}", f"{100 * right / total:.1f}")
+            frames = [cut_off(image, box, axis, part, is_end) for image, box in tiles]
+            cells = []
+            for finder in finders:
+                found = [finder.find(frame).boxes for frame, _ in frames]
+                right = sum(count_found(boxes, inside[None]) for boxes, (_, inside) in zip(found, frames, strict=True))
+                cells += [100 * sum(len(boxes) > 0 for boxes in found) / len(frames), 100 * right / len(frames)]
+            print_row(f"{side} {part:.0%}", len(frames), *(f"{cell:.1f}" for cell in cells))
+
+
+def cut_off(image: Frame, box: Floats, axis: int, part: float, is_end: bool) -> tuple[Frame, Floats]:
+    """Cut a picture so that it ends within a person.  Returns it and the box of what is left of them.
+
+    axis: 0 cuts left or right, 1 above or below.  part: of the box that is lost.  is_end: at the right or lower side.
+    """
+    low, high = box[axis], box[axis + 2]
+    at = int(high - part * (high - low) if is_end else low + part * (high - low))
+    kept, inside = range(at) if is_end else range(at, image.shape[1 - axis]), box.copy()
+    inside[axis], inside[axis + 2] = (low, at) if is_end else (0, high - at)
+    return np.take(image, kept, axis=1 - axis), inside
 
 
 def move_one_pixel(frames: Frame) -> Frame:
@@ -277,12 +288,15 @@ def main() -> int:
         return 0
     anybody = PeopleFinder("cpu", args.threads, min_score=ANYBODY)
     sets = list_sets(args.sources, args.sources2)
-    report_sets(anybody, sets)
+    report_sets(anybody, sets, "photos with anybody, %")
+    print()
+    with_margin = PeopleFinder("cpu", args.threads, min_score=ANYBODY, margin=MARGIN)
+    report_sets(with_margin, sets, f"the same with `margin={MARGIN:g}`")
     tiles = cut_people(anybody, [*sets[3].files, *sets[4].files])
     print(f"\n{len(tiles)} people cut out of the fourth and fifth row's photos, from a score of {MIN_SCORE:g}:\n")
     report_several(tiles, args.threads)
     print()
-    report_cut(PeopleFinder("cpu", args.threads), tiles)
+    report_cut(tiles, args.threads)
     print()
     if args.float:
         report_rounding(args.float, [*sets[2].files, *sets[4].files], args.threads)

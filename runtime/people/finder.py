@@ -40,8 +40,9 @@ class PeopleFinder:
         people = finder.find(frame_bgr)                 # people.boxes, people.keypoints, people.scores
 
     One or two people are found nearly always; with more of them in one frame, each is smaller, and a larger `side`
-    misses fewer.  For photos that end where the person ends, `margin=0.08` misses fewer.  One instance is for one
-    thread at a time.
+    misses fewer.  For photos that end where the person ends, `margin=0.08, min_score=0.25` misses fewer.
+
+    One instance is for one thread at a time.
     """
 
     def __init__(
