@@ -70,7 +70,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=32)
     args = parser.parse_args()
     fastai.set_seed(0, reproducible=True)
-    table = pandas.read_csv(args.split)
+    table = pandas.read_csv(args.split, dtype=str)  # a pose may be called 0
     test = table[table.split == "test"].reset_index(drop=True)
     learn = make_learner(args, table)
     with learn.no_bar():

@@ -136,7 +136,7 @@ def run(args: argparse.Namespace) -> None:
     if 0 in args.epochs:
         raise OptionError("--epochs 0 trains no whole network; give 1 or more")
     print(HEAD + "\n" + "|---" * (HEAD.count("|") - 1) + "|", flush=True)
-    fastai = args.fastai or (sys.executable if find_spec("fastai") else None)
+    fastai = args.fastai or (Path(sys.executable) if find_spec("fastai") else None)
     for given in args.photos:
         photos, split = prepare(given, args)
         for epochs in args.epochs:

@@ -100,7 +100,8 @@ def fit_linear(features: Floats, targets: Ints, classes: int, seed: int) -> Call
     head, plain = torch.nn.Linear(features.shape[1], classes), torch.from_numpy(features.astype(np.float32))
     config, generator = FitConfig(epochs=0), torch.Generator().manual_seed(seed)
     with send_progress(None):
-        fit_head(Features(plain, plain), targets, balance(targets), head, config, generator)
+        numbers = targets.astype(np.int64)
+        fit_head(Features(plain, plain), numbers, balance(numbers), head, config, generator)
     weight, bias = (p.detach().numpy().astype(np.float64) for p in (head.weight, head.bias))
     return lambda others: others @ weight.T + bias
 
@@ -262,13 +263,14 @@ def compare_few(tables: dict[str, Table]) -> None:
     rng = np.random.default_rng(0)
     for table in tables.values():
         everything = predict_others(table)
-        groups = np.unique(everything.groups)
+        group_of = np.zeros(0, np.int64) if everything.groups is None else everything.groups
+        groups = np.unique(group_of)
         for scale in (0.7, 1.0, 2.0):  # less and more sure of itself than the head is
             logits = everything.logits * scale
             for count in (count for count in COUNTS if count <= len(groups) // 2):
                 for _ in range(DRAWS):
-                    few = np.isin(everything.groups, rng.permutation(groups)[:count])
-                    split = SplitLogits(logits[few], everything.targets[few], everything.groups[few])
+                    few = np.isin(group_of, rng.permutation(groups)[:count])
+                    split = SplitLogits(logits[few], everything.targets[few], group_of[few])
                     rest, truth = logits[~few], everything.targets[~few]
                     fitted = fit_temperature(split.logits, split.targets, split.groups)
                     for title, rule in RULES.items():

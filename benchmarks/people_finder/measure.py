@@ -256,7 +256,7 @@ def report_times(threads: int, looks: int = 60) -> None:
     classifier = PoseClassifier(device="cpu", threads=threads)
     finders = {side: PeopleFinder("cpu", threads, side=side) for side in SIDES}
     frame = np.random.default_rng(0).integers(0, 256, (1080, 1920, 3), dtype=np.uint8)
-    frame = cv2.blur(frame, (31, 31))
+    frame = np.asarray(cv2.blur(frame, (31, 31)), np.uint8)
     outputs = open_network(PEOPLE_MODEL, "cpu", threads).infer_outputs(HEADS, fit_frame(frame)[0])
     heads = {name: output[0] for name, output in zip(HEADS, outputs, strict=True)}
     calls = {"pose model": lambda: classifier.probabilities(frame)}

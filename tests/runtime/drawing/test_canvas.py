@@ -70,7 +70,7 @@ def test_a_fill_covers_its_area_and_nothing_else(area: Region) -> None:
     BgrCanvas(scene).fill(area, GREEN)
     y, x = np.mgrid[: SIZE_WH[1], : SIZE_WH[0]]
     inside = (x >= area.left) & (x < area.left + area.width) & (y >= area.top) & (y < area.top + area.height)
-    assert np.array_equal(scene, np.where(inside[..., None], np.uint8(GREEN), np.uint8(0)))
+    assert np.array_equal(scene, np.where(inside[..., None], np.array(GREEN, np.uint8), np.uint8(0)))
 
 
 @pytest.mark.parametrize("matrix", [1, 5, 9])

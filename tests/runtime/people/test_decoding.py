@@ -97,7 +97,8 @@ def test_the_networks_answers_on_drawn_people_are_decoded_as_the_published_graph
 @pytest.mark.skipif(not PHOTOS.is_dir(), reason=f"needs the photos of {PHOTOS}")
 def test_the_networks_answers_on_photos_are_decoded_as_the_published_graph_does(published: Any, network: Any) -> None:
     for path in sorted(PHOTOS.glob("*/*.jpg"))[::80]:
-        assert_equal_to_published(published, run_network(network, cv2.imread(str(path))))
+        frame = np.asarray(cv2.imread(str(path)), np.uint8)
+        assert_equal_to_published(published, run_network(network, frame))
 
 
 def run_network(network: Any, frame: Frame) -> dict[str, Floats]:

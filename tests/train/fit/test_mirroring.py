@@ -118,7 +118,8 @@ def test_the_whole_network_learns_from_mirror_images_what_the_other_side_is(tmp_
 def test_a_mirrored_photo_of_a_side_is_of_no_known_kind(tmp_path: Path) -> None:
     kinds = np.arange(PHOTOS, dtype=np.int64) % 4
     swapped = make_trainer(tmp_path, replace(CONFIG, epochs_frozen=1, mirror_swaps=SWAPS), kinds)
-    assert np.array_equal(swapped._mirror_kinds(np.arange(6)), [-1, -1, 2, -1, -1, 1])
+    mirrored = swapped._mirror_kinds(np.arange(6))
+    assert mirrored is not None and np.array_equal(mirrored, [-1, -1, 2, -1, -1, 1])
     swapped.fit_head()
     assert make_trainer(tmp_path, replace(CONFIG, mirror=True), kinds)._mirror_kinds(np.arange(6)) is None
 
