@@ -31,6 +31,8 @@ MIN_SCORE = 0.2
 """The rule of `benchmarks/people_finder/measure.py` chooses 0.21.  0.25 would miss a quarter of the head stands."""
 MOST_PEOPLE = 10
 """The published graph stops at six; more cost no false people."""
+LARGEST_MOST, LARGEST_THREADS = 1000, 1024
+"""Far above what is useful: ONNX Runtime hangs when it starts a million threads."""
 
 
 class PeopleFinder:
@@ -66,12 +68,14 @@ class PeopleFinder:
         Raises DeviceError where the device is missing, MissingPackageError where its engine is not installed,
         ModelError where the shipped file is damaged, ValueError where a number is out of bounds.
         """
-        if side % SIDE_STEP or not SIDE_STEP <= side <= LARGEST_SIDE:
+        _check_whole("side", side, SIDE_STEP, LARGEST_SIDE)
+        if side % SIDE_STEP:
             raise ValueError(f"side must be a multiple of {SIDE_STEP} up to {LARGEST_SIDE}; got {side}")
-        if not 0 <= margin <= LARGEST_MARGIN:
-            raise ValueError(f"margin must be 0 to {LARGEST_MARGIN}; got {margin}")
-        if most < 1 or not 0 <= min_score <= 1:
-            raise ValueError(f"most must be at least 1 and min_score 0 to 1; got {most} and {min_score}")
+        _check_whole("most", most, 1, LARGEST_MOST)
+        if threads is not None:
+            _check_whole("threads", threads, 1, LARGEST_THREADS)
+        _check_number("margin", margin, LARGEST_MARGIN)
+        _check_number("min_score", min_score, 1)
         if device == "tensorrt":
             log.warning("the people finder has no TensorRT engine and runs on the CPU")
             device = "cpu"
@@ -92,6 +96,10 @@ class PeopleFinder:
         Raises ValueError if it is no uint8 image, ModelError where the network's output is not finite, DeviceError
         where the network fails.
         """
+        if region is not None and not isinstance(region, Region):
+            raise ValueError(f"region must be a Region(left, top, width, height); got {region!r}")
+        if region and (min(region.left, region.top) < 0 or 0 in region.cut(frame_bgr).shape[:2]):
+            raise ValueError(f"{region} does not lie in the frame, which has shape {np.shape(frame_bgr)}")
         image = as_bgr(region.cut(frame_bgr) if region else frame_bgr)
         height, width = image.shape[:2]
         frames, (border, inner_w, inner_h) = fit_frame(image, self._side, self._margin)
@@ -122,6 +130,16 @@ def fit_frame(image: Frame, side: int = SIDE, margin: float = 0.0) -> tuple[Fram
     small = cv2.resize(halve(image, inner_w, inner_h), (inner_w, inner_h), interpolation=method)
     frames[0, border : border + inner_h, border : border + inner_w] = small[:, :, ::-1]
     return frames, (border, inner_w, inner_h)
+
+
+def _check_whole(name: str, value: object, least: int, most: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise ValueError(f"{name} must be a whole number from {least} to {most:,}; got {value!r}")
+
+
+def _check_number(name: str, value: object, most: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= most:
+        raise ValueError(f"{name} must be 0 to {most}; got {value!r}")
 
 
 def _round_up(length: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -136,6 +137,12 @@ def test_grey_and_bgra_frames_are_taken(finder: PeopleFinder) -> None:
     assert len(finder.find(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY))) == 1
 
 
+@pytest.mark.parametrize("region", [(0, 0, 10, 10), "", Region(5000, 5000, 10, 10), Region(-5, -5, 20, 20)])
+def test_what_is_no_region_of_the_frame_is_refused(finder: PeopleFinder, region: Any) -> None:
+    with pytest.raises(ValueError, match=r"region must be a Region|does not lie in the frame"):
+        finder.find(draw_figure(POSES["goddess"], SIZE_WH), region)
+
+
 def test_what_is_no_frame_is_refused(finder: PeopleFinder) -> None:
     with pytest.raises(ValueError, match="a frame must be uint8"):
         finder.find(np.zeros((10, 10, 3)))
@@ -174,12 +181,17 @@ def test_a_device_that_is_missing_is_an_error_never_the_cpu() -> None:
     ("options", "message"),
     [
         ({"side": 250}, "side must be a multiple of 32 up to 1024; got 250"),
-        ({"side": 0}, "got 0"),
+        ({"side": 0}, "side must be a whole number"),
         ({"side": 2048}, "got 2048"),
         ({"margin": 0.3}, "margin must be 0 to 0.25; got 0.3"),
-        ({"most": 0}, "most must be at least 1"),
-        ({"min_score": 1.5}, "min_score 0 to 1; got 10 and 1.5"),
-        ({"min_score": float("nan")}, "got 10 and nan"),
+        ({"most": 0}, "most must be a whole number from 1 to 1,000; got 0"),
+        ({"min_score": 1.5}, "min_score must be 0 to 1; got 1.5"),
+        ({"min_score": float("nan")}, "got nan"),
+        ({"side": "256"}, "side must be a whole number from 32 to 1,024; got '256'"),
+        ({"margin": None}, "margin must be 0 to 0.25; got None"),
+        ({"most": 1.5}, "got 1.5"),
+        ({"threads": 0}, "threads must be a whole number from 1 to 1,024; got 0"),
+        ({"threads": 10**6}, "got 1000000"),
     ],
 )
 def test_numbers_out_of_bounds_are_refused_with_the_value(options: dict, message: str) -> None:
