@@ -78,7 +78,10 @@ class FrameCache:
             count = 0
             for path, length, changed, sha256, phash, mirror, width, height, error in rows:
                 size_wh = int(width), int(height)
-                found = Found(sha256, int(phash, 16), int(mirror, 16), size_wh, error)
+                hashes = int(phash, 16), int(mirror, 16)
+                if max(hashes) >= 2**64 or min(hashes) < 0:
+                    raise ValueError(f"{path} has a hash of more than 64 bits")
+                found = Found(sha256, *hashes, size_wh, error)
                 self._known[path, int(length), int(changed)] = found, -1 if error else count
                 count += not error
         frames = self._map(frames_name, (count, self._size, self._size, 3))

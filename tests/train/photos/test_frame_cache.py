@@ -101,7 +101,10 @@ def test_each_size_has_its_own_frames(photos: Path) -> None:
     assert_equal(read_photos(photos, 64), read_photos(photos, 64, cached=False))
 
 
-@pytest.mark.parametrize("damage", ["index cut", "index of another version", "frames cut", "frames gone", "no text"])
+DAMAGES = ["index cut", "index of another version", "a long hash", "frames cut", "frames gone", "no text"]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_cache_is_made_anew(photos: Path, damage: str) -> None:
     read_photos(photos, 64)
     (place,) = find_cache_folder("frames").iterdir()
@@ -111,6 +114,12 @@ def test_a_damaged_cache_is_made_anew(photos: Path, damage: str) -> None:
         index.write_text(index.read_text()[:-40])
     elif damage == "index of another version":
         index.write_text("0" + index.read_text()[1:])
+    elif damage == "a long hash":
+        lines = index.read_text().splitlines()
+        cells = lines[2].split(",")
+        index.write_text(
+            "\n".join([*lines[:2], ",".join([*cells[:4], "f" + cells[4].zfill(16), *cells[5:]]), *lines[3:], ""])
+        )
     elif damage == "frames cut":
         frames.write_bytes(frames.read_bytes()[:-1])
     elif damage == "frames gone":
