@@ -33,6 +33,14 @@ def new_photos(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.parametrize("name", ["confidence.json", "run.json", "report/table.csv"])
+def test_a_table_does_not_replace_a_file_of_the_run(ask, trained_run: Path, new_photos: Path, name: str) -> None:
+    before = {path: path.stat().st_mtime_ns for path in trained_run.rglob("*")}
+    answer = ask(main, "predict", new_photos, trained_run, "--table", trained_run / name, "--force")
+    assert answer.code == 2 and "lies in the run, whose files it could replace" in answer.err.splitlines()[-1]
+    assert {path: path.stat().st_mtime_ns for path in trained_run.rglob("*")} == before
+
+
 def test_photos_are_listed_as_yoga_live_lists_them(
     ask, trained_run: Path, exported_model: Path, new_photos: Path, tmp_path: Path
 ) -> None:
