@@ -158,9 +158,14 @@ def load_run(folder: Path, photo_folder: Path | None = None) -> Run:
         where = photo_folder or Path(summary["photo_folder"])
         return Run(folder, labels, summary["config"]["size"], summary["arch"], where, photos, summary)
     except (FileNotFoundError, NotADirectoryError) as error:
+        begun = (folder / "photos.csv").is_file() and not (folder / "run.json").exists()
+        what_to_do = (
+            "wait while it is trained; if it was stopped, repeat its yoga-train fit command with --resume"
+            if begun
+            else f"make one with: yoga-train fit PHOTOS --to {folder}"
+        )
         raise RunError(
-            f"{folder} is not a finished run: {Path(error.filename).name} is missing; "
-            f"make one with: yoga-train fit PHOTOS --to {folder}"
+            f"{folder} is not a finished run: {Path(error.filename).name} is missing; {what_to_do}"
         ) from error
     except OSError as error:
         raise RunError(f"{folder} cannot be read as a run: {error.strerror} ({error.filename})") from error

@@ -48,6 +48,10 @@ def test_a_run_is_opened_later(trained_run: Path) -> None:
 
 
 def test_what_is_no_finished_run_is_refused(tmp_path: Path, write_run: Callable[..., Run]) -> None:
+    (tmp_path / "begun").mkdir()
+    (tmp_path / "begun" / "photos.csv").touch()
+    with pytest.raises(RunError, match=r"begun is not a finished run.*if it was stopped, repeat .* with --resume"):
+        open_run(tmp_path / "begun")
     with pytest.raises(RunError, match=r"nowhere is not a finished run: run\.json is missing"):
         open_run(tmp_path / "nowhere")
     run = write_run("old", [("a", "tree", "test", [0.1, 0.1, 0.8])])
