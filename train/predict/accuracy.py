@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePath
 
-import numpy as np
-
-from ...calibration.metrics import Accuracy, count_confusions, list_confusions
+from ...calibration.metrics import Accuracy
 from ...calibration.runs import SPLITS, Run
 from ...runtime.classifier import Prediction
 from ...runtime.core.types import NO_POSE
@@ -42,14 +40,14 @@ class AnsweredPhoto:
 class FolderAccuracy:
     """What a run does on photos of class folders that it does not have itself, told by their sha256.
 
-    likeliest: how many have their label as the likeliest one, as `fit` and `report` count.  answered: how many are
-    answered right, with the threshold.  no_pose: how many of a pose were answered `none`.  confusions: (truth, answer,
-    photos) of the likeliest labels, commonest first.  own: split -> photos of the run among them, which are left out.
+    answered: how many of the answers, with the threshold, are right.  likeliest: how many have their label as the
+    likeliest one, as `fit` and `report` count.  no_pose: how many of a pose were answered `none`.  confusions: (truth,
+    answer, photos) of the answers, commonest first.  own: split -> photos of the run among them, which are left out.
     strange: folder -> photos, where the folder is no label.
     """
 
-    likeliest: Accuracy
     answered: Accuracy
+    likeliest: Accuracy
     no_pose: int
     confusions: tuple[tuple[str, str, int], ...]
     own: Counter[str]
@@ -61,13 +59,13 @@ class FolderAccuracy:
         return [*self._describe_counted(), *self._describe_left_out()]
 
     def _describe_counted(self) -> list[str]:
-        if not self.likeliest.total:
+        if not self.answered.total:
             return ["no accuracy: every photo here is one of the run's own; give new ones"]
-        lines = [f"accuracy on {format_count(self.likeliest.total, 'new photo')}: {self.likeliest}"]
+        lines = [f"accuracy on {format_count(self.answered.total, 'new photo')}: {self.answered}"]
         if self.answered.right != self.likeliest.right:
             lines.append(
-                f"{'':>14}with the threshold {self.threshold:.2f}: {self.answered.value:.1%}; "
-                f"{format_count(self.no_pose, 'photo')} of a pose answered `none`"
+                f"{'':>14}without the threshold {self.threshold:.2f}, as `fit` and `report` count: "
+                f"{self.likeliest.value:.1%}; {format_count(self.no_pose, 'photo')} of a pose answered `none`"
             )
         return lines + [
             f"{'':>14}{truth} classified as {answer}: {format_count(count, 'photo')}"
@@ -102,24 +100,29 @@ def measure_folders(run: Run, threshold: float, photos: Iterable[AnsweredPhoto])
         hashes = pool.map(_hash_photo, [photo.path for photo in labelled])
         found = [splits.get(sha256, UNSEEN) for sha256 in hashes]
     kept = [photo for photo, split in zip(labelled, found, strict=True) if split == UNSEEN]
-    targets = np.array([labels.index(photo.folder) for photo in kept], dtype=np.int64)
-    likeliest = np.array([_find_likeliest(photo.prediction, labels) for photo in kept], dtype=np.int64)
+    likeliest = [_find_likeliest(photo.prediction) == photo.folder for photo in kept]
     right = [photo.prediction.pose == photo.folder for photo in kept]
     missed = [photo.prediction.pose == NO_POSE != photo.folder for photo in kept]
-    matrix = count_confusions(likeliest, targets, len(labels))
     return FolderAccuracy(
-        Accuracy(int((likeliest == targets).sum()), len(kept)),
         Accuracy(sum(right), len(kept)),
+        Accuracy(sum(likeliest), len(kept)),
         sum(missed),
-        tuple(list_confusions(matrix, labels, MOST_TOLD)),
+        _list_confusions(kept),
         Counter(split for split in found if split != UNSEEN),
         Counter(photo.folder for photo in inside if photo.folder not in labels),
         threshold,
     )
 
 
-def _find_likeliest(prediction: Prediction, labels: tuple[str, ...]) -> int:
-    return labels.index(max(prediction.probabilities, key=prediction.probabilities.__getitem__))
+def _find_likeliest(prediction: Prediction) -> str:
+    return max(prediction.probabilities, key=prediction.probabilities.__getitem__)
+
+
+def _list_confusions(photos: Iterable[AnsweredPhoto]) -> tuple[tuple[str, str, int], ...]:
+    """The commonest wrong answers as (truth, answer, photos); `none` is one, also where the run has no such label."""
+    wrong = Counter((photo.folder, photo.prediction.pose) for photo in photos)
+    told = sorted((-count, *pair) for pair, count in wrong.items() if pair[0] != pair[1])[:MOST_TOLD]
+    return tuple((truth, answer, -count) for count, truth, answer in told)
 
 
 def _hash_photo(path: Path) -> str:

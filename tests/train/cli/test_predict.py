@@ -86,13 +86,18 @@ def test_a_wrong_folder_is_a_confusion_and_the_threshold_has_its_line(
     (new_photos / "warrior_2.png").rename(new_photos / "warrior_2" / "tree.png")
     answer = ask(main, "predict", new_photos, run)
     assert "6 of 7, 95 % interval" in answer.out and "warrior_2 classified as tree: 1 photo\n" in answer.out
-    assert "with the threshold" not in answer.out
+    assert "the threshold" not in answer.out
     stored = json.loads((run / "run.json").read_text())
     document = {"format": 1, "labels": stored["labels"], "size": 64, "temperature": 1.0, "threshold": 1.0,
                 "training": {"finished_at": stored["finished_at"]}, "calibration": {"ece_after": 0.1}}  # fmt: skip
     (run / "confidence.json").write_text(json.dumps(document))
     sure = ask(main, "predict", new_photos, run)
-    assert "with the threshold 1.00: 14.3%; 6 photos of a pose answered `none`" in sure.out
+    assert "no pose: 9\n9 of 9 photos classified\n" in sure.out  # the headline counts the answers that are listed
+    assert "accuracy on 7 new photos: 14.3% (1 of 7, 95 % interval" in sure.out
+    assert "without the threshold 1.00, as `fit` and `report` count: 85.7%; 6 photos of a pose answered" in sure.out
+    confusions = [line.strip() for line in sure.out.splitlines() if " classified as " in line]
+    assert confusions == [f"{pose} classified as none: {count}" for pose, count in
+                          (("tree", "3 photos"), ("down_dog", "2 photos"), ("warrior_2", "1 photo"))]  # fmt: skip
     assert "not calibrated" not in sure.err
 
 
