@@ -35,7 +35,7 @@ from ..runtime.system.foreign_files import (
     show,
 )
 from ..runtime.system.item_failures import Failure, attempt
-from ..runtime.system.plain_text import format_count
+from ..runtime.system.plain_text import format_command, format_count
 from ..runtime.system.progress import track
 
 log = logging.getLogger(__name__)
@@ -162,7 +162,7 @@ def load_run(folder: Path, photo_folder: Path | None = None) -> Run:
         what_to_do = (
             "wait while it is trained; if it was stopped, repeat its yoga-train fit command with --resume"
             if begun
-            else f"make one with: yoga-train fit PHOTOS --to {folder}"
+            else f"make one with: yoga-train fit PHOTOS --to {format_command(folder)}"
         )
         raise RunError(
             f"{folder} is not a finished run: {Path(error.filename).name} is missing; {what_to_do}"

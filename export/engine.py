@@ -17,6 +17,7 @@ from ..runtime.engines.tensorrt_bindings import Bindings, make_logger
 from ..runtime.engines.tensorrt_sidecar import EngineRecord, Gpu, read_record, record_path
 from ..runtime.errors import DeviceError, ModelError, TakenError
 from ..runtime.system.files import check_output, find_cache_folder, write_then_rename
+from ..runtime.system.plain_text import format_command
 from ..runtime.system.progress import Progress
 from .build_progress import BuildProgress, make_monitor
 from .engine_check import check_engine
@@ -96,7 +97,7 @@ def export_engine(
 
 
 def _fp16_command(source: Path) -> str:
-    return f"yoga-export fp16 {source} --run RUN --to {source.with_suffix('.fp16.onnx')}"
+    return format_command("yoga-export", "fp16", source, "--run", "RUN", "--to", source.with_suffix(".fp16.onnx"))
 
 
 def _find_kept(path: Path, wanted: EngineRecord) -> EngineRecord | None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from pathlib import Path
 
 from ..runtime.system.option_types import read_whole
-from ..runtime.system.plain_text import print
+from ..runtime.system.plain_text import format_command, print
 
 WORKSPACE_MB = 512
 """Scratch memory for TensorRT's kernels: forty times the largest activation of a batch of 8 in FP16."""
@@ -55,9 +54,9 @@ def run_engine(args: argparse.Namespace) -> None:
         print(f"built for {record.gpu} by TensorRT {record.tensorrt}, batches of 1 to 8, {record.model.precision}")
     else:
         print(f"kept: {args.to} has the same network; its labels and calibration are now those of {args.model}")
-        print(f"to build it again anyway, remove it first: {shlex.join(['rm', *map(str, built.paths)])}")
+        print(f"to build it again anyway, remove it first: {format_command('rm', *built.paths)}")
     print(f"written: {args.to}, {args.to.stat().st_size / 1e6:.1f} MB   record: {built.paths[1]}")
-    print(f"next: yoga-live 0 --model {args.to}")
+    print(f"next: yoga-live 0 --model {format_command(args.to)}")
 
 
 def _read_workspace(text: str) -> int:

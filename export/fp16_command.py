@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..calibration.confidence_command import claim_model, print_report
 from ..runtime.errors import ModelError
-from ..runtime.system.plain_text import format_count, print
+from ..runtime.system.plain_text import format_command, format_count, print
 
 if TYPE_CHECKING:
     from ..calibration.fidelity import Fidelity
@@ -82,7 +82,8 @@ def _convert(args: argparse.Namespace, plot: Path) -> None:
     print_report(report)
     sizes = [path.stat().st_size / 1e6 for path in (args.model, args.to)]
     print(f"written: {args.to}, {sizes[1]:.1f} MB ({args.model.name}: {sizes[0]:.1f} MB)   reliability diagram: {plot}")
-    print(f"next, on the machine with the GPU: yoga-export engine {args.to} --to {args.to.with_suffix('.engine')}")
+    command = format_command("yoga-export", "engine", args.to, "--to", args.to.with_suffix(".engine"))
+    print(f"next, on the machine with the GPU: {command}")
 
 
 def describe_fidelity(fidelity: Fidelity, reference: Floats) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from ..runtime.system.plain_text import escape_json, print
+from ..runtime.system.plain_text import escape_json, format_command, print
 
 
 def run_info(args: argparse.Namespace) -> None:
@@ -19,4 +19,4 @@ def run_info(args: argparse.Namespace) -> None:
     for line in format_info(document):
         print(line)
     if not document["calibration"]:
-        print(f"not calibrated; run: yoga-calibrate confidence {args.model} --run RUN --to FILE.onnx")
+        print(f"not calibrated; run: yoga-calibrate confidence {format_command(args.model)} --run RUN --to FILE.onnx")

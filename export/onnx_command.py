@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ..runtime.system.plain_text import print
+from ..runtime.system.plain_text import format_command, print
 from ..runtime.system.progress import announce_torch
 
 
@@ -27,4 +27,5 @@ def run_onnx(args: argparse.Namespace) -> None:
     info = read_model_info(run)
     if info.calibration:
         print(f"calibrated: temperature {info.temperature:.3f}, threshold {info.threshold:.2f}, from the run")
-    print(f"next: yoga-calibrate int8 {args.to} --run {args.run} --to {args.to.with_suffix('.int8.onnx')}")
+    int8 = args.to.with_suffix(".int8.onnx")
+    print(f"next: {format_command('yoga-calibrate', 'int8', args.to, '--run', args.run, '--to', int8)}")

@@ -17,6 +17,7 @@ from ..core.model_metadata import METADATA_KEY, ModelInfo
 from ..errors import ModelError
 from ..photos.kinds import is_photo
 from ..system.files import resolve
+from ..system.plain_text import format_command
 from ..system.suggestions import explain_absence
 
 Schema = dict[int, Any]
@@ -58,7 +59,8 @@ def check_file(path: Path) -> None:
     """
     if path.is_dir():
         to = path if path.name.strip(".") else Path(resolve(path).name or "model")
-        raise ModelError(f"{path} is a folder; make a model from a run with: yoga-export onnx {path} --to {to}.onnx")
+        command = format_command("yoga-export", "onnx", path, "--to", f"{to}.onnx")
+        raise ModelError(f"{path} is a folder; make a model from a run with: {command}")
     if not path.is_file():
         hint = "give an .onnx or .engine file (yoga-export onnx makes one from a run)"
         raise ModelError(f"the model {path} {explain_absence(path, hint)}")

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import re
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import PurePath
@@ -33,6 +34,11 @@ def show_name(text: str) -> str:
 def format_count(number: int, noun: str, plural: str = "") -> str:
     """Format a number with its noun: `1 photo`, `2 photos`.  plural: where it is not the noun with an s."""
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
+def format_command(*words: object) -> str:
+    """Format a command to be copied into a shell: `yoga-train report 'runs/my first'`."""
+    return shlex.join(map(str, words))
 
 
 def escape_json(document: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import shlex
 import signal
 import sys
 import webbrowser
@@ -18,7 +17,7 @@ from ...runtime.errors import OptionError, PhotoError, RunError
 from ...runtime.system.cli_runner import add_command
 from ...runtime.system.item_failures import Failure, attempt
 from ...runtime.system.option_types import quote, read_whole
-from ...runtime.system.plain_text import format_count, print
+from ...runtime.system.plain_text import format_command, format_count, print
 
 if TYPE_CHECKING:
     from ..clean.cleaner import Cleaner
@@ -190,7 +189,7 @@ def _mark_automatically(photos: CleaningList, args: argparse.Namespace) -> None:
     if plan.left_test:
         print(f"{format_count(plan.left_test, 'test photo')} left alone; check them on the page")
     if made and not args.dry_run:
-        print(f"to undo: yoga-train clean {args.photos} {args.from_run} --undo {made}")
+        print(f"to undo: {format_command('yoga-train', 'clean', args.photos, args.from_run, '--undo', made)}")
         _report_end(photos.cleaner, args)
 
 
@@ -210,4 +209,4 @@ def _report_end(cleaner: Cleaner, args: argparse.Namespace) -> None:
         print(f"{pose} has no photos left: add some, or remove the folder before training")
     print(f"removed photos: {args.photos / '_removed'}   every mark: {args.photos / 'cleaning.jsonl'}")
     command = ("yoga-train", "fit", args.photos, "--to", "runs/next", "--split-of", args.from_run)
-    print(f"next: {shlex.join(map(str, command))}")
+    print(f"next: {format_command(*command)}")

@@ -13,7 +13,7 @@ from ...runtime.cli.option_groups import add_mounting
 from ...runtime.cli.options import read_mounting
 from ...runtime.errors import DeviceError, OptionError
 from ...runtime.system.cli_runner import add_command
-from ...runtime.system.plain_text import format_count, print
+from ...runtime.system.plain_text import format_command, format_count, print
 from ..gather.config import CaptureConfig, DownloadConfig
 from ..gather.image_search import ENGINES, SearchError, SearchOutcome
 from .option_types import add_copies, read_count, read_requests, read_seconds, read_wait
@@ -195,7 +195,7 @@ def _collect(args: argparse.Namespace) -> None:
     else:
         raise OptionError("the pose in the photos that are searched for is required: --pose NAME, such as down_dog")
     _print_refused(refused)
-    print(f"next: yoga-train download {args.to} --to photos")
+    print(f"next: yoga-train download {format_command(args.to)} --to photos")
 
 
 def _import(urls: Path, to: Path, pose: str, refused: Counter[str]) -> None:
@@ -284,7 +284,9 @@ def _group(photos: Path, mirror: bool | None = None) -> None:
     print(f"{format_count(summary.photos, 'photo')} in manifest.csv{alike}")
     if summary.conflicts:
         pictures = format_count(summary.conflicts, "picture")
-        print(f"{pictures} under more than one pose, so a label is wrong; see: yoga-train stats {photos}")
+        print(
+            f"{pictures} under more than one pose, so a label is wrong; see: yoga-train stats {format_command(photos)}"
+        )
 
 
 def _add(args: argparse.Namespace) -> None:
@@ -306,7 +308,7 @@ def _add(args: argparse.Namespace) -> None:
     _group(args.to, args.mirror)
     _ask_about_none([pose] if pose else added.poses if added else [], args.to)
     if added is not None and added.layout.has_splits:
-        print(f"next: yoga-train fit {args.to} --to runs/first --split given")
+        print(f"next: yoga-train fit {format_command(args.to)} --to runs/first --split given")
 
 
 def _ask_about_none(poses: Sequence[str], photos: Path) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ...runtime.errors import OptionError, OutputError
 from ...runtime.system.cli_runner import add_command
 from ...runtime.system.files import resolve
-from ...runtime.system.plain_text import print
+from ...runtime.system.plain_text import format_command, print
 from ...runtime.system.progress import announce_torch
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ def _predict(args: argparse.Namespace) -> None:
 
     first = args.photos[0]
     if (first / "run.json").is_file() and not (args.folder / "run.json").is_file():
-        raise OptionError(f"{first} is a run, which comes last: yoga-train predict {args.folder} {first}")
+        right = format_command("yoga-train", "predict", args.folder, first)
+        raise OptionError(f"{first} is a run, which comes last: {right}")
     if args.table and resolve(args.table).is_relative_to(resolve(args.folder)):
         raise OutputError(f"--table {args.table} lies in the run, whose files it could replace; write it elsewhere")
     run = load_run(args.folder)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import shlex
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +25,7 @@ from ...runtime.photos.kinds import is_photo
 from ...runtime.photos.limits import MAX_FILE_BYTES, check_shown
 from ...runtime.system.foreign_files import walk_files
 from ...runtime.system.item_failures import Failure, attempt
-from ...runtime.system.plain_text import format_count
+from ...runtime.system.plain_text import format_command, format_count
 from ...runtime.system.progress import Progress, track
 from ..layouts.labelled_photos import name_split
 from .frame_cache import UNREADABLE, Found, FrameCache, Pixels, drop_unused_caches
@@ -123,7 +122,7 @@ def _refuse_splits(folder: Path, names: list[str]) -> None:
     if "train" in map(name_split, splits) and len(splits) == len(names):
         raise RunError(
             f"{folder} holds {', '.join(f'{name}/' for name in splits)}: splits, not poses; import it: "
-            f"yoga-train add {shlex.quote(str(folder))} --to photos"
+            f"yoga-train add {format_command(folder)} --to photos"
         )
 
 

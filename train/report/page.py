@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Any
 
 from ...calibration.metrics import Accuracy
 from ...calibration.runs import Run
 from ...runtime.system.files import write_text
-from ...runtime.system.plain_text import show_in_page
+from ...runtime.system.plain_text import format_command, show_in_page
 from .answers import PhotoPrediction
 from .comparison import describe_settings
 from .curves import draw_curves
@@ -43,7 +42,7 @@ def render_report(report: Report, pictures: RunPictures) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": format_percent, "interval": format_interval, "quote": quote_path}
+    environment.filters |= {"percent": format_percent, "interval": format_interval, "quote": format_command}
     run = report.run
     return environment.get_template("report.html").render(
         report=report,
@@ -78,11 +77,6 @@ def format_interval(accuracy: Accuracy) -> str:
     """Format the 95 % interval in percent, without the sign."""
     low, high = accuracy.interval
     return f"{max(low, 0.0) * 100:.1f} to {high * 100:.1f}" if accuracy.total else "none"  # rounding may give -0.0
-
-
-def quote_path(path: Path) -> str:
-    """Quote a path for a shell."""
-    return shlex.quote(str(path))
 
 
 def describe_answer(run: Run, row: PhotoPrediction) -> str:

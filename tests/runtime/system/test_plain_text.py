@@ -8,6 +8,7 @@ import io
 import json
 import logging
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +25,7 @@ from yoga_live.runtime.system.crashes import report_crashes
 from yoga_live.runtime.system.files import format_json, make_csv_writer
 from yoga_live.runtime.system.plain_text import (
     escape_json,
+    format_command,
     format_count,
     print,
     print_json,
@@ -41,6 +43,12 @@ NAMES = [ODD, "plain.mp4", "śvānāsana 犬.mp4", "a%0Ab.mp4", "file:x", "100 %
 
 def is_harmless(text: str) -> bool:
     return all(letter == "\n" or (letter.isprintable()) for letter in text)
+
+
+def test_a_printed_command_can_be_copied_whatever_its_paths_are() -> None:
+    line = format_command("yoga-export", "onnx", Path("runs/my first"), "--to", "it's.onnx", 3)
+    assert shlex.split(line) == ["yoga-export", "onnx", str(Path("runs/my first")), "--to", "it's.onnx", "3"]
+    assert format_command("yoga-live", "a.mp4") == "yoga-live a.mp4"
 
 
 def test_one_is_singular() -> None:
