@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ...runtime.errors import OptionError
 from ...runtime.system.cli_runner import add_command
 from ...runtime.system.option_types import quote, read_whole
-from ...runtime.system.plain_text import format_count, print
+from ...runtime.system.plain_text import format_command, format_count, print
 from ...runtime.system.progress import announce_torch
 from ..fit.config import ARCHS, NONE_CHOICES, SPLIT_CHOICES, FitConfig
 from .option_types import add_mirroring, read_side
@@ -251,11 +251,11 @@ def _fit_here(args: argparse.Namespace) -> None:
     verdict = read_verdict(metrics["test"], content["labels"])
     if line := verdict.describe():
         print(line)
-    print(f"report: yoga-train report {args.to}")
+    print(f"report: yoga-train report {format_command(args.to)}")
     if args.folds:
-        print(f"clean: yoga-train clean {args.photos} {args.to}")
+        print(f"clean: yoga-train clean {format_command(args.photos, args.to)}")
     if not verdict.learned_nothing:
-        print(f"next: yoga-export onnx {args.to} --to yoga.onnx")
+        print(f"next: yoga-export onnx {format_command(args.to)} --to yoga.onnx")
 
 
 def _configure(args: argparse.Namespace) -> FitConfig:
@@ -307,4 +307,4 @@ def _find_rate(args: argparse.Namespace) -> None:
         plot_rates(test, args.to, replace=args.force)
     print(f"suggested: --rate {test.suggestion:.1e}   ({test.limit:.1e} is too high)")
     print(f"plot: {args.to}   numbers: {args.to.with_suffix('.csv')}")
-    print(f"next: yoga-train fit {args.photos} --to runs/first --rate {test.suggestion:.1e}")
+    print(f"next: yoga-train fit {format_command(args.photos)} --to runs/first --rate {test.suggestion:.1e}")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import csv
 import io
 import json
 import logging
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -38,6 +40,8 @@ from yoga_live.runtime.system.progress import Progress
 ODD = os.fsdecode(b"o\xff\x1b[2J\nx\ry\xc2\x9b\xe2\x80\xa8\xe2\x80\xae")
 """A byte that is not UTF-8, a terminal's command, line breaks, C1, a line separator, an override of the direction."""
 SHOWN = "o\\udcff\\x1b[2J\\nx\\ry\\x9b\\u2028\\u202e"
+COMMAND = re.compile(r"yoga-(train|calibrate|export) [a-z0-9]+ |yoga-live 0 --model ")
+ROOMS = ("runtime", "calibration", "train", "export")
 NAMES = [ODD, "plain.mp4", "śvānāsana 犬.mp4", "a%0Ab.mp4", "file:x", "100 %.mp4", "/abs/" + ODD]
 
 
@@ -45,10 +49,32 @@ def is_harmless(text: str) -> bool:
     return all(letter == "\n" or (letter.isprintable()) for letter in text)
 
 
+def find_unquoted(source: str) -> list[str]:
+    """Values put into the text of one of our commands as they are, without `format_command`."""
+    found = list[str]()
+    for text in (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.JoinedStr)):
+        is_command = False
+        for part in text.values:
+            if isinstance(part, ast.Constant):
+                is_command = is_command or bool(COMMAND.search(str(part.value)))
+            elif is_command and isinstance(part, ast.FormattedValue) and part.format_spec is None:
+                is_quoted = isinstance(part.value, ast.Call) and ast.unparse(part.value.func) == "format_command"
+                found += [] if is_quoted else [ast.unparse(text)]
+    return found
+
+
 def test_a_printed_command_can_be_copied_whatever_its_paths_are() -> None:
     line = format_command("yoga-export", "onnx", Path("runs/my first"), "--to", "it's.onnx", 3)
     assert shlex.split(line) == ["yoga-export", "onnx", str(Path("runs/my first")), "--to", "it's.onnx", "3"]
     assert format_command("yoga-live", "a.mp4") == "yoga-live a.mp4"
+
+    assert find_unquoted('f"next: yoga-train fit {args.photos} --rate {rate:.1e}"')
+    assert not find_unquoted('f"next: yoga-train fit {format_command(args.photos)} --rate {rate:.1e}"')
+    root = Path(__file__).parents[3]
+    sources = [path for room in ROOMS for path in (root / room).rglob("*.py")]
+    assert len(sources) > 100
+    unquoted = {str(path): find_unquoted(path.read_text("utf-8")) for path in sources}
+    assert {path: found for path, found in unquoted.items() if found} == {}
 
 
 def test_one_is_singular() -> None:
