@@ -48,7 +48,7 @@ def _predict(args: argparse.Namespace) -> None:
     from ...runtime.cli.photo_batch import check_all_read, classify_batch, list_photos
     from ...runtime.sources.inputs import read_lists
     from ...runtime.system.claims import claim_outputs
-    from ..predict.accuracy import AnsweredPhoto, measure_folders
+    from ..predict.accuracy import AnsweredPhoto, explain_no_accuracy, measure_folders
     from ..predict.engine import TorchEngine
 
     first = args.photos[0]
@@ -72,6 +72,7 @@ def _predict(args: argparse.Namespace) -> None:
             if answer.prediction
         ]
         accuracy = measure_folders(run, info.threshold, answered)
-        for line in accuracy.describe() if accuracy else ():
+        lines = accuracy.describe() if accuracy else explain_no_accuracy(run, answered)
+        for line in lines:
             print(line)
         check_all_read(batch, answers)

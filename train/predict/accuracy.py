@@ -16,7 +16,7 @@ from ...runtime.classifier import Prediction
 from ...runtime.core.types import NO_POSE
 from ...runtime.photos.decoding import read_photo
 from ...runtime.system.item_failures import Failure, attempt
-from ...runtime.system.plain_text import format_count
+from ...runtime.system.plain_text import format_command, format_count
 
 UNSEEN = "unseen"  # a photo that the run does not have
 MOST_TOLD = 5  # folders and confusions that are named
@@ -112,6 +112,23 @@ def measure_folders(run: Run, threshold: float, photos: Iterable[AnsweredPhoto])
         Counter(photo.folder for photo in inside if photo.folder not in labels),
         threshold,
     )
+
+
+def explain_no_accuracy(run: Run, photos: Iterable[AnsweredPhoto]) -> list[str]:
+    """Say on one line why folders of pose folders, such as train/, have no accuracy; empty without such folders."""
+    found = dict[Path, None]()
+    for photo in photos:
+        below = [number for number, name in enumerate(photo.place.parts[:-1]) if name in run.labels]
+        if below and below[0] > 0:
+            found[photo.path.parents[len(photo.place.parts) - 1 - below[0]]] = None
+    if not found:
+        return []
+    folders = sorted(found)
+    names = ", ".join(folder.name for folder in folders[:MOST_TOLD]) + ", ..." * (len(folders) > MOST_TOLD)
+    each = format_command("yoga-train", "predict", folders[0], run.folder)
+    if len(folders) == 1:
+        return [f"no accuracy: the folder {names} is no pose but holds folders of poses; give it instead: {each}"]
+    return [f"no accuracy: the folders {names} are no poses but hold folders of poses; give each by itself: {each}"]
 
 
 def _find_likeliest(prediction: Prediction) -> str:

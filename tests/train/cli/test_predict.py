@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 import shutil
 from pathlib import Path
 
@@ -108,6 +109,24 @@ def test_nothing_is_claimed_on_photos_of_the_training_alone(ask, trained_run: Pa
     shutil.copy(run.photo_folder / photo.path, tmp_path / "old" / photo.pose)
     said = ask(main, "predict", tmp_path / "old", trained_run).out
     assert "no accuracy: every photo here is one of the run's own; give new ones" in said and "%)" not in said
+
+
+def test_folders_of_splits_are_told_why_they_have_no_accuracy(
+    ask, trained_run: Path, new_photos: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "my data"
+    for split in ("test", "train", "valid"):
+        shutil.copytree(new_photos, data / split)
+    answer = ask(main, "predict", data, trained_run)
+    assert answer.code == 0, answer.err
+    command = f"yoga-train predict '{data / 'test'}' {trained_run}"
+    reason = "no accuracy: the folders test, train, valid are no poses but hold folders of poses; give each by itself: "
+    assert answer.out.splitlines()[-1] == reason + command
+    assert "accuracy on 6 new photos" in ask(main, *shlex.split(command)[1:]).out
+    shutil.rmtree(data / "train")
+    shutil.rmtree(data / "valid")
+    only = "no accuracy: the folder test is no pose but holds folders of poses; give it instead: "
+    assert ask(main, "predict", data, trained_run).out.splitlines()[-1] == only + command
 
 
 def test_a_photo_that_cannot_be_read_is_a_line_and_a_row_and_the_rest_goes_on(
