@@ -29,6 +29,7 @@ VIDEO_SUFFIXES = frozenset((
 ANNOTATED = ".annotated"
 """Part of the name of outputs beside a video."""
 STDIN = Path("-")
+ARCHIVE_URLS = "for URLs use yoga-live archive --to FOLDER (without a cluster it runs on this machine)"
 P = TypeVar("P", bound=PurePath)
 
 
@@ -69,10 +70,10 @@ def is_list(path: Path | RemoteFile) -> bool:
     return isinstance(path, Path) and (path == STDIN or (path.suffix.lower() in LIST_SUFFIXES and not path.is_dir()))
 
 
-def read_list(path: Path) -> list[Path | RemoteFile]:
+def read_list(path: Path, lines_hold: str = "path or URL") -> list[Path | RemoteFile]:
     """Read a list: one path or URL per line, # starts a comment line; paths are relative to the list's folder.
 
-    Raises SourceError if it cannot be read or is empty.
+    lines_hold: what a line should be, for the messages.  Raises SourceError if it cannot be read or is empty.
     """
     try:
         content = _read_stdin() if path == STDIN else _read_file(path)
@@ -82,14 +83,14 @@ def read_list(path: Path) -> list[Path | RemoteFile]:
     lines = [line.strip() for line in content.decode("utf-8-sig", ODD_NAMES).split("\n")]
     odd = [line for line in lines if not is_utf8(line)]  # some file names; a list in another encoding matches no file
     if b"\0" in content or (odd and not any((path.parent / line).exists() for line in odd)):
-        raise SourceError(f"cannot read the list {path}: it is not UTF-8 text with one path or URL per line")
+        raise SourceError(f"cannot read the list {path}: it is not UTF-8 text with one {lines_hold} per line")
     found = [parse_input(line) for line in lines if line and not line.startswith("#")]
     if not found:
-        raise SourceError(f"the list {path} is empty; write one path or URL per line")
+        raise SourceError(f"the list {path} is empty; write one {lines_hold} per line")
     files = [path.parent / each if isinstance(each, Path) else each for each in found]
     if not any(isinstance(each, RemoteFile) or os.path.lexists(each) for each in files):
         raise SourceError(
-            f"no file of the list {path} exists; its first line is {str(found[0])!r}: write one path or URL per line"
+            f"no file of the list {path} exists; its first line is {str(found[0])!r}: write one {lines_hold} per line"
         )
     return files
 
@@ -105,16 +106,16 @@ def _read_file(path: Path) -> bytes:
         return file.read()
 
 
-def read_lists(paths: Sequence[Path | RemoteFile]) -> list[Path]:
-    """Replace every list by the files it names, which must be local.  Raises SourceError, OptionError."""
+def read_lists(paths: Sequence[Path | RemoteFile], for_urls: str = ARCHIVE_URLS) -> list[Path]:
+    """Replace every list by the files it names, which must be local.  Raises SourceError, OptionError.
+
+    for_urls: what to do about a URL, for the message.
+    """
     found: list[Path | RemoteFile] = []
     for path in paths:
-        found += read_list(path) if isinstance(path, Path) and is_list(path) else [path]
+        found += read_list(path, "path") if isinstance(path, Path) and is_list(path) else [path]
     if remote := next((each for each in found if isinstance(each, RemoteFile)), None):
-        raise OptionError(
-            f"{remote} is not a local file; for URLs use yoga-live archive --to FOLDER (without a cluster it runs on "
-            "this machine)"
-        )
+        raise OptionError(f"{remote} is not a local file; {for_urls}")
     return [each for each in found if isinstance(each, Path)]
 
 

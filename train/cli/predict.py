@@ -23,6 +23,8 @@ EXAMPLES = """examples:
 
 In a folder with one folder of photos per pose, the run's own photos are left out of the accuracy."""
 
+DOWNLOAD_FIRST = "download the photo and give its path"
+
 
 def add_predict(commands: Commands) -> None:
     """Define predict."""
@@ -58,7 +60,7 @@ def _predict(args: argparse.Namespace) -> None:
     if args.table and resolve(args.table).is_relative_to(resolve(args.folder)):
         raise OutputError(f"--table {args.table} lies in the run, whose files it could replace; write it elsewhere")
     run = load_run(args.folder)
-    batch = list_photos(read_lists(args.photos), args.table, force=args.force)
+    batch = list_photos(read_lists(args.photos, DOWNLOAD_FIRST), args.table, force=args.force)
     with claim_outputs([args.table] if args.table else [], force=args.force, grow=True):
         classifier = PoseClassifier.from_engine(TorchEngine(run, args.device))
         info = classifier.info

@@ -146,6 +146,20 @@ def test_a_list_names_photos(ask, trained_run: Path, new_photos: Path) -> None:
     assert "2 of 2 photos classified" in ask(main, "predict", new_photos / "list.txt", trained_run).out
 
 
+def test_a_list_of_photos_takes_paths_alone_and_its_messages_agree(ask, trained_run: Path, tmp_path: Path) -> None:
+    photos = tmp_path / "list.txt"
+    photos.write_text("gone.jpg\n")
+    assert ask(main, "predict", photos, trained_run).refusal().endswith("'gone.jpg': write one path per line")
+    photos.write_text("# of today\n")
+    assert ask(main, "predict", photos, trained_run).refusal().endswith("is empty; write one path per line")
+    photos.write_text("https://example.org/a.jpg\n")
+    assert (
+        ask(main, "predict", photos, trained_run)
+        .refusal()
+        .endswith("https://example.org/a.jpg is not a local file; download the photo and give its path")
+    )
+
+
 def test_what_cannot_be_classified_is_refused_on_one_line(ask, trained_run: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     photo = next((load_run(trained_run).photo_folder / "tree").iterdir())
