@@ -176,7 +176,9 @@ def read_photos(folder: Path, size: int, *, cached: bool = True) -> PhotoSet:
     photos, broken = _sort_out(files, found)
     for pose in labels:
         if not any(photo.pose == pose for photo in photos):
-            raise RunError(f"{folder / pose} has no readable photo; add some, or remove the folder")
+            is_empty = all(path.name.startswith((".", "_")) for path in (folder / pose).iterdir())
+            drawn = ", or let fit draw some with --none default" if pose == NO_POSE and is_empty else ""
+            raise RunError(f"{folder / pose} has no readable photo; add some, or remove the folder{drawn}")
     return PhotoSet(folder, labels, photos, pixels.frame, broken, pixels.thumbnail)
 
 

@@ -11,9 +11,10 @@ import pytest
 from yoga_live.calibration.command import main as calibrate
 from yoga_live.calibration.runs import load_run
 from yoga_live.export.command import main as export
-from yoga_live.runtime.errors import OptionError
+from yoga_live.runtime.errors import OptionError, RunError
 from yoga_live.train.cli.main import main
 from yoga_live.train.photos.drawn_none import COUNT, add_drawn_none, draw_none, is_drawn
+from yoga_live.train.photos.folder import read_photos
 
 OPTIONS = ("--size", 64, "--epochs", 0, "--epochs-frozen", 8, "--device", "cpu", "--arch", "resnet18")
 
@@ -39,6 +40,19 @@ def test_photos_of_ones_own_are_never_mixed_with_drawn_ones(poses: Path) -> None
     with pytest.raises(OptionError, match=r"none holds photos of your own, such as me\.png, which say more"):
         add_drawn_none(poses)
     assert [path.name for path in (poses / "none").iterdir()] == ["me.png"]
+
+
+def test_an_empty_folder_may_be_drawn_into_and_the_error_says_so(poses: Path) -> None:
+    (poses / "none").mkdir()
+    (poses / "none" / ".DS_Store").write_bytes(b"")
+    with pytest.raises(RunError, match=r"or remove the folder, or let fit draw some with --none default$"):
+        read_photos(poses, 32)
+    (poses / "none" / "me.jpg").write_text("<html>404</html>")  # of one's own: --none default would be refused
+    with pytest.raises(RunError, match=r"add some, or remove the folder$"):
+        read_photos(poses, 32)
+    (poses / "none" / "me.jpg").unlink()
+    add_drawn_none(poses)
+    assert "none" in read_photos(poses, 32).labels
 
 
 def test_a_second_time_nothing_is_drawn(poses: Path) -> None:
