@@ -81,7 +81,8 @@ class FitResult:
 
         Returns a `Prediction`, or a list of them.  It is what `PoseClassifier` gives with the exported file, to
         rounding errors; with temperature and threshold once `calibrate` was called.  The network is read once, and
-        stays in memory; one thread at a time may use it.
+        stays in memory; one thread at a time may use it.  A large JPEG given as a path is decoded at a half, a quarter
+        or an eighth of its size, as in training; an array or a PIL image is not: probabilities may differ a little.
 
         Raises PhotoError where a photo cannot be read, ValueError where an image is nothing of these, ModelError where
         the run has no weights, DeviceError where the device is missing, MissingPackageError without PyTorch.

@@ -11,7 +11,10 @@ from PIL import Image
 
 from yoga_live.runtime import PhotoError
 from yoga_live.runtime.core.preprocess import letterbox
+from yoga_live.runtime.photos.decoding import decode_photo
 from yoga_live.train.predict.images import is_image, letterbox_image
+
+from ...conftest import draw_photo
 
 TURNED = 6  # of EXIF: the camera was held upright; turn by 90 degrees clockwise to show it
 
@@ -34,6 +37,18 @@ def test_a_path_an_array_and_a_pil_image_come_to_the_same_square(photo_bgr: np.n
             assert is_image(form)
             np.testing.assert_array_equal(letterbox_image(form, 96), letterbox(photo_bgr, 96))
         image.load()  # still open
+
+
+def test_a_large_jpeg_is_decoded_smaller_from_its_path_and_differs_a_little_from_its_array(tmp_path: Path) -> None:
+    path = tmp_path / "photo.jpg"
+    assert cv2.imwrite(str(path), cv2.resize(draw_photo("tree", 40), (1600, 1200)))
+    array_bgr = cv2.imread(str(path))
+    assert array_bgr is not None and array_bgr.shape == (1200, 1600, 3)
+    difference = np.abs(letterbox_image(path, 96).astype(int) - letterbox_image(array_bgr, 96))
+    assert 0 < difference.mean() < 3
+    small = decode_photo(path, min_side=96)
+    assert small.shape == (150, 200, 3)  # an eighth
+    np.testing.assert_array_equal(letterbox_image(path, 96), letterbox_image(small, 96))
 
 
 def test_grey_and_transparent_images_are_taken(photo_bgr: np.ndarray) -> None:
