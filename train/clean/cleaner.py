@@ -6,7 +6,7 @@ import hashlib
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path, PurePath
@@ -25,6 +25,7 @@ from .journal import (
     RowChange,
     TrackedPhoto,
     is_inside,
+    read_journal,
     trace_photos,
 )
 from .manifest_changes import PhotoRows, plan_arriving, plan_copy_leaving, plan_leaving
@@ -34,15 +35,27 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def open_cleaner(
-    folder: Path, contents: Mapping[str, str] | None = None, run_name: str = "", by: str = "hand"
+    folder: Path,
+    contents: Mapping[str, str] | None = None,
+    run_name: str = "",
+    by: str = "hand",
+    *,
+    read_only: bool = False,
 ) -> Iterator[Cleaner]:
     """Lock a photo folder for cleaning, and complete what a killed command had started.  Raises YogaLiveError.
 
     contents: path -> SHA-256, as far as the caller has read them.  run_name, by: who decides, for the journal.
+    read_only: neither lock nor change the folder; the cleaner then lists photos and takes no marks.
     """
     list_poses(folder, least=1)
-    with Manifest(folder) as manifest, Journal(folder) as journal:
-        yield Cleaner(folder, manifest, journal, contents or {}, run_name, by)
+    manifest, journal = Manifest(folder), Journal(folder)
+    with ExitStack() as held:
+        if read_only:
+            journal.marks = read_journal(journal.path)
+        else:
+            held.enter_context(manifest)
+            held.enter_context(journal)
+        yield Cleaner(folder, manifest, journal, contents or {}, run_name, by, read_only=read_only)
 
 
 class Cleaner:
@@ -59,6 +72,8 @@ class Cleaner:
         contents: Mapping[str, str],
         run_name: str = "",
         by: str = "hand",
+        *,
+        read_only: bool = False,
     ) -> None:
         self.folder, self.run_name, self._by = folder, run_name, by
         self._root = folder.resolve()
@@ -68,7 +83,8 @@ class Cleaner:
             self._history = trace_photos(journal.marks)
         except ValueError as error:
             raise RunError(f"{journal.path} is inconsistent: {error}; fix it, or move it away") from error
-        self._complete_marks()
+        if not read_only:
+            self._complete_marks()
         self.photos = self._list_photos(contents)
         self._marked = {id(photo): photo for photo in self.photos if photo.marks or photo.is_removed}
         self._copies: dict[str, list[TrackedPhoto]] = defaultdict(list)
@@ -81,6 +97,9 @@ class Cleaner:
         photos = [photo for photo in self._history.photos if (self.folder / photo.path).is_file()]
         for photo in photos:  # a marked file may have been replaced by another one
             photo.sha256 = contents.get(photo.path, photo.sha256)
+        for photo in self._history.photos:  # marked, but not yet moved: the command was killed
+            if not (self.folder / photo.path).is_file():
+                known.update(place for place in photo.places if self._holds(place, photo.sha256))
         contents = {**{row.path: row.sha256 for row in self.rows.list_photos()}, **contents}
         for pose, file in list_files(self.folder, list_poses(self.folder, least=1)):
             path = file.relative_to(self.folder).as_posix()

@@ -150,7 +150,7 @@ class Journal:
     """
 
     def __init__(self, photos: Path) -> None:
-        self.path = photos / JOURNAL
+        self.path, self.marks = photos / JOURNAL, list[Mark]()
 
     def __enter__(self) -> Journal:
         self.marks = read_journal(self.path)

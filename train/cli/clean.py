@@ -97,7 +97,7 @@ def _clean(args: argparse.Namespace) -> None:
     predictions = load_predictions(run)
     contents = {} if hasattr(args, "undo") else read_contents(args.photos, run.size)
     by = f"auto {args.auto:g}" if hasattr(args, "auto") else "hand"
-    with open_cleaner(args.photos, contents, run.folder.name, by) as cleaner:
+    with open_cleaner(args.photos, contents, run.folder.name, by, read_only=args.dry_run) as cleaner:
         if hasattr(args, "undo"):
             _undo(cleaner, args.undo)
             return

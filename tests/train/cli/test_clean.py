@@ -142,12 +142,27 @@ def test_auto_leaves_a_photo_alone_that_changes_while_it_works(ask, messy, monke
     assert answer.code == 0 and "2 photos marked" in answer.out and (messy.photos / first).exists()
 
 
-def test_a_dry_run_marks_nothing(ask, messy) -> None:
-    before = read_tree(messy.photos)
+def list_tree(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_dry_run_writes_nothing(ask, messy) -> None:
+    before = list_tree(messy.photos)
     answer = ask(main, "clean", messy.photos, messy.run, "--auto", "0.98", "--dry-run")
     assert "3 photos would be marked" in answer.out and "tree: would be relabelled to none" in answer.out
-    assert "next:" not in answer.out and not (messy.photos / "cleaning.jsonl").read_bytes()
-    assert {name: content for name, content in read_tree(messy.photos).items() if name != "manifest.csv"} == before
+    assert "next:" not in answer.out and list_tree(messy.photos) == before
+
+
+def test_a_dry_run_leaves_what_a_killed_command_had_started_and_does_not_count_it_again(ask, messy) -> None:
+    first = messy.wrong[0][0]
+    assert ask(main, "clean", messy.photos, messy.run, "--auto", "0.98").code == 0
+    marks = [json.loads(line) for line in (messy.photos / "cleaning.jsonl").read_text().splitlines()]
+    place = next(mark["to_path"] for mark in marks if mark["path"] == first)
+    (messy.photos / place).rename(messy.photos / first)  # as if it had been killed before it moved the photo
+    before = list_tree(messy.photos)
+    answer = ask(main, "clean", messy.photos, messy.run, "--auto", "0.98", "--dry-run")
+    assert answer.code == 0 and "0 photos would be marked" in answer.out, answer.err
+    assert list_tree(messy.photos) == before
 
 
 def test_a_network_that_saw_the_photos_is_named_so(ask, messy) -> None:
