@@ -61,10 +61,7 @@ def choose_mirroring(labels: Sequence[str], mirror: bool | None = None, swaps: P
         found = find_swaps(swaps, labels)
         left_out = tuple(pair for pair in sides if pair not in found)
         if left_out and not mirror:
-            raise OptionError(
-                f"--mirror-swaps leaves out {name_pairs(left_out)}, which also differ only by left and right; give "
-                f"--mirror-swaps {format_swaps((*found, *left_out))}, or add --mirror to mirror them with their labels"
-            )
+            raise OptionError(_describe_left_out(left_out, found))
         return Mirroring(swaps=found)
     if mirror is None and sides:
         reason = (
@@ -74,6 +71,23 @@ def choose_mirroring(labels: Sequence[str], mirror: bool | None = None, swaps: P
         )
         return Mirroring(False, reason=reason)
     return Mirroring(mirror is not False)
+
+
+def _describe_left_out(left_out: Pairs, found: Pairs) -> str:
+    """Say what to do about poses that differ only by left and right.  found: the swaps that were asked for."""
+    names = {label for pair in left_out for label in pair}
+    kept = tuple(pair for pair in found if not names & {*pair})
+    remedy = f"give --mirror-swaps {format_swaps((*kept, *left_out))}"
+    if kept == found:
+        return (
+            f"--mirror-swaps leaves out {name_pairs(left_out)}, which also differ only by left and right; {remedy}, or "
+            "add --mirror to mirror them with their labels"
+        )
+    other = tuple(pair for pair in found if pair not in kept)
+    return (
+        f"--mirror-swaps {format_swaps(other)} leaves out {name_pairs(left_out)}, which differ only by left and right; "
+        f"{remedy}, or add --mirror if {format_swaps(other)} is meant"
+    )
 
 
 def had_mirror_copies(config: Mapping[str, Any], labels: Sequence[str]) -> bool:

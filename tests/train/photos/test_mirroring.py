@@ -123,6 +123,18 @@ def test_a_pair_that_the_swaps_leave_out_is_refused_unless_mirroring_is_forced()
     assert choose_mirroring(labels, mirror=True, swaps=swaps).find_partner("look_left") == "look_left"
 
 
+def test_a_pair_whose_names_are_taken_is_suggested_in_place_of_what_took_them() -> None:
+    labels, swaps = ("left", "right", "up", "low", "high", "none"), (("left", "up"), ("right", "none"), ("low", "high"))
+    with pytest.raises(OptionError) as refused:
+        choose_mirroring(labels, swaps=swaps)
+    assert str(refused.value) == (
+        "--mirror-swaps left=up,none=right leaves out left and right, which differ only by left and right; give "
+        "--mirror-swaps high=low,left=right, or add --mirror if left=up,none=right is meant"
+    )
+    assert choose_mirroring(labels, swaps=(("high", "low"), ("left", "right"))).is_on
+    assert choose_mirroring(labels, mirror=True, swaps=swaps).find_partner("left") == "up"
+
+
 def test_a_run_says_whether_mirror_images_were_copies_and_of_an_older_one_the_names_do() -> None:
     plain, sides = ("chair", "tree"), ("left", "right")
     assert had_mirror_copies({"mirror": True, "mirror_swaps": []}, sides)
