@@ -248,7 +248,7 @@ def _fit_here(args: argparse.Namespace) -> None:
     if metrics["interrupted"]:
         print("this is the best epoch so far; to continue, repeat the command with --resume", flush=True)
         raise KeyboardInterrupt  # exit code 130
-    verdict = read_verdict(metrics["test"], content["labels"])
+    verdict = read_verdict(content)
     if line := verdict.describe():
         print(line)
     print(f"report: yoga-train report {format_command(args.to)}")

@@ -167,7 +167,9 @@ def measure_report(run: Run, against: Run | None = None, top: int = 24) -> Repor
         read_log(run.folder / "log.csv"),
         compare_runs(run, kept, against) if against else None,
         describe_same_room(run),
-        list_cautions(run, judge_run(test_accuracy, targets, run.labels)),
+        list_cautions(
+            run, judge_run(test_accuracy, targets, run.labels, run.summary.get("config", {}).get("weights", "none"))
+        ),
     )
 
 

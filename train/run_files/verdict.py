@@ -11,10 +11,8 @@ import numpy as np
 from ...calibration.metrics import Accuracy
 from ...runtime.core.types import Ints
 
-ADVICE = (
-    "look at the photos and their labels (yoga-train stats, yoga-train show), add photos, and start from trained "
-    "weights (--weights imagenet or a file)"
-)
+ADVICE = "look at the photos and their labels (yoga-train stats, yoga-train show), and add photos"
+TRAINED_WEIGHTS = "; start from trained weights (--weights imagenet, shipped or a file)"
 
 
 @dataclass(frozen=True)
@@ -22,11 +20,13 @@ class Verdict:
     """How a test accuracy compares with guessing.
 
     test: of the network.  pose: the most frequent one of the test photos.  guess: accuracy of always answering it.
+    weights: what the training started from, as `FitConfig` has it.
     """
 
     test: Accuracy
     pose: str
     guess: float
+    weights: str = "none"
 
     @property
     def beats_guessing(self) -> bool:
@@ -44,18 +44,20 @@ class Verdict:
             return ""
         guessing = f"always answering {self.pose} is right on {self.guess:.1%} of these {self.test.total} test photos"
         if self.learned_nothing:
-            return f"nothing was learned that shows: {guessing}. Do not export this run: {ADVICE}"
+            advice = ADVICE + TRAINED_WEIGHTS * (self.weights == "none")
+            return f"nothing was learned that shows: {guessing}. Do not export this run: {advice}"
         return f"too few test photos to tell this from guessing: {guessing}; add photos"
 
 
-def judge_run(test: Accuracy, targets: Ints, labels: tuple[str, ...]) -> Verdict:
+def judge_run(test: Accuracy, targets: Ints, labels: tuple[str, ...], weights: str = "none") -> Verdict:
     """Compare a test accuracy with guessing.  targets: int (N,), of the test photos."""
     counts = np.bincount(targets, minlength=len(labels))
-    return Verdict(test, labels[int(counts.argmax())], float(counts.max() / max(counts.sum(), 1)))
+    return Verdict(test, labels[int(counts.argmax())], float(counts.max() / max(counts.sum(), 1)), weights)
 
 
-def read_verdict(test: Mapping[str, Any], labels: list[str]) -> Verdict:
-    """Read the verdict out of the test metrics of run.json; runs of older versions lack the guess: 1 of all poses."""
-    total = test["photos"]
+def read_verdict(content: Mapping[str, Any]) -> Verdict:
+    """Read the verdict out of run.json's content; runs of older versions lack the guess: 1 of all poses."""
+    test, labels = content["metrics"]["test"], content["labels"]
     pose, guess = test.get("guess") or (labels[0], 1 / len(labels))
-    return Verdict(Accuracy(round(test["accuracy"] * total), total), pose, guess)
+    correct = Accuracy(round(test["accuracy"] * test["photos"]), test["photos"])
+    return Verdict(correct, pose, guess, content.get("config", {}).get("weights", "none"))

@@ -37,7 +37,19 @@ def test_five_of_six_may_be_luck_and_is_no_proof_that_nothing_was_learned() -> N
     )
 
 
+def read(**test: object):
+    return read_verdict({"labels": list(LABELS), "metrics": {"test": {"photos": 100, **test}}})
+
+
 def test_a_run_of_an_older_version_is_compared_with_one_of_all_poses() -> None:
-    assert read_verdict({"accuracy": 0.3, "photos": 100}, list(LABELS)).learned_nothing
-    assert not read_verdict({"accuracy": 0.5, "photos": 100}, list(LABELS)).describe()
-    assert read_verdict({"accuracy": 0.5, "photos": 100, "guess": ["tree", 0.5]}, list(LABELS)).pose == "tree"
+    assert read(accuracy=0.3).learned_nothing
+    assert not read(accuracy=0.5).describe()
+    assert read(accuracy=0.5, guess=["tree", 0.5]).pose == "tree"
+
+
+@pytest.mark.parametrize("weights", ["imagenet", "shipped", "mine.safetensors"])
+def test_who_started_from_trained_weights_is_not_told_to(weights: str) -> None:
+    content = {"labels": list(LABELS), "metrics": {"test": {"accuracy": 0.3, "photos": 100}}}
+    line = read_verdict({**content, "config": {"weights": weights}}).describe()
+    assert "add photos" in line and "weights" not in line
+    assert "--weights imagenet, shipped" in read_verdict({**content, "config": {"weights": "none"}}).describe()
