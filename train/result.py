@@ -45,6 +45,7 @@ class FitResult:
     confusions: (truth, answer, how many), the most frequent first.
     best_epoch: the epoch whose weights are kept; 0 is the frozen phase.  seconds: how long it took.
     interrupted: it was stopped before its last epoch, and `fit(..., resume=True)` goes on.
+    verdict: one line where the test accuracy is not clearly above guessing, and what to do then; empty otherwise.
     """
 
     run: Path
@@ -58,6 +59,7 @@ class FitResult:
     best_epoch: int
     seconds: float
     interrupted: bool = False
+    verdict: str = ""
 
     @property
     def history(self) -> tuple[Epoch, ...]:
@@ -169,6 +171,8 @@ class FitResult:
                 strong="test accuracy",
             )
         ]
+        if self.verdict:
+            lines.append(format_paragraph(self.verdict))
         if self.interrupted:
             lines.append(format_paragraph(f"stopped; the best epoch so far ({self.best_epoch}) is kept"))
         rows = [
@@ -208,6 +212,8 @@ def _load(folder: Path, photos: str | Path | None = None) -> Run:
 
 def read_result(run: Path, content: Mapping[str, Any]) -> FitResult:
     """The numbers of a run.  content: of its run.json.  Raises RunError."""
+    from .run_files.verdict import read_verdict
+
     try:
         metrics = content["metrics"]
         test = metrics["test"]
@@ -223,6 +229,7 @@ def read_result(run: Path, content: Mapping[str, Any]) -> FitResult:
             best_epoch=metrics["best_epoch"],
             seconds=test["seconds"],
             interrupted=metrics["interrupted"],
+            verdict=read_verdict(content).describe(),
         )
     except (LookupError, TypeError, ValueError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else error

@@ -47,6 +47,16 @@ def test_a_run_is_opened_later(trained_run: Path) -> None:
     assert (run.accuracy, list(run.labels)) == (stored["metrics"]["test"]["accuracy"], stored["labels"])
 
 
+def test_a_run_that_learned_nothing_says_so_in_python_and_in_a_notebook(run_copy: Path) -> None:
+    assert open_run(run_copy).verdict == ""
+    stored = json.loads((run_copy / "run.json").read_text())
+    stored["metrics"]["test"] |= {"accuracy": 0.2, "photos": 100, "guess": ["tree", 0.25]}
+    (run_copy / "run.json").write_text(json.dumps(stored))
+    run = open_run(run_copy)
+    assert run.verdict.startswith("nothing was learned that shows: always answering tree is right on 25.0%")
+    assert "nothing was learned that shows" in run._repr_html_()
+
+
 def test_what_is_no_finished_run_is_refused(tmp_path: Path, write_run: Callable[..., Run]) -> None:
     (tmp_path / "begun").mkdir()
     (tmp_path / "begun" / "photos.csv").touch()

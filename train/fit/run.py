@@ -91,7 +91,7 @@ def fit_run(
                 add_drawn_none(photo_folder)
             workers.barrier()
         if reason:
-            log.info("%s", reason)
+            log.warning("%s", reason)
         data = read_training_data(photo_folder, config, workers)
         if workers.is_writer:
             make_run_folder(folder, data)

@@ -261,6 +261,16 @@ def test_the_smallest_photo_folder_still_trains(drawn_photos: Path, tmp_path: Pa
     assert np.isfinite(run.summary["metrics"]["test"]["accuracy"])
 
 
+def test_python_programs_are_warned_too_that_photos_of_sides_are_not_mirrored(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("left", "right"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+    with pytest.raises(RunError, match="photo"):
+        fit_run(tmp_path / "photos", tmp_path / "run", QUICK)
+    assert [each.levelname for each in caplog.records if "does not mirror" in each.message] == ["WARNING"]
+
+
 def test_a_run_without_none_and_a_folder_that_means_it_are_named(
     drawn_photos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
