@@ -16,6 +16,7 @@ from ...runtime.core.model_metadata import DEFAULT_MODEL
 from ...runtime.errors import ModelError
 from ...runtime.system.progress import is_progress_shown
 from ...runtime.system.public_names import name_missing_package
+from ...runtime.system.suggestions import suggest_word
 from ..distributed.collectives import Workers
 from .config import ARCHS, FitConfig
 from .tensor_files import open_tensors, read_tensors, write_tensors
@@ -143,7 +144,10 @@ def build_starting_network(classes: int, weights: str, arch: str, workers: Worke
 
 def _read_state(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
-        raise ModelError(f"--weights {path}: no such file; give a .safetensors or .pth file, or imagenet, or none")
+        raise ModelError(
+            f"--weights {path}: no such file; give a .safetensors or .pth file, or imagenet, shipped or none"
+            f"{suggest_word(str(path), ('imagenet', 'shipped', 'none'))}"
+        )
     try:
         if path.suffix == ".safetensors":
             return read_tensors(path)
@@ -170,9 +174,10 @@ def _download_imagenet(arch: str) -> dict[str, Tensor]:
     try:
         return dict(weights.get_state_dict(progress=is_progress_shown(), check_hash=True))
     except (OSError, RuntimeError) as error:
+        shipped = "give --weights shipped, which needs no download, or " if arch == ARCH else ""
         raise ModelError(
-            f"cannot download ImageNet weights from {weights.url} ({error}); download that file elsewhere and give it "
-            "with --weights FILE (or train from scratch with --weights none)"
+            f"cannot download ImageNet weights from {weights.url} ({error}); {shipped}download that file elsewhere and "
+            "give it with --weights FILE (or train from scratch with --weights none)"
         ) from error
 
 

@@ -144,7 +144,13 @@ def refuse(weights: Path, arch: str = ARCH) -> str:
 
 
 def test_a_missing_weights_file_is_refused(tmp_path: Path) -> None:
-    assert "no such file" in refuse(tmp_path / "absent.pth")
+    line = refuse(tmp_path / "absent.pth")
+    assert "no such file" in line and "imagenet, shipped or none" in line and "did you mean" not in line
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("shiped", "shipped"), ("ImageNet", "imagenet"), ("None", "none")])
+def test_a_mistyped_name_of_weights_is_recognised(typed: str, meant: str) -> None:
+    assert refuse(Path(typed)).endswith(f"imagenet, shipped or none; did you mean {meant}?")
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
@@ -204,6 +210,10 @@ def test_imagenet_offline_names_the_file_to_fetch_and_the_option(
     with pytest.raises(ModelError, match=r"--weights FILE") as caught:
         build_network(2, "imagenet")
     assert "https://download.pytorch.org/models/resnet34" in str(caught.value) and "\n" not in str(caught.value)
+    assert "give --weights shipped, which needs no download" in str(caught.value)
+    with pytest.raises(ModelError) as caught:
+        build_network(2, "imagenet", "resnet18")
+    assert "--weights FILE" in str(caught.value) and "shipped" not in str(caught.value)
 
 
 def test_a_run_without_weights_is_told_so(tmp_path: Path) -> None:
