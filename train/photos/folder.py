@@ -105,7 +105,7 @@ def list_poses(folder: Path, least: int = 2) -> tuple[str, ...]:
             raise RunError(f"{folder} has a folder {name!r}, which cannot be the name of a pose; rename it")
     _refuse_splits(folder, names)
     if len([name for name in names if name != NO_POSE or least < 2]) < least:
-        needed = "at least two poses are needed" if least > 1 else "make one folder per pose, such as tree/"
+        needed = _describe_need(names, least)
         if not names and (loose := sum(is_photo(path) for path in folder.iterdir())):
             raise RunError(
                 f"{folder} has {format_count(loose, 'photo')} and no folder; put each pose's photos "
@@ -114,6 +114,16 @@ def list_poses(folder: Path, least: int = 2) -> tuple[str, ...]:
         count = format_count(len(names), "pose folder")
         raise RunError(f"{folder} has {count} ({', '.join(names) or 'it is empty'}); {needed}")
     return tuple(sorted(names, key=lambda name: (name == NO_POSE, name)))
+
+
+def _describe_need(names: list[str], least: int) -> str:
+    """Say what a folder of too few poses needs."""
+    if least < 2:
+        return "make one folder per pose, such as tree/"
+    besides = f" besides {NO_POSE}, which is not one" if NO_POSE in names else ""
+    if len(names) - bool(besides) == 1:
+        return f"at least two poses are needed{besides}; add a second one, or one folder for all other poses together"
+    return f"at least two poses are needed{besides}; make one folder per pose, such as tree/"
 
 
 def _refuse_splits(folder: Path, names: list[str]) -> None:

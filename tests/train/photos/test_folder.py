@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -259,3 +260,23 @@ def test_a_folder_that_cannot_be_read_is_refused_by_name(plain_rights: None, tmp
         list_files(tmp_path, ("tree",))
     (tmp_path / "tree" / "mine").chmod(0o700)
     assert list_files(tmp_path, ("tree",)) == [("tree", tmp_path / "tree" / "a.jpg")]
+
+
+@pytest.mark.parametrize(
+    ("names", "line"),
+    [
+        (
+            ("closer", "none"),
+            "has 2 pose folders (closer, none); at least two poses are needed besides none, which is not one; add a "
+            "second one, or one folder for all other poses together",
+        ),
+        (("closer",), "has 1 pose folder (closer); at least two poses are needed; add a second one, or"),
+        (("none",), "at least two poses are needed besides none, which is not one; make one folder per pose"),
+        ((), "has 0 pose folders (it is empty); at least two poses are needed; make one folder per pose"),
+    ],
+)
+def test_too_few_poses_are_counted_without_none(tmp_path: Path, names: tuple[str, ...], line: str) -> None:
+    for name in names:
+        (tmp_path / name).mkdir()
+    with pytest.raises(RunError, match=re.escape(line)):
+        list_poses(tmp_path)
