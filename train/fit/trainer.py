@@ -113,10 +113,11 @@ class Trainer:
         """One line for the log where the training is gentler than it was configured, else nothing."""
         if self.strength == 1:
             return ""
+        share = "under 1%" if self.strength < 0.01 else f"{min(self.strength, 0.99):.0%}"
         return (
             f"a short training, {format_count(self._count_steps(), 'step')} of the whole network: its learning rate, "
             f"{self.config.rate * self.strength:.1e} at most, and the variation of the photos are "
-            f"{self.strength:.0%} of what {MANY_STEPS} steps or more are given"
+            f"{share} of what {MANY_STEPS} steps or more are given; more photos or more --epochs train it harder"
         )
 
     @cached_property

@@ -183,6 +183,12 @@ def test_a_training_of_many_steps_is_as_it_was_configured_and_a_short_one_gentle
     assert short.strength == pytest.approx(0.1) and short._count_early() == 0  # 40 of 400 steps
     assert short._start().optimizer.param_groups[-1]["max_lr"] == pytest.approx(CONFIG.rate / 10)
     assert "40 steps of the whole network: its learning rate, 1.0e-04 at most" in short.describe_strength()
+    assert (
+        "photos are 10% of what 400 steps or more are given; more photos or more --epochs" in short.describe_strength()
+    )
+    for strength, share in ((2 / 400, "under 1%"), (4 / 400, "1%"), (399 / 400, "99%")):
+        short.strength = strength
+        assert f"the photos are {share} of what" in short.describe_strength()
     scratch.network.freeze_norm = False
     assert scratch._measure_strength() == 1  # random weights have nothing to lose
 
