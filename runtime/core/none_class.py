@@ -12,11 +12,17 @@ MEANINGS = frozenset((
     "other", "others",
 ))  # fmt: skip
 """Labels that say no pose, in lower case and without separators."""
+DOUBTFUL = frozenset(("other", "others"))
+"""Those which may as well be the other poses."""
 
 
-def find_none_lookalikes(labels: Iterable[str]) -> tuple[str, ...]:
-    """Find labels that seem to mean `none` but are poses of their own, such as `None`, `no_class` and `background`."""
-    return tuple(label for label in labels if label != NO_POSE and re.sub(r"[\W_]+", "", label).casefold() in MEANINGS)
+def find_none_lookalikes(labels: Iterable[str], *, least_doubt: bool = False) -> tuple[str, ...]:
+    """Find labels that seem to mean `none` but are poses of their own, such as `None`, `no_class` and `background`.
+
+    least_doubt: leave out those which may as well be poses, such as `other`.
+    """
+    meanings = MEANINGS - DOUBTFUL if least_doubt else MEANINGS
+    return tuple(label for label in labels if label != NO_POSE and re.sub(r"[\W_]+", "", label).casefold() in meanings)
 
 
 def describe_lookalike(label: str, *, has_none: bool) -> str:

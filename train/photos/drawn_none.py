@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...runtime.core.none_class import find_none_lookalikes
 from ...runtime.core.opencv import cv2
 from ...runtime.core.types import NO_POSE, Frame
 from ...runtime.errors import OptionError, OutputError
@@ -54,7 +55,8 @@ def draw_none(count: int = COUNT, seed: int = 0) -> Iterator[Frame]:
 def add_drawn_none(photos: Path) -> None:
     """Draw `none` into a photo folder that has no `none` of its own; what was drawn earlier is left as it is.
 
-    Raises OptionError where there is one, OutputError where it cannot be written.
+    Raises OptionError where there is one, also under another name such as `None` or `no_class`, OutputError where it
+    cannot be written.
     """
     folder = photos / NO_POSE
     names = sorted(path.name for path in folder.iterdir() if path.name[0] not in "._") if folder.is_dir() else []
@@ -66,6 +68,12 @@ def add_drawn_none(photos: Path) -> None:
     wanted = [folder / f"{PREFIX}{number:03d}.png" for number in range(COUNT)]
     if all(path.is_file() for path in wanted):
         return
+    names = sorted(path.name for path in photos.iterdir() if path.is_dir())
+    if found := find_none_lookalikes(names, least_doubt=True):
+        raise OptionError(
+            f"--none default: {photos / found[0]} seems to hold pictures of no pose already; rename it to {NO_POSE} "
+            "and leave the option out, or, if it is a pose, give it another name"
+        )
     try:
         folder.mkdir(exist_ok=True)
         for path, frame in zip(wanted, draw_none(), strict=True):

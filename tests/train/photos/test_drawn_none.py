@@ -87,6 +87,23 @@ def test_a_run_is_trained_on_them_and_never_tested_also_without_the_option(
         assert answer.code == 0 or "agrees with FP32" in answer.err, answer.err
 
 
+@pytest.mark.parametrize("name", ["None", "NONE", "no_class", "background"])
+def test_nothing_is_drawn_beside_a_folder_that_seems_to_be_none(tmp_path: Path, name: str) -> None:
+    for pose in ("tree", "chair", name):
+        (tmp_path / pose).mkdir()
+    (tmp_path / name / "0.png").touch()
+    with pytest.raises(OptionError, match=r"holds photos of your own|rename it to none and leave the option out"):
+        add_drawn_none(tmp_path)
+    assert sum(1 for _ in tmp_path.rglob("*")) == 4
+
+
+def test_a_folder_of_other_poses_is_no_reason_not_to_draw(tmp_path: Path) -> None:
+    for pose in ("tree", "other"):
+        (tmp_path / pose).mkdir()
+    add_drawn_none(tmp_path)
+    assert len([*(tmp_path / "none").iterdir()]) == COUNT
+
+
 def test_a_fit_that_is_refused_draws_nothing(ask, poses: Path, tmp_path: Path) -> None:
     fit = ("fit", "--none", "default", "--weights", tmp_path / "gone.pth", "--epochs", 0, "--size", 32, "--to")
     (tmp_path / "taken").mkdir()
