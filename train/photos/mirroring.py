@@ -103,11 +103,13 @@ def had_mirror_copies(config: Mapping[str, Any], labels: Sequence[str]) -> bool:
 def find_sides(labels: Collection[str]) -> Pairs:
     """Find pairs of poses whose names differ only by left and right: left_arm, right_arm; Arm links, Arm rechts.
 
-    Upper and lower case are the same.  The letters l and r count where they stand alone beside a longer word (arm_l):
-    two poses l and r may be letters of sign language.
+    Upper and lower case are the same.  The letters l and r count where they stand alone beside a longer word (arm_l),
+    and as whole names where no other pose is one letter: there they may be letters of sign language.
     """
     by_name = {label.casefold(): label for label in labels}
     pairs: set[tuple[str, str]] = set()
+    if {name for name in by_name if len(name) == 1} == {"l", "r"}:
+        pairs.add(_sort(by_name["l"], by_name["r"]))
     for name, label in by_name.items():
         others = [_swap_words(name, *words) for words in SIDES]
         if _LONGER_WORD.search(name):

@@ -24,6 +24,8 @@ from yoga_live.train.photos.mirroring import (
         ("left_over_right", "right_over_left"),
         ("arm_l", "arm_r"),
         ("R arm", "L arm"),
+        ("L", "R"),
+        ("l", "r"),
         ("arm links", "arm rechts"),
         ("jambe_gauche", "jambe_droite"),
         ("pierna izquierda", "pierna derecha"),
@@ -42,7 +44,9 @@ def test_classes_that_differ_only_by_left_and_right_are_a_pair(labels: tuple[str
         ("left_arm", "right_leg"),
         ("left_arm", "both_arms"),
         ("upright", "left"),
-        ("l", "r"),  # letters of sign language
+        ("k", "l", "r"),  # letters of sign language
+        ("1", "L", "R"),
+        ("l", "up"),
         ("l1", "r1"),
         ("sign_a", "sign_b"),
         ("tall", "tarr"),
