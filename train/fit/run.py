@@ -9,7 +9,7 @@ import platform
 import shutil
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
@@ -86,17 +86,18 @@ def fit_run(
         # first: a wrong file shows at once
         classes = len({*labels, *([NO_POSE] if config.none else [])})
         network = build_starting_network(classes, config.weights, config.arch, workers)
-        if config.none:
-            if workers.leads_machine:
-                add_drawn_none(photo_folder)
+        draws = config.none and workers.leads_machine
+        with add_drawn_none(photo_folder) if draws else nullcontext():  # a failure here leaves no drawings
+            if config.none:
+                workers.barrier()
+            if reason:
+                log.warning("%s", reason)
+            data = read_training_data(photo_folder, config, workers)
+            if workers.is_writer:
+                make_run_folder(folder, data)
             workers.barrier()
-        if reason:
-            log.warning("%s", reason)
-        data = read_training_data(photo_folder, config, workers)
-        if workers.is_writer:
-            make_run_folder(folder, data)
-        workers.barrier()
-        fitter = Trainer(network, split_frames(data), config, workers, folder, on_epoch)
+            splits = split_frames(data)
+        fitter = Trainer(network, splits, config, workers, folder, on_epoch)
         log.info("%s on %s, %s", data.describe(), workers.device, fitter.precision.name)
         if gentler := fitter.describe_strength():
             log.info("%s", gentler)

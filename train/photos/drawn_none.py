@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
+import shutil
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,11 +18,14 @@ from ...runtime.core.opencv import cv2
 from ...runtime.core.types import NO_POSE, Frame
 from ...runtime.errors import OptionError, OutputError
 from ...runtime.sources.drawn_figure import POSES, Limb, Pose, draw_figure, draw_room, jitter_pose, random_appearance
-from ...runtime.system.files import write_then_rename
+from ...runtime.system.files import ORPHAN_S, hold_signals, is_alive, rename_to_new
+from .folder import list_files
 
 log = logging.getLogger(__name__)
 PREFIX = "drawn_none__"
 """Photos of `none` whose names begin so are trained on, and never held out."""
+PART = ".drawn_none.part"
+"""The hidden folder that they are drawn into has this name and the number of the process."""
 COUNT = 120
 SIZES_WH = ((320, 240), (240, 320), (288, 288))
 STANDING = POSES["standing"]
@@ -52,21 +59,24 @@ def draw_none(count: int = COUNT, seed: int = 0) -> Iterator[Frame]:
         yield np.clip(frame + noise, 0, 255).astype(np.uint8)
 
 
-def add_drawn_none(photos: Path) -> None:
-    """Draw `none` into a photo folder that has no `none` of its own; what was drawn earlier is left as it is.
+@contextmanager
+def add_drawn_none(photos: Path) -> Iterator[None]:
+    """Draw `none` into a photo folder that has none of its own; if the block fails, remove again what was drawn.
+
+    Where pictures were drawn earlier, nothing is drawn: some may have been deleted on purpose.
 
     Raises OptionError where there is one, also under another name such as `None` or `no_class`, OutputError where it
     cannot be written.
     """
     folder = photos / NO_POSE
-    names = sorted(path.name for path in folder.iterdir() if path.name[0] not in "._") if folder.is_dir() else []
-    if others := [name for name in names if not name.startswith(PREFIX)]:
+    names = [path.relative_to(photos).as_posix() for _, path in list_files(photos, (NO_POSE,))]
+    if others := [name for name in names if not is_drawn(name)]:
         raise OptionError(
-            f"--none default: {folder} holds photos of your own, such as {others[0]}, which say more than drawn ones; "
-            "leave the option out"
+            f"--none default: {folder} holds photos of your own, such as {others[0].partition('/')[2]}, which say more "
+            "than drawn ones; leave the option out"
         )
-    wanted = [folder / f"{PREFIX}{number:03d}.png" for number in range(COUNT)]
-    if all(path.is_file() for path in wanted):
+    if names:
+        yield
         return
     names = sorted(path.name for path in photos.iterdir() if path.is_dir())
     if found := find_none_lookalikes(names, least_doubt=True):
@@ -74,14 +84,59 @@ def add_drawn_none(photos: Path) -> None:
             f"--none default: {photos / found[0]} seems to hold pictures of no pose already; rename it to {NO_POSE} "
             "and leave the option out, or, if it is a pose, give it another name"
         )
+    drawn: list[Path] = []
+    is_new = not folder.exists()
     try:
-        folder.mkdir(exist_ok=True)
-        for path, frame in zip(wanted, draw_none(), strict=True):
-            with write_then_rename(path) as temporary:
-                temporary.write_bytes(cv2.imencode(".png", frame)[1].tobytes())
-    except OSError as error:
-        raise OutputError(f"cannot draw into {folder}: {error.strerror or error}; fix this and try again") from error
+        try:
+            _draw_into(folder, drawn)
+        except OSError as error:
+            raise OutputError(
+                f"cannot draw into {folder}: {error.strerror or error}; fix this and try again"
+            ) from error
+        yield
+    except BaseException:
+        for path in drawn:
+            path.unlink(missing_ok=True)
+        if is_new:
+            with suppress(OSError):  # it is not there, or someone put a photo into it meanwhile
+                folder.rmdir()
+        raise
     log.warning(
         "drew %d rooms and people doing nothing into %s; they are trained on and never held out. Photos of your own "
         "are worth more: replace them when you have some", COUNT, folder,
     )  # fmt: skip
+
+
+def _draw_into(folder: Path, drawn: list[Path]) -> None:
+    """Draw into a hidden folder, which gets the name `folder` once all is drawn.  drawn: gets the pictures' paths.
+
+    A folder that is there must have no pictures; its hidden files are kept.
+    """
+    _remove_orphans(folder.parent)
+    temporary = folder.with_name(f"{PART}{os.getpid()}")
+    names = [f"{PREFIX}{number:03d}.png" for number in range(COUNT)]
+    try:
+        temporary.mkdir()
+        for name, frame in zip(names, draw_none(), strict=True):
+            (temporary / name).write_bytes(cv2.imencode(".png", frame)[1].tobytes())
+        with hold_signals():
+            try:
+                temporary.rename(folder)
+                drawn += [folder / name for name in names]
+            except OSError:  # a link, hidden files inside, or Windows, where an empty folder is not replaced either
+                folder.mkdir(exist_ok=True)
+                for name in names:
+                    rename_to_new(temporary / name, folder / name)
+                    drawn.append(folder / name)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _remove_orphans(photos: Path) -> None:
+    """Remove what killed processes left; what is recent may belong to a process of another machine."""
+    for left in photos.glob(f"{PART}*"):
+        pid = left.name[len(PART) :]
+        if pid.isascii() and pid.isdigit() and not is_alive(int(pid)):
+            with suppress(OSError):
+                if time.time() - left.stat().st_mtime > ORPHAN_S:
+                    shutil.rmtree(left)

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +20,7 @@ from yoga_live.export.command import main as export
 from yoga_live.runtime.errors import OptionError, RunError
 from yoga_live.train.cli.main import main
 from yoga_live.train.photos.drawn_none import COUNT, add_drawn_none, draw_none, is_drawn
-from yoga_live.train.photos.folder import read_photos
+from yoga_live.train.photos.folder import list_poses, read_photos
 
 OPTIONS = ("--size", 64, "--epochs", 0, "--epochs-frozen", 8, "--device", "cpu", "--arch", "resnet18")
 
@@ -34,12 +40,17 @@ def test_what_is_drawn_is_the_same_each_time_and_every_picture_another() -> None
     assert all((a == b).all() for a, b in zip(frames, draw_none(30), strict=True))
 
 
-def test_photos_of_ones_own_are_never_mixed_with_drawn_ones(poses: Path) -> None:
-    (poses / "none").mkdir()
-    shutil.copy(next((poses / "tree").iterdir()), poses / "none" / "me.png")
-    with pytest.raises(OptionError, match=r"none holds photos of your own, such as me\.png, which say more"):
-        add_drawn_none(poses)
-    assert [path.name for path in (poses / "none").iterdir()] == ["me.png"]
+@pytest.mark.parametrize("name", ["me.png", "_MG_1.PNG", "standing/_1.png"])
+def test_photos_of_ones_own_are_never_mixed_with_drawn_ones(poses: Path, name: str) -> None:
+    own = poses / "none" / name
+    own.parent.mkdir(parents=True)
+    shutil.copy(next((poses / "tree").iterdir()), own)
+    with (
+        pytest.raises(OptionError, match=f"none holds photos of your own, such as {re.escape(name)}, which say more"),
+        add_drawn_none(poses),
+    ):
+        pass
+    assert [path for path in (poses / "none").rglob("*") if path.is_file()] == [own]
 
 
 def test_an_empty_folder_may_be_drawn_into_and_the_error_says_so(poses: Path) -> None:
@@ -51,16 +62,73 @@ def test_an_empty_folder_may_be_drawn_into_and_the_error_says_so(poses: Path) ->
     with pytest.raises(RunError, match=r"add some, or remove the folder$"):
         read_photos(poses, 32)
     (poses / "none" / "me.jpg").unlink()
-    add_drawn_none(poses)
+    with add_drawn_none(poses):
+        pass
     assert "none" in read_photos(poses, 32).labels
 
 
-def test_a_second_time_nothing_is_drawn(poses: Path) -> None:
-    add_drawn_none(poses)
+def test_a_second_time_nothing_is_drawn_or_replaced(poses: Path) -> None:
+    with add_drawn_none(poses):
+        pass
+    (poses / "none" / "drawn_none__007.png").unlink()
+    (poses / "none" / "drawn_none__008.png").write_bytes(b"my own")
     before = {path: path.stat().st_mtime_ns for path in (poses / "none").iterdir()}
-    add_drawn_none(poses)
-    assert len(before) == COUNT == sum(is_drawn(f"none/{path.name}") for path in before)
+    with add_drawn_none(poses):
+        pass
+    assert len(before) == COUNT - 1 == sum(is_drawn(f"none/{path.name}") for path in before)
     assert {path: path.stat().st_mtime_ns for path in (poses / "none").iterdir()} == before
+
+
+@pytest.mark.parametrize("kept", [None, "", ".DS_Store"])
+def test_what_was_drawn_is_removed_if_the_rest_fails(poses: Path, kept: str | None) -> None:
+    if kept is not None:
+        (poses / "none").mkdir()
+    if kept:
+        (poses / "none" / kept).touch()
+    before = sorted(poses.rglob("*"))
+    with pytest.raises(KeyboardInterrupt), add_drawn_none(poses):
+        assert sum(is_drawn(f"none/{path.name}") for path in (poses / "none").iterdir()) == COUNT
+        raise KeyboardInterrupt
+    assert sorted(poses.rglob("*")) == before
+
+
+def test_a_partial_set_never_has_the_final_name(poses: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def stop_midway() -> Iterator[np.ndarray]:
+        yield from draw_none(7)
+        seen.extend(path for path in poses.rglob("drawn_none__*"))
+        assert list_poses(poses) == ("down_dog", "tree")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("yoga_live.train.photos.drawn_none.draw_none", stop_midway)
+    with pytest.raises(KeyboardInterrupt), add_drawn_none(poses):
+        pass
+    assert len(seen) == 7 and all(path.parent.name.startswith(".") for path in seen)
+    assert sorted(path.name for path in poses.iterdir()) == ["down_dog", "tree"]
+
+
+def test_what_a_killed_process_left_is_removed_when_it_is_old(poses: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    left = poses / f".drawn_none.part{ended.pid}"
+    left.mkdir()
+    for age_s, is_kept in ((0, True), (7200, False)):
+        os.utime(left, (time.time() - age_s,) * 2)
+        with pytest.raises(KeyboardInterrupt), add_drawn_none(poses):
+            raise KeyboardInterrupt
+        assert left.exists() == is_kept
+
+
+@pytest.mark.parametrize("options", [("--split", "given"), ("--split-of", "typo"), ("--train-only", "*"), ()])
+def test_a_fit_that_fails_before_the_training_leaves_no_drawings(
+    ask, poses: Path, start_weights: Path, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    if not options:
+        (poses / "empty").mkdir()
+    run = ("--to", tmp_path / "run", "--weights", start_weights)
+    assert ask(main, "fit", poses, *run, *OPTIONS, "--none", "default", *options).refusal()
+    assert not (poses / "none").exists()
 
 
 def test_a_run_is_trained_on_them_and_never_tested_also_without_the_option(
@@ -92,15 +160,19 @@ def test_nothing_is_drawn_beside_a_folder_that_seems_to_be_none(tmp_path: Path, 
     for pose in ("tree", "chair", name):
         (tmp_path / pose).mkdir()
     (tmp_path / name / "0.png").touch()
-    with pytest.raises(OptionError, match=r"holds photos of your own|rename it to none and leave the option out"):
-        add_drawn_none(tmp_path)
+    with (
+        pytest.raises(OptionError, match=r"holds photos of your own|rename it to none and leave the option out"),
+        add_drawn_none(tmp_path),
+    ):
+        pass
     assert sum(1 for _ in tmp_path.rglob("*")) == 4
 
 
 def test_a_folder_of_other_poses_is_no_reason_not_to_draw(tmp_path: Path) -> None:
     for pose in ("tree", "other"):
         (tmp_path / pose).mkdir()
-    add_drawn_none(tmp_path)
+    with add_drawn_none(tmp_path):
+        pass
     assert len([*(tmp_path / "none").iterdir()]) == COUNT
 
 
