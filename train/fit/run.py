@@ -32,9 +32,10 @@ from ...runtime.core.types import NO_POSE
 from ...runtime.errors import OptionError
 from ...runtime.system.claims import hold_folder
 from ...runtime.system.files import write_json
+from ...runtime.system.plain_text import format_count
 from ..distributed.rendezvous import join_workers
 from ..photos.dataset import PhotoDataset
-from ..photos.drawn_none import add_drawn_none
+from ..photos.drawn_none import PREFIX, add_drawn_none, is_drawn
 from ..photos.folder import PhotoSet, list_poses
 from ..photos.splits import assign_folds
 from ..run_files.confusion_plot import plot_confusion
@@ -56,6 +57,7 @@ NOTHING_GAINED = (
     "no epoch of the whole network had a lower validation loss than the frozen phase, whose weights are kept; "
     "more photos help most, then more --epochs"
 )
+DRAWN_EARLIER = "%s of `none` in %s, drawn by an earlier fit: trained on, never held out; to train without, delete %s*"
 
 
 def fit_run(
@@ -87,7 +89,7 @@ def fit_run(
         classes = len({*labels, *([NO_POSE] if config.none else [])})
         network = build_starting_network(classes, config.weights, config.arch, workers)
         draws = config.none and workers.leads_machine
-        with add_drawn_none(photo_folder) if draws else nullcontext():  # a failure here leaves no drawings
+        with add_drawn_none(photo_folder) if draws else nullcontext(0) as drawn_now:  # a failure leaves no drawings
             if config.none:
                 workers.barrier()
             if reason:
@@ -97,6 +99,8 @@ def fit_run(
                 make_run_folder(folder, data)
             workers.barrier()
             splits = split_frames(data)
+        if workers.is_writer and not drawn_now and (drawn := sum(is_drawn(p.path) for p in data.photo_set.photos)):
+            log.warning(DRAWN_EARLIER, format_count(drawn, "drawn picture"), photo_folder / NO_POSE, PREFIX)
         fitter = Trainer(network, splits, config, workers, folder, on_epoch)
         log.info("%s on %s, %s", data.describe(), workers.device, fitter.precision.name)
         if gentler := fitter.describe_strength():

@@ -60,10 +60,10 @@ def draw_none(count: int = COUNT, seed: int = 0) -> Iterator[Frame]:
 
 
 @contextmanager
-def add_drawn_none(photos: Path) -> Iterator[None]:
+def add_drawn_none(photos: Path) -> Iterator[int]:
     """Draw `none` into a photo folder that has none of its own; if the block fails, remove again what was drawn.
 
-    Where pictures were drawn earlier, nothing is drawn: some may have been deleted on purpose.
+    Yields how many were drawn: none where there are some from earlier, as others may have been deleted on purpose.
 
     Raises OptionError where there is one, also under another name such as `None` or `no_class`, OutputError where it
     cannot be written.
@@ -76,7 +76,7 @@ def add_drawn_none(photos: Path) -> Iterator[None]:
             "than drawn ones; leave the option out"
         )
     if names:
-        yield
+        yield 0
         return
     names = sorted(path.name for path in photos.iterdir() if path.is_dir())
     if found := find_none_lookalikes(names, least_doubt=True):
@@ -93,7 +93,7 @@ def add_drawn_none(photos: Path) -> Iterator[None]:
             raise OutputError(
                 f"cannot draw into {folder}: {error.strerror or error}; fix this and try again"
             ) from error
-        yield
+        yield len(drawn)
     except BaseException:
         for path in drawn:
             path.unlink(missing_ok=True)

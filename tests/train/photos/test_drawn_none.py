@@ -139,6 +139,7 @@ def test_a_run_is_trained_on_them_and_never_tested_also_without_the_option(
         answer = ask(main, "fit", poses, "--to", run, "--weights", start_weights, *OPTIONS, *options)
         assert answer.code == 0, answer.err
         assert ("drew 120 rooms and people doing nothing" in answer.err) == (name == "first")
+        assert ("120 drawn pictures of `none` in" in answer.err) == (name == "second")
         assert "no class `none`" not in answer.err
         read = load_run(run)
         assert read.labels == ("down_dog", "tree", "none")
