@@ -127,6 +127,7 @@ def test_a_fit_that_fails_before_the_training_leaves_no_drawings(
     if not options:
         (poses / "empty").mkdir()
     run = ("--to", tmp_path / "run", "--weights", start_weights)
+    pytest.importorskip("torch")
     assert ask(main, "fit", poses, *run, *OPTIONS, "--none", "default", *options).refusal()
     assert not (poses / "none").exists()
 
@@ -178,6 +179,7 @@ def test_a_folder_of_other_poses_is_no_reason_not_to_draw(tmp_path: Path) -> Non
 
 
 def test_a_fit_that_is_refused_draws_nothing(ask, poses: Path, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
     fit = ("fit", "--none", "default", "--weights", tmp_path / "gone.pth", "--epochs", 0, "--size", 32, "--to")
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "photos.csv").touch()
