@@ -113,7 +113,7 @@ TRAINING: dict[str, tuple[Arguments, Sequence[str]]] = {
     ),
     "report": (lambda i: ("report", "given"), ("given/report/*",)),
     "predict": (lambda i: ("predict", i.photos, "given", "--table", "t.csv"), ("t.csv",)),
-    "clean --auto": (lambda i: ("clean", "photos", "given", "--auto", "--dry-run"), ("photos/*",)),
+    "clean --auto": (lambda i: ("clean", "photos", "given", "--auto", "--dry-run"), ()),
 }
 CALIBRATING: dict[str, tuple[Arguments, Sequence[str]]] = {
     "confidence": (
