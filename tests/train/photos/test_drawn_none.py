@@ -114,7 +114,8 @@ def test_what_a_killed_process_left_is_removed_when_it_is_old(poses: Path) -> No
     left = poses / f".drawn_none.part{ended.pid}"
     left.mkdir()
     for age_s, is_kept in ((0, True), (7200, False)):
-        os.utime(left, (time.time() - age_s,) * 2)
+        changed_s = time.time() - age_s
+        os.utime(left, (changed_s, changed_s))
         with pytest.raises(KeyboardInterrupt), add_drawn_none(poses):
             raise KeyboardInterrupt
         assert left.exists() == is_kept
