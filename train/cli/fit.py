@@ -102,6 +102,10 @@ def _add_fit(commands: Commands) -> None:
         help="default: draw rooms and people doing nothing into the folder none, where there are no photos of that; "
         "they are only trained on",
     )  # fmt: skip
+    _add_split(fit)
+
+
+def _add_split(fit: argparse.ArgumentParser) -> None:
     split = fit.add_argument_group("training, validation and test photos")
     split.add_argument(
         "--split", choices=SPLIT_CHOICES, default=FitConfig.split,
