@@ -241,12 +241,16 @@ def plain_rights() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def restore_process() -> Iterator[None]:
-    """Take back what commands set up: a log handler that outlives the captured stream it writes to, SIGTERM."""
+    """Take back what commands set up: a log handler that outlives the captured stream it writes to, SIGTERM.
+
+    A fixture of the whole session may have run a command before; its log level would stay for all that follows.
+    """
     root = logging.getLogger()
-    handlers, level, on_terminate = list(root.handlers), root.level, signal.getsignal(signal.SIGTERM)
+    root.setLevel(logging.WARNING)
+    handlers, on_terminate = list(root.handlers), signal.getsignal(signal.SIGTERM)
     yield
     signal.signal(signal.SIGTERM, on_terminate)
     for handler in [handler for handler in root.handlers if handler not in handlers]:
         root.removeHandler(handler)
-    root.setLevel(level)
+    root.setLevel(logging.WARNING)
     logging.getLogger("yoga_live").setLevel(logging.NOTSET)  # --debug
