@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ from ..core.opencv import cv2
 from ..core.preprocess import as_bgr, halve
 from ..core.regions import WHOLE, Box, Region
 from ..core.types import Floats, Frame
+from .steady_crop import SteadyConfig, SteadyCrop
 
 
 @dataclass(frozen=True)
@@ -28,9 +29,7 @@ class ZoomConfig:
     margin: float = 0.15  # fraction of the longer side, on every side, for stretched arms
     least_side: float = 0.3  # fraction of the frame's shorter side; a smaller crop has too few pixels
     most_side: float = 0.75  # fraction of the frame's longer side; a larger crop gains too little, so the whole frame
-    grow_s: float = 0.25  # time constant outwards: nothing is cut off for long
-    shrink_s: float = 2.0  # time constant inwards: calm
-    slack: float = 0.1  # fraction of the crop, less than the margin: smaller moves of the target are ignored
+    steady: SteadyConfig = field(default_factory=SteadyConfig)
 
 
 class Motion:
@@ -88,19 +87,14 @@ class Zoom:
     def __init__(self, config: ZoomConfig | None = None) -> None:
         self._config = config or ZoomConfig()
         self._motion = Motion(self._config)
-        self._target = self._box = WHOLE
-        self._time_s = 0.0
+        self._crop = SteadyCrop(self._config.steady)
 
     def update(self, time_s: float, frame_bgr: Frame) -> Region:
         """Take the frame at `time_s` (seconds, never decreasing), uint8 (H, W, 3).  Returns its crop."""
         height, width = frame_bgr.shape[:2]
         found = self._motion.update(time_s, frame_bgr)
         target = self._frame_person(found, (width, height)) if found else WHOLE
-        elapsed_s, self._time_s = max(time_s - self._time_s, 0.0), time_s
-        if _distance(target, self._target) > self._config.slack * min(_sides(target)):
-            self._target = target
-        self._box = self._follow(self._box, self._target, elapsed_s)
-        return self._box.to_region((width, height))
+        return self._crop.update(time_s, target).to_region((width, height))
 
     def _frame_person(self, found: Box, size_wh: tuple[int, int]) -> Box:
         """Compute a square in pixels around the box, with margin, moved (and if necessary cut) to fit in the frame."""
@@ -113,22 +107,6 @@ class Zoom:
         left, right = _place((found.left + found.right) / 2, crop_w / width)
         top, bottom = _place((found.top + found.bottom) / 2, crop_h / height)
         return Box(left, top, right, bottom)
-
-    def _follow(self, box: Box, target: Box, elapsed_s: float) -> Box:
-        grow = 1 - math.exp(-elapsed_s / self._config.grow_s)
-        shrink = 1 - math.exp(-elapsed_s / self._config.shrink_s)
-        return Box(
-            _move(box.left, target.left, grow, shrink),
-            _move(box.top, target.top, grow, shrink),
-            1 - _move(1 - box.right, 1 - target.right, grow, shrink),
-            1 - _move(1 - box.bottom, 1 - target.bottom, grow, shrink),
-        )
-
-
-def _move(inset: float, target: float, grow: float, shrink: float) -> float:
-    """Move one edge's distance to the frame's edge by a fraction of the way: `grow` outwards, `shrink` inwards."""
-    moved = inset + (grow if target < inset else shrink) * (target - inset)
-    return target if abs(moved - target) < 1e-3 else moved
 
 
 def _place(centre: float, side: float) -> tuple[float, float]:
@@ -143,17 +121,3 @@ def _trim(counts: npt.NDArray[np.integer], total: int) -> tuple[float, float]:
     first = int(np.searchsorted(running, 0.01 * total, side="right"))
     last = int(np.searchsorted(running, 0.99 * total, side="left"))
     return first / len(counts), (last + 1) / len(counts)
-
-
-def _sides(box: Box) -> tuple[float, float]:
-    return box.right - box.left, box.bottom - box.top
-
-
-def _distance(one: Box, other: Box) -> float:
-    """Compute the largest move of an edge, as a fraction of the frame."""
-    return max(
-        abs(one.left - other.left),
-        abs(one.top - other.top),
-        abs(one.right - other.right),
-        abs(one.bottom - other.bottom),
-    )
