@@ -8,7 +8,8 @@ frozen: the head alone.  worst, last: validation accuracy of the whole network a
 kept: the weights of the run, those of the epoch with the lowest validation loss; epoch 0 is the frozen phase.
 Intervals are 95 % (Wilson).  Finished trainings in WORK are not repeated.  Where fastai is installed, or `--fastai`
 names a Python that has it, its `fine_tune` is trained on the same photos, split, starting weights and epochs, right
-after ours; time: ours over its, photos read anew by both.
+after ours; time: ours over its, photos read anew by both; cores: the same of the time that the processor's cores
+worked, which other work on the machine changes less.  fastai's begin with its start and imports, ours after them.
 
 A random split flatters.  `--later-half` tests on the second half of each class in the order of the files' names,
 `--left-out FOLDER` on the photos of another place; a fifth of what is left validates, the last ones of each class.
@@ -38,7 +39,7 @@ from yoga_live.train.run_files.log import read_log
 
 HEAD = (
     "| set | trained on | epochs | seed | validation: frozen | worst | last | kept epoch | test photos | frozen | kept "
-    "| fastai: frozen | kept | time |"
+    "| fastai: frozen | kept | time | cores |"
 )
 HELD_OUT_SHARE = 0.2
 
@@ -91,32 +92,47 @@ def prepare(photos: Path, args: argparse.Namespace) -> tuple[Path, str]:
     return to, "given" if (to / "manifest.csv").exists() else "auto"
 
 
-def fit_once(photos: Path, folder: Path, config: FitConfig) -> tuple[dict[str, Any], float]:
-    """Train with an empty cache, unless it was finished before.  Returns run.json's content, and the seconds."""
+def fit_once(photos: Path, folder: Path, config: FitConfig) -> tuple[dict[str, Any], float, float]:
+    """Train with an empty cache, unless it was finished before.
+
+    Returns run.json's content, the seconds, and those of the processor's cores.
+    """
     seconds = folder.with_suffix(".seconds")
     if not seconds.exists():
         for left in (folder, folder.with_suffix(".cache")):
             shutil.rmtree(left, ignore_errors=True)
         os.environ["XDG_CACHE_HOME"] = str(folder.with_suffix(".cache"))
-        started_s = time.perf_counter()
+        started_s, started_cpu_s = time.perf_counter(), read_cpu_s()
         fit_run(photos, folder, config)
-        seconds.write_text(f"{time.perf_counter() - started_s:.1f}")
-    return json.loads((folder / "run.json").read_text()), float(seconds.read_text())
+        seconds.write_text(f"{time.perf_counter() - started_s:.1f} {read_cpu_s() - started_cpu_s:.1f}")
+    wall_s, cpu_s = map(float, seconds.read_text().split())
+    return json.loads((folder / "run.json").read_text()), wall_s, cpu_s
 
 
-def fit_fastai(folder: Path, config: FitConfig, fastai: Path, args: argparse.Namespace) -> dict[str, Row]:
-    """fastai's rows for the split of a run of ours, unless it was finished before."""
+def read_cpu_s() -> float:
+    """Seconds that the processor's cores have worked for this process and those that it has waited for."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def fit_fastai(folder: Path, config: FitConfig, fastai: Path, args: argparse.Namespace) -> tuple[dict[str, Row], float]:
+    """fastai's rows for the split of a run of ours, and seconds of the cores, unless it was finished before."""
     result = folder.with_suffix(".fastai.json")
     if not result.exists():
         same = {"fastai": fastai, "epochs_frozen": args.fastai_frozen, "work": args.work}
         settings = argparse.Namespace(weights=config.weights, size=config.size, **same)
+        started_cpu_s = read_cpu_s()
         rows = run_fastai(settings, folder, {}, config.epochs)
-        result.write_text(json.dumps({phase: [row.right, row.photos, row.seconds] for phase, row in rows.items()}))
-    return {phase: Row("", *row) for phase, row in json.loads(result.read_text()).items()}
+        said = {phase: [row.right, row.photos, row.seconds] for phase, row in rows.items()}
+        result.write_text(json.dumps({"rows": said, "cpu_s": read_cpu_s() - started_cpu_s}))
+    content = json.loads(result.read_text())
+    return {phase: Row("", *row) for phase, row in content["rows"].items()}, content["cpu_s"]
 
 
-def format_row(name: str, folder: Path, content: dict[str, Any], theirs: dict[str, Row], seconds: float) -> str:
-    """One row of the table."""
+def format_row(
+    name: str, folder: Path, content: dict[str, Any], theirs: dict[str, Row], ours_s: tuple[float, float], cpu_s: float
+) -> str:
+    """One row of the table.  ours_s: our seconds and our cores'; cpu_s: those of fastai's cores."""
     metrics, config = content["metrics"], content["config"]
     frozen, *unfrozen = [100 * (epoch.validation_accuracy or 0.0) for epoch in read_log(folder / "log.csv")]
     splits = [photo.split for photo in load_run(folder).photos]
@@ -127,7 +143,10 @@ def format_row(name: str, folder: Path, content: dict[str, Any], theirs: dict[st
         low, high = metrics[phase]["interval"]
         cells.append(f"{100 * metrics[phase]['accuracy']:.1f} % ({100 * low:.0f} to {100 * high:.0f})")
     cells += [f"{100 * row.right / row.photos:.1f} %" for row in theirs.values()] or ["", ""]
-    cells.append(f"{seconds / theirs['unfrozen'].seconds:.2f}" if theirs else f"{seconds:.0f} s")
+    wall_s, own_cpu_s = ours_s
+    cells += [f"{wall_s:.0f} s", f"{own_cpu_s:.0f} s"]
+    if theirs:
+        cells[-2:] = [f"{wall_s / theirs['unfrozen'].seconds:.2f}", f"{own_cpu_s / cpu_s:.2f}"]
     return "| " + " | ".join(map(str, cells)) + " |"
 
 
@@ -145,9 +164,9 @@ def run(args: argparse.Namespace) -> None:
                 config = FitConfig(
                     args.weights, epochs=epochs, size=args.size, seed=seed, device=args.device, split=split
                 )
-                content, seconds = fit_once(photos, folder, config)
-                theirs = fit_fastai(folder, config, fastai, args) if fastai else {}
-                print(format_row(photos.name, folder, content, theirs, seconds), flush=True)
+                content, *ours_s = fit_once(photos, folder, config)
+                theirs, cpu_s = fit_fastai(folder, config, fastai, args) if fastai else ({}, 0.0)
+                print(format_row(photos.name, folder, content, theirs, (ours_s[0], ours_s[1]), cpu_s), flush=True)
 
 
 def main() -> int:
