@@ -87,11 +87,14 @@ class PeopleFinder:
         """Where the network runs: cpu, cuda or openvino."""
         return self._network.device
 
-    def find(self, frame_bgr: npt.NDArray[np.generic], region: Region | None = None) -> People:
+    def find(
+        self, frame_bgr: npt.NDArray[np.generic], region: Region | None = None, *, min_score: float | None = None
+    ) -> People:
         """Find the people of one frame, the surest first.
 
         frame_bgr: uint8 (H, W, 3) BGR, as OpenCV gives it; grey (H, W) and BGRA (H, W, 4) are taken too.  region: look
-        at this part alone, in pixels; the people are in pixels of the whole frame all the same.
+        at this part alone, in pixels; the people are in pixels of the whole frame all the same.  min_score: another one
+        than the finder's, for this frame.
 
         Raises ValueError if it is no uint8 image, ModelError where the network's output is not finite, DeviceError
         where the network fails.
@@ -108,7 +111,7 @@ class PeopleFinder:
             raise ModelError(f"{PEOPLE_MODEL} gives values that are not finite on {self.device}; try --device cpu")
         heads = {name: output[0] for name, output in zip(HEADS, outputs, strict=True)}
         people = decode_heads(heads, self._most).transform((1, 1), (-border, -border)).clip((inner_w, inner_h))
-        people = people.select(people.scores >= self._min_score)
+        people = people.select(people.scores >= (self._min_score if min_score is None else min_score))
         people = people.select(np.argsort(-people.scores, kind="stable"))
         shift_xy = (region.left, region.top) if region else (0, 0)
         return people.transform((width / inner_w, height / inner_h), shift_xy)
