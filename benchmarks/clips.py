@@ -10,8 +10,9 @@ stretch, to something else than the truth.
 
 scores the clips again shrunk into a corner of a cluttered picture, dark, mirrored, turned, at 360p and 5 FPS, with a
 television in the room, which never stops moving, and as if a hand held the camera; one row each.  Training puts photos
-of places behind people: `--unseen-by` leaves only clutter that the run did not train on.  `--zoom` scores each with
-`--zoom auto` too.  `--every 3` takes every third frame only, in less time.
+of places behind people: `--unseen-by` leaves only clutter that the run did not train on.  `--crop all` scores each with
+the whole frame, with a crop around what moves (`--people off`), and with one around the main person (`--people main`).
+`--every 3` takes every third frame only, in less time.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ from yoga_live.runtime.classifier import PoseClassifier, choose_answer
 from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.core.regions import Region
 from yoga_live.runtime.core.types import Floats, Hold, Segment
-from yoga_live.runtime.cropping.croppers import Cropper, WholeFrame, ZoomCropper
+from yoga_live.runtime.cropping.croppers import Cropper
+from yoga_live.runtime.people.cropper import choose_cropper
 from yoga_live.runtime.pipelines.live_loop import run_live
 from yoga_live.runtime.pipelines.loop import RunPlan
 from yoga_live.runtime.sources.base import Source
@@ -43,6 +45,8 @@ from yoga_live.runtime.sources.video import VideoSource
 from yoga_live.runtime.tracking.hmm_smoother import HmmSmoother
 
 STEP_S = 0.5
+CROPS = ("whole", "motion", "person")
+"""What is classified: all of the frame, a crop around what moves, or around the main person."""
 
 
 @dataclass(frozen=True)
@@ -171,10 +175,20 @@ def pose_at(segments: tuple[Segment, ...], time_s: float) -> str:
 
 def read_distortions(text: str) -> list[str]:
     """Names, comma-separated, or `all`."""
-    names = list(DISTORTIONS) if text == "all" else text.split(",")
-    unknown = [name for name in names if name not in DISTORTIONS]
+    return read_names(text, list(DISTORTIONS))
+
+
+def read_crops(text: str) -> list[str]:
+    """Names, comma-separated, or `all`."""
+    return read_names(text, list(CROPS))
+
+
+def read_names(text: str, known: list[str]) -> list[str]:
+    """Some of the known names, comma-separated, or `all`."""
+    names = known if text == "all" else text.split(",")
+    unknown = [name for name in names if name not in known]
     if unknown:
-        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(DISTORTIONS)}, all")
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(known)}, all")
     return names
 
 
@@ -184,7 +198,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("folder", type=Path, help="folder with videos and truth.csv")
     parser.add_argument("--model", type=Path, help="pose model instead of the shipped one")
     parser.add_argument("--distort", type=read_distortions, default=["none"], help=f"{', '.join(DISTORTIONS)} or all")
-    parser.add_argument("--zoom", action="store_true", help="score with --zoom auto too")
+    parser.add_argument("--crop", type=read_crops, default=["whole"], help=f"{', '.join(CROPS)} or all")
     parser.add_argument("--clutter", type=Path, help="folder of everyday photos, for the corner's background")
     parser.add_argument("--unseen-by", type=Path, metavar="RUN", help="no clutter that this run was trained with")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="classify every Nth frame only")
@@ -211,12 +225,14 @@ def main() -> int:
     print("| clip | labelled s | shown right | timeline right | frames right | wrong switches / min | shown wrong |")
     print("|---|---|---|---|---|---|---|")
     truth = read_truth(args.folder / "truth.csv")
-    for distortion, zoomed in product(args.distort, (False, True) if args.zoom else (False,)):
-        total, suffix = Score(), ", zoom" if zoomed else ""
+    for distortion, crop in product(args.distort, args.crop):
+        total, suffix = Score(), f", {crop}" if len(args.crop) > 1 else ""
         for name, stretches in truth.items():
             # `low` drops frames itself: --every thins the others alone.
             video = SparseSource(VideoSource(args.folder / name), 1 if distortion == "low" else args.every)
-            source, view = DistortedSource(video, distortion, clutter), ZoomCropper() if zoomed else WholeFrame()
+            source = DistortedSource(video, distortion, clutter)
+            people = "main" if crop == "person" else "off"
+            view = choose_cropper(None, crop != "whole", source.info.size_wh, people, classifier.open_people_finder)
             score = score_clip(source, stretches, classifier, view)
             total.add(score)
             if len(args.distort) == 1:

@@ -13,10 +13,11 @@ from .core.preprocess import letterbox_into
 from .core.regions import Region
 from .core.softmax import softmax
 from .core.types import NO_POSE, ClassMaps, Floats, Frame, best_pose
-from .engines.base import Engine
+from .engines.base import DEVICES, Engine
 from .engines.factory import open_engine
 from .engines.shared import SharedEngine
 from .errors import ModelError
+from .people.finder import SIDE, PeopleFinder
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class PoseClassifier:
         """
         path = Path(model) if model is not None else DEFAULT_MODEL
         try:
-            self._use(open_engine(path, device, threads))
+            self._use(open_engine(path, device, threads), threads)
         except OSError as error:  # a name that is too long, a folder that nobody may enter
             raise ModelError(f"the model {path} cannot be opened: {error.strerror or error}") from error
 
@@ -70,8 +71,11 @@ class PoseClassifier:
         classifier._use(engine)
         return classifier
 
-    def _use(self, engine: Engine) -> None:
+    _finders: dict[int, PeopleFinder]
+
+    def _use(self, engine: Engine, threads: int | None = None) -> None:
         self.engine: Engine = engine
+        self._threads, self._finders = threads, {}
         self._batch = np.empty((1, engine.info.size, engine.info.size, 3), np.uint8)
 
     def make_guest(self) -> PoseClassifier:
@@ -84,6 +88,16 @@ class PoseClassifier:
     def info(self) -> ModelInfo:
         """What the model says of itself."""
         return self.engine.info
+
+    def open_people_finder(self, side: int = SIDE) -> PeopleFinder:
+        """The people finder on the same device, loaded once for each `side` of its input, pixels; for the same thread.
+
+        Raises MissingPackageError where its engine is not installed.
+        """
+        if side not in self._finders:
+            device = self.engine.device if self.engine.device in DEVICES else "auto"  # of an engine made elsewhere
+            self._finders[side] = PeopleFinder(device, self._threads, side=side)
+        return self._finders[side]
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -35,6 +35,7 @@ class ArchiveConfig:
     summary: bool = False
     rotate: int = 0
     flip: bool = False
+    people: str = "off"
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Record:
 
     def to_json(self) -> str:
         content = {"format": FORMAT, **asdict(self)}
-        content["segments"] = [list(asdict(segment).values()) for segment in self.segments]
+        content["segments"] = [[s.start_s, s.end_s, s.pose, s.confidence] for s in self.segments]
         return escape_json(json.dumps(content, ensure_ascii=False)) + "\n"
 
     @classmethod

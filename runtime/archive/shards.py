@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..core.model_metadata import ModelInfo
-from ..cropping.croppers import choose_cropper
 from ..errors import NoFrameError, SourceError
+from ..people.cropper import choose_cropper
 from ..pipelines.annotate import AnnotateConfig, open_recording
 from ..sources.base import Seen
 from ..sources.frame_sampling import CHUNK_S, SAME_S, WARM_UP_S
@@ -120,7 +120,8 @@ def observe_shard(
         with open_recording(
             path, OBSERVATIONS_PER_S, _find_time_range(config, shard), threads, config.mounting
         ) as source:
-            cropper, seen = choose_cropper(config.roi, config.zoom, source.info.size_wh), source.info.seen
+            size_wh, seen = source.info.size_wh, source.info.seen
+            cropper = choose_cropper(config.roi, config.zoom, size_wh, config.people, classifier.open_people_finder)
             watcher = SamplingObserver(Observer(classifier, cropper), shard.start_s)
             try:
                 for step in watcher.observe_through(_frames_before(source.frames(), shard.end_s)):
@@ -180,7 +181,7 @@ def _find_time_range(config: AnnotateConfig, shard: Shard) -> TimeRange | None:
     time_range = config.time_range or TimeRange()
     if shard.start_s == time_range.start_s:
         return config.time_range
-    needs_s = WARM_UP_S if config.zoom and not config.roi else 0.0
+    needs_s = WARM_UP_S if config.zoom and (config.people != "off" or not config.roi) else 0.0
     return replace(time_range, start_s=max(shard.start_s - needs_s, time_range.start_s))
 
 

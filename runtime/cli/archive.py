@@ -19,7 +19,7 @@ from ..errors import MissingPackageError, OptionError, OutputError, SourceError,
 from ..sources.inputs import name_input
 from ..system.files import make_csv_writer
 from ..system.plain_text import format_count, print, show_name
-from .options import list_given, read_mounting, read_roi
+from .options import list_given, read_mounting, read_people, read_roi
 
 if TYPE_CHECKING:
     from ..archive.inputs import Recorded
@@ -275,7 +275,10 @@ def _read_order(args: argparse.Namespace, model: bytes) -> tuple[WorkerConfig, A
     from ..sources.time_range import parse_time_range
 
     time_range, roi, zoom = parse_time_range(args.from_, None), read_roi(args), args.zoom != "off"
-    config = AnnotateConfig(time_range, roi, zoom, mounting=read_mounting(args))
+    people = read_people(args, "off")  # an archive that is half done goes on as it began
+    if people not in ("main", "off"):
+        raise OptionError(f"--people {people} cannot be used with an archive yet; give main or off")
+    config = AnnotateConfig(time_range, roi, zoom, mounting=read_mounting(args), people=people)
     summary = args.summary is not None
     archive_config = ArchiveConfig(
         hashlib.sha256(model).hexdigest(),
@@ -286,6 +289,7 @@ def _read_order(args: argparse.Namespace, model: bytes) -> tuple[WorkerConfig, A
         summary,
         config.mounting.rotate,
         config.mounting.flip,
+        str(people),
     )
     return WorkerConfig(args.device, 1, config, summary, version("yoga-live")), archive_config
 

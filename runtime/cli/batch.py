@@ -13,18 +13,19 @@ from typing import TYPE_CHECKING
 from ..errors import OptionError, OutputError, SourceError, TakenError, YogaLiveError, as_run_error
 from ..system.item_failures import explain
 from ..system.plain_text import format_count, print, print_json
-from .options import DEFAULT_PLACE, list_given, read_mounting, read_roi
+from .options import DEFAULT_PLACE, list_given, read_mounting, read_people, read_roi
 
 if TYPE_CHECKING:
     from ..classifier import PoseClassifier
     from ..core.frames import TimedFrame
-    from ..core.types import Hold, Segment
+    from ..core.types import Segment
     from ..pipelines.annotate import AnnotateConfig, Outputs
     from ..pipelines.loop import RunResult
-    from ..sinks.events import Events
+    from ..sinks.events import ClassEvents
     from ..sources.inputs import Listed
     from ..sources.time_range import TimeRange
     from ..system.progress import Progress
+    from ..tracking.observer import Tracked
 
 USELESS = ("--serve", "--window", "--mirror", "--record", "--table", "--frames")
 
@@ -73,6 +74,7 @@ def annotate_many(args: argparse.Namespace) -> None:
         args.force,
         read_mounting(args),
         overlay=args.overlay or DEFAULT_PLACE,
+        people=read_people(args),
     )
     print(f"yoga-live: {format_count(len(jobs), 'video')}, engine on {classifier.engine.device}", file=sys.stderr)
     for path, reason in unreadable.items():
@@ -188,23 +190,26 @@ def _describe_stop(done: list[Done], jobs: list[Job], time_range: TimeRange | No
 def _annotate_job(
     classifier: PoseClassifier, config: AnnotateConfig, tells: bool, job: Job, progress: Progress
 ) -> Done:
-    from ..pipelines.annotate import annotate_video
-    from ..sinks.events import Events
+    from ..people.cropper import count_followed
+    from ..pipelines.annotate import Display, annotate_video
+    from ..sinks.events import ClassEvents
 
-    events = Events(print_json, config.goals_s, job.name) if tells else None
+    is_group = count_followed(config.people) is not None
+    events = ClassEvents(print_json, config.goals_s, job.name, is_group=is_group) if tells else None
     seen_s = start_s = config.time_range.start_s if config.time_range else 0.0
 
-    def show(frame: TimedFrame, hold: Hold) -> None:
+    def show(frame: TimedFrame, tracked: Tracked) -> None:
         nonlocal seen_s
-        progress.advance(frame.time_s - seen_s, f"{job.name}: {hold.pose}")
+        progress.advance(frame.time_s - seen_s, f"{job.name}: {tracked.hold.pose}")
         seen_s = frame.time_s
         if events:
-            events.update(frame.time_s, hold)
+            events.update(frame.time_s, tracked.hold, tracked.holds)
 
     try:
         for path in job.outputs.paths():
             path.parent.mkdir(parents=True, exist_ok=True)
-        watched = annotate_video(classifier, job.path, job.outputs, config, show)
+        display = Display(on_tracked=show)
+        watched = annotate_video(classifier, job.path, job.outputs, config, show=lambda _: display)
         return Done(job, watched, watched.error)
     except (YogaLiveError, OSError) as error:
         return Done(job, None, as_run_error(error))
@@ -215,7 +220,7 @@ def _annotate_job(
         _close(events, seen_s)
 
 
-def _close(events: Events | None, time_s: float) -> None:
+def _close(events: ClassEvents | None, time_s: float) -> None:
     if events:
         events.close(time_s)
 

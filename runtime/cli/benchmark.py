@@ -37,8 +37,8 @@ def _measure(args: argparse.Namespace, count: int, roi: Roi | None) -> None:
     if video:
         with VideoSource(video) as source:
             size_wh = source.info.size_wh
-    cropper = choose_part(args, roi, size_wh)
     classifier = PoseClassifier(args.model, args.device)
+    cropper = choose_part(args, classifier, roi, size_wh)
     result = run_benchmark(classifier, video, count, args.save, cropper, force=args.force, explain=args.explain)
     width, height = size_wh
     print(

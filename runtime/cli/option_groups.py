@@ -151,15 +151,21 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         help="auto, cpu, cuda, tensorrt or openvino; a device given by name is used or the command fails",
     )
     group.add_argument(
+        "--people",
+        metavar="main|all|N|off",
+        help="main: find people and follow the largest, most central one; all, or a number: follow each of them; off: "
+        "look for nobody (default: main; archive: off)",
+    )
+    group.add_argument(
         "--zoom",
         choices=("auto", "off"),
-        help="auto: classify a steady crop around what moves, for a person far away; off: the whole frame (default: "
-        "auto for cameras and videos)",
+        help="auto: classify a steady crop around the person, or, with --people off, around what moves; off: the whole "
+        "frame (default: auto for cameras and videos)",
     )
     group.add_argument(
         "--roi",
         metavar="X,Y,W,H",
-        help="classify only this part of the unmirrored picture: pixels, or fractions (0.5,0,0.5,1: the right half)",
+        help="look only at this part of the unmirrored picture: pixels, or fractions (0.5,0,0.5,1: the right half)",
     )
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ..core.presentation import Mounting
     from ..core.regions import Roi
     from ..drawing.placement import Place
+    from ..people.cropper import PeopleMode
     from ..sources.remote import RemoteFile
 
 USAGE = """yoga-live [INPUT ...] [options]
@@ -130,9 +131,16 @@ def read_roi(args: argparse.Namespace) -> Roi | None:
 
     if args.roi is None:
         return None
-    if args.zoom == "auto":
-        raise OptionError("--roi and --zoom auto both choose the part to classify; give only one of them")
+    if args.zoom == "auto" and read_people(args) == "off":
+        raise OptionError("--roi and --zoom auto both choose the part to classify; give only one, or --people main")
     return parse_roi(args.roi)
+
+
+def read_people(args: argparse.Namespace, default: PeopleMode = "main") -> PeopleMode:
+    """Read `--people`.  Raises OptionError."""
+    from ..people.cropper import parse_people
+
+    return default if args.people is None else parse_people(args.people)
 
 
 def read_mounting(args: argparse.Namespace) -> Mounting:

@@ -28,6 +28,7 @@ USELESS = {
     "--from": "photos have no duration",
     "--to": "photos have no duration",
     "--serve": "to try photos on its page, use yoga-live --demo --serve PORT",
+    "--people": "each is classified whole; use --roi X,Y,W,H",
     "--window": "use --save FOLDER",
     "--mirror": "only a camera's picture is mirrored",
     "--explain": "yoga-train report shows class maps of a run's photos",
@@ -57,7 +58,7 @@ def _plan(args: argparse.Namespace) -> PhotoBatch:
     if given := list_given(args, USELESS):
         raise OptionError(f"{given[0]} cannot be used with photos: {USELESS[given[0]]}")
     if args.zoom == "auto":
-        raise OptionError("--zoom auto follows movement, which a photo does not have; use --roi X,Y,W,H")
+        raise OptionError("--zoom auto follows somebody through a video; for a photo use --roi X,Y,W,H")
     if (
         args.save
         and args.save.suffix.lower() in {*PHOTO_SUFFIXES, *VIDEO_SUFFIXES, *FORMATS}

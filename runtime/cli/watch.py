@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import DeviceError, OptionError
 from ..system.plain_text import format_count, print, print_json
-from .options import DEFAULT_PLACE, MOUNTING, list_given, read_mounting, read_roi
+from .options import DEFAULT_PLACE, MOUNTING, list_given, read_mounting, read_people, read_roi
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from ..classifier import PoseClassifier
     from ..core.frames import TimedFrame
     from ..core.regions import Roi
-    from ..core.types import Hold
     from ..cropping.croppers import Cropper
     from ..drawing.placement import Place
     from ..pipelines.annotate import Display
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from ..sources.base import Source, SourceInfo
     from ..sources.time_range import TimeRange
     from ..system.progress import Progress
+    from ..tracking.observer import Tracked
 
 
 def watch_source(args: argparse.Namespace) -> None:
@@ -76,10 +76,12 @@ class Screen:
         goals_s: Mapping[str, float],
         page: LivePage | None,
     ) -> None:
-        from ..sinks.events import Events
+        from ..people.cropper import count_followed
+        from ..sinks.events import ClassEvents
 
         self._args, self._classifier, self._page, self.goals_s = args, classifier, page, goals_s
-        self._events = Events(print_json, goals_s) if args.events else None
+        is_group = count_followed(read_people(args)) is not None
+        self._events = ClassEvents(print_json, goals_s, is_group=is_group) if args.events else None
         self._progress: Progress | None = None
         self._closing = ExitStack()
         self._info: SourceInfo | None = None
@@ -118,17 +120,18 @@ class Screen:
         self._info, self._seen_s = info, info.start_s
         progress = Progress("watching", info.duration_s, VIDEO_SECONDS if info.duration_s else "s")
         self._progress = self._closing.enter_context(progress)
-        return Display(sinks, show_fps=wants_window or info.is_live, pages=pages)
+        return Display(sinks, show_fps=wants_window or info.is_live, pages=pages, on_tracked=self.show)
 
-    def show(self, frame: TimedFrame, hold: Hold) -> None:
-        """Report a frame and its hold to the progress line, the events and the page."""
+    def show(self, frame: TimedFrame, tracked: Tracked) -> None:
+        """Report a frame and what is held to the progress line, the events and the page."""
+        hold = tracked.hold
         if self._progress:
             self._progress.advance(frame.time_s - self._seen_s, hold.pose)
         self._seen_s = frame.time_s
         if self._events:
-            self._events.update(frame.time_s, hold)
+            self._events.update(frame.time_s, hold, tracked.holds)
         if self._page:
-            self._page.publish(frame.time_s, hold)
+            self._page.publish(frame.time_s, hold, tracked.holds)
 
 
 def _annotate_video(
@@ -140,8 +143,11 @@ def _annotate_video(
     outputs = Outputs(args.save, args.timeline, args.summary)
     zoom, mounting, mirror = args.zoom != "off", read_mounting(args), bool(args.mirror)
     place = args.overlay or DEFAULT_PLACE
-    config = AnnotateConfig(time_range, roi, zoom, screen.goals_s, args.explain, args.force, mounting, mirror, place)
-    return annotate_video(classifier, args.video, outputs, config, screen.show, screen.open)
+    people = read_people(args)
+    config = AnnotateConfig(
+        time_range, roi, zoom, screen.goals_s, args.explain, args.force, mounting, mirror, place, people
+    )
+    return annotate_video(classifier, args.video, outputs, config, show=screen.open)
 
 
 def _watch_live(
@@ -160,7 +166,7 @@ def _watch_live(
     with _open_source(args) as source:
         info = source.info
         timeline = open_timeline(outputs, info.start_s, force=args.force)
-        cropper = choose_part(args, roi, info.size_wh)
+        cropper = choose_part(args, classifier, roi, info.size_wh)
         display = screen.open(source)
         is_seen = bool(display.sinks or display.pages) and not args.save
         mirror = args.mirror if args.mirror is not None else is_camera and is_seen
@@ -173,8 +179,8 @@ def _watch_live(
         )
         sinks = [*display.sinks, *([_open_saved(args, describe_drawn(info, overlay))] if args.save else [])]
         record = VideoSink(args.record, info, force=args.force) if args.record else None
-        shown = {"record": record, "pages": display.pages}
-        plan = RunPlan(source, classifier, sinks, overlay, screen.show, cropper, timeline, **shown)
+        shown = {"record": record, "pages": display.pages, "on_tracked": display.on_tracked}
+        plan = RunPlan(source, classifier, sinks, overlay, None, cropper, timeline, **shown)
         watched = run_live(plan) if is_camera or record else run_recorded(plan, DemoSource)
         return summarise(watched, outputs, info.name, force=args.force)
 
@@ -188,11 +194,14 @@ def _open_saved(args: argparse.Namespace, info: SourceInfo) -> Sink:
     return saved if info.is_live else ThreadedSink(saved)
 
 
-def choose_part(args: argparse.Namespace, roi: Roi | None, size_wh: tuple[int, int]) -> Cropper:
+def choose_part(
+    args: argparse.Namespace, classifier: PoseClassifier, roi: Roi | None, size_wh: tuple[int, int]
+) -> Cropper:
     """Choose the cropper.  Raises OptionError for a region that does not fit in the picture."""
-    from ..cropping.croppers import choose_cropper
+    from ..people.cropper import choose_cropper
 
-    return choose_cropper(roi, args.zoom != "off", size_wh)
+    people = read_people(args)
+    return choose_cropper(roi, args.zoom != "off", size_wh, people, classifier.open_people_finder)
 
 
 def _refuse_useless(args: argparse.Namespace) -> None:
@@ -314,16 +323,20 @@ def _report(args: argparse.Namespace, watched: RunResult) -> None:
     from ..core.labels import display_name
     from ..core.types import NO_POSE
     from ..drawing.summary import add_up
+    from ..sinks.timeline import has_people
     from ..system.files import find_result
     from ..system.progress import format_duration, format_hold
 
     say = partial(print, file=sys.stderr if args.events else sys.stdout)
     poses = [segment for segment in watched.segments if segment.pose != NO_POSE]
-    say("  from    to      pose             held     confidence" if poses else "no pose was held")
+    several = has_people(poses)
+    header = "  from    to      pose             held     confidence" + "  person" * several
+    say(header if poses else "no pose was held")
     for segment in poses:
+        person = f"{'':10}{segment.person}" if several else ""
         say(
             f"  {format_duration(segment.start_s):7} {format_duration(segment.end_s):7} "
-            f"{display_name(segment.pose):16} {format_hold(segment.duration_s):7}  {segment.confidence:.0%}"
+            f"{display_name(segment.pose):16} {format_hold(segment.duration_s):7}  {segment.confidence:.0%}{person}"
         )
     for total in add_up(watched.segments):
         say(f"{display_name(total.pose)}: {describe_holds(total.holds, total.total_s, total.best_s)}")

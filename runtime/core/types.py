@@ -31,13 +31,14 @@ class Segment:
     """One stretch of the timeline.
 
     start_s, end_s: seconds, on the clock of the video or of whoever gave the frames.  pose: a label, or `none`.
-    confidence: its mean while the pose led, 0 to 1.
+    confidence: its mean while the pose led, 0 to 1.  person: whose it is, where several people are followed.
     """
 
     start_s: float
     end_s: float
     pose: str
     confidence: float
+    person: int | None = None
 
     @property
     def duration_s(self) -> float:

@@ -73,11 +73,3 @@ class ZoomCropper:
     def renew(self) -> ZoomCropper:
         """Make a cropper that has not found the person yet."""
         return ZoomCropper(self._config)
-
-
-def choose_cropper(roi: Roi | None, zoom: bool, size_wh: tuple[int, int]) -> Cropper:
-    """Choose the cropper for frames of this size.  Raises OptionError for a region that does not fit."""
-    if roi:
-        roi.to_region(size_wh)
-        return FixedCropper(roi)
-    return ZoomCropper() if zoom else WholeFrame()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -14,20 +13,28 @@ from ..core.regions import Region
 from ..core.types import ClassMaps, Frame, Hold
 from ..errors import OptionError
 from ..system.progress import format_duration
-from .canvas import Bgr, BgrCanvas, Canvas, StretchedCanvas, YuvCanvas
+from .canvas import BgrCanvas, Canvas, StretchedCanvas, YuvCanvas
 from .heatmap import make_heat
+from .notes import (
+    SMALL_TEXT_SHARE,
+    SOFT,
+    STRIP_LIGHT,
+    WHITE,
+    draw_corners,
+    draw_note,
+    draw_text,
+    find_thickness,
+    read_clock,
+)
+from .people_marks import PersonMark, draw_people
 from .placement import PLACES, Panel, Place, count_rows, find_unit, place_panel
 from .text import FONT, LEAST_PX, find_ascent, find_height, fit_text, measure_text, render_text, split_text
 
 __all__ = ["FONT", "OverlayConfig", "annotate_frame", "draw_caption", "draw_on", "draw_overlay", "find_drawn_height"]
 
-WHITE = (255, 255, 255)
-SOFT = (205, 205, 205)
 ACCENT = (150, 205, 120)  # BGR, a calm green
 GROUND = (32, 30, 28)  # of a strip below the picture
 CAPTION_SHARE = 0.3  # of the picture's shorter side: a countdown is read from across the room
-SMALL_TEXT_SHARE = 0.032  # of the unit: the rate, and what the marked corners mean
-STRIP_LIGHT = 0.32  # what remains of the picture's light under words
 NO_POSE_WORDS = "no pose"
 CROP_WORDS = "the model sees this part"
 
@@ -74,6 +81,7 @@ def annotate_frame(
     region: Region | None = None,
     class_maps: ClassMaps | None = None,
     colours: Colours | None = None,
+    people: Sequence[PersonMark] = (),
 ) -> TimedFrame:
     """Return a copy of the frame that is drawn on.  A file's stays in YUV, which a video file then takes as it is.
 
@@ -83,14 +91,14 @@ def annotate_frame(
     if frame.lost_s is not None:
         style = replace(style, resting=f"no picture for {format_duration(frame.lost_s)}")
     if not isinstance(frame, DecodedFrame):
-        return replace(frame, image_bgr=draw_overlay(frame.image_bgr, hold, fps, style, region, class_maps))
+        return replace(frame, image_bgr=draw_overlay(frame.image_bgr, hold, fps, style, region, class_maps, people))
     rows = count_rows(frame.size_wh, frame.stored_wh[1]) if style.place == "below" else 0
     copy = frame.copy_plain(rows)
     canvas: Canvas = YuvCanvas(copy.view_planes(), colours or Colours())
     picture_wh = copy.presentation.square_wh((copy.picture.width, copy.picture.height - rows))
     if canvas.size_wh != copy.size_wh:
         canvas = StretchedCanvas(canvas, copy.size_wh)
-    draw_on(canvas, hold, fps, style, region, class_maps, picture_wh)
+    draw_on(canvas, hold, fps, style, region, class_maps, picture_wh, people)
     return copy
 
 
@@ -101,6 +109,7 @@ def draw_overlay(
     style: OverlayConfig | None = None,
     region: Region | None = None,
     class_maps: ClassMaps | None = None,
+    people: Sequence[PersonMark] = (),
 ) -> Frame:
     """Return a copy of the frame with pose, confidence, hold time and FPS.  frame_bgr: uint8 (H, W, 3).
 
@@ -116,7 +125,7 @@ def draw_overlay(
         height = even
     else:
         scene = frame_bgr.copy()
-    draw_on(BgrCanvas(scene), hold, fps, style, region, class_maps, (width, height))
+    draw_on(BgrCanvas(scene), hold, fps, style, region, class_maps, (width, height), people)
     return scene
 
 
@@ -139,14 +148,18 @@ def draw_on(
     region: Region | None = None,
     class_maps: ClassMaps | None = None,
     picture_wh: tuple[int, int] | None = None,
+    people: Sequence[PersonMark] = (),
 ) -> None:
-    """Draw as `draw_overlay` does, in place.  picture_wh: size of the picture where a strip lies below it."""
+    """Draw as `draw_overlay` does, in place.  picture_wh: size of the picture where a strip lies below it.
+
+    people: of several, who holds what; then that stands beside each, and no panel is drawn.
+    """
     style, picture_wh = style or OverlayConfig(), picture_wh or canvas.size_wh
     if class_maps and not hold.is_resting and (heat := make_heat(class_maps, hold.pose, picture_wh)):
         canvas.blend(*heat)
-    marks = region if style.place != "none" else None
+    marks = region if style.place != "none" and not people else None
     if marks:
-        _draw_corners(canvas, marks, picture_wh)
+        draw_corners(canvas, marks, picture_wh)
     if style.mirror:
         canvas.mirror()
         marks = marks and replace(marks, left=picture_wh[0] - marks.left - marks.width)
@@ -154,16 +167,19 @@ def draw_on(
     rate = f"{fps:.0f} FPS" if style.show_fps and fps is not None and style.place != "none" else ""
     panel = place_panel(style.place, picture_wh, canvas.size_wh[1] - picture_wh[1])
     if panel:
-        words = read_words(hold, style)
+        words = Words("") if people else read_words(hold, style)
         if style.place == "below":
             canvas.fill(Region(0, picture_wh[1], picture_wh[0], panel.height), GROUND)
             words, rate = replace(words, sure="   ".join(filter(None, (words.sure, rate)))), ""
-        taken.append(_draw_panel(canvas, panel, words, is_solid=style.place == "below"))
+        if not people or style.place == "below":
+            taken.append(_draw_panel(canvas, panel, words, is_solid=style.place == "below"))
+    if people and style.place != "none":
+        draw_people(canvas, people, style.goals_s, picture_wh, taken, mirror=style.mirror)
     if rate:
-        taken.append(_draw_note(canvas, rate, (picture_wh[0], 0), picture_wh, taken))
+        taken.append(draw_note(canvas, rate, (picture_wh[0], 0), picture_wh, taken))
     if marks and find_unit(picture_wh) * SMALL_TEXT_SHARE >= 0.7 * LEAST_PX:
-        line = _find_thickness(picture_wh)
-        _draw_note(canvas, CROP_WORDS, (marks.left + marks.width - line, marks.top + line), picture_wh, taken)
+        line = find_thickness(picture_wh)
+        draw_note(canvas, CROP_WORDS, (marks.left + marks.width - line, marks.top + line), picture_wh, taken)
 
 
 def read_words(hold: Hold, style: OverlayConfig) -> Words:
@@ -175,7 +191,7 @@ def read_words(hold: Hold, style: OverlayConfig) -> Words:
     if style.is_still:
         return Words(name, subtitle, sure, "", hold.confidence)
     goal_s = style.goals_s.get(hold.pose)
-    clock = _read_clock(hold.hold_s, goal_s)
+    clock = read_clock(hold.hold_s, goal_s)
     if goal_s:
         return Words(name, subtitle, clock, sure if hold.leads else "", hold.hold_s / goal_s, not hold.leads)
     if not hold.leads:
@@ -237,77 +253,17 @@ def _draw_panel(canvas: Canvas, panel: Panel, words: Words, *, is_solid: bool) -
         panel.pad // 2 if panel.lines == 2 else max(0, (height - panel.bar - find_height(panel.name_px)) // 2)
     )
     base = top + find_ascent(panel.name_px)
-    _draw_text(canvas, name, (left, base), name_px, SOFT if words.is_quiet else WHITE)
-    _draw_text(canvas, words.clock, (right, base), clock_px, SOFT if words.is_quiet else WHITE, right=True)
+    draw_text(canvas, name, (left, base), name_px, SOFT if words.is_quiet else WHITE)
+    draw_text(canvas, words.clock, (right, base), clock_px, SOFT if words.is_quiet else WHITE, right=True)
     if panel.lines == 2:
         second_base = top + find_height(panel.name_px) + find_ascent(panel.small_px)
         sure_at = right
     else:
         second_base, sure_at = base, right - clock - gap if clock else right
-    _draw_text(canvas, subtitle, (subtitle_at, second_base), subtitle_px, SOFT)
-    _draw_text(canvas, sure, (sure_at, second_base), panel.small_px, SOFT, right=True)
+    draw_text(canvas, subtitle, (subtitle_at, second_base), subtitle_px, SOFT)
+    draw_text(canvas, sure, (sure_at, second_base), panel.small_px, SOFT, right=True)
     if words.bar is not None:
         bar = min(panel.bar, height)
         full = round(width * min(max(words.bar, 0.0), 1.0))
         canvas.fill(Region(panel.at[0], max(panel.at[1] + height - bar, 0), full, bar), ACCENT)
     return ground
-
-
-def _draw_note(
-    canvas: Canvas, text: str, at: tuple[int, int], picture_wh: tuple[int, int], taken: Sequence[Region]
-) -> Region:
-    """Small words on the bare picture: a dark ground keeps them legible on light footage.  Returns what is covered.
-
-    at: their right edge and top, pixels; they go down where other words stand already.
-    """
-    size_px = max(LEAST_PX, round(find_unit(picture_wh) * SMALL_TEXT_SHARE))
-    pad = max(1, size_px // 4)
-    width, height, top = measure_text(text, size_px) + 2 * pad, find_height(size_px), at[1]
-    left = max(0, min(at[0], picture_wh[0]) - width)
-    for other in taken:
-        is_beside = left + width <= other.left or left >= other.left + other.width
-        if not is_beside and other.top - height < top < other.top + other.height:
-            top = other.top + other.height
-    ground = Region(left, top, width, height)
-    if top + height <= picture_wh[1]:
-        canvas.shade(ground, STRIP_LIGHT)
-        _draw_text(canvas, text, (left + pad, top + find_ascent(size_px)), size_px, WHITE)
-    return ground
-
-
-def _find_thickness(picture_wh: tuple[int, int]) -> int:
-    """Pixels of the lines that mark a region."""
-    return max(1, round(min(picture_wh) * 0.003))
-
-
-def _draw_corners(canvas: Canvas, region: Region, picture_wh: tuple[int, int]) -> None:
-    """Mark a region by four thin angles."""
-    thickness = _find_thickness(picture_wh)
-    arm = max(1, min(region.width, region.height) // 10)
-    high, wide = min(thickness, region.height), min(thickness, region.width)
-    right, bottom = region.left + region.width, region.top + region.height
-    for top in (region.top, bottom - high):
-        for left in (region.left, right - arm):
-            canvas.fill(Region(left, top, arm, high), SOFT)
-    for left in (region.left, right - wide):
-        for top in (region.top, bottom - arm):
-            canvas.fill(Region(left, top, wide, arm), SOFT)
-
-
-def _read_clock(hold_s: float, goal_s: float | None) -> str:
-    """How long it has been held; with a goal how long it still is, then a tick and how long it has been."""
-    held = format_duration(hold_s)
-    if goal_s is None:
-        return held
-    return f"−{format_duration(math.ceil(goal_s - hold_s - 1e-6))}" if hold_s < goal_s else f"✓ {held}"
-
-
-def _draw_text(
-    canvas: Canvas, text: str, at: tuple[int, int], size_px: int, colour: Bgr, *, right: bool = False
-) -> None:
-    """Blend a line in.  at: x (left, or right edge if `right`) and y of the letters' base, pixels."""
-    if not text:
-        return
-    ink = render_text(text, size_px, colour)
-    x = at[0] - ink.levels.shape[1] if right else at[0]
-    canvas.blend(ink, (max(0, x), max(0, at[1] - find_ascent(size_px))))

@@ -17,7 +17,7 @@ from ..system.files import name_part, write_then_rename
 from ..system.progress import format_duration, format_hold
 from .text import FONT
 
-WIDTH, MARGIN, STRIP, ROW = 1600, 60, 120, 56
+WIDTH, MARGIN, STRIP, ROW, LABEL = 1600, 60, 120, 56, 48
 INK, QUIET, PAPER, RESTING = "#22272e", "#6a737d", "#ffffff", "#e3e6ea"
 PALETTE = (
     "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#b5a300", "#7b5ea7", "#4d4d4d", "#8c510a",
@@ -74,28 +74,62 @@ def choose_colours(segments: Iterable[Segment]) -> dict[str, str]:
 
 
 def draw_summary(segments: tuple[Segment, ...], title: str) -> Image.Image:
-    """Draw a class: title, strip, minutes, a row for each pose.  Returns an RGB picture."""
-    totals = add_up(segments)
+    """Draw a class: title, strip, minutes, a row for each pose; of several people, all that of each.
+
+    Returns an RGB picture.
+    """
+    people = sorted({segment.person for segment in segments if segment.person is not None})
+    if not people:
+        timelines: list[tuple[str, tuple[Segment, ...]]] = [("", segments)]
+    else:
+        timelines = [(str(n), tuple(segment for segment in segments if segment.person == n)) for n in people]
     colours = choose_colours(segments)
+    heights = [STRIP + 80 + ROW * max(len(add_up(each)), 1) + (LABEL if name else 0) for name, each in timelines]
     top = 130
-    picture = Image.new("RGB", (WIDTH, top + STRIP + 80 + ROW * max(len(totals), 1) + MARGIN), PAPER)
+    picture = Image.new("RGB", (WIDTH, top + sum(heights) + MARGIN), PAPER)
     pen = ImageDraw.Draw(picture)
-    start_s, end_s = (segments[0].start_s, segments[-1].end_s) if segments else (0.0, 0.0)
+    span_s = (min(s.start_s for s in segments), max(s.end_s for s in segments)) if segments else (0.0, 0.0)
     _write(pen, (MARGIN, 38), _shorten(title, 40, WIDTH * 0.6), 40)
-    held_s = sum(total.total_s for total in totals)
-    words = f"{format_duration(end_s - start_s)}, in poses {format_duration(held_s)}"
+    words = format_duration(span_s[1] - span_s[0])
+    if not people:
+        words += f", in poses {format_duration(sum(total.total_s for total in add_up(segments)))}"
     _write(pen, (WIDTH - MARGIN, 46), words, 30, QUIET, anchor="ra")
-    _draw_strip(pen, segments, colours, top)
+    for (name, each), height in zip(timelines, heights, strict=True):
+        _draw_timeline(pen, each, colours, span_s, name, top)
+        top += height
+    return picture
+
+
+def _draw_timeline(
+    pen: ImageDraw.ImageDraw,
+    segments: tuple[Segment, ...],
+    colours: dict[str, str],
+    span_s: tuple[float, float],
+    name: str,
+    top: int,
+) -> None:
+    """The strip of one timeline, and a row for each pose.  name: of the person, if there are several."""
+    totals = add_up(segments)
+    if name:
+        held_s = sum(total.total_s for total in totals)
+        _write(pen, (MARGIN, top), f"person {name}, in poses {format_duration(held_s)}", 30, QUIET)
+        top += LABEL
+    _draw_strip(pen, segments, colours, span_s, top)
     for number, total in enumerate(totals):
         _draw_row(pen, total, colours[total.pose], totals[0].total_s, top + STRIP + 80 + number * ROW)
     if not totals:
         _write(pen, (MARGIN, top + STRIP + 80), "no pose was held", 28, QUIET)
-    return picture
 
 
-def _draw_strip(pen: ImageDraw.ImageDraw, segments: tuple[Segment, ...], colours: dict[str, str], top: int) -> None:
+def _draw_strip(
+    pen: ImageDraw.ImageDraw,
+    segments: tuple[Segment, ...],
+    colours: dict[str, str],
+    span_s: tuple[float, float],
+    top: int,
+) -> None:
     """The class from left to right, ticks in whole seconds or minutes under it."""
-    start_s, end_s = (segments[0].start_s, segments[-1].end_s) if segments else (0.0, 1.0)
+    start_s, end_s = span_s if segments else (0.0, 1.0)
     scale = (WIDTH - 2 * MARGIN) / max(end_s - start_s, 1e-6)
     pen.rectangle((MARGIN, top, WIDTH - MARGIN, top + STRIP), fill=RESTING)
     for segment in segments:

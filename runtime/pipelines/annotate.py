@@ -13,11 +13,11 @@ from ..core.frames import TimedFrame
 from ..core.presentation import Mounting
 from ..core.regions import Roi
 from ..core.types import Hold
-from ..cropping.croppers import choose_cropper
 from ..drawing.overlay import OverlayConfig
 from ..drawing.placement import Place
 from ..drawing.summary import check_summary_output, write_summary
 from ..errors import OptionError, YogaLiveError, as_run_error
+from ..people.cropper import PeopleMode, check_people, choose_cropper
 from ..sinks.base import Sink
 from ..sinks.threaded import ThreadedSink
 from ..sinks.timeline import TimelineFile, check_format
@@ -33,6 +33,7 @@ from ..system.claims import check_growing_output, claim_outputs
 from ..system.files import check_apart, find_result
 from ..system.item_failures import Failure, attempt
 from ..system.progress import VIDEO_SECONDS, OnProgress, Progress, send_progress
+from ..tracking.observer import Tracked
 from ..tracking.sampling_observer import OBSERVATIONS_PER_S
 from .callers import answering, check_output_name, check_video_name, guard
 from .loop import RunPlan, RunResult, describe_drawn
@@ -79,13 +80,14 @@ class Outputs:
 class AnnotateConfig:
     """How a video is annotated.
 
-    time_range: only this part of it.  roi: the part of the picture to classify; without one, `zoom` finds the person
-    (False: the whole picture is classified).  goals_s: label -> seconds to hold it, which the overlay counts down.
+    time_range: only this part of it.  roi: the part of the picture to look at.  zoom: classify a steady crop of it
+    (False: all of it).  people: "main": the crop follows the main person; "off": nobody is looked for; it follows what
+    moves, and a given `roi` is classified whole.  goals_s: label -> seconds to hold it, which the overlay counts down.
     explain: draw where the network sees the pose.  force: replace outputs that exist.  mounting: turn or flip the
     picture before anything else sees it.  mirror: draw it as a mirror shows it.  overlay: where the words stand, as
     `OverlayConfig` has it.
 
-    Raises OptionError where a goal is no number of seconds.
+    Raises OptionError where a goal is no number of seconds, or `people` is another word.
     """
 
     time_range: TimeRange | None = None
@@ -97,8 +99,10 @@ class AnnotateConfig:
     mounting: Mounting = field(default_factory=Mounting)
     mirror: bool = False
     overlay: Place = "corner"
+    people: PeopleMode = "main"
 
     def __post_init__(self) -> None:
+        check_people(self.people)
         for pose, goal_s in self.goals_s.items():
             if isinstance(goal_s, bool) or not isinstance(goal_s, int | float) or not 0 < goal_s < DAY_S:
                 raise OptionError(f"the goal of {pose!r} must be seconds, above 0 and below {DAY_S:,}; got {goal_s!r}")
@@ -108,12 +112,14 @@ class AnnotateConfig:
 class Display:
     """Where a video is shown while it is annotated.  show_fps: whether the rate stands in the picture.
 
-    pages: sinks that have the words beside their picture.
+    pages: sinks that have the words beside their picture.  on_tracked: gets each frame, what is held on it and who is
+    there.
     """
 
     sinks: Sequence[Sink] = ()
     show_fps: bool = False
     pages: Sequence[Sink] = ()
+    on_tracked: Callable[[TimedFrame, Tracked], None] | None = None
 
 
 def is_video(path: Path) -> bool:
@@ -265,7 +271,7 @@ def _annotate(
         open_recording(path, time_range=config.time_range, mounting=config.mounting) as source,
     ):
         info = source.info
-        cropper = choose_cropper(config.roi, config.zoom, info.size_wh)
+        cropper = choose_cropper(config.roi, config.zoom, info.size_wh, config.people, classifier.open_people_finder)
         display = show(source) if show else Display()
         overlay = OverlayConfig(
             show_fps=display.show_fps,
@@ -283,7 +289,17 @@ def _annotate(
             Progress("annotating", info.duration_s, VIDEO_SECONDS) as progress,
         ):
             hand_out = _count_seconds(progress, info.start_s, on_frame and guard(on_frame))
-            plan = RunPlan(source, classifier, sinks, overlay, hand_out, cropper, timeline, pages=display.pages)
+            plan = RunPlan(
+                source,
+                classifier,
+                sinks,
+                overlay,
+                hand_out,
+                cropper,
+                timeline,
+                pages=display.pages,
+                on_tracked=display.on_tracked and guard(display.on_tracked),
+            )
             again = partial(open_again, path, config.time_range, source, draws=plan.draws, mounting=config.mounting)
             result = summarise(run_recorded(plan, again), outputs, info.name, force=config.force)
             if info.duration_s and result.whole and not result.error:

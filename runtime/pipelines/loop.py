@@ -13,9 +13,11 @@ from typing import Protocol
 from ..classifier import PoseClassifier
 from ..core.frames import TimedFrame
 from ..core.presentation import Presentation
-from ..core.types import Hold, Segment
+from ..core.regions import Region
+from ..core.types import Floats, Hold, Segment
 from ..cropping.croppers import Cropper
 from ..drawing.overlay import OverlayConfig, annotate_frame, find_drawn_height
+from ..drawing.people_marks import PersonMark
 from ..errors import SourceError, YogaLiveError, join_run_errors
 from ..sinks.base import Sink, StopWatching
 from ..sinks.timeline import TimelineFile
@@ -33,9 +35,10 @@ class RunPlan:
     """What a run is made of.
 
     sinks: get each frame as it is drawn; without any nothing is drawn.  overlay: how.  pages: sinks beside whose
-    picture the words stand, so that none are drawn on it.  on_frame: gets each frame and what is held.  cropper: which
-    part of each frame is classified; None: the whole.  timeline: is kept while it grows, and finished.  mark: gets the
-    name of each stage of a live run when it ends.  record: gets the frames of a live run as they came.
+    picture the words stand, so that none are drawn on it.  on_frame: gets each frame and what is held;
+    on_tracked: and who is there, too.  cropper: which part of each frame is classified; None: the whole.  timeline: is
+    kept while it grows, and finished.  mark: gets the name of each stage of a live run when it ends.  record: gets the
+    frames of a live run as they came.
     """
 
     source: Source
@@ -48,6 +51,7 @@ class RunPlan:
     mark: Callable[[str], None] = ignore
     record: Sink | None = None
     pages: Sequence[Sink] = ()
+    on_tracked: Callable[[TimedFrame, Tracked], None] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sinks", tuple(self.sinks))
@@ -167,7 +171,7 @@ def run_loop(plan: RunPlan, follower: Follower) -> RunResult:
     """Follow the source to its end; draw, hand out, tell; close everything however it ends.
 
     Ends with the source, with `q` in a window, or with Ctrl-C.  A source or network that breaks in the middle, or a
-    full disk, ends it too: what was seen until then is kept and the reason is in `trouble`.  What is not whole keeps
+    full disk, ends it too: what was seen until then is kept and the reason is in `error`.  What is not whole keeps
     its `.part` name; to stop a live source is its normal end.  Where the source is a part of a file, sinks get times
     from its start, everything else the file's own.
     """
@@ -203,7 +207,7 @@ def _hand_out(plan: RunPlan, follower: Follower) -> None:
     audiences = [(plan.sinks, overlay), (plan.pages, replace(overlay, place="beside"))]
     audiences = [(sinks, style) for sinks, style in audiences if sinks]
     for frame, tracked, fps in follower.follow():
-        seen = tracked.region, tracked.class_maps, info.colours
+        seen = tracked.region, tracked.class_maps, info.colours, mark_people(tracked)
         scenes = [(sinks, annotate_frame(frame, tracked.hold, fps, style, *seen)) for sinks, style in audiences]
         if scenes:
             plan.mark("overlay")
@@ -218,6 +222,19 @@ def _hand_out(plan: RunPlan, follower: Follower) -> None:
             plan.timeline.autosave(follower.segments)
         if plan.on_frame:
             plan.on_frame(frame, tracked.hold)
+        if plan.on_tracked:
+            plan.on_tracked(frame, tracked)
+
+
+def mark_people(tracked: Tracked) -> tuple[PersonMark, ...]:
+    """Those of several people who are followed."""
+    boxes = {person.number: person.box for person in tracked.people if person.number in tracked.holds}
+    return tuple(PersonMark(number, _to_region(boxes[number]), tracked.holds[number]) for number in sorted(boxes))
+
+
+def _to_region(box: Floats) -> Region:
+    left, top, right, bottom = (round(float(edge)) for edge in box)
+    return Region(left, top, max(1, right - left), max(1, bottom - top))
 
 
 def _describe_end(result: RunResult) -> str:

@@ -43,9 +43,9 @@ class LivePage:
         self.board.source = source.name
         return PageSink(self.board, Pace() if paced else None)
 
-    def publish(self, time_s: float, hold: Hold) -> None:
-        """Show what is held at `time_s`, seconds."""
-        self.board.publish(time_s, hold)
+    def publish(self, time_s: float, hold: Hold, holds: Mapping[int, Hold] | None = None) -> None:
+        """Show what is held at `time_s`, seconds; holds: by each of several people."""
+        self.board.publish(time_s, hold, holds)
 
     def stay(self) -> None:
         """Keep the page up until Ctrl-C, which is raised: what was seen can be read, and photos can be tried."""

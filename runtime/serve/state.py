@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +46,7 @@ class LiveBoard:
         self._seen_s = 0.0
         self._state = WAITING
         self._session, self._hold, self._time_s = Session(), Hold("none", 0.0, 0.0), 0.0
+        self._holds: dict[int, Hold] = {}
         self._past: tuple[Segment, ...] = ()
         self.source = ""  # what it is called
         self.encoded = 0  # pictures, for those who wonder what viewers cost
@@ -57,14 +59,15 @@ class LiveBoard:
                 self._seen_s = time.monotonic()
             self._changed.notify_all()
 
-    def publish(self, time_s: float, hold: Hold) -> None:
-        """Put up what is held at `time_s`, seconds, never going back."""
+    def publish(self, time_s: float, hold: Hold, holds: Mapping[int, Hold] | None = None) -> None:
+        """Put up what is held at `time_s`, seconds, never going back; holds: by each of several people."""
         with self._changed:
             began = hold.pose != self._hold.pose
             self._session.update(time_s, SmoothedPose(hold.pose, hold.confidence, time_s - hold.hold_s))
             if began:
                 self._past = self._session.segments()[:-1]
-            self._hold, self._time_s, self._version = hold, time_s, self._version + 1
+            self._hold, self._holds = hold, dict(holds or {})
+            self._time_s, self._version = time_s, self._version + 1
             self._changed.notify_all()
 
     def end(self) -> None:
@@ -118,12 +121,18 @@ class LiveBoard:
                 "leads": hold.leads,
                 "past_from": past_from,
                 "past": [[round(s.start_s, 2), round(s.end_s, 2), s.pose] for s in self._past[past_from:]],
+                "people": [_describe_person(number, held) for number, held in sorted(self._holds.items())],
             }
 
     def _turn_to(self, state: str) -> None:
         with self._changed:
             self._state, self._version = state, self._version + 1
             self._changed.notify_all()
+
+
+def _describe_person(number: int, hold: Hold) -> dict[str, Any]:
+    confidence, hold_s = round(hold.confidence, 3), round(hold.hold_s, 2)
+    return {"person": number, "pose": hold.pose, "confidence": confidence, "hold_s": hold_s, "leads": hold.leads}
 
 
 def encode_picture(image: Frame) -> bytes:

@@ -18,14 +18,20 @@ class Events:
     {"event": "begin", "time_s": 12.4, "pose": "tree", "confidence": 0.93}: time_s is where the evidence for it began;
     {"event": "goal", "time_s": 42.4, "pose": "tree", "hold_s": 30.0}: once per hold, when it has lasted so long;
     {"event": "end", "time_s": 61.0, "pose": "tree", "hold_s": 48.6}.  No pose (`none`) has no events.
-    video: set if there are several; {"event": "begin", "video": "class.mp4", ...}.
+    video: set if there are several; {"event": "begin", "video": "class.mp4", ...}.  person: whose they are, where
+    several people are followed; it comes last: {"event": "begin", ..., "person": 2}.
     """
 
     def __init__(
-        self, tell: Callable[[str], None], goals_s: Mapping[str, float] | None = None, video: str | None = None
+        self,
+        tell: Callable[[str], None],
+        goals_s: Mapping[str, float] | None = None,
+        video: str | None = None,
+        person: int | None = None,
     ) -> None:
         self._tell, self._goals_s = tell, dict(goals_s or {})
         self._source = {} if video is None else {"video": video}
+        self._person = {} if person is None else {"person": person}
         self._held: Hold | None = None
         self._since_s = 0.0
         self._reached = False
@@ -53,8 +59,46 @@ class Events:
             self._say("end", time_s, self._held.pose, hold_s=round(max(time_s - self._since_s, 0.0), 3))
 
     def _say(self, event: str, time_s: float, pose: str, **more: float) -> None:
-        content = {"event": event, **self._source, "time_s": round(time_s, 3), "pose": pose, **more}
+        content = {"event": event, **self._source, "time_s": round(time_s, 3), "pose": pose, **more, **self._person}
         self._tell(escape_json(json.dumps(content, ensure_ascii=False)))
+
+
+class ClassEvents:
+    """The events of the main person, or of each of several people."""
+
+    def __init__(
+        self,
+        tell: Callable[[str], None],
+        goals_s: Mapping[str, float] | None = None,
+        video: str | None = None,
+        *,
+        is_group: bool = False,
+    ) -> None:
+        """is_group: several people are followed."""
+        self._tell, self._goals_s, self._video = tell, goals_s, video
+        self._main = None if is_group else Events(tell, goals_s, video)
+        self._people: dict[int, Events] = {}
+
+    def update(self, time_s: float, hold: Hold, holds: Mapping[int, Hold]) -> None:
+        """Take what is held at `time_s`: by the main person, and by each of several people, by number.
+
+        Who is not there any more holds nothing.
+        """
+        if self._main:
+            self._main.update(time_s, hold)
+            return
+        for number, held in holds.items():
+            if number not in self._people:
+                self._people[number] = Events(self._tell, self._goals_s, self._video, number)
+            self._people[number].update(time_s, held)
+        for number in self._people.keys() - holds.keys():
+            self._people[number].close(time_s)
+
+    def close(self, time_s: float) -> None:
+        """End what is held when the class ends."""
+        for events in (self._main, *self._people.values()):
+            if events:
+                events.close(time_s)
 
 
 def parse_goals(texts: list[str], labels: tuple[str, ...]) -> dict[str, float]:

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -106,13 +106,20 @@ def shift_segments(segments: tuple[Segment, ...], zero_s: float) -> tuple[Segmen
 
 
 def format_csv(segments: tuple[Segment, ...]) -> str:
-    """Format as start_s,end_s,pose,confidence with milliseconds."""
+    """Format as start_s,end_s,pose,confidence with milliseconds; of several people, person comes last."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(("start_s", "end_s", "pose", "confidence"))
+    several = has_people(segments)
+    writer.writerow(("start_s", "end_s", "pose", "confidence", *(("person",) if several else ())))
     for segment in segments:
-        writer.writerow((f"{segment.start_s:.3f}", f"{segment.end_s:.3f}", segment.pose, f"{segment.confidence:.3f}"))
+        row = f"{segment.start_s:.3f}", f"{segment.end_s:.3f}", segment.pose, f"{segment.confidence:.3f}"
+        writer.writerow((*row, segment.person) if several else row)
     return buffer.getvalue()
+
+
+def has_people(segments: Iterable[Segment]) -> bool:
+    """Whether segments say whose they are: several people were followed."""
+    return any(segment.person is not None for segment in segments)
 
 
 def format_json(segments: tuple[Segment, ...]) -> str:
@@ -123,6 +130,7 @@ def format_json(segments: tuple[Segment, ...]) -> str:
             "end_s": round(segment.end_s, 3),
             "pose": segment.pose,
             "confidence": round(segment.confidence, 3),
+            **({} if segment.person is None else {"person": segment.person}),
         }
         for segment in segments
     ]
@@ -132,11 +140,16 @@ def format_json(segments: tuple[Segment, ...]) -> str:
 def format_vtt(segments: tuple[Segment, ...]) -> str:
     """Format as WebVTT cues (W3C), one per pose segment."""
     cues = [
-        f"{_clock(segment.start_s)} --> {_clock(segment.end_s)}\n{_escape(show_name(display_name(segment.pose)))}\n"
+        f"{_clock(segment.start_s)} --> {_clock(segment.end_s)}\n{_escape(_name_cue(segment))}\n"
         for segment in segments
         if segment.pose != NO_POSE
     ]
     return "\n".join(["WEBVTT\n", *cues])
+
+
+def _name_cue(segment: Segment) -> str:
+    name = show_name(display_name(segment.pose))
+    return name if segment.person is None else f"{segment.person}: {name}"
 
 
 def _clock(seconds: float) -> str:

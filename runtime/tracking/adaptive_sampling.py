@@ -8,10 +8,13 @@ right, 97.0 % where all that are due are taken (`benchmarks/smoothing.py`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..core.frames import TimedFrame
-from .observer import Observation, Observer, PreparedFrame
+from ..core.types import Floats
+from .observer import Crops, Observation, Observer, PreparedFrame, pick_main
 
 EVERY = 3
 """Of the frames that are due, every third is observed whatever the others say."""
@@ -50,8 +53,9 @@ class AdaptiveObserver:
 
     def _compare(self, last: Observation) -> list[Observation]:
         newest = self._observer.observe_prepared(self._waiting.pop())
+        agree = _agree(last, self._waiting, newest)
         between = [
-            _fill_in(last, prepared, newest) if _agree(last, newest) else self._observer.observe_prepared(prepared)
+            _fill_in(last, prepared, newest) if agree else self._observer.observe_prepared(prepared)
             for prepared in self._waiting
         ]
         self._waiting.clear()
@@ -59,12 +63,30 @@ class AdaptiveObserver:
         return [*between, newest]
 
 
-def _agree(one: Observation, other: Observation) -> bool:
-    is_near = other.time_s - one.time_s <= LONGEST_S
-    return is_near and float(np.abs(other.probabilities - one.probabilities).max()) <= SAME
+def _agree(one: Observation, prepared: Sequence[PreparedFrame], other: Observation) -> bool:
+    """Whether two observations say the same of everybody, and nobody came or went between them."""
+    if other.time_s - one.time_s > LONGEST_S:
+        return False
+    numbers = _list_group(one.crops)
+    if any(_list_group(each.crops) != numbers for each in (*prepared, other)):
+        return False
+    difference = np.abs(_all_rows(other) - _all_rows(one))
+    return float(difference.max(initial=0)) <= SAME
 
 
 def _fill_in(last: Observation, prepared: PreparedFrame, newest: Observation) -> Observation:
     share = (prepared.time_s - last.time_s) / max(newest.time_s - last.time_s, 1e-9)
-    probabilities = last.probabilities + share * (newest.probabilities - last.probabilities)
-    return Observation(prepared.time_s, prepared.region, probabilities)
+    rows = _all_rows(last) + share * (_all_rows(newest) - _all_rows(last))
+    crops = prepared.crops
+    if crops is None or crops.group is None:
+        return Observation(prepared.time_s, prepared.region, rows[0], crops=crops)
+    return Observation(prepared.time_s, prepared.region, pick_main(crops, rows), crops=crops, rows=rows)
+
+
+def _list_group(crops: Crops | None) -> list[int] | None:
+    """Who is classified, by number; None: the main person alone."""
+    return None if crops is None or crops.group is None else [number for number, _ in crops.group]
+
+
+def _all_rows(observation: Observation) -> Floats:
+    return observation.probabilities[None] if observation.rows is None else observation.rows

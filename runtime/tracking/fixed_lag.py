@@ -6,45 +6,108 @@ from collections import deque
 from dataclasses import replace
 
 from ..classifier import PoseClassifier
-from ..core.types import NO_POSE, Hold, Segment
+from ..core.types import NO_POSE, Floats, Hold, Segment
 from .hmm_smoother import HmmSmoother
-from .observer import Observation, Tracked
+from .observer import Observation, Tracked, observe_nothing
+from .segments import merge_segments
 
 AHEAD_S = 4.0
 """How far the observations are ahead of the picture that is drawn: evidence from later than that moves no edge any
 more."""
+GONE_S = 3.0
+"""Of several people: who has been away for so long is not counted any more until they come back."""
+
+
+class PersonSmoother:
+    """What one person holds at a moment of a recording."""
+
+    def __init__(self, classifier: PoseClassifier) -> None:
+        self._smoother = HmmSmoother(classifier.labels, classifier.info.threshold)
+        self._recent: tuple[Segment, ...] = ()
+        self._smoothed_s, self.observed_s = -1.0, -1.0
+        self._pose, self._since_s = NO_POSE, 0.0
+
+    def add(self, time_s: float, probabilities: Floats) -> None:
+        """Take the probabilities of the frame at `time_s`, float (C,); its time never goes back."""
+        self._smoother.update(time_s, probabilities)
+        self.observed_s = time_s
+
+    def hold_at(self, time_s: float) -> Hold:
+        """What is held at `time_s`, seconds, never going back."""
+        if self.observed_s > self._smoothed_s + AHEAD_S / 8:
+            self._smoothed_s = self.observed_s
+            self._recent = self._smoother.segments(since_s=time_s - 4 * AHEAD_S)
+        segment = next((s for s in self._recent if s.start_s <= time_s < s.end_s), self._recent[-1])
+        if segment.pose != self._pose:
+            self._pose, self._since_s = segment.pose, min(segment.start_s, time_s)
+        return Hold(self._pose, segment.confidence, time_s - self._since_s)
+
+    def segments(self, end_s: float, person: int | None = None) -> tuple[Segment, ...]:
+        """The timeline up to `end_s`, seconds: observations may have gone further."""
+        told = self._smoother.segments(end_s=end_s)
+        cut = (replace(each, end_s=min(each.end_s, end_s), person=person) for each in told if each.start_s <= end_s)
+        return tuple(cut)
 
 
 class FixedLagSmoother:
     """What is held at a moment of a recording, once the moments after it have been observed."""
 
     def __init__(self, classifier: PoseClassifier) -> None:
-        self._smoother = HmmSmoother(classifier.labels, classifier.info.threshold)
+        self._classifier = classifier
+        self._main = PersonSmoother(classifier)
+        self._group: dict[int, PersonSmoother] = {}
+        self._seen_s: dict[int, float] = {}  # when each of the group was observed last
         self._observations: deque[Observation] = deque()
-        self._recent: tuple[Segment, ...] = ()
-        self._smoothed_s, self.observed_s = -1.0, -1.0
-        self._pose, self._since_s = NO_POSE, 0.0
+
+    @property
+    def observed_s(self) -> float:
+        """The time of the last observation, seconds; -1 before the first."""
+        return self._main.observed_s
 
     def add(self, observation: Observation) -> None:
         """Take an observation; its time never goes back."""
-        self._smoother.update(observation.time_s, observation.probabilities)
+        self._main.add(observation.time_s, observation.probabilities)
+        self._add_group(observation)
         self._observations.append(observation)
-        self.observed_s = observation.time_s
+
+    def _add_group(self, observation: Observation) -> None:
+        """Take everybody's probabilities; of those who are away, nothing was seen."""
+        time_s, group = observation.time_s, observation.crops.group if observation.crops else None
+        rows = {} if group is None or observation.rows is None else dict(zip(group, observation.rows, strict=True))
+        there = {number: row for (number, _), row in rows.items()}
+        nothing = observe_nothing(len(self._classifier.labels))
+        for number, smoother in self._group.items():
+            if number not in there and time_s - self._seen_s[number] < GONE_S:
+                smoother.add(time_s, nothing)
+        for number, row in there.items():
+            smoother = self._group.setdefault(number, PersonSmoother(self._classifier))
+            if number in self._seen_s and time_s - self._seen_s[number] >= GONE_S:
+                smoother.add(time_s, nothing)  # they have been away
+            smoother.add(time_s, row)
+            self._seen_s[number] = time_s
 
     def state_at(self, time_s: float) -> Tracked:
         """What is held at `time_s` (seconds, never going back), and what the observation at it found."""
-        if self.observed_s > self._smoothed_s + AHEAD_S / 8:
-            self._smoothed_s = self.observed_s
-            self._recent = self._smoother.segments(since_s=time_s - 4 * AHEAD_S)
         while len(self._observations) > 1 and self._observations[1].time_s <= time_s:
             self._observations.popleft()
-        segment = next((s for s in self._recent if s.start_s <= time_s < s.end_s), self._recent[-1])
-        if segment.pose != self._pose:
-            self._pose, self._since_s = segment.pose, min(segment.start_s, time_s)
-        hold = Hold(self._pose, segment.confidence, time_s - self._since_s)
-        return Tracked(hold, self._observations[0].region, self._observations[0].class_maps)
+        newest = self._observations[0]
+        crops = newest.crops
+        if crops is None:
+            return Tracked(self._main.hold_at(time_s), newest.region, newest.class_maps)
+        holds = {number: self._group[number].hold_at(time_s) for number, _ in crops.group or ()}
+        hold = self._main.hold_at(time_s)
+        if crops.group is not None:
+            hold = holds.get(crops.person.number, hold) if crops.person else hold
+        return Tracked(hold, newest.region, newest.class_maps, crops.person, crops.people, holds)
 
     def segments(self, end_s: float) -> tuple[Segment, ...]:
-        """The timeline up to `end_s`, seconds: observations may have gone further."""
-        told = self._smoother.segments(end_s=end_s)
-        return tuple(replace(each, end_s=min(each.end_s, end_s)) for each in told if each.start_s <= end_s)
+        """The timeline up to `end_s`, seconds: observations may have gone further.  Of several people, everybody's."""
+        if not self._group:
+            return self._main.segments(end_s)
+        return merge_segments(
+            smoother.segments(min(end_s, smoother.observed_s) if number in self._gone(end_s) else end_s, number)
+            for number, smoother in self._group.items()
+        )
+
+    def _gone(self, end_s: float) -> set[int]:
+        return {number for number, seen_s in self._seen_s.items() if end_s - seen_s >= GONE_S}

@@ -9,11 +9,11 @@ from dataclasses import replace
 from ..classifier import PoseClassifier
 from ..core.background_thread import BackgroundThread
 from ..core.frames import TimedFrame
-from ..core.types import NO_POSE, Hold, Segment
+from ..core.types import NO_POSE, Floats, Hold, Segment
 from ..cropping.croppers import Cropper
 from .causal_smoother import SmoothedPose, Smoother
-from .observer import Observer, Tracked
-from .segments import Session
+from .observer import Crops, Observation, Observer, Tracked
+from .segments import Session, merge_segments
 
 SLOW = 4
 """From so many frames on that an observation takes, the next one waits for a fresh frame: what waits is up to a frame
@@ -32,6 +32,7 @@ class LiveTracker:
         self._session, self._session_lock = Session(), threading.Lock()
         self._smoothed: SmoothedPose | None = None
         self._seen_s = 0.0
+        self._group: dict[int, _Follower] = {}
 
     def update(self, frame: TimedFrame) -> Tracked:
         """Take the next frame; its time never goes back.  One of a lost source says when its last picture was."""
@@ -44,7 +45,25 @@ class LiveTracker:
         self._seen_s = frame.time_s
         with self._session_lock:
             hold = self._session.update(frame.time_s, smoothed)
-        return Tracked(hold, observation.region, observation.class_maps)
+            holds = self._update_group(observation)
+        crops = observation.crops or Crops(observation.region)
+        if crops.group is not None and crops.person:
+            hold = holds.get(crops.person.number, hold)
+        return Tracked(hold, observation.region, observation.class_maps, crops.person, crops.people, holds)
+
+    def _update_group(self, observation: Observation) -> dict[int, Hold]:
+        """Follow each of several people; what somebody holds who is not there any more ends."""
+        group = observation.crops.group if observation.crops else None
+        if group is None or observation.rows is None:
+            return {}
+        holds: dict[int, Hold] = {}
+        for (number, _), row in zip(group, observation.rows, strict=True):
+            if number not in self._group:
+                self._group[number] = _Follower(Session(number))
+            holds[number] = self._group[number].update(observation.time_s, row, self._labels, self._threshold)
+        for number in self._group.keys() - holds.keys():
+            self._group[number].lose(observation.time_s)
+        return holds
 
     def _pass_over(self, time_s: float) -> Tracked:
         """Nothing is seen in a damaged frame: what is held goes on for a while."""
@@ -58,12 +77,37 @@ class LiveTracker:
         self._smoother, self._smoothed = Smoother(self._labels, self._threshold), None
         nothing = SmoothedPose(NO_POSE, 0.0, time_s - lost_s, leads=False)
         with self._session_lock:
+            for follower in self._group.values():
+                follower.lose(time_s - lost_s)
             return Tracked(self._session.update(time_s, nothing), None)
 
     def segments(self) -> tuple[Segment, ...]:
         """The timeline so far, the running segment included; another thread may be in `update`."""
         with self._session_lock:
+            if self._group:
+                return merge_segments(follower.session.segments() for follower in self._group.values())
             return self._session.segments()
+
+
+class _Follower:
+    """What one of several people holds."""
+
+    def __init__(self, session: Session) -> None:
+        self.session, self._smoother = session, None
+
+    _smoother: Smoother | None
+
+    def update(self, time_s: float, probabilities: Floats, labels: tuple[str, ...], threshold: float) -> Hold:
+        """Take their probabilities, float (C,); who comes back begins anew."""
+        if self._smoother is None:
+            self._smoother = Smoother(labels, threshold)
+        return self.session.update(time_s, self._smoother.update(time_s, probabilities))
+
+    def lose(self, time_s: float) -> None:
+        """End what they hold: they are not there any more."""
+        if self._smoother is not None:
+            self._smoother = None
+            self.session.update(time_s, SmoothedPose(NO_POSE, 0.0, time_s, leads=False))
 
 
 class BackgroundTracker:
@@ -100,9 +144,8 @@ class BackgroundTracker:
             assert self._known is not None
             known_s, tracked = self._known
         ahead_s = max(frame.time_s - known_s, 0.0)
-        if not (tracked.hold.leads or tracked.hold.is_resting):
-            return tracked
-        return replace(tracked, hold=replace(tracked.hold, hold_s=tracked.hold.hold_s + ahead_s, ahead_s=ahead_s))
+        holds = {number: _grow(hold, ahead_s) for number, hold in tracked.holds.items()}
+        return replace(tracked, hold=_grow(tracked.hold, ahead_s), holds=holds)
 
     def _rest_from(self, time_s: float) -> tuple[float, Tracked]:
         """Nothing is held from `time_s` on; a rest that was there already goes on."""
@@ -143,3 +186,10 @@ class BackgroundTracker:
                 if time.monotonic() - began_s > SLOW * self._interval_s:
                     self._pending = None
                 self._changed.notify_all()
+
+
+def _grow(hold: Hold, ahead_s: float) -> Hold:
+    """What is held `ahead_s` seconds after it was observed; what is only kept does not grow."""
+    if not (hold.leads or hold.is_resting):
+        return hold
+    return replace(hold, hold_s=hold.hold_s + ahead_s, ahead_s=ahead_s)

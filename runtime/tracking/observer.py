@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -12,31 +13,63 @@ from ..core.preprocess import letterbox
 from ..core.regions import Region
 from ..core.types import ClassMaps, Floats, Frame, Hold
 from ..cropping.croppers import Cropper, WholeFrame
+from ..people.cropper import PersonCropper
+from ..people.tracks import Person
+
+BATCH = 8
+"""People in one run of the network: what an engine of yoga-export takes at once."""
 
 
 @dataclass(frozen=True)
 class Tracked:
     """What is known at a moment: what is held, and the part of the frame that was observed (None: all of it).
 
-    class_maps: what the newest observation found where, if that was asked for.
+    class_maps: what the newest observation found where, if that was asked for.  person: whom that is about, where
+    people are looked for; people: all who are there.  holds: what each of them holds by number, where several people
+    are followed.
     """
 
     hold: Hold
     region: Region | None
     class_maps: ClassMaps | None = None
+    person: Person | None = None
+    people: tuple[Person, ...] = ()
+    holds: Mapping[int, Hold] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Crops:
+    """The parts of a frame that are classified.
+
+    region: the main person's, or all that there is (None: the whole frame).  person: the main person.  people: all who
+    are there.  group: whom else is classified and where, by number, the main person included; None: nobody else is.
+    """
+
+    region: Region | None
+    person: Person | None = None
+    people: tuple[Person, ...] = ()
+    group: tuple[tuple[int, Region | None], ...] | None = None
+
+    @property
+    def regions(self) -> tuple[Region | None, ...]:
+        """All that is classified, in order; the only one where no group is."""
+        return (self.region,) if self.group is None else tuple(region for _, region in self.group)
 
 
 @dataclass(frozen=True)
 class Observation:
     """What one frame answered.
 
-    region: the part that was classified; probabilities: calibrated, float (C,); class_maps: if it was asked for.
+    region: the part that was classified; probabilities: calibrated, float (C,), of the main person; class_maps: if it
+    was asked for; crops: who was found where; rows: the group's probabilities, float (P, C).
     """
 
     time_s: float
     region: Region | None
     probabilities: Floats
     class_maps: ClassMaps | None = None
+    crops: Crops | None = None
+    rows: Floats | None = None
 
 
 def observe_nothing(classes: int) -> Floats:
@@ -46,11 +79,15 @@ def observe_nothing(classes: int) -> Floats:
 
 @dataclass(frozen=True)
 class PreparedFrame:
-    """A frame as the network will see it.  region: the part that is left of it; letterboxed: uint8 (S, S, 3) BGR."""
+    """A frame as the network will see it.
+
+    region: the part that is left of it; letterboxed: uint8 (S, S, 3) BGR, or of a group uint8 (P, S, S, 3).
+    """
 
     time_s: float
     region: Region | None
     letterboxed: Frame
+    crops: Crops | None = None
 
 
 class Observer:
@@ -67,21 +104,34 @@ class Observer:
 
     def observe(self, frame: TimedFrame, *, warms: bool = False) -> Observation:
         """Classify a frame; its time never goes back.  warms: show it to the next cropper too."""
-        image_bgr, region = self._crop_frame(frame, warms=warms)
+        image_bgr, crops = self._crop_frame(frame, warms=warms)
+        if crops.group is not None:
+            return self.observe_prepared(self._letterbox_group(frame.time_s, image_bgr, crops))
         if self.explains:
-            return Observation(frame.time_s, region, *self._classifier.examine(image_bgr, region))
-        return Observation(frame.time_s, region, self._classifier.probabilities(image_bgr, region))
+            probabilities, maps = self._classifier.examine(image_bgr, crops.region)
+            return Observation(frame.time_s, crops.region, probabilities, maps, crops)
+        probabilities = self._classifier.probabilities(image_bgr, crops.region)
+        return Observation(frame.time_s, crops.region, probabilities, crops=crops)
 
     def prepare(self, frame: TimedFrame, *, warms: bool = False) -> PreparedFrame:
         """Keep of a frame what the network needs, for `observe_prepared`; arguments as `observe` has them."""
-        image_bgr, region = self._crop_frame(frame, warms=warms)
-        part = region.cut(image_bgr) if region else image_bgr
-        return PreparedFrame(frame.time_s, region, letterbox(part, self._classifier.info.size))
+        image_bgr, crops = self._crop_frame(frame, warms=warms)
+        if crops.group is not None:
+            return self._letterbox_group(frame.time_s, image_bgr, crops)
+        letterboxed = self._letterbox(image_bgr, crops.region)
+        return PreparedFrame(frame.time_s, crops.region, letterboxed, crops)
 
     def observe_prepared(self, prepared: PreparedFrame) -> Observation:
         """Classify what was kept."""
-        rows = self._classifier.probabilities_letterboxed(prepared.letterboxed[None])
-        return Observation(prepared.time_s, prepared.region, rows[0])
+        crops = prepared.crops
+        if crops is None or crops.group is None:
+            rows = self._classifier.probabilities_letterboxed(prepared.letterboxed[None])
+            return Observation(prepared.time_s, prepared.region, rows[0], crops=crops)
+        rows = np.zeros((len(crops.group), self.classes))
+        for start in range(0, len(rows), BATCH):
+            part = slice(start, start + BATCH)
+            rows[part] = self._classifier.probabilities_letterboxed(prepared.letterboxed[part])
+        return Observation(prepared.time_s, prepared.region, pick_main(crops, rows), crops=crops, rows=rows)
 
     def warm_up(self, frame: TimedFrame) -> None:
         """Show a frame to the next cropper alone; nothing is classified."""
@@ -96,13 +146,34 @@ class Observer:
         """Go on with the next cropper."""
         self._cropper, self._next = self._next or self._cropper.renew(), None
 
-    def _crop_frame(self, frame: TimedFrame, *, warms: bool) -> tuple[Frame, Region | None]:
+    def _crop_frame(self, frame: TimedFrame, *, warms: bool) -> tuple[Frame, Crops]:
         image_bgr = frame.image_bgr  # made when it is asked for: once
         if warms:
             self._show_next(frame.time_s, image_bgr)
-        return image_bgr, self._cropper.choose_crop(frame.time_s, image_bgr)
+        region, cropper = self._cropper.choose_crop(frame.time_s, image_bgr), self._cropper
+        if not isinstance(cropper, PersonCropper):
+            return image_bgr, Crops(region)
+        return image_bgr, Crops(region, cropper.person, cropper.people, cropper.group)
+
+    def _letterbox(self, image_bgr: Frame, region: Region | None) -> Frame:
+        return letterbox(region.cut(image_bgr) if region else image_bgr, self._classifier.info.size)
+
+    def _letterbox_group(self, time_s: float, image_bgr: Frame, crops: Crops) -> PreparedFrame:
+        size = self._classifier.info.size
+        letterboxed = np.empty((len(crops.regions), size, size, 3), np.uint8)
+        for number, region in enumerate(crops.regions):
+            letterboxed[number] = self._letterbox(image_bgr, region)
+        return PreparedFrame(time_s, crops.region, letterboxed, crops)
 
     def _show_next(self, time_s: float, image_bgr: Frame) -> None:
         if self._cropper.remembers:
             self._next = self._next or self._cropper.renew()
             self._next.choose_crop(time_s, image_bgr)
+
+
+def pick_main(crops: Crops, rows: Floats) -> Floats:
+    """The main person's probabilities of a group's, float (P, C); none at all where nobody is."""
+    numbers = [number for number, _ in crops.group or ()]
+    if crops.person is None or crops.person.number not in numbers:
+        return observe_nothing(rows.shape[1])
+    return rows[numbers.index(crops.person.number)]

@@ -12,7 +12,7 @@ from ..core.frames import TimedFrame
 from ..core.preprocess import as_bgr
 from ..core.regions import Roi
 from ..core.types import Hold
-from ..cropping.croppers import FixedCropper, WholeFrame, ZoomCropper
+from ..people.cropper import PeopleMode, check_people, choose_cropper
 from .live_tracker import LiveTracker
 from .segments import Timeline
 
@@ -35,16 +35,27 @@ class PoseTracker:
     One instance is for one video and one thread; `segments` may be read from another.
     """
 
-    def __init__(self, classifier: PoseClassifier | None = None, *, zoom: bool = True, roi: Roi | None = None) -> None:
+    def __init__(
+        self,
+        classifier: PoseClassifier | None = None,
+        *,
+        zoom: bool = True,
+        roi: Roi | None = None,
+        people: PeopleMode = "main",
+    ) -> None:
         """Make a tracker that has seen nothing.
 
-        classifier: what names the pose (None: the shipped model on the best device).  zoom: find the person and look
-        there alone; False: always look at the whole frame.  roi: look at this part instead, and do not zoom.
+        classifier: what names the pose (None: the shipped model on the best device).  zoom: classify a steady crop;
+        False: the whole frame, or all of the `roi`.  roi: look at this part alone.  people: "main": the crop follows
+        the main person; "off": nobody is looked for, the crop follows what moves, and a given `roi` is classified
+        whole.
 
-        Raises what `PoseClassifier` raises where it is made here.
+        Raises what `PoseClassifier` raises where it is made here; OptionError where `people` is another word.
         """
-        cropper = FixedCropper(roi) if roi else ZoomCropper() if zoom else WholeFrame()
-        self._tracker = LiveTracker(classifier or PoseClassifier(), cropper)
+        check_people(people)
+        classifier = classifier or PoseClassifier()
+        cropper = choose_cropper(roi, zoom, None, people, classifier.open_people_finder)
+        self._tracker = LiveTracker(classifier, cropper)
         self._time_s = -math.inf
         self._seen_s: float | None = None
 

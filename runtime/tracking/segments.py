@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import chain
+
 from ..core.types import NO_POSE, Hold, Segment
 from .causal_smoother import SmoothedPose
 
@@ -17,10 +20,18 @@ class Timeline(tuple[Segment, ...]):
         return format_timeline(self)
 
 
+def merge_segments(timelines: Iterable[tuple[Segment, ...]]) -> tuple[Segment, ...]:
+    """Join the timelines of several people in the order of their time, then of the people's numbers."""
+    lasting = (each for each in chain.from_iterable(timelines) if each.end_s > each.start_s)
+    return tuple(sorted(lasting, key=lambda each: (each.start_s, each.person or 0)))
+
+
 class Session:
     """Turn smoothed poses into holds and segments."""
 
-    def __init__(self) -> None:
+    def __init__(self, person: int | None = None) -> None:
+        """person: whose it is, where several people are followed."""
+        self._person = person
         self._segments: list[Segment] = []
         self._current: SmoothedPose | None = None
         self._sum, self._frames, self._sure = 0.0, 0, 0.0
@@ -52,4 +63,4 @@ class Session:
             self._segments.append(self._segment(self._current, end_s))
 
     def _segment(self, smoothed: SmoothedPose, end_s: float) -> Segment:
-        return Segment(smoothed.since_s, end_s, smoothed.pose, self._sum / max(self._frames, 1))
+        return Segment(smoothed.since_s, end_s, smoothed.pose, self._sum / max(self._frames, 1), self._person)

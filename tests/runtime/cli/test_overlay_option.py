@@ -18,6 +18,7 @@ from yoga_live.runtime.photos.decoding import decode_photo
 from yoga_live.runtime.sources.demo import list_steps
 from yoga_live.runtime.sources.drawn_figure import POSES
 from yoga_live.runtime.sources.video import VideoSource
+from yoga_live.runtime.tracking.observer import Tracked
 
 from ..conftest import paint_photo
 
@@ -85,9 +86,9 @@ def test_the_demo_names_no_pose_over_a_person_who_stands_still(
     shown: list[tuple[float, Hold]] = []
     show = Screen.show
 
-    def note(self: Any, frame: TimedFrame, hold: Hold) -> None:
-        shown.append((frame.time_s, hold))
-        show(self, frame, hold)
+    def note(self: Any, frame: TimedFrame, tracked: Tracked) -> None:
+        shown.append((frame.time_s, tracked.hold))
+        show(self, frame, tracked)
 
     monkeypatch.setattr(Screen, "show", note)
     assert live("--demo", "--timeline", tmp_path / "demo.csv", model=DEFAULT_MODEL)[0] == 0

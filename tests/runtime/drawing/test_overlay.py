@@ -13,7 +13,7 @@ from yoga_live.runtime.core.opencv import cv2
 from yoga_live.runtime.core.presentation import Presentation
 from yoga_live.runtime.core.regions import WHOLE, Region
 from yoga_live.runtime.core.types import Hold
-from yoga_live.runtime.drawing import overlay
+from yoga_live.runtime.drawing import notes, overlay
 from yoga_live.runtime.drawing.overlay import SOFT, OverlayConfig, annotate_frame, draw_overlay
 from yoga_live.runtime.drawing.placement import Place
 from yoga_live.runtime.errors import OptionError
@@ -110,8 +110,8 @@ def test_names_of_the_shipped_poses_are_not_cut_off(
     monkeypatch: pytest.MonkeyPatch, size_wh: tuple[int, int], pose: str
 ) -> None:
     drawn: list[str] = []
-    render = overlay.render_text
-    monkeypatch.setattr(overlay, "render_text", lambda text, *more: drawn.append(text) or render(text, *more))
+    render = notes.render_text
+    monkeypatch.setattr(notes, "render_text", lambda text, *more: drawn.append(text) or render(text, *more))
     draw_overlay(grey(size_wh), Hold(pose, 1.0, 3599.0), 30.0)
     assert {display_name(pose), SANSKRIT[pose], "100% sure", "59:59", "30 FPS"} == set(drawn)
 
@@ -198,7 +198,7 @@ def test_a_goal_is_counted_down_then_ticked_off() -> None:
     ],
 )  # fmt: skip
 def test_the_clock_shows_seconds_that_have_passed(hold_s: float, goal_s: float | None, words: str) -> None:
-    assert overlay._read_clock(hold_s, goal_s) == words
+    assert notes.read_clock(hold_s, goal_s) == words
 
 
 def test_no_pose_shows_neither_clock_nor_confidence_nor_bar() -> None:

@@ -39,7 +39,7 @@ def test_it_holds_what_the_frames_show_and_gives_the_segments_at_the_end(
 def test_it_is_what_the_live_loop_uses(classifier: PoseClassifier) -> None:
     """Zoom included: a noisy picture with a patch that moves."""
     rng = np.random.default_rng(0)
-    own, live = PoseTracker(classifier), LiveTracker(classifier, ZoomCropper())
+    own, live = PoseTracker(classifier, people="off"), LiveTracker(classifier, ZoomCropper())
     for number in range(40):
         image = paint((90, 90, 90), (160, 120)) + rng.integers(0, 5, (120, 160, 3), np.uint8)
         image[40:80, 60 + number % 5 : 90 + number % 5] = BLUE
@@ -68,6 +68,8 @@ def test_it_looks_where_it_is_told(classifier: PoseClassifier) -> None:
 
     assert last_pose(PoseTracker(classifier, roi=Roi(0.5, 0, 0.5, 1))) == "tree"
     assert last_pose(PoseTracker(classifier, zoom=False)) == "none"
+    with pytest.raises(OptionError, match="--people everybody is not known; give main, all, off"):
+        PoseTracker(classifier, people="everybody")  # pyright: ignore[reportArgumentType]
     with pytest.raises(OptionError, match="--roi 50,0,20,20"):
         PoseTracker(classifier, roi=Roi(50, 0, 20, 20)).update(image, 0.0)
 

@@ -1,0 +1,56 @@
+"""Of several people: who holds what, beside each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from ..core.labels import display_name
+from ..core.regions import Region
+from ..core.types import Hold
+from .canvas import Canvas
+from .notes import draw_corners, draw_note, find_note_px, find_thickness, read_clock
+from .text import find_height, measure_text
+
+
+@dataclass(frozen=True)
+class PersonMark:
+    """One of several people.  number: their own; box: where they are, pixels; hold: what they hold."""
+
+    number: int
+    box: Region
+    hold: Hold
+
+
+def draw_people(
+    canvas: Canvas,
+    people: Sequence[PersonMark],
+    goals_s: Mapping[str, float],
+    picture_wh: tuple[int, int],
+    taken: list[Region],
+    *,
+    mirror: bool = False,
+) -> None:
+    """Mark each box by its corners, and write number, pose and clock above it.
+
+    goals_s: label -> seconds that it is to be held.  taken: where words stand already; is added to.  mirror: the
+    picture has been mirrored, the boxes have not.
+    """
+    for person in people:
+        box = person.box
+        if mirror:
+            box = replace(box, left=picture_wh[0] - box.left - box.width)
+        draw_corners(canvas, box, picture_wh)
+        words, size_px, line = name_person(person, goals_s), find_note_px(picture_wh), find_thickness(picture_wh)
+        pad = max(1, size_px // 4)
+        right = max(0, min(box.left + measure_text(words, size_px) + 2 * pad, picture_wh[0]))
+        top = max(0, box.top - find_height(size_px) - line)
+        taken.append(draw_note(canvas, words, (right, top), picture_wh, taken))
+
+
+def name_person(person: PersonMark, goals_s: Mapping[str, float]) -> str:
+    """What is said of somebody: `2`, or `2 Tree 0:12`."""
+    hold = person.hold
+    if hold.is_resting:
+        return f"{person.number}"
+    return f"{person.number}  {display_name(hold.pose)}  {read_clock(hold.hold_s, goals_s.get(hold.pose))}"
