@@ -17,14 +17,15 @@ from ..errors import MissingPackageError, OptionError
 from .finder import SIDE, PeopleFinder
 from .framing import MARGIN, frame_person
 from .tracks import Person, find_middle
+from .two_scales import TwoScaleFinder
 from .watcher import PeopleWatcher
 
 PeopleMode = Literal["main", "all", "off"] | int
 """`--people`: who is followed; a number: at most so many people."""
 MOST_PEOPLE = 8
 """Whom `all` follows: who is further away in a larger group is too small to be told a pose of."""
-SEVERAL_SIDE = 384
-"""Longer side of the finder's input for several people: each is smaller."""
+FAR_SIDE = 640
+"""Longer side of the finder's second input, in which people far away are large enough."""
 
 
 def parse_people(text: str) -> PeopleMode:
@@ -216,7 +217,7 @@ def choose_cropper(
     most = count_followed(people)
     if open_finder and people != "off" and (zoom or most is not None):
         try:
-            finder = open_finder(SIDE if most is None else SEVERAL_SIDE)
+            finder = TwoScaleFinder(open_finder(SIDE), open_finder(FAR_SIDE), always=most is not None)
         except MissingPackageError as error:
             if most is not None:
                 raise

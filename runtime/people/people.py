@@ -68,6 +68,11 @@ class People:
         """Return some of the people.  which: bool (N,), or indices in the order that is wanted, integers (M,)."""
         return People(self.boxes[which], self.keypoints[which], self.keypoint_scores[which], self.scores[which])
 
+    def join(self, others: People) -> People:
+        """Return these people, then others of the same frame."""
+        arrays = zip(vars(self).values(), vars(others).values(), strict=True)
+        return People(*(np.concatenate(pair) for pair in arrays))
+
     def clip(self, size_wh: tuple[int, int]) -> People:
         """Cut the boxes at the frame's borders, and drop people of whom nothing is inside.
 

@@ -11,8 +11,8 @@ from ..core.opencv import cv2
 from ..core.preprocess import as_bgr, halve
 from ..core.regions import Region
 from ..core.types import Floats, Frame
-from .finder import PeopleFinder
 from .tracks import Person, TrackConfig, Tracks
+from .two_scales import Finder
 
 SOON_S = 1e-3
 """Frames come a little early and late."""
@@ -40,9 +40,7 @@ class PeopleWatcher:
     The finder runs one to four times a second; between, people are where they were found last.
     """
 
-    def __init__(
-        self, finder: PeopleFinder, tracks: TrackConfig | None = None, config: WatchConfig | None = None
-    ) -> None:
+    def __init__(self, finder: Finder, tracks: TrackConfig | None = None, config: WatchConfig | None = None) -> None:
         self.finder, self._track_config, self._config = finder, tracks, config or WatchConfig()
         self._tracks = Tracks(tracks)
         self._people: tuple[Person, ...] = ()

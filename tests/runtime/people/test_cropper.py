@@ -182,7 +182,7 @@ def test_the_cropper_is_what_the_options_ask_for(finder: PeopleFinder, caplog: p
     assert isinstance(choose_cropper(None, True, SIZE_WH, "main", open_finder), PersonCropper)
     assert isinstance(choose_cropper(roi, True, SIZE_WH, "main", open_finder), PersonCropper)
     assert isinstance(choose_cropper(None, False, SIZE_WH, 2, open_finder), PersonCropper)
-    assert sides == [256, 256, 384]
+    assert sides == [256, 640] * 3
     assert isinstance(choose_cropper(None, False, SIZE_WH, "main", open_finder), WholeFrame)
     assert isinstance(choose_cropper(None, True, SIZE_WH, "off", open_finder), ZoomCropper)
     assert isinstance(choose_cropper(roi, True, SIZE_WH, "off", open_finder), FixedCropper)
