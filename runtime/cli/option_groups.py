@@ -157,6 +157,11 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         "look for nobody (default: main; archive: off)",
     )
     group.add_argument(
+        "--mats",
+        action="store_true",
+        help="with --people all: number people by their places, so that who comes back to a mat is the same row",
+    )
+    group.add_argument(
         "--zoom",
         choices=("auto", "off"),
         help="auto: classify a steady crop around the person, or, with --people off, around what moves; off: the whole "

@@ -138,9 +138,11 @@ def read_roi(args: argparse.Namespace) -> Roi | None:
 
 def read_people(args: argparse.Namespace, default: PeopleMode = "main") -> PeopleMode:
     """Read `--people`.  Raises OptionError."""
-    from ..people.cropper import parse_people
+    from ..people.cropper import check_group, parse_people
 
-    return default if args.people is None else parse_people(args.people)
+    people = default if args.people is None else parse_people(args.people)
+    check_group(people, mats=args.mats, explain=getattr(args, "explain", False))
+    return people
 
 
 def read_mounting(args: argparse.Namespace) -> Mounting:

@@ -29,6 +29,7 @@ USELESS = {
     "--to": "photos have no duration",
     "--serve": "to try photos on its page, use yoga-live --demo --serve PORT",
     "--people": "each is classified whole; use --roi X,Y,W,H",
+    "--mats": "each is classified whole; use --roi X,Y,W,H",
     "--window": "use --save FOLDER",
     "--mirror": "only a camera's picture is mirrored",
     "--explain": "yoga-train report shows class maps of a run's photos",

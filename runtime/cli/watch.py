@@ -145,7 +145,7 @@ def _annotate_video(
     place = args.overlay or DEFAULT_PLACE
     people = read_people(args)
     config = AnnotateConfig(
-        time_range, roi, zoom, screen.goals_s, args.explain, args.force, mounting, mirror, place, people
+        time_range, roi, zoom, screen.goals_s, args.explain, args.force, mounting, mirror, place, people, args.mats
     )
     return annotate_video(classifier, args.video, outputs, config, show=screen.open)
 
@@ -201,7 +201,7 @@ def choose_part(
     from ..people.cropper import choose_cropper
 
     people = read_people(args)
-    return choose_cropper(roi, args.zoom != "off", size_wh, people, classifier.open_people_finder)
+    return choose_cropper(roi, args.zoom != "off", size_wh, people, classifier.open_people_finder, mats=args.mats)
 
 
 def _refuse_useless(args: argparse.Namespace) -> None:

@@ -44,6 +44,14 @@ def check_people(people: object) -> None:
         )
 
 
+def check_group(people: PeopleMode, *, mats: bool = False, explain: bool = False) -> None:
+    """Raise OptionError where mats are asked for without several people, or class maps with them."""
+    if mats and count_followed(people) is None:
+        raise OptionError("--mats tells several people by their places; add --people all or a number")
+    if explain and count_followed(people) is not None:
+        raise OptionError(f"--explain shows where one person's pose is seen; leave it out, or --people {people}")
+
+
 def count_followed(people: PeopleMode) -> int | None:
     """How many people are followed, each on their own; None: the main person alone, or nobody."""
     return MOST_PEOPLE if people == "all" else people if isinstance(people, int) else None
@@ -154,8 +162,9 @@ class PersonCropper:
         given = self._roi.to_region((width, height)) if self._roi else None
         area = given or Region(0, 0, width, height)
         self.people = self._watcher.update(time_s, frame_bgr, given)
-        self.person = self._main.choose(time_s, self.people, area)
-        followed = self._choose_followed(area)
+        group = self.people if self._most is None else self._choose_group(area)
+        self.person = self._main.choose(time_s, group, area)
+        followed = group if self._most is not None else (self.person,) if self.person else ()
         self._crops = {
             person.number: self._crops.get(person.number) or SteadyCrop(self._config.steady) for person in followed
         }
@@ -167,15 +176,10 @@ class PersonCropper:
             return given
         return crops[self.person.number]
 
-    def _choose_followed(self, area: Region) -> list[Person]:
-        """The main person; of a group who is followed already, then the most prominent."""
-        if self.person is None:
-            return []
-        if self._most is None:
-            return [self.person]
+    def _choose_group(self, area: Region) -> tuple[Person, ...]:
+        """Whom to follow: who is followed already, then the most prominent."""
         ranked = self._main.rank(self.people, area)
-        ranked.sort(key=lambda person: (person.number != self.person.number, person.number not in self._crops))
-        return ranked[: self._most]
+        return tuple(sorted(ranked, key=lambda person: person.number not in self._crops)[: self._most])
 
     def _crop(self, time_s: float, person: Person, area: Region, size_wh: tuple[int, int]) -> Region:
         """Somebody's crop: at once where they are found first, then calmly."""
@@ -206,11 +210,13 @@ def choose_cropper(
     size_wh: tuple[int, int] | None,
     people: PeopleMode = "off",
     open_finder: OpenFinder | None = None,
+    *,
+    mats: bool = False,
 ) -> Cropper:
     """Choose the cropper for frames of this size, if it is known.  Raises OptionError for a region that does not fit.
 
     people: whom the crop follows, found by what `open_finder` opens; "off": it follows what moves, or stays with the
-    region.  Without `zoom` nothing is followed, but each of several people.
+    region.  Without `zoom` nothing is followed, but each of several people.  mats: number those by their places.
     """
     if roi and size_wh:
         roi.to_region(size_wh)
@@ -223,7 +229,7 @@ def choose_cropper(
                 raise
             log.warning("people are not looked for, so the crop follows what moves: %s", error)
         else:
-            return PersonCropper(PeopleWatcher(finder), roi, most=most)
+            return PersonCropper(PeopleWatcher(finder, mats=mats), roi, most=most)
     if roi:
         return FixedCropper(roi)
     return ZoomCropper() if zoom else WholeFrame()

@@ -11,6 +11,7 @@ from ..core.opencv import cv2
 from ..core.preprocess import as_bgr, halve
 from ..core.regions import Region
 from ..core.types import Floats, Frame
+from .mats import Mats
 from .tracks import Person, TrackConfig, Tracks
 from .two_scales import Finder
 
@@ -40,9 +41,17 @@ class PeopleWatcher:
     The finder runs one to four times a second; between, people are where they were found last.
     """
 
-    def __init__(self, finder: Finder, tracks: TrackConfig | None = None, config: WatchConfig | None = None) -> None:
+    def __init__(
+        self,
+        finder: Finder,
+        tracks: TrackConfig | None = None,
+        config: WatchConfig | None = None,
+        *,
+        mats: bool = False,
+    ) -> None:
+        """mats: number people by their places, see `Mats`."""
         self.finder, self._track_config, self._config = finder, tracks, config or WatchConfig()
-        self._tracks = Tracks(tracks)
+        self._tracks, self._mats = Tracks(tracks), Mats() if mats else None
         self._people: tuple[Person, ...] = ()
         self._looked_s: float | None = None
         self._looked: Floats | None = None
@@ -50,7 +59,7 @@ class PeopleWatcher:
 
     def renew(self) -> PeopleWatcher:
         """Make a watcher of the same kind that has seen nobody yet."""
-        return PeopleWatcher(self.finder, self._track_config, self._config)
+        return PeopleWatcher(self.finder, self._track_config, self._config, mats=self._mats is not None)
 
     def update(self, time_s: float, frame_bgr: Frame, region: Region | None = None) -> tuple[Person, ...]:
         """Take the frame at `time_s` (seconds, never decreasing).  Returns the people, by number.
@@ -62,7 +71,8 @@ class PeopleWatcher:
         if small is not None:
             people = self.finder.find(frame_bgr, region, min_score=self._tracks.least_score)
             may_be_cut = self._looked is not None and self._may_be_cut(small, self._looked)
-            self._people = self._tracks.update(time_s, people, may_be_cut=may_be_cut)
+            tracked = self._tracks.update(time_s, people, may_be_cut=may_be_cut)
+            self._people = self._mats.update(time_s, tracked) if self._mats else tracked
             self._looked_s, self._looked = time_s, small
             self.looks += 1
         return self._people

@@ -17,7 +17,7 @@ from ..drawing.overlay import OverlayConfig
 from ..drawing.placement import Place
 from ..drawing.summary import check_summary_output, write_summary
 from ..errors import OptionError, YogaLiveError, as_run_error
-from ..people.cropper import PeopleMode, check_people, choose_cropper
+from ..people.cropper import PeopleMode, check_group, check_people, choose_cropper
 from ..sinks.base import Sink
 from ..sinks.threaded import ThreadedSink
 from ..sinks.timeline import TimelineFile, check_format
@@ -81,13 +81,14 @@ class AnnotateConfig:
     """How a video is annotated.
 
     time_range: only this part of it.  roi: the part of the picture to look at.  zoom: classify a steady crop of it
-    (False: all of it).  people: "main": the crop follows the main person; "off": nobody is looked for; it follows what
-    moves, and a given `roi` is classified whole.  goals_s: label -> seconds to hold it, which the overlay counts down.
-    explain: draw where the network sees the pose.  force: replace outputs that exist.  mounting: turn or flip the
-    picture before anything else sees it.  mirror: draw it as a mirror shows it.  overlay: where the words stand, as
-    `OverlayConfig` has it.
+    (False: all of it).  people: "main": the crop follows the main person; "all" or a number: each of several people is
+    followed, and segments say whose they are; "off": nobody is looked for; the crop follows what moves, and a given
+    `roi` is classified whole.  mats: tell several people by their places.  goals_s: label -> seconds to hold it, which
+    the overlay counts down.  explain: draw where the network sees the pose.  force: replace outputs that exist.
+    mounting: turn or flip the picture before anything else sees it.  mirror: draw it as a mirror shows it.  overlay:
+    where the words stand, as `OverlayConfig` has it.
 
-    Raises OptionError where a goal is no number of seconds, or `people` is another word.
+    Raises OptionError where a goal is no number of seconds, or `people` is another word or does not go with the rest.
     """
 
     time_range: TimeRange | None = None
@@ -100,9 +101,11 @@ class AnnotateConfig:
     mirror: bool = False
     overlay: Place = "corner"
     people: PeopleMode = "main"
+    mats: bool = False
 
     def __post_init__(self) -> None:
         check_people(self.people)
+        check_group(self.people, mats=self.mats, explain=self.explain)
         for pose, goal_s in self.goals_s.items():
             if isinstance(goal_s, bool) or not isinstance(goal_s, int | float) or not 0 < goal_s < DAY_S:
                 raise OptionError(f"the goal of {pose!r} must be seconds, above 0 and below {DAY_S:,}; got {goal_s!r}")
@@ -271,7 +274,8 @@ def _annotate(
         open_recording(path, time_range=config.time_range, mounting=config.mounting) as source,
     ):
         info = source.info
-        cropper = choose_cropper(config.roi, config.zoom, info.size_wh, config.people, classifier.open_people_finder)
+        chosen = config.roi, config.zoom, info.size_wh, config.people, classifier.open_people_finder
+        cropper = choose_cropper(*chosen, mats=config.mats)
         display = show(source) if show else Display()
         overlay = OverlayConfig(
             show_fps=display.show_fps,

@@ -47,8 +47,9 @@ class PoseTracker:
 
         classifier: what names the pose (None: the shipped model on the best device).  zoom: classify a steady crop;
         False: the whole frame, or all of the `roi`.  roi: look at this part alone.  people: "main": the crop follows
-        the main person; "off": nobody is looked for, the crop follows what moves, and a given `roi` is classified
-        whole.
+        the main person; "all", or a number: each of several people is followed, `holds` has them, and what `update`
+        returns is the main person's; "off": nobody is looked for, the crop follows what moves, and a given `roi` is
+        classified whole.
 
         Raises what `PoseClassifier` raises where it is made here; OptionError where `people` is another word.
         """
@@ -57,6 +58,7 @@ class PoseTracker:
         cropper = choose_cropper(roi, zoom, None, people, classifier.open_people_finder)
         self._tracker = LiveTracker(classifier, cropper)
         self._time_s = -math.inf
+        self._holds: dict[int, Hold] = {}
         self._seen_s: float | None = None
 
     def update(self, frame_bgr: npt.NDArray[np.generic] | None, time_s: float) -> Hold:
@@ -75,9 +77,19 @@ class PoseTracker:
         if image is None:
             lost_s = 0.0 if self._seen_s is None else time_s - self._seen_s
             nothing = np.empty((0, 0, 3), np.uint8)
-            return self._tracker.update(TimedFrame(nothing, time_s, 0, lost_s=lost_s)).hold
+            return self._take(TimedFrame(nothing, time_s, 0, lost_s=lost_s))
         self._seen_s = time_s
-        return self._tracker.update(TimedFrame(image, time_s, 0)).hold
+        return self._take(TimedFrame(image, time_s, 0))
+
+    def _take(self, frame: TimedFrame) -> Hold:
+        tracked = self._tracker.update(frame)
+        self._holds = dict(tracked.holds)
+        return tracked.hold
+
+    @property
+    def holds(self) -> dict[int, Hold]:
+        """What each of several people holds, by number; empty where only the main person is followed."""
+        return dict(self._holds)
 
     @property
     def segments(self) -> Timeline:
