@@ -35,6 +35,7 @@ ORDER: dict[str, tuple[tuple[str, ...], ...]] = {
     "train": (
         ("distributed", "layouts"),
         ("photos", "run_files"),
+        ("people",),
         ("fit", "gather"),
         ("clean", "predict"),
         ("report",),
