@@ -10,7 +10,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+import cv2
+import numpy as np
 import pytest
+
+from yoga_live.runtime.sources.drawn_figure import POSES, draw_figure
 
 playwright = pytest.importorskip("playwright.sync_api", reason='no playwright: pip install ".[dev]"')
 CHROMIUM = os.environ.get("CHROMIUM") or next(
@@ -184,6 +188,33 @@ def test_filters_and_views_combine_and_a_reload_comes_back_to_them(cleaning: Cle
     assert page.locator("#where").inner_text() == "61–64 of 64"
     cleaning.click("conflicts 0")
     assert "No picture lies under several poses" in page.locator("#empty").inner_text()
+
+
+def test_boxes_are_drawn_around_several_people(browser, messy) -> None:
+    pytest.importorskip("onnxruntime")
+    two = np.hstack([draw_figure(POSES["goddess"], (200, 300)), draw_figure(POSES["tree"], (200, 300))])
+    assert cv2.imwrite(str(messy.photos / "tree" / "two.png"), two)
+    for number, figure in enumerate(("tree", "goddess", "standing") * 12):
+        frame = draw_figure(POSES[figure], (300 + number, 240))
+        assert cv2.imwrite(str(messy.photos / "tree" / f"more{number}.png"), frame)
+    opened = Cleaning(browser, messy)
+    try:
+        page = opened.page
+        view = page.get_by_role("button", name=re.compile(r"nobody, several \d+"))
+        view.wait_for()
+        view.click()
+        page.evaluate("queue")
+        page.locator('#grid button[title="tree/two.png"]').click()
+        page.evaluate("queue")
+        page.locator("#boxes rect").nth(1).wait_for()
+        assert page.locator("#people").inner_text() == "2 people" and page.locator("#boxes rect").count() == 2
+        picture, boxes = (page.locator(name).bounding_box() for name in ("#picture", "#boxes rect >> nth=0"))
+        assert picture and boxes and picture["x"] <= boxes["x"] and boxes["width"] < picture["width"] / 2
+        assert not opened.complaints
+    finally:
+        opened.page.close()
+        opened.process.terminate()
+        opened.process.communicate()
 
 
 def test_a_killed_server_says_so_and_the_next_one_goes_on_there(cleaning: Cleaning) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -20,6 +21,7 @@ from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.photos.decoding import decode_photo
 from yoga_live.runtime.sinks.video import VideoSink
 from yoga_live.runtime.sources.base import SourceInfo
+from yoga_live.runtime.sources.drawn_figure import POSES, draw_figure, draw_room
 from yoga_live.runtime.sources.video import VideoSource
 from yoga_live.train.cli.main import main, parse_args
 from yoga_live.train.photos.manifest import read_manifest
@@ -118,6 +120,21 @@ def test_stats_prints_a_table_and_writes_its_page_anew(run: Run, photos: Path) -
     save_photo(photos / "tree" / "more.png", 50)
     assert run("stats", photos)[0] == 0
     assert "photos: 6 photos" in first and "photos: 7 photos" in (photos / "stats.html").read_text()
+
+
+def test_stats_names_photos_of_nobody_and_shows_them_on_its_page(run: Run, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    photos = tmp_path / "photos"
+    (photos / "tree").mkdir(parents=True)
+    for number in range(4):
+        assert cv2.imwrite(str(photos / "tree" / f"{number}.png"), draw_figure(POSES["tree"], (300 + number, 240)))
+    assert cv2.imwrite(str(photos / "tree" / "empty.png"), draw_room((320, 240)))
+    code, out, err = run("stats", photos)
+    assert code == 0 and ["tree", "1", "0", "0"] in [line.split() for line in out.splitlines()], err
+    page = (photos / "stats.html").read_text()
+    assert "Worth a look, nobody: 1" in page and page.index("Worth a look") < page.index("tree/empty.png")
+    code, out, _ = run("stats", photos, "--no-people")
+    assert code == 0 and "worth a look" not in out and "Worth a look" not in (photos / "stats.html").read_text()
 
 
 def test_stats_replaces_a_page_elsewhere_only_when_told_to(run: Run, photos: Path, tmp_path: Path) -> None:

@@ -101,6 +101,8 @@ def test_photos_are_added_counted_and_shown_without_torch(run: Run, mine: Path, 
     code, out, err = run("stats", photos)
     assert code == 0 and ["tree", "4", "4", "0"] in [line.split()[:4] for line in out.splitlines()], err
     assert (photos / "stats.html").is_file()
+    assert "photos of nobody, of several people and collages are not looked for: no engine is installed" in out
+    assert run("stats", photos, "--no-people")[1].count("looked for") == 0
     code, out, err = run("show", photos, "--to", tmp_path / "plain.png", "--plain")
     assert code == 0 and "4 photos of tree" in out, err
     with Image.open(tmp_path / "plain.png") as sheet:

@@ -13,6 +13,7 @@ from ...runtime.core.types import NO_POSE, Frame
 from ...runtime.errors import RunError
 from ...runtime.photos.decoding import decode_photo
 from ...runtime.system.item_failures import Failure, attempt
+from ..people.flags import KINDS, PhotoFlag, find_flags
 from ..photos.folder import HASH_SIDE, hash_photo, list_poses
 from ..photos.mirroring import had_mirror_copies
 from ..photos.picture_groups import group_pictures
@@ -22,7 +23,8 @@ from .cleaner import Cleaner
 from .journal import TrackedPhoto
 from .label_errors import LabelErrors, find_label_errors
 
-VIEWS = ("likely", "conflicts", "duplicates", "all", "removed", "marked")
+VIEWS = ("likely", "conflicts", "duplicates", "people", "all", "removed", "marked")
+LAZY = ("conflicts", "people")  # views that are made when someone asks for them
 NO_SPLIT = "new"  # a photo that came after the run
 GUESSES = 3  # predictions of the network shown with a photo
 
@@ -73,6 +75,8 @@ class CleaningList:
             "all": sorted(range(len(self.entries)), key=lambda number: self.entries[number].photo.path),
         }
         self._pictures: dict[int, int] = {}
+        self._flags: dict[int, PhotoFlag] = {}
+        self.people_note = ""
         self._crossing = [number for group in self._group_entries() if self._crosses(group) for number in group]
 
     def _match(self) -> list[Entry]:
@@ -141,9 +145,25 @@ class CleaningList:
             self._pictures[number] = picture
         self._orders["conflicts"] = _flatten([group for group in pictures.values() if self._crosses(group)])
 
+    def find_people(self) -> None:
+        """Find photos of nobody, of several people and collages; `people_note` says where none are looked for."""
+        if self.knows("people"):
+            return
+        numbers = {e.photo.path: n for n, e in enumerate(self.entries) if e.photo.sha256 and not e.photo.is_removed}
+        found = find_flags(self.cleaner.folder, {path: self.entries[n].photo.sha256 for path, n in numbers.items()})
+        self._flags = {numbers[path]: flag for path, flag in found.flags.items()}
+        self.people_note = found.note
+        self._orders["people"] = sorted(
+            self._flags, key=lambda n: (KINDS.index(self._flags[n].kind), self.entries[n].photo.path)
+        )
+
+    def find_flag(self, number: int) -> PhotoFlag | None:
+        """Find why an entry is in the view `people`; None if it is not."""
+        return self._flags.get(number)
+
     def knows(self, view: str) -> bool:
         """Whether a view can be shown at once."""
-        return view != "conflicts" or view in self._orders
+        return view not in LAZY or view in self._orders
 
     def _crosses(self, group: list[int]) -> bool:
         return len({self.entries[number].pose for number in group}) > 1
@@ -179,7 +199,12 @@ class CleaningList:
         return self._numbers.get(id(photo))
 
     def find_group(self, number: int, view: str) -> int:
-        """Find the group of an entry: of the same picture in conflicts, else its duplicate group; or -1."""
+        """Find the group of an entry: of the same picture in conflicts, the kind in people, else its duplicate group.
+
+        -1 if there is none.
+        """
+        if view == "people":
+            return KINDS.index(self._flags[number].kind) if number in self._flags else -1
         return self._pictures.get(number, -1) if view == "conflicts" else self.entries[number].group
 
     def is_suspect(self, number: int) -> bool:

@@ -21,7 +21,7 @@ from ...runtime.system.plain_text import show_name
 from .journal import RELABEL
 from .page_connections import IDLE_S, ConnectionLimiter, read_body
 from .previews import PICTURE, THUMBNAIL, Previews
-from .review_list import DOUBTED, NO_SPLIT, SEEN_TRAINING, VIEWS, CleaningList
+from .review_list import DOUBTED, LAZY, NO_SPLIT, SEEN_TRAINING, VIEWS, CleaningList
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -44,7 +44,7 @@ class CleaningServer:
         self.token = secrets.token_urlsafe(24)
         self._list, self._cleaner = photos, photos.cleaner
         self._previews = Previews()
-        self._conflicts: asyncio.Lock = asyncio.Lock()
+        self._making = {view: asyncio.Lock() for view in LAZY}
         self._hosts: frozenset[str] = frozenset()
         self._who = PageGuard(lambda host: host in self._hosts, HOST, self.token)
 
@@ -114,9 +114,10 @@ class CleaningServer:
         return web.Response(body=(PAGES / found[0]).read_bytes(), content_type=found[1], charset="utf-8")
 
     async def _answer_session(self, request: web.Request) -> web.StreamResponse:
-        """Send what the page shows around the photos.  conflicts: wait until these are counted too."""
-        if request.query.get("conflicts"):
-            await self._find_conflicts()
+        """Send what the page shows around the photos.  conflicts, people: wait until these are counted too."""
+        for view in LAZY:
+            if request.query.get(view):
+                await self._complete(view)
         photos = self._list
         count = photos.errors.count_among(photos.unseen)
         notes = (
@@ -134,19 +135,20 @@ class CleaningServer:
                 "missing": photos.missing,
                 "trusted": count.is_trusted,
                 "note": " ".join(filter(None, notes)),
+                "people_note": photos.people_note,
                 "summary": self._summarise(),
             }
         )
 
-    async def _find_conflicts(self) -> None:
-        """Find conflicts, which may take a while without hashes in the manifest; marks are served meanwhile."""
-        async with self._conflicts:
-            await asyncio.to_thread(self._list.find_conflicts)
+    async def _complete(self, view: str) -> None:
+        """Make a view that takes a while, if there is none yet; marks are served meanwhile."""
+        if view in LAZY:
+            async with self._making[view]:
+                await asyncio.to_thread(self._list.find_people if view == "people" else self._list.find_conflicts)
 
     async def _answer_photos(self, request: web.Request) -> web.StreamResponse:
         """Send one page of a view.  from: a position; open: continue from there to the first photo without a mark."""
-        if request.query.get("view") == "conflicts":
-            await self._find_conflicts()
+        await self._complete(request.query.get("view", ""))
         numbers = self._select(request.query)
         start, count = _read_whole(request.query, "from", 0), _read_whole(request.query, "count", 60)
         if not 1 <= count <= MOST_PHOTOS:
@@ -181,7 +183,7 @@ class CleaningServer:
 
     def _describe(self, number: int, view: str = "") -> dict[str, Any]:
         entry = self._list.entries[number]
-        photo = entry.photo
+        photo, flag = entry.photo, self._list.find_flag(number)
         return {
             "number": number,
             "path": show_name(photo.path),
@@ -195,6 +197,8 @@ class CleaningServer:
             "suspect": self._list.is_suspect(number),
             "guesses": self._list.list_guesses(number),
             "probability": self._list.read_probability(number, photo.pose),
+            "people": flag.describe() if flag else "",
+            "boxes": flag.boxes if flag else (),
         }
 
     def _summarise(self) -> dict[str, Any]:

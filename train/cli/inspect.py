@@ -32,7 +32,7 @@ def add_view_commands(commands: Commands) -> None:
 
 
 def _add_stats(commands: Commands) -> None:
-    sentence = "Count photos, near-duplicates, pictures under more than one pose, and failures."
+    sentence = "Count photos, near-duplicates, pictures under more than one pose, photos worth a look, and failures."
     stats = add_command(commands, "stats", sentence, STATS_EXAMPLES)
     stats.set_defaults(run=_stats)
     stats.add_argument("photos", type=Path, help="folder with one folder of photos per pose")
@@ -44,6 +44,10 @@ def _add_stats(commands: Commands) -> None:
         help="page with pictures (default: PHOTOS/stats.html, which is always replaced)",
     )
     stats.add_argument("--force", action="store_true", help="replace the file of --html")
+    stats.add_argument(
+        "--no-people", action="store_false", dest="people",
+        help="do not look for photos of nobody, of several people and collages, which takes a while the first time",
+    )  # fmt: skip
     add_copies(stats)
 
 
@@ -72,12 +76,19 @@ def _stats(args: argparse.Namespace) -> None:
 
 
 def _measure(args: argparse.Namespace, page: Path, *, replace: bool) -> None:
+    from ..people.finding import list_contents
+    from ..people.flags import KINDS, FolderFlags, find_flags, format_flags
     from ..photos.stats import format_table, measure_folder, write_page
 
     photos, stats = measure_folder(args.photos, args.mirror)
     print(*format_table(stats).split("\n"), sep="\n")
+    found = find_flags(args.photos, list_contents(photos.photos)) if args.people else FolderFlags()
+    if lines := format_flags(found):
+        print(*lines.split("\n"), sep="\n")
+    kinds = {path: flag.kind for path, flag in found.flags.items()}
+    review = {kind: [n for n, photo in enumerate(photos.photos) if kinds.get(photo.path) == kind] for kind in KINDS}
     try:
-        write_page(stats, photos, page, replace=replace)
+        write_page(stats, photos, page, replace=replace, review=review)
     except OSError as error:
         raise OutputError(f"cannot write {page}: {error.strerror}; give another file with --html") from error
     print(f"page: {page}")

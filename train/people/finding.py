@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -23,6 +25,8 @@ from ..photos.folder import Photo
 from .cache import PeopleCache, PhotoPeople, drop_unused
 
 AHEAD = 64  # photos handed to the threads at once
+CACHED_SCORE = 0.15
+"""People from this score on are cached, so that another `min_score` is no reason to look again."""
 MOST_FINDERS = 16
 """One a core; each holds the network, 30 MB."""
 
@@ -55,16 +59,25 @@ def find_people(
     """
     config = config or FinderConfig()
     drop_unused()
-    cache = PeopleCache(folder, f"{_read_network()} {asdict(config)}")
-    missing = {digest: path for path, digest in contents.items() if digest and digest not in cache.known}
+    looking = replace(config, min_score=min(config.min_score, CACHED_SCORE))
+    cache = PeopleCache(folder, f"{_read_network()} {asdict(looking)}")
+    missing: dict[str, list[str]] = defaultdict(list)
+    for path, digest in contents.items():
+        if digest and digest not in cache.known:
+            missing[digest].append(path)
     if missing:
         found: dict[str, PhotoPeople] = {}
         try:
-            found.update(_look_at(folder, missing, config, device))
+            found.update(_look_at(folder, missing, looking, device))
         finally:
             if found:
                 cache.add(found, contents.values())
-    return {path: cache.known[digest] for path, digest in contents.items() if digest in cache.known}
+    known = {path: cache.known[digest] for path, digest in contents.items() if digest in cache.known}
+    return {path: _select_sure(each, config.min_score) for path, each in known.items()}
+
+
+def _select_sure(photo: PhotoPeople, min_score: float) -> PhotoPeople:
+    return replace(photo, people=photo.people.select(photo.people.scores >= min_score))
 
 
 def list_contents(photos: Iterable[Photo]) -> dict[str, str]:
@@ -88,9 +101,9 @@ def _read_network() -> str:
 
 
 def _look_at(
-    folder: Path, missing: Mapping[str, str], config: FinderConfig, device: str
+    folder: Path, missing: Mapping[str, list[str]], config: FinderConfig, device: str
 ) -> Iterator[tuple[str, PhotoPeople]]:
-    """Yield the content and the people of each readable photo."""
+    """Yield the content and the people of each readable photo.  missing: content -> the paths that have it."""
     finders, first = SimpleQueue[PeopleFinder](), PeopleFinder(device, 1, **asdict(config))
     finders.put(first)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -98,10 +111,11 @@ def _look_at(
     for _ in range(cores - 1 if first.device == "cpu" else 0):
         finders.put(PeopleFinder("cpu", 1, **asdict(config)))
 
-    def look(item: tuple[str, str]) -> PhotoPeople | None:
-        digest, path = item
-        read = attempt(path, lambda: _read_one(folder / path, digest, config.side))
-        if isinstance(read, Failure):
+    def look(item: tuple[str, list[str]]) -> PhotoPeople | None:
+        digest, paths = item
+        tries = (attempt(path, partial(_read_one, folder / path, digest, config.side)) for path in paths)
+        read = next((each for each in tries if not isinstance(each, Failure)), None)
+        if read is None:
             return None
         frame, size_wh = read
         finder = finders.get()

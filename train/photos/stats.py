@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from .picture_groups import find_pictures
 READ_SIZE = 224  # as `fit` reads them, so that both find the same groups
 THUMBNAIL = 112  # pixels
 SAMPLES = 12  # pictures of each pose on the page
+REVIEWED = 60  # pictures of each kind that is worth a look on the page
 LISTED = 10  # conflicts in the terminal; the page lists more
 
 
@@ -170,8 +172,18 @@ def _format_broken(broken: tuple[tuple[str, str], ...]) -> list[str]:
     return lines
 
 
-def write_page(stats: FolderStats, photo_list: PhotoList, path: Path, *, replace: bool = True) -> None:
-    """Write `stats.html`: one file, no outside links, every text escaped."""
+def write_page(
+    stats: FolderStats,
+    photo_list: PhotoList,
+    path: Path,
+    *,
+    replace: bool = True,
+    review: Mapping[str, Sequence[int]] | None = None,
+) -> None:
+    """Write `stats.html`: one file, no outside links, every text escaped.
+
+    review: photos worth a look: why -> indices into the photos.
+    """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -189,6 +201,8 @@ def write_page(stats: FolderStats, photo_list: PhotoList, path: Path, *, replace
         folder=folder.resolve().name,
         samples={pose: _spread(indices, SAMPLES) for pose, indices in members.items()},
         photos=photos,
+        review={kind: list(rows) for kind, rows in (review or {}).items() if rows},
+        shown=REVIEWED,
         thumbnail=lambda index: _encode_thumbnail(photo_list, index),
         most=max((row.photos for row in stats.poses), default=1) or 1,
     )

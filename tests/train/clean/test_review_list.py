@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 
 from yoga_live.calibration.runs import load_run
 from yoga_live.runtime.errors import RunError
-from yoga_live.runtime.sources.drawn_figure import POSES, draw_figure, random_appearance
+from yoga_live.runtime.sources.drawn_figure import POSES, draw_figure, draw_room, random_appearance
 from yoga_live.train.clean import review_list
 from yoga_live.train.clean.automatic import plan_marks
 from yoga_live.train.clean.review_list import CleaningList
@@ -239,3 +240,43 @@ def test_a_mirror_image_is_a_conflict_only_if_the_run_took_it_for_a_copy(messy, 
     with messy.open() as photos:
         photos.find_conflicts()
         assert bool(photos.select("conflicts")) is is_conflict
+
+
+def put_people(messy) -> None:
+    """Nobody in one photo of a pose, two people in another; `none` may show both."""
+    pytest.importorskip("onnxruntime")
+    empty = draw_room((320, 240))
+    two = np.hstack([draw_figure(POSES["goddess"], (200, 300)), draw_figure(POSES["tree"], (200, 300))])
+    for pose in ("tree", "none"):
+        assert cv2.imwrite(str(messy.photos / pose / "empty.png"), empty)
+        assert cv2.imwrite(str(messy.photos / pose / "two.png"), two)
+    for number, figure in enumerate(("tree", "goddess", "standing") * 12):
+        frame = draw_figure(POSES[figure], (300 + number, 240))
+        assert cv2.imwrite(str(messy.photos / "tree" / f"more{number}.png"), frame)
+
+
+def test_photos_of_nobody_and_of_several_people_are_a_view_of_their_own(messy) -> None:
+    put_people(messy)
+    with messy.open() as photos:
+        assert not photos.knows("people") and photos.select("people") == []
+        photos.find_people()
+        paths = list_paths(photos, "people")
+        assert photos.knows("people") and {"tree/empty.png", "tree/two.png"} <= set(paths)
+        assert not any(path.startswith("none/") for path in paths)
+        empty, two = (find(photos, f"tree/{name}.png") for name in ("empty", "two"))
+        assert photos.find_flag(empty).describe() == "nobody found" and len(photos.find_flag(two).boxes) == 2
+        assert photos.select("people").index(empty) < photos.select("people").index(two)  # by kind
+        assert photos.find_group(empty, "people") != photos.find_group(two, "people")
+        photos.cleaner.mark(photos.entries[two].photo, "remove")
+        assert list_paths(photos, "people")[photos.select("people").index(two)].startswith("_removed/")
+    with messy.open() as photos:
+        photos.find_people()
+        assert not any("two.png" in path for path in list_paths(photos, "people"))  # removed: solved
+
+
+def test_without_onnx_runtime_the_view_is_empty_and_says_why(messy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with messy.open() as photos:
+        photos.find_people()
+        assert photos.knows("people") and photos.select("people") == []
+        assert "are not looked for" in photos.people_note and "pip install onnxruntime" in photos.people_note

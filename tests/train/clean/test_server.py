@@ -112,6 +112,17 @@ def test_the_session_says_what_there_is(client: Client, messy) -> None:
     assert "conflicts" in client.ask("api/session").json["views"]
 
 
+def test_people_are_looked_for_when_the_page_asks_and_their_boxes_are_sent(client: Client, messy) -> None:
+    pytest.importorskip("onnxruntime")
+    assert "people" not in client.ask("api/session").json["views"]
+    count = client.ask("api/session?people=1").json["views"]["people"]
+    flagged = list_view(client, view="people", count=100)
+    assert flagged["total"] == count == len(flagged["photos"])
+    for photo in flagged["photos"]:
+        assert (photo["people"] == "nobody found") is (photo["boxes"] == [])
+        assert all(0 <= left < right <= 1 and 0 <= top < low <= 1 for left, top, right, low in photo["boxes"])
+
+
 def test_the_page_says_when_the_network_only_doubts_labels(client: Client) -> None:
     errors = client.photos.errors
     client.photos.errors = replace(errors, agreement=Accuracy(42, 64))

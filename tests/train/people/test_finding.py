@@ -205,8 +205,14 @@ def test_a_cache_that_cannot_be_written_is_no_failure(
 
 def test_a_photo_that_was_replaced_meanwhile_has_no_people(photos: Path) -> None:
     contents = read_contents(photos, 224)
+    save(photos, "tree/empty.png", draw_room((64, 64)))
+    assert set(find_people(photos, contents)) == {"goddess/two.jpg", "tree/copy.png", "tree/one.png"}
+
+
+def test_a_copy_of_a_photo_that_was_replaced_meanwhile_is_looked_at(photos: Path) -> None:
+    contents = read_contents(photos, 224)
     save(photos, "tree/one.png", draw_room((64, 64)))
-    assert set(find_people(photos, contents)) == {"goddess/two.jpg", "tree/copy.png", "tree/empty.png"}
+    assert len(find_people(photos, contents)["tree/copy.png"].people) == 1
 
 
 def test_a_cache_that_nobody_used_for_a_month_is_deleted(photos: Path) -> None:
@@ -229,3 +235,13 @@ def test_the_largest_person_is_chosen_unless_doubtful() -> None:
 def test_hashes_name_the_shipped_network() -> None:
     content = finding.PEOPLE_MODEL.read_bytes()
     assert finding._read_network() == hashlib.sha256(content).hexdigest()
+
+
+def test_another_least_score_is_no_reason_to_look_again(photos: Path, looked_at: list[tuple[int, ...]]) -> None:
+    contents = read_contents(photos, 224)
+    find_people(photos, contents)
+    looked_at.clear()
+    found = find_people(photos, contents, FinderConfig(min_score=0.5))
+    assert not looked_at and all((each.people.scores >= 0.5).all() for each in found.values())
+    find_people(photos, contents, FinderConfig(min_score=0.05))
+    assert len(looked_at) == 3  # below what is cached

@@ -5,12 +5,15 @@
 const PER_PAGE = 60;
 const QUICK_KEYS = "1234567890";
 const VIEW_NAMES = {
-  likely: "likely wrong", conflicts: "conflicts", duplicates: "near-duplicates", all: "all", removed: "removed", marked: "marked",
+  likely: "likely wrong", conflicts: "conflicts", duplicates: "near-duplicates", people: "nobody, several", all: "all",
+  removed: "removed", marked: "marked",
 };
 const NOTHING = {
   likely: "Nothing to see here.", conflicts: "No picture lies under several poses.", duplicates: "There are no near-duplicates.",
+  people: "No photo of nobody or of several people was found, and no collage.",
   all: "Nothing to see here.", removed: "Nothing was removed.", marked: "Nothing is marked yet.",
 };
+const GROUPED = ["conflicts", "duplicates", "people"];
 const $ = (id) => document.getElementById(id);
 const percent = (share) => (share >= 0.995 && share < 1 ? "> 99 %" : `${Math.round(share * 100)} %`);
 
@@ -212,14 +215,15 @@ function drawCounts() {
 function makeThumbnail(photo, index) {
   const position = page.first + index;
   const button = make("button");
-  const groups = filter.view === "conflicts" || filter.view === "duplicates";
+  const groups = GROUPED.includes(filter.view);
   const isFirst = groups && page.photos[index - 1]?.group !== photo.group;
   button.className = [classOfMark(photo), photo.mark && "done", !photo.mark && photo.suspect && "suspect", isFirst && "first", position === here && "here"].filter(Boolean).join(" ");
   const picture = new Image();
   picture.loading = "lazy";
   picture.alt = "";
   picture.src = `thumbnail/${photo.number}`;
-  const words = photo.mark === "relabel" ? `→ ${photo.pose}` : describeMark(photo) || photo.pose;
+  const seen = filter.view === "people" && photo.people ? `${photo.pose}: ${photo.people}` : photo.pose;
+  const words = photo.mark === "relabel" ? `→ ${photo.pose}` : describeMark(photo) || seen;
   button.append(picture, make("span", words));
   button.setAttribute("aria-label", `${photo.pose}, ${describeMark(photo) || "no mark"}, photo ${position + 1}`);
   button.title = photo.path;
@@ -228,7 +232,7 @@ function makeThumbnail(photo, index) {
 }
 
 function drawGrid() {
-  $("groups").hidden = !page.total || !(filter.view === "conflicts" || filter.view === "duplicates");
+  $("groups").hidden = !page.total || !GROUPED.includes(filter.view);
   $("grid").replaceChildren(...page.photos.map(makeThumbnail));
   drawCounts();
 }
@@ -257,6 +261,8 @@ function drawFocus() {
     $("picture").src = source;
   }
   $("picture").alt = `photo labelled ${photo.pose}`;
+  $("people").textContent = photo.people;
+  drawBoxes();
   $("path").textContent = photo.path;
   $("label").textContent = photo.pose;
   $("label-probability").textContent = photo.probability === null ? "not seen by this run" : `the network gives it ${percent(photo.probability)}`;
@@ -281,6 +287,18 @@ function drawFocus() {
   $("suggest").disabled = !suggestion;
   $("suggest-words").textContent = suggestion ? `it is ${suggestion.pose}` : "no suggestion";
   for (const button of $("poses").children) button.setAttribute("aria-pressed", String(button.value === photo.pose));
+}
+
+function drawBoxes() { // around the people; in the picture's own pixels, which the drawing scales as the picture is scaled
+  const { naturalWidth: width, naturalHeight: height } = $("picture");
+  const boxes = (photoAt(here)?.boxes ?? []).map(([left, top, right, bottom]) => {
+    const box = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+    const numbers = { x: left * width, y: top * height, width: (right - left) * width, height: (bottom - top) * height };
+    for (const [name, value] of Object.entries(numbers)) box.setAttribute(name, value);
+    return box;
+  });
+  $("boxes").setAttribute("viewBox", `0 0 ${width || 1} ${height || 1}`);
+  $("boxes").replaceChildren(...boxes);
 }
 
 function drawPoses() {
@@ -361,6 +379,7 @@ $("search").addEventListener("keydown", (event) => {
   event.preventDefault();
   choose($("found").firstElementChild?.textContent);
 });
+$("picture").addEventListener("load", drawBoxes);
 $("picture").addEventListener("error", () => show("unreadable", "This file can't be shown."));
 
 async function start() {
@@ -376,6 +395,11 @@ async function start() {
   const counted = await ask("api/session?conflicts=1");
   session.views.conflicts = counted.views.conflicts;
   drawViews();
+  const looked = await ask("api/session?people=1");
+  session.views.people = looked.views.people;
+  if (looked.people_note) NOTHING.people = looked.people_note;
+  drawViews();
+  if (filter.view === "people") drawCounts();
 }
 
 start().catch((error) => show("trouble", error.message));
