@@ -219,3 +219,27 @@ def test_a_later_run_can_hold_out_the_same_photos(photos: Path, undisturbed: Pat
     fit_run(cleaned, tmp_path / "run", replace(CONFIG, epochs=0, seed=3, split_of=str(undisturbed)))
     after = {photo.sha256: photo.split for photo in load_run(tmp_path / "run").photos}
     assert after == {sha256: split for sha256, split in before.items() if sha256 != train_only.sha256}
+
+
+def test_a_run_that_crops_people_goes_on_alike_and_not_with_other_crops(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnxruntime")
+    config = replace(CONFIG, size=64, augmentation=replace(CONFIG.augmentation, person=0.5))
+    whole = fit_run(photos, tmp_path / "whole", config)["metrics"]
+    assert whole["test_crops"]["photos"] == whole["test"]["photos"]
+    train_epoch = Trainer._train_epoch
+
+    def crash(trainer: Trainer, epoch: int, *others: object) -> float:
+        if epoch == 2:
+            raise CrashError
+        return train_epoch(trainer, epoch, *others)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_train_epoch", crash)
+        with pytest.raises(CrashError):
+            fit_run(photos, tmp_path / "run", config)
+    with pytest.raises(OptionError, match=r"started with --person-crops 0\.5, not 0; give the same"):
+        fit_run(photos, tmp_path / "run", replace(config, augmentation=CONFIG.augmentation), resume=True)
+    fit_run(photos, tmp_path / "run", config, resume=True)
+    assert_same_training(tmp_path / "run", tmp_path / "whole")

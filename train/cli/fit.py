@@ -12,7 +12,7 @@ from ...runtime.system.cli_runner import add_command
 from ...runtime.system.option_types import quote, read_whole
 from ...runtime.system.plain_text import format_command, format_count, print
 from ...runtime.system.progress import announce_torch
-from ..fit.config import ARCHS, NONE_CHOICES, SPLIT_CHOICES, FitConfig
+from ..fit.config import ARCHS, NONE_CHOICES, SPLIT_CHOICES, Augmentation, FitConfig
 from .option_types import add_mirroring, read_side
 
 if TYPE_CHECKING:
@@ -97,6 +97,10 @@ def _add_fit(commands: Commands) -> None:
         help="GPUs of this machine (or CPU processes) to train on; for several machines see below",
     )
     add_mirroring(training)
+    training.add_argument(
+        "--person-crops", type=_read_chance, default=Augmentation.person, metavar="FRACTION",
+        help="how often training sees the crop of the person who is found in place of the whole photo, 0 to 1",
+    )  # fmt: skip
     training.add_argument(
         "--none", choices=[choice for choice in NONE_CHOICES if choice], default=argparse.SUPPRESS,
         help="default: draw rooms and people doing nothing into the folder none, where there are no photos of that; "
@@ -187,6 +191,16 @@ def _read_fraction(text: str) -> float:
     return fraction
 
 
+def _read_chance(text: str) -> float:
+    try:
+        chance = float(text)
+    except ValueError:
+        chance = -1.0
+    if not 0 <= chance <= 1:
+        raise argparse.ArgumentTypeError(f"{quote(text)} is not a fraction of the photos from 0 to 1, such as 0.5")
+    return chance
+
+
 def _seed(text: str) -> int:
     return read_whole(text, f"a seed, a whole number from 0 to {MOST_SEED:,}", 0, MOST_SEED)
 
@@ -246,6 +260,9 @@ def _fit_here(args: argparse.Namespace) -> None:
             f"95 % interval {low:.1%} to {high:.1%}), mean recall {row['mean_recall']:.1%}, "
             f"after {row['seconds']:.0f} s"
         )
+    if crops := metrics.get("test_crops"):
+        low, high = crops["interval"]
+        print(f"{'on crops':>14}: test accuracy {crops['accuracy']:.1%} (95 % interval {low:.1%} to {high:.1%})")
     for truth, answer, count in metrics["test"]["confusions"]:
         print(f"{'':>16}{truth} classified as {answer}: {format_count(count, 'photo')}")
     print(f"run: {args.to}   confusion matrix: {args.to / 'report' / 'confusion.png'}")
@@ -283,6 +300,7 @@ def _configure(args: argparse.Namespace) -> FitConfig:
         mirror=args.mirror,
         mirror_swaps=tuple(args.mirror_swaps),
         none=getattr(args, "none", ""),
+        augmentation=Augmentation(person=args.person_crops),
     )
 
 

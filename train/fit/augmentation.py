@@ -30,6 +30,7 @@ class Draws:
     float (N, 3, 5, 5), BGR 0 to 255, NaN if the surroundings stay bar grey.  scene: int64 (N,), the place shown
     instead of clutter, negative for none.  crop: float (N, 4), of that place: side of the square and its left and top,
     as fractions of the possible range, and 1 or -1 to mirror it.  cut: bool (N,), whether to remove a plain backdrop.
+    person: bool (N,), whether to show the person's crop in place of the whole photo.
     """
 
     affine: Tensor
@@ -42,6 +43,7 @@ class Draws:
     scene: Tensor
     crop: Tensor
     cut: Tensor
+    person: Tensor
 
     @property
     def is_mirrored(self) -> Tensor:
@@ -104,7 +106,10 @@ def draw_augmentation(count: int, ranges: Augmentation, generator: torch.Generat
     crop[:, 0] = 0.5 + crop[:, 0] / 2
     crop[:, 3] = (crop[:, 3] - 0.5).sign() if ranges.mirror else 1
     cut = _uniform(count, 0, 1, generator) < ranges.cut
-    return Draws(affine, brightness, contrast, saturation, erase, sigma, clutter, scene, crop, cut)
+    person = torch.zeros(count, dtype=torch.bool)
+    if ranges.person:  # last, and only if wanted: without it a seed draws what it always drew
+        person = _uniform(count, 0, 1, generator) < ranges.person
+    return Draws(affine, brightness, contrast, saturation, erase, sigma, clutter, scene, crop, cut, person)
 
 
 def augment_frames(frames: Tensor, size: int, draws: Draws, scenery: Scenery | None = None) -> Tensor:

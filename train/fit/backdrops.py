@@ -19,6 +19,7 @@ from ...runtime.core.preprocess import fit_inside
 from ...runtime.core.types import Frame
 from ...runtime.system.progress import Progress
 from ..distributed.collectives import Workers
+from ..people.crops import cut_people
 from ..photos.dataset import Numbers, PhotoDataset
 from .augmentation import Draws, Scenery, augment_frames
 from .config import Augmentation
@@ -79,8 +80,10 @@ class Surroundings:
 
     def augment(self, rows: npt.NDArray[np.integer], size: int, draws: Draws, device: torch.device) -> Tensor:
         """Augment photos of the split, float (n, size, size, 3) BGR, 0 to 255.  draws: their random numbers."""
-        frames = torch.from_numpy(self.photos.take(rows)).to(device)
-        return augment_frames(frames, size, draws, self.gather(rows, draws))
+        frames, scenery = self.photos.take(rows), self.gather(rows, draws)
+        if self.photos.crops is not None:
+            cut_people(frames, scenery.keep.numpy(), self.photos.crops[rows], draws.person.numpy())
+        return augment_frames(torch.from_numpy(frames).to(device), size, draws, scenery)
 
     def gather(self, rows: npt.NDArray[np.integer], draws: Draws) -> Scenery:
         """Compute the surroundings of some photos of the split.  draws: their random numbers."""

@@ -27,6 +27,7 @@ class Augmentation:
     out of focus.
     background: probability that a place or blotches of colour, not the bars' grey, surround the photo.
     scene: of these, that it is a place, if there are photos of places.  cut: of these, that a plain backdrop goes too.
+    person: probability that the crop of the person who is found in the photo is seen in place of the whole photo.
     """
 
     mirror: float = 0.5
@@ -41,6 +42,7 @@ class Augmentation:
     background: float = 0.5
     scene: float = 0.8
     cut: float = 0.75
+    person: float = 0.0
 
 
 WHOLE = {

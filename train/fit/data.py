@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from ...calibration.runs import SPLITS, RunPhoto, load_run
 from ...runtime.core.types import NO_POSE
 from ...runtime.errors import RunError
 from ..distributed.collectives import Workers
+from ..people.bodies import are_bodies
+from ..people.crops import find_crops
+from ..people.finding import find_people, list_contents
 from ..photos.dataset import PhotoDataset, balance
 from ..photos.drawn_none import is_drawn
 from ..photos.folder import PLACES, Photo, PhotoSet, read_photos
@@ -24,13 +28,15 @@ from ..photos.splits import assign_folds, split_as_before
 from .config import FitConfig
 from .consistency import check_photos
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class TrainingData:
     """Photos, their poses (targets, int (N,)), duplicate groups (groups, int (N,)) and splits.
 
     kinds: int (N,), see `number_kinds`; plan: how the splits came about, of the writer alone; partners: int (C,), the
-    class of a mirror image of each class, None: the same.
+    class of a mirror image of each class, None: the same; crops: int (N, 4), see `PhotoDataset`.
     """
 
     photo_set: PhotoSet
@@ -40,6 +46,7 @@ class TrainingData:
     kinds: npt.NDArray[np.int64] | None = None
     plan: SplitPlan | None = None
     partners: npt.NDArray[np.int64] | None = None
+    crops: npt.NDArray[np.int64] | None = None
 
     def describe(self) -> str:
         """Format one line for the log."""
@@ -56,7 +63,8 @@ class TrainingData:
         _, parts = np.unique([photo.kind.partition("/")[0] for photo in photos], return_inverse=True)
         weights = balance(self.targets[rows], parts.reshape(-1))
         frames, targets = self.photo_set.frames, self.targets[rows]
-        return PhotoDataset(frames, targets, rows, sizes_wh, scenes, kinds, weights, self.partners)
+        crops = None if self.crops is None else self.crops[rows]
+        return PhotoDataset(frames, targets, rows, sizes_wh, scenes, kinds, weights, self.partners, crops)
 
     def rows(self, split: str) -> npt.NDArray[np.int64]:
         """List the indices of the photos of one split, int (n,)."""
@@ -90,7 +98,8 @@ def read_training_data(photo_folder: Path, config: FitConfig, workers: Workers) 
     if config.folds:
         assign_folds(photo_set.photos, groups, config.folds, config.seed)  # too few photos show before hours of work
     partners = number_partners(photo_set.labels, config.mirror_swaps)
-    return TrainingData(photo_set, targets, groups, splits, number_kinds(photo_set.photos), plan, partners)
+    kinds, crops = number_kinds(photo_set.photos), _find_crops(photo_set, config, workers)
+    return TrainingData(photo_set, targets, groups, splits, kinds, plan, partners, crops)
 
 
 def _split_photos(photo_set: PhotoSet, config: FitConfig) -> SplitPlan:
@@ -130,6 +139,24 @@ def _split_own(photo_set: PhotoSet, config: FitConfig) -> SplitPlan:
     before = {photo.sha256: photo.split for photo in load_run(Path(config.split_of)).photos}
     splits = split_as_before(photos, plan.groups, before, plan.splits)
     return replace(plan, splits=splits, notes=(), same_room=find_same_room(photos, plan.similar, splits))
+
+
+def _find_crops(photo_set: PhotoSet, config: FitConfig, workers: Workers) -> npt.NDArray[np.int64] | None:
+    """Find the person's crop in each photo, by the writer for all; None where no photo is to be cropped.
+
+    Raises MissingPackageError without ONNX Runtime.
+    """
+    if not config.augmentation.person:
+        return None
+    crops = None
+    if workers.is_writer:
+        found = find_people(photo_set.folder, list_contents(photo_set.photos))
+        if are_bodies(found):
+            crops = find_crops(photo_set.photos, found, config.size).tolist()
+        else:
+            log.warning("people are found in few of the photos, so all are seen whole in training")
+    crops = workers.broadcast_object(crops)
+    return None if crops is None else np.array(crops, np.int64)
 
 
 def number_partners(labels: tuple[str, ...], swaps: Pairs) -> npt.NDArray[np.int64] | None:

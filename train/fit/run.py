@@ -34,6 +34,7 @@ from ...runtime.system.claims import hold_folder
 from ...runtime.system.files import write_json
 from ...runtime.system.plain_text import format_count
 from ..distributed.rendezvous import join_workers
+from ..people.crops import crop_photos
 from ..photos.dataset import PhotoDataset
 from ..photos.drawn_none import PREFIX, add_drawn_none, is_drawn
 from ..photos.folder import PhotoSet, list_poses
@@ -151,6 +152,9 @@ def _fit(fitter: Trainer, data: TrainingData, features: Features | None, started
         "best_epoch": fitter.best_epoch,
         "interrupted": interrupted,
     }
+    if test.crops is not None:
+        crops = fitter.predict(crop_photos(test), exact=True)
+        metrics["test_crops"] = summarise(crops, test.targets, labels)
     content = _describe_run(data.photo_set, fitter, metrics)
     if data.plan and data.plan.same_room:
         content["same_room"] = asdict(data.plan.same_room)

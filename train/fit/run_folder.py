@@ -91,7 +91,8 @@ def complete_config(config: dict[str, Any]) -> dict[str, Any]:
 
     Photos were always mirrored before there was a choice.
     """
-    return json.loads(json.dumps(asdict(FitConfig(mirror=True)))) | config
+    defaults = json.loads(json.dumps(asdict(FitConfig(mirror=True))))
+    return defaults | config | {"augmentation": defaults["augmentation"] | config.get("augmentation", {})}
 
 
 def describe_change(before: dict[str, Any], config: FitConfig) -> str:
@@ -107,6 +108,9 @@ def describe_change(before: dict[str, Any], config: FitConfig) -> str:
             for each in (before, asked)
         )
         return f"--resume: this run was started with {one}, not {other}; give the same"
+    was, person = (each["augmentation"]["person"] for each in (before, asked))
+    if was != person:
+        return f"--resume: this run was started with --person-crops {was:g}, not {person:g}; give the same"
     name = next((name for name in asked if asked[name] != before.get(name)), "config")
     return f"--resume: this run was started with {name} {before.get(name)!r}, not {asked.get(name)!r}; give the same"
 

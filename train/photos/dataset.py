@@ -24,7 +24,8 @@ class PhotoDataset:
     scenes: int64 (K,), which of the N show a place without a pose, to be put behind people; kinds: int64 (N,), number
     of the kind inside the pose, -1 if unknown, None without kinds; weights: float (N,), relative frequency of drawing
     each, None: rare poses more often (`balance`); partners: int64 (C,), the class of a mirror image of each class,
-    None: the same.
+    None: the same; crops: int64 (N, 4), left, top, width and height of the person's crop in the frame, zeros where
+    nobody is found, None: no photo is cropped.
     """
 
     frames: npt.NDArray[np.uint8]
@@ -35,6 +36,7 @@ class PhotoDataset:
     kinds: Numbers | None = None
     weights: npt.NDArray[np.floating] | None = None
     partners: Numbers | None = None
+    crops: Numbers | None = None
 
     def __len__(self) -> int:
         return len(self.targets)

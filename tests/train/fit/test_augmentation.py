@@ -145,3 +145,17 @@ def test_weakened_ranges_go_from_the_photo_as_it_is_to_what_was_configured() -> 
     )
     half = weaken(ranges, 0.5)
     assert half.turn_degrees == 6 and half.scale_low == pytest.approx(0.4**0.5) and half.mirror == 0.5
+
+
+def test_how_often_a_person_is_cropped_is_drawn_last_so_that_a_seed_draws_the_rest_as_before() -> None:
+    plain, cropping = (
+        draw_augmentation(400, replace(IDENTITY, person=person), torch.Generator().manual_seed(1))
+        for person in (0.0, 0.25)
+    )
+    assert not plain.person.any() and 60 < int(cropping.person.sum()) < 140
+    torch.testing.assert_close(plain.affine, cropping.affine)
+    assert torch.equal(plain.cut, cropping.cut)
+
+
+def test_short_trainings_crop_people_as_often() -> None:
+    assert weaken(Augmentation(person=0.5), 0.1).person == 0.5

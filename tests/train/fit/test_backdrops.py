@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -104,3 +106,22 @@ def test_a_place_is_cropped_inside_its_bars_and_mirrored() -> None:
     corners = np.array([augment(wide, STILL, seed)[2, 2] for seed in range(30)])
     assert np.abs(corners[:, 1:]).max() < 1  # never bar grey
     assert {int(blue) for blue in corners[:, 0].round()} >= {0, 255}
+
+
+def test_a_photo_is_cut_to_its_person_before_it_is_varied() -> None:
+    split = make_split((120, 90))
+    crops = np.array([[20, 20, 20, 30], [0, 0, 0, 0]])
+    cropped = replace(split, crops=crops)
+    ranges = Augmentation(**{**STILL.__dict__, "background": 0.0, "person": 1.0})
+    wanted = letterbox(split.frames[0][20:50, 20:40], 60)
+    np.testing.assert_allclose(augment(cropped, ranges), wanted, atol=0.01)
+    never = replace(ranges, person=0.0)
+    np.testing.assert_allclose(augment(cropped, never), split.frames[0], atol=0.01)
+    np.testing.assert_allclose(augment(split, ranges), split.frames[0], atol=0.01)  # nobody was looked for
+
+
+def test_a_place_surrounds_the_person_who_was_cut_out() -> None:
+    split = replace(make_split((120, 90)), crops=np.array([[20, 20, 20, 30], [0, 0, 0, 0]]))
+    image = augment(split, Augmentation(**{**STILL.__dict__, "cut": 0.0, "person": 1.0}))
+    assert np.abs(image[30, 2] - (0, 200, 0)).max() < 1  # beside the narrow crop
+    assert np.abs(image[30, 30] - (0, 200, 0)).max() > 50

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
+from yoga_live.runtime.sources.drawn_figure import POSES, draw_figure, random_appearance
 from yoga_live.train.distributed.collectives import Workers
 from yoga_live.train.fit.config import FitConfig
 from yoga_live.train.fit.data import number_kinds, read_training_data
@@ -48,3 +51,41 @@ def test_places_are_found_and_parts_balanced(tmp_path: Path) -> None:
     places = np.isin(np.arange(len(paths)), split.scenes)
     asanas = np.array([path.startswith("none/asanas") for path in paths])
     np.testing.assert_allclose(split.draw_weights[asanas].sum() / split.draw_weights[places].sum(), 3)  # 6 to 2
+
+
+def draw_people(folder: Path) -> None:
+    for pose in ("tree", "goddess"):
+        (folder / pose).mkdir(parents=True)
+        for number in range(4):
+            frame = draw_figure(POSES[pose], (300 + 8 * number, 240), random_appearance(np.random.default_rng(number)))
+            Image.fromarray(frame[:, :, ::-1]).save(folder / pose / f"{number}.png")
+
+
+def test_people_are_looked_for_only_where_training_is_to_see_their_crops(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    draw_people(tmp_path)
+    config = FitConfig("none", size=96, device="cpu")
+    assert read_training_data(tmp_path, config, Workers()).crops is None
+    cropping = replace(config, augmentation=replace(config.augmentation, person=0.5))
+    data = read_training_data(tmp_path, cropping, Workers())
+    assert data.crops is not None and data.crops.shape == (8, 4)
+    left, top, width, height = data.crops.T
+    assert (width > 30).all() and (left >= 0).all() and (left + width <= 96).all() and (top + height <= 96).all()
+    crops = data.select(np.array([5, 2])).crops
+    assert crops is not None and crops.tolist() == data.crops[[5, 2]].tolist()
+
+
+def test_where_nobody_is_found_photos_stay_whole_and_a_line_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pytest.importorskip("onnxruntime")
+    rng = np.random.default_rng(0)
+    for name in ("cup", "plate"):
+        (tmp_path / name).mkdir()
+        for number in range(4):
+            noise = rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)
+            Image.fromarray(noise).resize((90, 90)).save(tmp_path / name / f"{number}.png")
+    config = FitConfig("none", size=32, device="cpu")
+    config = replace(config, augmentation=replace(config.augmentation, person=0.5))
+    assert read_training_data(tmp_path, config, Workers()).crops is None
+    assert "people are found in few of the photos, so all are seen whole in training" in caplog.messages

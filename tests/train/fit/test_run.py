@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 import shutil
+import sys
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
@@ -292,3 +293,20 @@ def test_a_training_at_chance_level_says_so_instead_of_how_to_export(ask, drawn_
     answer = ask(main, "report", tmp_path / "run")
     assert "nothing was learned that shows: always answering" in answer.out, answer.err
     assert "nothing was learned that shows" in (tmp_path / "run" / "report" / "report.html").read_text("utf-8")
+
+
+def test_crops_of_people_are_trained_on_and_tested_by_the_command(
+    ask, drawn_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = copy_some(drawn_photos, tmp_path / "photos", 8)
+    options = ("--weights=none", "--epochs=1", "--epochs-frozen=1", "--size=64", "--arch=resnet18", "--device=cpu")
+    assert "0 to 1" in ask(main, "fit", photos, "--to", tmp_path / "a", "--person-crops", "2", *options).refusal()
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "onnxruntime", None)
+        refused = ask(main, "fit", photos, "--to", tmp_path / "a", "--person-crops", "0.5", *options)
+        assert "pip install onnxruntime" in refused.refusal() and not (tmp_path / "a").exists()
+    pytest.importorskip("onnxruntime")
+    answer = ask(main, "fit", photos, "--to", tmp_path / "a", "--person-crops", "0.5", *options)
+    assert answer.code == 0 and "on crops: test accuracy" in answer.out, answer.err
+    content = json.loads((tmp_path / "a" / "run.json").read_text())
+    assert content["config"]["augmentation"]["person"] == 0.5 and "accuracy" in content["metrics"]["test_crops"]
