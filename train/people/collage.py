@@ -96,7 +96,7 @@ def _measure_ground(image: Floats) -> float:
 
 def _compare_clothes(image: Floats, people: People) -> float:
     """Compare the colours of trunk and thighs of each two people, by the more alike of left and right."""
-    lab = cv2.cvtColor(image / 255, cv2.COLOR_BGR2LAB)
+    lab = np.asarray(cv2.cvtColor(image / 255, cv2.COLOR_BGR2LAB), np.float32)
     at = {name: people.keypoints[:, KEYPOINTS.index(name)] for name in KEYPOINTS}
     trunk = [(at[f"{side}_shoulder"] + at[f"{side}_hip"]) / 2 for side in ("left", "right")]
     trunk.append((trunk[0] + trunk[1]) / 2)
