@@ -52,10 +52,13 @@ def cut_photo(path: Path, found: PhotoPeople | None, size: int, whole: Frame) ->
 
 
 def answer(photos: Path, folder: Path, size: int) -> dict[str, np.ndarray]:
-    """Test a run on both views of its test photos: whether each is right, bool (N,), by view; their groups."""
-    done = folder / "views.npz"
+    """Test a run on both views of its test photos: whether each is right, bool (N,), by view; their groups.
+
+    Near-duplicates of photos that it was trained or validated on do not count.
+    """
+    done, run = folder / "views.npz", load_run(folder)
     if not done.exists():
-        run, photo_set = load_run(folder), read_photos(photos, size)
+        photo_set = read_photos(photos, size)
         rows = [row for row, photo in enumerate(run.photos) if photo.split == "test"]
         found = find_people(photos, {run.photos[row].path: run.photos[row].sha256 for row in rows})
         frames = {"whole": photo_set.frames[rows]}
@@ -68,7 +71,9 @@ def answer(photos: Path, folder: Path, size: int) -> dict[str, np.ndarray]:
         somebody = np.array([path in found and len(found[path].people) > 0 for path in paths])
         np.savez(done, groups=np.array([run.photos[row].group for row in rows]), found=somebody, **right)
     with np.load(done) as arrays:
-        return dict(arrays)
+        known = [photo.group for photo in run.photos if photo.split != "test"]
+        is_new = ~np.isin(arrays["groups"], known)
+        return {name: arrays[name][is_new] for name in arrays.files}
 
 
 def predict(network: torch.nn.Module, frames: Frame) -> np.ndarray:
