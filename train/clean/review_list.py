@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -77,6 +78,7 @@ class CleaningList:
         self._pictures: dict[int, int] = {}
         self._flags: dict[int, PhotoFlag] = {}
         self.people_note = ""
+        self._stopped = threading.Event()
         self._crossing = [number for group in self._group_entries() if self._crosses(group) for number in group]
 
     def _match(self) -> list[Entry]:
@@ -150,12 +152,17 @@ class CleaningList:
         if self.knows("people"):
             return
         numbers = {e.photo.path: n for n, e in enumerate(self.entries) if e.photo.sha256 and not e.photo.is_removed}
-        found = find_flags(self.cleaner.folder, {path: self.entries[n].photo.sha256 for path, n in numbers.items()})
+        contents = {path: self.entries[n].photo.sha256 for path, n in numbers.items()}
+        found = find_flags(self.cleaner.folder, contents, self._stopped.is_set)
         self._flags = {numbers[path]: flag for path, flag in found.flags.items()}
         self.people_note = found.note
         self._orders["people"] = sorted(
             self._flags, key=lambda n: (KINDS.index(self._flags[n].kind), self.entries[n].photo.path)
         )
+
+    def stop(self) -> None:
+        """End `find_people`, which may take minutes, in another thread."""
+        self._stopped.set()
 
     def find_flag(self, number: int) -> PhotoFlag | None:
         """Find why an entry is in the view `people`; None if it is not."""

@@ -65,6 +65,7 @@ class CleaningServer:
             with ThreadPoolExecutor(MOST_DECODED, "preview") as self._pool:
                 yield f"http://{HOST}:{bound}/{self.token}/"
         finally:
+            self._list.stop()
             if listener is not None:
                 listener.close()
             await runner.cleanup()

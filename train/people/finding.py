@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -45,12 +45,17 @@ class FinderConfig:
 
 
 def find_people(
-    folder: Path, contents: Mapping[str, str], config: FinderConfig | None = None, device: str = "auto"
+    folder: Path,
+    contents: Mapping[str, str],
+    config: FinderConfig | None = None,
+    device: str = "auto",
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, PhotoPeople]:
     """Find the people of a folder's photos: from the cache, and for the others in threads, with progress.
 
     contents: path in the folder -> SHA-256 of the photo in hexadecimal, as `list_contents` and `read_contents` make it.
-    device: of the finder; what was found on one device is taken from the cache on another.
+    device: of the finder; what was found on one device is taken from the cache on another.  should_stop: is asked
+    again and again; once it says so, the photos that were not looked at are left out.
 
     Returns path -> its people, in pixels of the upright photo at its full size.  A file that is no readable photo, or
     has changed, is left out.  What was found before Ctrl-C, or before an error, is cached.
@@ -68,7 +73,7 @@ def find_people(
     if missing:
         found: dict[str, PhotoPeople] = {}
         try:
-            found.update(_look_at(folder, missing, looking, device))
+            found.update(_look_at(folder, missing, looking, device, should_stop))
         finally:
             if found:
                 cache.add(found, contents.values())
@@ -101,7 +106,11 @@ def _read_network() -> str:
 
 
 def _look_at(
-    folder: Path, missing: Mapping[str, list[str]], config: FinderConfig, device: str
+    folder: Path,
+    missing: Mapping[str, list[str]],
+    config: FinderConfig,
+    device: str,
+    should_stop: Callable[[], bool],
 ) -> Iterator[tuple[str, PhotoPeople]]:
     """Yield the content and the people of each readable photo.  missing: content -> the paths that have it."""
     finders, first = SimpleQueue[PeopleFinder](), PeopleFinder(device, 1, **asdict(config))
@@ -129,6 +138,8 @@ def _look_at(
     items = list(missing.items())
     with ThreadPoolExecutor(cores) as pool, Progress("looking for people", len(items), "photos") as progress:
         for start in range(0, len(items), AHEAD):
+            if should_stop():
+                return
             part = items[start : start + AHEAD]
             for (digest, _), people in zip(part, pool.map(look, part), strict=True):
                 if people is not None:

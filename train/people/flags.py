@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -63,13 +63,15 @@ class FolderFlags:
         return sum(flag.kind == kind and name_class(path) == name for path, flag in self.flags.items())
 
 
-def find_flags(folder: Path, contents: Mapping[str, str]) -> FolderFlags:
-    """Look for the people of a folder's photos and flag photos.  contents: as `find_people` takes them.
+def find_flags(
+    folder: Path, contents: Mapping[str, str], should_stop: Callable[[], bool] = lambda: False
+) -> FolderFlags:
+    """Look for the people of a folder's photos and flag photos.  contents, should_stop: as `find_people` takes them.
 
     Without ONNX Runtime none is flagged, and the note says so.
     """
     try:
-        return flag_photos(folder, find_people(folder, contents, FINDER))
+        return flag_photos(folder, find_people(folder, contents, FINDER, should_stop=should_stop))
     except MissingPackageError as error:
         return FolderFlags(note=f"photos of nobody, of several people and collages are not looked for: {error}")
 

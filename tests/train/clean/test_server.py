@@ -21,10 +21,12 @@ from PIL import Image
 
 from yoga_live.calibration.metrics import Accuracy
 from yoga_live.runtime.errors import OptionError, PhotoError
+from yoga_live.runtime.people import PeopleFinder
 from yoga_live.train.clean import page_connections
 from yoga_live.train.clean.previews import Previews
 from yoga_live.train.clean.review_list import CleaningList
 from yoga_live.train.clean.server import CleaningServer
+from yoga_live.train.people import finding
 
 
 @dataclass
@@ -121,6 +123,38 @@ def test_people_are_looked_for_when_the_page_asks_and_their_boxes_are_sent(clien
     for photo in flagged["photos"]:
         assert (photo["people"] == "nobody found") is (photo["boxes"] == [])
         assert all(0 <= left < right <= 1 and 0 <= top < low <= 1 for left, top, right, low in photo["boxes"])
+
+
+def test_a_page_that_ends_does_not_wait_until_all_people_are_found(messy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread would hold the process for minutes after Ctrl-C."""
+    pytest.importorskip("onnxruntime")
+    monkeypatch.setattr(finding, "AHEAD", 1)
+    looking = threading.Event()
+
+    class Slow(PeopleFinder):
+        def find(self, frame_bgr, region=None):
+            looking.set()
+            time.sleep(0.2)  # 13 s for all 64
+            return super().find(frame_bgr, region)
+
+    monkeypatch.setattr(finding, "PeopleFinder", Slow)
+
+    async def serve(photos: CleaningList) -> None:
+        server = CleaningServer(photos)
+        async with server.serve() as address:
+            port = int(address.split(":")[2].split("/")[0])
+            client = Client(port, server.token, photos)
+            asking = asyncio.to_thread(client.ask, "api/session?people=1")
+            task = asyncio.ensure_future(asking)
+            assert await asyncio.to_thread(looking.wait, 20)
+        task.cancel()
+        with suppress(asyncio.CancelledError, OSError, http.client.HTTPException):
+            await task
+
+    with messy.open() as photos:
+        started_s = time.monotonic()
+        asyncio.run(serve(photos))
+        assert time.monotonic() - started_s < 9
 
 
 def test_the_page_says_when_the_network_only_doubts_labels(client: Client) -> None:

@@ -171,6 +171,15 @@ def test_what_was_found_before_an_interruption_is_kept(photos: Path, monkeypatch
     assert len(find_people(photos, read_contents(photos, 224))) == 4 and Stopped.calls == 4
 
 
+def test_a_search_can_be_stopped_from_outside_and_goes_on_later(
+    photos: Path, looked_at: list[tuple[int, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finding, "AHEAD", 1)
+    contents = read_contents(photos, 224)
+    assert len(find_people(photos, contents, should_stop=lambda: len(looked_at) == 1)) < 4 and len(looked_at) == 1
+    assert len(find_people(photos, contents)) == 4 and len(looked_at) == 3
+
+
 def test_several_processes_at_once_leave_a_whole_cache(photos: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from yoga_live.train.people.finding import find_people;"
