@@ -5,20 +5,23 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..runtime.core.types import Floats, Frame, Ints
-from ..runtime.engines.base import Engine
+from ..runtime.engines.base import Engine, find_feature_size, infer_features
 from ..runtime.errors import OptionError
 from ..runtime.system.files import write_json, write_text
 from .fidelity import Fidelity, measure_fidelity
 from .latency import time_engines
 from .logits import SplitLogits, compute_logits
 from .metrics import Accuracy, measure_accuracy, measure_ece, simulate_perfect_ece, top_confidences
+
+COMPARED, BATCH = 32, 8
+"""Frames whose times and features are compared; of one run of the network."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,8 @@ class FileScore:
 
     ece: at the file's own temperature, with the value of a perfectly calibrated model on as many photos (mean and
     97.5 % quantile).  fidelity: compared with the first file.  p50_ms, p95_ms: of the network, batch 1.
+    feature_difference: largest difference of a feature from the first file's, relative to its largest feature; None
+    where one of the two has no features.
     """
 
     path: Path
@@ -41,6 +46,7 @@ class FileScore:
     megabytes: float
     p50_ms: float
     p95_ms: float
+    feature_difference: float | None = None
 
     @property
     def is_honest(self) -> bool:
@@ -70,6 +76,7 @@ class FileScore:
             "megabytes": self.megabytes,
             "p50_ms": self.p50_ms,
             "p95_ms": self.p95_ms,
+            "worst_feature_difference": self.feature_difference,
         }
         return {name: round(value, 6) if isinstance(value, float) else value for name, value in values.items()}
 
@@ -80,11 +87,28 @@ def compare_files(paths: Sequence[Path], engines: Sequence[Engine], frames: Fram
         SplitLogits(compute_logits(engine, frames, path.name), targets)
         for path, engine in zip(paths, engines, strict=True)
     ]
-    times = time_engines(engines, frames[:32])
-    return [
+    times = time_engines(engines, frames[:COMPARED])
+    features = [_infer_features(engine, frames[:COMPARED]) for engine in engines]
+    scores = [
         _score_file(path, engine, split, splits[0], times_ms)
         for path, engine, split, times_ms in zip(paths, engines, splits, times, strict=True)
     ]
+    return [
+        replace(score, feature_difference=_compare_features(features[0], own))
+        for score, own in zip(scores, features, strict=True)
+    ]
+
+
+def _infer_features(engine: Engine, frames: Frame) -> Floats | None:
+    if not find_feature_size(engine):
+        return None
+    return np.concatenate([infer_features(engine, frames[i : i + BATCH])[1] for i in range(0, len(frames), BATCH)])
+
+
+def _compare_features(first: Floats | None, own: Floats | None) -> float | None:
+    if first is None or own is None or first.shape != own.shape:
+        return None
+    return float(np.abs(first - own).max() / max(np.abs(first).max(), 1e-12))
 
 
 def _score_file(path: Path, engine: Engine, split: SplitLogits, first: SplitLogits, times_ms: Floats) -> FileScore:

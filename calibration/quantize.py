@@ -13,7 +13,7 @@ import numpy.typing as npt
 import onnx
 from onnx import numpy_helper
 
-from ..runtime.core.model_metadata import ModelInfo
+from ..runtime.core.model_metadata import FEATURES, ModelInfo
 from ..runtime.core.types import Frame
 from ..runtime.errors import ModelError, RunError
 from ..runtime.system.item_failures import name_exception
@@ -235,6 +235,8 @@ def _head_nodes(model: onnx.ModelProto) -> tuple[set[str], str]:
         if node is not None and node.name not in names:
             names.add(node.name)
             wanted += [name for name in node.input if name != "maps"]
+    if FEATURES in {output.name for output in model.graph.output}:
+        names.add(producers[FEATURES].name)  # an average of what the head reads
     return names, maps.name
 
 

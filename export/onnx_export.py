@@ -1,4 +1,7 @@
-"""A run to one ONNX file: uint8 frames in, logits and class maps out, normalisation inside, labels in its metadata."""
+"""A run to one ONNX file: uint8 frames in; logits, class maps and features out; labels in its metadata.
+
+Normalisation is inside.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from torch import Tensor, nn
 from ..calibration.metrics import Accuracy
 from ..calibration.onnx_file import write_model
 from ..calibration.runs import Run, load_frames
+from ..runtime.core.model_metadata import FEATURES
 from ..runtime.engines.onnxruntime import OnnxEngine
 from ..runtime.errors import ModelError
 from ..runtime.system.files import write_then_rename
@@ -33,16 +37,20 @@ PARITY_TOLERANCE = 1e-3
 
 @dataclass(frozen=True)
 class Parity:
-    """How well torch and ONNX Runtime agree on the run's test photos."""
+    """How well torch and ONNX Runtime agree on the run's test photos.
+
+    worst_difference, map_difference, feature_difference: of the logits, maps and features, relative to the largest.
+    """
 
     photos: int
     worst_difference: float
     agreement: Accuracy
     map_difference: float
+    feature_difference: float = 0.0
 
 
 class ExportedNetwork(nn.Module):
-    """The network as exported: frames uint8 (N, S, S, 3) BGR in, logits (N, C) and maps (N, C, h, w) out.
+    """The network as exported: frames uint8 (N, S, S, 3) BGR in; logits (N, C), maps (N, C, h, w), features (N, D) out.
 
     The first convolution takes BGR and divides by the standard deviation.  The mean cannot be moved there, because a
     convolution pads with zero, which must remain the mean.
@@ -58,10 +66,11 @@ class ExportedNetwork(nn.Module):
         convolution = self.network.resnet.conv1
         convolution.weight.data = convolution.weight.data.flip(1) / std
 
-    def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         # The cast comes first: TensorRT refuses to transpose uint8.
         centred = frames.float().permute(0, 3, 1, 2) - self.mean
-        return self.network.classify_features(self.network.features(centred))
+        features = self.network.features(centred)
+        return *self.network.classify_features(features), features.mean(dim=(2, 3))
 
 
 def export_run(run: Run, path: Path, *, replace: bool = True) -> Parity:
@@ -76,11 +85,15 @@ def export_run(run: Run, path: Path, *, replace: bool = True) -> Parity:
     with write_then_rename(path, replace=replace) as temporary:
         write_model(model, info, temporary)
         parity = measure_parity(network, OnnxEngine(temporary, "cpu"), frames)
-        if parity.worst_difference > PARITY_TOLERANCE or parity.map_difference > PARITY_TOLERANCE:
-            raise ModelError(
-                f"the exported graph differs from torch by {parity.worst_difference:.2g} of the largest logit "
-                f"(limit {PARITY_TOLERANCE:g}); not written. Please report it with the versions of torch and onnx"
-            )
+        differences = {
+            "logit": parity.worst_difference, "map value": parity.map_difference, "feature": parity.feature_difference,
+        }  # fmt: skip
+        for what, difference in differences.items():
+            if difference > PARITY_TOLERANCE:
+                raise ModelError(
+                    f"the exported graph differs from torch by {difference:.2g} of the largest {what} (limit "
+                    f"{PARITY_TOLERANCE:g}); not written. Please report it with the versions of torch and onnx"
+                )
     return parity
 
 
@@ -95,7 +108,7 @@ def build_model(network: PoseNetwork, size: int) -> onnx.ModelProto:
             (example,),
             dynamo=True,
             input_names=["frames"],
-            output_names=["logits", "maps"],
+            output_names=["logits", "maps", FEATURES],
             dynamic_shapes={"frames": {0: torch.export.Dim("batch", min=1, max=1024)}},
             opset_version=OPSET,
             verbose=False,
@@ -110,21 +123,22 @@ def build_model(network: PoseNetwork, size: int) -> onnx.ModelProto:
 def measure_parity(network: PoseNetwork, engine: OnnxEngine, frames: np.ndarray) -> Parity:
     """Compare torch and an engine on frames, uint8 (N, S, S, 3) BGR."""
     network = network.eval()
-    worst = worst_map = 0.0
+    worst = np.zeros(3)
     same = 0
     for start in range(0, len(frames), 16):
         batch = frames[start : start + 16]
         with torch.inference_mode():
-            logits, maps = (output.numpy() for output in _classify(network, batch))
-        other_logits, other_maps = engine.infer_maps(batch)
-        worst = max(worst, _measure_difference(logits, other_logits))
-        worst_map = max(worst_map, _measure_difference(maps, other_maps))
-        same += int((logits.argmax(axis=1) == other_logits.argmax(axis=1)).sum())
-    return Parity(len(frames), worst, Accuracy(same, len(frames)), worst_map)
+            expected = [output.numpy() for output in _classify(network, batch)]
+        found = [*engine.infer_maps(batch), engine.infer_features(batch)[1]]
+        worst = np.maximum(worst, [_measure_difference(*pair) for pair in zip(expected, found, strict=True)])
+        same += int((expected[0].argmax(axis=1) == found[0].argmax(axis=1)).sum())
+    logit, map_value, feature = worst.tolist()
+    return Parity(len(frames), logit, Accuracy(same, len(frames)), map_value, feature)
 
 
-def _classify(network: PoseNetwork, frames: np.ndarray) -> tuple[Tensor, Tensor]:
-    return network.classify_features(network.features(normalise(torch.from_numpy(frames))))
+def _classify(network: PoseNetwork, frames: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
+    features = network.features(normalise(torch.from_numpy(frames)))
+    return *network.classify_features(features), features.mean(dim=(2, 3))
 
 
 def _measure_difference(expected: np.ndarray, other: np.ndarray) -> float:

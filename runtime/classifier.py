@@ -13,7 +13,7 @@ from .core.preprocess import letterbox_into
 from .core.regions import Region
 from .core.softmax import softmax
 from .core.types import NO_POSE, ClassMaps, Floats, Frame, best_pose
-from .engines.base import DEVICES, Engine
+from .engines.base import DEVICES, Engine, infer_features
 from .engines.factory import open_engine
 from .engines.shared import SharedEngine
 from .errors import ModelError
@@ -118,6 +118,18 @@ class PoseClassifier:
         letterbox_into(region.cut(frame_bgr) if region else frame_bgr, self._batch[0])
         logits, maps = self.engine.infer_maps(self._batch)
         return softmax(logits[0] / self.info.temperature), ClassMaps(maps[0], self.labels, region)
+
+    def features(self, frame_bgr: npt.NDArray[np.generic], region: Region | None = None) -> Floats:
+        """What the network's head reads of a frame, float32 (D,), averaged over the picture.
+
+        Near-by pictures have near-by features, whatever the labels: to search, to group, to train a classifier of your
+        own.  D is 512 for a ResNet-18 or 34, 2048 for a ResNet-50.  frame_bgr: uint8 (H, W, 3) BGR.  region: look at
+        this part alone, in pixels.
+
+        Raises ValueError if it is no uint8 image, ModelError where the file has no features (older ones).
+        """
+        letterbox_into(region.cut(frame_bgr) if region else frame_bgr, self._batch[0])
+        return infer_features(self.engine, self._batch)[1][0]
 
     def classify(self, frame_bgr: npt.NDArray[np.generic], region: Region | None = None) -> Prediction:
         """Classify one frame.

@@ -17,6 +17,8 @@ DEFAULT_MODEL = Path(__file__).parent.parent / "models" / "default.onnx"
 """The shipped model."""
 METADATA_KEY = "yoga_live"
 FORMAT = 1
+FEATURES = "features"
+"""The output that a model may have beside `logits` and `maps`: what its head reads, averaged over the picture."""
 UNCALIBRATED_THRESHOLD = 0.5
 SMALLEST, LARGEST = 32, 2048
 """Bounds of the input's side in pixels: at 2,048 a frame takes 12.6 MB."""
@@ -84,6 +86,15 @@ class ModelInfo:
             ) from error
 
 
+def read_feature_size(outputs: Mapping[str, tuple[str, Sequence[Any]]]) -> int:
+    """Read the size D of the output `features` (N, D); 0 where a file has no such output, or does not say its size.
+
+    outputs: as `read_pose_model` takes them.
+    """
+    size = outputs[FEATURES][1][1] if FEATURES in outputs else 0
+    return size if isinstance(size, int) else 0
+
+
 def _check_labels(labels: Any) -> None:
     """Refuse labels that are not a list of different, printable names.  Raises ValueError."""
     if not isinstance(labels, tuple) or not 2 <= len(labels) <= MOST_LABELS:
@@ -118,13 +129,15 @@ def read_pose_model(
     info = ModelInfo.from_json(document, path)
     kind, shape = inputs.get("frames", ("", ()))
     fits = kind == "uint8" and list(shape[1:]) == [info.size, info.size, 3] and len(inputs) == 1
-    for name, dimensions in (("logits", 2), ("maps", 4)):
+    for name, dimensions in (("logits", 2), ("maps", 4), (FEATURES, 2)):
         kind, shape = outputs.get(name, ("", ()))
-        fits = fits and kind == "float32" and len(shape) == dimensions
+        is_right = kind == "float32" and len(shape) == dimensions
+        fits = fits and (is_right or (name == FEATURES and name not in outputs))
     if not fits:
         raise ModelError(
             f"{path} should have the input `frames` (N, {info.size}, {info.size}, 3), uint8, and the outputs `logits` "
-            f"(N, C) and `maps` (N, C, h, w), float32; its inputs are {_describe(inputs)} and its outputs "
+            f"(N, C) and `maps` (N, C, h, w), and perhaps `features` (N, D), float32; its inputs are "
+            f"{_describe(inputs)} and its outputs "
             f"{_describe(outputs)}; export it again with yoga-export onnx"
         )
     for name in ("logits", "maps"):

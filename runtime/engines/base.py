@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -39,6 +39,37 @@ class Engine(Protocol):
     def infer_maps(self, frames: Frame) -> tuple[Floats, Floats]:
         """Return logits (N, C) and class maps, float32 (N, C, h, w), whose mean plus bias is the logits."""
         ...
+
+
+@runtime_checkable
+class FeatureEngine(Protocol):
+    """An engine that can also give features.  feature_size: D, how many; 0 where its file has none."""
+
+    feature_size: int
+
+    def infer_features(self, frames: Frame) -> tuple[Floats, Floats]:
+        """Return logits (N, C) and features, float32 (N, D): what the head reads, averaged over the picture."""
+        ...
+
+
+def find_feature_size(engine: Engine) -> int:
+    """How many features an engine gives; 0 for an engine or a file without them."""
+    return engine.feature_size if isinstance(engine, FeatureEngine) else 0
+
+
+def infer_features(engine: Engine, frames: Frame) -> tuple[Floats, Floats]:
+    """Run an engine for logits (N, C) and features, float32 (N, D).  Raises ModelError where it has none."""
+    if not isinstance(engine, FeatureEngine) or not engine.feature_size:
+        raise ModelError(
+            "this model gives no features: it was exported by an older version; export its run again with yoga-export"
+        )
+    return engine.infer_features(frames)
+
+
+def check_features(path: Path, count: int, size: int, features: Floats) -> None:
+    """Refuse features of the wrong shape for `count` frames, or that are not finite.  Raises ModelError."""
+    if features.shape != (count, size) or not np.isfinite(features).all():
+        raise ModelError(f"{path} gives features that are not finite or not {size} each; export it again, or use FP32")
 
 
 def check_answers(path: Path, info: ModelInfo, count: int, logits: Floats, maps: Floats | None = None) -> None:

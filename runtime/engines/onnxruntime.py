@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from ..core.model_metadata import METADATA_KEY, ModelInfo, read_pose_model
+from ..core.model_metadata import FEATURES, METADATA_KEY, ModelInfo, read_feature_size, read_pose_model
 from ..core.types import Floats, Frame
 from ..errors import DeviceError, MissingPackageError, ModelError
 from ..system.plain_text import is_utf8
 from ..system.telemetry import silence_telemetry
-from .base import DEVICES, check_answers
+from .base import DEVICES, check_answers, check_features
 from .onnx_guard import check_file
 from .onnxruntime_providers import (
     GPU_HELP,
@@ -73,7 +73,7 @@ class OnnxEngine(OnnxNetwork):
 
     def __init__(self, path: Path, device: str = "auto", threads: int | None = None) -> None:
         super().__init__(path, device, threads)
-        self.info = _read_info(self._session, path)
+        self.info, self.feature_size = _read_info(self._session, path)
         if self.device != "cpu":
             self._warm_up(path)
 
@@ -97,6 +97,13 @@ class OnnxEngine(OnnxNetwork):
         logits, maps = self.infer_outputs(["logits", "maps"], frames)
         check_answers(self._path, self.info, len(frames), logits, maps)
         return logits, maps
+
+    def infer_features(self, frames: Frame) -> tuple[Floats, Floats]:
+        """Logits, float32 (N, C), and features, float32 (N, D)."""
+        logits, features = self.infer_outputs(["logits", FEATURES], frames)
+        check_answers(self._path, self.info, len(frames), logits)
+        check_features(self._path, len(frames), self.feature_size, features)
+        return logits, features
 
 
 def import_onnxruntime() -> Any:
@@ -151,13 +158,13 @@ def _choose_device(device: str, available: list[str]) -> str:
     return device
 
 
-def _read_info(session: Any, path: Path) -> ModelInfo:
+def _read_info(session: Any, path: Path) -> tuple[ModelInfo, int]:
     document = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
     inputs, outputs = (
         {item.name: (_name_type(item.type), list(item.shape or ())) for item in items}
         for items in (session.get_inputs(), session.get_outputs())
     )
-    return read_pose_model(path, document, inputs, outputs)
+    return read_pose_model(path, document, inputs, outputs), read_feature_size(outputs)
 
 
 def _name_type(name: str) -> str:

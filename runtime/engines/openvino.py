@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..core.model_metadata import METADATA_KEY, ModelInfo, read_pose_model
+from ..core.model_metadata import FEATURES, METADATA_KEY, ModelInfo, read_feature_size, read_pose_model
 from ..core.types import Floats, Frame
 from ..errors import MissingPackageError, ModelError
 from ..system.telemetry import silence_telemetry
-from .base import check_answers
+from .base import check_answers, check_features
 from .onnx_guard import check_file
 from .onnxruntime_providers import name_run_error
 
@@ -52,7 +52,7 @@ class OpenVINOEngine(OpenVINONetwork):
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         model = _load_model(path)
-        self.info = _read_info(model, path)
+        self.info, self.feature_size = _read_info(model, path)
         self._start(path, model, threads)
 
     def infer(self, frames: Frame) -> Floats:
@@ -66,6 +66,13 @@ class OpenVINOEngine(OpenVINONetwork):
         logits, maps = self.infer_outputs(["logits", "maps"], frames)
         check_answers(self._path, self.info, len(frames), logits, maps)
         return logits, maps
+
+    def infer_features(self, frames: Frame) -> tuple[Floats, Floats]:
+        """Logits, float32 (N, C), and features, float32 (N, D)."""
+        logits, features = self.infer_outputs(["logits", FEATURES], frames)
+        check_answers(self._path, self.info, len(frames), logits)
+        check_features(self._path, len(frames), self.feature_size, features)
+        return logits, features
 
 
 def _load_model(path: Path) -> Any:
@@ -98,12 +105,12 @@ def _name_error(path: Path, error: Exception) -> ModelError:
     return ModelError(f"{path} cannot be loaded as an ONNX model: {lines[-1]}; export it again with yoga-export")
 
 
-def _read_info(model: Any, path: Path) -> ModelInfo:
+def _read_info(model: Any, path: Path) -> tuple[ModelInfo, int]:
     key = ["framework", METADATA_KEY]  # where OpenVINO keeps an ONNX file's metadata
     document = str(model.get_rt_info(key).value) if model.has_rt_info(key) else None
     inputs = {name: (_name_type(port), _read_shape(port)) for port in model.inputs for name in port.get_names()}
     outputs = {name: (_name_type(port), _read_shape(port)) for port in model.outputs for name in port.get_names()}
-    return read_pose_model(path, document, inputs, outputs)
+    return read_pose_model(path, document, inputs, outputs), read_feature_size(outputs)
 
 
 def _name_type(port: Any) -> str:

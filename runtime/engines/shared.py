@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from ..core.types import Floats, Frame
-from .base import Engine
+from .base import Engine, find_feature_size, infer_features
 
 T = TypeVar("T")
 
@@ -20,6 +20,7 @@ class SharedEngine:
 
     def __init__(self, engine: Engine) -> None:
         self.info, self.device = engine.info, engine.device
+        self.feature_size = find_feature_size(engine)
         self._engine = engine
         self._turn = threading.Lock()
         self._next_guest = threading.Lock()  # so that at most one guest is ahead of an owner
@@ -33,6 +34,10 @@ class SharedEngine:
     def infer_maps(self, frames: Frame) -> tuple[Floats, Floats]:
         """As the engine's."""
         return self._run_first(lambda: self._engine.infer_maps(frames))
+
+    def infer_features(self, frames: Frame) -> tuple[Floats, Floats]:
+        """As the engine's."""
+        return self._run_first(lambda: infer_features(self._engine, frames))
 
     def make_guest(self) -> GuestEngine:
         """Make a handle on the same engine with lower priority."""
@@ -62,7 +67,7 @@ class GuestEngine:
     """A shared engine as seen by its guests, which have lower priority."""
 
     def __init__(self, shared: SharedEngine) -> None:
-        self.info, self.device = shared.info, shared.device
+        self.info, self.device, self.feature_size = shared.info, shared.device, shared.feature_size
         self._shared = shared
 
     def infer(self, frames: Frame) -> Floats:
@@ -72,3 +77,7 @@ class GuestEngine:
     def infer_maps(self, frames: Frame) -> tuple[Floats, Floats]:
         """As the engine's, after callers with priority."""
         return self._shared.run_last(lambda engine: engine.infer_maps(frames))
+
+    def infer_features(self, frames: Frame) -> tuple[Floats, Floats]:
+        """As the engine's, after callers with priority."""
+        return self._shared.run_last(lambda engine: infer_features(engine, frames))

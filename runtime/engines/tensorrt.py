@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from ..core.model_metadata import ModelInfo
+from ..core.model_metadata import FEATURES, ModelInfo
 from ..core.types import Floats, Frame
 from ..errors import DeviceError, ModelError
-from .base import check_answers
+from .base import check_answers, check_features
 from .cuda import Bytes, CudaDevice
 from .tensorrt_bindings import Bindings, import_bindings, make_logger
 from .tensorrt_sidecar import Gpu, check_record, check_source, read_record
@@ -69,6 +69,14 @@ class TensorRTEngine:
             check_answers(self._path, self.info, len(frames), logits, maps)
         return logits, maps
 
+    def infer_features(self, frames: Frame) -> tuple[Floats, Floats]:
+        """Logits, float32 (N, C), and features, float32 (N, D)."""
+        logits, features = self._run(frames, ("logits", FEATURES))
+        if self._path:
+            check_answers(self._path, self.info, len(frames), logits)
+            check_features(self._path, len(frames), self.feature_size, features)
+        return logits, features
+
     def close(self) -> None:
         """Free the GPU's resources; done at the latest when the engine is garbage-collected."""
         self._context = None
@@ -90,7 +98,7 @@ class TensorRTEngine:
             reason = "; ".join(logger.errors[-2:]) or "no reason given"
             raise ModelError(f"TensorRT cannot load {name}: {reason}; build it again with yoga-export engine")
         shapes = _check_tensors(trt, engine, info, name)
-        self.info, self.device = info, "tensorrt"
+        self.info, self.device, self.feature_size = info, "tensorrt", shapes.get(FEATURES, (0,))[0]
         self._gpu = gpu
         self._batch = int(engine.get_tensor_profile_shape("frames", 0)[2][0])
         self._sent = 0  # batch size that the context is set to
@@ -177,10 +185,13 @@ def _check_tensors(trt: Any, engine: Any, info: ModelInfo, name: str) -> dict[st
         not is_input and dtype == trt.DataType.FLOAT and len(shape) == dimensions and shape[1] == len(info.labels)
         for (is_input, dtype, shape), dimensions in zip(outputs, (2, 4), strict=True)
     )
-    if tensors.get("frames") != frames or len(tensors) != 3 or not are_right:
+    is_input, dtype, shape = tensors.get(FEATURES, (False, trt.DataType.FLOAT, (-1, 0)))
+    are_right = are_right and not is_input and dtype == trt.DataType.FLOAT and len(shape) == 2
+    if tensors.get("frames") != frames or not {*tensors} <= {"frames", *OUTPUTS, FEATURES} or not are_right:
         seen = "; ".join(f"{tensor} {dtype} {shape}" for tensor, (_, dtype, shape) in tensors.items())
         raise ModelError(
             f"{name} should have the input `frames` (N, {info.size}, {info.size}, 3), uint8, and float32 outputs "
-            f"`logits` and `maps` for {len(info.labels)} labels; it has {seen}; build it again with yoga-export engine"
+            f"`logits` and `maps` for {len(info.labels)} labels, and perhaps `features`; it has {seen}; build it again "
+            "with yoga-export engine"
         )
     return {tensor: shape[1:] for tensor, (_, _, shape) in tensors.items()}

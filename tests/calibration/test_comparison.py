@@ -98,6 +98,29 @@ def test_the_table_in_a_file_holds_every_number(scores: list[FileScore], suffix:
     assert float(rows[0]["accuracy_low"]) == pytest.approx(0.9812, abs=1e-3)
 
 
+class FeatureOracle(Oracle):
+    """The same with two features; `drift` is what its second one is off by."""
+
+    feature_size = 2
+
+    def __init__(self, drift: float) -> None:
+        super().__init__(9.0, 1.0)
+        self.drift = drift
+
+    def infer_features(self, frames: Frame) -> tuple[Floats, Floats]:
+        features = np.stack([frames[:, 0, 0, 0], frames[:, 0, 0, 1] + self.drift], axis=1)
+        return self.infer(frames), features.astype(np.float32)
+
+
+def test_features_are_compared_where_both_files_have_them(tmp_path: Path) -> None:
+    (tmp_path / "a.onnx").write_bytes(b"")
+    frames = np.zeros((40, 32, 32, 3), np.uint8)
+    frames[:, 0, 0, 1] = np.arange(40)
+    engines = [FeatureOracle(0.0), FeatureOracle(3.1), Oracle(9.0, 1.0)]
+    rows = [score.row() for score in compare_files([tmp_path / "a.onnx"] * 3, engines, frames, np.zeros(40, int))]
+    assert [row["worst_feature_difference"] for row in rows] == [0, 0.1, None]  # of 31, the largest of 32 frames
+
+
 def test_a_table_of_another_kind_is_refused() -> None:
     check_table_name(Path("a.csv"))
     with pytest.raises(OptionError, match=r"end in \.csv or \.json"):

@@ -129,6 +129,10 @@ def test_the_head_stays_in_floating_point(graph: Graph, trained_run: Path) -> No
             seen.add(node.op_type)
             wanted += node.input
     assert not seen & {"QuantizeLinear", "DequantizeLinear"}, seen
+    features = graph.producers["features"]
+    assert (
+        features.op_type == "ReduceMean" and features.input[0] == head.input[0]
+    )  # what the head reads, as it reads it
 
 
 def test_only_the_default_domain_is_used_and_the_versions_stay_old_enough(graph: Graph) -> None:
@@ -154,6 +158,9 @@ def test_int8_agrees_with_fp32_on_the_drawings(int8_model: Path, exported_model:
     assert (logits.argmax(axis=1) == expected.argmax(axis=1)).mean() >= 0.9
     assert np.corrcoef(logits.ravel(), expected.ravel())[0, 1] > 0.98
     assert np.corrcoef(maps.ravel(), expected_maps.ravel())[0, 1] > 0.95
+    features, expected_features = (engine.infer_features(frames)[1] for engine in (small, full))
+    assert features.shape == (len(frames), 512)
+    assert np.corrcoef(features.ravel(), expected_features.ravel())[0, 1] > 0.95
 
 
 def test_int8_maps_still_average_to_the_logits_and_batches_of_1_and_5_agree(

@@ -17,8 +17,10 @@ LABELS = ("tree", "warrior_2", "none")
 SIZE = 32
 
 
-def build_model(nodes: list[onnx.NodeProto], weights: dict[str, np.ndarray], precision: str) -> onnx.ModelProto:
-    """A pose model: uint8 frames in, logits and maps out."""
+def build_model(
+    nodes: list[onnx.NodeProto], weights: dict[str, np.ndarray], precision: str, *, features: bool = False
+) -> onnx.ModelProto:
+    """A pose model: uint8 frames in, logits and maps out, and perhaps features."""
     graph = helper.make_graph(
         nodes,
         "tiny",
@@ -26,6 +28,7 @@ def build_model(nodes: list[onnx.NodeProto], weights: dict[str, np.ndarray], pre
         [
             helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 3]),
             helper.make_tensor_value_info("maps", TensorProto.FLOAT, ["batch", 3, 8, 8]),
+            *([helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", 8])] * features),
         ],
         [numpy_helper.from_array(value, name) for name, value in weights.items()],
     )
@@ -41,7 +44,7 @@ def build_model(nodes: list[onnx.NodeProto], weights: dict[str, np.ndarray], pre
 def make_network() -> Callable[..., onnx.ModelProto]:
     """A residual network of four convolutions in FP32; `gain` makes the first one's answers larger."""
 
-    def make(gain: float = 1.0, seed: int = 0) -> onnx.ModelProto:
+    def make(gain: float = 1.0, seed: int = 0, *, features: bool = False) -> onnx.ModelProto:
         rng = np.random.default_rng(seed)
         shapes = {"first": (8, 3, 3, 3), "second": (8, 8, 3, 3), "third": (8, 8, 3, 3), "head": (3, 8, 1, 1)}
         weights = {
@@ -64,12 +67,13 @@ def make_network() -> Callable[..., onnx.ModelProto]:
             helper.make_node("Relu", ["c2"], ["r2"]),
             helper.make_node("Conv", ["r2", "third", "third_bias"], ["c3"], **padded),
             helper.make_node("Add", ["c3", "r1"], ["sum"]),
-            helper.make_node("Relu", ["sum"], ["features"]),
-            helper.make_node("Conv", ["features", "head"], ["maps"]),
+            helper.make_node("Relu", ["sum"], ["deep"]),
+            helper.make_node("Conv", ["deep", "head"], ["maps"]),
             helper.make_node("ReduceMean", ["maps", "axes"], ["means"], keepdims=0),
             helper.make_node("Add", ["means", "bias"], ["logits"]),
+            *([helper.make_node("ReduceMean", ["deep", "axes"], ["features"], keepdims=0)] * features),
         ]
-        return build_model(nodes, weights, "fp32")
+        return build_model(nodes, weights, "fp32", features=features)
 
     return make
 

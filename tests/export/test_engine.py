@@ -54,6 +54,23 @@ def test_the_engine_gives_the_files_answers_and_says_what_it_says(gpu: Any, sour
     assert list_files(source.parent) == ["yoga.engine", "yoga.engine.json", "yoga.fp16.onnx"]
 
 
+def test_an_fp16_file_and_its_engine_keep_the_features(
+    gpu: Any, make_network: Callable[..., onnx.ModelProto], tmp_path: Path, noise: np.ndarray
+) -> None:
+    full, half, path = tmp_path / "a.onnx", tmp_path / "a.fp16.onnx", tmp_path / "a.engine"
+    network = make_network(features=True)
+    write_model(network, ModelInfo(LABELS, 32), full)
+    write_model(convert_to_fp16(network), ModelInfo(LABELS, 32, "fp16"), half)
+    export_engine(half, path, OPTIONS, gpu.bindings)
+    expected = OnnxEngine(full, "cpu").infer_features(noise)[1]
+    with TensorRTEngine(path, bindings=gpu.bindings) as engine:
+        for each in (OnnxEngine(half, "cpu"), engine):
+            assert each.feature_size == 8
+            features = each.infer_features(noise)[1]
+            assert features.dtype == np.float32
+            np.testing.assert_allclose(features, expected, atol=0.02 * np.abs(expected).max())
+
+
 def test_the_record_says_what_was_built_from_what_on_what(gpu: Any, source: Path) -> None:
     from yoga_live.runtime.engines.network_hash import hash_network
 
@@ -142,7 +159,7 @@ def test_too_little_free_memory_is_refused_before_anything_is_built(gpu: Any, so
 
 def test_a_node_that_tensorrt_does_not_know_is_named(gpu: Any, source: Path) -> None:
     model, info = read_model(source)
-    features = next(node for node in model.graph.node if list(node.output) == ["features"])
+    features = next(node for node in model.graph.node if list(node.output) == ["deep"])
     features.op_type, features.name = "Celu", "block/activation"
     onnx.checker.check_model(model)
     write_model(model, info, source)
@@ -250,6 +267,26 @@ def test_an_engine_with_other_answers_is_refused(source: Path, offset: float, me
     with pytest.raises(ModelError, match=message):
         engine_check.check_engine(WrongEngine(source, offset), source)  # type: ignore[arg-type]
     engine_check.check_engine(WrongEngine(source, 0.1), source)  # type: ignore[arg-type]
+
+
+def test_an_engine_with_other_features_is_refused(make_network: Callable[..., onnx.ModelProto], tmp_path: Path) -> None:
+    source = tmp_path / "a.onnx"
+    write_model(make_network(features=True), ModelInfo(LABELS, 32), source)
+
+    class OtherFeatures(WrongEngine):
+        feature_size = 8
+
+        def infer_features(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            logits, features = self.engine.infer_features(frames)
+            return logits, features * np.float32(self.factor)
+
+    wrong = OtherFeatures(source, 0.0)
+    for factor, message in ((1.5, r"features differ from those of .* by 0\.5 "), (np.nan, "not finite")):
+        wrong.factor = factor
+        with pytest.raises(ModelError, match=message):
+            engine_check.check_engine(wrong, source)  # type: ignore[arg-type]
+    wrong.factor = 1.01
+    engine_check.check_engine(wrong, source)  # type: ignore[arg-type]
 
 
 def test_a_wrong_kernel_is_found_before_anything_is_written(gpu: Any, source: Path) -> None:

@@ -44,14 +44,20 @@ def frames(trained_run: Path) -> np.ndarray:
 class FakeEngine:
     """Answers of torch, altered."""
 
-    def __init__(self, network: PoseNetwork, offset: float = 0.0, map_offset: float = 0.0) -> None:
-        self.network, self.offsets = ExportedNetwork(network).eval(), (offset, map_offset)
+    def __init__(self, network: PoseNetwork, *offsets: float) -> None:
+        """offsets: of logits, maps and features."""
+        self.network, self.offsets = ExportedNetwork(network).eval(), (*offsets, 0.0, 0.0, 0.0)[:3]
 
     def infer_maps(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return self._run(frames)[:2]
+
+    def infer_features(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return self._run(frames)[::2]
+
+    def _run(self, frames: np.ndarray) -> tuple[np.ndarray, ...]:
         with torch.inference_mode():
             outputs = self.network(torch.from_numpy(frames))
-        logits, maps = (output.numpy() + offset for output, offset in zip(outputs, self.offsets, strict=True))
-        return logits, maps
+        return tuple(output.numpy() + offset for output, offset in zip(outputs, self.offsets, strict=True))
 
 
 def test_onnx_gives_torchs_logits_and_maps(network: PoseNetwork, engine: OnnxEngine, frames: np.ndarray) -> None:
@@ -65,6 +71,20 @@ def test_onnx_gives_torchs_logits_and_maps(network: PoseNetwork, engine: OnnxEng
     np.testing.assert_allclose(maps, expected_maps, atol=PARITY_TOLERANCE * np.abs(expected_maps).max())
     assert (logits.argmax(axis=1) == expected_logits.argmax(axis=1)).all()
     assert len(set(logits.argmax(axis=1).tolist())) == 4  # else the order of the classes would not be tested
+
+
+def test_onnx_gives_torchs_features_which_the_head_reads(
+    network: PoseNetwork, engine: OnnxEngine, frames: np.ndarray
+) -> None:
+    with torch.inference_mode():
+        expected = network.features(normalise(torch.from_numpy(frames))).mean(dim=(2, 3)).numpy()
+    logits, features = engine.infer_features(frames)
+    assert features.shape == (19, 512) and engine.feature_size == 512
+    np.testing.assert_allclose(features, expected, atol=PARITY_TOLERANCE * np.abs(expected).max())
+    head = network.resnet.fc
+    np.testing.assert_allclose(
+        features @ head.weight.detach().numpy().T + head.bias.detach().numpy(), logits, rtol=1e-3, atol=1e-3
+    )
 
 
 def test_mean_of_the_maps_plus_bias_is_the_logits(network: PoseNetwork, engine: OnnxEngine, frames: np.ndarray) -> None:
@@ -117,13 +137,13 @@ def test_frames_are_uint8_with_a_dynamic_batch_and_meet_a_cast_first(exported_mo
     assert graph.node[0].op_type == "Cast"
 
 
-def test_outputs_are_logits_and_maps_of_that_batch(exported_model: Path) -> None:
+def test_outputs_are_logits_maps_and_features_of_that_batch(exported_model: Path) -> None:
     outputs = {
         output.name: [dim.dim_param or dim.dim_value for dim in output.type.tensor_type.shape.dim]
         for output in onnx.load(exported_model).graph.output
     }
     batch = onnx.load(exported_model).graph.input[0].type.tensor_type.shape.dim[0].dim_param
-    assert outputs == {"logits": [batch, 4], "maps": [batch, 4, 2, 2]}
+    assert outputs == {"logits": [batch, 4], "maps": [batch, 4, 2, 2], "features": [batch, 512]}
 
 
 def test_everything_is_in_one_file(exported_model: Path) -> None:
@@ -135,11 +155,12 @@ def test_everything_is_in_one_file(exported_model: Path) -> None:
 
 def test_parity_counts_photos_and_measures_against_the_largest_value(network: PoseNetwork, frames: np.ndarray) -> None:
     with torch.inference_mode():
-        logits, maps = ExportedNetwork(network).eval()(torch.from_numpy(frames[:16]))
-    parity = measure_parity(network, FakeEngine(network, 0.5, 0.25), frames[:16])  # type: ignore[arg-type]
+        logits, maps, features = ExportedNetwork(network).eval()(torch.from_numpy(frames[:16]))
+    parity = measure_parity(network, FakeEngine(network, 0.5, 0.25, 0.125), frames[:16])  # type: ignore[arg-type]
     assert parity.photos == 16 and parity.agreement.right == 16  # one offset for all changes no answer
     assert parity.worst_difference == pytest.approx(0.5 / float(logits.abs().max()), rel=1e-3)
     assert parity.map_difference == pytest.approx(0.25 / float(maps.abs().max()), rel=1e-3)
+    assert parity.feature_difference == pytest.approx(0.125 / float(features.abs().max()), rel=1e-3)
 
 
 def refuse_export(trained_run: Path, tmp_path: Path) -> str:
@@ -149,14 +170,16 @@ def refuse_export(trained_run: Path, tmp_path: Path) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize(("offset", "map_offset"), [(50.0, 0.0), (0.0, 50.0), (np.nan, 0.0), (0.0, np.nan)], ids=str)
+@pytest.mark.parametrize(
+    "offsets", [(50.0,), (0.0, 50.0), (0.0, 0.0, 50.0), (np.nan,), (0.0, np.nan), (0.0, 0.0, np.nan)], ids=str
+)
 def test_a_file_that_differs_from_torch_never_gets_its_name(
     trained_run: Path, exported_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-    offset: float, map_offset: float,
+    offsets: tuple[float, ...],
 ) -> None:  # fmt: skip
     network = load_network(trained_run / "weights.safetensors", 4)
     monkeypatch.setattr(onnx_export, "build_model", lambda *_: onnx.load(exported_model))
-    monkeypatch.setattr(onnx_export, "OnnxEngine", lambda *_: FakeEngine(network, offset, map_offset))
+    monkeypatch.setattr(onnx_export, "OnnxEngine", lambda *_: FakeEngine(network, *offsets))
     assert "differs from torch" in refuse_export(trained_run, tmp_path)
 
 

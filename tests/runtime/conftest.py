@@ -63,7 +63,12 @@ def write_model() -> Callable[..., Path]:
     from onnx import TensorProto, helper
 
     def write(
-        path: Path, document: str | None = ModelInfo(LABELS, 32).to_json(), classes: int = 3, element: str = "UINT8"
+        path: Path,
+        document: str | None = ModelInfo(LABELS, 32).to_json(),
+        classes: int = 3,
+        element: str = "UINT8",
+        *,
+        features: bool = False,
     ) -> Path:
         def constant(name: str, values: list[Any], kind: int) -> Any:
             return helper.make_tensor(name, kind, [len(values)], values)
@@ -76,12 +81,14 @@ def write_model() -> Callable[..., Path]:
                 helper.make_node("Slice", ["colours", "zero", "classes", "one"], ["chosen"]),
                 helper.make_node("Div", ["chosen", "sixteen"], ["maps"]),
                 helper.make_node("ReduceMean", ["maps", "last"], ["logits"], keepdims=0),
+                *([helper.make_node("ReduceMean", ["colours", "last"], ["features"], keepdims=0)] * features),
             ],
             "colours",
             [helper.make_tensor_value_info("frames", getattr(TensorProto, element), ["N", 32, 32, 3])],
             [
                 helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", classes]),
                 helper.make_tensor_value_info("maps", TensorProto.FLOAT, ["N", classes, 1, 1]),
+                *([helper.make_tensor_value_info("features", TensorProto.FLOAT, ["N", 3])] * features),
             ],
             [
                 constant("middle", [1, 2], TensorProto.INT64),
@@ -105,6 +112,12 @@ def write_model() -> Callable[..., Path]:
 def model_path(write_model: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A pose model that names colours."""
     return write_model(tmp_path_factory.mktemp("model") / "colours.onnx")
+
+
+@pytest.fixture(scope="session")
+def feature_model(write_model: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with the output `features`: the means of blue, green and red, 0 to 255."""
+    return write_model(tmp_path_factory.mktemp("feature_model") / "colours.onnx", features=True)
 
 
 @pytest.fixture(scope="session")

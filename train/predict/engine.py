@@ -12,7 +12,7 @@ from ...calibration.logits import load_logits
 from ...calibration.runs import Run
 from ...runtime.core.model_metadata import ModelInfo
 from ...runtime.core.types import Floats, Frame
-from ...runtime.engines.base import check_answers
+from ...runtime.engines.base import check_answers, check_features
 from ..distributed.devices import choose_device
 from ..fit.network import load_network, normalise
 from .confidence import make_model_info, read_model_info, write_model_info
@@ -30,6 +30,7 @@ class TorchEngine:
         self._network = load_network(self._path, len(run.labels)).to(self._device)
         self.info = read_model_info(run)
         self.device = f"{self._device}, PyTorch"
+        self.feature_size = self._network.resnet.fc.in_features
 
     def infer(self, frames: Frame) -> Floats:
         """frames: uint8 (N, S, S, 3) BGR.  Returns logits, float32 (N, C)."""
@@ -45,6 +46,15 @@ class TorchEngine:
             logits, maps = (output.cpu().numpy() for output in self._network.classify_features(features))
         check_answers(self._path, self.info, len(frames), logits, maps)
         return logits, maps
+
+    def infer_features(self, frames: Frame) -> tuple[Floats, Floats]:
+        """Return logits (N, C) and features, float32 (N, D): what the head reads, averaged over the picture."""
+        with torch.inference_mode():
+            features = self._network.features(self._prepare(frames)).mean(dim=(2, 3))
+            logits, pooled = (output.cpu().numpy() for output in (self._network.resnet.fc(features), features))
+        check_answers(self._path, self.info, len(frames), logits)
+        check_features(self._path, len(frames), self.feature_size, pooled)
+        return logits, pooled
 
     def _prepare(self, frames: Frame) -> Tensor:
         return normalise(torch.from_numpy(frames).to(self._device))

@@ -30,6 +30,29 @@ def test_logits_and_maps_agree_with_the_arithmetic_of_the_graph(model_path: Path
     assert logits.dtype == maps.dtype == np.float32 and maps.shape == (3, 3, 1, 1)
 
 
+def test_features_are_given_where_the_file_has_them(feature_model: Path, model_path: Path) -> None:
+    engine = OnnxEngine(feature_model, "cpu")
+    frames = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
+    logits, features = engine.infer_features(frames)
+    np.testing.assert_allclose(features, frames.mean(axis=(1, 2)), rtol=1e-5)
+    np.testing.assert_array_equal(engine.infer(frames), logits)
+    assert features.dtype == np.float32
+    assert (engine.feature_size, OnnxEngine(model_path, "cpu").feature_size) == (3, 0)
+
+
+def test_features_of_another_shape_are_refused(feature_model: Path, tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load(feature_model)
+    node = next(node for node in model.graph.node if node.output[0] == "features")
+    output = next(output for output in model.graph.output if output.name == "features")
+    next(attribute for attribute in node.attribute if attribute.name == "keepdims").i = 1
+    output.type.tensor_type.shape.dim.add(dim_value=1)
+    output.type.tensor_type.shape.dim.add(dim_value=1)
+    onnx.save(model, tmp_path / "a.onnx")
+    with pytest.raises(ModelError, match=r"perhaps `features` \(N, D\)"):
+        OnnxEngine(tmp_path / "a.onnx", "cpu")
+
+
 def test_engine_says_what_the_file_says_and_where_it_runs(model_path: Path) -> None:
     engine = OnnxEngine(model_path, "cpu")
     assert engine.info == ModelInfo(("tree", "warrior_2", "none"), 32)

@@ -42,6 +42,14 @@ def test_logits_and_maps_agree_with_the_arithmetic_of_the_graph(model_path: Path
     assert logits.dtype == maps.dtype == np.float32 and maps.shape == (count, 3, 1, 1)
 
 
+def test_features_are_given_where_the_file_has_them(feature_model: Path, model_path: Path) -> None:
+    engine, frames = OpenVINOEngine(feature_model), random_frames(3, 32)
+    logits, features = engine.infer_features(frames)
+    np.testing.assert_allclose(features, frames.mean(axis=(1, 2)), rtol=1e-5)
+    np.testing.assert_array_equal(engine.infer(frames), logits)
+    assert (engine.feature_size, OpenVINOEngine(model_path).feature_size) == (3, 0)
+
+
 def test_engine_says_what_the_file_says_and_where_it_runs(model_path: Path) -> None:
     engine = OpenVINOEngine(model_path)
     assert engine.info == ModelInfo(("tree", "warrior_2", "none"), 32)

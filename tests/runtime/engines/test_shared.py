@@ -2,12 +2,14 @@
 
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.engines.shared import GIVES_WAY_S, SharedEngine
+from yoga_live.runtime.errors import ModelError
 
 
 class SlowEngine:
@@ -42,6 +44,25 @@ def test_a_guest_answers_as_the_owner_does_on_the_same_engine(classifier: PoseCl
     guest, other = classifier.make_guest(), classifier.make_guest()
     assert classifier.classify(frame) == guest.classify(frame) == other.classify(frame) == before
     assert isinstance(classifier.engine, SharedEngine) and guest.info is classifier.info
+
+
+def test_features_pass_through_for_owner_and_guest(feature_model: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    frame = np.full((32, 32, 3), (30, 90, 200), np.uint8)
+    classifier = PoseClassifier(feature_model, "cpu")
+    alone = classifier.features(frame)
+    guest = classifier.make_guest()
+    for features in (alone, classifier.features(frame), guest.features(frame)):
+        np.testing.assert_allclose(features, (30, 90, 200), rtol=1e-5)
+
+
+def test_an_engine_of_ones_own_without_features_is_an_engine_still(classifier: PoseClassifier) -> None:
+    frame = np.full((48, 64, 3), (255, 0, 0), np.uint8)
+    guest = classifier.make_guest()
+    for each in (classifier, guest):
+        assert each.classify(frame).pose == "tree"
+        with pytest.raises(ModelError, match="gives no features"):
+            each.features(frame)
 
 
 def test_the_engine_runs_for_one_at_a_time_and_the_owner_comes_first(engine) -> None:

@@ -91,6 +91,26 @@ def test_a_frame_costs_one_wait_and_only_the_copies_that_are_needed(gpu: Any, en
         assert gpu.log == ["copy to gpu 3072", "execute", "copy from gpu 12", "copy from gpu 12", "wait"]
 
 
+def test_features_are_given_by_an_engine_that_has_them(gpu: Any, feature_model: Path, tmp_path: Path) -> None:
+    put_engine(gpu, feature_model, tmp_path / "a.engine")
+    with TensorRTEngine(tmp_path / "a.engine", bindings=gpu.bindings) as engine:
+        assert engine.feature_size == 3
+        frames = draw_frames(9)
+        logits, features = engine.infer_features(frames)
+        np.testing.assert_allclose(features, frames.mean(axis=(1, 2)), rtol=1e-5)
+        np.testing.assert_array_equal(engine.infer(frames), logits)
+        gpu.log.clear()
+        engine.infer(draw_frames(1))
+        assert gpu.log == ["copy to gpu 3072", "execute", "copy from gpu 12", "wait"]  # no features, as before
+
+
+def test_an_engine_without_features_says_so(gpu: Any, engine_path: Path) -> None:
+    with TensorRTEngine(engine_path, bindings=gpu.bindings) as engine:
+        assert engine.feature_size == 0
+        with pytest.raises(ModelError, match="gives no features"):
+            PoseClassifier.from_engine(engine).features(draw_frames(1)[0])
+
+
 def test_results_are_the_callers_own(gpu: Any, engine_path: Path) -> None:
     with TensorRTEngine(engine_path, bindings=gpu.bindings) as engine:
         first = engine.infer(draw_frames(2))
