@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,8 @@ from .engines.factory import open_engine
 from .engines.shared import SharedEngine
 from .errors import ModelError
 from .people.finder import SIDE, PeopleFinder
+from .people.landmarks import find_landmarks
+from .people.second_opinion import SecondOpinion
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,16 @@ class PoseClassifier:
         classifier = PoseClassifier()                     # the shipped model; or PoseClassifier("yoga.onnx")
         prediction = classifier.classify(frame_bgr)       # prediction.pose, prediction.confidence
 
+    second_opinion: what the model makes of a person's key points beside the picture, None where it has none.  Set it to
+    None for the network alone.  `classify` finds the key points itself; other methods use those that they are given,
+    `landmarks`: float32 (53,) of one person, or (N, 53), as `measure_landmarks` in `yoga_live.runtime.people` gives
+    them, zeros where nobody is found.
+
     One instance is for one thread at a time: a frame is letterboxed into its own memory.  Another thread takes one of
     `make_guest`.
     """
+
+    second_opinion: SecondOpinion | None
 
     def __init__(self, model: str | Path | None = None, device: str = "auto", threads: int | None = None) -> None:
         """Load a pose model.
@@ -76,17 +85,21 @@ class PoseClassifier:
     def _use(self, engine: Engine, threads: int | None = None) -> None:
         self.engine: Engine = engine
         self._threads, self._finders = threads, {}
+        document = engine.info.second_opinion
+        self.second_opinion = SecondOpinion.from_document(document, engine.info.labels) if document else None
         self._batch = np.empty((1, engine.info.size, engine.info.size, 3), np.uint8)
 
     def make_guest(self) -> PoseClassifier:
         """Another classifier on the same engine, for another thread; it gives way to this one."""
         if not isinstance(self.engine, SharedEngine):
             self.engine = SharedEngine(self.engine)
-        return PoseClassifier.from_engine(self.engine.make_guest())
+        guest = PoseClassifier.from_engine(self.engine.make_guest())
+        guest.second_opinion, guest._threads = self.second_opinion, self._threads
+        return guest
 
     @property
     def info(self) -> ModelInfo:
-        """What the model says of itself."""
+        """What the model says of itself; temperature and threshold are those of the network alone."""
         return self.engine.info
 
     def open_people_finder(self, side: int = SIDE) -> PeopleFinder:
@@ -100,24 +113,44 @@ class PoseClassifier:
         return self._finders[side]
 
     @property
+    def info_with_people(self) -> ModelInfo:
+        """The same with temperature and threshold of network and key points together, where it has a second opinion."""
+        opinion = self.second_opinion
+        if opinion is None:
+            return self.info
+        return replace(self.info, temperature=opinion.temperature, threshold=opinion.threshold)
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """Labels in the order of the probabilities."""
         return self.engine.info.labels
 
-    def probabilities(self, frame_bgr: npt.NDArray[np.generic], region: Region | None = None) -> Floats:
+    def probabilities(
+        self, frame_bgr: npt.NDArray[np.generic], region: Region | None = None, landmarks: Floats | None = None
+    ) -> Floats:
         """Calibrated probabilities, float64 (C,), in the order of `labels`.
 
         frame_bgr: uint8 (H, W, 3) BGR; grey (H, W) and BGRA (H, W, 4) are taken too.  region: look at this part alone,
-        in pixels.  Raises ValueError if it is no uint8 image, ModelError where the network's output is not finite.
+        in pixels.  landmarks: float32 (53,), the person's, for the second opinion; None: the network alone.  Raises
+        ValueError if it is no uint8 image, ModelError where the network's output is not finite.
         """
         letterbox_into(region.cut(frame_bgr) if region else frame_bgr, self._batch[0])
-        return softmax(self.engine.infer(self._batch)[0] / self.info.temperature)
+        return self._combine(self.engine.infer(self._batch), None if landmarks is None else landmarks[None])[0]
 
-    def examine(self, frame_bgr: npt.NDArray[np.generic], region: Region | None = None) -> tuple[Floats, ClassMaps]:
-        """As `probabilities`, and what spoke for each label where.  frame_bgr, region: as there."""
+    def examine(
+        self, frame_bgr: npt.NDArray[np.generic], region: Region | None = None, landmarks: Floats | None = None
+    ) -> tuple[Floats, ClassMaps]:
+        """As `probabilities`, and what spoke for each label where.  frame_bgr, region, landmarks: as there."""
         letterbox_into(region.cut(frame_bgr) if region else frame_bgr, self._batch[0])
         logits, maps = self.engine.infer_maps(self._batch)
-        return softmax(logits[0] / self.info.temperature), ClassMaps(maps[0], self.labels, region)
+        shares = self._combine(logits, None if landmarks is None else landmarks[None])
+        return shares[0], ClassMaps(maps[0], self.labels, region)
+
+    def _combine(self, logits: Floats, landmarks: Floats | None) -> Floats:
+        """Calibrated probabilities, float64 (N, C), of logits (N, C) and landmarks (N, 53), None: without them."""
+        if landmarks is None or self.second_opinion is None:
+            return softmax(logits / self.info.temperature)
+        return softmax(self.second_opinion.combine(logits, landmarks) / self.second_opinion.temperature)
 
     def features(self, frame_bgr: npt.NDArray[np.generic], region: Region | None = None) -> Floats:
         """What the network's head reads of a frame, float32 (D,), averaged over the picture.
@@ -135,21 +168,34 @@ class PoseClassifier:
         """Classify one frame.
 
         frame_bgr: uint8 (H, W, 3) BGR, as OpenCV gives it; grey (H, W) and BGRA (H, W, 4) are taken too.  region: look
-        at this part alone, in pixels.  Raises ValueError if it is no uint8 image, ModelError where the network's output
-        is not finite.
+        at this part alone, in pixels.  With a second opinion, people are looked for in it first.  Raises ValueError if
+        it is no uint8 image, ModelError where the network's output is not finite.
         """
-        return self._predict(self.probabilities(frame_bgr, region))
+        landmarks = self.find_landmarks(frame_bgr, region)
+        return self._predict(self.probabilities(frame_bgr, region, landmarks), landmarks)
 
-    def classify_letterboxed(self, frames: Frame) -> list[Prediction]:
-        """Classify frames that are letterboxed already, in one run of the network.  frames: uint8 (N, S, S, 3) BGR."""
-        return [self._predict(row) for row in self.probabilities_letterboxed(frames)]
+    def find_landmarks(self, frame_bgr: npt.NDArray[np.generic], region: Region | None = None) -> Floats | None:
+        """Find the key points that the second opinion is about, float32 (53,), zeros for nobody; None without one.
 
-    def probabilities_letterboxed(self, frames: Frame) -> Floats:
-        """Calibrated probabilities of such frames, float64 (N, C).  frames: uint8 (N, S, S, 3) BGR."""
-        return softmax(self.engine.infer(frames) / self.info.temperature)
+        frame_bgr: uint8 (H, W, 3) BGR.  region: look at this part alone, in pixels.  Of several people it is the
+        largest and surest.
+        """
+        return find_landmarks(self.open_people_finder().find(frame_bgr, region)) if self.second_opinion else None
 
-    def _predict(self, probabilities: Floats) -> Prediction:
-        pose, confidence = choose_answer(probabilities, self.labels, self.info.threshold)
+    def classify_letterboxed(self, frames: Frame, landmarks: Floats | None = None) -> list[Prediction]:
+        """Classify frames that are letterboxed already, in one run of the network.
+
+        frames: uint8 (N, S, S, 3) BGR.  landmarks: float32 (N, 53), for the second opinion; None: the network alone.
+        """
+        return [self._predict(row, landmarks) for row in self.probabilities_letterboxed(frames, landmarks)]
+
+    def probabilities_letterboxed(self, frames: Frame, landmarks: Floats | None = None) -> Floats:
+        """Calibrated probabilities of such frames, float64 (N, C).  frames, landmarks: as there."""
+        return self._combine(self.engine.infer(frames), landmarks)
+
+    def _predict(self, probabilities: Floats, landmarks: Floats | None) -> Prediction:
+        info = self.info if landmarks is None else self.info_with_people
+        pose, confidence = choose_answer(probabilities, self.labels, info.threshold)
         return Prediction(pose, confidence, dict(zip(self.labels, probabilities.tolist(), strict=True)))
 
 

@@ -17,6 +17,8 @@ DEFAULT_MODEL = Path(__file__).parent.parent / "models" / "default.onnx"
 """The shipped model."""
 METADATA_KEY = "yoga_live"
 FORMAT = 1
+WITH_SECOND_OPINION = 2
+"""The format of documents with a second opinion, which older versions cannot read."""
 FEATURES = "features"
 """The output that a model may have beside `logits` and `maps`: what its head reads, averaged over the picture."""
 UNCALIBRATED_THRESHOLD = 0.5
@@ -36,7 +38,8 @@ class ModelInfo:
     labels: in the order of the logits.  size: side of its square input, pixels.  precision: fp32, fp16 or int8.
     temperature: divides the logits before the softmax.  threshold: of the best pose's calibrated probability, 0 to 1;
     below it the answer is `none`.  preprocessing: how a frame becomes the input, in words.  training, calibration:
-    where it comes from and how it was measured.
+    where it comes from and how it was measured.  second_opinion: what `SecondOpinion.to_document` gives, a small
+    network on key points, with a temperature and a threshold of its own; empty: none.
 
     Raises ModelError where a value is out of bounds.
     """
@@ -49,6 +52,7 @@ class ModelInfo:
     preprocessing: str = "letterbox, uint8 BGR, grey 114"
     training: dict[str, Any] = field(default_factory=dict)
     calibration: dict[str, Any] = field(default_factory=dict)
+    second_opinion: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         try:
@@ -58,15 +62,18 @@ class ModelInfo:
             check_number(self.threshold, "the threshold", 0, 1)
             check_text(self.precision, "the precision", 40)
             check_text(self.preprocessing, "the preprocessing", 200)
-            for name, notes in (("training", self.training), ("calibration", self.calibration)):
-                if not isinstance(notes, dict):
+            for name in ("training", "calibration", "second_opinion"):
+                if not isinstance(notes := getattr(self, name), dict):
                     raise ValueError(f"{name} should hold names and values; it is {show(notes)}")
         except ValueError as error:
             raise ModelError(str(error)) from error
 
     def to_json(self) -> str:
         """As a document in the model's file."""
-        return escape_json(json.dumps({"format": FORMAT, **asdict(self)}, ensure_ascii=False))
+        content = {"format": WITH_SECOND_OPINION if self.second_opinion else FORMAT, **asdict(self)}
+        if not self.second_opinion:
+            del content["second_opinion"]
+        return escape_json(json.dumps(content, ensure_ascii=False))
 
     @classmethod
     def from_json(cls, text: str, name: object = "the model") -> ModelInfo:
@@ -74,8 +81,9 @@ class ModelInfo:
         try:
             content = parse_json(text)
             version = content.pop("format")
-            if version != FORMAT:
-                raise ModelError(f"its format is {show(version)}, and this yoga-live reads {FORMAT}: update yoga-live")
+            if version not in (FORMAT, WITH_SECOND_OPINION):
+                newest = WITH_SECOND_OPINION
+                raise ModelError(f"its format is {show(version)}, and this yoga-live reads {newest}: update yoga-live")
             if not isinstance(content["labels"], list):
                 raise ModelError(f"the labels should be a list; they are {show(content['labels'])}")
             return cls(**{**content, "labels": tuple(content["labels"])})

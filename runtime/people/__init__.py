@@ -5,6 +5,16 @@ people = PeopleFinder().find(frame_bgr)          # people.boxes, people.keypoint
 """
 
 from .finder import PeopleFinder
+from .landmarks import find_landmarks, measure_landmarks
 from .people import KEYPOINTS, OPPOSITE_KEYPOINTS, People
+from .second_opinion import SecondOpinion
 
-__all__ = ["KEYPOINTS", "OPPOSITE_KEYPOINTS", "People", "PeopleFinder"]
+__all__ = [
+    "KEYPOINTS",
+    "OPPOSITE_KEYPOINTS",
+    "People",
+    "PeopleFinder",
+    "SecondOpinion",
+    "find_landmarks",
+    "measure_landmarks",
+]

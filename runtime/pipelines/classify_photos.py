@@ -15,10 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from ..classifier import PoseClassifier, Prediction
-from ..core.preprocess import letterbox
+from ..core.opencv import cv2
+from ..core.preprocess import as_bgr, letterbox
 from ..core.regions import Region, Roi
 from ..core.types import Frame
 from ..errors import OutputError, PhotoError
+from ..people.finder import SIDE
 from ..photos.decoding import decode_photo, read_photo
 from ..photos.kinds import PHOTO_SUFFIXES, has_video_bytes, is_photo
 from ..photos.limits import check_shown
@@ -62,12 +64,16 @@ class PhotoPrediction:
 
 @dataclass(frozen=True)
 class _Loaded:
-    """A decoded photo.  letterboxed: uint8 (S, S, 3); again: where to read a huge one a second time."""
+    """A decoded photo.  letterboxed: uint8 (S, S, 3); again: where to read a huge one a second time.
+
+    small_bgr: the classified part for the people finder, uint8 (h, w, 3), where the model has a second opinion.
+    """
 
     letterboxed: Frame
     image_bgr: Frame | None
     region: Region | None
     again: Path | None = None
+    small_bgr: Frame | None = None
 
 
 def classify_photos(
@@ -78,13 +84,14 @@ def classify_photos(
     files: name and path.  roi: classify only this part.  keep_images: return the photos too, for annotation.
     """
     size, workers = classifier.info.size, min(8, os.cpu_count() or 1)
+    finds = classifier.second_opinion is not None
     files = iter(files)
     waiting: deque[tuple[str, Future[_Loaded | Failure]]] = deque()
     pool = ThreadPoolExecutor(workers, "photos")
     try:
         while True:
             for name, path in islice(files, 2 * BATCH + workers - len(waiting)):
-                load = partial(_load, path, size, roi, keep_images)
+                load = partial(_load, path, size, roi, keep_images, finds)
                 waiting.append((name, pool.submit(attempt, path, load)))
             if not waiting:
                 return
@@ -93,7 +100,7 @@ def classify_photos(
         pool.shutdown(cancel_futures=True)
 
 
-def _load(path: Path, size: int, roi: Roi | None, keep_image: bool) -> _Loaded:
+def _load(path: Path, size: int, roi: Roi | None, keep_image: bool, finds: bool) -> _Loaded:
     """Decode and letterbox.  Raises PhotoError, or OptionError if the region does not fit."""
     try:
         content = read_photo(path)
@@ -104,12 +111,23 @@ def _load(path: Path, size: int, roi: Roi | None, keep_image: bool) -> _Loaded:
     whole = decode_photo(content, min_side=None if roi else size)
     check_shown(whole)
     region = roi.to_region((whole.shape[1], whole.shape[0])) if roi else None
-    letterboxed = letterbox(region.cut(whole) if region else whole, size)
+    part = region.cut(whole) if region else whole
+    letterboxed, small = letterbox(part, size), _shrink(as_bgr(part)) if finds else None
     if not keep_image:
-        return _Loaded(letterboxed, None, region)
+        return _Loaded(letterboxed, None, region, small_bgr=small)
     image = whole if roi else decode_photo(content)
     is_huge = image.shape[0] * image.shape[1] > KEPT_PIXELS
-    return _Loaded(letterboxed, None if is_huge else image, region, path if is_huge else None)
+    return _Loaded(letterboxed, None if is_huge else image, region, path if is_huge else None, small)
+
+
+def _shrink(image: Frame) -> Frame:
+    """Shrink a picture to what the people finder needs.  image: uint8 (H, W, 3) BGR.  Returns uint8 (h, w, 3)."""
+    height, width = image.shape[:2]
+    scale = 2 * SIDE / max(height, width)
+    if scale >= 1:
+        return image.copy()  # not a part of a large one, which would stay in memory
+    size_wh = max(1, round(width * scale)), max(1, round(height * scale))
+    return np.asarray(cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _answer(
@@ -134,15 +152,21 @@ def _answer(
 def _classify(classifier: PoseClassifier, photos: list[tuple[str, _Loaded]]) -> Sequence[Prediction | Failure]:
     """Classify photos in one batch; if that fails, one by one, so that only the cause is lost."""
     if len(photos) > 1:
-        frames = np.stack([photo.letterboxed for _, photo in photos])
-        told = attempt(f"{len(photos)} photos", lambda: classifier.classify_letterboxed(frames))
+        told = attempt(f"{len(photos)} photos", partial(_classify_all, classifier, [photo for _, photo in photos]))
         if isinstance(told, list):
             return told
     return [attempt(name, partial(_classify_one, classifier, photo)) for name, photo in photos]
 
 
 def _classify_one(classifier: PoseClassifier, photo: _Loaded) -> Prediction:
-    return classifier.classify_letterboxed(photo.letterboxed[None])[0]
+    return _classify_all(classifier, [photo])[0]
+
+
+def _classify_all(classifier: PoseClassifier, photos: list[_Loaded]) -> list[Prediction]:
+    frames = np.stack([photo.letterboxed for photo in photos])
+    found = [classifier.find_landmarks(photo.small_bgr) for photo in photos if photo.small_bgr is not None]
+    landmarks = np.stack([each for each in found if each is not None]) if found else None
+    return classifier.classify_letterboxed(frames, landmarks)
 
 
 def check_table_format(path: Path) -> None:

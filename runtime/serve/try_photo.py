@@ -29,7 +29,7 @@ class PhotoTrial:
 
     def describe_model(self) -> dict[str, Any]:
         """What the page tells of the model, for JSON."""
-        info = self._classifier.info
+        info = self._classifier.info_with_people
         return {
             "poses": describe_poses(info.labels),
             "threshold": info.threshold,

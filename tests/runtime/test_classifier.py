@@ -18,7 +18,11 @@ from yoga_live.runtime.core.preprocess import letterbox
 from yoga_live.runtime.core.regions import Region
 from yoga_live.runtime.core.types import best_pose
 from yoga_live.runtime.errors import ModelError
+from yoga_live.runtime.people import People, find_landmarks
 from yoga_live.runtime.sources.drawn_figure import POSES, draw_figure
+
+from ..opinions import make_opinion
+from .conftest import ColourEngine
 
 BLUE, GREEN, RED, GREY = (255, 0, 0), (0, 255, 0), (0, 0, 255), (128, 128, 128)
 ELEVEN = {"down_dog", "up_dog", "tree", "warrior_2", "low_lunge", "plank", "goddess", "chair", "triangle", "half_moon"}
@@ -190,3 +194,89 @@ def test_own_model_keeps_its_label_order(write_model: Callable[..., Path], tmp_p
     assert classifier.classify(plain(RED)).pose == "a_tree"
     assert classifier.classify(plain(GREEN)).pose == "Śvānāsana"
     assert classifier.classify(plain(BLUE)).pose == "none"
+
+
+class FakeFinder:
+    """Finds the same people in each frame, and notes where it looked."""
+
+    def __init__(self, people: People) -> None:
+        self.people, self.looked = people, list[Any]()
+
+    def find(self, frame_bgr: np.ndarray, region: Region | None = None) -> People:
+        self.looked.append((frame_bgr.shape, region))
+        return self.people
+
+
+def put_person(score: float) -> People:
+    rng = np.random.default_rng(0)
+    keypoints = rng.uniform(0, 48, (1, 17, 2)).astype(np.float32)
+    whole = np.array([[0, 0, 48, 48]], np.float32)
+    return People(whole, keypoints, np.ones((1, 17), np.float32), np.array([score], np.float32))
+
+
+@pytest.fixture
+def informed() -> PoseClassifier:
+    """A classifier with a second opinion, which says tree of a sure person."""
+    engine = ColourEngine()
+    engine.info = ModelInfo(engine.info.labels, 32, threshold=0.7, second_opinion=make_opinion().to_document())
+    return PoseClassifier.from_engine(engine)
+
+
+def test_single_frames_are_classified_with_the_key_points_of_the_person_in_them(informed: PoseClassifier) -> None:
+    finder = FakeFinder(put_person(0.9))
+    informed.open_people_finder = lambda side=256: finder  # type: ignore[assignment, method-assign]
+    assert informed.second_opinion == make_opinion()
+    prediction = informed.classify(plain(GREY))
+    assert prediction.pose == "tree" and finder.looked == [((48, 64, 3), None)]
+    informed.classify(plain(GREY), Region(8, 4, 20, 20))
+    assert finder.looked[1:] == [((48, 64, 3), Region(8, 4, 20, 20))]
+    landmarks = find_landmarks(put_person(0.9))
+    expected = informed.probabilities(plain(GREY), None, landmarks)
+    np.testing.assert_allclose(list(prediction.probabilities.values()), expected)
+    assert informed.examine(plain(GREY), None, landmarks)[0] == pytest.approx(expected)
+    frames = np.stack([letterbox(plain(colour), 32) for colour in (GREY, BLUE)])
+    both = informed.classify_letterboxed(frames, np.stack([landmarks, np.zeros_like(landmarks)]))
+    assert both[0] == prediction and both[1].probabilities["none"] > 0.03  # nobody is there, says the second opinion
+
+
+def test_without_landmarks_it_is_the_network_alone_with_its_own_threshold(
+    informed: PoseClassifier, classifier: PoseClassifier
+) -> None:
+    for colour in (GREY, BLUE):
+        np.testing.assert_array_equal(informed.probabilities(plain(colour)), classifier.probabilities(plain(colour)))
+    assert (informed.info.threshold, informed.info_with_people.threshold) == (0.7, 0.35)
+    assert (informed.info.temperature, informed.info_with_people.temperature) == (1.0, 1.25)
+    assert classifier.info_with_people is classifier.info and classifier.find_landmarks(plain(GREY)) is None
+    finder = FakeFinder(put_person(0.9))
+    informed.open_people_finder = lambda side=256: finder  # type: ignore[assignment, method-assign]
+    informed.second_opinion = None
+    prediction = informed.classify(plain(GREY))
+    assert prediction.pose == "none" and not finder.looked
+
+
+def test_the_threshold_of_both_together_decides(informed: PoseClassifier) -> None:
+    informed.second_opinion = make_opinion(threshold=0.99)
+    landmarks = find_landmarks(put_person(0.9))
+    assert informed.classify_letterboxed(letterbox(plain(GREY), 32)[None], landmarks[None])[0].pose == "none"
+
+
+def test_a_guest_has_the_same_second_opinion(informed: PoseClassifier) -> None:
+    landmarks = find_landmarks(put_person(0.9))
+    expected = informed.probabilities(plain(GREY), None, landmarks)
+    np.testing.assert_array_equal(informed.make_guest().probabilities(plain(GREY), None, landmarks), expected)
+    informed.second_opinion = None
+    assert informed.make_guest().second_opinion is None
+
+
+def test_an_empty_frame_has_nobody_for_the_real_finder(informed: PoseClassifier) -> None:
+    pytest.importorskip("onnxruntime")
+    landmarks = informed.find_landmarks(plain(GREY))
+    assert landmarks is not None and not landmarks.any()
+    assert informed.classify(plain(GREY)).pose == "none"
+
+
+def test_a_broken_second_opinion_is_refused_when_the_model_is_opened() -> None:
+    engine = ColourEngine()
+    engine.info = ModelInfo(engine.info.labels, 32, second_opinion={"networks": 1})
+    with pytest.raises(ModelError, match="second opinion of the model cannot be read"):
+        PoseClassifier.from_engine(engine)

@@ -18,6 +18,13 @@ def test_info_survives_the_round_trip_with_unicode_labels() -> None:
     assert "Śvānāsana" in document
 
 
+def test_a_document_without_a_second_opinion_is_as_older_versions_read_it() -> None:
+    content = json.loads(ModelInfo(LABELS, 224).to_json())
+    assert content["format"] == 1 and "second_opinion" not in content
+    info = ModelInfo(LABELS, 224, second_opinion={"networks": 2})
+    assert json.loads(info.to_json())["format"] == 2 and ModelInfo.from_json(info.to_json()) == info
+
+
 def test_label_order_is_the_order_written() -> None:
     document = ModelInfo(("z", "a", "m"), 224).to_json()
     assert ModelInfo.from_json(document).labels == ("z", "a", "m")
@@ -35,7 +42,7 @@ def test_label_order_is_the_order_written() -> None:
         ({"temperature": float("nan")}, "temperature"),
         ({"threshold": 1.01}, "threshold"),
         ({"threshold": float("nan")}, "threshold"),
-        ({"format": 2}, "format is 2"),
+        ({"format": 3}, "format is 3"),
         ({"colour": "blue"}, "colour"),
         ({"labels": None}, "cannot be read"),
         ({"labels": "ab"}, "should be a list"),
@@ -58,6 +65,7 @@ def test_label_order_is_the_order_written() -> None:
         ({"precision": 16}, "precision"),
         ({"training": [1]}, "training"),
         ({"calibration": "good"}, "calibration"),
+        ({"second_opinion": [0.5]}, "second_opinion should hold names"),
         ({"temperature": "warm"}, "cannot be read"),
     ],
 )

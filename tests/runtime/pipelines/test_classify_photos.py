@@ -10,8 +10,10 @@ import pytest
 from PIL import Image
 
 from yoga_live.runtime.classifier import PoseClassifier
-from yoga_live.runtime.core.regions import Roi
+from yoga_live.runtime.core.model_metadata import ModelInfo
+from yoga_live.runtime.core.regions import Region, Roi
 from yoga_live.runtime.errors import OutputError
+from yoga_live.runtime.people import People
 from yoga_live.runtime.photos.decoding import decode_photo
 from yoga_live.runtime.photos.kinds import is_photo
 from yoga_live.runtime.pipelines.classify_photos import (
@@ -25,6 +27,7 @@ from yoga_live.runtime.pipelines.classify_photos import (
 )
 from yoga_live.runtime.system.files import ODD_NAMES
 
+from ...opinions import make_opinion
 from ..conftest import LABELS, ColourEngine, paint_photo
 
 BLUE, GREEN, RED = (0, 0, 255), (0, 255, 0), (255, 0, 0)  # RGB; tree, warrior_2, none
@@ -126,3 +129,33 @@ def test_a_file_name_that_is_no_utf8_comes_back_from_both_tables(tmp_path: Path)
         write_predictions(tmp_path / f"a{suffix}", [PhotoPrediction(name, None, "is empty")])
     assert b"caf\xe9.jpg,,,is empty" in (tmp_path / "a.csv").read_bytes()
     assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))[0]["file"] == name
+
+
+def test_photos_are_classified_with_the_people_in_them_as_one_by_one(
+    files: list[tuple[str, Path]], tmp_path: Path
+) -> None:
+    pytest.importorskip("onnxruntime")
+    engine = ColourEngine()
+    engine.info = ModelInfo(LABELS, 32, second_opinion=make_opinion().to_document())
+    classifier = PoseClassifier.from_engine(engine)
+    big = tmp_path / "zz.png"
+    paint_photo(BLUE, (1500, 900)).save(big)
+    shapes: list[tuple[int, ...]] = []
+    finder = classifier.open_people_finder()
+    look = finder.find
+
+    def note(frame_bgr: np.ndarray, region: Region | None = None) -> People:
+        shapes.append(frame_bgr.shape)
+        return look(frame_bgr, region)
+
+    finder.find = note  # type: ignore[method-assign]
+    answers = list(classify_photos(classifier, [*files, ("zz.png", big)]))
+    assert shapes[-1] == (307, 512, 3) and {*shapes[:-1]} == {(60, 90, 3)} and len(shapes) == 36
+    for answer, (_, path) in zip(answers[1:7], files[1:7], strict=True):
+        alone = classifier.classify(decode_photo(path))
+        assert answer.prediction is not None and answer.prediction.pose == alone.pose
+        assert answer.prediction.probabilities == pytest.approx(alone.probabilities, abs=1e-6)
+    informed = answers[1].prediction
+    classifier.second_opinion = None
+    [network] = classify_photos(classifier, files[1:2])
+    assert informed and network.prediction and informed.probabilities != pytest.approx(network.prediction.probabilities)
