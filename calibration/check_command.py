@@ -22,6 +22,7 @@ def _compare(args: argparse.Namespace) -> None:
     from ..runtime.engines.factory import open_engine
     from .comparison import compare_files, format_scores, write_scores
     from .latency import FRAMES, TURNS, count_cores
+    from .logits import select_landmarks
     from .runs import check_model_run, load_frames, load_run
 
     run = load_run(args.run, args.photos)
@@ -30,8 +31,8 @@ def _compare(args: argparse.Namespace) -> None:
         engine = open_engine(path, args.device)
         check_model_run(path, engine.info, run)
         engines.append(engine)
-    frames, targets, _ = load_frames(run, "test")
-    scores = compare_files(args.models, engines, frames, targets)
+    frames, targets, rows = load_frames(run, "test")
+    scores = compare_files(args.models, engines, frames, targets, select_landmarks(run, rows))
     devices = ", ".join(dict.fromkeys(engine.device for engine in engines))
     photos, cores = format_count(len(targets), "test photo"), format_count(count_cores(), "CPU core")
     print(f"{photos} of {args.run}; {devices}, {cores}")

@@ -14,6 +14,7 @@ import numpy as np
 from ..runtime.core.types import Floats, Frame, Ints
 from ..runtime.engines.base import Engine, find_feature_size, infer_features
 from ..runtime.errors import OptionError
+from ..runtime.people.second_opinion import SecondOpinion
 from ..runtime.system.files import write_json, write_text
 from .fidelity import Fidelity, measure_fidelity
 from .latency import time_engines
@@ -31,7 +32,8 @@ class FileScore:
     ece: at the file's own temperature, with the value of a perfectly calibrated model on as many photos (mean and
     97.5 % quantile).  fidelity: compared with the first file.  p50_ms, p95_ms: of the network, batch 1.
     feature_difference: largest difference of a feature from the first file's, relative to its largest feature; None
-    where one of the two has no features.
+    where one of the two has no features.  together: accuracy of network and key points together; None where the file
+    has no second opinion, or the run no landmarks.
     """
 
     path: Path
@@ -47,6 +49,7 @@ class FileScore:
     p50_ms: float
     p95_ms: float
     feature_difference: float | None = None
+    together: Accuracy | None = None
 
     @property
     def is_honest(self) -> bool:
@@ -77,14 +80,20 @@ class FileScore:
             "p50_ms": self.p50_ms,
             "p95_ms": self.p95_ms,
             "worst_feature_difference": self.feature_difference,
+            "accuracy_with_people": None if self.together is None else self.together.value,
         }
         return {name: round(value, 6) if isinstance(value, float) else value for name, value in values.items()}
 
 
-def compare_files(paths: Sequence[Path], engines: Sequence[Engine], frames: Frame, targets: Ints) -> list[FileScore]:
-    """Score opened files on test photos, frames uint8 (N, S, S, 3) BGR and targets int (N,); latency side by side."""
+def compare_files(
+    paths: Sequence[Path], engines: Sequence[Engine], frames: Frame, targets: Ints, landmarks: Floats | None = None
+) -> list[FileScore]:
+    """Score opened files on test photos; latency side by side.
+
+    frames: uint8 (N, S, S, 3) BGR; targets: int (N,); landmarks: float32 (N, 53), None where the run has none.
+    """
     splits = [
-        SplitLogits(compute_logits(engine, frames, path.name), targets)
+        SplitLogits(compute_logits(engine, frames, path.name), targets, landmarks=landmarks)
         for path, engine in zip(paths, engines, strict=True)
     ]
     times = time_engines(engines, frames[:COMPARED])
@@ -94,9 +103,16 @@ def compare_files(paths: Sequence[Path], engines: Sequence[Engine], frames: Fram
         for path, engine, split, times_ms in zip(paths, engines, splits, times, strict=True)
     ]
     return [
-        replace(score, feature_difference=_compare_features(features[0], own))
-        for score, own in zip(scores, features, strict=True)
+        replace(score, feature_difference=_compare_features(features[0], own), together=_score_together(engine, split))
+        for score, own, engine, split in zip(scores, features, engines, splits, strict=True)
     ]
+
+
+def _score_together(engine: Engine, split: SplitLogits) -> Accuracy | None:
+    if not engine.info.second_opinion or split.landmarks is None:
+        return None
+    opinion = SecondOpinion.from_document(engine.info.second_opinion, engine.info.labels)
+    return measure_accuracy(opinion.combine(split.logits, split.landmarks).argmax(axis=1), split.targets)
 
 
 def _infer_features(engine: Engine, frames: Frame) -> Floats | None:
@@ -161,7 +177,11 @@ def format_scores(scores: Sequence[FileScore]) -> str:
             )
         )
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    for row, score in zip(rows[1:], scores, strict=True):
+        if score.together is not None:
+            lines.append(f"{row[0]} with its second opinion, the key points of people: {score.together}")
+    return "\n".join(lines)
 
 
 def check_table_name(path: Path) -> None:

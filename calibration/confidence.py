@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -11,9 +12,12 @@ import numpy.typing as npt
 from ..runtime.core.model_metadata import UNCALIBRATED_THRESHOLD, ModelInfo
 from ..runtime.core.softmax import softmax
 from ..runtime.core.types import NO_POSE, Floats, Ints, best_pose
+from ..runtime.people.second_opinion import SecondOpinion
 from .bootstrap import resample_sums
 from .logits import SplitLogits
 from .metrics import Accuracy, measure_accuracy, measure_ece, measure_nll, simulate_perfect_ece, top_confidences
+
+log = logging.getLogger(__name__)
 
 TEMPERATURES = np.exp(np.linspace(np.log(0.1), np.log(10), 461))
 """Candidates, 1 % apart: a search over log T cannot diverge or turn negative."""
@@ -82,6 +86,32 @@ def calibrate(info: ModelInfo, validation: SplitLogits, test: SplitLogits) -> tu
     report = replace(_measure(info, test, temperature, threshold), validation_groups=groups)
     calibrated = replace(info, temperature=temperature, threshold=threshold, calibration=report.summary())
     return calibrated, report
+
+
+def calibrate_together(
+    info: ModelInfo, validation: SplitLogits, test: SplitLogits
+) -> tuple[ModelInfo, ConfidenceReport | None]:
+    """Fit temperature and threshold of network and key points together, as `calibrate` does for the network alone.
+
+    Returns the info with a calibrated second opinion, and its report; None where the model has none, or the run has no
+    landmarks, which is logged.  Raises ModelError where the second opinion cannot be read.
+    """
+    if not info.second_opinion:
+        return info, None
+    if validation.landmarks is None or test.landmarks is None:
+        log.warning("the run has no landmarks.npy, so the second opinion keeps its temperature and threshold")
+        return info, None
+    opinion = SecondOpinion.from_document(info.second_opinion, info.labels)
+    mixed = [replace(split, logits=_combine(opinion, split)) for split in (validation, test)]
+    fitted, report = calibrate(info, *mixed)
+    measured = {**opinion.measured, "calibration": report.summary()}
+    opinion = replace(opinion, temperature=fitted.temperature, threshold=fitted.threshold, measured=measured)
+    return replace(info, second_opinion=opinion.to_document()), report
+
+
+def _combine(opinion: SecondOpinion, split: SplitLogits) -> Floats:
+    assert split.landmarks is not None
+    return opinion.combine(split.logits, split.landmarks)
 
 
 def measure_trust(groups: int) -> float:

@@ -28,7 +28,7 @@ def run_confidence(args: argparse.Namespace) -> None:
 
 def _calibrate(args: argparse.Namespace, plot: Path) -> None:
     from ..runtime.engines.onnxruntime import OnnxEngine
-    from .confidence import calibrate, plot_reliability
+    from .confidence import calibrate, calibrate_together, plot_reliability
     from .logits import load_logits
     from .onnx_file import read_model, write_model
     from .runs import check_model_run, load_run
@@ -37,11 +37,13 @@ def _calibrate(args: argparse.Namespace, plot: Path) -> None:
     run = load_run(args.run, args.photos)
     check_model_run(args.model, info, run)
     engine = OnnxEngine(args.model, "cpu")
-    test = load_logits(engine, run, "test")
-    info, report = calibrate(info, load_logits(engine, run, "validation"), test)
+    validation, test = (load_logits(engine, run, split) for split in ("validation", "test"))
+    info, report = calibrate(info, validation, test)
+    info, together = calibrate_together(info, validation, test)
     write_model(model, info, args.to, replace=args.force)
     plot_reliability(test, report, plot, replace=args.force)
     print_report(report)
+    print_together(together)
     print_missing_none(info.labels, is_tested=report.none_rejected is not None)
     print(f"written: {args.to}   reliability diagram: {plot}")
 
@@ -76,6 +78,13 @@ def print_missing_none(labels: tuple[str, ...], *, is_tested: bool) -> None:
         print(line)
     elif not is_tested:
         print(UNTESTED_NONE)
+
+
+def print_together(report: ConfidenceReport | None) -> None:
+    """Print the same of network and key points together, where the model has a second opinion."""
+    if report is not None:
+        print("with the second opinion, the key points of people:")
+        print_report(report)
 
 
 def print_report(report: ConfidenceReport) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..runtime.errors import ModelError
 from ..runtime.system.plain_text import format_count, print
-from .confidence_command import claim_model, print_missing_none, print_report
+from .confidence_command import claim_model, print_missing_none, print_report, print_together
 
 if TYPE_CHECKING:
     from .fidelity import Candidate
@@ -29,9 +29,9 @@ def _quantise(args: argparse.Namespace, plot: Path) -> None:
     import numpy as np
 
     from ..runtime.engines.onnxruntime import OnnxEngine
-    from .confidence import calibrate, plot_reliability
+    from .confidence import calibrate, calibrate_together, plot_reliability
     from .fidelity import choose_candidate, run_model, score_methods
-    from .logits import SplitLogits, compute_logits, number_groups
+    from .logits import SplitLogits, compute_logits, number_groups, select_landmarks
     from .metrics import measure_accuracy
     from .onnx_file import write_model
     from .quantize import draft_quantisation, draw_sample
@@ -52,20 +52,23 @@ def _quantise(args: argparse.Namespace, plot: Path) -> None:
     candidates = list(score_methods(draft, methods, frames, reference, full.info.temperature))
     best = choose_candidate(candidates)
     _print_candidates(candidates, best)
-    validation = SplitLogits(best.logits, targets, number_groups(rows))
-    frames, targets, _ = load_frames(run, "test")
+    validation = SplitLogits(best.logits, targets, number_groups(rows), select_landmarks(run, rows))
+    frames, targets, rows = load_frames(run, "test")
     reference = SplitLogits(compute_logits(full, frames, "test, fp32"), targets)
-    test = SplitLogits(run_model(best.model, draft.info, frames, "test, int8"), targets)
+    logits = run_model(best.model, draft.info, frames, "test, int8")
+    test = SplitLogits(logits, targets, landmarks=select_landmarks(run, rows))
     agreement = measure_accuracy(test.logits.argmax(axis=1), reference.logits.argmax(axis=1))
     print(f"FP32 test accuracy: {measure_accuracy(reference.logits.argmax(axis=1), targets)}")
     print(f"INT8 agrees with FP32 on {agreement}")
     check_agreement(agreement, args.least_agreement / 100, _advise(methods, sample, run))
     info, report = calibrate(draft.info, validation, test)
+    info, together = calibrate_together(info, validation, test)
     details = {"agreement_with_fp32": round(agreement.value, 4), "method": best.method, "sample": sample.counts}
     info = replace(info, calibration={**info.calibration, **details})
     write_model(best.model, info, args.to, replace=args.force)
     plot_reliability(test, report, plot, replace=args.force)
     print_report(report)
+    print_together(together)
     print_missing_none(info.labels, is_tested=report.none_rejected is not None)
     sizes = [path.stat().st_size / 1e6 for path in (args.model, args.to)]
     print(f"written: {args.to}, {sizes[1]:.1f} MB ({args.model.name}: {sizes[0]:.1f} MB)   reliability diagram: {plot}")

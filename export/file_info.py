@@ -13,6 +13,7 @@ from typing import Any
 from ..runtime.core.model_metadata import read_pose_model
 from ..runtime.engines.tensorrt_sidecar import read_record, record_path
 from ..runtime.errors import ModelError
+from ..runtime.people.second_opinion import SecondOpinion
 
 INDENT, NAMES = 2, 24
 
@@ -72,7 +73,31 @@ def _describe_file(path: Path) -> dict[str, Any]:
 def _part_model(model: dict[str, Any]) -> dict[str, Any]:
     """Separate training and calibration from what a user of the model needs."""
     training, calibration = model.pop("training", {}), model.pop("calibration", {})
-    return {"model": model, "calibration": calibration, "training": training}
+    sections = {"model": model, "calibration": calibration}
+    if document := model.pop("second_opinion", {}):
+        opinion = SecondOpinion.from_document(document, tuple(model["labels"]))
+        sections["second opinion"] = _describe_opinion(opinion)
+    return {**sections, "training": training}
+
+
+def _describe_opinion(opinion: SecondOpinion) -> dict[str, Any]:
+    """What the second opinion is made of, without its thousands of numbers."""
+    mixture = opinion.mixture
+    weights = {
+        name: {label: list(pair) for label, pair in zip(opinion.labels, pairs, strict=True)}
+        for name, pairs in (("which pose", mixture.which), ("whether", mixture.whether))
+    }
+    return {
+        "networks": f"{opinion.networks} of {'-'.join(map(str, opinion.widths))}",
+        "kinds": len(opinion.kinds),
+        "temperature": opinion.temperature,
+        "threshold": opinion.threshold,
+        "mirrored": bool(opinion.mirrors),
+        **{f"weights of {name}": pairs for name, pairs in weights.items()},
+        "agreement": mixture.agreement,
+        "bias": mixture.bias,
+        **opinion.measured,
+    }
 
 
 def _describe_tensor(value: Any) -> str:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..calibration.confidence_command import claim_model, print_report
+from ..calibration.confidence_command import claim_model, print_report, print_together
 from ..runtime.errors import ModelError
 from ..runtime.system.plain_text import format_command, format_count, print
 
@@ -32,9 +32,9 @@ def _convert(args: argparse.Namespace, plot: Path) -> None:
 
     import numpy as np
 
-    from ..calibration.confidence import calibrate, plot_reliability
+    from ..calibration.confidence import calibrate, calibrate_together, plot_reliability
     from ..calibration.fidelity import measure_fidelity, run_model
-    from ..calibration.logits import SplitLogits, compute_logits, number_groups
+    from ..calibration.logits import SplitLogits, compute_logits, number_groups, select_landmarks
     from ..calibration.metrics import measure_accuracy
     from ..calibration.onnx_file import read_model, write_model
     from ..calibration.runs import check_model_run, load_frames, load_run
@@ -49,7 +49,7 @@ def _convert(args: argparse.Namespace, plot: Path) -> None:
     run = load_run(args.run, args.photos)
     check_model_run(args.model, info, run)
     full = OnnxEngine(args.model, "cpu")
-    (frames, targets, rows), (test_frames, test_targets, _) = (
+    (frames, targets, rows), (test_frames, test_targets, test_rows) = (
         load_frames(run, name) for name in ("validation", "test")
     )
     full.infer_maps(frames[:1])  # reports an unusable model by its name
@@ -63,13 +63,16 @@ def _convert(args: argparse.Namespace, plot: Path) -> None:
         f"limit is {nearest.headroom:,.0f} times that; {weigh_subnormals(model):.1%} of the weights lose digits in FP16"
     )
     rounded = run_model(round_activations(half), info, frames, "rounded to fp16")
-    validation = SplitLogits(rounded[: tests.start], targets[: tests.start], number_groups(rows))
-    test, reference = SplitLogits(rounded[tests], targets[tests]), measured.logits[tests]
+    known = select_landmarks(run, rows)
+    validation = SplitLogits(rounded[: tests.start], targets[: tests.start], number_groups(rows), known)
+    test = SplitLogits(rounded[tests], targets[tests], landmarks=select_landmarks(run, test_rows))
+    reference = measured.logits[tests]
     print(f"FP32 test accuracy: {measure_accuracy(reference.argmax(axis=1), test.targets)}")
     fidelity = measure_fidelity(reference, test)
     print(f"FP16 with a GPU's rounding: {describe_fidelity(fidelity, reference)}")
     check_fidelity(fidelity, reference)
     info, report = calibrate(replace(info, precision="fp16"), validation, test)
+    info, together = calibrate_together(info, validation, test)
     details = {"agreement_with_fp32": round(fidelity.agreement.value, 4), "headroom": round(nearest.headroom, 1)}
     info = replace(info, calibration={**info.calibration, **details})
     with write_then_rename(args.to, replace=args.force) as temporary:
@@ -80,6 +83,7 @@ def _convert(args: argparse.Namespace, plot: Path) -> None:
         check_fidelity(on_cpu, reference)
     plot_reliability(test, report, plot, replace=args.force)
     print_report(report)
+    print_together(together)
     sizes = [path.stat().st_size / 1e6 for path in (args.model, args.to)]
     print(f"written: {args.to}, {sizes[1]:.1f} MB ({args.model.name}: {sizes[0]:.1f} MB)   reliability diagram: {plot}")
     command = format_command("yoga-export", "engine", args.to, "--to", args.to.with_suffix(".engine"))

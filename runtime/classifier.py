@@ -177,8 +177,8 @@ class PoseClassifier:
     def find_landmarks(self, frame_bgr: npt.NDArray[np.generic], region: Region | None = None) -> Floats | None:
         """Find the key points that the second opinion is about, float32 (53,), zeros for nobody; None without one.
 
-        frame_bgr: uint8 (H, W, 3) BGR.  region: look at this part alone, in pixels.  Of several people it is the
-        largest and surest.
+        frame_bgr: uint8 (H, W, 3) BGR.  region: look at this part alone, in pixels.  Of several people the largest
+        and surest one counts.
         """
         return find_landmarks(self.open_people_finder().find(frame_bgr, region)) if self.second_opinion else None
 

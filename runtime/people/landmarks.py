@@ -9,6 +9,8 @@ from .people import KEYPOINTS, OPPOSITE_KEYPOINTS, People
 
 LANDMARKS = 3 * len(KEYPOINTS) + 2
 """Numbers of one person: x and y of each key point, the score of each, the person's score, the number of others."""
+PERSON = LANDMARKS - 2
+"""The place of the person's score, which is 0 for nobody alone."""
 SEEN_SCORE = 0.15
 """Key points above it say how large a person is."""
 OTHER_SCORE = 0.25

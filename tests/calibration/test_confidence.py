@@ -43,7 +43,7 @@ def test_calibrated_logits_keep_a_temperature_near_one(seed: int) -> None:
 
 
 def test_temperature_is_exactly_one_where_it_would_not_help_on_unseen_photos() -> None:
-    ones = sum(fit_temperature(*vars(draw_calibrated(200, seed)).values()) == 1.0 for seed in range(20))
+    ones = sum(fit_temperature(*[*vars(draw_calibrated(200, seed)).values()][:3]) == 1.0 for seed in range(20))
     assert ones >= 5
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ...calibration.confidence import calibrate
+from ...calibration.confidence import calibrate, calibrate_together
 from ...calibration.logits import load_logits
 from ...calibration.runs import Run
 from ...runtime.core.model_metadata import ModelInfo
@@ -66,7 +66,8 @@ def calibrate_run(run: Run, device: str = "auto") -> ModelInfo:
     Raises RunError, ModelError, OutputError, DeviceError.
     """
     engine = TorchEngine(run, device)
-    test = load_logits(engine, run, "test")
-    info, _ = calibrate(make_model_info(run), load_logits(engine, run, "validation"), test)
+    validation, test = (load_logits(engine, run, split) for split in ("validation", "test"))
+    info, _ = calibrate(make_model_info(run), validation, test)
+    info, _ = calibrate_together(info, validation, test)
     write_model_info(run, info)
     return info
