@@ -36,6 +36,7 @@ ORDER: dict[str, tuple[tuple[str, ...], ...]] = {
         ("distributed", "layouts"),
         ("photos", "run_files"),
         ("people",),
+        ("landmarks",),
         ("fit", "gather"),
         ("clean", "predict"),
         ("report",),

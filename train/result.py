@@ -90,10 +90,10 @@ class FitResult:
         the run has no weights, DeviceError where the device is missing, MissingPackageError without PyTorch.
         """
         with name_missing_package("train"):
-            from .predict.images import is_image, letterbox_image
+            from .predict.images import is_image, open_image
         classifier, given = self._open_classifier(device), cast("Any", image)
         if is_image(given):
-            return classifier.classify_letterboxed(letterbox_image(given, classifier.info.size)[None])[0]
+            return classifier.classify(open_image(given, classifier.info.size))
         return _predict_each(given, classifier)
 
     @cached_property
@@ -188,15 +188,20 @@ class FitResult:
 
 
 def _predict_each(images: Iterable[ImageLike], classifier: PoseClassifier) -> list[Prediction]:
-    """Classify several images, a few at a time, so that thousands of them do not wait in memory."""
+    """Classify several images, a few at a time, so that thousands of them do not wait in memory.
+
+    With a second opinion people are looked for in each, of which one is in memory at a time.
+    """
     from itertools import islice
 
     import numpy as np
 
-    from .predict.images import letterbox_image
+    from .predict.images import letterbox_image, open_image
 
     rest = iter(images if isinstance(images, Iterable) else [images])  # of what is no image the message says so
     size, predictions = classifier.info.size, list[Any]()
+    if classifier.second_opinion is not None:
+        return [classifier.classify(open_image(image, size)) for image in rest]
     while squares := [letterbox_image(image, size) for image in islice(rest, BATCH)]:
         predictions += classifier.classify_letterboxed(np.stack(squares))
     return predictions

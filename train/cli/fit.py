@@ -106,6 +106,10 @@ def _add_fit(commands: Commands) -> None:
         help="default: draw rooms and people doing nothing into the folder none, where there are no photos of that; "
         "they are only trained on",
     )  # fmt: skip
+    fit.add_argument_group("second opinion, from the key points of the people in the photos").add_argument(
+        "--no-second-opinion", action="store_true",
+        help="train the network alone (default: also a small one on key points, mixed with it where that is better)",
+    )  # fmt: skip
     _add_split(fit)
 
 
@@ -248,6 +252,7 @@ def _fit(args: argparse.Namespace) -> None:
 
 def _fit_here(args: argparse.Namespace) -> None:
     from ..fit.run import fit_run
+    from ..run_files.second_opinion import describe_second_opinion
     from ..run_files.verdict import read_verdict
 
     content = fit_run(args.photos, args.to, _configure(args), resume=args.resume)
@@ -265,6 +270,8 @@ def _fit_here(args: argparse.Namespace) -> None:
         print(f"{'on crops':>14}: test accuracy {crops['accuracy']:.1%} (95 % interval {low:.1%} to {high:.1%})")
     for truth, answer, count in metrics["test"]["confusions"]:
         print(f"{'':>16}{truth} classified as {answer}: {format_count(count, 'photo')}")
+    for line in describe_second_opinion(content.get("second_opinion", {})):
+        print(line)
     print(f"run: {args.to}   confusion matrix: {args.to / 'report' / 'confusion.png'}")
     if metrics["interrupted"]:
         print("this is the best epoch so far; to continue, repeat the command with --resume", flush=True)
@@ -301,6 +308,7 @@ def _configure(args: argparse.Namespace) -> FitConfig:
         mirror_swaps=tuple(args.mirror_swaps),
         none=getattr(args, "none", ""),
         augmentation=Augmentation(person=args.person_crops),
+        second_opinion=not args.no_second_opinion,
     )
 
 

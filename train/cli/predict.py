@@ -73,7 +73,7 @@ def _predict(args: argparse.Namespace) -> None:
             for file, answer in zip(batch.files, answers, strict=True)
             if answer.prediction
         ]
-        accuracy = measure_folders(run, info.threshold, answered)
+        accuracy = measure_folders(run, classifier.info_with_people.threshold, answered)
         lines = accuracy.describe() if accuracy else explain_no_accuracy(run, answered)
         for line in lines:
             print(line)

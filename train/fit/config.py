@@ -81,6 +81,8 @@ class FitConfig:
     mirror_swaps: pairs of poses that are each other's mirror images, such as (("left_arm", "right_arm"),), or of words
     in the names of several: their mirror images train with the labels swapped.
     none: `default` draws rooms and people doing nothing as `none`, which are only trained on; empty: nothing is drawn.
+    second_opinion: whether to train a small network on the key points of the people in the photos too, and mix it with
+    the network where that is better; it takes ONNX Runtime.
 
     Raises OptionError where a value is out of bounds.
     """
@@ -108,6 +110,7 @@ class FitConfig:
     mirror: bool | None = None
     mirror_swaps: tuple[tuple[str, str], ...] = ()
     none: str = ""
+    second_opinion: bool = True
 
     def __post_init__(self) -> None:
         for name in ("weights", "split_of"):  # a Path is as good; run.json holds texts
@@ -135,6 +138,8 @@ class FitConfig:
         self._check_mirroring()
 
     def _check_mirroring(self) -> None:
+        if not isinstance(self.second_opinion, bool):
+            raise OptionError(f"FitConfig: second_opinion must be True or False; got {self.second_opinion!r}")
         if self.mirror is not None and not isinstance(self.mirror, bool):
             raise OptionError(f"FitConfig: mirror must be True, False or None; got {self.mirror!r}")
         swaps = self.mirror_swaps

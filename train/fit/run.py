@@ -34,6 +34,7 @@ from ...runtime.system.claims import hold_folder
 from ...runtime.system.files import write_json
 from ...runtime.system.plain_text import format_count
 from ..distributed.rendezvous import join_workers
+from ..landmarks.run_opinion import add_second_opinion
 from ..people.crops import crop_photos
 from ..photos.dataset import PhotoDataset
 from ..photos.drawn_none import PREFIX, add_drawn_none, is_drawn
@@ -165,6 +166,22 @@ def _fit(fitter: Trainer, data: TrainingData, features: Features | None, started
         write_json(folder / "run.json", content)
         if not interrupted:
             (folder / CHECKPOINT).unlink(missing_ok=True)
+    if fitter.config.second_opinion and not interrupted and not fitter.is_stopped:
+        content = workers.broadcast_object(_add_second_opinion(fitter, data, logits, content))
+    return content
+
+
+def _add_second_opinion(
+    fitter: Trainer, data: TrainingData, logits: npt.NDArray[np.floating], content: dict[str, Any]
+) -> dict[str, Any] | None:
+    """Train the second opinion, by the writer alone, after the run is written.  Returns run.json's new content."""
+    if not fitter.workers.is_writer:
+        return None
+    found = add_second_opinion(
+        fitter.folder, data.photo_set, data.targets, data.groups, data.splits, logits, content, partners=data.partners
+    )
+    content = {**content, "second_opinion": found}
+    write_json(fitter.folder / "run.json", content)
     return content
 
 

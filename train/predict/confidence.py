@@ -1,8 +1,12 @@
-"""The temperature and threshold of a run, in its `confidence.json`.  Imports neither torch nor OpenCV."""
+"""What the model of a run says of itself: temperature and threshold from its `confidence.json`.
+
+Imports neither torch nor OpenCV.
+"""
 
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 from ...calibration.runs import Run
@@ -10,14 +14,16 @@ from ...runtime.core.model_metadata import ModelInfo
 from ...runtime.errors import ModelError, OutputError, RunError
 from ...runtime.system.files import write_text
 from ...runtime.system.foreign_files import open_plain_text
+from ..run_files.second_opinion import read_second_opinion
 
 CONFIDENCE = "confidence.json"
 log = logging.getLogger(__name__)
 
 
 def make_model_info(run: Run) -> ModelInfo:
-    """What the model of a run says of itself before it is calibrated."""
-    return ModelInfo(run.labels, run.size, training={"finished_at": run.summary.get("finished_at", "")})
+    """What the model of a run says of itself before it is calibrated.  Raises RunError."""
+    training = {"finished_at": run.summary.get("finished_at", "")}
+    return ModelInfo(run.labels, run.size, training=training, second_opinion=read_second_opinion(run))
 
 
 def read_model_info(run: Run) -> ModelInfo:
@@ -37,7 +43,7 @@ def read_model_info(run: Run) -> ModelInfo:
     if _identify(info) != _identify(plain):
         log.warning("%s is of an earlier state of the run and not used; calibrate the run again", path)
         return plain
-    return info
+    return info if info.second_opinion else replace(info, second_opinion=plain.second_opinion)
 
 
 def _identify(info: ModelInfo) -> tuple[object, ...]:

@@ -24,19 +24,25 @@ def is_image(value: Any) -> bool:
 
 
 def letterbox_image(image: ImageLike, size: int) -> Frame:
-    """Letterbox one image.  Returns uint8 (S, S, 3) BGR.
+    """Letterbox one image, as `open_image` takes it.  Returns uint8 (S, S, 3) BGR."""
+    return letterbox(open_image(image, size), size)
 
+
+def open_image(image: ImageLike, size: int) -> npt.NDArray[np.generic]:
+    """Open one image.  Returns uint8 (H, W, 3) BGR, or an array as it was given.
+
+    size: the shorter side that is needed, to which a large JPEG is decoded.
     image: the path of a photo; an array, uint8 (H, W, 3) BGR, or grey or BGRA; or a PIL image, which is turned upright
     by its EXIF orientation.  Raises PhotoError where a photo cannot be read, ValueError where it is nothing of these.
     """
     if isinstance(image, str | os.PathLike):
         if os.path.isdir(image):  # noqa: PTH112 - a name that is too long is none, and no error
             raise PhotoError(f"{image} is a folder; give a photo, or a list of photos")
-        return letterbox(decode_photo(Path(image), min_side=size), size)
+        return decode_photo(Path(image), min_side=size)
     if isinstance(image, np.ndarray):
-        return letterbox(image, size)
+        return image
     if isinstance(image, Image.Image):
-        return letterbox(convert_image(image), size)
+        return convert_image(image)
     raise ValueError(
         "an image must be a path, a NumPy array (uint8, BGR) or a PIL image, or several of these in a list; "
         f"got {type(image).__name__}"

@@ -1,0 +1,95 @@
+"""The mixture: the formula of the file in torch, what is learned where, and what is kept where nothing is gained."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from yoga_live.runtime.core.softmax import log_softmax, softmax  # noqa: E402
+from yoga_live.runtime.core.types import Floats, Ints  # noqa: E402
+from yoga_live.runtime.people.second_opinion import Mixture  # noqa: E402
+from yoga_live.train.landmarks.mixing import (  # noqa: E402
+    ALONE,
+    LEARNED,
+    PRODUCT,
+    Answers,
+    fit_mixture,
+    learn_mixture,
+    mix_tensors,
+)
+
+NONE = 3
+
+
+def answer(targets: Ints, gain: float, seed: int, blur: float = 1.0) -> Floats:
+    """Log-probabilities of somebody who sees the truth through noise, and knows how well: float (N, 4)."""
+    rng = np.random.default_rng(seed)
+    return log_softmax(gain * np.eye(4)[targets] + rng.normal(0, blur, (len(targets), 4)))
+
+
+def draw_answers(count: int, network: float, landmarks: float, seed: int = 0) -> Answers:
+    targets = np.random.default_rng(seed).integers(0, 4, count)
+    return Answers(answer(targets, network, seed + 1), answer(targets, landmarks, seed + 2), targets, np.arange(count))
+
+
+def measure_loss(answers: Answers, mixture: Mixture) -> float:
+    mixed = mixture.mix(answers.network, answers.landmarks, NONE)
+    return float(-mixed[np.arange(len(answers.targets)), answers.targets].mean())
+
+
+@pytest.mark.parametrize("none", [NONE, 0, None])
+def test_torch_mixes_as_the_runtime_does(none: int | None) -> None:
+    rng = np.random.default_rng(0)
+    answers = draw_answers(50, 2.0, 1.0)
+    weights, rest = rng.normal(0.5, 0.5, (2, 4, 2)), rng.normal(0, 1, 2)
+    pairs = [tuple((float(one), float(other)) for one, other in each) for each in weights]
+    expected = Mixture(pairs[0], pairs[1], float(rest[0]), float(rest[1])).mix(answers.network, answers.landmarks, none)
+    mixed = mix_tensors(*map(torch.from_numpy, (answers.network, answers.landmarks, weights, rest)), none)
+    np.testing.assert_allclose(mixed.numpy(), expected, atol=1e-12)
+
+
+def test_few_photos_leave_the_plain_product_and_many_move_the_weights() -> None:
+    few, many = (np.array(fit_mixture(draw_answers(count, 4.0, 1.0), NONE).which)[:NONE] for count in (4, 4000))
+    assert (few[:, 0] / few[:, 1]).max() < 1.5
+    assert (few[:, 1] / few[:, 0]).max() < 1.5
+    assert (many[:, 0] / many[:, 1]).min() > 2  # the network sees four times as far
+
+
+def test_the_learned_mixture_has_the_lower_loss() -> None:
+    answers = draw_answers(4000, 4.0, 1.0)
+    assert measure_loss(answers, fit_mixture(answers, NONE)) < measure_loss(answers, Mixture.plain_product(4)) - 0.01
+
+
+def test_near_duplicates_count_once() -> None:
+    answers = draw_answers(40, 3.0, 1.0)
+    repeated = Answers(*(np.repeat(part, 50, axis=0) for part in vars(answers).values()))
+    np.testing.assert_allclose(fit_mixture(repeated, NONE).which, fit_mixture(answers, NONE).which, atol=1e-3)
+
+
+def test_a_label_of_which_the_network_knows_nothing_is_left_to_the_key_points() -> None:
+    answers = draw_answers(6000, 3.0, 2.0)
+    network = answers.network.copy()
+    network[:, 0] = np.random.default_rng(9).normal(-1.5, 1, len(network))
+    learned = fit_mixture(Answers(log_softmax(network), answers.landmarks, answers.targets, answers.groups), NONE)
+    which = np.array(learned.which)
+    assert which[0, 0] < 0.8 * which[1, 0] and which[0, 0] < 0.8 * which[2, 0]
+
+
+def test_an_independent_second_opinion_is_mixed_in() -> None:
+    learned = learn_mixture(draw_answers(600, 2.0, 2.0), NONE)
+    assert learned.name in (PRODUCT, LEARNED) and learned.losses[learned.name] < learned.losses[ALONE] - 0.05
+    test = draw_answers(2000, 2.0, 2.0, seed=50)
+    right = learned.mixture.mix(test.network, test.landmarks, NONE).argmax(axis=1) == test.targets
+    assert right.mean() > (test.network.argmax(axis=1) == test.targets).mean() + 0.08
+
+
+def test_a_second_opinion_that_knows_nothing_leaves_the_network_alone() -> None:
+    answers = draw_answers(300, 3.0, 0.0)
+    learned = learn_mixture(answers, NONE)
+    assert learned.name == ALONE and learned.mixture == Mixture.network_alone(4)
+    assert set(learned.losses) == {ALONE, PRODUCT, LEARNED}
+    np.testing.assert_allclose(
+        softmax(learned.mixture.mix(answers.network, answers.landmarks, NONE)), softmax(answers.network)
+    )

@@ -1,0 +1,98 @@
+"""The second opinion of a run: finds the people of its photos, trains on their key points, keeps what came of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ...calibration.logits import write_landmarks
+from ...runtime.core.types import NO_POSE, Floats
+from ...runtime.errors import MissingPackageError
+from ...runtime.people import find_landmarks
+from ...runtime.people.landmarks import LANDMARKS
+from ..people.cache import PhotoPeople
+from ..people.finding import FinderConfig, find_people, list_contents
+from ..photos.folder import PhotoSet
+from ..run_files.second_opinion import SECOND_OPINION, write_second_opinion
+from .networks import NetworkConfig, name_kinds
+from .training import LandmarkPhotos, TrainedOpinion, find_shortage, train_opinion
+
+log = logging.getLogger(__name__)
+Numbers = npt.NDArray[np.int64]
+FindPeople = Callable[[Path, Mapping[str, str], FinderConfig | None, str], Mapping[str, PhotoPeople]]
+
+
+def add_second_opinion(
+    folder: Path,
+    photo_set: PhotoSet,
+    targets: Numbers,
+    groups: Numbers,
+    splits: list[str],
+    logits: Floats,
+    content: dict[str, Any],
+    *,
+    partners: Numbers | None = None,
+    find: FindPeople = find_people,
+) -> dict[str, Any]:
+    """Train the second opinion of a run and write it into its folder.  Returns its part of run.json.
+
+    targets, groups: int (N,).  logits: of the run's network, float (N, C).  content: of the run's run.json.  partners:
+    int (C,), the label of a mirror image of each; None: the same.  find: as `find_people`.  Where there is no second
+    opinion, the reason is logged.
+    """
+    (folder / SECOND_OPINION).unlink(missing_ok=True)  # of earlier weights, if the run was resumed
+    trained = _train(photo_set, targets, groups, splits, logits, content["config"], partners, folder, find)
+    if trained.opinion is None:
+        log.info("no second opinion from key points: %s", trained.reason)
+    else:
+        write_second_opinion(folder, trained.opinion, content["finished_at"])
+    return trained.summarise()
+
+
+def _train(
+    photo_set: PhotoSet,
+    targets: Numbers,
+    groups: Numbers,
+    splits: list[str],
+    logits: Floats,
+    config: dict[str, Any],
+    partners: Numbers | None,
+    folder: Path,
+    find: FindPeople,
+) -> TrainedOpinion:
+    parts = np.array(splits)
+    is_pose = np.array([photo.pose != NO_POSE for photo in photo_set.photos])
+    if reason := find_shortage(parts[is_pose], groups[parts == "validation"]):  # before people are looked for
+        return TrainedOpinion(None, reason)
+    try:
+        found = find(photo_set.folder, list_contents(photo_set.photos), None, _choose_device(config["device"]))
+    except MissingPackageError as error:
+        return TrainedOpinion(None, str(error))
+    landmarks = measure_photos(photo_set, found)
+    write_landmarks(folder, landmarks)
+    paths = [photo.path for photo in photo_set.photos]
+    kinds = name_kinds(paths, photo_set.labels, partners, mirror=config["mirror"] is not False)
+    photos = LandmarkPhotos(photo_set.labels, landmarks, kinds, targets, groups, parts, logits)
+    return train_opinion(photos, NetworkConfig(seed=config["seed"]))
+
+
+def _choose_device(trained_on: str) -> str:
+    """The people finder's device.  trained_on: as `FitConfig` has it."""
+    return "cpu" if trained_on == "cpu" else "auto"
+
+
+def measure_photos(photo_set: PhotoSet, found: Mapping[str, PhotoPeople]) -> Floats:
+    """Measure the key points of the person whom each photo is of.
+
+    found: people by path, as `find_people` returns them.  Returns float32 (N, 53), zeros where nobody is found.
+    """
+    landmarks = np.zeros((len(photo_set.photos), LANDMARKS), np.float32)
+    for row, photo in enumerate(photo_set.photos):
+        if photo.path in found:
+            landmarks[row] = find_landmarks(found[photo.path].people)
+    return landmarks
