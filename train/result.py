@@ -46,6 +46,8 @@ class FitResult:
     best_epoch: the epoch whose weights are kept; 0 is the frozen phase.  seconds: how long it took.
     interrupted: it was stopped before its last epoch, and `fit(..., resume=True)` goes on.
     verdict: one line where the test accuracy is not clearly above guessing, and what to do then; empty otherwise.
+    second_opinion: one line with the test accuracy of network and key points together, or why there is none; empty for
+    runs without.  The numbers above are those of the network alone.
     """
 
     run: Path
@@ -60,6 +62,7 @@ class FitResult:
     seconds: float
     interrupted: bool = False
     verdict: str = ""
+    second_opinion: str = ""
 
     @property
     def history(self) -> tuple[Epoch, ...]:
@@ -171,8 +174,7 @@ class FitResult:
                 strong="test accuracy",
             )
         ]
-        if self.verdict:
-            lines.append(format_paragraph(self.verdict))
+        lines += [format_paragraph(line) for line in (self.verdict, self.second_opinion) if line]
         if self.interrupted:
             lines.append(format_paragraph(f"stopped; the best epoch so far ({self.best_epoch}) is kept"))
         rows = [
@@ -217,6 +219,7 @@ def _load(folder: Path, photos: str | Path | None = None) -> Run:
 
 def read_result(run: Path, content: Mapping[str, Any]) -> FitResult:
     """The numbers of a run.  content: of its run.json.  Raises RunError."""
+    from .run_files.second_opinion import describe_second_opinion
     from .run_files.verdict import read_verdict
 
     try:
@@ -235,6 +238,7 @@ def read_result(run: Path, content: Mapping[str, Any]) -> FitResult:
             seconds=test["seconds"],
             interrupted=metrics["interrupted"],
             verdict=read_verdict(content).describe(),
+            second_opinion="; ".join(describe_second_opinion(content)),
         )
     except (LookupError, TypeError, ValueError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else error

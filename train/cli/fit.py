@@ -270,7 +270,7 @@ def _fit_here(args: argparse.Namespace) -> None:
         print(f"{'on crops':>14}: test accuracy {crops['accuracy']:.1%} (95 % interval {low:.1%} to {high:.1%})")
     for truth, answer, count in metrics["test"]["confusions"]:
         print(f"{'':>16}{truth} classified as {answer}: {format_count(count, 'photo')}")
-    for line in describe_second_opinion(content.get("second_opinion", {})):
+    for line in describe_second_opinion(content):
         print(line)
     print(f"run: {args.to}   confusion matrix: {args.to / 'report' / 'confusion.png'}")
     if metrics["interrupted"]:

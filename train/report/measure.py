@@ -24,6 +24,7 @@ from ..clean.label_errors import LabelErrorCount, find_label_errors
 from ..photos.split_plan import SameRoom
 from ..run_files.log import Epoch, read_log
 from ..run_files.predictions import PREDICTIONS, load_predictions, read_predictions
+from ..run_files.second_opinion import describe_second_opinion
 from ..run_files.verdict import Verdict, judge_run
 from .answers import PhotoPrediction, RunPredictions, join_answers
 from .comparison import Comparison, compare_runs
@@ -109,6 +110,7 @@ class Report:
 
     same_room: a sentence, where test photos are of a room that is in training too; else empty.
     cautions: more sentences, on what the numbers do not show: no class `none`, no better than guessing.
+    second_opinion: lines: network alone, key points alone and both together, or why there is none.
     """
 
     run: Run
@@ -124,6 +126,7 @@ class Report:
     comparison: Comparison | None
     same_room: str = ""
     cautions: tuple[str, ...] = ()
+    second_opinion: tuple[str, ...] = ()
 
     def list_mapped(self) -> Iterator[tuple[int, int]]:
         """Photos and predictions that the page shows with a class map."""
@@ -170,6 +173,7 @@ def measure_report(run: Run, against: Run | None = None, top: int = 24) -> Repor
         list_cautions(
             run, judge_run(test_accuracy, targets, run.labels, run.summary.get("config", {}).get("weights", "none"))
         ),
+        tuple(describe_second_opinion(run.summary)),
     )
 
 

@@ -11,7 +11,7 @@ from ...calibration.runs import Run
 from ...runtime.errors import ModelError, RunError
 from ...runtime.people.second_opinion import SecondOpinion
 from ...runtime.system.files import write_json
-from ...runtime.system.foreign_files import read_document
+from ...runtime.system.foreign_files import check_number, check_text, check_whole, read_document
 from ...runtime.system.plain_text import format_count
 
 SECOND_OPINION = "second_opinion.json"
@@ -42,20 +42,24 @@ def read_second_opinion(run: Run) -> dict[str, Any]:
     return {}
 
 
-def describe_second_opinion(found: Mapping[str, Any]) -> list[str]:
+def describe_second_opinion(summary: Mapping[str, Any]) -> list[str]:
     """Lines about the second opinion: how good network, key points and both together are on the test photos.
 
-    found: of run.json; empty in runs without.
+    summary: of the run, its run.json; no lines for runs that do not record it.  Raises RunError.
     """
-    if not found:
+    found = summary.get("second_opinion")
+    if found is None:
         return []
-    lines = []
-    if "together" in found:
-        one, other, both = (found[name]["accuracy"] for name in ("network", "landmarks", "together"))
-        photos = format_count(found["together"]["photos"], "test photo")
-        lines.append(
-            f"second opinion: {photos}, the network alone {one:.1%}, key points alone {other:.1%}, together {both:.1%}"
-        )
-    if not found["used"]:
-        lines.append(f"no second opinion from key points: {found['reason']}")
+    try:
+        lines = []
+        if "together" in found:
+            parts = [found[name]["accuracy"] for name in ("network", "landmarks", "together")]
+            one, other, both = (check_number(part, "an accuracy", 0, 1) for part in parts)
+            photos = check_whole(found["together"]["photos"], "a number of photos", 0, 10**9)
+            shares = f"the network alone {one:.1%}, key points alone {other:.1%}, together {both:.1%}"
+            lines.append(f"second opinion: {format_count(photos, 'test photo')}, {shares}")
+        if not found["used"]:
+            lines.append(f"no second opinion from key points: {check_text(found['reason'], 'the reason')}")
+    except (LookupError, TypeError, ValueError) as error:
+        raise RunError(f"what run.json says of the second opinion cannot be read ({error}); train again") from error
     return lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ pytest.importorskip("torch")
 pytest.importorskip("jinja2")
 
 from yoga_live.calibration.runs import load_run
+from yoga_live.train import open_run
 from yoga_live.train.cli.main import main, parse_args
 from yoga_live.train.fit.network import load_network
 from yoga_live.train.report.measure import measure_report
@@ -21,6 +23,8 @@ from yoga_live.train.report.pictures import make_pictures
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
+
+PARTS = ("network", "landmarks", "together")
 
 
 @pytest.fixture
@@ -55,6 +59,19 @@ def test_report_writes_its_page_and_says_the_headline(ask, run: Path) -> None:
     assert page.stat().st_size > 50_000
     after = {path: path.read_bytes() for path in run.rglob("*") if path.is_file() and path != page}
     assert after == before  # nothing else was touched, nothing half-written is left
+
+
+def test_report_tells_network_key_points_and_both_together(ask, run: Path) -> None:
+    summary = json.loads((run / "run.json").read_text())
+    shares = {name: {"accuracy": share, "photos": 8} for name, share in zip(PARTS, (0.75, 0.5, 0.875), strict=True)}
+    (run / "run.json").write_text(json.dumps({**summary, "second_opinion": {"used": True, **shares}}))
+    line = "second opinion: 8 test photos, the network alone 75.0%, key points alone 50.0%, together 87.5%"
+    answer = ask(main, "report", run)
+    assert answer.code == 0 and line in answer.out.splitlines(), answer.err
+    assert line in (run / "report" / "report.html").read_text()
+    assert open_run(run).second_opinion == line and line in open_run(run)._repr_html_()
+    (run / "run.json").write_text(json.dumps({**summary, "second_opinion": {"used": True, "together": 3}}))
+    assert "second opinion cannot be read" in ask(main, "report", run).refusal()
 
 
 def test_report_replaces_its_own_page(ask, run: Path) -> None:

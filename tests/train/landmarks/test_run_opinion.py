@@ -159,7 +159,8 @@ def test_too_few_photos_are_told_before_people_are_looked_for(tmp_path: Path, ca
         summary = few.add(tmp_path)
     assert not summary["used"] and few.looked == 0 and list(tmp_path.iterdir()) == []
     assert "no second opinion from key points: it takes 200 training photos" in caplog.text
-    assert describe_second_opinion(summary) == [f"no second opinion from key points: {summary['reason']}"]
+    lines = describe_second_opinion({"second_opinion": summary})
+    assert lines == [f"no second opinion from key points: {summary['reason']}"]
 
 
 def test_without_onnx_runtime_there_is_none_and_the_training_goes_on(bodies: Bodies, tmp_path: Path) -> None:
@@ -175,6 +176,19 @@ def test_one_of_earlier_weights_is_removed_where_there_is_none_now(bodies: Bodie
     right = 60 * np.eye(3)[bodies.targets]
     summary = bodies.add(tmp_path, logits=right)
     assert not summary["used"] and [path.name for path in tmp_path.iterdir()] == [LANDMARKS_FILE]
-    lines = describe_second_opinion(summary)
+    lines = describe_second_opinion({"second_opinion": summary})
     assert lines[0].startswith("second opinion: 120 test photos, the network alone 100.0%, key points alone ")
     assert "no better" in lines[1] and describe_second_opinion({}) == []
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        3, {}, {"used": False}, {"used": False, "reason": "a\x1b[2J"}, {"used": True, "together": 1},
+        {"used": True, **{name: {"accuracy": 2, "photos": 3} for name in ("network", "landmarks", "together")}},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_a_strange_run_says_of_it_is_an_error(found: Any) -> None:
+    with pytest.raises(RunError, match="of the second opinion cannot be read"):
+        describe_second_opinion({"second_opinion": found})
