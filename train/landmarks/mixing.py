@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ...calibration.confidence import fit_temperature
 from ...calibration.metrics import measure_nll
+from ...runtime.core.softmax import log_softmax
 from ...runtime.core.types import Floats, Ints
 from ...runtime.people.second_opinion import Mixture
 
@@ -57,8 +58,11 @@ def learn_mixture(answers: Answers, none: int | None) -> LearnedMixture:
     """Choose the mixture with the least loss by cross-validation over the groups.
 
     none: index of `none`, None without it.  The network alone is kept unless a mixture is better; each candidate has a
-    temperature of its own.
+    temperature of its own.  Where no photo is of `none`, only *which* pose is learned; *whether* it is one is then
+    mixed as the plain product does: learned, it would be yes without exception.
     """
+    if none is not None and not (answers.targets == none).any():
+        return _learn_which(answers, none)
     classes = answers.network.shape[1]
     candidates: dict[str, Callable[[Answers], Mixture]] = {
         ALONE: lambda _: Mixture.network_alone(classes),
@@ -69,6 +73,19 @@ def learn_mixture(answers: Answers, none: int | None) -> LearnedMixture:
     losses = {name: _cross_validate(answers, folds, none, fit) for name, fit in candidates.items()}
     name = min(losses, key=lambda name: losses[name])  # the first of equals
     return LearnedMixture(candidates[name](answers), name, {name: round(loss, 5) for name, loss in losses.items()})
+
+
+def _learn_which(answers: Answers, none: int) -> LearnedMixture:
+    """Learn which pose it is from photos that all show one."""
+    poses = [index for index in range(answers.network.shape[1]) if index != none]
+    targets = answers.targets - (answers.targets > none)
+    network, landmarks = (log_softmax(logs[:, poses]) for logs in (answers.network, answers.landmarks))
+    learned = learn_mixture(Answers(network, landmarks, targets, answers.groups), None)
+    plain = Mixture.plain_product(len(poses) + 1)
+    if learned.name == ALONE:
+        return replace(learned, mixture=Mixture.network_alone(len(poses) + 1))
+    which = [*learned.mixture.which[:none], plain.which[none], *learned.mixture.which[none:]]
+    return replace(learned, mixture=replace(plain, which=tuple(which)))
 
 
 def _spread_groups(groups: Ints) -> Ints:

@@ -64,6 +64,15 @@ class Kinds:
             mirrors = np.where(mirrors[used] >= 0, places[mirrors[used]], -1)
         return Kinds(numbers.reshape(-1), self.labels[used], mirrors, self.partners)
 
+    def add(self, names: Sequence[str], label: int) -> Kinds:
+        """Append photos of further kinds of one label.  names: of the kind of each photo."""
+        found, numbers = np.unique(np.asarray(names), return_inverse=True)
+        count = len(self.labels)
+        own = np.arange(count, count + len(found))
+        mirrors = None if self.mirrors is None else np.concatenate([self.mirrors, own])
+        labels = np.concatenate([self.labels, np.full(len(found), label)])
+        return Kinds(np.concatenate([self.numbers, own[numbers.reshape(-1)]]), labels, mirrors, self.partners)
+
 
 def name_kinds(
     paths: Sequence[str], labels: tuple[str, ...], partners: Numbers | None = None, *, mirror: bool = True

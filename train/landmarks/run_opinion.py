@@ -17,6 +17,7 @@ from ...runtime.people import find_landmarks
 from ...runtime.people.landmarks import LANDMARKS
 from ..people.cache import PhotoPeople
 from ..people.finding import FinderConfig, find_people, list_contents
+from ..people.none_keypoints import load_none_keypoints
 from ..photos.folder import PhotoSet
 from ..run_files.second_opinion import SECOND_OPINION, write_second_opinion
 from .networks import NetworkConfig, name_kinds
@@ -77,8 +78,15 @@ def _train(
     write_landmarks(folder, landmarks)
     paths = [photo.path for photo in photo_set.photos]
     kinds = name_kinds(paths, photo_set.labels, partners, mirror=config["mirror"] is not False)
-    photos = LandmarkPhotos(photo_set.labels, landmarks, kinds, targets, groups, parts, logits)
+    others = _load_others() if config.get("none") and NO_POSE in photo_set.labels else None
+    photos = LandmarkPhotos(photo_set.labels, landmarks, kinds, targets, groups, parts, logits, others)
     return train_opinion(photos, NetworkConfig(seed=config["seed"]))
+
+
+def _load_others() -> tuple[Floats, tuple[str, ...]]:
+    """The key points of people at other exercises and at home, which `--none default` brings along."""
+    known = load_none_keypoints()
+    return np.stack([find_landmarks(photo.people) for photo in known.photos]), known.kinds
 
 
 def _choose_device(trained_on: str) -> str:

@@ -29,7 +29,8 @@ class LandmarkPhotos:
 
     landmarks: float32 (N, 53), zeros where nobody is found.  kinds: their folders.  targets: int (N,).  groups: int
     (N,), near-duplicates share a number.  splits: of each, train, validation or test.  logits: of the run's network,
-    float (N, C).
+    float (N, C).  others: landmarks of people at other things, float32 (M, 53), who are trained on as `none`, and
+    what each does, M names.
     """
 
     labels: tuple[str, ...]
@@ -39,6 +40,7 @@ class LandmarkPhotos:
     groups: Ints
     splits: npt.NDArray[np.str_]
     logits: Floats
+    others: tuple[Floats, tuple[str, ...]] | None = None
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,11 @@ def train_opinion(photos: LandmarkPhotos, config: NetworkConfig | None = None) -
     if reason := find_obstacle(photos):
         return TrainedOpinion(None, reason)
     train, validation, test = (np.flatnonzero(photos.splits == name) for name in ("train", "validation", "test"))
-    opinion = fit_networks(photos.landmarks[train], photos.kinds.select(train), photos.labels, config)
+    landmarks, kinds = photos.landmarks[train], photos.kinds.select(train)
+    if photos.others is not None:
+        landmarks = np.concatenate([landmarks, photos.others[0]])
+        kinds = kinds.add(photos.others[1], photos.labels.index(NO_POSE))
+    opinion = fit_networks(landmarks, kinds, photos.labels, config)
     points = np.log(np.maximum(opinion.classify_landmarks(photos.landmarks), LEAST))
     network = log_softmax(photos.logits)
     answers = Answers(network[validation], points[validation], photos.targets[validation], photos.groups[validation])

@@ -93,3 +93,26 @@ def test_a_second_opinion_that_knows_nothing_leaves_the_network_alone() -> None:
     np.testing.assert_allclose(
         softmax(learned.mixture.mix(answers.network, answers.landmarks, NONE)), softmax(answers.network)
     )
+
+
+def test_without_photos_of_none_whether_it_is_a_pose_is_not_learned() -> None:
+    answers = draw_answers(900, 4.0, 1.0)
+    poses = answers.select(answers.targets != NONE)
+    learned = learn_mixture(poses, NONE)
+    assert learned.name == LEARNED and learned.mixture.whether == Mixture.plain_product(4).whether
+    assert (learned.mixture.agreement, learned.mixture.bias) == (1.0, 0.0)
+    which = np.array(learned.mixture.which)[:NONE]
+    assert (which[:, 0] / which[:, 1]).min() > 1.5 and learned.mixture.which[NONE] == (0.5, 0.5)
+    test = draw_answers(2000, 4.0, 1.0, seed=50)
+    mixed = learned.mixture.mix(test.network, test.landmarks, NONE)
+    is_none = test.targets == NONE
+    assert (mixed.argmax(axis=1) == test.targets)[is_none].mean() > 0.8
+    first = np.array([NONE, 0, 1, 2])  # `none` may stand elsewhere among the labels
+    moved = Answers(poses.network[:, first], poses.landmarks[:, first], poses.targets + 1, poses.groups)
+    np.testing.assert_allclose(learn_mixture(moved, 0).mixture.which[1:], which, atol=1e-3)
+
+
+def test_a_second_opinion_that_knows_nothing_is_left_out_without_photos_of_none_too() -> None:
+    answers = draw_answers(300, 3.0, 0.0)
+    learned = learn_mixture(answers.select(answers.targets != NONE), NONE)
+    assert learned.name == ALONE and learned.mixture == Mixture.network_alone(4)

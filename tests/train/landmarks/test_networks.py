@@ -47,6 +47,12 @@ def test_kinds_without_photos_are_left_out_of_a_selection() -> None:
     assert chosen.mirrors is not None and chosen.mirrors.tolist() == [-1, 1]  # the mirror's kind has no photo
 
 
+def test_people_at_other_things_are_added_as_kinds_of_none() -> None:
+    kinds = name_kinds(["tree/1.jpg", "none/2.jpg"], ("tree", "none")).add(["sitting", "dancing", "sitting"], 1)
+    assert kinds.numbers.tolist() == [1, 0, 3, 2, 3] and kinds.labels.tolist() == [1, 0, 1, 1]
+    assert kinds.mirrors is not None and kinds.mirrors.tolist() == [0, 1, 2, 3]
+
+
 def test_bodies_are_told_apart_and_nobody_is_none() -> None:
     landmarks, targets = pose_bodies(60, seed=0)
     opinion = fit_networks(landmarks, name_kinds([f"{LABELS[t]}/1.jpg" for t in targets], LABELS), LABELS, QUICK)

@@ -63,8 +63,8 @@ class Bodies:
         return self.people
 
     def add(self, folder: Path, **changes: Any) -> dict[str, Any]:
-        parts = {"groups": self.groups, "splits": self.splits, "logits": self.logits, "find": self.find} | changes
-        return add_second_opinion(folder, self.photo_set, self.targets, content=CONTENT, **parts)
+        parts = {"groups": self.groups, "splits": self.splits, "logits": self.logits, "find": self.find}
+        return add_second_opinion(folder, self.photo_set, self.targets, **{**parts, "content": CONTENT, **changes})
 
     def open_run(self, folder: Path) -> Run:
         photos = tuple(
@@ -179,6 +179,14 @@ def test_one_of_earlier_weights_is_removed_where_there_is_none_now(bodies: Bodie
     lines = describe_second_opinion({"second_opinion": summary})
     assert lines[0].startswith("second opinion: 120 test photos, the network alone 100.0%, key points alone ")
     assert "no better" in lines[1] and describe_second_opinion({}) == []
+
+
+def test_none_default_brings_people_at_other_exercises(bodies: Bodies, folder: Path, tmp_path: Path) -> None:
+    content = {**CONTENT, "config": {**CONTENT["config"], "none": "default"}}  # type: ignore[dict-item]
+    assert bodies.add(tmp_path, content=content)["used"]
+    kinds = [SecondOpinion.from_document(make_model_info(bodies.open_run(each)).second_opinion, LABELS).kinds
+             for each in (folder, tmp_path)]  # fmt: skip
+    assert len(kinds[0]) == 3 and len(kinds[1]) > 20 and {*kinds[1][3:]} == {2}
 
 
 @pytest.mark.parametrize(
