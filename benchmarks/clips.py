@@ -37,12 +37,12 @@ from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.core.regions import Region
 from yoga_live.runtime.core.types import Floats, Hold, Segment
 from yoga_live.runtime.cropping.croppers import Cropper
-from yoga_live.runtime.people.cropper import choose_cropper
 from yoga_live.runtime.pipelines.live_loop import run_live
 from yoga_live.runtime.pipelines.loop import RunPlan
 from yoga_live.runtime.sources.base import Source
 from yoga_live.runtime.sources.video import VideoSource
 from yoga_live.runtime.tracking.hmm_smoother import HmmSmoother
+from yoga_live.runtime.tracking.observer import find_info, open_cropper
 
 STEP_S = 0.5
 CROPS = ("whole", "motion", "person")
@@ -98,9 +98,11 @@ class NotingClassifier(PoseClassifier):
     answer = ""
     last: Floats
 
-    def probabilities(self, frame_bgr: npt.NDArray[np.generic], region: Region | None = None) -> Floats:
+    def probabilities(
+        self, frame_bgr: npt.NDArray[np.generic], region: Region | None = None, landmarks: Floats | None = None
+    ) -> Floats:
         """Classify and note."""
-        probabilities = super().probabilities(frame_bgr, region)
+        probabilities = super().probabilities(frame_bgr, region, landmarks)
         self.last = probabilities
         self.answer = choose_answer(probabilities, self.labels, self.info.threshold)[0]
         return probabilities
@@ -138,7 +140,7 @@ def score_clip(source: Source, stretches: list[Stretch], classifier: NotingClass
     """Watch one clip and compare."""
     shown: list[tuple[float, str]] = []
     single: list[tuple[float, str]] = []
-    smoother = HmmSmoother(classifier.labels, classifier.info.threshold)
+    smoother = HmmSmoother(classifier.labels, find_info(classifier, view).threshold)
 
     def note(frame: TimedFrame, hold: Hold) -> None:
         shown.append((frame.time_s, hold.pose))
@@ -232,7 +234,7 @@ def main() -> int:
             video = SparseSource(VideoSource(args.folder / name), 1 if distortion == "low" else args.every)
             source = DistortedSource(video, distortion, clutter)
             people = "main" if crop == "person" else "off"
-            view = choose_cropper(None, crop != "whole", source.info.size_wh, people, classifier.open_people_finder)
+            view = open_cropper(classifier, None, crop != "whole", source.info.size_wh, people)
             score = score_clip(source, stretches, classifier, view)
             total.add(score)
             if len(args.distort) == 1:

@@ -24,13 +24,13 @@ from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.core.opencv import cv2
 from yoga_live.runtime.core.preprocess import BAR_GREY, fit_inside_wh
 from yoga_live.runtime.core.types import Frame, Segment
-from yoga_live.runtime.people.cropper import PeopleMode, choose_cropper
+from yoga_live.runtime.people.cropper import PeopleMode
 from yoga_live.runtime.pipelines.loop import RunPlan, RunResult
 from yoga_live.runtime.pipelines.recorded_loop import run_recorded
 from yoga_live.runtime.sinks.video import VideoSink
 from yoga_live.runtime.sources.base import SourceInfo
 from yoga_live.runtime.sources.video import VideoSource
-from yoga_live.runtime.tracking.observer import Tracked
+from yoga_live.runtime.tracking.observer import Tracked, open_cropper
 
 RATE = Fraction(12)
 PART_WH = (640, 360)
@@ -107,7 +107,7 @@ def watch(
     save: Path | None = None,
 ) -> RunResult:
     """Run a recording."""
-    cropper = choose_cropper(None, True, source.info.size_wh, people, classifier.open_people_finder)
+    cropper = open_cropper(classifier, None, True, source.info.size_wh, people)
     sinks = [VideoSink(save, source.info, force=True)] if save else []
     with source:
         result = run_recorded(RunPlan(source, classifier, sinks, cropper=cropper, on_tracked=notes), lambda: source)

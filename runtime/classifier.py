@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -116,9 +116,7 @@ class PoseClassifier:
     def info_with_people(self) -> ModelInfo:
         """The same with temperature and threshold of network and key points together, where it has a second opinion."""
         opinion = self.second_opinion
-        if opinion is None:
-            return self.info
-        return replace(self.info, temperature=opinion.temperature, threshold=opinion.threshold)
+        return opinion.apply_to(self.info) if opinion else self.info
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ from ..sources.time_range import TimeRange
 from ..sources.video import VideoSource
 from ..system.plain_text import format_count
 from ..tracking.hmm_smoother import HmmSmoother
-from ..tracking.observer import Observer
+from ..tracking.observer import Observer, open_cropper
 from ..tracking.sampling_observer import OBSERVATIONS_PER_S, SamplingObserver
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def observe_shard(
             path, OBSERVATIONS_PER_S, _find_time_range(config, shard), threads, config.mounting
         ) as source:
             size_wh, seen = source.info.size_wh, source.info.seen
-            cropper = choose_cropper(config.roi, config.zoom, size_wh, config.people, classifier.open_people_finder)
+            cropper = open_cropper(classifier, config.roi, config.zoom, size_wh, config.people)
             watcher = SamplingObserver(Observer(classifier, cropper), shard.start_s)
             try:
                 for step in watcher.observe_through(_frames_before(source.frames(), shard.end_s)):

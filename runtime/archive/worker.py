@@ -69,14 +69,13 @@ class ArchiveWorker:
         assert self._order is not None, "start comes first"
         order, config, path = self._order, self._order.config, task.video.path
         title = path.name if order.summary else None
+        info = self._classifier.info if config.people == "off" else self._classifier.info_with_people
         if isinstance(task, ObserveShard):
             return observe_shard(self._classifier, path, config, task.shard, order.threads)
         if isinstance(task, SmoothTask):
-            return finish_video(join_shards(task.observations), self._classifier.info, title)
+            return finish_video(join_shards(task.observations), info, title)
         assert isinstance(task, OpenTask)
         shards = plan_video(path, config, order.threads)
         if len(shards) > 1:
             return shards
-        return finish_video(
-            observe_shard(self._classifier, path, config, shards[0], order.threads), self._classifier.info, title
-        )
+        return finish_video(observe_shard(self._classifier, path, config, shards[0], order.threads), info, title)

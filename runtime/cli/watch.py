@@ -198,10 +198,9 @@ def choose_part(
     args: argparse.Namespace, classifier: PoseClassifier, roi: Roi | None, size_wh: tuple[int, int]
 ) -> Cropper:
     """Choose the cropper.  Raises OptionError for a region that does not fit in the picture."""
-    from ..people.cropper import choose_cropper
+    from ..tracking.observer import open_cropper
 
-    people = read_people(args)
-    return choose_cropper(roi, args.zoom != "off", size_wh, people, classifier.open_people_finder, mats=args.mats)
+    return open_cropper(classifier, roi, args.zoom != "off", size_wh, read_people(args), mats=args.mats)
 
 
 def _refuse_useless(args: argparse.Namespace) -> None:

@@ -212,16 +212,18 @@ def choose_cropper(
     open_finder: OpenFinder | None = None,
     *,
     mats: bool = False,
+    second_opinion: bool = False,
 ) -> Cropper:
     """Choose the cropper for frames of this size, if it is known.  Raises OptionError for a region that does not fit.
 
     people: whom the crop follows, found by what `open_finder` opens; "off": it follows what moves, or stays with the
     region.  Without `zoom` nothing is followed, but each of several people.  mats: number those by their places.
+    second_opinion: the model has one, so people are looked for without `zoom`, too.
     """
     if roi and size_wh:
         roi.to_region(size_wh)
     most = count_followed(people)
-    if open_finder and people != "off" and (zoom or most is not None):
+    if open_finder and people != "off" and (zoom or most is not None or second_opinion):
         try:
             finder = TwoScaleFinder(open_finder(SIDE), open_finder(FAR_SIDE), always=most is not None)
         except MissingPackageError as error:
@@ -229,7 +231,7 @@ def choose_cropper(
                 raise
             log.warning("people are not looked for, so the crop follows what moves: %s", error)
         else:
-            return PersonCropper(PeopleWatcher(finder, mats=mats), roi, most=most)
+            return PersonCropper(PeopleWatcher(finder, mats=mats), roi, zoom=zoom, most=most)
     if roi:
         return FixedCropper(roi)
     return ZoomCropper() if zoom else WholeFrame()

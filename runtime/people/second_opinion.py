@@ -7,12 +7,13 @@ import binascii
 import itertools
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from ..core.model_metadata import ModelInfo
 from ..core.softmax import log_softmax, softmax
 from ..core.types import NO_POSE, Floats
 from ..errors import ModelError
@@ -123,6 +124,10 @@ class SecondOpinion:
     temperature: float = 1.0
     threshold: float = 0.5
     measured: dict[str, Any] = field(default_factory=dict)
+
+    def apply_to(self, info: ModelInfo) -> ModelInfo:
+        """What the model says of itself, with the temperature and threshold of both together."""
+        return replace(info, temperature=self.temperature, threshold=self.threshold)
 
     def __post_init__(self) -> None:
         classes = len(self.labels)

@@ -17,7 +17,7 @@ from ..drawing.overlay import OverlayConfig
 from ..drawing.placement import Place
 from ..drawing.summary import check_summary_output, write_summary
 from ..errors import OptionError, YogaLiveError, as_run_error
-from ..people.cropper import PeopleMode, check_group, check_people, choose_cropper
+from ..people.cropper import PeopleMode, check_group, check_people
 from ..sinks.base import Sink
 from ..sinks.threaded import ThreadedSink
 from ..sinks.timeline import TimelineFile, check_format
@@ -33,7 +33,7 @@ from ..system.claims import check_growing_output, claim_outputs
 from ..system.files import check_apart, find_result
 from ..system.item_failures import Failure, attempt
 from ..system.progress import VIDEO_SECONDS, OnProgress, Progress, send_progress
-from ..tracking.observer import Tracked
+from ..tracking.observer import Tracked, open_cropper
 from ..tracking.sampling_observer import OBSERVATIONS_PER_S
 from .callers import answering, check_output_name, check_video_name, guard
 from .loop import RunPlan, RunResult, describe_drawn
@@ -274,8 +274,8 @@ def _annotate(
         open_recording(path, time_range=config.time_range, mounting=config.mounting) as source,
     ):
         info = source.info
-        chosen = config.roi, config.zoom, info.size_wh, config.people, classifier.open_people_finder
-        cropper = choose_cropper(*chosen, mats=config.mats)
+        chosen = config.roi, config.zoom, info.size_wh, config.people
+        cropper = open_cropper(classifier, *chosen, mats=config.mats)
         display = show(source) if show else Display()
         overlay = OverlayConfig(
             show_fps=display.show_fps,

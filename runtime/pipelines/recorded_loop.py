@@ -18,7 +18,7 @@ from ..sources.base import Source
 from ..sources.video import VideoSource
 from ..tracking.adaptive_sampling import EVERY
 from ..tracking.fixed_lag import AHEAD_S, FixedLagSmoother
-from ..tracking.observer import Observer, Tracked
+from ..tracking.observer import Observer, Tracked, find_info
 from ..tracking.sampling_observer import OBSERVATIONS_PER_S, SamplingObserver, Step
 from .loop import Ending, RunPlan, RunResult, run_loop
 
@@ -36,7 +36,8 @@ class RecordedFollower:
     """Yields frames of a recording after the next moments were observed, a few times a second."""
 
     def __init__(self, plan: RunPlan, open_again: Callable[[], Source]) -> None:
-        self._plan, self._open_again, self._smoother = plan, open_again, FixedLagSmoother(plan.classifier)
+        self._plan, self._open_again = plan, open_again
+        self._smoother = FixedLagSmoother(find_info(plan.classifier, plan.cropper))
         self._reads, self.frames, self._end_s = plan.source, 0, plan.source.info.start_s
         self._closing, self._is_empty = ExitStack(), False
         self._steps: Iterable[Step] = ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import replace
 
-from ..classifier import PoseClassifier
+from ..core.model_metadata import ModelInfo
 from ..core.types import NO_POSE, Floats, Hold, Segment
 from .hmm_smoother import HmmSmoother
 from .observer import Observation, Tracked, observe_nothing
@@ -21,8 +21,9 @@ GONE_S = 3.0
 class PersonSmoother:
     """What one person holds at a moment of a recording."""
 
-    def __init__(self, classifier: PoseClassifier) -> None:
-        self._smoother = HmmSmoother(classifier.labels, classifier.info.threshold)
+    def __init__(self, info: ModelInfo) -> None:
+        """info: labels and threshold."""
+        self._smoother = HmmSmoother(info.labels, info.threshold)
         self._recent: tuple[Segment, ...] = ()
         self._smoothed_s, self.observed_s = -1.0, -1.0
         self._pose, self._since_s = NO_POSE, 0.0
@@ -52,9 +53,10 @@ class PersonSmoother:
 class FixedLagSmoother:
     """What is held at a moment of a recording, once the moments after it have been observed."""
 
-    def __init__(self, classifier: PoseClassifier) -> None:
-        self._classifier = classifier
-        self._main = PersonSmoother(classifier)
+    def __init__(self, info: ModelInfo) -> None:
+        """info: labels and threshold, as `find_info` gives them."""
+        self._info = info
+        self._main = PersonSmoother(info)
         self._group: dict[int, PersonSmoother] = {}
         self._seen_s: dict[int, float] = {}  # when each of the group was observed last
         self._observations: deque[Observation] = deque()
@@ -75,12 +77,12 @@ class FixedLagSmoother:
         time_s, group = observation.time_s, observation.crops.group if observation.crops else None
         rows = {} if group is None or observation.rows is None else dict(zip(group, observation.rows, strict=True))
         there = {number: row for (number, _), row in rows.items()}
-        nothing = observe_nothing(len(self._classifier.labels))
+        nothing = observe_nothing(len(self._info.labels))
         for number, smoother in self._group.items():
             if number not in there and time_s - self._seen_s[number] < GONE_S:
                 smoother.add(time_s, nothing)
         for number, row in there.items():
-            smoother = self._group.setdefault(number, PersonSmoother(self._classifier))
+            smoother = self._group.setdefault(number, PersonSmoother(self._info))
             if number in self._seen_s and time_s - self._seen_s[number] >= GONE_S:
                 smoother.add(time_s, nothing)  # they have been away
             smoother.add(time_s, row)

@@ -12,7 +12,7 @@ from ..core.frames import TimedFrame
 from ..core.types import NO_POSE, Floats, Hold, Segment
 from ..cropping.croppers import Cropper
 from .causal_smoother import SmoothedPose, Smoother
-from .observer import Crops, Observation, Observer, Tracked
+from .observer import Crops, Observation, Observer, Tracked, find_info
 from .segments import Session, merge_segments
 
 SLOW = 4
@@ -27,7 +27,7 @@ class LiveTracker:
 
     def __init__(self, classifier: PoseClassifier, cropper: Cropper | None = None, *, explain: bool = False) -> None:
         self._observer = Observer(classifier, cropper, explain=explain)
-        self._labels, self._threshold = classifier.labels, classifier.info.threshold
+        self._labels, self._threshold = classifier.labels, find_info(classifier, cropper).threshold
         self._smoother = Smoother(self._labels, self._threshold)
         self._session, self._session_lock = Session(), threading.Lock()
         self._smoothed: SmoothedPose | None = None

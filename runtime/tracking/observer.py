@@ -9,11 +9,13 @@ import numpy as np
 
 from ..classifier import PoseClassifier
 from ..core.frames import TimedFrame
+from ..core.model_metadata import ModelInfo
 from ..core.preprocess import letterbox
-from ..core.regions import Region
+from ..core.regions import Region, Roi
 from ..core.types import ClassMaps, Floats, Frame, Hold
 from ..cropping.croppers import Cropper, WholeFrame
-from ..people.cropper import PersonCropper
+from ..people.cropper import PeopleMode, PersonCropper, choose_cropper
+from ..people.landmarks import LANDMARKS, measure_landmarks
 from ..people.tracks import Person
 
 BATCH = 8
@@ -102,15 +104,22 @@ class Observer:
         """How many labels there are."""
         return len(self._classifier.labels)
 
+    @property
+    def finds_people(self) -> bool:
+        """Whether people are looked for."""
+        return isinstance(self._cropper, PersonCropper)
+
     def observe(self, frame: TimedFrame, *, warms: bool = False) -> Observation:
         """Classify a frame; its time never goes back.  warms: show it to the next cropper too."""
         image_bgr, crops = self._crop_frame(frame, warms=warms)
         if crops.group is not None:
             return self.observe_prepared(self._letterbox_group(frame.time_s, image_bgr, crops))
+        landmarks = self._describe_people(crops)
+        seen = (crops.region,) if landmarks is None else (crops.region, landmarks[0])
         if self.explains:
-            probabilities, maps = self._classifier.examine(image_bgr, crops.region)
+            probabilities, maps = self._classifier.examine(image_bgr, *seen)
             return Observation(frame.time_s, crops.region, probabilities, maps, crops)
-        probabilities = self._classifier.probabilities(image_bgr, crops.region)
+        probabilities = self._classifier.probabilities(image_bgr, *seen)
         return Observation(frame.time_s, crops.region, probabilities, crops=crops)
 
     def prepare(self, frame: TimedFrame, *, warms: bool = False) -> PreparedFrame:
@@ -124,13 +133,16 @@ class Observer:
     def observe_prepared(self, prepared: PreparedFrame) -> Observation:
         """Classify what was kept."""
         crops = prepared.crops
+        landmarks = self._describe_people(crops) if crops else None
         if crops is None or crops.group is None:
-            rows = self._classifier.probabilities_letterboxed(prepared.letterboxed[None])
+            seen = (prepared.letterboxed[None],) if landmarks is None else (prepared.letterboxed[None], landmarks)
+            rows = self._classifier.probabilities_letterboxed(*seen)
             return Observation(prepared.time_s, prepared.region, rows[0], crops=crops)
         rows = np.zeros((len(crops.group), self.classes))
         for start in range(0, len(rows), BATCH):
             part = slice(start, start + BATCH)
-            rows[part] = self._classifier.probabilities_letterboxed(prepared.letterboxed[part])
+            own = None if landmarks is None else landmarks[part]
+            rows[part] = self._classifier.probabilities_letterboxed(prepared.letterboxed[part], own)
         return Observation(prepared.time_s, prepared.region, pick_main(crops, rows), crops=crops, rows=rows)
 
     def warm_up(self, frame: TimedFrame) -> None:
@@ -155,6 +167,22 @@ class Observer:
             return image_bgr, Crops(region)
         return image_bgr, Crops(region, cropper.person, cropper.people, cropper.group)
 
+    def _describe_people(self, crops: Crops) -> Floats | None:
+        """What the second opinion sees of each person who is classified, float32 (P, 53), zeros for nobody.
+
+        None where the model has none, or people are not looked for.
+        """
+        if self._classifier.second_opinion is None or not self.finds_people:
+            return None
+        numbers = [crops.person and crops.person.number] if crops.group is None else [n for n, _ in crops.group]
+        people = {person.number: person for person in crops.people}
+        return np.array([self._describe(people.get(number or 0), len(people)) for number in numbers], np.float32)
+
+    def _describe(self, person: Person | None, count: int) -> Floats:
+        if person is None:
+            return np.zeros(LANDMARKS, np.float32)
+        return measure_landmarks(person.keypoints, person.keypoint_scores, person.score, count - 1)
+
     def _letterbox(self, image_bgr: Frame, region: Region | None) -> Frame:
         return letterbox(region.cut(image_bgr) if region else image_bgr, self._classifier.info.size)
 
@@ -169,6 +197,26 @@ class Observer:
         if self._cropper.remembers:
             self._next = self._next or self._cropper.renew()
             self._next.choose_crop(time_s, image_bgr)
+
+
+def open_cropper(
+    classifier: PoseClassifier,
+    roi: Roi | None,
+    zoom: bool,
+    size_wh: tuple[int, int] | None,
+    people: PeopleMode = "main",
+    *,
+    mats: bool = False,
+) -> Cropper:
+    """Open the cropper for a classifier; arguments and errors as `choose_cropper` has them."""
+    has_opinion = classifier.second_opinion is not None
+    chosen = roi, zoom, size_wh, people, classifier.open_people_finder
+    return choose_cropper(*chosen, mats=mats, second_opinion=has_opinion)
+
+
+def find_info(classifier: PoseClassifier, cropper: Cropper | None) -> ModelInfo:
+    """The classifier's labels and threshold for what this cropper shows it."""
+    return classifier.info_with_people if isinstance(cropper, PersonCropper) else classifier.info
 
 
 def pick_main(crops: Crops, rows: Floats) -> Floats:

@@ -12,8 +12,9 @@ from ..core.frames import TimedFrame
 from ..core.preprocess import as_bgr
 from ..core.regions import Roi
 from ..core.types import Hold
-from ..people.cropper import PeopleMode, check_people, choose_cropper
+from ..people.cropper import PeopleMode, check_people
 from .live_tracker import LiveTracker
+from .observer import open_cropper
 from .segments import Timeline
 
 
@@ -55,8 +56,7 @@ class PoseTracker:
         """
         check_people(people)
         classifier = classifier or PoseClassifier()
-        cropper = choose_cropper(roi, zoom, None, people, classifier.open_people_finder)
-        self._tracker = LiveTracker(classifier, cropper)
+        self._tracker = LiveTracker(classifier, open_cropper(classifier, roi, zoom, None, people))
         self._time_s = -math.inf
         self._holds: dict[int, Hold] = {}
         self._seen_s: float | None = None
