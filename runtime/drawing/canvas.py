@@ -80,8 +80,12 @@ class Ink:
         return self._yuv[colours]
 
 
+HIDDEN_BLOCKS = 6
+"""Along the longer side of a hidden area: its own colours, far too few to tell a face."""
+
+
 class Canvas(Protocol):
-    """Three strokes; an area may reach beyond the picture."""
+    """Strokes; an area may reach beyond the picture."""
 
     size_wh: tuple[int, int]
 
@@ -95,6 +99,10 @@ class Canvas(Protocol):
 
     def fill(self, area: Region, colour_bgr: Bgr) -> None:
         """Cover with a colour."""
+        ...
+
+    def hide(self, area: Region) -> None:
+        """Make unrecognisable: a few blocks, blurred, are left of it."""
         ...
 
     def blend(self, ink: Ink, at: tuple[int, int]) -> None:
@@ -124,6 +132,10 @@ class BgrCanvas:
             corner = area.left + area.width - 1, area.top + area.height - 1
             cv2.rectangle(self._scene, (area.left, area.top), corner, colour_bgr, cv2.FILLED)
 
+    def hide(self, area: Region) -> None:
+        """See Canvas."""
+        _blur(_cut_inside(self._scene, area))
+
     def blend(self, ink: Ink, at: tuple[int, int]) -> None:
         """See Canvas."""
         _blend(self._scene, *ink.bgr, at)
@@ -150,6 +162,11 @@ class YuvCanvas:
         """See Canvas."""
         for plane, value, part in zip(self._planes, self._colours.to_yuv(colour_bgr), _on_planes(area), strict=True):
             part.cut(plane)[:] = value
+
+    def hide(self, area: Region) -> None:
+        """See Canvas."""
+        for plane, part in zip(self._planes, _on_planes(area), strict=True):
+            _blur(_cut_inside(plane, part))
 
     def blend(self, ink: Ink, at: tuple[int, int]) -> None:
         """See Canvas; begins at even pixels, where a sample of the chroma begins."""
@@ -180,6 +197,10 @@ class StretchedCanvas:
         """See Canvas."""
         self._canvas.fill(self._find(area), colour_bgr)
 
+    def hide(self, area: Region) -> None:
+        """See Canvas."""
+        self._canvas.hide(self._find(area))
+
     def blend(self, ink: Ink, at: tuple[int, int]) -> None:
         """See Canvas."""
         place = round(at[0] * self._across), round(at[1] * self._along)
@@ -202,6 +223,21 @@ def _on_planes(area: Region) -> tuple[Region, Region, Region]:
 
 def _look_up(levels: npt.NDArray[Any], table: Mask) -> Mask:
     return np.asarray(cv2.LUT(levels, table), np.uint8)
+
+
+def _cut_inside(plane: Frame, area: Region) -> Frame:
+    """View what of an area is inside; it may begin to the left of a plane or above it."""
+    return plane[max(area.top, 0) : max(area.top + area.height, 0), max(area.left, 0) : max(area.left + area.width, 0)]
+
+
+def _blur(part: Frame) -> None:
+    """Leave a few blocks of a picture, in place, and go smoothly from one to the next."""
+    if part.size:
+        height, width = part.shape[:2]
+        scale = min(1.0, HIDDEN_BLOCKS / max(height, width))
+        blocks_wh = max(1, round(width * scale)), max(1, round(height * scale))
+        blocks = cv2.resize(part, blocks_wh, interpolation=cv2.INTER_AREA)
+        part[:] = cv2.resize(blocks, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def _darken(area: npt.NDArray[Any], light: float, black: int) -> None:

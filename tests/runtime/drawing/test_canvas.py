@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from yoga_live.runtime.core.frames import Colours, DecodedFrame
+from yoga_live.runtime.core.opencv import cv2
 from yoga_live.runtime.core.regions import Region
-from yoga_live.runtime.drawing.canvas import BgrCanvas, Canvas, Ink, Palette, YuvCanvas
+from yoga_live.runtime.drawing.canvas import BgrCanvas, Canvas, Ink, Palette, StretchedCanvas, YuvCanvas
 
 GREEN = (150, 205, 120)
 SIZE_WH = (96, 64)
@@ -29,6 +30,10 @@ STROKES: dict[str, Callable[[Canvas], None]] = {
     "blend beyond the edge": lambda canvas: canvas.blend(Ink(soft_disc(90), Palette.of((255, 255, 255))), (50, 20)),
     "blend outside": lambda canvas: canvas.blend(Ink(soft_disc(20), Palette.of(GREEN)), (200, 100)),
     "shade outside": lambda canvas: canvas.shade(Region(90, 60, 30, 30), 0.32),
+    "hide": lambda canvas: canvas.hide(Region(10, 20, 50, 30)),
+    "hide at odd pixels": lambda canvas: canvas.hide(Region(11, 21, 49, 29)),
+    "hide beyond the edge": lambda canvas: canvas.hide(Region(-8, 40, 40, 50)),
+    "hide outside": lambda canvas: canvas.hide(Region(200, 20, 30, 30)),
     "mirror": lambda canvas: canvas.mirror(),
 }
 
@@ -102,3 +107,35 @@ def test_a_palette_has_an_opacity_and_a_colour_for_each_level() -> None:
     BgrCanvas(scene).blend(Ink(np.array([[0, 7, 255]], np.uint8), Palette(opacity, colours)), (0, 0))
     assert scene[0, 0].tolist() == [100] * 3 and scene[0, 2].tolist() == [10, 20, 30]
     assert np.abs(scene[0, 1].astype(int) - 50).max() <= 1
+
+
+def test_of_a_hidden_area_a_few_colours_are_left_and_the_rest_is_untouched() -> None:
+    rng = np.random.default_rng(5)
+    scene = rng.integers(0, 256, (64, 96, 3), np.uint8)
+    before = scene.copy()
+    BgrCanvas(scene).hide(Region(20, 10, 48, 48))
+    inside = np.zeros((64, 96), bool)
+    inside[10:58, 20:68] = True
+    assert np.array_equal(scene[~inside], before[~inside])
+    hidden = scene[10:58, 20:68].astype(float)
+    assert np.abs(np.diff(hidden, axis=1)).max() <= 20  # noise of 0 to 255 has become smooth
+    few = cv2.resize(hidden, (6, 6), interpolation=cv2.INTER_AREA)
+    again = cv2.resize(few, (48, 48), interpolation=cv2.INTER_LINEAR)
+    assert np.abs(again - hidden).mean() < 4  # six blocks tell all that is left
+
+
+@pytest.mark.parametrize("side", [1, 2, 3, 5, 7])
+def test_the_smallest_areas_can_be_hidden(side: int) -> None:
+    scene = np.zeros((9, 9, 3), np.uint8)
+    BgrCanvas(scene).hide(Region(1, 1, side, 1))
+    planes = np.zeros((10, 10), np.uint8), np.zeros((5, 5), np.uint8), np.zeros((5, 5), np.uint8)
+    YuvCanvas(planes, Colours()).hide(Region(1, 1, 1, side))
+
+
+def test_a_hidden_area_is_where_it_looks_where_pixels_are_not_square() -> None:
+    rng = np.random.default_rng(6)
+    scene = rng.integers(0, 256, (40, 40, 3), np.uint8)
+    before = scene.copy()
+    StretchedCanvas(BgrCanvas(scene), (80, 40)).hide(Region(40, 10, 40, 20))
+    changed = (scene != before).any(axis=2)
+    assert changed[10:30, 20:40].mean() > 0.9 and not changed[:, :20].any() and not changed[:10].any()
