@@ -17,7 +17,7 @@ from ..core.types import Floats
 from ..drawing.canvas import Canvas
 from .people import KEYPOINTS, People
 
-FACE_SCORE = 0.1
+FACE_SCORE = 0.07
 """People from this score on have faces: below what counts as a person, because a wrong place costs little."""
 SURE_SCORE = 0.3
 """Key points of a head that are as sure as this are believed."""
@@ -136,8 +136,8 @@ class FaceTrack:
         for look, newer in pairwise(past):
             if time_s <= newer.time_s + KEEP_S:  # lost in the newer look
                 bounds += [_grow(face, time_s - look.time_s) for face in look.faces if not look.match(face, newer)]
-        if ahead and ahead.time_s <= time_s + KEEP_S:  # not yet seen in the older look
-            bounds += [_grow(face, 0) for face in ahead.faces if not past or not ahead.match(face, past[-1])]
+        if ahead and ahead.time_s <= time_s + KEEP_S:  # some appear, and of two faces one may be taken for the other
+            bounds += [_grow(face, 0) for face in ahead.faces]
         return [region for bound in bounds if (region := _cut(bound, size_wh))]
 
     def _cover_newest(self, time_s: float, past: Sequence[_Look], ahead: _Look | None) -> list[Floats]:

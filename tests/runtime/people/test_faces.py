@@ -87,8 +87,15 @@ def test_between_two_looks_a_face_is_hidden_on_its_whole_way() -> None:
     track.add(0, [Face(100, 100, 20)])
     track.add(1, [Face(180, 140, 20)])
     for fraction in np.linspace(0, 0.99, 12):
-        (region,) = track.find_regions(fraction, SIZE_WH)
+        region, *_ = track.find_regions(fraction, SIZE_WH)
         assert covers(region, np.array([100, 100]) + fraction * np.array([80, 40]), 20)
+
+
+def test_where_another_square_is_nearer_the_face_is_hidden_when_it_comes() -> None:
+    track = FaceTrack()
+    track.add(0, [Face(100, 100, 20)])
+    track.add(0.25, [Face(110, 100, 20), Face(130, 100, 20)])
+    assert any(covers(region, np.array([130, 100]), 20) for region in track.find_regions(0.24, SIZE_WH))
 
 
 def test_without_a_newer_look_a_moving_face_is_hidden_wherever_it_may_be() -> None:
