@@ -7,7 +7,9 @@ Symmetric poses have no side, and where the legs differ too little none is named
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -21,6 +23,8 @@ FEATURES = ("lifted", "bend", "knee_height", "shin", "lean", "hand", "gaze")
 """How the right leg differs from the left one; each changes its sign when left and right are swapped."""
 MOST = 1.5
 """Features are cut here, so that one wrong key point does not outvote the others."""
+SURE_LEGS = 0.5
+"""Mean score of the key points of both legs from which on they are believed."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ STANDING = SideRule("the leg that stands", (1.5, -1.4, -1.7, 0.0, 0.0, 0.0, 0.0)
 BENT = SideRule("the knee that bends in front", (0.0, 1.3, 1.3, 0.9, 0.0, 0.0, 1.9), ("front", "back"))
 FRONT = SideRule("the foot in front, to which the body leans", (0.0, 0.0, 0.0, 0.0, 1.2, 1.2, 0.0), ("front", "back"))
 ANY = SideRule("the leg that stands, or the knee that bends", (0.0,) * 7)
-"""For poses that are not known here: see `measure_any`."""
+"""For poses that are not known here."""
 
 _NAMES: dict[str, SideRule | None] = {
     name: rule
@@ -99,7 +103,8 @@ def measure_features(keypoints: Floats, keypoint_scores: Floats) -> Floats:
 
     lifted: the left ankle is higher; bend: the right knee is more bent (1: by 90 degrees); knee_height: the right knee
     is higher; shin: the right shin is more upright; lean: the body leans to the right foot; hand: a hand is nearer to
-    the right foot; gaze: the face looks to the right foot.  Lengths are in torsos.
+    the right foot; gaze: the face looks to the right foot.  Lengths are in torsos.  All are smaller where the key
+    points of the legs are unsure.
     """
     points, scores = np.asarray(keypoints, np.float64), np.asarray(keypoint_scores, np.float64)
     if points.shape != (len(KEYPOINTS), 2) or scores.shape != (len(KEYPOINTS),):
@@ -124,7 +129,8 @@ def measure_features(keypoints: Floats, keypoint_scores: Floats) -> Floats:
         (min(_length(hand - left.ankle) for hand in hands) - min(_length(hand - right.ankle) for hand in hands)) / unit,
         5 * gaze * math.tanh(2 * apart / unit),
     )
-    return np.clip(np.array(features), -MOST, MOST)
+    legs = [sure[f"{side}_{name}"] for side in ("left", "right") for name in ("hip", "knee", "ankle")]
+    return np.clip(np.array(features), -MOST, MOST) * min(float(np.mean(legs)) / SURE_LEGS, 1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,22 +157,23 @@ def _length(vector: Floats) -> float:
 
 
 def measure_side(keypoints: Floats, keypoint_scores: Floats, rule: SideRule) -> float:
-    """Measure which side one look shows.
+    """Measure which side one look shows; arguments as `measure_features` has them.
 
-    Returns log-odds of the right side: above 0 right, below 0 left, near 0 unknown.  They are smaller where the key
-    points of the legs are unsure.
+    Returns log-odds of the right side: above 0 right, below 0 left, near 0 unknown.
     """
-    features = measure_features(keypoints, keypoint_scores)
-    legs = [KEYPOINTS.index(f"{side}_{name}") for side in ("left", "right") for name in ("hip", "knee", "ankle")]
-    sure = min(float(np.mean(np.asarray(keypoint_scores)[legs])) / 0.5, 1.0)
-    if rule is ANY:
-        return sure * measure_any(features)
-    return sure * float(np.dot(rule.weights, features))
+    return weigh_features(measure_features(keypoints, keypoint_scores), rule)
 
 
-def measure_any(features: Floats) -> float:
-    """Log-odds of the right side in a pose that is not known: the leg that stands where the other foot is lifted,
-    else the knee that is more bent.  Small differences say nothing.
+def weigh_features(features: Floats, rule: SideRule) -> float:
+    """Log-odds of the right side.  features: float (7,), as `measure_features` gives them."""
+    odds = _weigh_any(features) if rule is ANY else float(np.dot(rule.weights, features))
+    return max(-MOST_LOG_ODDS, min(MOST_LOG_ODDS, odds))
+
+
+def _weigh_any(features: Floats) -> float:
+    """In a pose that is not known: the leg that stands where the other foot is lifted, else the knee that is more bent.
+
+    Small differences say nothing.
     """
     lifted, bend = float(features[0]), float(features[1])
     if abs(lifted) >= 0.35:
@@ -174,25 +181,36 @@ def measure_any(features: Floats) -> float:
     return 4 * bend if abs(bend) >= 0.33 else 0.0
 
 
+SURE, UNSURE, TURNED = 0.8, 0.65, 0.9
+"""A side is named from the first confidence on, until it falls below the second; the other side from the third on."""
+MEMORY_S = 2.0
+"""Looks older than this count for a third, and less the older they are."""
+MOST_LOG_ODDS = 6.0
+"""Of one look."""
+TURN_COST = 12.0
+"""Log-odds that looks must add up to before a hold is taken for two, one on each side."""
+MOST_IN_RUN = 3.0
+"""Of one look in that sum: a turn takes several."""
+
+
 @dataclass(frozen=True)
 class HeldSide:
-    """The side of a hold.  side: None where it is unsure, or the pose has none.  confidence: 0.5 to 1, of that side."""
+    """The side of a hold.
+
+    side: None where it is unsure, or the pose has none.  confidence: 0.5 to 1, of that side.  turned_s: when the body
+    turned to this side while the same pose went on, seconds; None: this is the hold's first side.
+    """
 
     side: Side | None
     confidence: float
+    turned_s: float | None = None
 
 
 NO_SIDE = HeldSide(None, 0.5)
-MEMORY_S = 2.0
-"""Looks older than this count for a third, and less the older they are."""
-SURE, UNSURE = 0.8, 0.65
-"""A side is named from the first confidence on, and until it falls below the second."""
-MOST_LOG_ODDS = 6.0
-"""Of one look."""
 
 
 class SideTracker:
-    """Follow the side of one person's hold, look by look.
+    """Follow the side of one person's hold, look by look::
 
     sides = SideTracker()
     held = sides.update(time_s, hold.pose, people.keypoints[0], people.keypoint_scores[0])      # held.side
@@ -201,6 +219,8 @@ class SideTracker:
     def __init__(self) -> None:
         self._pose, self._held = NO_POSE, NO_SIDE
         self._time_s, self._sum, self._weight = 0.0, 0.0, 0.0
+        self._leaning: Side | None = None
+        self._leans_since_s = 0.0
 
     def update(self, time_s: float, pose: str, keypoints: Floats | None, keypoint_scores: Floats | None) -> HeldSide:
         """Take a look.
@@ -208,20 +228,68 @@ class SideTracker:
         time_s: seconds, on a clock that never goes back.  pose: the label of what is held.  keypoints, keypoint_scores:
         of the person, see `measure_features`; None where nobody was seen, and what is held keeps its side.
         """
+        is_seen = keypoints is not None and keypoint_scores is not None
+        return self.weigh(time_s, pose, measure_features(keypoints, keypoint_scores) if is_seen else None)
+
+    def weigh(self, time_s: float, pose: str, features: Floats | None) -> HeldSide:
+        """Take a look as `measure_features` gives it; None where nobody was seen."""
         if pose != self._pose:
             self._pose, self._held = pose, NO_SIDE
-            self._time_s, self._sum, self._weight = time_s, 0.0, 0.0
+            self._time_s, self._sum, self._weight, self._leaning = time_s, 0.0, 0.0, None
         rule = find_rule(pose)
-        if rule is None or keypoints is None or keypoint_scores is None:
+        if rule is None or features is None:
             return self._held
         fade = math.exp(-max(time_s - self._time_s, 0.0) / MEMORY_S)
-        odds = max(-MOST_LOG_ODDS, min(MOST_LOG_ODDS, measure_side(keypoints, keypoint_scores, rule)))
+        odds = weigh_features(features, rule)
         self._sum, self._weight, self._time_s = fade * self._sum + odds, fade * self._weight + 1, time_s
+        if odds and self._leaning != _name_side(odds):
+            self._leaning, self._leans_since_s = _name_side(odds), time_s
         self._held = self._name(self._sum / self._weight)
         return self._held
 
     def _name(self, log_odds: float) -> HeldSide:
-        confidence = 1 / (1 + math.exp(-abs(log_odds)))
-        side: Side = "right" if log_odds > 0 else "left"
-        is_named = confidence >= (UNSURE if side == self._held.side else SURE)
-        return HeldSide(side if is_named else None, confidence)
+        held, side, confidence = self._held, _name_side(log_odds), _find_confidence(log_odds)
+        if held.side is None:
+            return replace(held, side=side if confidence >= SURE else None, confidence=confidence)
+        if side == held.side:
+            return replace(held, confidence=confidence) if confidence >= UNSURE else held
+        if confidence >= TURNED and self._leaning == side:
+            return HeldSide(side, confidence, self._leans_since_s)
+        return held
+
+
+def _name_side(log_odds: float) -> Side:
+    return "right" if log_odds > 0 else "left"
+
+
+def _find_confidence(log_odds: float) -> float:
+    return 1 / (1 + math.exp(-abs(log_odds)))
+
+
+def find_runs(log_odds: Sequence[float]) -> list[tuple[int, int, HeldSide]]:
+    """Divide the looks of one hold, all of them known, by side.
+
+    log_odds: of the right side, look by look.  Returns first look, one behind the last, and the side, in order; most
+    holds are one run.  A turn must be worth `TURN_COST`, so that a few wrong looks make none.
+    """
+    if not log_odds:
+        return []
+    worth, came_from = np.zeros(2), []
+    for odds in log_odds:
+        gain = max(-MOST_IN_RUN, min(MOST_IN_RUN, odds))
+        turns = worth[::-1] - TURN_COST > worth
+        came_from.append(turns)
+        worth = np.where(turns, worth[::-1] - TURN_COST, worth) + np.array([-gain, gain])
+    state, ends = int(worth[1] > worth[0]), [len(log_odds)]
+    for number in range(len(log_odds) - 1, 0, -1):
+        if came_from[number][state]:
+            ends.append(number)
+            state = 1 - state
+    bounds = [0, *reversed(ends)]
+    return [(start, end, _judge(log_odds[start:end])) for start, end in pairwise(bounds)]
+
+
+def _judge(log_odds: Sequence[float]) -> HeldSide:
+    mean = float(np.mean(log_odds))
+    confidence = _find_confidence(mean)
+    return HeldSide(_name_side(mean) if confidence >= SURE else None, confidence)

@@ -15,6 +15,7 @@ from yoga_live.runtime.people.sides import (
     STANDING,
     SideTracker,
     find_rule,
+    find_runs,
     measure_features,
     measure_side,
     swap_sides,
@@ -92,13 +93,32 @@ def test_one_wrong_look_does_not_change_the_side(keypoints_of: Callable) -> None
         assert tracker.update(number / 2, "tree", *keypoints_of("tree", mirror=wrong)).side == "right"
 
 
-def test_a_new_side_is_named_within_three_seconds(keypoints_of: Callable) -> None:
+def test_a_turn_is_told_within_five_seconds_and_says_when_it_began(keypoints_of: Callable) -> None:
     tracker = SideTracker()
     for number in range(20):
         tracker.update(number / 2, "tree", *keypoints_of("tree"))
-    sides = [tracker.update(10 + n / 2, "tree", *keypoints_of("tree", mirror=True)).side for n in range(8)]
-    assert sides[0] == "right" and sides[6:] == ["left"] * 2
-    assert sides.index("left") <= 6
+    held = [tracker.update(10 + n / 2, "tree", *keypoints_of("tree", mirror=True)) for n in range(12)]
+    sides = [each.side for each in held]
+    assert sides == ["right"] * sides.index("left") + ["left"] * (12 - sides.index("left"))
+    assert sides.index("left") <= 10
+    assert held[0].turned_s is None and held[-1].turned_s == 10
+
+
+def test_all_looks_of_a_hold_are_one_run_in_spite_of_a_few_wrong_ones() -> None:
+    ((start, end, held),) = find_runs([3.0] * 9 + [-5.0] * 2 + [3.0] * 9)
+    assert (start, end, held.side) == (0, 20, "right")
+
+
+def test_a_hold_on_both_sides_is_two_runs_divided_where_it_turned() -> None:
+    runs = find_runs([-2.5] * 12 + [0.1, -0.2] + [2.8] * 15)
+    assert [(start, held.side) for start, _, held in runs] == [(0, "left"), (14, "right")]
+    assert runs[0][1] == 14 and runs[1][1] == 29
+
+
+def test_looks_that_say_little_have_no_side() -> None:
+    assert find_runs([]) == []
+    ((_, _, held),) = find_runs([0.3, -0.2, 0.4])
+    assert held.side is None
 
 
 def test_a_side_stays_while_nobody_is_seen_and_ends_with_the_pose(keypoints_of: Callable) -> None:
