@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +15,8 @@ Frame = npt.NDArray[np.uint8]
 """An image: uint8 (H, W, 3), BGR as in OpenCV."""
 Floats = npt.NDArray[np.floating]
 Ints = npt.NDArray[np.integer]
+Side = Literal["left", "right"]
+"""The person's own side, unless the picture is mirrored."""
 NO_POSE = "none"
 """The prediction when no pose of the model is shown."""
 
@@ -31,7 +35,9 @@ class Segment:
     """One stretch of the timeline.
 
     start_s, end_s: seconds, on the clock of the video or of whoever gave the frames.  pose: a label, or `none`.
-    confidence: its mean while the pose led, 0 to 1.  person: whose it is, where several people are followed.
+    confidence: its mean while the pose led, 0 to 1.  person: whose it is, where several people are followed.  side: on
+    which side it was held, where the pose has sides and it is sure.  angles: of the joints, by name, degrees on the
+    picture, where people were looked for and the joints are sure: {"left_knee": 92, ...}.
     """
 
     start_s: float
@@ -39,6 +45,8 @@ class Segment:
     pose: str
     confidence: float
     person: int | None = None
+    side: Side | None = None
+    angles: Mapping[str, int] = field(default_factory=dict, compare=False)
 
     @property
     def duration_s(self) -> float:
@@ -54,7 +62,7 @@ class Hold:
     hold_s: for how many seconds it has been held.  leads: False while the pose is only kept, because what follows it
     has not lasted long enough; confidence is then what it was when the pose led last, and hold_s stands still, and
     goes on from where it would be if the pose leads again.  ahead_s: how much of hold_s is newer than what the network
-    has seen.
+    has seen.  side, angles: as a `Segment` has them; who turns to the other side begins another hold.
     """
 
     pose: str
@@ -62,6 +70,8 @@ class Hold:
     hold_s: float
     leads: bool = True
     ahead_s: float = 0.0
+    side: Side | None = None
+    angles: Mapping[str, int] = field(default_factory=dict, compare=False)
 
     @property
     def seen_s(self) -> float:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..core.types import Floats
+from ..core.types import Floats, Side
 from .angles import JOINTS, BodyAngles
-from .sides import Side, SideRule
+from .sides import SideRule
 
 MIN_DIFFERENCE = 15.0
 """Degrees; smaller differences come from the key points and the camera."""

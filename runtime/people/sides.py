@@ -10,14 +10,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Literal
 
 import numpy as np
 
-from ..core.types import NO_POSE, Floats
+from ..core.types import NO_POSE, Floats, Side
 from .people import KEYPOINTS, OPPOSITE_KEYPOINTS, People
-
-Side = Literal["left", "right"]
 
 FEATURES = ("lifted", "bend", "knee_height", "shin", "lean", "hand", "gaze")
 """How the right leg differs from the left one; each changes its sign when left and right are swapped."""
@@ -228,8 +225,9 @@ class SideTracker:
         time_s: seconds, on a clock that never goes back.  pose: the label of what is held.  keypoints, keypoint_scores:
         of the person, see `measure_features`; None where nobody was seen, and what is held keeps its side.
         """
-        is_seen = keypoints is not None and keypoint_scores is not None
-        return self.weigh(time_s, pose, measure_features(keypoints, keypoint_scores) if is_seen else None)
+        if keypoints is None or keypoint_scores is None:
+            return self.weigh(time_s, pose, None)
+        return self.weigh(time_s, pose, measure_features(keypoints, keypoint_scores))
 
     def weigh(self, time_s: float, pose: str, features: Floats | None) -> HeldSide:
         """Take a look as `measure_features` gives it; None where nobody was seen."""

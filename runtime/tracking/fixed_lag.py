@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import replace
+from itertools import chain
 
 from ..core.model_metadata import ModelInfo
-from ..core.types import NO_POSE, Floats, Hold, Segment
+from ..core.types import NO_POSE, Floats, Hold, Segment, Side
+from ..people.tracks import Person
+from .bodies import BodyHistory
 from .hmm_smoother import HmmSmoother
 from .observer import Observation, Tracked, observe_nothing
 from .segments import merge_segments
@@ -24,30 +27,42 @@ class PersonSmoother:
     def __init__(self, info: ModelInfo) -> None:
         """info: labels and threshold."""
         self._smoother = HmmSmoother(info.labels, info.threshold)
+        self._body = BodyHistory()
         self._recent: tuple[Segment, ...] = ()
         self._smoothed_s, self.observed_s = -1.0, -1.0
         self._pose, self._since_s = NO_POSE, 0.0
+        self._side: Side | None = None
 
-    def add(self, time_s: float, probabilities: Floats) -> None:
-        """Take the probabilities of the frame at `time_s`, float (C,); its time never goes back."""
+    def add(self, time_s: float, probabilities: Floats, person: Person | None = None) -> None:
+        """Take the probabilities of the frame at `time_s`, float (C,); its time never goes back.
+
+        person: whom they are about, as last found.
+        """
         self._smoother.update(time_s, probabilities)
+        if person:
+            self._body.add(person)
         self.observed_s = time_s
 
     def hold_at(self, time_s: float) -> Hold:
-        """What is held at `time_s`, seconds, never going back."""
+        """What is held at `time_s`, seconds, never going back.  Who turns to the other side begins another hold."""
         if self.observed_s > self._smoothed_s + AHEAD_S / 8:
             self._smoothed_s = self.observed_s
-            self._recent = self._smoother.segments(since_s=time_s - 4 * AHEAD_S)
+            recent = self._smoother.segments(since_s=time_s - 4 * AHEAD_S)
+            if recent and recent[0].pose == self._pose:  # it began before those that are smoothed anew
+                recent = (replace(recent[0], start_s=min(self._since_s, recent[0].start_s)), *recent[1:])
+            self._recent = tuple(chain.from_iterable(map(self._body.divide, recent)))
         segment = next((s for s in self._recent if s.start_s <= time_s < s.end_s), self._recent[-1])
-        if segment.pose != self._pose:
-            self._pose, self._since_s = segment.pose, min(segment.start_s, time_s)
-        return Hold(self._pose, segment.confidence, time_s - self._since_s)
+        if segment.pose != self._pose or {segment.side, self._side} == {"left", "right"}:
+            self._pose, self._since_s, self._side = segment.pose, min(segment.start_s, time_s), segment.side
+        self._side = segment.side or self._side
+        hold_s = time_s - self._since_s
+        return Hold(self._pose, segment.confidence, hold_s, side=segment.side, angles=segment.angles)
 
     def segments(self, end_s: float, person: int | None = None) -> tuple[Segment, ...]:
         """The timeline up to `end_s`, seconds: observations may have gone further."""
         told = self._smoother.segments(end_s=end_s)
         cut = (replace(each, end_s=min(each.end_s, end_s), person=person) for each in told if each.start_s <= end_s)
-        return tuple(cut)
+        return tuple(chain.from_iterable(map(self._body.divide, cut)))
 
 
 class FixedLagSmoother:
@@ -68,7 +83,8 @@ class FixedLagSmoother:
 
     def add(self, observation: Observation) -> None:
         """Take an observation; its time never goes back."""
-        self._main.add(observation.time_s, observation.probabilities)
+        person = observation.crops.person if observation.crops else None
+        self._main.add(observation.time_s, observation.probabilities, person)
         self._add_group(observation)
         self._observations.append(observation)
 
@@ -77,6 +93,7 @@ class FixedLagSmoother:
         time_s, group = observation.time_s, observation.crops.group if observation.crops else None
         rows = {} if group is None or observation.rows is None else dict(zip(group, observation.rows, strict=True))
         there = {number: row for (number, _), row in rows.items()}
+        people = {person.number: person for person in observation.crops.people} if observation.crops else {}
         nothing = observe_nothing(len(self._info.labels))
         for number, smoother in self._group.items():
             if number not in there and time_s - self._seen_s[number] < GONE_S:
@@ -85,7 +102,7 @@ class FixedLagSmoother:
             smoother = self._group.setdefault(number, PersonSmoother(self._info))
             if number in self._seen_s and time_s - self._seen_s[number] >= GONE_S:
                 smoother.add(time_s, nothing)  # they have been away
-            smoother.add(time_s, row)
+            smoother.add(time_s, row, people.get(number))
             self._seen_s[number] = time_s
 
     def state_at(self, time_s: float) -> Tracked:

@@ -11,6 +11,8 @@ from ..core.background_thread import BackgroundThread
 from ..core.frames import TimedFrame
 from ..core.types import NO_POSE, Floats, Hold, Segment
 from ..cropping.croppers import Cropper
+from ..people.tracks import Person
+from .bodies import LiveBody
 from .causal_smoother import SmoothedPose, Smoother
 from .observer import Crops, Observation, Observer, Tracked, find_info
 from .segments import Session, merge_segments
@@ -31,6 +33,7 @@ class LiveTracker:
         self._smoother = Smoother(self._labels, self._threshold)
         self._session, self._session_lock = Session(), threading.Lock()
         self._smoothed: SmoothedPose | None = None
+        self._body = LiveBody()
         self._seen_s = 0.0
         self._group: dict[int, _Follower] = {}
 
@@ -43,10 +46,11 @@ class LiveTracker:
         observation = self._observer.observe(frame)
         self._smoothed = smoothed = self._smoother.update(frame.time_s, observation.probabilities)
         self._seen_s = frame.time_s
-        with self._session_lock:
-            hold = self._session.update(frame.time_s, smoothed)
-            holds = self._update_group(observation)
         crops = observation.crops or Crops(observation.region)
+        body = self._body.update(frame.time_s, smoothed.pose, crops.person)
+        with self._session_lock:
+            hold = self._session.update(frame.time_s, smoothed, *body)
+            holds = self._update_group(observation)
         if crops.group is not None and crops.person:
             hold = holds.get(crops.person.number, hold)
         return Tracked(hold, observation.region, observation.class_maps, crops.person, crops.people, holds)
@@ -57,10 +61,11 @@ class LiveTracker:
         if group is None or observation.rows is None:
             return {}
         holds: dict[int, Hold] = {}
+        people = {person.number: person for person in observation.crops.people} if observation.crops else {}
         for (number, _), row in zip(group, observation.rows, strict=True):
             if number not in self._group:
-                self._group[number] = _Follower(Session(number))
-            holds[number] = self._group[number].update(observation.time_s, row, self._labels, self._threshold)
+                self._group[number] = _Follower(Session(number), self._labels, self._threshold)
+            holds[number] = self._group[number].update(observation.time_s, row, people.get(number))
         for number in self._group.keys() - holds.keys():
             self._group[number].lose(observation.time_s)
         return holds
@@ -70,11 +75,12 @@ class LiveTracker:
         if self._smoothed is None or time_s - self._seen_s >= UNSEEN_S:
             return self._lose(time_s, time_s - self._seen_s)
         with self._session_lock:
-            return Tracked(self._session.update(time_s, self._smoothed), None)
+            body = self._body.update(time_s, self._smoothed.pose, None)
+            return Tracked(self._session.update(time_s, self._smoothed, *body), None)
 
     def _lose(self, time_s: float, lost_s: float) -> Tracked:
         """End what is held at the last picture: what nobody saw is `none`, of no confidence."""
-        self._smoother, self._smoothed = Smoother(self._labels, self._threshold), None
+        self._smoother, self._smoothed, self._body = Smoother(self._labels, self._threshold), None, LiveBody()
         nothing = SmoothedPose(NO_POSE, 0.0, time_s - lost_s, leads=False)
         with self._session_lock:
             for follower in self._group.values():
@@ -92,16 +98,17 @@ class LiveTracker:
 class _Follower:
     """What one of several people holds."""
 
-    def __init__(self, session: Session) -> None:
-        self.session, self._smoother = session, None
+    def __init__(self, session: Session, labels: tuple[str, ...], threshold: float) -> None:
+        self.session, self._labels, self._threshold = session, labels, threshold
+        self._smoother: Smoother | None = None
+        self._body = LiveBody()
 
-    _smoother: Smoother | None
-
-    def update(self, time_s: float, probabilities: Floats, labels: tuple[str, ...], threshold: float) -> Hold:
-        """Take their probabilities, float (C,); who comes back begins anew."""
+    def update(self, time_s: float, probabilities: Floats, person: Person | None) -> Hold:
+        """Take their probabilities, float (C,), and where they are; who comes back begins anew."""
         if self._smoother is None:
-            self._smoother = Smoother(labels, threshold)
-        return self.session.update(time_s, self._smoother.update(time_s, probabilities))
+            self._smoother, self._body = Smoother(self._labels, self._threshold), LiveBody()
+        smoothed = self._smoother.update(time_s, probabilities)
+        return self.session.update(time_s, smoothed, *self._body.update(time_s, smoothed.pose, person))
 
     def lose(self, time_s: float) -> None:
         """End what they hold: they are not there any more."""

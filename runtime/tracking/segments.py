@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from itertools import chain
 
 from ..core.types import NO_POSE, Hold, Segment
+from ..people.sides import NO_SIDE, HeldSide
 from .causal_smoother import SmoothedPose
 
 
@@ -36,12 +38,22 @@ class Session:
         self._current: SmoothedPose | None = None
         self._sum, self._frames, self._sure = 0.0, 0, 0.0
         self._end_s = self._led_s = 0.0
+        self._held: HeldSide = NO_SIDE
+        self._angles: Mapping[str, int] = {}
 
-    def update(self, time_s: float, smoothed: SmoothedPose) -> Hold:
-        """Take the smoothed pose of the frame at `time_s`."""
-        if self._current is None or smoothed.pose != self._current.pose:
-            self._close(smoothed.since_s)
-            self._current, self._sum, self._frames, self._led_s = smoothed, 0.0, 0, time_s
+    def update(
+        self, time_s: float, smoothed: SmoothedPose, held: HeldSide = NO_SIDE, angles: Mapping[str, int] | None = None
+    ) -> Hold:
+        """Take the smoothed pose of the frame at `time_s`, its side, and the angles of the joints by name.
+
+        Who turns to the other side begins another hold of the same pose.
+        """
+        current = self._current
+        if current is None or smoothed.pose != current.pose:
+            current = self._begin(time_s, smoothed)
+        elif held.turned_s is not None and held.turned_s != self._held.turned_s:
+            current = self._begin(time_s, replace(smoothed, since_s=max(held.turned_s, current.since_s)))
+        self._held, self._angles = held, angles or {}
         if smoothed.leads:  # the frames after its end say nothing of how sure it was
             self._sum += smoothed.confidence
             self._frames += 1
@@ -50,7 +62,13 @@ class Session:
         if smoothed.leads or smoothed.pose == NO_POSE:
             self._led_s = time_s
         self._end_s = time_s
-        return Hold(smoothed.pose, self._sure, self._led_s - self._current.since_s, smoothed.leads)
+        hold_s = self._led_s - current.since_s
+        return Hold(smoothed.pose, self._sure, hold_s, smoothed.leads, side=held.side, angles=self._angles)
+
+    def _begin(self, time_s: float, smoothed: SmoothedPose) -> SmoothedPose:
+        self._close(smoothed.since_s)
+        self._current, self._sum, self._frames, self._led_s = smoothed, 0.0, 0, time_s
+        return smoothed
 
     def segments(self) -> tuple[Segment, ...]:
         """All segments, the running one included, without gaps."""
@@ -63,4 +81,5 @@ class Session:
             self._segments.append(self._segment(self._current, end_s))
 
     def _segment(self, smoothed: SmoothedPose, end_s: float) -> Segment:
-        return Segment(smoothed.since_s, end_s, smoothed.pose, self._sum / max(self._frames, 1), self._person)
+        confidence, side = self._sum / max(self._frames, 1), self._held.side
+        return Segment(smoothed.since_s, end_s, smoothed.pose, confidence, self._person, side, self._angles)
