@@ -70,7 +70,7 @@ def test_python_of_a_page_runs(number: int, class_video: Path, capsys: pytest.Ca
         assert all(0 <= float(line.split()[1]) <= 1 for line in said)
     if "annotate_video(" in block:
         assert "Segment(" in said[-1] and said[-1].endswith("None")
-        assert class_video.with_suffix(".csv").read_text().startswith("start_s,end_s,pose,confidence\n")
+        assert class_video.with_suffix(".csv").read_text().startswith("start_s,end_s,pose,confidence")
 
 
 def test_the_pages_show_a_loop_and_a_whole_video() -> None:

@@ -103,7 +103,7 @@ def add_display(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="POSE=SECONDS",
-        help="count down the seconds of a hold, such as tree=30; repeatable",
+        help="count down the seconds of a hold, such as tree=30, or tree=30/side for each side; repeatable",
     )
     group.add_argument(
         "--overlay",

@@ -182,7 +182,7 @@ def _watch_live(
         shown = {"record": record, "pages": display.pages, "on_tracked": display.on_tracked}
         plan = RunPlan(source, classifier, sinks, overlay, None, cropper, timeline, **shown)
         watched = run_live(plan) if is_camera or record else run_recorded(plan, DemoSource)
-        return summarise(watched, outputs, info.name, force=args.force)
+        return summarise(watched, outputs, info.name, force=args.force, is_flipped=args.flip)
 
 
 def _open_saved(args: argparse.Namespace, info: SourceInfo) -> Sink:
@@ -319,10 +319,10 @@ def _describe_source(source: Source, device: str) -> str:
 def _report(args: argparse.Namespace, watched: RunResult) -> None:
     """Print what was held when, and the files written."""
     from ..core.durations import describe_holds
-    from ..core.labels import display_name
+    from ..core.labels import display_name, explain_sides, name_with_side
     from ..core.types import NO_POSE
     from ..drawing.summary import add_up
-    from ..sinks.timeline import has_people
+    from ..sinks.timeline import has_people, has_sides
     from ..system.files import find_result
     from ..system.progress import format_duration, format_hold
 
@@ -333,12 +333,15 @@ def _report(args: argparse.Namespace, watched: RunResult) -> None:
     say(header if poses else "no pose was held")
     for segment in poses:
         person = f"{'':10}{segment.person}" if several else ""
+        name = name_with_side(segment.pose, segment.side)
         say(
             f"  {format_duration(segment.start_s):7} {format_duration(segment.end_s):7} "
-            f"{display_name(segment.pose):16} {format_hold(segment.duration_s):7}  {segment.confidence:.0%}{person}"
+            f"{name:16} {format_hold(segment.duration_s):7}  {segment.confidence:.0%}{person}"
         )
     for total in add_up(watched.segments):
         say(f"{display_name(total.pose)}: {describe_holds(total.holds, total.total_s, total.best_s)}")
+    if has_sides(poses):
+        say(explain_sides(is_flipped=args.flip))
     rate = watched.frames / max(watched.wall_s, 1e-9)
     say(f"{format_count(watched.frames, 'frame')} in {watched.wall_s:.1f} s ({rate:.0f} frames per second)")
     videos = (args.save, args.record) if watched.frames else ()

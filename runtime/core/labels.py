@@ -28,3 +28,14 @@ def display_name(label: str) -> str:
     """`warrior_2` -> `Warrior 2`; labels in other scripts stay as they are, except for underscores."""
     words = label.replace("_", " ").split()
     return " ".join(word if word[0].isupper() else word[0].upper() + word[1:] for word in words)
+
+
+def name_with_side(label: str, side: str | None) -> str:
+    """The display name of a pose and the side on which it is held: `Tree left`."""
+    return display_name(label) if side is None else f"{display_name(label)} {side}"
+
+
+def explain_sides(*, is_flipped: bool = False) -> str:
+    """What left and right mean in a class.  is_flipped: its picture was flipped before anything else."""
+    taken = "was mirrored, and --flip has undone that" if is_flipped else "is not mirrored; if it is, give --flip"
+    return f"left and right are the person's own, if the picture {taken}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ..core.frames import Colours, DecodedFrame, TimedFrame
-from ..core.labels import SANSKRIT, display_name
+from ..core.labels import SANSKRIT, name_with_side
 from ..core.regions import Region
 from ..core.types import ClassMaps, Frame, Hold
 from ..errors import OptionError
@@ -45,7 +45,8 @@ class OverlayConfig:
 
     goals_s: label -> seconds that it is to be held; the clock counts down to it.  explain: show where the network saw
     the pose.  is_still: a photo, where nothing is held: the confidence stands in the clock's place.  resting: what is
-    said where no pose is.  place: where the words stand, one of `placement.PLACES`.  Raises OptionError for another.
+    said where no pose is.  place: where the words stand, one of `placement.PLACES`.  note: said of what is held, such
+    as "switch sides".  Raises OptionError for another place.
     """
 
     show_fps: bool = True
@@ -55,6 +56,7 @@ class OverlayConfig:
     explain: bool = False
     resting: str = NO_POSE_WORDS
     place: Place = "corner"
+    note: str = ""
 
     def __post_init__(self) -> None:
         if self.place not in PLACES:
@@ -186,8 +188,8 @@ def read_words(hold: Hold, style: OverlayConfig) -> Words:
     """What is said of a hold.  While a pose is only kept, nothing is said of how sure it is: nothing speaks for it."""
     if hold.is_resting:
         return Words(style.resting, is_quiet=True)
-    name, subtitle = display_name(hold.pose), SANSKRIT.get(hold.pose, "")
-    sure = f"{hold.confidence:.0%} sure"
+    name, subtitle = name_with_side(hold.pose, hold.side), SANSKRIT.get(hold.pose, "")
+    sure = style.note or f"{hold.confidence:.0%} sure"
     if style.is_still:
         return Words(name, subtitle, sure, "", hold.confidence)
     goal_s = style.goals_s.get(hold.pose)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ..core.labels import display_name
+from ..core.labels import name_with_side
 from ..core.regions import Region
 from ..core.types import Hold
 from .canvas import Canvas
@@ -15,11 +15,15 @@ from .text import find_height, measure_text
 
 @dataclass(frozen=True)
 class PersonMark:
-    """One of several people.  number: their own; box: where they are, pixels; hold: what they hold."""
+    """One of several people.
+
+    number: their own; box: where they are, pixels; hold: what they hold; note: said of it, such as "switch sides".
+    """
 
     number: int
     box: Region
     hold: Hold
+    note: str = ""
 
 
 def draw_people(
@@ -49,8 +53,9 @@ def draw_people(
 
 
 def name_person(person: PersonMark, goals_s: Mapping[str, float]) -> str:
-    """What is said of somebody: `2`, or `2 Tree 0:12`."""
+    """What is said of somebody: `2`, or `2  Tree left  0:12`."""
     hold = person.hold
     if hold.is_resting:
         return f"{person.number}"
-    return f"{person.number}  {display_name(hold.pose)}  {read_clock(hold.hold_s, goals_s.get(hold.pose))}"
+    clock = read_clock(hold.hold_s, goals_s.get(hold.pose))
+    return "  ".join(filter(None, (f"{person.number}", name_with_side(hold.pose, hold.side), clock, person.note)))

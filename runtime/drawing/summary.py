@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from ..core.labels import display_name
+from ..core.labels import display_name, explain_sides
 from ..core.types import NO_POSE, Segment
 from ..errors import OutputError
 from ..system.claims import check_growing_output
@@ -29,22 +29,36 @@ TICKS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 
 @dataclass(frozen=True)
 class PoseTotal:
-    """How often a pose was held, for how many seconds altogether and the longest time."""
+    """How often a pose was held, for how many seconds altogether and the longest time.
+
+    sides_s: how many seconds of these on which side, where that is known.
+    """
 
     pose: str
     holds: int
     total_s: float
     best_s: float
+    sides_s: Mapping[str, float] = field(default_factory=dict)
 
 
 def add_up(segments: tuple[Segment, ...]) -> tuple[PoseTotal, ...]:
     """Totals of the poses, the longest first."""
-    held: dict[str, list[float]] = {}
+    held: dict[str, list[Segment]] = {}
     for segment in segments:
         if segment.pose != NO_POSE:
-            held.setdefault(segment.pose, []).append(segment.duration_s)
-    totals = [PoseTotal(pose, len(times_s), sum(times_s), max(times_s)) for pose, times_s in held.items()]
+            held.setdefault(segment.pose, []).append(segment)
+    totals = [_add_up_pose(pose, of_pose) for pose, of_pose in held.items()]
     return tuple(sorted(totals, key=lambda total: -total.total_s))
+
+
+def _add_up_pose(pose: str, segments: Sequence[Segment]) -> PoseTotal:
+    times_s = [segment.duration_s for segment in segments]
+    sides_s = {
+        side: total_s
+        for side in ("left", "right")
+        if (total_s := sum(segment.duration_s for segment in segments if segment.side == side))
+    }
+    return PoseTotal(pose, len(times_s), sum(times_s), max(times_s), sides_s)
 
 
 def check_summary_output(path: Path, *, force: bool = False) -> None:
@@ -55,14 +69,20 @@ def check_summary_output(path: Path, *, force: bool = False) -> None:
 
 
 def write_summary(
-    path: Path, segments: tuple[Segment, ...], title: str, *, replace: bool = True, whole: bool = True
+    path: Path,
+    segments: tuple[Segment, ...],
+    title: str,
+    *,
+    replace: bool = True,
+    whole: bool = True,
+    is_flipped: bool = False,
 ) -> None:
     """Draw the summary and write it as a PNG in one step.
 
     replace: what lies there; else TakenError is raised, and says where the picture is.  whole: otherwise it is kept
-    under the name of a file that has not grown to its end.
+    under the name of a file that has not grown to its end.  is_flipped: the picture was flipped (`--flip`).
     """
-    picture = draw_summary(segments, title)
+    picture = draw_summary(segments, title, is_flipped=is_flipped)
     with write_then_rename(path if whole else name_part(path), replace=replace or not whole, grows=whole) as temporary:
         picture.save(temporary, format="PNG")
 
@@ -73,10 +93,10 @@ def choose_colours(segments: Iterable[Segment]) -> dict[str, str]:
     return {pose: PALETTE[number % len(PALETTE)] for number, pose in enumerate(poses)}
 
 
-def draw_summary(segments: tuple[Segment, ...], title: str) -> Image.Image:
+def draw_summary(segments: tuple[Segment, ...], title: str, *, is_flipped: bool = False) -> Image.Image:
     """Draw a class: title, strip, minutes, a row for each pose; of several people, all that of each.
 
-    Returns an RGB picture.
+    is_flipped: the picture was flipped; said where poses have sides.  Returns an RGB picture.
     """
     people = sorted({segment.person for segment in segments if segment.person is not None})
     if not people:
@@ -86,7 +106,9 @@ def draw_summary(segments: tuple[Segment, ...], title: str) -> Image.Image:
     colours = choose_colours(segments)
     heights = [STRIP + 80 + ROW * max(len(add_up(each)), 1) + (LABEL if name else 0) for name, each in timelines]
     top = 130
-    picture = Image.new("RGB", (WIDTH, top + sum(heights) + MARGIN), PAPER)
+    footer = explain_sides(is_flipped=is_flipped) if any(segment.side for segment in segments) else ""
+    bottom = top + sum(heights)
+    picture = Image.new("RGB", (WIDTH, bottom + MARGIN + (ROW if footer else 0)), PAPER)
     pen = ImageDraw.Draw(picture)
     span_s = (min(s.start_s for s in segments), max(s.end_s for s in segments)) if segments else (0.0, 0.0)
     _write(pen, (MARGIN, 38), _shorten(title, 40, WIDTH * 0.6), 40)
@@ -97,6 +119,7 @@ def draw_summary(segments: tuple[Segment, ...], title: str) -> Image.Image:
     for (name, each), height in zip(timelines, heights, strict=True):
         _draw_timeline(pen, each, colours, span_s, name, top)
         top += height
+    _write(pen, (MARGIN, bottom + 10), footer, 24, QUIET)
     return picture
 
 
@@ -156,8 +179,9 @@ def _draw_row(pen: ImageDraw.ImageDraw, total: PoseTotal, colour: str, longest_s
 
 
 def _describe_holds(total: PoseTotal) -> str:
-    """How often, and the longest where that is not all of it."""
-    return "once" if total.holds == 1 else f"{total.holds} times, longest {format_hold(total.best_s)}"
+    """How often, the longest where that is not all of it, and how long on each side."""
+    holds = "once" if total.holds == 1 else f"{total.holds} times, longest {format_hold(total.best_s)}"
+    return ", ".join((holds, *(f"{side} {format_hold(held_s)}" for side, held_s in total.sides_s.items())))
 
 
 def _write(

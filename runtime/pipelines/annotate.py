@@ -305,7 +305,8 @@ def _annotate(
                 on_tracked=display.on_tracked and guard(display.on_tracked),
             )
             again = partial(open_again, path, config.time_range, source, draws=plan.draws, mounting=config.mounting)
-            result = summarise(run_recorded(plan, again), outputs, info.name, force=config.force)
+            watched = run_recorded(plan, again)
+            result = summarise(watched, outputs, info.name, force=config.force, is_flipped=config.mounting.flip)
             if info.duration_s and result.whole and not result.error:
                 progress.finish()
         return replace(result, files=tuple(filter(None, map(find_result, outputs.paths()))))
@@ -325,12 +326,16 @@ def _count_seconds(progress: Progress, start_s: float, on_frame: OnFrame | None)
     return hand_out
 
 
-def summarise(watched: RunResult, outputs: Outputs, title: str, *, force: bool = False) -> RunResult:
+def summarise(
+    watched: RunResult, outputs: Outputs, title: str, *, force: bool = False, is_flipped: bool = False
+) -> RunResult:
     """Draw the summary, if it is wanted; what goes wrong with it is trouble, if there was none before."""
     if outputs.summary is None or not (watched.whole or watched.frames):
         return watched
     try:
-        write_summary(outputs.summary, watched.segments, title, replace=force, whole=watched.whole)
+        write_summary(
+            outputs.summary, watched.segments, title, replace=force, whole=watched.whole, is_flipped=is_flipped
+        )
     except (YogaLiveError, OSError) as error:
         return replace(watched, error=watched.error or as_run_error(error))
     return watched

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Protocol
 
 from ..classifier import PoseClassifier
 from ..core.frames import TimedFrame
+from ..core.goals import SWITCH_SIDES, GoalTracker
 from ..core.presentation import Presentation
 from ..core.regions import Region
 from ..core.types import Floats, Hold, Segment
@@ -206,9 +207,11 @@ def _hand_out(plan: RunPlan, follower: Follower) -> None:
     overlay = plan.overlay or OverlayConfig()
     audiences = [(plan.sinks, overlay), (plan.pages, replace(overlay, place="beside"))]
     audiences = [(sinks, style) for sinks, style in audiences if sinks]
+    notes = HoldNotes(overlay.goals_s)
     for frame, tracked, fps in follower.follow():
-        seen = tracked.region, tracked.class_maps, info.colours, mark_people(tracked)
-        scenes = [(sinks, annotate_frame(frame, tracked.hold, fps, style, *seen)) for sinks, style in audiences]
+        seen = tracked.region, tracked.class_maps, info.colours, mark_people(tracked, notes.update(frame, tracked))
+        styles = [(sinks, replace(style, note=notes.main)) for sinks, style in audiences]
+        scenes = [(sinks, annotate_frame(frame, tracked.hold, fps, style, *seen)) for sinks, style in styles]
         if scenes:
             plan.mark("overlay")
         for sinks, drawn in scenes:
@@ -226,10 +229,31 @@ def _hand_out(plan: RunPlan, follower: Follower) -> None:
             plan.on_tracked(frame, tracked)
 
 
-def mark_people(tracked: Tracked) -> tuple[PersonMark, ...]:
-    """Those of several people who are followed."""
+class HoldNotes:
+    """What is said of what is held: of the main person, and of each of several people by number."""
+
+    def __init__(self, goals_s: Mapping[str, float]) -> None:
+        self._goals_s, self._goals = goals_s, dict[int | None, GoalTracker]()
+        self.main = ""
+
+    def update(self, frame: TimedFrame, tracked: Tracked) -> dict[int | None, str]:
+        """Take what is held on a frame."""
+        holds = {None: tracked.hold, **tracked.holds}
+        notes = {}
+        for number, hold in holds.items():
+            goals = self._goals.setdefault(number, GoalTracker(self._goals_s))
+            notes[number] = SWITCH_SIDES if goals.update(frame.time_s, hold).switches else ""
+        self.main = notes[None]
+        return notes
+
+
+def mark_people(tracked: Tracked, notes: Mapping[int | None, str]) -> tuple[PersonMark, ...]:
+    """Those of several people who are followed.  notes: what is said of each."""
     boxes = {person.number: person.box for person in tracked.people if person.number in tracked.holds}
-    return tuple(PersonMark(number, _to_region(boxes[number]), tracked.holds[number]) for number in sorted(boxes))
+    return tuple(
+        PersonMark(number, _to_region(boxes[number]), tracked.holds[number], notes.get(number, ""))
+        for number in sorted(boxes)
+    )
 
 
 def _to_region(box: Floats) -> Region:

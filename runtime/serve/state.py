@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 
 from ..core.frames import TimedFrame
+from ..core.goals import GoalTracker
 from ..core.opencv import cv2
 from ..core.pace import Pace
 from ..core.preprocess import halve
 from ..core.types import Frame, Hold, Segment
 from ..errors import YogaLiveError
+from ..people.sides import NO_SIDE, HeldSide
 from ..tracking.causal_smoother import SmoothedPose
 from ..tracking.segments import Session
 
@@ -46,6 +48,7 @@ class LiveBoard:
         self._seen_s = 0.0
         self._state = WAITING
         self._session, self._hold, self._time_s = Session(), Hold("none", 0.0, 0.0), 0.0
+        self._goals, self._held = GoalTracker({}), NO_SIDE  # without goals it tells which hold is another
         self._holds: dict[int, Hold] = {}
         self._past: tuple[Segment, ...] = ()
         self.source = ""  # what it is called
@@ -62,9 +65,11 @@ class LiveBoard:
     def publish(self, time_s: float, hold: Hold, holds: Mapping[int, Hold] | None = None) -> None:
         """Put up what is held at `time_s`, seconds, never going back; holds: by each of several people."""
         with self._changed:
-            began = hold.pose != self._hold.pose
-            self._session.update(time_s, SmoothedPose(hold.pose, hold.confidence, time_s - hold.hold_s))
-            if began:
+            state = self._goals.update(time_s, hold)
+            turned_s = state.since_s if state.begins and hold.pose == self._hold.pose else self._held.turned_s
+            self._held = HeldSide(hold.side, hold.confidence, turned_s)
+            self._session.update(time_s, SmoothedPose(hold.pose, hold.confidence, state.since_s), self._held)
+            if state.begins:
                 self._past = self._session.segments()[:-1]
             self._hold, self._holds = hold, dict(holds or {})
             self._time_s, self._version = time_s, self._version + 1
@@ -119,6 +124,7 @@ class LiveBoard:
                 "confidence": round(hold.confidence, 3),
                 "hold_s": round(hold.hold_s, 2),
                 "leads": hold.leads,
+                "side": hold.side,
                 "past_from": past_from,
                 "past": [[round(s.start_s, 2), round(s.end_s, 2), s.pose] for s in self._past[past_from:]],
                 "people": [_describe_person(number, held) for number, held in sorted(self._holds.items())],
@@ -132,7 +138,8 @@ class LiveBoard:
 
 def _describe_person(number: int, hold: Hold) -> dict[str, Any]:
     confidence, hold_s = round(hold.confidence, 3), round(hold.hold_s, 2)
-    return {"person": number, "pose": hold.pose, "confidence": confidence, "hold_s": hold_s, "leads": hold.leads}
+    told = {"person": number, "pose": hold.pose, "confidence": confidence, "hold_s": hold_s, "leads": hold.leads}
+    return {**told, "side": hold.side}
 
 
 def encode_picture(image: Frame) -> bytes:

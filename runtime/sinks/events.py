@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 
+from ..core.goals import GoalState, GoalTracker, PerSide
 from ..core.types import NO_POSE, Hold
 from ..errors import OptionError
 from ..system.option_types import quote
 from ..system.plain_text import escape_json
 from ..system.suggestions import suggest_word
+
+VERSION = 1
+"""Of the event lines: keys are only added while it stays the same."""
 
 
 class Events:
@@ -18,8 +22,12 @@ class Events:
     {"event": "begin", "time_s": 12.4, "pose": "tree", "confidence": 0.93}: time_s is where the evidence for it began;
     {"event": "goal", "time_s": 42.4, "pose": "tree", "hold_s": 30.0}: once per hold, when it has lasted so long;
     {"event": "end", "time_s": 61.0, "pose": "tree", "hold_s": 48.6}.  No pose (`none`) has no events.
-    video: set if there are several; {"event": "begin", "video": "class.mp4", ...}.  person: whose they are, where
-    several people are followed; it comes last: {"event": "begin", ..., "person": 2}.
+    video: set if there are several; {"event": "begin", "video": "class.mp4", ...}.  Behind these come person: whose
+    they are, where several people are followed; side: left or right, where it is known; angles: of the joints, at the
+    end; and version, of these lines: {"event": "begin", ..., "person": 2, "side": "left", "version": 1}.
+
+    Who turns to the other side ends one hold and begins another.  Where a goal counts for each side (`PerSide`), it
+    says "switch": true until it has been reached on the other side too.
     """
 
     def __init__(
@@ -32,34 +40,38 @@ class Events:
         self._tell, self._goals_s = tell, dict(goals_s or {})
         self._source = {} if video is None else {"video": video}
         self._person = {} if person is None else {"person": person}
-        self._held: Hold | None = None
-        self._since_s = 0.0
-        self._reached = False
+        self._goals = GoalTracker(self._goals_s)
+        self._last: GoalState | None = None
 
     def update(self, time_s: float, hold: Hold) -> None:
         """Take the hold at `time_s`, in seconds, which never decreases."""
-        since_s = time_s - hold.hold_s
-        if self._held is None or hold.pose != self._held.pose:
-            self._end(since_s)
-            self._held, self._since_s, self._reached = hold, since_s, False
+        state = self._goals.update(time_s, hold)
+        if state.begins:
+            self._end(state.since_s)
             if not hold.is_resting:
-                self._say("begin", since_s, hold.pose, confidence=round(hold.confidence, 3))
-        goal_s = self._goals_s.get(hold.pose)
-        if goal_s is not None and not self._reached and hold.leads and hold.seen_s >= goal_s:
-            self._reached = True
-            self._say("goal", self._since_s + goal_s, hold.pose, hold_s=goal_s)
+                self._say("begin", state.since_s, state.hold, confidence=round(hold.confidence, 3))
+        self._last = state
+        if state.reaches:
+            goal_s, switch = self._goals_s[hold.pose], {"switch": True} if state.switches else {}
+            self._say("goal", state.since_s + goal_s, state.hold, switch, hold_s=goal_s)
 
     def close(self, time_s: float) -> None:
         """End the current hold when the class ends."""
         self._end(time_s)
-        self._held = None
+        self._goals.close()
 
     def _end(self, time_s: float) -> None:
-        if self._held is not None and self._held.pose != NO_POSE:
-            self._say("end", time_s, self._held.pose, hold_s=round(max(time_s - self._since_s, 0.0), 3))
+        state, self._last = self._last, None
+        if state is not None and not state.hold.is_resting:
+            angles = {"angles": dict(state.hold.angles)} if state.hold.angles else {}
+            self._say("end", time_s, state.hold, angles, hold_s=round(max(time_s - state.since_s, 0.0), 3))
 
-    def _say(self, event: str, time_s: float, pose: str, **more: float) -> None:
-        content = {"event": event, **self._source, "time_s": round(time_s, 3), "pose": pose, **more, **self._person}
+    def _say(
+        self, event: str, time_s: float, hold: Hold, last: Mapping[str, object] | None = None, **more: float
+    ) -> None:
+        content = {"event": event, **self._source, "time_s": round(time_s, 3), "pose": hold.pose, **more}
+        side = {"side": hold.side} if hold.side else {}
+        content |= {**self._person, **side, **(last or {}), "version": VERSION}
         self._tell(escape_json(json.dumps(content, ensure_ascii=False)))
 
 
@@ -102,21 +114,26 @@ class ClassEvents:
 
 
 def parse_goals(texts: list[str], labels: tuple[str, ...]) -> dict[str, float]:
-    """Read `tree=30`, several with commas.  Returns label -> seconds.  Raises OptionError."""
+    """Read `tree=30`, or `tree=30/side` for each side, several with commas.
+
+    Returns label -> seconds, as `PerSide` where they count for each side.  Raises OptionError.
+    """
     goals: dict[str, float] = {}
     for text in filter(None, (part.strip() for whole in texts for part in whole.split(","))):
-        pose, equals, seconds = text.partition("=")
+        pose, equals, amount = text.partition("=")
+        seconds, slash, unit = amount.partition("/")
         try:
             goal_s = float(seconds)
         except ValueError:
             goal_s = 0.0
-        if not equals or not 0 < goal_s < 86_400:
+        if not equals or not 0 < goal_s < 86_400 or (slash and unit.strip() != "side"):
             raise OptionError(
-                f"--goal {quote(text)} is not a goal; give a pose and seconds below 86,400, such as tree=30"
+                f"--goal {quote(text)} is not a goal; give a pose and seconds below 86,400, such as tree=30, "
+                "or tree=30/side for each side"
             )
         if pose not in labels or pose == NO_POSE:
             poses = [label for label in labels if label != NO_POSE]
             meant = suggest_word(pose.strip().replace(" ", "_"), poses)
             raise OptionError(f"--goal {text}: this model has no pose {pose!r}; give one of {', '.join(poses)}{meant}")
-        goals[pose] = goal_s
+        goals[pose] = PerSide(goal_s) if slash else goal_s
     return goals

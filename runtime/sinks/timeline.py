@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from ..core.labels import display_name
+from ..core.labels import name_with_side
 from ..core.types import NO_POSE, Segment
 from ..errors import OutputError
 from ..system.files import hold_signals, name_part, write_text, write_then_rename
@@ -106,14 +106,17 @@ def shift_segments(segments: tuple[Segment, ...], zero_s: float) -> tuple[Segmen
 
 
 def format_csv(segments: tuple[Segment, ...]) -> str:
-    """Format as start_s,end_s,pose,confidence with milliseconds; of several people, person comes last."""
+    """Format as start_s,end_s,pose,confidence with milliseconds.
+
+    Behind them come person, of several people, then side, where a hold has one; it is empty for the others.
+    """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    several = has_people(segments)
-    writer.writerow(("start_s", "end_s", "pose", "confidence", *(("person",) if several else ())))
+    more = [name for name, has in (("person", has_people(segments)), ("side", has_sides(segments))) if has]
+    writer.writerow(("start_s", "end_s", "pose", "confidence", *more))
     for segment in segments:
         row = f"{segment.start_s:.3f}", f"{segment.end_s:.3f}", segment.pose, f"{segment.confidence:.3f}"
-        writer.writerow((*row, segment.person) if several else row)
+        writer.writerow((*row, *(getattr(segment, name) for name in more)))
     return buffer.getvalue()
 
 
@@ -122,8 +125,13 @@ def has_people(segments: Iterable[Segment]) -> bool:
     return any(segment.person is not None for segment in segments)
 
 
+def has_sides(segments: Iterable[Segment]) -> bool:
+    """Whether segments say on which side a pose was held."""
+    return any(segment.side is not None for segment in segments)
+
+
 def format_json(segments: tuple[Segment, ...]) -> str:
-    """Format as a list of objects with the CSV's columns."""
+    """Format as a list of objects with the CSV's columns, and the angles of the joints where they are known."""
     rows = [
         {
             "start_s": round(segment.start_s, 3),
@@ -131,6 +139,8 @@ def format_json(segments: tuple[Segment, ...]) -> str:
             "pose": segment.pose,
             "confidence": round(segment.confidence, 3),
             **({} if segment.person is None else {"person": segment.person}),
+            **({} if segment.side is None else {"side": segment.side}),
+            **({"angles": dict(segment.angles)} if segment.angles else {}),
         }
         for segment in segments
     ]
@@ -148,7 +158,7 @@ def format_vtt(segments: tuple[Segment, ...]) -> str:
 
 
 def _name_cue(segment: Segment) -> str:
-    name = show_name(display_name(segment.pose))
+    name = show_name(name_with_side(segment.pose, segment.side))
     return name if segment.person is None else f"{segment.person}: {name}"
 
 

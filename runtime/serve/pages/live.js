@@ -64,7 +64,7 @@ function drawNow() {
     const sure = now.leads ? `${Math.round(now.confidence * 100)}% sure` : ""; // only kept for a moment: nothing speaks for it
     const share = goalS ? Math.min(1, now.hold_s / goalS) : now.leads ? now.confidence : null;
     const goal = goalS ? `goal ${clock(goalS)}` : "";
-    sayNow(nameOf(now.pose), begun.poses[now.pose]?.sanskrit ?? "", readClock(now.hold_s, goalS), share,
+    sayNow([nameOf(now.pose), now.side].filter(Boolean).join(" "), begun.poses[now.pose]?.sanskrit ?? "", readClock(now.hold_s, goalS), share,
       [goal, sure].filter(Boolean).join(", "));
   }
 }

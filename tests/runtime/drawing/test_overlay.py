@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from yoga_live.runtime.core.frames import DecodedFrame, TimedFrame
-from yoga_live.runtime.core.labels import SANSKRIT, display_name
+from yoga_live.runtime.core.labels import SANSKRIT, name_with_side
 from yoga_live.runtime.core.opencv import cv2
 from yoga_live.runtime.core.presentation import Presentation
 from yoga_live.runtime.core.regions import WHOLE, Region
-from yoga_live.runtime.core.types import Hold
+from yoga_live.runtime.core.types import Hold, Side
 from yoga_live.runtime.drawing import notes, overlay
 from yoga_live.runtime.drawing.overlay import SOFT, OverlayConfig, annotate_frame, draw_overlay
 from yoga_live.runtime.drawing.placement import Place
@@ -105,15 +105,16 @@ def test_by_default_nothing_stands_over_feet_and_mat_nor_over_raised_hands(size_
 
 
 @pytest.mark.parametrize("pose", SANSKRIT)
+@pytest.mark.parametrize("side", [None, "right"])
 @pytest.mark.parametrize("size_wh", [(640, 360), (1920, 1080), (1080, 1920)])
 def test_names_of_the_shipped_poses_are_not_cut_off(
-    monkeypatch: pytest.MonkeyPatch, size_wh: tuple[int, int], pose: str
+    monkeypatch: pytest.MonkeyPatch, size_wh: tuple[int, int], side: Side | None, pose: str
 ) -> None:
     drawn: list[str] = []
     render = notes.render_text
     monkeypatch.setattr(notes, "render_text", lambda text, *more: drawn.append(text) or render(text, *more))
-    draw_overlay(grey(size_wh), Hold(pose, 1.0, 3599.0), 30.0)
-    assert {display_name(pose), SANSKRIT[pose], "100% sure", "59:59", "30 FPS"} == set(drawn)
+    draw_overlay(grey(size_wh), Hold(pose, 1.0, 3599.0, side=side), 30.0)
+    assert {name_with_side(pose, side), SANSKRIT[pose], "100% sure", "59:59", "30 FPS"} == set(drawn)
 
 
 def test_an_unknown_place_is_refused() -> None:
@@ -212,6 +213,11 @@ def test_a_pose_that_is_only_kept_is_said_quietly_and_without_a_confidence() -> 
     led, kept = (overlay.read_words(replace(TREE, leads=leads), OverlayConfig()) for leads in (True, False))
     assert (led.sure, led.bar, led.is_quiet) == ("93% sure", 0.93, False)
     assert (kept.name, kept.clock, kept.sure, kept.bar, kept.is_quiet) == ("Tree", "0:12", "", None, True)
+
+
+def test_the_side_stands_behind_the_pose_and_a_note_in_place_of_the_confidence() -> None:
+    words = overlay.read_words(replace(TREE, side="left"), OverlayConfig(goals_s={"tree": 10.0}, note="switch sides"))
+    assert (words.name, words.clock, words.sure) == ("Tree left", "✓ 0:12", "switch sides")
 
 
 def test_a_lost_source_is_no_rest() -> None:

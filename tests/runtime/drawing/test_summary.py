@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -100,3 +101,16 @@ def test_ticks_of_a_part_stand_at_whole_seconds_of_the_video(
 )
 def test_a_row_says_how_often_and_the_longest_hold(holds: int, best_s: float, words: str) -> None:
     assert summary._describe_holds(summary.PoseTotal("tree", holds, 99.0, best_s)) == words
+
+
+def test_the_summary_says_how_long_on_each_side_and_what_that_means() -> None:
+    sided = (Segment(0, 30, "tree", 0.9, side="left"), Segment(30, 75, "tree", 0.9, side="right"))
+    (total,) = add_up(sided)
+    assert total.sides_s == {"left": 30, "right": 45}
+    assert summary._describe_holds(total).endswith("left 30.0 s, right 45.0 s")
+    plain = draw_summary(tuple(replace(segment, side=None) for segment in sided), "class")
+    assert draw_summary(sided, "class").height > plain.height
+    footers = [
+        np.asarray(draw_summary(sided, "class", is_flipped=flipped))[plain.height - 50 :] for flipped in (True, False)
+    ]
+    assert (footers[0] != footers[1]).any()

@@ -110,6 +110,15 @@ def test_a_pose_that_is_announced_late_begins_where_its_evidence_did() -> None:
     assert board.describe()["past"] == [[0.0, 2.4, "none"]]
 
 
+def test_who_turns_has_two_segments_and_a_side() -> None:
+    board = LiveBoard()
+    board.publish(9.0, Hold("tree", 0.9, 9.0, side="left"))
+    board.publish(12.0, Hold("tree", 0.9, 2.0, side="right"))
+    told = board.describe()
+    assert told["past"] == [[0.0, 10.0, "tree"]]
+    assert (told["side"], told["hold_s"]) == ("right", 2.0)
+
+
 def test_it_says_how_the_stream_is(monkeypatch: pytest.MonkeyPatch) -> None:
     board, now_s = LiveBoard(), 100.0
     monkeypatch.setattr(state.time, "monotonic", lambda: now_s)

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,14 @@ import pytest
 from yoga_live.runtime.core.types import Segment
 from yoga_live.runtime.errors import OutputError
 from yoga_live.runtime.sinks import timeline as timeline_module
-from yoga_live.runtime.sinks.timeline import TimelineFile, check_format, format_csv, format_vtt, write_timeline
+from yoga_live.runtime.sinks.timeline import (
+    TimelineFile,
+    check_format,
+    format_csv,
+    format_timeline,
+    format_vtt,
+    write_timeline,
+)
 
 SEGMENTS = (
     Segment(0.0, 1.25, "none", 0.9),
@@ -100,3 +108,31 @@ def test_a_growing_timeline_is_not_written_all_the_time(tmp_path: Path) -> None:
     for _ in range(100):
         growing.autosave(lambda: asked.append(1) or ())
     assert asked == [] and list(tmp_path.iterdir()) == []
+
+
+SIDED = (
+    Segment(0, 3, "none", 0.9),
+    Segment(3, 40, "tree", 0.9, side="left", angles={"left_knee": 178, "right_knee": 41}),
+    Segment(40, 50, "plank", 0.8),
+)
+
+
+def test_the_side_is_the_last_column_where_a_hold_has_one() -> None:
+    rows = format_timeline(".csv", SIDED).splitlines()
+    assert rows == [
+        "start_s,end_s,pose,confidence,side",
+        "0.000,3.000,none,0.900,",
+        "3.000,40.000,tree,0.900,left",
+        "40.000,50.000,plank,0.800,",
+    ]
+    assert format_timeline(".csv", SIDED[::2]).splitlines()[0] == "start_s,end_s,pose,confidence"
+    several = tuple(replace(segment, person=2) for segment in SIDED)
+    assert format_timeline(".csv", several).splitlines()[2] == "3.000,40.000,tree,0.900,2,left"
+
+
+def test_json_has_side_and_angles_where_they_are_known_and_chapters_the_side() -> None:
+    rest, tree, plank = json.loads(format_timeline(".json", SIDED))
+    assert tree["side"] == "left" and tree["angles"] == {"left_knee": 178, "right_knee": 41}
+    assert list(tree)[-2:] == ["side", "angles"]
+    assert "side" not in rest and "angles" not in plank
+    assert "\nTree left\n" in format_timeline(".vtt", SIDED)
