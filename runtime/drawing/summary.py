@@ -18,6 +18,7 @@ from ..system.progress import format_duration, format_hold
 from .text import FONT
 
 WIDTH, MARGIN, STRIP, ROW, LABEL = 1600, 60, 120, 56, 48
+BAR_LEFT = 470
 INK, QUIET, PAPER, RESTING = "#22272e", "#6a737d", "#ffffff", "#e3e6ea"
 PALETTE = (
     "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#b5a300", "#7b5ea7", "#4d4d4d", "#8c510a",
@@ -138,8 +139,11 @@ def _draw_timeline(
         _write(pen, (MARGIN, top), f"person {name}, in poses {format_duration(held_s)}", 30, QUIET)
         top += LABEL
     _draw_strip(pen, segments, colours, span_s, top)
+    words_width = max((_font(27).getlength(_describe_total(total)) for total in totals), default=0)
+    room = max(60, min(560, round(WIDTH - MARGIN - BAR_LEFT - words_width - 40)))
     for number, total in enumerate(totals):
-        _draw_row(pen, total, colours[total.pose], totals[0].total_s, top + STRIP + 80 + number * ROW)
+        share = total.total_s / max(totals[0].total_s, 1e-6)
+        _draw_row(pen, total, colours[total.pose], max(6, room * share), top + STRIP + 80 + number * ROW)
     if not totals:
         _write(pen, (MARGIN, top + STRIP + 80), "no pose was held", 28, QUIET)
 
@@ -167,21 +171,24 @@ def _draw_strip(
         _write(pen, (round(x), top + STRIP + 16), format_duration(number * step_s), 22, QUIET, anchor="ma")
 
 
-def _draw_row(pen: ImageDraw.ImageDraw, total: PoseTotal, colour: str, longest_s: float, y: int) -> None:
-    """Colour, name, a bar of the total, and the numbers."""
+def _draw_row(pen: ImageDraw.ImageDraw, total: PoseTotal, colour: str, bar: float, y: int) -> None:
+    """Colour, name, a bar of the total, and the numbers.  bar: its length, pixels."""
     pen.rounded_rectangle((MARGIN, y + 4, MARGIN + 32, y + 36), 6, fill=colour)
     _write(pen, (MARGIN + 52, y), _shorten(display_name(total.pose), 30, 330), 30)
-    left, room = 470, 560
-    share = total.total_s / max(longest_s, 1e-6)
-    pen.rounded_rectangle((left, y + 10, left + max(6, room * share), y + 30), 5, fill=colour)
-    words = f"{format_hold(total.total_s)}   {_describe_holds(total)}"
-    _write(pen, (WIDTH - MARGIN, y + 2), words, 27, QUIET, anchor="ra")
+    pen.rounded_rectangle((BAR_LEFT, y + 10, BAR_LEFT + bar, y + 30), 5, fill=colour)
+    _write(pen, (WIDTH - MARGIN, y + 2), _describe_total(total), 27, QUIET, anchor="ra")
+
+
+def _describe_total(total: PoseTotal) -> str:
+    return f"{format_hold(total.total_s)}   {_describe_holds(total)}"
 
 
 def _describe_holds(total: PoseTotal) -> str:
-    """How often, the longest where that is not all of it, and how long on each side."""
-    holds = "once" if total.holds == 1 else f"{total.holds} times, longest {format_hold(total.best_s)}"
-    return ", ".join((holds, *(f"{side} {format_hold(held_s)}" for side, held_s in total.sides_s.items())))
+    """How often; how long on each side, or the longest where that is not all of it."""
+    often = "once" if total.holds == 1 else f"{total.holds} times"
+    if total.sides_s:
+        return ", ".join((often, *(f"{side} {format_hold(held_s)}" for side, held_s in total.sides_s.items())))
+    return often if total.holds == 1 else f"{often}, longest {format_hold(total.best_s)}"
 
 
 def _write(

@@ -12,9 +12,11 @@ from PIL import Image, ImageColor
 from yoga_live.runtime.core.types import Segment
 from yoga_live.runtime.drawing import summary
 from yoga_live.runtime.drawing.summary import (
+    BAR_LEFT,
     MARGIN,
     PALETTE,
     RESTING,
+    STRIP,
     WIDTH,
     PoseTotal,
     add_up,
@@ -107,10 +109,21 @@ def test_the_summary_says_how_long_on_each_side_and_what_that_means() -> None:
     sided = (Segment(0, 30, "tree", 0.9, side="left"), Segment(30, 75, "tree", 0.9, side="right"))
     (total,) = add_up(sided)
     assert total.sides_s == {"left": 30, "right": 45}
-    assert summary._describe_holds(total).endswith("left 30.0 s, right 45.0 s")
+    assert summary._describe_holds(total) == "2 times, left 30.0 s, right 45.0 s"
     plain = draw_summary(tuple(replace(segment, side=None) for segment in sided), "class")
     assert draw_summary(sided, "class").height > plain.height
     footers = [
         np.asarray(draw_summary(sided, "class", is_flipped=flipped))[plain.height - 50 :] for flipped in (True, False)
     ]
     assert (footers[0] != footers[1]).any()
+
+
+def test_numbers_do_not_touch_their_bar() -> None:
+    sided = tuple(
+        Segment(700 * n, 700 * n + 655, "tree", 0.9, side=side) for n, side in enumerate(("left", "right") * 4)
+    )
+    picture = np.asarray(draw_summary(sided, "class")).astype(int)
+    row = picture[130 + STRIP + 80 : 130 + STRIP + 120, BAR_LEFT:]
+    bar, words = (np.abs(row - ImageColor.getrgb(colour)).sum(axis=2) < 30 for colour in (PALETTE[0], summary.QUIET))
+    assert bar.any() and words.any()
+    assert np.flatnonzero(bar.any(axis=0)).max() + 20 < np.flatnonzero(words.any(axis=0)).min()
