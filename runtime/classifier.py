@@ -108,9 +108,16 @@ class PoseClassifier:
         Raises MissingPackageError where its engine is not installed.
         """
         if side not in self._finders:
-            device = self.engine.device if self.engine.device in DEVICES else "auto"  # of an engine made elsewhere
-            self._finders[side] = PeopleFinder(device, self._threads, side=side)
+            self._finders[side] = self.make_people_finder(side)
         return self._finders[side]
+
+    def make_people_finder(self, side: int = SIDE) -> PeopleFinder:
+        """Another people finder on the same device, for another thread.  side: of its input, pixels.
+
+        Raises MissingPackageError where its engine is not installed.
+        """
+        device = self.engine.device if self.engine.device in DEVICES else "auto"  # of an engine made elsewhere
+        return PeopleFinder(device, self._threads, side=side)
 
     @property
     def info_with_people(self) -> ModelInfo:

@@ -76,6 +76,7 @@ def annotate_many(args: argparse.Namespace) -> None:
         overlay=args.overlay or DEFAULT_PLACE,
         people=read_people(args),
         mats=args.mats,
+        blur_faces=args.blur_faces,
     )
     print(f"yoga-live: {format_count(len(jobs), 'video')}, engine on {classifier.engine.device}", file=sys.stderr)
     for path, reason in unreadable.items():

@@ -68,6 +68,7 @@ def _check_benchmark(args: argparse.Namespace) -> int:
         "--serve": args.serve,
         "--window": args.window,
         "--mirror": args.mirror,
+        "--blur-faces": args.blur_faces,
         **{option: True for option in list_given(args, MOUNTING)},
     }
     given = [name for name, value in unused.items() if value]

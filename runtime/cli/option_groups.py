@@ -114,6 +114,11 @@ def add_display(parser: argparse.ArgumentParser) -> None:
     )
     add_explain(group)
     group.add_argument(
+        "--blur-faces",
+        action="store_true",
+        help="hide faces in the saved video, the window and the live page; a timeline is the same as without",
+    )
+    group.add_argument(
         "--serve",
         type=_read_serve,
         metavar="[HOST:]PORT",

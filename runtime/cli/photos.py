@@ -32,6 +32,7 @@ USELESS = {
     "--mats": "each is classified whole; use --roi X,Y,W,H",
     "--window": "use --save FOLDER",
     "--mirror": "only a camera's picture is mirrored",
+    "--blur-faces": "it only applies to videos and cameras",
     "--explain": "yoga-train report shows class maps of a run's photos",
     "--frames": "it only applies to yoga-live benchmark",
 }

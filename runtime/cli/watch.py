@@ -145,7 +145,18 @@ def _annotate_video(
     place = args.overlay or DEFAULT_PLACE
     people = read_people(args)
     config = AnnotateConfig(
-        time_range, roi, zoom, screen.goals_s, args.explain, args.force, mounting, mirror, place, people, args.mats
+        time_range,
+        roi,
+        zoom,
+        screen.goals_s,
+        args.explain,
+        args.force,
+        mounting,
+        mirror,
+        place,
+        people,
+        args.mats,
+        args.blur_faces,
     )
     return annotate_video(classifier, args.video, outputs, config, show=screen.open)
 
@@ -179,7 +190,8 @@ def _watch_live(
         )
         sinks = [*display.sinks, *([_open_saved(args, describe_drawn(info, overlay))] if args.save else [])]
         record = VideoSink(args.record, info, force=args.force) if args.record else None
-        shown = {"record": record, "pages": display.pages, "on_tracked": display.on_tracked}
+        faces = classifier.make_people_finder() if args.blur_faces else None
+        shown = {"record": record, "pages": display.pages, "on_tracked": display.on_tracked, "faces": faces}
         plan = RunPlan(source, classifier, sinks, overlay, None, cropper, timeline, **shown)
         watched = run_live(plan) if is_camera or record else run_recorded(plan, DemoSource)
         return summarise(watched, outputs, info.name, force=args.force, is_flipped=args.flip)
@@ -207,6 +219,8 @@ def _refuse_useless(args: argparse.Namespace) -> None:
     """Refuse options that do not apply to this source."""
     if hasattr(args, "frames"):
         raise OptionError("--frames only applies to yoga-live benchmark; leave it out")
+    if args.record and args.blur_faces:
+        raise OptionError("--record saves the camera's own picture, faces included; use --save with --blur-faces")
     if args.table:
         raise OptionError("--table only applies to photos; for a video or camera use --timeline FILE.csv")
     if hasattr(args, "video"):

@@ -84,6 +84,7 @@ def annotate_frame(
     class_maps: ClassMaps | None = None,
     colours: Colours | None = None,
     people: Sequence[PersonMark] = (),
+    hidden: Sequence[Region] = (),
 ) -> TimedFrame:
     """Return a copy of the frame that is drawn on.  A file's stays in YUV, which a video file then takes as it is.
 
@@ -93,14 +94,15 @@ def annotate_frame(
     if frame.lost_s is not None:
         style = replace(style, resting=f"no picture for {format_duration(frame.lost_s)}")
     if not isinstance(frame, DecodedFrame):
-        return replace(frame, image_bgr=draw_overlay(frame.image_bgr, hold, fps, style, region, class_maps, people))
+        scene = draw_overlay(frame.image_bgr, hold, fps, style, region, class_maps, people, hidden)
+        return replace(frame, image_bgr=scene)
     rows = count_rows(frame.size_wh, frame.stored_wh[1]) if style.place == "below" else 0
     copy = frame.copy_plain(rows)
     canvas: Canvas = YuvCanvas(copy.view_planes(), colours or Colours())
     picture_wh = copy.presentation.square_wh((copy.picture.width, copy.picture.height - rows))
     if canvas.size_wh != copy.size_wh:
         canvas = StretchedCanvas(canvas, copy.size_wh)
-    draw_on(canvas, hold, fps, style, region, class_maps, picture_wh, people)
+    draw_on(canvas, hold, fps, style, region, class_maps, picture_wh, people, hidden)
     return copy
 
 
@@ -112,6 +114,7 @@ def draw_overlay(
     region: Region | None = None,
     class_maps: ClassMaps | None = None,
     people: Sequence[PersonMark] = (),
+    hidden: Sequence[Region] = (),
 ) -> Frame:
     """Return a copy of the frame with pose, confidence, hold time and FPS.  frame_bgr: uint8 (H, W, 3).
 
@@ -127,7 +130,7 @@ def draw_overlay(
         height = even
     else:
         scene = frame_bgr.copy()
-    draw_on(BgrCanvas(scene), hold, fps, style, region, class_maps, (width, height), people)
+    draw_on(BgrCanvas(scene), hold, fps, style, region, class_maps, (width, height), people, hidden)
     return scene
 
 
@@ -151,12 +154,16 @@ def draw_on(
     class_maps: ClassMaps | None = None,
     picture_wh: tuple[int, int] | None = None,
     people: Sequence[PersonMark] = (),
+    hidden: Sequence[Region] = (),
 ) -> None:
     """Draw as `draw_overlay` does, in place.  picture_wh: size of the picture where a strip lies below it.
 
-    people: of several, who holds what; then that stands beside each, and no panel is drawn.
+    people: of several, who holds what; then that stands beside each, and no panel is drawn.  hidden: parts of the
+    picture, pixels, that are made unrecognisable before anything is drawn.
     """
     style, picture_wh = style or OverlayConfig(), picture_wh or canvas.size_wh
+    for area in hidden:
+        canvas.hide(area)
     if class_maps and not hold.is_resting and (heat := make_heat(class_maps, hold.pose, picture_wh)):
         canvas.blend(*heat)
     marks = region if style.place != "none" and not people else None

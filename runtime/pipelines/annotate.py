@@ -86,7 +86,8 @@ class AnnotateConfig:
     `roi` is classified whole.  mats: tell several people by their places.  goals_s: label -> seconds to hold it, which
     the overlay counts down.  explain: draw where the network sees the pose.  force: replace outputs that exist.
     mounting: turn or flip the picture before anything else sees it.  mirror: draw it as a mirror shows it.  overlay:
-    where the words stand, as `OverlayConfig` has it.
+    where the words stand, as `OverlayConfig` has it.  blur_faces: hide faces in all pictures that are written and
+    shown.
 
     Raises OptionError where a goal is no number of seconds, or `people` is another word or does not go with the rest.
     """
@@ -102,6 +103,7 @@ class AnnotateConfig:
     overlay: Place = "corner"
     people: PeopleMode = "main"
     mats: bool = False
+    blur_faces: bool = False
 
     def __post_init__(self) -> None:
         check_people(self.people)
@@ -303,6 +305,7 @@ def _annotate(
                 timeline,
                 pages=display.pages,
                 on_tracked=display.on_tracked and guard(display.on_tracked),
+                faces=classifier.make_people_finder() if config.blur_faces else None,
             )
             again = partial(open_again, path, config.time_range, source, draws=plan.draws, mounting=config.mounting)
             watched = run_recorded(plan, again)

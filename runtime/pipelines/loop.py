@@ -20,11 +20,13 @@ from ..cropping.croppers import Cropper
 from ..drawing.overlay import OverlayConfig, annotate_frame, find_drawn_height
 from ..drawing.people_marks import PersonMark
 from ..errors import SourceError, YogaLiveError, join_run_errors
+from ..people.finder import PeopleFinder
 from ..sinks.base import Sink, StopWatching
 from ..sinks.timeline import TimelineFile
 from ..sources.base import Source, SourceInfo
 from ..tracking.observer import Tracked
 from ..tracking.segments import Timeline
+from .hidden_faces import Followed, hide_faces
 
 
 def ignore(_: str) -> None:
@@ -39,7 +41,7 @@ class RunPlan:
     picture the words stand, so that none are drawn on it.  on_frame: gets each frame and what is held;
     on_tracked: and who is there, too.  cropper: which part of each frame is classified; None: the whole.  timeline: is
     kept while it grows, and finished.  mark: gets the name of each stage of a live run when it ends.  record: gets the
-    frames of a live run as they came.
+    frames of a live run as they came.  faces: finds faces, which are hidden in all that is drawn.
     """
 
     source: Source
@@ -53,6 +55,7 @@ class RunPlan:
     record: Sink | None = None
     pages: Sequence[Sink] = ()
     on_tracked: Callable[[TimedFrame, Tracked], None] | None = None
+    faces: PeopleFinder | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sinks", tuple(self.sinks))
@@ -208,8 +211,9 @@ def _hand_out(plan: RunPlan, follower: Follower) -> None:
     audiences = [(plan.sinks, overlay), (plan.pages, replace(overlay, place="beside"))]
     audiences = [(sinks, style) for sinks, style in audiences if sinks]
     notes = HoldNotes(overlay.goals_s)
-    for frame, tracked, fps in follower.follow():
-        seen = tracked.region, tracked.class_maps, info.colours, mark_people(tracked, notes.update(frame, tracked))
+    for (frame, tracked, fps), hidden in _follow(plan, follower):
+        marks = mark_people(tracked, notes.update(frame, tracked))
+        seen = tracked.region, tracked.class_maps, info.colours, marks, hidden
         styles = [(sinks, replace(style, note=notes.main)) for sinks, style in audiences]
         scenes = [(sinks, annotate_frame(frame, tracked.hold, fps, style, *seen)) for sinks, style in styles]
         if scenes:
@@ -227,6 +231,13 @@ def _hand_out(plan: RunPlan, follower: Follower) -> None:
             plan.on_frame(frame, tracked.hold)
         if plan.on_tracked:
             plan.on_tracked(frame, tracked)
+
+
+def _follow(plan: RunPlan, follower: Follower) -> Iterator[tuple[Followed, list[Region]]]:
+    """Each frame, and which parts of it hide faces, where that is asked for and anything is drawn."""
+    if plan.faces and plan.draws:
+        return hide_faces(follower.follow(), plan.faces, is_live=plan.source.info.is_live)
+    return ((followed, list[Region]()) for followed in follower.follow())
 
 
 class HoldNotes:
