@@ -38,7 +38,7 @@ WRITE_S = 5.0
 FAILED_NAME, FAILED_HEADER = "failed.csv", ("input", "reason")
 USELESS = (
     *("--save", "--timeline", "--table", "--record", "--events", "--goal", "--explain", "--serve", "--window"),
-    *("--mirror", "--frames", "--blur-faces"),
+    *("--mirror", "--frames", "--blur-faces", "--reference", "--pose"),
 )
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..system.progress import Progress
     from ..tracking.observer import Tracked
 
-USELESS = ("--serve", "--window", "--mirror", "--record", "--table", "--frames")
+USELESS = ("--serve", "--window", "--mirror", "--record", "--table", "--frames", "--reference", "--pose")
 
 
 @dataclass(frozen=True)

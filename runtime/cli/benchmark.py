@@ -69,6 +69,8 @@ def _check_benchmark(args: argparse.Namespace) -> int:
         "--window": args.window,
         "--mirror": args.mirror,
         "--blur-faces": args.blur_faces,
+        "--reference": args.reference,
+        "--pose": args.pose,
         **{option: True for option in list_given(args, MOUNTING)},
     }
     given = [name for name, value in unused.items() if value]

@@ -106,6 +106,13 @@ def add_display(parser: argparse.ArgumentParser) -> None:
         help="count down the seconds of a hold, such as tree=30, or tree=30/side for each side; repeatable",
     )
     group.add_argument(
+        "--reference",
+        type=Path,
+        metavar="PHOTO|FOLDER",
+        help="your own photos of one pose: say how the joints of its holds differ from them; needs --pose",
+    )
+    group.add_argument("--pose", metavar="POSE", help="the pose that --reference shows")
+    group.add_argument(
         "--overlay",
         choices=("corner", "bottom", "below", "none"),
         help="where pose, time and confidence stand: a card in the upper left corner (the default), a line along "

@@ -22,6 +22,8 @@ USELESS = {
     "--summary": "photos have no duration",
     "--events": "use --table FILE.json",
     "--goal": "a photo has no duration",
+    "--reference": "it is compared with the holds of a video or camera",
+    "--pose": "it belongs to --reference, for a video or camera",
     "--record": "the photos are files already",
     "--rotate": "photos are turned by their own EXIF orientation",
     "--flip": "photos are turned by their own EXIF orientation",

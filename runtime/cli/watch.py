@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ..errors import DeviceError, OptionError
 from ..system.plain_text import format_count, print, print_json
 from .options import DEFAULT_PLACE, MOUNTING, list_given, read_mounting, read_people, read_roi
+from .references import check_reference, describe_difference, read_reference_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ..core.regions import Roi
     from ..cropping.croppers import Cropper
     from ..drawing.placement import Place
+    from ..people.reference import Reference
     from ..pipelines.annotate import Display
     from ..pipelines.loop import RunResult
     from ..serve.page import LivePage
@@ -38,6 +40,7 @@ def watch_source(args: argparse.Namespace) -> None:
     from ..system.claims import claim_outputs
 
     _refuse_useless(args)
+    check_reference(args)
     if hasattr(args, "video") and not args.video.exists():  # before its outputs, which may lie beside it
         raise name_missing(args.video)
     roi, time_range = read_roi(args), parse_time_range(args.from_, args.to)
@@ -56,12 +59,13 @@ def _watch_source(args: argparse.Namespace, roi: Roi | None, time_range: TimeRan
 
     classifier = PoseClassifier(args.model, args.device)
     goals_s = parse_goals(args.goal, classifier.labels)
+    reference = read_reference_of(args, classifier)
     with open_page(args.serve, classifier, goals_s) as page:
-        with Screen(args, classifier, goals_s, page) as screen:
+        with Screen(args, classifier, goals_s, page, reference) as screen:
             watched = (_annotate_video if hasattr(args, "video") else _watch_live)(
                 args, classifier, screen, roi, time_range
             )
-        _report(args, watched)
+        _report(args, watched, reference)
         _tell_end(args, watched, screen.info)
         _stay(page, watched)
 
@@ -75,13 +79,15 @@ class Screen:
         classifier: PoseClassifier,
         goals_s: Mapping[str, float],
         page: LivePage | None,
+        reference: Reference | None,
     ) -> None:
         from ..people.cropper import count_followed
         from ..sinks.events import ClassEvents
 
         self._args, self._classifier, self._page, self.goals_s = args, classifier, page, goals_s
         is_group = count_followed(read_people(args)) is not None
-        self._events = ClassEvents(print_json, goals_s, is_group=is_group) if args.events else None
+        compare = reference.describe if reference else None
+        self._events = ClassEvents(print_json, goals_s, is_group=is_group, compare=compare) if args.events else None
         self._progress: Progress | None = None
         self._closing = ExitStack()
         self._info: SourceInfo | None = None
@@ -330,7 +336,7 @@ def _describe_source(source: Source, device: str) -> str:
     return f"yoga-live: {source.info.name}, {width} x {height} at {float(source.info.rate):.4g} FPS, engine on {device}"
 
 
-def _report(args: argparse.Namespace, watched: RunResult) -> None:
+def _report(args: argparse.Namespace, watched: RunResult, reference: Reference | None) -> None:
     """Print what was held when, and the files written."""
     from ..core.durations import describe_holds
     from ..core.labels import display_name, explain_sides, name_with_side
@@ -352,6 +358,8 @@ def _report(args: argparse.Namespace, watched: RunResult) -> None:
             f"  {format_duration(segment.start_s):7} {format_duration(segment.end_s):7} "
             f"{name:16} {format_hold(segment.duration_s):7}  {segment.confidence:.0%}{person}"
         )
+        if words := describe_difference(reference, segment):
+            say(words)
     for total in add_up(watched.segments):
         say(f"{display_name(total.pose)}: {describe_holds(total.holds, total.total_s, total.best_s)}")
     if has_sides(poses):

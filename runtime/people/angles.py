@@ -6,6 +6,7 @@ more bent or straighter than it is.  Joints that cannot be measured are NaN.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,7 +38,7 @@ SHORTEST_BONE = 0.2
 """Of the longest part of the body.  A shorter bone points towards the camera, and its direction means nothing."""
 MIN_SEEN = 0.5
 """A joint's angle over a hold counts if it was measured in this fraction of the looks."""
-MOST_SPREAD = 15.0
+MOST_SPREAD = 10.0
 """Degrees between the quartiles, halved: a joint that varies more has no angle."""
 
 
@@ -97,6 +98,12 @@ class BodyAngles:
         return {
             name: round(value) for name, value in zip(JOINTS, self.degrees.tolist(), strict=True) if np.isfinite(value)
         }
+
+    @classmethod
+    def from_json(cls, degrees: Mapping[str, float]) -> BodyAngles:
+        """Angles by name, of which no more is known; joints that are not named are NaN."""
+        values = np.array([degrees.get(name, np.nan) for name in JOINTS], np.float64)
+        return cls(values, np.zeros(len(JOINTS)), np.isfinite(values).astype(np.float64), 1)
 
     def mirror(self) -> BodyAngles:
         """Return those of the mirror image."""

@@ -5,14 +5,19 @@ It compares, and judges nothing: what differs may be meant.  It says nothing whe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from ..core.types import Floats, Side
-from .angles import JOINTS, BodyAngles
-from .sides import SideRule
+from ..errors import OptionError, PhotoError
+from ..photos.decoding import decode_photo
+from ..photos.kinds import is_photo
+from .angles import JOINTS, BodyAngles, HoldAngles, measure_angles
+from .finder import PeopleFinder
+from .sides import SideRule, find_rule
 
 MIN_DIFFERENCE = 15.0
 """Degrees; smaller differences come from the key points and the camera."""
@@ -94,3 +99,74 @@ def _name_direction(difference: Difference) -> str:
         ("more open", "more closed") if difference.joint.endswith(("shoulder", "hip")) else ("straighter", "more bent")
     )
     return more if difference.degrees > 0 else less
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One's own photos of a pose.  photos: how many show somebody well enough."""
+
+    pose: str
+    angles: BodyAngles
+    photos: int
+
+    def describe(self, pose: str, angles: Mapping[str, float], side: Side | None) -> str:
+        """Say by how much a hold differs; empty for another pose, and where nothing is sure.
+
+        angles: of its joints by name, degrees; side: on which it is held.
+        """
+        if pose != self.pose:
+            return ""
+        differences = compare_angles(BodyAngles.from_json(angles), self.angles)
+        return describe_differences(differences, side, find_rule(pose), self.photos)
+
+
+def read_reference(path: Path, pose: str, finder: PeopleFinder) -> Reference:
+    """Measure the largest person of a photo, or of each photo in a folder.
+
+    finder: one for photos finds more, see `PeopleFinder`.  Raises OptionError where nobody is seen well enough,
+    PhotoError where a photo cannot be read.
+    """
+    try:
+        inside = [file for file in path.iterdir() if file.is_file() and is_photo(file)] if path.is_dir() else [path]
+    except OSError as error:
+        raise OptionError(f"--reference {path} cannot be read: {error.strerror}") from None
+    seen: list[Floats] = []
+    for file in sorted(inside):
+        try:
+            angles = _measure_photo(file, finder)
+        except PhotoError:
+            if file == path:
+                raise
+            continue
+        if angles is not None:
+            seen.append(angles)
+    if not seen:
+        what = f"none of the {len(inside)} photos in {path} shows" if path.is_dir() else f"{path} does not show"
+        raise OptionError(f"--reference: {what} somebody's arms and legs well enough; give a photo of the whole body")
+    return Reference(pose, _join(seen), len(seen))
+
+
+def _measure_photo(file: Path, finder: PeopleFinder) -> Floats | None:
+    """The angles of the largest person, float (8,); None where too few joints are sure."""
+    people = finder.find(decode_photo(file))
+    if not len(people):
+        return None
+    largest = int(np.argmax((people.boxes[:, 2:] - people.boxes[:, :2]).prod(axis=1)))
+    angles = measure_angles(people.keypoints[largest], people.keypoint_scores[largest])
+    return angles if np.isfinite(angles).sum() >= LEAST_JOINTS else None
+
+
+def _join(seen: Sequence[Floats]) -> BodyAngles:
+    """The median of several photos, each as it is or mirrored, whichever is more like the first."""
+    first, angles = _summarize(seen[0]), HoldAngles()
+    for one in seen:
+        body = _summarize(one)
+        gaps = [_measure_gap(_subtract(each, first)[0]) for each in (body, body.mirror())]
+        angles.add((body if gaps[0] <= gaps[1] else body.mirror()).degrees)
+    return angles.summarize()
+
+
+def _summarize(degrees: Floats) -> BodyAngles:
+    angles = HoldAngles()
+    angles.add(degrees)
+    return angles.summarize()

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 
 from ..core.goals import GoalState, GoalTracker, PerSide
-from ..core.types import NO_POSE, Hold
+from ..core.types import NO_POSE, Hold, Side
 from ..errors import OptionError
 from ..system.option_types import quote
 from ..system.plain_text import escape_json
@@ -14,6 +14,8 @@ from ..system.suggestions import suggest_word
 
 VERSION = 1
 """Of the event lines: keys are only added while it stays the same."""
+Compare = Callable[[str, Mapping[str, float], Side | None], str]
+"""Pose, angles by name and side of a hold -> how it differs from a photo, in words."""
 
 
 class Events:
@@ -36,8 +38,10 @@ class Events:
         goals_s: Mapping[str, float] | None = None,
         video: str | None = None,
         person: int | None = None,
+        compare: Compare | None = None,
     ) -> None:
-        self._tell, self._goals_s = tell, dict(goals_s or {})
+        """compare: says by how much a hold differs from a photo; its words are the `difference` of an end."""
+        self._tell, self._goals_s, self._compare = tell, dict(goals_s or {}), compare
         self._source = {} if video is None else {"video": video}
         self._person = {} if person is None else {"person": person}
         self._goals = GoalTracker(self._goals_s)
@@ -63,8 +67,11 @@ class Events:
     def _end(self, time_s: float) -> None:
         state, self._last = self._last, None
         if state is not None and not state.hold.is_resting:
-            angles = {"angles": dict(state.hold.angles)} if state.hold.angles else {}
-            self._say("end", time_s, state.hold, angles, hold_s=round(max(time_s - state.since_s, 0.0), 3))
+            hold = state.hold
+            last: dict[str, object] = {"angles": dict(hold.angles)} if hold.angles else {}
+            if self._compare and (words := self._compare(hold.pose, hold.angles, hold.side)):
+                last["difference"] = words
+            self._say("end", time_s, hold, last, hold_s=round(max(time_s - state.since_s, 0.0), 3))
 
     def _say(
         self, event: str, time_s: float, hold: Hold, last: Mapping[str, object] | None = None, **more: float
@@ -85,10 +92,11 @@ class ClassEvents:
         video: str | None = None,
         *,
         is_group: bool = False,
+        compare: Compare | None = None,
     ) -> None:
-        """is_group: several people are followed."""
-        self._tell, self._goals_s, self._video = tell, goals_s, video
-        self._main = None if is_group else Events(tell, goals_s, video)
+        """is_group: several people are followed.  compare: see `Events`."""
+        self._tell, self._goals_s, self._video, self._compare = tell, goals_s, video, compare
+        self._main = None if is_group else Events(tell, goals_s, video, compare=compare)
         self._people: dict[int, Events] = {}
 
     def update(self, time_s: float, hold: Hold, holds: Mapping[int, Hold]) -> None:
@@ -101,7 +109,7 @@ class ClassEvents:
             return
         for number, held in holds.items():
             if number not in self._people:
-                self._people[number] = Events(self._tell, self._goals_s, self._video, number)
+                self._people[number] = Events(self._tell, self._goals_s, self._video, number, self._compare)
             self._people[number].update(time_s, held)
         for number in self._people.keys() - holds.keys():
             self._people[number].close(time_s)

@@ -87,6 +87,12 @@ def test_a_joint_that_is_rarely_seen_or_varies_is_left_out() -> None:
     assert angles.seen[1] == pytest.approx(0.1) and angles.spread[2] == pytest.approx(50)
 
 
+def test_angles_survive_their_names() -> None:
+    angles = BodyAngles.from_json({"left_knee": 92, "right_hip": 130})
+    assert angles.to_json() == {"right_hip": 130, "left_knee": 92}
+    assert angles.mirror().to_json() == {"left_hip": 130, "right_knee": 92}
+
+
 def test_a_hold_without_looks_has_no_angles() -> None:
     angles = HoldAngles().summarize()
     assert angles.to_json() == {} and angles.looks == 0

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
+import pytest
+
+from yoga_live.runtime.core.opencv import cv2
+from yoga_live.runtime.errors import OptionError, PhotoError
+from yoga_live.runtime.people import PeopleFinder
 from yoga_live.runtime.people.angles import JOINTS, BodyAngles
-from yoga_live.runtime.people.reference import Difference, compare_angles, describe_differences
+from yoga_live.runtime.people.reference import Difference, compare_angles, describe_differences, read_reference
 from yoga_live.runtime.people.sides import BENT, STANDING
+from yoga_live.runtime.sources.drawn_figure import POSES, Appearance, Pose, draw_figure
 
 WARRIOR = {"left_elbow": 175, "right_elbow": 175, "left_shoulder": 95, "right_shoulder": 90} | {
     "left_hip": 100, "right_hip": 130, "left_knee": 95, "right_knee": 175,
@@ -50,3 +58,48 @@ def test_legs_are_left_and_right_where_the_side_is_unknown() -> None:
     assert describe_differences(difference) == "right knee 25 degrees more bent than in your photo"
     assert describe_differences(difference, "left", STANDING) == "lifted knee 25 degrees more bent than in your photo"
     assert describe_differences(difference, photos=3).endswith("than in your photos")
+
+
+@pytest.fixture(scope="module")
+def finder() -> PeopleFinder:
+    pytest.importorskip("onnxruntime")
+    return PeopleFinder("cpu", 1, margin=0.08, min_score=0.25)
+
+
+def save(path: Path, pose: Pose, *, mirror: bool = False) -> Path:
+    cv2.imwrite(str(path), draw_figure(pose, (480, 360), Appearance(mirror=mirror)))
+    return path
+
+
+def test_a_drawn_hold_is_compared_with_a_drawn_photo(tmp_path: Path, finder: PeopleFinder) -> None:
+    photo = save(tmp_path / "photo.png", POSES["warrior_2"])
+    reference = read_reference(photo, "warrior_2", finder)
+    knees = {side: reference.angles.to_json()[f"{side}_knee"] for side in ("left", "right")}
+    bent = "left" if knees["left"] < knees["right"] else "right"  # the finder may take the figure's front for its back
+    assert reference.photos == 1 and knees[bent] == pytest.approx(104, abs=12)
+    assert reference.describe("warrior_2", reference.angles.to_json(), bent) == ""
+    straight = POSES["warrior_2"]
+    straight = replace(straight, near_leg=replace(straight.near_leg, upper=132, lower=152))
+    held = read_reference(save(tmp_path / "hold.png", straight), "warrior_2", finder).angles.to_json()
+    assert "front knee" in (words := reference.describe("warrior_2", held, bent))
+    assert "degrees straighter" in words and words.endswith("than in your photo")
+    assert reference.describe("tree", held, bent) == ""
+
+
+def test_photos_of_both_sides_are_one_reference(tmp_path: Path, finder: PeopleFinder) -> None:
+    for number in range(4):
+        save(tmp_path / f"{number}.png", POSES["warrior_2"], mirror=number % 2 == 1)
+    (tmp_path / "notes.txt").write_text("no photo")
+    reference = read_reference(tmp_path, "warrior_2", finder)
+    assert reference.photos == 4 and len(reference.angles.to_json()) >= 6
+
+
+def test_a_photo_of_nobody_is_refused_with_what_to_give(tmp_path: Path, finder: PeopleFinder) -> None:
+    cv2.imwrite(str(tmp_path / "wall.png"), np.full((360, 480, 3), 200, np.uint8))
+    with pytest.raises(OptionError, match=r"wall.png does not show somebody's arms and legs well enough; give a photo"):
+        read_reference(tmp_path / "wall.png", "tree", finder)
+    with pytest.raises(OptionError, match=r"none of the 1 photos in .* shows"):
+        read_reference(tmp_path, "tree", finder)
+    (tmp_path / "broken.jpg").write_bytes(b"broken")
+    with pytest.raises(PhotoError):
+        read_reference(tmp_path / "broken.jpg", "tree", finder)

@@ -148,3 +148,14 @@ def test_a_goal_for_each_side_says_switch_until_both_have_reached_it() -> None:
     left, right = [(n, n, "left") for n in range(1, 35)], [(40 + n, n, "right") for n in range(1, 35)]
     told = [line for line in play_sides([*left, *right]) if line["event"] == "goal"]
     assert [(line["side"], line.get("switch")) for line in told] == [("left", True), ("right", None)]
+
+
+def test_the_end_of_a_hold_says_how_it_differs_where_it_does() -> None:
+    lines: list[str] = []
+    events = Events(lines.append, compare=lambda pose, angles, side: f"{side} {pose} {dict(angles)}" if angles else "")
+    events.update(5, Hold("tree", 0.9, 5.0, side="left", angles={"left_knee": 92}))
+    events.update(9, Hold("warrior_2", 0.9, 1.0))
+    events.close(10)
+    told = [json.loads(line) for line in lines]
+    assert told[1]["difference"] == "left tree {'left_knee': 92}" and list(told[1])[-2:] == ["difference", "version"]
+    assert "difference" not in told[3]
