@@ -32,7 +32,7 @@ _ENDS = {
     "hip": ("shoulder", "knee"),
     "knee": ("hip", "ankle"),
 }
-MIN_POINT_SCORE = 0.3
+MIN_POINT_SCORE = 0.4
 """All three key points of a joint must be as sure as this."""
 SHORTEST_BONE = 0.2
 """Of the longest part of the body.  A shorter bone points towards the camera, and its direction means nothing."""

@@ -19,7 +19,7 @@ from .angles import JOINTS, BodyAngles, HoldAngles, measure_angles
 from .finder import PeopleFinder
 from .sides import SideRule, find_rule
 
-MIN_DIFFERENCE = 15.0
+MIN_DIFFERENCE = 20.0
 """Degrees; smaller differences come from the key points and the camera."""
 SPREADS = 2.0
 """A difference counts if it is so many times what the angles vary by, both together."""
