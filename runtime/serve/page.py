@@ -70,7 +70,7 @@ def open_page(
         token,
         ("http", "https"),
     )
-    board, trial = LiveBoard(), PhotoTrial(classifier.make_guest())
+    board, trial = LiveBoard(goals_s), PhotoTrial(classifier.make_guest())
     introduction = {
         "run": secrets.token_hex(8),
         "poses": describe_poses(classifier.labels),

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..core.frames import TimedFrame
-from ..core.goals import GoalTracker
+from ..core.goals import SWITCH_SIDES, GoalTracker
 from ..core.opencv import cv2
 from ..core.pace import Pace
 from ..core.preprocess import halve
@@ -39,7 +39,8 @@ class Picture:
 class LiveBoard:
     """The loop puts up its newest frame and hold, and never waits; viewers take what is newest when they are ready."""
 
-    def __init__(self) -> None:
+    def __init__(self, goals_s: Mapping[str, float] | None = None) -> None:
+        """goals_s: label -> seconds that it is to be held, as `PerSide` where that is on each side."""
         self._changed = threading.Condition()
         self._encoding = threading.Lock()
         self._frame: TimedFrame | None = None
@@ -48,7 +49,7 @@ class LiveBoard:
         self._seen_s = 0.0
         self._state = WAITING
         self._session, self._hold, self._time_s = Session(), Hold("none", 0.0, 0.0), 0.0
-        self._goals, self._held = GoalTracker({}), NO_SIDE  # without goals it tells which hold is another
+        self._goals, self._held, self._note = GoalTracker(goals_s or {}), NO_SIDE, ""
         self._holds: dict[int, Hold] = {}
         self._past: tuple[Segment, ...] = ()
         self.source = ""  # what it is called
@@ -68,6 +69,7 @@ class LiveBoard:
             state = self._goals.update(time_s, hold)
             turned_s = state.since_s if state.begins and hold.pose == self._hold.pose else self._held.turned_s
             self._held = HeldSide(hold.side, hold.confidence, turned_s)
+            self._note = SWITCH_SIDES if state.switches else ""
             self._session.update(time_s, SmoothedPose(hold.pose, hold.confidence, state.since_s), self._held)
             if state.begins:
                 self._past = self._session.segments()[:-1]
@@ -125,6 +127,7 @@ class LiveBoard:
                 "hold_s": round(hold.hold_s, 2),
                 "leads": hold.leads,
                 "side": hold.side,
+                "note": self._note,
                 "past_from": past_from,
                 "past": [[round(s.start_s, 2), round(s.end_s, 2), s.pose] for s in self._past[past_from:]],
                 "people": [_describe_person(number, held) for number, held in sorted(self._holds.items())],

@@ -61,7 +61,7 @@ function drawNow() {
     sayNow("no pose", last ? `after ${nameOf(last[2])}, ${hold(last[1] - last[0])}` : "", "", null, "");
   } else {
     const goalS = begun.goals_s[now.pose];
-    const sure = now.leads ? `${Math.round(now.confidence * 100)}% sure` : ""; // only kept for a moment: nothing speaks for it
+    const sure = now.note || (now.leads ? `${Math.round(now.confidence * 100)}% sure` : ""); // only kept for a moment: nothing speaks for it
     const share = goalS ? Math.min(1, now.hold_s / goalS) : now.leads ? now.confidence : null;
     const goal = goalS ? `goal ${clock(goalS)}` : "";
     sayNow([nameOf(now.pose), now.side].filter(Boolean).join(" "), begun.poses[now.pose]?.sanskrit ?? "", readClock(now.hold_s, goalS), share,

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from yoga_live.runtime.core.frames import TimedFrame
+from yoga_live.runtime.core.goals import PerSide
 from yoga_live.runtime.core.pace import Pace
 from yoga_live.runtime.core.types import Hold
 from yoga_live.runtime.serve import state
@@ -117,6 +118,15 @@ def test_who_turns_has_two_segments_and_a_side() -> None:
     told = board.describe()
     assert told["past"] == [[0.0, 10.0, "tree"]]
     assert (told["side"], told["hold_s"]) == ("right", 2.0)
+
+
+def test_it_says_switch_sides_once_a_goal_for_each_side_is_reached() -> None:
+    board = LiveBoard({"tree": PerSide(5)})
+    for time_s, words in ((4.0, ""), (5.0, "switch sides"), (9.0, "switch sides")):
+        board.publish(time_s, Hold("tree", 0.9, time_s, side="left"))
+        assert board.describe()["note"] == words
+    board.publish(15.0, Hold("tree", 0.9, 5.0, side="right"))
+    assert board.describe()["note"] == ""
 
 
 def test_it_says_how_the_stream_is(monkeypatch: pytest.MonkeyPatch) -> None:
