@@ -47,6 +47,10 @@ def two(write_clip: Callable[..., Path], tmp_path_factory: pytest.TempPathFactor
     return write_clip(tmp_path_factory.mktemp("two") / "two.mp4", list(draw_class()), rate=Fraction(RATE))
 
 
+LAST_KEYS = ("person", "side", "switch", "angles", "version")
+"""Of events, behind those that every event has had before."""
+
+
 def list_holds(rows: list[dict[str, str]], person: int) -> list[str]:
     return [row["pose"] for row in rows if row["person"] == str(person) and row["pose"] != "none"]
 
@@ -61,7 +65,7 @@ def test_each_of_two_people_has_rows_events_and_a_strip(live: Live, two: Path, t
     code, out, err = live("--video", two, *outputs, "--people", "all", "--events", model=DEFAULT_MODEL)
     assert code == 0, err
     header = (tmp_path / "two.csv").read_text().splitlines()[0]
-    assert header == "start_s,end_s,pose,confidence,person"
+    assert header == "start_s,end_s,pose,confidence,person,side"
     rows = read_rows(tmp_path / "two.csv")
     people = {list_holds(rows, person)[0]: person for person in (1, 2)}
     assert people.keys() == {"tree", "warrior_2"}
@@ -73,7 +77,7 @@ def test_each_of_two_people_has_rows_events_and_a_strip(live: Live, two: Path, t
     assert {(event["event"], event["pose"], event["person"]) for event in events} == {
         (event, pose, person) for pose, person in people.items() for event in ("begin", "end")
     }
-    assert all(list(event)[-1] == "person" for event in events)
+    assert all(set(list(event)[list(event).index("person") :]) <= set(LAST_KEYS) for event in events)
     assert "person" in err and "Warrior 2" in err
     assert live("--video", two, "--summary", tmp_path / "main.png", model=DEFAULT_MODEL)[0] == 0
     one, both = (decode_photo((tmp_path / name).read_bytes()).shape[0] for name in ("main.png", "two.png"))
@@ -86,9 +90,12 @@ def test_each_of_two_people_has_rows_events_and_a_strip(live: Live, two: Path, t
     assert changed[:, :480].any() and changed[:, 480:].any()
 
 
-def test_the_main_person_alone_leaves_the_columns_as_they_were(live: Live, two: Path, tmp_path: Path) -> None:
-    assert live("--video", two, "--timeline", tmp_path / "a.csv", "--people", "main", model=DEFAULT_MODEL)[0] == 0
-    assert (tmp_path / "a.csv").read_text().splitlines()[0] == "start_s,end_s,pose,confidence"
+@pytest.mark.parametrize(("people", "last"), [("main", ",side"), ("off", "")])
+def test_the_main_person_alone_leaves_the_columns_as_they_were(
+    live: Live, two: Path, tmp_path: Path, people: str, last: str
+) -> None:
+    assert live("--video", two, "--timeline", tmp_path / "a.csv", "--people", people, model=DEFAULT_MODEL)[0] == 0
+    assert (tmp_path / "a.csv").read_text().splitlines()[0] == f"start_s,end_s,pose,confidence{last}"
 
 
 def test_a_number_follows_so_many(live: Live, two: Path, tmp_path: Path) -> None:
