@@ -33,6 +33,9 @@ def list_poses(args: argparse.Namespace) -> None:
         f"threshold {info.threshold:.2f}{fitted}: below this confidence the prediction is `{NO_POSE}` (no pose), "
         "with 1 minus the probability of the likeliest pose as its confidence"
     )
+    together = info.second_opinion.get("threshold")  # the rest of it is not read, which would need OpenCV
+    if isinstance(together, float):
+        print(f"threshold {together:.2f} together with its second opinion, from the key points of people")
 
 
 def _read_info(path: Path) -> ModelInfo:

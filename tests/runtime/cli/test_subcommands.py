@@ -13,8 +13,10 @@ import pytest
 from yoga_live.runtime.cli.main import main
 from yoga_live.runtime.cli.options import SHORT_HELP, name_new_form, parse_args
 from yoga_live.runtime.cli.subcommands import SUBCOMMANDS
-from yoga_live.runtime.core.model_metadata import DEFAULT_MODEL
+from yoga_live.runtime.core.model_metadata import DEFAULT_MODEL, ModelInfo
 from yoga_live.runtime.engines.onnx_guard import read_bytes, read_info
+
+from ...opinions import make_opinion
 
 pytest.importorskip("onnxruntime")
 
@@ -134,6 +136,14 @@ def test_poses_of_a_model_of_your_own(ask: Ask, model_path: Path) -> None:
     assert rows[0] == "colours.onnx: 3 labels, fp32, 32 px"
     assert [row.split()[0] for row in rows[1:-1]] == ["tree", "warrior_2", "none"] and "Warrior 2" in rows[2]
     assert "threshold 0.50 (not calibrated" in rows[-1]
+
+
+def test_poses_tell_the_threshold_together_with_a_second_opinion(
+    ask: Ask, write_model: Callable[..., Path], tmp_path: Path
+) -> None:
+    info = ModelInfo(("tree", "warrior_2", "none"), 32, second_opinion=make_opinion().to_document())
+    rows = ask(main, "poses", write_model(tmp_path / "a.onnx", info.to_json())).out.splitlines()
+    assert rows[-2].startswith("threshold 0.50 (not calibrated") and rows[-1].startswith("threshold 0.35 together with")
 
 
 def test_poses_need_no_engine(model_path: Path) -> None:
