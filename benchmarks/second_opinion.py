@@ -2,8 +2,8 @@
 
 TEST is a folder of photos with a folder per pose, or a table (.csv) with the columns `file` (a path from the table on)
 and `pose`.  With --run: network and mixture are those of the run, as its exported model has them.  With --photos: the
-shipped model, key points trained on all of PHOTOS (a folder per pose), and the plain product of square roots; no photo
-of TEST may be in PHOTOS.  Prints a Markdown table for each TEST: network alone, key points alone, both together.
+shipped model, key points trained on all of PHOTOS (a folder per pose), and the mixture that learning starts from; no
+photo of TEST may be in PHOTOS.  Prints a Markdown table for each TEST: network alone, key points alone, both together.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import csv
 import fnmatch
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +69,7 @@ def list_photos(test: Path, labels: tuple[str, ...], leave_out: Sequence[str] = 
     ]
 
 
-def see(photos: Sequence[Labelled], labels: tuple[str, ...], finder: PeopleFinder, engine: Engine | None) -> Seen:
+def see(photos: Sequence[Labelled], labels: tuple[str, ...], finder: PeopleFinder, engine: Engine) -> Seen:
     """Find the person in each photo, and run the network; photos that cannot be read are left out."""
     landmarks, logits, targets = list[Floats](), list[Floats](), list[int]()
     for photo in photos:
@@ -77,8 +77,7 @@ def see(photos: Sequence[Labelled], labels: tuple[str, ...], finder: PeopleFinde
         if isinstance(image, Failure):
             continue
         landmarks.append(find_landmarks(finder.find(image)))
-        if engine is not None:
-            logits.append(engine.infer(letterbox(image, engine.info.size)[None])[0])
+        logits.append(engine.infer(letterbox(image, engine.info.size)[None])[0])
         targets.append(labels.index(photo.pose))
     return Seen(np.stack(landmarks), np.array(logits), np.array(targets))
 
@@ -158,21 +157,24 @@ def main(arguments: list[str] | None = None) -> int:
             return 2
     else:
         classifier = PoseClassifier(device="cpu")
-        opinion = train_beside(args.photos, classifier.labels, finder)
+        opinion = train_beside(args.photos, classifier.labels)
     for test in args.tests:
         photos = list_photos(test, classifier.labels, args.leave_out)
         print_table(str(test), opinion, see(photos, classifier.labels, finder, classifier.engine))
     return 0
 
 
-def train_beside(folder: Path, labels: tuple[str, ...], finder: PeopleFinder) -> SecondOpinion:
-    """Train on the key points of all photos of a folder, mixed by the plain product."""
+def train_beside(folder: Path, labels: tuple[str, ...]) -> SecondOpinion:
+    """Train on the key points of all photos of a folder, with the mixture that learning starts from."""
+    from yoga_live.train.landmarks.mixing import start_mixture
     from yoga_live.train.landmarks.networks import fit_networks, name_kinds
+    from yoga_live.train.people.finding import find_people
+    from yoga_live.train.photos.folder import read_contents
 
-    photos = list_photos(folder, labels)
-    seen = see(photos, labels, finder, None)
-    kinds = name_kinds([photo.path.relative_to(folder).as_posix() for photo in photos], labels)
-    return fit_networks(seen.landmarks, kinds, labels)
+    found = find_people(folder, read_contents(folder, 224), device="cpu")
+    paths = [path for path in sorted(found) if path.partition("/")[0] in labels]
+    landmarks = np.stack([find_landmarks(found[path].people) for path in paths])
+    return replace(fit_networks(landmarks, name_kinds(paths, labels), labels), mixture=start_mixture(len(labels)))
 
 
 if __name__ == "__main__":

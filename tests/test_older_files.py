@@ -280,6 +280,7 @@ def test_a_run_is_exported_and_says_what_it_said(ask: Callable[..., Any], run: P
     answer = ask(main, "onnx", run, "--photos", run.with_name("photos"), "--to", path)
     assert answer.code == 0, answer.err
     info: dict[str, Any] = asdict(read_model(path)[1]) | {"format": 1}
+    assert not info.pop("second_opinion")
     old = read_json(run.with_name("models") / "yoga.json") | {"labels": info["labels"]}
     for each in (info, old):
         each["training"].pop("torch")

@@ -13,6 +13,8 @@ from yoga_live.runtime.engines.openvino import OpenVINOEngine
 from yoga_live.runtime.errors import DeviceError, MissingPackageError, ModelError
 from yoga_live.runtime.sources.drawn_figure import POSES, draw_figure
 
+from ...opinions import make_opinion
+
 
 def test_missing_package_is_one_line_with_the_command(model_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
@@ -54,6 +56,12 @@ def test_engine_says_what_the_file_says_and_where_it_runs(model_path: Path) -> N
     engine = OpenVINOEngine(model_path)
     assert engine.info == ModelInfo(("tree", "warrior_2", "none"), 32)
     assert engine.device == "openvino"
+
+
+def test_the_second_opinion_of_a_file_is_read(write_model: Callable[..., Path], tmp_path: Path) -> None:
+    info = ModelInfo(("tree", "warrior_2", "none"), 32, second_opinion=make_opinion().to_document())
+    engine = OpenVINOEngine(write_model(tmp_path / "a.onnx", info.to_json()))
+    assert engine.info == info and PoseClassifier.from_engine(engine).second_opinion == make_opinion()
 
 
 def test_earlier_answers_stay_when_new_frames_come(model_path: Path) -> None:

@@ -24,6 +24,8 @@ from yoga_live.runtime.engines.tensorrt_bindings import import_bindings
 from yoga_live.runtime.engines.tensorrt_sidecar import EngineRecord, Gpu, record_path
 from yoga_live.runtime.errors import DeviceError, MissingPackageError, ModelError
 
+from ...opinions import make_opinion
+
 pytest.importorskip("onnxruntime")
 LABELS = ("tree", "warrior_2", "none")
 
@@ -102,6 +104,14 @@ def test_features_are_given_by_an_engine_that_has_them(gpu: Any, feature_model: 
         gpu.log.clear()
         engine.infer(draw_frames(1))
         assert gpu.log == ["copy to gpu 3072", "execute", "copy from gpu 12", "wait"]  # no features, as before
+
+
+def test_the_record_of_an_engine_holds_the_second_opinion_too(gpu: Any, model_path: Path, tmp_path: Path) -> None:
+    info = ModelInfo(LABELS, 32, second_opinion=make_opinion().to_document())
+    put_engine(gpu, model_path, tmp_path / "a.engine", model=info)
+    with TensorRTEngine(tmp_path / "a.engine", bindings=gpu.bindings) as engine:
+        assert engine.info == info
+        assert PoseClassifier.from_engine(engine).second_opinion == make_opinion()
 
 
 def test_an_engine_without_features_says_so(gpu: Any, engine_path: Path) -> None:
