@@ -222,7 +222,7 @@ function makeThumbnail(photo, index) {
   picture.loading = "lazy";
   picture.alt = "";
   picture.src = `thumbnail/${photo.number}`;
-  const seen = filter.view === "people" && photo.people ? `${photo.pose}: ${photo.people}` : photo.pose;
+  const seen = (filter.view === "people" && photo.people) || photo.pose;
   const words = photo.mark === "relabel" ? `→ ${photo.pose}` : describeMark(photo) || seen;
   button.append(picture, make("span", words));
   button.setAttribute("aria-label", `${photo.pose}, ${describeMark(photo) || "no mark"}, photo ${position + 1}`);
