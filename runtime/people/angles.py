@@ -124,18 +124,20 @@ class HoldAngles:
         self._looks = 0
 
     def add(self, degrees: Floats) -> None:
-        """Take one look.  degrees: float (8,), as `measure_angles` gives them; NaN: not seen.
+        """Take one look, or several.
 
-        Raises ValueError for another shape, or for degrees that are not 0 to 180.
+        degrees: float (8,) or (N, 8), as `measure_angles` gives them; NaN: not seen.  Raises ValueError for another
+        shape, or for degrees that are not 0 to 180.
         """
-        values = np.asarray(degrees, np.float64)
-        if values.shape != (len(JOINTS),):
-            raise ValueError(f"angles must be of shape (8,); got {values.shape}")
-        seen = np.flatnonzero(np.isfinite(values))
-        if (values[seen] < 0).any() or (values[seen] > 180).any():
-            raise ValueError(f"angles must be 0 to 180 degrees, or NaN; got {values}")
-        self._counts[seen, np.rint(values[seen]).astype(int)] += 1
-        self._looks += 1
+        values = np.atleast_2d(np.asarray(degrees, np.float64))
+        if values.ndim != 2 or values.shape[1] != len(JOINTS):
+            raise ValueError(f"angles must be of shape (8,) or (N, 8); got {np.shape(degrees)}")
+        rows, joints = np.nonzero(np.isfinite(values))
+        seen = values[rows, joints]
+        if (seen < 0).any() or (seen > 180).any():
+            raise ValueError(f"angles must be 0 to 180 degrees, or NaN; got {degrees}")
+        np.add.at(self._counts, (joints, np.rint(seen).astype(int)), 1)
+        self._looks += len(values)
 
     def summarize(self) -> BodyAngles:
         """What was measured so far.  A joint that was seen too rarely, or varied too much, is NaN."""

@@ -163,19 +163,22 @@ def measure_side(keypoints: Floats, keypoint_scores: Floats, rule: SideRule) -> 
 
 def weigh_features(features: Floats, rule: SideRule) -> float:
     """Log-odds of the right side.  features: float (7,), as `measure_features` gives them."""
-    odds = _weigh_any(features) if rule is ANY else float(np.dot(rule.weights, features))
-    return max(-MOST_LOG_ODDS, min(MOST_LOG_ODDS, odds))
+    return float(weigh_looks(np.asarray(features)[None], rule)[0])
 
 
-def _weigh_any(features: Floats) -> float:
+def weigh_looks(features: Floats, rule: SideRule) -> Floats:
+    """Log-odds of the right side of several looks, float (N,).  features: float (N, 7)."""
+    odds = _weigh_any(features) if rule is ANY else features @ np.array(rule.weights)
+    return np.clip(odds, -MOST_LOG_ODDS, MOST_LOG_ODDS)
+
+
+def _weigh_any(features: Floats) -> Floats:
     """In a pose that is not known: the leg that stands where the other foot is lifted, else the knee that is more bent.
 
     Small differences say nothing.
     """
-    lifted, bend = float(features[0]), float(features[1])
-    if abs(lifted) >= 0.35:
-        return 6 * lifted
-    return 4 * bend if abs(bend) >= 0.33 else 0.0
+    lifted, bend = features[:, 0], features[:, 1]
+    return np.where(np.abs(lifted) >= 0.35, 6 * lifted, np.where(np.abs(bend) >= 0.33, 4 * bend, 0.0))
 
 
 SURE, UNSURE, TURNED = 0.8, 0.65, 0.9
@@ -272,17 +275,17 @@ def find_runs(log_odds: Sequence[float]) -> list[tuple[int, int, HeldSide]]:
     """
     if not log_odds:
         return []
-    worth, came_from = np.zeros(2), []
+    left, right, turns = 0.0, 0.0, []  # what the looks are worth so far if the last of them is of this side
     for odds in log_odds:
         gain = max(-MOST_IN_RUN, min(MOST_IN_RUN, odds))
-        turns = worth[::-1] - TURN_COST > worth
-        came_from.append(turns)
-        worth = np.where(turns, worth[::-1] - TURN_COST, worth) + np.array([-gain, gain])
-    state, ends = int(worth[1] > worth[0]), [len(log_odds)]
+        to_left, to_right = right - TURN_COST > left, left - TURN_COST > right
+        turns.append((to_left, to_right))
+        left, right = (right - TURN_COST if to_left else left) - gain, (left - TURN_COST if to_right else right) + gain
+    is_right, ends = right > left, [len(log_odds)]
     for number in range(len(log_odds) - 1, 0, -1):
-        if came_from[number][state]:
+        if turns[number][is_right]:
             ends.append(number)
-            state = 1 - state
+            is_right = not is_right
     bounds = [0, *reversed(ends)]
     return [(start, end, _judge(log_odds[start:end])) for start, end in pairwise(bounds)]
 

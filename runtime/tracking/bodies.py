@@ -11,7 +11,7 @@ import numpy as np
 
 from ..core.types import NO_POSE, Floats, Segment
 from ..people.angles import HoldAngles, measure_angles
-from ..people.sides import NO_SIDE, HeldSide, SideTracker, find_rule, find_runs, measure_features, weigh_features
+from ..people.sides import NO_SIDE, HeldSide, SideTracker, find_rule, find_runs, measure_features, weigh_looks
 from ..people.tracks import Person
 
 
@@ -76,13 +76,12 @@ class BodyHistory:
             yield segment
             return
         rule = find_rule(segment.pose)
-        runs = find_runs([weigh_features(look.features, rule) for look in looks]) if rule else []
+        runs = find_runs(weigh_looks(np.array([look.features for look in looks]), rule).tolist()) if rule else []
         runs = runs or [(0, len(looks), NO_SIDE)]
         starts_s = [segment.start_s, *(looks[first].time_s for first, _, _ in runs[1:]), segment.end_s]
         for (first, end, held), (start_s, end_s) in zip(runs, pairwise(starts_s), strict=True):
             angles = HoldAngles()
-            for look in looks[first:end]:
-                angles.add(look.angles)
+            angles.add(np.array([look.angles for look in looks[first:end]]))
             named = angles.summarize().to_json()
             yield replace(segment, start_s=start_s, end_s=end_s, side=held.side, angles=named)
 

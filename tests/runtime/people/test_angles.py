@@ -65,10 +65,19 @@ def test_a_limb_that_points_to_the_camera_has_no_angle(keypoints_of: Callable) -
 def test_other_shapes_are_refused() -> None:
     with pytest.raises(ValueError, match=r"key points \(17, 2\) and scores \(17,\); got \(1, 17, 2\)"):
         measure_angles(np.zeros((1, 17, 2)), np.zeros(17))
-    with pytest.raises(ValueError, match=r"shape \(8,\); got \(3,\)"):
+    with pytest.raises(ValueError, match=r"shape \(8,\) or \(N, 8\); got \(3,\)"):
         HoldAngles().add(np.zeros(3))
     with pytest.raises(ValueError, match="0 to 180"):
         HoldAngles().add(np.full(8, 181.0))
+
+
+def test_several_looks_at_once_are_as_many_one_by_one() -> None:
+    looks = np.random.default_rng(4).uniform(60, 90, (30, 8))
+    looks[::3, 2] = NAN
+    one_by_one, at_once = hold(*looks), HoldAngles()
+    at_once.add(looks)
+    np.testing.assert_array_equal(at_once.summarize().degrees, one_by_one.degrees)
+    np.testing.assert_array_equal(at_once.summarize().seen, one_by_one.seen)
 
 
 def test_one_bad_look_does_not_change_a_hold() -> None:
