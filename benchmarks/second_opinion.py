@@ -27,12 +27,11 @@ from yoga_live.runtime.core.softmax import log_softmax
 from yoga_live.runtime.core.types import Floats, Ints
 from yoga_live.runtime.engines.base import Engine
 from yoga_live.runtime.people import PeopleFinder, SecondOpinion, find_landmarks
+from yoga_live.runtime.people.landmarks import PHOTO_MARGIN, PHOTO_SCORE
 from yoga_live.runtime.people.second_opinion import LEAST
 from yoga_live.runtime.photos.decoding import decode_photo
 from yoga_live.runtime.photos.kinds import is_photo
 from yoga_live.runtime.system.item_failures import Failure, attempt
-
-MARGIN, MIN_SCORE = 0.08, 0.25  # as `fit` looks for people in photos
 
 
 @dataclass(frozen=True)
@@ -146,7 +145,7 @@ def main(arguments: list[str] | None = None) -> int:
     source.add_argument("--photos", type=Path, help="train key points on these, beside the shipped model")
     parser.add_argument("--leave-out", nargs="*", default=[], metavar="PATTERN", help="paths, such as 'render/*'")
     args = parser.parse_args(arguments)
-    finder = PeopleFinder("cpu", margin=MARGIN, min_score=MIN_SCORE)
+    finder = PeopleFinder("cpu", margin=PHOTO_MARGIN, min_score=PHOTO_SCORE)
     if args.run:
         from yoga_live.train.predict.engine import TorchEngine
 

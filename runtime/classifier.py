@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from .engines.factory import open_engine
 from .engines.shared import SharedEngine
 from .errors import ModelError
 from .people.finder import SIDE, PeopleFinder
-from .people.landmarks import find_landmarks
+from .people.landmarks import PHOTO_MARGIN, PHOTO_SCORE, find_landmarks
 from .people.second_opinion import SecondOpinion
 
 
@@ -125,6 +126,12 @@ class PoseClassifier:
         opinion = self.second_opinion
         return opinion.apply_to(self.info) if opinion else self.info
 
+    @cached_property
+    def photo_finder(self) -> PeopleFinder:
+        """Finds the people of single pictures, as `yoga-train fit` does, on the same device; loaded when first used."""
+        device = self.engine.device if self.engine.device in DEVICES else "cpu"
+        return PeopleFinder(device, self._threads, margin=PHOTO_MARGIN, min_score=PHOTO_SCORE)
+
     @property
     def labels(self) -> tuple[str, ...]:
         """Labels in the order of the probabilities."""
@@ -185,7 +192,7 @@ class PoseClassifier:
         frame_bgr: uint8 (H, W, 3) BGR.  region: look at this part alone, in pixels.  Of several people the largest
         and surest one counts.
         """
-        return find_landmarks(self.open_people_finder().find(frame_bgr, region)) if self.second_opinion else None
+        return find_landmarks(self.photo_finder.find(frame_bgr, region)) if self.second_opinion else None
 
     def classify_letterboxed(self, frames: Frame, landmarks: Floats | None = None) -> list[Prediction]:
         """Classify frames that are letterboxed already, in one run of the network.

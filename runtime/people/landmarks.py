@@ -11,6 +11,8 @@ LANDMARKS = 3 * len(KEYPOINTS) + 2
 """Numbers of one person: x and y of each key point, the score of each, the person's score, the number of others."""
 PERSON = LANDMARKS - 2
 """The place of the person's score, which is 0 for nobody alone."""
+PHOTO_MARGIN, PHOTO_SCORE = 0.08, 0.25
+"""Of `PeopleFinder` for single pictures, which often end where the person ends; `yoga-train fit` does the same."""
 SEEN_SCORE = 0.15
 """Key points above it say how large a person is."""
 OTHER_SCORE = 0.25

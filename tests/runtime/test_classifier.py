@@ -223,8 +223,7 @@ def informed() -> PoseClassifier:
 
 
 def test_single_frames_are_classified_with_the_key_points_of_the_person_in_them(informed: PoseClassifier) -> None:
-    finder = FakeFinder(put_person(0.9))
-    informed.open_people_finder = lambda side=256: finder  # type: ignore[assignment, method-assign]
+    finder = informed.photo_finder = FakeFinder(put_person(0.9))  # type: ignore[assignment]
     assert informed.second_opinion == make_opinion()
     prediction = informed.classify(plain(GREY))
     assert prediction.pose == "tree" and finder.looked == [((48, 64, 3), None)]
@@ -247,11 +246,10 @@ def test_without_landmarks_it_is_the_network_alone_with_its_own_threshold(
     assert (informed.info.threshold, informed.info_with_people.threshold) == (0.7, 0.35)
     assert (informed.info.temperature, informed.info_with_people.temperature) == (1.0, 1.25)
     assert classifier.info_with_people is classifier.info and classifier.find_landmarks(plain(GREY)) is None
-    finder = FakeFinder(put_person(0.9))
-    informed.open_people_finder = lambda side=256: finder  # type: ignore[assignment, method-assign]
+    informed.photo_finder = FakeFinder(put_person(0.9))  # type: ignore[assignment]
     informed.second_opinion = None
     prediction = informed.classify(plain(GREY))
-    assert prediction.pose == "none" and not finder.looked
+    assert prediction.pose == "none" and not informed.photo_finder.looked  # type: ignore[attr-defined]
 
 
 def test_the_threshold_of_both_together_decides(informed: PoseClassifier) -> None:

@@ -141,7 +141,7 @@ def test_photos_are_classified_with_the_people_in_them_as_one_by_one(
     big = tmp_path / "zz.png"
     paint_photo(BLUE, (1500, 900)).save(big)
     shapes: list[tuple[int, ...]] = []
-    finder = classifier.open_people_finder()
+    finder = classifier.photo_finder
     look = finder.find
 
     def note(frame_bgr: np.ndarray, region: Region | None = None) -> People:

@@ -17,9 +17,10 @@ from yoga_live.calibration.logits import LANDMARKS_FILE, select_landmarks
 from yoga_live.calibration.runs import Run, RunPhoto
 from yoga_live.runtime.errors import MissingPackageError, RunError
 from yoga_live.runtime.people import KEYPOINTS, People, SecondOpinion
-from yoga_live.runtime.people.landmarks import PERSON
+from yoga_live.runtime.people.landmarks import PERSON, PHOTO_MARGIN, PHOTO_SCORE
 from yoga_live.train.landmarks.run_opinion import add_second_opinion
 from yoga_live.train.people.cache import PhotoPeople
+from yoga_live.train.people.finding import FinderConfig
 from yoga_live.train.photos.folder import Photo, PhotoSet
 from yoga_live.train.predict.confidence import make_model_info, read_model_info, write_model_info
 from yoga_live.train.run_files.second_opinion import SECOND_OPINION, describe_second_opinion
@@ -200,3 +201,8 @@ def test_none_default_brings_people_at_other_exercises(bodies: Bodies, folder: P
 def test_what_a_strange_run_says_of_it_is_an_error(found: Any) -> None:
     with pytest.raises(RunError, match="of the second opinion cannot be read"):
         describe_second_opinion({"second_opinion": found})
+
+
+def test_single_pictures_are_looked_at_as_photos_are_in_training() -> None:
+    config = FinderConfig()
+    assert (config.margin, config.min_score) == (PHOTO_MARGIN, PHOTO_SCORE)
