@@ -2,7 +2,8 @@
 
 photos.csv: file, pose, side (left or right, the person's own, judged by eye), source.  Prints the weights of each rule,
 and how many photos they name with the weights of all photos, and with those of the other sources.  clips.csv: file,
-start_s, end_s, pose, side; prints how many half-seconds have the right side.  No weight is fitted on clips.  Paths are
+start_s, end_s, pose, side; prints how many half-seconds have the right side: with the true pose, look by look; then as
+`annotate_video` tells them, of the half-seconds in which it names a pose.  No weight is fitted on clips.  Paths are
 relative to the CSV.
 """
 
@@ -17,13 +18,16 @@ from pathlib import Path
 
 import numpy as np
 
-from yoga_live.runtime.core.types import Floats
+from yoga_live.runtime.classifier import PoseClassifier
+from yoga_live.runtime.core.presentation import Mounting
+from yoga_live.runtime.core.types import NO_POSE, Floats
 from yoga_live.runtime.people import PeopleFinder
 from yoga_live.runtime.people.sides import FEATURES, MEMORY_S, SideRule, SideTracker, find_rule, measure_features
 from yoga_live.runtime.photos.decoding import decode_photo
-from yoga_live.runtime.pipelines.annotate import open_recording
+from yoga_live.runtime.pipelines.annotate import AnnotateConfig, Outputs, annotate_video, open_recording
 
 LOOKS_PER_S = 2
+OTHER = {"left": "right", "right": "left"}
 PENALTY = 1.0
 """Of the squared weights, as a fraction of one photo's loss."""
 
@@ -109,6 +113,23 @@ def print_clips(path: Path) -> None:
     print(f"(looks {LOOKS_PER_S} a second, memory {MEMORY_S} s)")
 
 
+def print_runs(path: Path) -> None:
+    """Score what the whole program says; --flip turns pictures and truth round."""
+    classifier, rows = PoseClassifier(device="cpu"), read_rows(path)
+    print("\n| picture | half-seconds | a pose is named | right side | wrong side |\n|---|---|---|---|---|")
+    for flip in (False, True):
+        config, counts = AnnotateConfig(mounting=Mounting(flip=flip)), [0, 0, 0, 0]
+        for file in dict.fromkeys(row["file"] for row in rows):
+            segments = annotate_video(path.parent / file, Outputs(), config, classifier=classifier).segments
+            for row in (row for row in rows if row["file"] == file):
+                true = OTHER[row["side"]] if flip else row["side"]
+                for time_s in np.arange(float(row["start_s"]), float(row["end_s"]) + 1e-6, 0.5):
+                    told = next((each for each in segments if each.start_s <= time_s < each.end_s), segments[-1])
+                    is_named = told.pose != NO_POSE
+                    counts = np.add(counts, [1, is_named, told.side == true, told.side == OTHER[true]]).tolist()
+        print(f"| {'flipped' if flip else 'as filmed'} | {' | '.join(map(str, counts))} |")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=Path)
@@ -118,6 +139,7 @@ def main() -> None:
         print_photos(measure_photos(args.photos))
     if args.clips:
         print_clips(args.clips)
+        print_runs(args.clips)
 
 
 if __name__ == "__main__":
