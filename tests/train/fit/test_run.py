@@ -8,8 +8,10 @@ import json
 import shutil
 import sys
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +22,7 @@ from safetensors.torch import load_file
 from yoga_live.calibration.metrics import measure_accuracy
 from yoga_live.calibration.runs import load_frames, load_run
 from yoga_live.runtime.errors import ModelError, OutputError, RunError
+from yoga_live.runtime.sources.drawn_figure import POSES, draw_figure, jitter_pose, random_appearance
 from yoga_live.train.cli.main import main
 from yoga_live.train.fit.config import FitConfig
 from yoga_live.train.fit.network import load_network, normalise
@@ -55,6 +58,44 @@ def test_a_run_holds_weights_labels_splits_log_and_a_picture(trained_run: Path) 
     assert not content["metrics"]["interrupted"]
     with Image.open(trained_run / "report" / "confusion.png") as picture:
         assert picture.width > 200
+
+
+def test_a_run_of_few_photos_says_why_it_has_no_second_opinion(trained_run: Path) -> None:
+    found = json.loads((trained_run / "run.json").read_text(encoding="utf-8"))["second_opinion"]
+    assert not found["used"] and "it takes 200 training photos" in found["reason"]
+
+
+@pytest.mark.slow
+def test_fit_trains_a_second_opinion_that_the_exported_file_has(ask: Callable[..., Any], tmp_path: Path) -> None:
+    """Drawn people, whom the real finder finds, and a network that has learned next to nothing."""
+    pytest.importorskip("onnxruntime")
+    from yoga_live.export.command import main as export
+    from yoga_live.runtime.classifier import PoseClassifier
+    from yoga_live.train import open_run
+
+    rng, photos, run = np.random.default_rng(0), tmp_path / "photos", tmp_path / "run"
+    for pose in ("goddess", "tree", "warrior_2"):
+        (photos / pose).mkdir(parents=True)
+        for number in range(110):
+            picture = draw_figure(jitter_pose(POSES[pose], rng), (320, 320), random_appearance(rng))
+            Image.fromarray(picture[:, :, ::-1]).save(photos / pose / f"{number:03}.png")
+    options = ("--weights", "none", "--arch", "resnet18", "--size", 32, "--epochs", 0, "--epochs-frozen", 2)
+    answer = ask(main, "fit", photos, "--to", run, *options, "--device", "cpu")
+    assert answer.code == 0, answer.err
+    found = json.loads((run / "run.json").read_text())["second_opinion"]
+    assert found["used"] and found["together"]["accuracy"] > max(0.9, found["network"]["accuracy"] + 0.2)
+    assert open_run(run).second_opinion in answer.out.splitlines()
+    assert ask(export, "onnx", run, "--to", tmp_path / "yoga.onnx").code == 0
+    classifier = PoseClassifier(tmp_path / "yoga.onnx", "cpu")
+    for pose in ("goddess", "tree", "warrior_2"):
+        frame_bgr = draw_figure(POSES[pose], (640, 480))
+        prediction = classifier.classify(frame_bgr)
+        assert max(prediction.probabilities, key=prediction.probabilities.__getitem__) == pose
+        assert open_run(run).predict(frame_bgr).probabilities == pytest.approx(prediction.probabilities, abs=1e-3)
+    leave = ("--no-second-opinion", "--device", "cpu")
+    assert ask(main, "fit", photos, "--to", tmp_path / "other", *options, *leave).code == 0
+    assert "second_opinion" not in json.loads((tmp_path / "other" / "run.json").read_text())
+    assert not (tmp_path / "other" / "landmarks.npy").exists()
 
 
 def test_every_photo_has_one_row_with_its_hash_and_split(trained_run: Path, drawn_photos: Path) -> None:
