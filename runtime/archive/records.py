@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 
 from ..core.types import Segment
 from ..errors import OutputError, TakenError
+from ..people.angles import JOINTS
 from ..sinks.timeline import FORMATS, format_timeline, shift_segments
 from ..sources.inputs import name_input
 from ..system.foreign_files import check_number, check_whole, parse_json, show
@@ -21,6 +22,7 @@ log = logging.getLogger(__name__)
 
 RECORD_SUFFIX = ".video.json"
 FORMAT = 1
+JOINT_SET = frozenset(JOINTS)
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Record:
 
     def to_json(self) -> str:
         content = {"format": FORMAT, **asdict(self)}
-        content["segments"] = [[s.start_s, s.end_s, s.pose, s.confidence] for s in self.segments]
+        content["segments"] = [_to_row(segment) for segment in self.segments]
         return escape_json(json.dumps(content, ensure_ascii=False)) + "\n"
 
     @classmethod
@@ -84,8 +86,21 @@ class Record:
         for segment in self.segments:
             if not (isinstance(segment.pose, str) and is_utf8(segment.pose)):
                 raise ValueError(f"the pose {show(segment.pose)}")
-            for number in (segment.start_s, segment.end_s, segment.confidence):
+            angles = segment.angles
+            if (
+                segment.side not in (None, "left", "right")
+                or not isinstance(angles, dict)
+                or not angles.keys() <= JOINT_SET
+            ):
+                raise ValueError(f"the side {show(segment.side)}, or the angles {show(angles)}")
+            for number in (segment.start_s, segment.end_s, segment.confidence, *angles.values()):
                 check_number(number, "a number of a segment", -1e12, 1e12)
+
+
+def _to_row(segment: Segment) -> list[object]:
+    """The fields of a segment, in order; those of people only where they are known."""
+    row: list[object] = [segment.start_s, segment.end_s, segment.pose, segment.confidence]
+    return row if not (segment.side or segment.angles) else [*row, segment.person, segment.side, dict(segment.angles)]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise, takewhile
+from itertools import chain, pairwise, takewhile
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +25,7 @@ from ..sources.frame_sampling import CHUNK_S, SAME_S, WARM_UP_S
 from ..sources.time_range import TimeRange
 from ..sources.video import VideoSource
 from ..system.plain_text import format_count
+from ..tracking.bodies import BodyHistory, BodyLook
 from ..tracking.hmm_smoother import HmmSmoother
 from ..tracking.observer import Observer, open_cropper
 from ..tracking.sampling_observer import OBSERVATIONS_PER_S, SamplingObserver
@@ -54,7 +55,8 @@ class ShardResult:
     """What was seen in a shard.
 
     times_s: float64 (N,); rows: calibrated probabilities, float32 (N, C); end_s: when the last frame ends that was
-    read, observed or not; reason: why it ended early, if it broke; damage: what was left out, if anything.
+    read, observed or not; reason: why it ended early, if it broke; damage: what was left out, if anything; looks: at
+    the body of the main person, where people are looked for.
     """
 
     times_s: npt.NDArray[np.float64]
@@ -62,6 +64,7 @@ class ShardResult:
     end_s: float
     reason: str | None = None
     damage: str = ""
+    looks: tuple[BodyLook, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,7 @@ def observe_shard(
     """Observe a shard.  Raises SourceError where the recording cannot be opened, OptionError for a region outside."""
     times_s: list[float] = []
     rows: list[npt.NDArray[np.floating]] = []
-    seen, reason, damage = Seen(), None, ""
+    seen, reason, damage, body = Seen(), None, "", BodyHistory()
     try:
         with open_recording(
             path, OBSERVATIONS_PER_S, _find_time_range(config, shard), threads, config.mounting
@@ -127,6 +130,9 @@ def observe_shard(
                 for step in watcher.observe_through(_frames_before(source.frames(), shard.end_s)):
                     times_s += [observation.time_s for observation in step.observations]
                     rows += [observation.probabilities for observation in step.observations]
+                    for observation in step.observations:
+                        if observation.crops and observation.crops.person:
+                            body.add(observation.crops.person)
             finally:
                 damage = source.damage if isinstance(source, VideoSource) else ""
             if source.info.seen.jumps_s and not (
@@ -141,7 +147,7 @@ def observe_shard(
             raise
         reason = str(error)
     seen_rows = np.array(rows, np.float32).reshape(len(rows), len(classifier.labels))
-    return ShardResult(np.array(times_s), seen_rows, seen.end_s, reason, damage)
+    return ShardResult(np.array(times_s), seen_rows, seen.end_s, reason, damage, body.looks)
 
 
 def join_shards(observations: Sequence[ShardResult]) -> ShardResult:
@@ -150,12 +156,16 @@ def join_shards(observations: Sequence[ShardResult]) -> ShardResult:
     broken = next((n for n, each in enumerate(observations) if each.reason), len(observations) - 1)
     kept = observations[: broken + 1]
     ends_s = [each.end_s for each in kept if len(each.times_s)]
+    body = BodyHistory()
+    for each in kept:
+        body.extend(each.looks)
     return ShardResult(
         np.concatenate([each.times_s for each in kept]),
         np.concatenate([each.rows for each in kept]),
         ends_s[-1] if ends_s else 0.0,
         kept[-1].reason,
         _join_damage([each.damage for each in kept if each.damage]),
+        body.looks,
     )
 
 
@@ -170,7 +180,10 @@ def finish_video(observations: ShardResult, info: ModelInfo, title: str | None =
     smoother = HmmSmoother(info.labels, info.threshold)
     for time_s, row in zip(observations.times_s.tolist(), observations.rows, strict=True):
         smoother.update(time_s, row)
-    segments = smoother.segments(end_s=observations.end_s)
+    body = BodyHistory()
+    body.extend(observations.looks)
+    told = smoother.segments(end_s=observations.end_s)
+    segments = tuple(chain.from_iterable(map(body.divide, told)))
     picture = None if title is None else _draw(segments, title)
     return VideoResult(segments, len(observations.times_s), picture, observations.reason, observations.damage)
 

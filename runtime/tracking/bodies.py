@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -64,10 +64,21 @@ class BodyHistory:
     def __init__(self) -> None:
         self._looks: list[BodyLook] = []
 
+    @property
+    def looks(self) -> tuple[BodyLook, ...]:
+        """All looks, in the order of their time."""
+        return tuple(self._looks)
+
     def add(self, person: Person) -> None:
         """Take somebody as last found; the same look counts once."""
         if not self._looks or person.seen_s > self._looks[-1].time_s:
             self._looks.append(BodyLook.of(person))
+
+    def extend(self, looks: Iterable[BodyLook]) -> None:
+        """Take looks of another history, of later; those that are not newer than the last one are left out."""
+        for look in looks:
+            if not self._looks or look.time_s > self._looks[-1].time_s:
+                self._looks.append(look)
 
     def divide(self, segment: Segment) -> Iterator[Segment]:
         """A segment with its side and angles; one for each side, where the body turned in the middle of it."""

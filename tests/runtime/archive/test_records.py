@@ -116,9 +116,31 @@ def test_the_table_holds_all_that_is_known(store: Store, tmp_path: Path) -> None
     rows = pq.read_table(tmp_path / "table.parquet").to_pylist()
     assert rows[1] == {
         "video": "/v/a.mp4", "start_s": 2.0, "end_s": 61.23456789, "pose": "tree", "confidence": 0.8,
-        "complete": True, "model": "a" * 64,
+        "complete": True, "model": "a" * 64, "side": None,
     }  # fmt: skip
     assert [row["complete"] for row in rows] == [True, True, False, False] and rows[3]["model"] == "b" * 64
+
+
+def test_sides_and_angles_are_kept(store: Store, tmp_path: Path) -> None:
+    sided = Segment(2.0, 61.0, "tree", 0.8, side="left", angles={"left_knee": 178})
+    keep(VIDEOS[0], VideoResult((Segment(0.0, 2.0, "none", 0.9), sided), 367), store)
+    (record,) = read_records(store)
+    assert record.segments[1] == sided and record.segments[1].angles == {"left_knee": 178}
+    assert (read(store, "v/a.mp4.poses.csv") or b"").splitlines()[2] == b"2.000,61.000,tree,0.800,left"
+    pq = pytest.importorskip("pyarrow.parquet", reason='the table needs pyarrow: pip install "yoga-live[cluster]"')
+    write_table(read_records(store), store)
+    (tmp_path / "table.parquet").write_bytes(read(store, TABLE_NAME) or b"")
+    table = pq.read_table(tmp_path / "table.parquet")
+    assert table.column_names[-1] == "side" and table.column("side").to_pylist() == [None, "left"]
+
+
+@pytest.mark.parametrize("wrong", ['"middle", {}', '"left", {"tail": 3}', '"left", {"left_knee": "bent"}', '"left", 5'])
+def test_a_record_with_a_side_that_nobody_has_is_no_record(store: Store, wrong: str) -> None:
+    sided = Segment(2.0, 61.0, "tree", 0.8, side="left", angles={"left_knee": 178})
+    keep(VIDEOS[0], VideoResult((sided,), 367), store)
+    text = (read(store, "v/a.mp4.video.json") or b"").decode()
+    store.write("v/a.mp4.video.json", text.replace('"left", {"left_knee": 178}', wrong).encode())
+    assert list(read_records(store)) == []
 
 
 def test_an_archive_without_results_has_an_empty_table(store: Store) -> None:

@@ -28,6 +28,7 @@ from yoga_live.runtime.errors import OptionError, SourceError
 from yoga_live.runtime.pipelines.annotate import AnnotateConfig, Outputs, annotate_video
 from yoga_live.runtime.sinks.timeline import format_timeline
 from yoga_live.runtime.sources import frame_sampling
+from yoga_live.runtime.sources.drawn_figure import POSES, Appearance, draw_figure
 from yoga_live.runtime.sources.time_range import TimeRange
 
 BLUE, GREEN, RED = (255, 0, 0), (0, 255, 0), (0, 0, 255)  # tree, warrior_2, none
@@ -156,6 +157,21 @@ def test_uneven_frames_and_gaps_make_no_difference(
     assert len(planned) >= 4
     whole = tell_whole(classifier, path, AnnotateConfig(), tmp_path)
     assert tell_in_pieces(classifier, path, AnnotateConfig(), len(planned)) == whole
+
+
+def test_sides_of_pieces_are_those_of_the_whole(
+    write_clip: Callable[..., Path], classifier: PoseClassifier, tmp_path: Path
+) -> None:
+    pytest.importorskip("onnxruntime")
+    look = Appearance(top=(255, 40, 40), wall=(255, 60, 60), floor=(255, 60, 60), mat=(255, 60, 60))  # blue: a tree
+    trees = [draw_figure(POSES["tree"], (320, 240), replace(look, mirror=mirror)) for mirror in (False, True)]
+    path = write_clip(
+        tmp_path / "tree.mp4", [trees[n >= 8 * RATE] for n in range(16 * RATE)], rate=Fraction(RATE), size_wh=(320, 240)
+    )
+    config = AnnotateConfig(people="main")
+    whole = tell_whole(classifier, path, config, tmp_path)
+    assert whole.splitlines()[0].endswith(",side") and any(side in whole for side in (",left", ",right"))
+    assert tell_in_pieces(classifier, path, config, len(plan_video(path, config))) == whole
 
 
 def test_looks_are_the_same_to_the_last_bit(clip: Path, classifier: PoseClassifier) -> None:
