@@ -182,7 +182,8 @@ def _weigh_any(features: Floats) -> Floats:
 
 
 SURE, UNSURE, TURNED = 0.8, 0.65, 0.9
-"""A side is named from the first confidence on, until it falls below the second; the other side from the third on."""
+"""A side is named from the first confidence on, until it falls below the second; the other side from the third on, or
+once all looks of `3 * MEMORY_S` have been for it."""
 MEMORY_S = 2.0
 """Looks older than this count for a third, and less the older they are."""
 MOST_LOG_ODDS = 6.0
@@ -254,7 +255,8 @@ class SideTracker:
             return replace(held, side=side if confidence >= SURE else None, confidence=confidence)
         if side == held.side:
             return replace(held, confidence=confidence) if confidence >= UNSURE else held
-        if confidence >= TURNED and self._leaning == side:
+        leans_s = self._time_s - self._leans_since_s if self._leaning == side else 0.0
+        if leans_s and (confidence >= TURNED or (confidence >= SURE and leans_s >= 3 * MEMORY_S)):
             return HeldSide(side, confidence, self._leans_since_s)
         return held
 

@@ -104,6 +104,15 @@ def test_a_turn_is_told_within_five_seconds_and_says_when_it_began(keypoints_of:
     assert held[0].turned_s is None and held[-1].turned_s == 10
 
 
+def test_a_turn_of_little_evidence_is_told_later_but_told() -> None:
+    tracker, lifted = SideTracker(), np.array([1.2, 0, 0, 0, 0, 0, 0])  # 1.8 log-odds
+    for number in range(20):
+        tracker.weigh(number / 2, "tree", -lifted)
+    sides = [tracker.weigh(10 + n / 2, "tree", lifted) for n in range(16)]
+    assert [held.side for held in sides] == ["left"] * 12 + ["right"] * 4
+    assert sides[-1].turned_s == 10
+
+
 def test_all_looks_of_a_hold_are_one_run_in_spite_of_a_few_wrong_ones() -> None:
     ((start, end, held),) = find_runs([3.0] * 9 + [-5.0] * 2 + [3.0] * 9)
     assert (start, end, held.side) == (0, 20, "right")
