@@ -25,7 +25,7 @@ from ..runtime.errors import ModelError
 from ..runtime.system.files import write_then_rename
 from ..runtime.system.telemetry import silence_telemetry
 from ..train.fit.network import IMAGENET_MEAN, IMAGENET_STD, PoseNetwork, load_network, normalise
-from ..train.predict.confidence import read_model_info
+from ..train.predict.confidence import read_model_info, read_person_share
 
 OPSET = 18
 IR_VERSION = 10
@@ -157,4 +157,5 @@ def _summarise(run: Run) -> dict[str, object]:
         "test_photos": test["photos"],
         "finished_at": run.summary.get("finished_at", ""),
         "torch": torch.__version__,
+        **read_person_share(run),
     }

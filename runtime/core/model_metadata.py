@@ -68,6 +68,12 @@ class ModelInfo:
         except ValueError as error:
             raise ModelError(str(error)) from error
 
+    @property
+    def person_share(self) -> float:
+        """How much of the longer side of a photo a person filled in training, typically, above 0 to 1; 1 if unknown."""
+        share = self.training.get("person_share")
+        return float(share) if isinstance(share, int | float) and 0 < share <= 1 else 1.0
+
     def to_json(self) -> str:
         """As a document in the model's file."""
         content = {"format": WITH_SECOND_OPINION if self.second_opinion else FORMAT, **asdict(self)}

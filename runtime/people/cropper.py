@@ -123,6 +123,7 @@ class PersonCropConfig:
     """How the main person is framed."""
 
     margin: float = MARGIN
+    most_share: float = 1.0  # of the crop that a person fills: no more than in the photos that were trained on
     steady: SteadyConfig = field(default_factory=SteadyConfig)
 
 
@@ -190,7 +191,7 @@ class PersonCropper:
     def _frame(self, person: Person, area: Region, size_wh: tuple[int, int]) -> Box:
         """The square around somebody, as far as it lies in the area, in fractions of the frame."""
         box = person.box - np.tile(np.array([area.left, area.top], np.float32), 2)
-        region = frame_person(box, (area.width, area.height), self._config.margin)
+        region = frame_person(box, (area.width, area.height), self._config.margin, self._config.most_share)
         left, top = area.left + region.left, area.top + region.top
         (width, height), right, bottom = size_wh, left + region.width, top + region.height
         return Box(left / width, top / height, right / width, bottom / height)
@@ -213,12 +214,14 @@ def choose_cropper(
     *,
     mats: bool = False,
     second_opinion: bool = False,
+    most_share: float = 1.0,
 ) -> Cropper:
     """Choose the cropper for frames of this size, if it is known.  Raises OptionError for a region that does not fit.
 
     people: whom the crop follows, found by what `open_finder` opens; "off": it follows what moves, or stays with the
     region.  Without `zoom` nothing is followed, but each of several people.  mats: number those by their places.
-    second_opinion: the model has one, so people are looked for without `zoom`, too.
+    second_opinion: the model has one, so people are looked for without `zoom`, too.  most_share: as `PersonCropConfig`
+    has it.
     """
     if roi and size_wh:
         roi.to_region(size_wh)
@@ -231,7 +234,8 @@ def choose_cropper(
                 raise
             log.warning("people are not looked for, so the crop follows what moves: %s", error)
         else:
-            return PersonCropper(PeopleWatcher(finder, mats=mats), roi, zoom=zoom, most=most)
+            config = PersonCropConfig(most_share=most_share)
+            return PersonCropper(PeopleWatcher(finder, mats=mats), roi, config, zoom=zoom, most=most)
     if roi:
         return FixedCropper(roi)
     return ZoomCropper() if zoom else WholeFrame()

@@ -14,22 +14,28 @@ LEAST_PX = 64
 """Least side of a crop in pixels; a smaller one shows too little."""
 
 
-def frame_person(box_ltrb: Floats | Sequence[float], size_wh: tuple[int, int], margin: float = MARGIN) -> Region:
+def frame_person(
+    box_ltrb: Floats | Sequence[float], size_wh: tuple[int, int], margin: float = MARGIN, most_share: float = 1.0
+) -> Region:
     """Choose the square around a person with a margin, moved into the frame, and cut where it does not fit.
 
     box_ltrb: left, top, right, bottom in pixels, such as a row of `People.boxes`.  size_wh: width and height of the
-    frame in pixels.  margin: on every side, as a fraction of the box's longer side.  The square's side is at least
-    `LEAST_PX`; in a frame that is narrower or lower, the region has the frame's width or height there.
+    frame in pixels.  margin: on every side, as a fraction of the box's longer side.  most_share: the box's longer side
+    is at most this fraction of the square's, above 0 and up to 1.  The square's side is at least `LEAST_PX`; in a frame
+    that is narrower or lower, the region has the frame's width or height there.
 
-    Raises ValueError for a box that is empty or not finite, an empty frame, or a margin below 0.
+    Raises ValueError for a box that is empty or not finite, an empty frame, a margin below 0, or another share.
     """
     left, top, right, bottom = map(float, box_ltrb)
     width, height = size_wh
     if not all(map(math.isfinite, (left, top, right, bottom))) or right <= left or bottom <= top:
         raise ValueError(f"box_ltrb must be left, top, right, bottom in pixels; got {left}, {top}, {right}, {bottom}")
+    if not 0 < most_share <= 1:
+        raise ValueError(f"most_share must be above 0 and at most 1; got {most_share}")
     if min(size_wh) < 1 or not 0 <= margin < math.inf:
         raise ValueError(f"size_wh must be at least (1, 1) and margin at least 0; got {size_wh} and {margin}")
-    side = max(math.ceil(max(right - left, bottom - top) * (1 + 2 * margin)), LEAST_PX)
+    longer = max(right - left, bottom - top)
+    side = max(math.ceil(longer * max(1 + 2 * margin, 1 / most_share)), LEAST_PX)
     crop_w, crop_h = min(side, width), min(side, height)
     return Region(_place((left + right) / 2, crop_w, width), _place((top + bottom) / 2, crop_h, height), crop_w, crop_h)
 

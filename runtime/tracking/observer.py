@@ -211,7 +211,8 @@ def open_cropper(
     """Open the cropper for a classifier; arguments and errors as `choose_cropper` has them."""
     has_opinion = classifier.second_opinion is not None
     chosen = roi, zoom, size_wh, people, classifier.open_people_finder
-    return choose_cropper(*chosen, mats=mats, second_opinion=has_opinion)
+    share = classifier.info.person_share
+    return choose_cropper(*chosen, mats=mats, second_opinion=has_opinion, most_share=share)
 
 
 def find_info(classifier: PoseClassifier, cropper: Cropper | None) -> ModelInfo:

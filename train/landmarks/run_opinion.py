@@ -16,7 +16,7 @@ from ...runtime.errors import MissingPackageError
 from ...runtime.people import find_landmarks
 from ...runtime.people.landmarks import LANDMARKS
 from ..people.cache import PhotoPeople
-from ..people.finding import FinderConfig, find_people, list_contents
+from ..people.finding import FinderConfig, choose_person, find_people, list_contents
 from ..people.none_keypoints import load_none_keypoints
 from ..photos.folder import PhotoSet
 from ..run_files.second_opinion import SECOND_OPINION, write_second_opinion
@@ -47,12 +47,19 @@ def add_second_opinion(
     opinion, the reason is logged.
     """
     (folder / SECOND_OPINION).unlink(missing_ok=True)  # of earlier weights, if the run was resumed
-    trained = _train(photo_set, targets, groups, splits, logits, content["config"], partners, folder, find)
+    device = _choose_device(content["config"]["device"])
+    try:
+        found = find(photo_set.folder, list_contents(photo_set.photos), None, device)
+    except MissingPackageError as error:
+        trained, share = TrainedOpinion(None, str(error)), None
+    else:
+        trained = _train(photo_set, targets, groups, splits, logits, content["config"], partners, folder, found)
+        share = measure_person_share(photo_set, found)
     if trained.opinion is None:
         log.info("no second opinion from key points: %s", trained.reason)
     else:
         write_second_opinion(folder, trained.opinion, content["finished_at"])
-    return trained.summarise()
+    return {**trained.summarise(), **({} if share is None else {"person_share": share})}
 
 
 def _train(
@@ -64,16 +71,12 @@ def _train(
     config: dict[str, Any],
     partners: Numbers | None,
     folder: Path,
-    find: FindPeople,
+    found: Mapping[str, PhotoPeople],
 ) -> TrainedOpinion:
     parts = np.array(splits)
     is_pose = np.array([photo.pose != NO_POSE for photo in photo_set.photos])
-    if reason := find_shortage(parts[is_pose], groups[parts == "validation"]):  # before people are looked for
+    if reason := find_shortage(parts[is_pose], groups[parts == "validation"]):
         return TrainedOpinion(None, reason)
-    try:
-        found = find(photo_set.folder, list_contents(photo_set.photos), None, _choose_device(config["device"]))
-    except MissingPackageError as error:
-        return TrainedOpinion(None, str(error))
     landmarks = measure_photos(photo_set, found)
     write_landmarks(folder, landmarks)
     paths = [photo.path for photo in photo_set.photos]
@@ -81,6 +84,24 @@ def _train(
     others = _load_others() if config.get("none") and NO_POSE in photo_set.labels else None
     photos = LandmarkPhotos(photo_set.labels, landmarks, kinds, targets, groups, parts, logits, others)
     return train_opinion(photos, NetworkConfig(seed=config["seed"]))
+
+
+def measure_person_share(photo_set: PhotoSet, found: Mapping[str, PhotoPeople]) -> float | None:
+    """How much of the longer side of a photo the longer side of its person fills, the median over photos of poses.
+
+    `yoga-live` crops frames to people so that they fill no more: a network that has only seen small people fails on
+    large ones (docs/explanation/experiments.md, E19).  None where people are found in fewer than half of the photos.
+    """
+    photos = [photo for photo in photo_set.photos if photo.pose != NO_POSE]
+    shares = []
+    for photo in photos:
+        people = found[photo.path].people if photo.path in found else None
+        if people is not None and (chosen := choose_person(people)) is not None:
+            left, top, right, bottom = people.boxes[chosen].tolist()
+            shares.append(max(right - left, bottom - top) / max(found[photo.path].size_wh))
+    if 2 * len(shares) < len(photos) or not shares:
+        return None
+    return round(min(max(float(np.median(shares)), 0.01), 1.0), 3)
 
 
 def _load_others() -> tuple[Floats, tuple[str, ...]]:

@@ -22,8 +22,15 @@ log = logging.getLogger(__name__)
 
 def make_model_info(run: Run) -> ModelInfo:
     """What the model of a run says of itself before it is calibrated.  Raises RunError."""
-    training = {"finished_at": run.summary.get("finished_at", "")}
+    training = {"finished_at": run.summary.get("finished_at", ""), **read_person_share(run)}
     return ModelInfo(run.labels, run.size, training=training, second_opinion=read_second_opinion(run))
+
+
+def read_person_share(run: Run) -> dict[str, float]:
+    """How much of a photo a person fills in a run, for what its model says of its training; empty if unknown."""
+    found = run.summary.get("second_opinion")
+    share = found.get("person_share") if isinstance(found, dict) else None
+    return {"person_share": float(share)} if isinstance(share, int | float) and 0 < share <= 1 else {}
 
 
 def read_model_info(run: Run) -> ModelInfo:

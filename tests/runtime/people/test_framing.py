@@ -58,3 +58,14 @@ def test_an_empty_frame_and_a_negative_margin_are_refused() -> None:
         frame_person((0, 0, 5, 5), (0, 9))
     with pytest.raises(ValueError, match=r"got \(9, 9\) and -1"):
         frame_person((0, 0, 5, 5), (9, 9), margin=-1)
+
+
+def test_a_person_fills_no_more_of_the_crop_than_was_asked() -> None:
+    box = (900, 500, 1000, 700)
+    assert frame_person(box, (1920, 1080), most_share=1.0) == frame_person(box, (1920, 1080))
+    region = frame_person(box, (1920, 1080), most_share=0.5)
+    assert (region.width, region.height) == (400, 400) and (region.left, region.top) == (750, 400)
+    assert frame_person(box, (1920, 1080), most_share=0.1).height == 1080
+    for share in (0.0, 1.01, math.nan):
+        with pytest.raises(ValueError, match="most_share must be above 0 and at most 1"):
+            frame_person(box, (1920, 1080), most_share=share)

@@ -15,6 +15,7 @@ from yoga_live.runtime.cropping.croppers import WholeFrame
 from yoga_live.runtime.people.cropper import PersonCropper
 from yoga_live.runtime.people.landmarks import LANDMARKS, measure_landmarks
 from yoga_live.runtime.people.tracks import Person
+from yoga_live.runtime.sources.drawn_figure import POSES, Appearance, draw_figure
 from yoga_live.runtime.tracking.observer import Observer, find_info, open_cropper
 
 from ...opinions import make_opinion
@@ -72,3 +73,21 @@ def test_a_model_with_a_second_opinion_is_told_of_people_without_zoom_too(inform
     assert isinstance(open_cropper(informed, None, False, (64, 48), "off"), WholeFrame)
     informed.second_opinion = None
     assert isinstance(open_cropper(informed, None, False, (64, 48)), WholeFrame)
+
+
+def test_the_crop_shows_people_no_larger_than_in_training() -> None:
+    """A network of photos in which people are small fails on people who fill the crop."""
+    pytest.importorskip("onnxruntime")
+    regions = []
+    for training in ({}, {"person_share": 0.4}, {"person_share": "much"}):
+        engine = ColourEngine()
+        engine.info = ModelInfo(engine.info.labels, 32, training=training)
+        cropper = open_cropper(PoseClassifier.from_engine(engine), None, True, (1280, 720))
+        scene = np.full((720, 1280, 3), 200, np.uint8)
+        scene[300:660, 500:980] = draw_figure(POSES["tree"], (480, 360), Appearance(window_x=None))
+        regions.append(cropper.choose_crop(0.0, scene))
+    near, far, unknown = regions
+    assert isinstance(near, Region) and isinstance(far, Region) and unknown == near
+    assert isinstance(cropper, PersonCropper) and cropper.person is not None
+    left, top, right, bottom = cropper.person.box
+    assert far.height == pytest.approx(max(right - left, bottom - top) / 0.4, abs=2) and near.height < 0.6 * far.height

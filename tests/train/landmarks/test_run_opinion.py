@@ -154,11 +154,16 @@ def test_a_calibration_from_before_keeps_the_second_opinion(bodies: Bodies, fold
     assert info.temperature == 1.5 and info.second_opinion == opinion
 
 
-def test_too_few_photos_are_told_before_people_are_looked_for(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_too_few_photos_have_no_second_opinion_and_say_how_large_people_are(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     few = Bodies(30)
     with caplog.at_level(logging.INFO, "yoga_live"):
         summary = few.add(tmp_path)
-    assert not summary["used"] and few.looked == 0 and list(tmp_path.iterdir()) == []
+    assert not summary["used"] and few.looked == 1 and list(tmp_path.iterdir()) == []
+    assert summary["person_share"] == 0.625  # a box of 400 in 640 pixels
+    run = replace(few.open_run(tmp_path), summary={"finished_at": FINISHED, "second_opinion": summary})
+    assert read_model_info(run).person_share == 0.625 and make_model_info(few.open_run(tmp_path)).person_share == 1
     assert "no second opinion from key points: it takes 200 training photos" in caplog.text
     lines = describe_second_opinion({"second_opinion": summary})
     assert lines == [f"no second opinion from key points: {summary['reason']}"]
