@@ -4,7 +4,7 @@
     classifier = PoseClassifier()                    # the shipped model
     print(classifier.classify(frame_bgr))            # Prediction(pose="tree", confidence=0.97, ...)
 
-`frame_bgr` is uint8 (H, W, 3), BGR, as OpenCV gives it.  One person in view is assumed.  `PoseTracker` follows a camera
+`frame_bgr` is uint8 (H, W, 3), BGR, as OpenCV gives it.  The whole frame is classified.  `PoseTracker` follows a camera
 of your own; `annotate_video` makes a timeline of a file, and a copy with the overlay.  Nothing here prints.  Whatever
 goes wrong is a YogaLiveError, whose message says what to do; where it names an option of the command line (`--force`),
 the parameter of that name is meant.

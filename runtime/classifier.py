@@ -21,6 +21,7 @@ from .errors import ModelError
 from .people.finder import SIDE, PeopleFinder
 from .people.landmarks import PHOTO_MARGIN, PHOTO_SCORE, find_landmarks
 from .people.second_opinion import SecondOpinion
+from .people.two_scales import FAR_SIDE, TwoScaleFinder
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Prediction:
 
 
 class PoseClassifier:
-    """Classify single frames.  One person in view is assumed::
+    """Classify single frames, as if one person were in view::
 
         classifier = PoseClassifier()                     # the shipped model; or PoseClassifier("yoga.onnx")
         prediction = classifier.classify(frame_bgr)       # prediction.pose, prediction.confidence
@@ -119,6 +120,10 @@ class PoseClassifier:
         """
         device = self.engine.device if self.engine.device in DEVICES else "auto"  # of an engine made elsewhere
         return PeopleFinder(device, self._threads, side=side)
+
+    def make_face_finder(self) -> TwoScaleFinder:
+        """What finds people near and far, on the same device, for another thread; errors as `make_people_finder`'s."""
+        return TwoScaleFinder(self.make_people_finder(), self.make_people_finder(FAR_SIDE), always=True)
 
     @property
     def info_with_people(self) -> ModelInfo:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from ..core.types import Segment
 from ..errors import OutputError, TakenError
 from ..people.angles import JOINTS
-from ..sinks.timeline import FORMATS, format_timeline, shift_segments
+from ..sinks.timeline import FORMATS, choose_columns, format_timeline, shift_segments
 from ..sources.inputs import name_input
 from ..system.foreign_files import check_number, check_whole, parse_json, show
 from ..system.plain_text import escape_json, format_count, is_utf8
@@ -166,7 +166,8 @@ def store_result(
     store.write(f"{video.place}{RECORD_SUFFIX}", record.to_json().encode())
     if told.picture and pictures:
         pictures.write(f"{video.place}.png", told.picture)
-    text = format_timeline(f".{recipe.timeline_format}", shift_segments(told.segments, 0.0))
+    columns = choose_columns(finds_people=recipe.people != "off" and recipe.zoom, is_group=False)
+    text = format_timeline(f".{recipe.timeline_format}", shift_segments(told.segments, 0.0), columns)
     try:
         store.write(name_timeline(video, recipe), text.encode(), replace=False)
     except TakenError:  # nobody is to take another's timeline for the one of this record

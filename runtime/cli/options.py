@@ -56,7 +56,7 @@ options:
   --debug, --version   print the traceback of any error; print the version
   --help-all           list every option
 
-One person in view is assumed."""
+The main person is followed; --people all follows each of several."""
 
 EXAMPLES = """examples:
   yoga-live --demo --save demo.mp4                     try it: no camera, display or network needed
@@ -75,7 +75,7 @@ EXAMPLES = """examples:
 "94% sure", confidence in files: the probability that the model gives to the pose it names.
 "no pose", `none` in files: none of its poses reaches the model's threshold, which yoga-live poses shows; the confidence
 of that is 1 minus the probability of the likeliest pose.
-One person in view is assumed."""
+The main person is followed; --people all follows each of several."""
 
 BENCHMARK_FRAMES = 300
 MOUNTING = ("--rotate", "--flip")
@@ -141,7 +141,7 @@ def read_people(args: argparse.Namespace, default: PeopleMode = "main") -> Peopl
     from ..people.cropper import check_group, parse_people
 
     people = default if args.people is None else parse_people(args.people)
-    check_group(people, mats=args.mats, explain=getattr(args, "explain", False))
+    check_group(people, mats=args.mats, explain=getattr(args, "explain", False), zoom=args.zoom != "off")
     return people
 
 

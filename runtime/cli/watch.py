@@ -54,11 +54,13 @@ def watch_source(args: argparse.Namespace) -> None:
 def _watch_source(args: argparse.Namespace, roi: Roi | None, time_range: TimeRange | None) -> None:
     """Watch the source; the outputs of a camera are claimed already."""
     from ..classifier import PoseClassifier
+    from ..people.cropper import check_sides
     from ..serve.page import open_page
     from ..sinks.events import parse_goals
 
     classifier = PoseClassifier(args.model, args.device)
     goals_s = parse_goals(args.goal, classifier.labels)
+    check_sides(goals_s, read_people(args), zoom=args.zoom != "off")
     reference = read_reference_of(args, classifier)
     with open_page(args.serve, classifier, goals_s) as page:
         with Screen(args, classifier, goals_s, page, reference) as screen:
@@ -182,8 +184,8 @@ def _watch_live(
     is_camera, outputs = hasattr(args, "camera"), Outputs(args.save, args.timeline, args.summary)
     with _open_source(args) as source:
         info = source.info
-        timeline = open_timeline(outputs, info.start_s, force=args.force)
         cropper = choose_part(args, classifier, roi, info.size_wh)
+        timeline = open_timeline(outputs, info.start_s, cropper, force=args.force)
         display = screen.open(source)
         is_seen = bool(display.sinks or display.pages) and not args.save
         mirror = args.mirror if args.mirror is not None else is_camera and is_seen
@@ -196,7 +198,7 @@ def _watch_live(
         )
         sinks = [*display.sinks, *([_open_saved(args, describe_drawn(info, overlay))] if args.save else [])]
         record = VideoSink(args.record, info, force=args.force) if args.record else None
-        faces = classifier.make_people_finder() if args.blur_faces else None
+        faces = classifier.make_face_finder() if args.blur_faces else None
         shown = {"record": record, "pages": display.pages, "on_tracked": display.on_tracked, "faces": faces}
         plan = RunPlan(source, classifier, sinks, overlay, None, cropper, timeline, **shown)
         watched = run_live(plan) if is_camera or record else run_recorded(plan, DemoSource)

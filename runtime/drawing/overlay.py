@@ -26,7 +26,7 @@ from .notes import (
     find_thickness,
     read_clock,
 )
-from .people_marks import PersonMark, draw_people
+from .people_marks import PersonMark, draw_people, name_person
 from .placement import PLACES, Panel, Place, count_rows, find_unit, place_panel
 from .text import FONT, LEAST_PX, find_ascent, find_height, fit_text, measure_text, render_text, split_text
 
@@ -176,7 +176,9 @@ def draw_on(
     rate = f"{fps:.0f} FPS" if style.show_fps and fps is not None and style.place != "none" else ""
     panel = place_panel(style.place, picture_wh, canvas.size_wh[1] - picture_wh[1])
     if panel:
-        words = Words("") if people else read_words(hold, style)
+        words = read_words(hold, style)
+        if people:
+            words = Words(",  ".join(name_person(person, style.goals_s) for person in people), is_quiet=True)
         if style.place == "below":
             canvas.fill(Region(0, picture_wh[1], picture_wh[0], panel.height), GROUND)
             words, rate = replace(words, sure="   ".join(filter(None, (words.sure, rate)))), ""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
+from ..core.goals import PerSide
 from ..core.regions import Box, Region, Roi
 from ..core.types import Frame
 from ..cropping.croppers import Cropper, FixedCropper, WholeFrame, ZoomCropper
@@ -16,16 +17,15 @@ from ..cropping.steady_crop import SteadyConfig, SteadyCrop
 from ..errors import MissingPackageError, OptionError
 from .finder import SIDE, PeopleFinder
 from .framing import MARGIN, frame_person
+from .sides import find_rule
 from .tracks import Person, find_middle
-from .two_scales import TwoScaleFinder
+from .two_scales import FAR_SIDE, TwoScaleFinder
 from .watcher import PeopleWatcher
 
 PeopleMode = Literal["main", "all", "off"] | int
 """`--people`: who is followed; a number: at most so many people."""
 MOST_PEOPLE = 8
 """Whom `all` follows: who is further away in a larger group is too small to be told a pose of."""
-FAR_SIDE = 640
-"""Longer side of the finder's second input, in which people far away are large enough."""
 
 
 def parse_people(text: str) -> PeopleMode:
@@ -44,12 +44,26 @@ def check_people(people: object) -> None:
         )
 
 
-def check_group(people: PeopleMode, *, mats: bool = False, explain: bool = False) -> None:
-    """Raise OptionError where mats are asked for without several people, or class maps with them."""
+def check_group(people: PeopleMode, *, mats: bool = False, explain: bool = False, zoom: bool = True) -> None:
+    """Raise OptionError for mats without several people, and for class maps or the whole frame with them."""
+    if not zoom and count_followed(people) is not None:
+        raise OptionError(f"--zoom off classifies the whole frame; leave it out, or --people {people}")
     if mats and count_followed(people) is None:
         raise OptionError("--mats tells several people by their places; add --people all or a number")
     if explain and count_followed(people) is not None:
         raise OptionError(f"--explain shows where one person's pose is seen; leave it out, or --people {people}")
+
+
+def check_sides(goals_s: Mapping[str, float], people: PeopleMode, *, zoom: bool = True) -> None:
+    """Raise OptionError for a goal for each side of a pose without sides, or where people are not found."""
+    for pose, goal_s in goals_s.items():
+        if not isinstance(goal_s, PerSide):
+            continue
+        if people == "off" or not zoom:
+            off = "--people off" if people == "off" else "--zoom off"
+            raise OptionError(f"--goal {pose}={goal_s:g}/side needs people to be found; leave out {off}")
+        if find_rule(pose) is None:
+            raise OptionError(f"--goal {pose}={goal_s:g}/side: {pose} has no sides; give {pose}={goal_s:g}")
 
 
 def count_followed(people: PeopleMode) -> int | None:
@@ -178,8 +192,11 @@ class PersonCropper:
         return crops[self.person.number]
 
     def _choose_group(self, area: Region) -> tuple[Person, ...]:
-        """Whom to follow: who is followed already, then the most prominent."""
-        ranked = self._main.rank(self.people, area)
+        """Whom to follow: who is followed already, then the most prominent; nobody who has been missed for a while."""
+        newest_s = max((person.seen_s for person in self.people), default=0.0)
+        newest_s = max(newest_s, self._watcher.looked_s)
+        there = tuple(person for person in self.people if newest_s - person.seen_s < MISSED_S)
+        ranked = self._main.rank(there, area)
         return tuple(sorted(ranked, key=lambda person: person.number not in self._crops)[: self._most])
 
     def _crop(self, time_s: float, person: Person, area: Region, size_wh: tuple[int, int]) -> Region:
@@ -201,6 +218,8 @@ class PersonCropper:
         return PersonCropper(self._watcher.renew(), self._roi, self._config, zoom=self._zoom, most=self._most)
 
 
+MISSED_S = 0.9
+"""Of several people: who has not been found for so long holds nothing that could be seen."""
 OpenFinder = Callable[[int], PeopleFinder]
 """Opens a finder with an input of this longer side, pixels."""
 

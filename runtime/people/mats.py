@@ -14,7 +14,7 @@ from .tracks import Person
 class MatConfig:
     """When somebody is on a mat.  Distances are in the longest side that their box has had."""
 
-    settle_s: float = 3.0  # who stays in a place for so long is on a mat
+    settle_s: float = 2.0  # who stays in a place for so long is on a mat
     settled: float = 0.4  # and goes no further than this meanwhile
     near: float = 0.7  # who is so near to a mat's middle is on it
     leave_s: float = 1.5  # who is further away for so long has left it

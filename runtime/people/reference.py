@@ -58,6 +58,13 @@ def compare_angles(held: BodyAngles, reference: BodyAngles, most: int = MOST_SAI
     return tuple(Difference(JOINTS[index], float(gaps[index])) for index in order[:most])
 
 
+def are_too_different(held: BodyAngles, reference: BodyAngles) -> bool:
+    """Whether two bodies are sure, and in other poses, or seen from elsewhere."""
+    gaps = min((_subtract(held, each)[0] for each in (reference, reference.mirror())), key=_measure_gap)
+    sure = gaps[np.isfinite(gaps)]
+    return len(sure) >= LEAST_JOINTS and float(np.median(np.abs(sure))) > MOST_APART
+
+
 def _subtract(held: BodyAngles, reference: BodyAngles) -> tuple[Floats, Floats]:
     """How far apart the joints are, in degrees, and by how much that varies; float64 (8,)."""
     return held.degrees - reference.degrees, np.hypot(held.spread, reference.spread)
@@ -116,7 +123,10 @@ class Reference:
         """
         if pose != self.pose:
             return ""
-        differences = compare_angles(BodyAngles.from_json(angles), self.angles)
+        held = BodyAngles.from_json(angles)
+        if are_too_different(held, self.angles):
+            return f"too different from your {'photo' if self.photos == 1 else 'photos'} to compare"
+        differences = compare_angles(held, self.angles)
         return describe_differences(differences, side, find_rule(pose), self.photos)
 
 

@@ -11,6 +11,8 @@ from ..core.regions import Region
 from ..core.types import Floats
 from .people import People
 
+FAR_SIDE = 640
+"""Longer side of the second input, in which people far away are large enough."""
 SURE_SCORE = 0.25
 """From this score on, somebody is there."""
 MOST_COVERED = 0.5

@@ -57,6 +57,11 @@ class PeopleWatcher:
         self._looked: Floats | None = None
         self.looks = 0
 
+    @property
+    def looked_s(self) -> float:
+        """When the finder looked last, seconds; 0 before the first look."""
+        return self._looked_s or 0.0
+
     def renew(self) -> PeopleWatcher:
         """Make a watcher of the same kind that has seen nobody yet."""
         return PeopleWatcher(self.finder, self._track_config, self._config, mats=self._mats is not None)

@@ -13,14 +13,15 @@ from ..core.frames import TimedFrame
 from ..core.presentation import Mounting
 from ..core.regions import Roi
 from ..core.types import Hold
+from ..cropping.croppers import Cropper
 from ..drawing.overlay import OverlayConfig
 from ..drawing.placement import Place
 from ..drawing.summary import check_summary_output, write_summary
 from ..errors import OptionError, YogaLiveError, as_run_error
-from ..people.cropper import PeopleMode, check_group, check_people
+from ..people.cropper import PeopleMode, PersonCropper, check_group, check_people, check_sides
 from ..sinks.base import Sink
 from ..sinks.threaded import ThreadedSink
-from ..sinks.timeline import TimelineFile, check_format
+from ..sinks.timeline import TimelineFile, check_format, choose_columns
 from ..sinks.video import VideoSink, check_video_output
 from ..sources.animated_webp import AnimationSource, is_animated_webp
 from ..sources.base import Source
@@ -107,7 +108,8 @@ class AnnotateConfig:
 
     def __post_init__(self) -> None:
         check_people(self.people)
-        check_group(self.people, mats=self.mats, explain=self.explain)
+        check_group(self.people, mats=self.mats, explain=self.explain, zoom=self.zoom)
+        check_sides(self.goals_s, self.people, zoom=self.zoom)
         for pose, goal_s in self.goals_s.items():
             if isinstance(goal_s, bool) or not isinstance(goal_s, int | float) or not 0 < goal_s < DAY_S:
                 raise OptionError(f"the goal of {pose!r} must be seconds, above 0 and below {DAY_S:,}; got {goal_s!r}")
@@ -289,7 +291,7 @@ def _annotate(
         drawn = describe_drawn(info, overlay)
         saved = [ThreadedSink(VideoSink(outputs.save, drawn, force=config.force))] if outputs.save else []
         sinks = [*display.sinks, *saved]
-        timeline = open_timeline(outputs, info.start_s, force=config.force)
+        timeline = open_timeline(outputs, info.start_s, cropper, force=config.force)
         with (
             send_progress(on_progress and guard(on_progress)),
             Progress("annotating", info.duration_s, VIDEO_SECONDS) as progress,
@@ -305,7 +307,7 @@ def _annotate(
                 timeline,
                 pages=display.pages,
                 on_tracked=display.on_tracked and guard(display.on_tracked),
-                faces=classifier.make_people_finder() if config.blur_faces else None,
+                faces=classifier.make_face_finder() if config.blur_faces else None,
             )
             again = partial(open_again, path, config.time_range, source, draws=plan.draws, mounting=config.mounting)
             watched = run_recorded(plan, again)
@@ -356,9 +358,15 @@ def check_outputs(outputs: Outputs, path: Path | None, *, force: bool = False) -
         check_growing_output(outputs.timeline, force=force)
 
 
-def open_timeline(outputs: Outputs, start_s: float, *, force: bool = False) -> TimelineFile | None:
-    """The timeline's file.  start_s: where in the video the saved clip begins; WebVTT is for whom plays that clip."""
+def open_timeline(outputs: Outputs, start_s: float, cropper: Cropper, *, force: bool = False) -> TimelineFile | None:
+    """The timeline's file.
+
+    start_s: where in the video the saved clip begins; WebVTT is for whom plays that clip.  cropper: one that finds
+    people brings columns with it.
+    """
     if outputs.timeline is None:
         return None
     fits_clip = outputs.save is not None and outputs.timeline.suffix.lower() == ".vtt"
-    return TimelineFile(outputs.timeline, start_s if fits_clip else 0.0, force=force)
+    is_group = isinstance(cropper, PersonCropper) and cropper.group is not None
+    columns = choose_columns(finds_people=isinstance(cropper, PersonCropper), is_group=is_group)
+    return TimelineFile(outputs.timeline, start_s if fits_clip else 0.0, force=force, columns=columns)

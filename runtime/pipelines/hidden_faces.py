@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from ..core.frames import DecodedFrame, TimedFrame
 from ..core.regions import Region
 from ..people.faces import FACE_SCORE, FaceTrack, find_faces
-from ..people.finder import PeopleFinder
+from ..people.two_scales import Finder
 from ..tracking.observer import Tracked
 
 AHEAD_LOOKS_PER_S, LIVE_LOOKS_PER_S = 4.0, 8.0
@@ -19,9 +19,7 @@ SOON_S = 1e-3
 Followed = tuple[TimedFrame, Tracked, float | None]
 
 
-def hide_faces(
-    frames: Iterable[Followed], finder: PeopleFinder, *, is_live: bool
-) -> Iterator[tuple[Followed, list[Region]]]:
+def hide_faces(frames: Iterable[Followed], finder: Finder, *, is_live: bool) -> Iterator[tuple[Followed, list[Region]]]:
     """Yield each frame of a run with the parts of it that hide faces.
 
     The whole picture is looked at, whatever part of it is classified.  Frames of a recording wait for the next look;
@@ -55,7 +53,7 @@ def hide_faces(
 class _FaceLooks:
     """Looks for faces a few times a second."""
 
-    def __init__(self, finder: PeopleFinder, looks_per_s: float) -> None:
+    def __init__(self, finder: Finder, looks_per_s: float) -> None:
         self._finder, self._every_s = finder, 1 / looks_per_s
         self._track, self._looked_s = FaceTrack(), float("-inf")
 

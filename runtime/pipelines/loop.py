@@ -20,7 +20,7 @@ from ..cropping.croppers import Cropper
 from ..drawing.overlay import OverlayConfig, annotate_frame, find_drawn_height
 from ..drawing.people_marks import PersonMark
 from ..errors import SourceError, YogaLiveError, join_run_errors
-from ..people.finder import PeopleFinder
+from ..people.two_scales import Finder
 from ..sinks.base import Sink, StopWatching
 from ..sinks.timeline import TimelineFile
 from ..sources.base import Source, SourceInfo
@@ -55,7 +55,7 @@ class RunPlan:
     record: Sink | None = None
     pages: Sequence[Sink] = ()
     on_tracked: Callable[[TimedFrame, Tracked], None] | None = None
-    faces: PeopleFinder | None = None
+    faces: Finder | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sinks", tuple(self.sinks))

@@ -51,6 +51,7 @@ class LiveBoard:
         self._session, self._hold, self._time_s = Session(), Hold("none", 0.0, 0.0), 0.0
         self._goals, self._held, self._note = GoalTracker(goals_s or {}), NO_SIDE, ""
         self._holds: dict[int, Hold] = {}
+        self._is_group = False  # whether several people are followed
         self._past: tuple[Segment, ...] = ()
         self.source = ""  # what it is called
         self.encoded = 0  # pictures, for those who wonder what viewers cost
@@ -70,9 +71,13 @@ class LiveBoard:
             turned_s = state.since_s if state.begins and hold.pose == self._hold.pose else self._held.turned_s
             self._held = HeldSide(hold.side, hold.confidence, turned_s)
             self._note = SWITCH_SIDES if state.switches else ""
-            self._session.update(time_s, SmoothedPose(hold.pose, hold.confidence, state.since_s), self._held)
-            if state.begins:
-                self._past = self._session.segments()[:-1]
+            self._is_group = self._is_group or bool(holds)
+            if self._is_group:  # several people have no common timeline
+                self._past = ()
+            else:
+                self._session.update(time_s, SmoothedPose(hold.pose, hold.confidence, state.since_s), self._held)
+                if state.begins:
+                    self._past = self._session.segments()[:-1]
             self._hold, self._holds = hold, dict(holds or {})
             self._time_s, self._version = time_s, self._version + 1
             self._changed.notify_all()
@@ -130,6 +135,7 @@ class LiveBoard:
                 "note": self._note,
                 "past_from": past_from,
                 "past": [[round(s.start_s, 2), round(s.end_s, 2), s.pose] for s in self._past[past_from:]],
+                "is_group": self._is_group,
                 "people": [_describe_person(number, held) for number, held in sorted(self._holds.items())],
             }
 

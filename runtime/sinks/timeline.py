@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -31,15 +31,24 @@ def check_format(path: Path) -> None:
         raise OutputError(f"{path} does not have the suffix of a timeline; use one of {', '.join(FORMATS)}")
 
 
-def write_timeline(path: Path, segments: tuple[Segment, ...]) -> None:
-    """Write the segments.  CSV and JSON include `none` (no pose); WebVTT (chapters in a player) only has the poses."""
-    write_text(path, format_timeline(path.suffix, segments))
+def write_timeline(path: Path, segments: tuple[Segment, ...], columns: Sequence[str] | None = None) -> None:
+    """Write the segments.  CSV and JSON include `none` (no pose); WebVTT (chapters in a player) only has the poses.
+
+    columns: as `format_csv` has them.
+    """
+    write_text(path, format_timeline(path.suffix, segments, columns))
 
 
-def format_timeline(suffix: str, segments: tuple[Segment, ...]) -> str:
-    """Format a timeline.  suffix: one of `FORMATS`."""
-    writers = {".csv": format_csv, ".json": format_json, ".vtt": format_vtt}
-    return writers[suffix.lower()](segments)
+def format_timeline(suffix: str, segments: tuple[Segment, ...], columns: Sequence[str] | None = None) -> str:
+    """Format a timeline.  suffix: one of `FORMATS`.  columns: as `format_csv` has them."""
+    if suffix.lower() == ".csv":
+        return format_csv(segments, columns)
+    return {".json": format_json, ".vtt": format_vtt}[suffix.lower()](segments)
+
+
+def choose_columns(*, finds_people: bool, is_group: bool) -> tuple[str, ...]:
+    """The columns of a CSV behind the first four: they do not depend on what is seen."""
+    return (*(("person",) if is_group else ()), *(("side",) if finds_people else ()))
 
 
 class GrowingFile(Generic[T]):
@@ -91,9 +100,13 @@ class GrowingFile(Generic[T]):
 class TimelineFile(GrowingFile[tuple[Segment, ...]]):
     """A growing timeline."""
 
-    def __init__(self, path: Path, zero_s: float = 0.0, *, force: bool = False) -> None:
-        """zero_s: the time of the segments that becomes 0 in the file."""
-        super().__init__(path, lambda to, segments: write_timeline(to, shift_segments(segments, zero_s)), force=force)
+    def __init__(
+        self, path: Path, zero_s: float = 0.0, *, force: bool = False, columns: Sequence[str] | None = None
+    ) -> None:
+        """zero_s: the time of the segments that becomes 0 in the file.  columns: as `format_csv` has them."""
+        super().__init__(
+            path, lambda to, segments: write_timeline(to, shift_segments(segments, zero_s), columns), force=force
+        )
 
 
 def shift_segments(segments: tuple[Segment, ...], zero_s: float) -> tuple[Segment, ...]:
@@ -105,18 +118,19 @@ def shift_segments(segments: tuple[Segment, ...], zero_s: float) -> tuple[Segmen
     )
 
 
-def format_csv(segments: tuple[Segment, ...]) -> str:
+def format_csv(segments: tuple[Segment, ...], columns: Sequence[str] | None = None) -> str:
     """Format as start_s,end_s,pose,confidence with milliseconds.
 
-    Behind them come person, of several people, then side, where a hold has one; it is empty for the others.
+    columns: those behind them, of person and side, see `choose_columns`; None: those that any segment has.
     """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    more = [name for name, has in (("person", has_people(segments)), ("side", has_sides(segments))) if has]
-    writer.writerow(("start_s", "end_s", "pose", "confidence", *more))
+    if columns is None:
+        columns = choose_columns(finds_people=has_sides(segments), is_group=has_people(segments))
+    writer.writerow(("start_s", "end_s", "pose", "confidence", *columns))
     for segment in segments:
         row = f"{segment.start_s:.3f}", f"{segment.end_s:.3f}", segment.pose, f"{segment.confidence:.3f}"
-        writer.writerow((*row, *(getattr(segment, name) for name in more)))
+        writer.writerow((*row, *(getattr(segment, name) for name in columns)))
     return buffer.getvalue()
 
 

@@ -88,7 +88,7 @@ class BodyHistory:
             return
         rule = find_rule(segment.pose)
         runs = find_runs(weigh_looks(np.array([look.features for look in looks]), rule).tolist()) if rule else []
-        runs = runs or [(0, len(looks), NO_SIDE)]
+        runs = _join_unsure(runs) or [(0, len(looks), NO_SIDE)]
         starts_s = [segment.start_s, *(looks[first].time_s for first, _, _ in runs[1:]), segment.end_s]
         for (first, end, held), (start_s, end_s) in zip(runs, pairwise(starts_s), strict=True):
             angles = HoldAngles()
@@ -100,3 +100,15 @@ class BodyHistory:
         first = bisect_left(self._looks, start_s, key=lambda look: look.time_s)
         end = bisect_left(self._looks, end_s, key=lambda look: look.time_s)
         return self._looks[first:end]
+
+
+def _join_unsure(runs: list[tuple[int, int, HeldSide]]) -> list[tuple[int, int, HeldSide]]:
+    """Join runs of no sure side with that beside them: who is seen better later has not turned."""
+    joined: list[tuple[int, int, HeldSide]] = []
+    for first, end, held in runs:
+        if joined and None in (held.side, joined[-1][2].side):
+            known = joined[-1][2] if held.side is None else held
+            joined[-1] = joined[-1][0], end, known
+        else:
+            joined.append((first, end, held))
+    return joined

@@ -52,6 +52,15 @@ function show(id, words) {
 
 const nameOf = (pose) => begun.poses[pose]?.name ?? pose;
 
+function drawPeople() { // each of several people, who stand in the picture by these numbers
+  const held = now.people.filter((person) => person.pose !== RESTING);
+  document.body.classList.toggle("resting", !held.length);
+  document.body.classList.toggle("reached", held.length > 0 && held.every((person) => person.hold_s >= (begun.goals_s[person.pose] ?? Infinity)));
+  const lines = held.map((person) => `${person.person} ${[nameOf(person.pose), person.side].filter(Boolean).join(" ")} ${readClock(person.hold_s, begun.goals_s[person.pose])}`);
+  const count = now.people.length;
+  sayNow(count === 1 ? "1 person" : count ? `${count} people` : "nobody", lines.join(", ") || "no pose", "", null, "");
+}
+
 function drawNow() {
   const reached = now.hold_s >= (begun.goals_s[now.pose] ?? Infinity);
   document.body.classList.toggle("resting", now.pose === RESTING || !now.leads); // before the words are fitted: it changes their weight
@@ -190,8 +199,9 @@ function take(news) {
   $("source").textContent = news.source;
   const silence = news.state === "silent" ? `No picture for ${Math.round(news.silent_s)} s. ${WORDS.silent[2]}` : undefined;
   if (news.state !== state || silence) setState(news.state, silence);
-  if (news.state === "watching") drawNow();
-  if (news.state !== "waiting") drawPast();
+  if (news.state === "watching") (news.is_group ? drawPeople : drawNow)();
+  $("past").hidden = news.is_group; // their timelines overlap
+  if (news.state !== "waiting" && !news.is_group) drawPast();
 }
 
 function lose() {

@@ -98,6 +98,25 @@ def test_the_main_person_alone_leaves_the_columns_as_they_were(
     assert (tmp_path / "a.csv").read_text().splitlines()[0] == f"start_s,end_s,pose,confidence{last}"
 
 
+def test_the_columns_do_not_depend_on_what_is_seen(live: Live, write_clip: Callable[..., Path], tmp_path: Path) -> None:
+    room = write_clip(tmp_path / "room.mp4", [(90, 90, 90)] * 20, rate=Fraction(10), size_wh=(320, 180))
+    expected = {"all": ",person,side", "main": ",side", "off": ""}
+    for people, more in expected.items():
+        timeline = tmp_path / f"{people}.csv"
+        assert live("--video", room, "--timeline", timeline, "--people", people, model=DEFAULT_MODEL)[0] == 0
+        assert timeline.read_text().splitlines()[0] == f"start_s,end_s,pose,confidence{more}"
+
+
+def test_goals_of_sides_that_cannot_be_are_refused(live: Live, two: Path, tmp_path: Path) -> None:
+    asked = "--video", two, "--timeline", tmp_path / "a.csv"
+    for more in (("--people", "off"), ("--zoom", "off")):
+        refused = live(*asked, "--goal", "tree=4/side", *more, model=DEFAULT_MODEL)
+        assert_refused(refused, "tree=4/side", "leave out " + " ".join(more))
+    refused = live(*asked, "--goal", "goddess=5/side", model=DEFAULT_MODEL)
+    assert_refused(refused, "goddess has no sides", "give goddess=5")
+    assert_refused(live(*asked, "--people", "2", "--zoom", "off"), "--zoom off", "--people 2")
+
+
 def test_a_number_follows_so_many(live: Live, two: Path, tmp_path: Path) -> None:
     assert live("--video", two, "--timeline", tmp_path / "a.json", "--people", "1", model=DEFAULT_MODEL)[0] == 0
     rows = json.loads((tmp_path / "a.json").read_text())

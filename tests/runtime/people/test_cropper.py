@@ -116,6 +116,23 @@ def test_several_people_have_a_crop_each_and_keep_their_numbers(finder: PeopleFi
     assert only.renew().group == ()
 
 
+def test_who_has_left_is_classified_no_more_though_the_number_is_kept_for_a_while(finder: PeopleFinder) -> None:
+    tree, warrior = small("tree"), small("warrior_2")
+    both = paste(tree, 20, 280, paste(warrior, 600, 280))
+    cropper = PersonCropper(PeopleWatcher(finder), most=8)
+    for number in range(8):
+        cropper.choose_crop(number / 6, both)
+    alone = paste(tree, 20, 280)
+    followed = []
+    for number in range(8, 20):
+        cropper.choose_crop(number / 6, alone)
+        followed.append(len(cropper.group or ()))
+    assert followed[0] == 2 and followed[-4:] == [1] * 4 and len(cropper.people) == 2
+    for number in range(20, 26):
+        cropper.choose_crop(number / 6, both)
+    assert [number for number, _ in cropper.group or ()] == [1, 2]
+
+
 def make_person(number: int, left: float, size: float = 100, **more: object) -> Person:
     box = np.array([left, 100, left + size, 100 + 2 * size], np.float32)
     known = {"since_s": 0.0, "seen_s": 10.0, "has_moved": True} | more

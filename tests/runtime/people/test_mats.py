@@ -24,8 +24,8 @@ def watch(mats: Mats, start_s: float, end_s: float, *people: Person) -> list[int
 
 def test_who_stays_in_a_place_gets_the_number_of_their_mat() -> None:
     mats = Mats()
-    assert watch(mats, 0, 2.5, stand(4, 100), stand(9, 600)) == []
-    assert watch(mats, 2.5, 5, stand(4, 100), stand(9, 600)) == [1, 2]
+    assert watch(mats, 0, 1.9, stand(4, 100), stand(9, 600)) == []
+    assert watch(mats, 1.9, 5, stand(4, 100), stand(9, 600)) == [1, 2]
     assert watch(mats, 5, 9, stand(4, 130, lying=True), stand(9, 560, lying=True)) == [1, 2]
 
 
@@ -44,8 +44,8 @@ def test_who_moves_to_another_place_gets_another_mat_and_can_return() -> None:
     mats = Mats()
     assert watch(mats, 0, 5, stand(1, 100)) == [1]
     assert watch(mats, 5, 6, stand(1, 700)) == [1]
-    assert watch(mats, 6, 8, stand(1, 700)) == []
-    assert watch(mats, 8, 12, stand(1, 700)) == [2]
+    assert watch(mats, 6.5, 7, stand(1, 700)) == []
+    assert watch(mats, 7, 12, stand(1, 700)) == [2]
     assert watch(mats, 12, 20, stand(1, 110)) == [1]
 
 

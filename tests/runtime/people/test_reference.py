@@ -84,6 +84,8 @@ def test_a_drawn_hold_is_compared_with_a_drawn_photo(tmp_path: Path, finder: Peo
     assert "front knee" in (words := reference.describe("warrior_2", held, bent))
     assert "degrees straighter" in words and words.endswith("than in your photo")
     assert reference.describe("tree", held, bent) == ""
+    other = read_reference(save(tmp_path / "other.png", POSES["down_dog"]), "down_dog", finder).angles.to_json()
+    assert reference.describe("warrior_2", other, None) == "too different from your photo to compare"
 
 
 def test_photos_of_both_sides_are_one_reference(tmp_path: Path, finder: PeopleFinder) -> None:

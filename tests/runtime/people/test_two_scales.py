@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.core.types import Frame
 from yoga_live.runtime.people import People, PeopleFinder
 from yoga_live.runtime.people.two_scales import TwoScaleFinder, find_covered
@@ -60,3 +61,8 @@ def test_what_is_covered_is_a_fraction_of_each_box() -> None:
     boxes = np.array([[0, 0, 10, 10], [5, 0, 15, 10], [50, 50, 60, 60]], np.float32)
     assert find_covered(boxes, boxes[:1]) == pytest.approx([1, 0.5, 0])
     assert find_covered(boxes, boxes[:0]) == pytest.approx([0, 0, 0])
+
+
+def test_faces_are_looked_for_near_and_far() -> None:
+    classifier = PoseClassifier(device="cpu", threads=1)
+    assert len(classifier.make_face_finder().find(draw_hall())) >= 5

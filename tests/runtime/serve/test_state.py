@@ -180,3 +180,15 @@ def test_a_live_source_is_never_waited_for() -> None:
     for number in range(200):
         sink.write(TimedFrame(FRAME.image_bgr, number * 10.0, number))
     assert time.monotonic() - started_s < 0.5
+
+
+def test_several_people_have_no_common_timeline() -> None:
+    board = LiveBoard()
+    holds = {1: Hold("tree", 0.9, 2.0), 2: Hold("warrior_2", 0.8, 1.0, side="left")}
+    for number in range(8):
+        board.publish(number * 1.0, holds[1 + number % 2], holds)
+    told = board.describe()
+    assert told["is_group"] and told["past"] == []
+    assert [(person["person"], person["pose"]) for person in told["people"]] == [(1, "tree"), (2, "warrior_2")]
+    board.publish(9.0, Hold("none", 0.0, 0.0), {})
+    assert board.describe()["is_group"] and board.describe()["people"] == []

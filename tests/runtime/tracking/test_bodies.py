@@ -7,8 +7,9 @@ import pytest
 
 from yoga_live.runtime.core.types import Floats, Hold, Segment
 from yoga_live.runtime.people import KEYPOINTS, OPPOSITE_KEYPOINTS
+from yoga_live.runtime.people.sides import HeldSide
 from yoga_live.runtime.people.tracks import Person
-from yoga_live.runtime.tracking.bodies import BodyHistory, LiveBody
+from yoga_live.runtime.tracking.bodies import BodyHistory, LiveBody, _join_unsure
 from yoga_live.runtime.tracking.causal_smoother import SmoothedPose
 from yoga_live.runtime.tracking.segments import Session
 
@@ -82,6 +83,13 @@ def remember(sides: str) -> BodyHistory:
 def test_a_recorded_hold_has_one_side_in_spite_of_wrong_looks() -> None:
     (segment,) = remember("rrlrrrrrlr" * 2).divide(Segment(0, 10, "tree", 0.9))
     assert segment.side == "right" and segment.angles["right_knee"] == 180
+
+
+def test_who_is_seen_better_later_has_not_turned() -> None:
+    unsure, left, right = HeldSide(None, 0.6), HeldSide("left", 0.9), HeldSide("right", 0.9)
+    assert _join_unsure([(0, 9, unsure), (9, 20, left)]) == [(0, 20, left)]
+    assert _join_unsure([(0, 9, right), (9, 12, unsure), (12, 20, left)]) == [(0, 12, right), (12, 20, left)]
+    assert _join_unsure([(0, 9, unsure)]) == [(0, 9, unsure)] and _join_unsure([]) == []
 
 
 def test_a_recorded_hold_on_both_sides_is_two() -> None:
