@@ -62,7 +62,7 @@ def test_a_run_holds_weights_labels_splits_log_and_a_picture(trained_run: Path) 
 
 def test_a_run_of_few_photos_says_why_it_has_no_second_opinion(trained_run: Path) -> None:
     found = json.loads((trained_run / "run.json").read_text(encoding="utf-8"))["second_opinion"]
-    assert not found["used"] and "it takes 200 training photos" in found["reason"]
+    assert not found["used"] and "it takes 100 training photos" in found["reason"]
 
 
 @pytest.mark.slow

@@ -164,7 +164,7 @@ def test_too_few_photos_have_no_second_opinion_and_say_how_large_people_are(
     assert summary["person_share"] == 0.625  # a box of 400 in 640 pixels
     run = replace(few.open_run(tmp_path), summary={"finished_at": FINISHED, "second_opinion": summary})
     assert read_model_info(run).person_share == 0.625 and make_model_info(few.open_run(tmp_path)).person_share == 1
-    assert "no second opinion from key points: it takes 200 training photos" in caplog.text
+    assert "no second opinion from key points: it takes 100 training photos" in caplog.text
     lines = describe_second_opinion({"second_opinion": summary})
     assert lines == [f"no second opinion from key points: {summary['reason']}"]
 
