@@ -1,9 +1,9 @@
-"""Measure the second opinion: `python benchmarks/second_opinion.py TEST... --run RUN`, or `--photos PHOTOS`.
+"""Measure the second opinion: `python benchmarks/second_opinion.py TEST... --run RUN`, `--model FILE` or `--photos P`.
 
 TEST is a folder of photos with a folder per pose, or a table (.csv) with the columns `file` (a path from the table on)
-and `pose`.  With --run: network and mixture are those of the run, as its exported model has them.  With --photos: the
-shipped model, key points trained on all of PHOTOS (a folder per pose), and the mixture that learning starts from; no
-photo of TEST may be in PHOTOS.  Prints a Markdown table for each TEST: network alone, key points alone, both together.
+and `pose`.  With --run or --model: network and mixture are those of the run or the file.  With --photos: the shipped
+network, key points trained on all of P (a folder per pose), and the mixture that learning starts from; no photo of TEST
+may be in P.  Prints a Markdown table for each TEST: network alone, key points alone, both together.
 """
 
 from __future__ import annotations
@@ -142,25 +142,32 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("tests", nargs="+", type=Path, metavar="TEST")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--run", type=Path, help="a run with a second opinion")
+    source.add_argument("--model", type=Path, help="a model with a second opinion")
     source.add_argument("--photos", type=Path, help="train key points on these, beside the shipped model")
     parser.add_argument("--leave-out", nargs="*", default=[], metavar="PATTERN", help="paths, such as 'render/*'")
     args = parser.parse_args(arguments)
     finder = PeopleFinder("cpu", margin=PHOTO_MARGIN, min_score=PHOTO_SCORE)
-    if args.run:
-        from yoga_live.train.predict.engine import TorchEngine
-
-        classifier = PoseClassifier.from_engine(TorchEngine(load_run(args.run), "cpu"))
-        opinion = classifier.second_opinion
-        if opinion is None:
-            print(f"{args.run} has no second opinion", file=sys.stderr)
-            return 2
-    else:
+    opinion: SecondOpinion | None
+    if args.photos:
         classifier = PoseClassifier(device="cpu")
         opinion = train_beside(args.photos, classifier.labels)
+    else:
+        classifier = open_run(args.run) if args.run else PoseClassifier(args.model, "cpu")
+        opinion = classifier.second_opinion
+    if opinion is None:
+        print(f"{args.run or args.model} has no second opinion", file=sys.stderr)
+        return 2
     for test in args.tests:
         photos = list_photos(test, classifier.labels, args.leave_out)
         print_table(str(test), opinion, see(photos, classifier.labels, finder, classifier.engine))
     return 0
+
+
+def open_run(folder: Path) -> PoseClassifier:
+    """Open a run's own network."""
+    from yoga_live.train.predict.engine import TorchEngine
+
+    return PoseClassifier.from_engine(TorchEngine(load_run(folder), "cpu"))
 
 
 def train_beside(folder: Path, labels: tuple[str, ...]) -> SecondOpinion:
