@@ -83,7 +83,9 @@ def flag_photos(folder: Path, found: Mapping[str, PhotoPeople]) -> FolderFlags:
     decoded.
     """
     if not are_bodies(found):
-        return FolderFlags(note="people are found in few of the photos, so none is flagged for whom it shows")
+        return FolderFlags(
+            note="people are found in fewer than half of the photos: nobody, several people, collages are not flagged"
+        )
     bodies = list_classes_of_bodies(found)
     own = {path: each for path, each in found.items() if name_class(path) in bodies}
     flags = {path: flag for path, each in own.items() if (flag := flag_photo(folder / path, each))}
@@ -131,7 +133,7 @@ def _describe_others(names: Sequence[str]) -> str:
     if not names:
         return ""
     shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    return f"people are found in few photos of {shown}: none of these is flagged for whom it shows"
+    return f"people are found in fewer than half of the photos of {shown}: none of these is flagged"
 
 
 def format_flags(folder_flags: FolderFlags) -> str:

@@ -67,7 +67,10 @@ def test_where_classes_are_no_bodies_one_line_is_all(tmp_path: Path) -> None:
         save(folder, f"{number % 2}/{number}.png", np.full((100, 100, 3), 40 * number + 60, np.uint8))
     found = find_flags(folder, read_contents(folder, 224))
     assert not found.flags
-    assert format_flags(found) == "people are found in few of the photos, so none is flagged for whom it shows"
+    assert (
+        format_flags(found)
+        == "people are found in fewer than half of the photos: nobody, several people, collages are not flagged"
+    )
 
 
 def test_a_class_of_things_among_poses_is_named_and_left_alone(photos: Path) -> None:
@@ -75,7 +78,7 @@ def test_a_class_of_things_among_poses_is_named_and_left_alone(photos: Path) -> 
         save(photos, f"cup/{number}.png", draw_room((300 + 10 * number, 240)))
     found = find_flags(photos, read_contents(photos, 224))
     assert set(found.flags) == {"tree/empty.png", "goddess/two.png"}
-    assert found.note == "people are found in few photos of cup: none of these is flagged for whom it shows"
+    assert found.note == "people are found in fewer than half of the photos of cup: none of these is flagged"
 
 
 def test_without_onnx_runtime_one_line_says_what_to_install(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
