@@ -25,6 +25,7 @@ class WatchConfig:
 
     quiet_s: float = 1.0  # from look to look where nothing moves
     moving_s: float = 0.25  # and where something does
+    nobody_s: float = 0.5  # where nobody is there yet, but something moves
     side: int = 64  # longer side of the grey picture that tells; averaging removes the camera's noise
     level: float = 8.0  # grey levels by which a pixel must differ from the picture of the last look
     changed: float = 0.01  # fraction of such pixels in somebody's box, with a margin, or in the picture without anybody
@@ -85,7 +86,7 @@ class PeopleWatcher:
     def _find_due(self, time_s: float, frame_bgr: Frame, region: Region | None) -> Floats | None:
         """The shrunken picture if the finder is to look now, else None."""
         elapsed_s = np.inf if self._looked_s is None else time_s - self._looked_s + SOON_S
-        if elapsed_s < self._config.moving_s:
+        if elapsed_s < (self._config.moving_s if self._people else self._config.nobody_s):
             return None
         small = self._shrink(region.cut(frame_bgr) if region else frame_bgr)
         if elapsed_s >= self._config.quiet_s or self._looked is None or self._looked.shape != small.shape:

@@ -88,7 +88,7 @@ def test_nothing_is_float32_but_the_outputs_and_nothing_uint8_but_the_frames(int
     assert model.SerializeToString(deterministic=True) == before
     inferred = onnx.shape_inference.infer_shapes(retyped, strict_mode=True, data_prop=True).graph
     types = {value.name: value.type.tensor_type.elem_type for value in [*inferred.value_info, *inferred.output]}
-    assert {name for name, kind in types.items() if kind == TensorProto.FLOAT} == {"logits", "maps"}
+    assert {name for name, kind in types.items() if kind == TensorProto.FLOAT} == {"logits", "maps", "features"}
     assert TensorProto.UINT8 not in types.values() and TensorProto.INT8 in types.values()
     assert {tensor.data_type for tensor in retyped.graph.initializer} == {
         TensorProto.FLOAT16,
@@ -98,7 +98,7 @@ def test_nothing_is_float32_but_the_outputs_and_nothing_uint8_but_the_frames(int
     assert retyped.opset_import[0].version == 19 and retyped.ir_version == 10
     assert retyped.metadata_props == model.metadata_props
     kinds = [node.op_type for node in retyped.graph.node]
-    assert kinds.count("Cast") == 3  # frames in, logits and maps out
+    assert kinds.count("Cast") == 4  # frames in; logits, maps and features out
     for kind in ("QuantizeLinear", "DequantizeLinear", "Conv"):
         assert kinds.count(kind) == [node.op_type for node in model.graph.node].count(kind)
 

@@ -255,7 +255,7 @@ DOCUMENTS: dict[str, Change] = {
     "objects in objects": write_document('{"a":' * NESTED),
     "lists in training": write_document('{"format": 1, "training": ' + "[" * NESTED + "]" * NESTED + "}"),
     "forty deep": say(training=json.loads('{"a":' * 40 + "1" + "}" * 40)),
-    "another format": say(format=2),
+    "another format": say(format=3),
     "format as text": say(format="1"),
     "no format": say(format=...),
     "a field too many": say(colour="blue"),

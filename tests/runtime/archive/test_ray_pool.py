@@ -219,7 +219,7 @@ def test_a_machine_that_dies_costs_a_piece_and_the_timelines_are_those_of_one_pr
     assert header == ["input", "reason"] and row[0].endswith("notes.mp4") and "cannot open" in row[1]
 
     plain = tmp_path / "plain"
-    alone = start("--video", archive, "--timeline", plain, "--model", model_path)
+    alone = start("--video", archive, "--timeline", plain, "--model", model_path, "--people", "off")
     alone.communicate(timeout=120)
     mine, theirs = read_timelines(out / "classes", ".mp4"), read_timelines(plain, "")
     assert len(theirs) == 20 and mine == theirs

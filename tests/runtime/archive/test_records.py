@@ -123,7 +123,8 @@ def test_the_table_holds_all_that_is_known(store: Store, tmp_path: Path) -> None
 
 def test_sides_and_angles_are_kept(store: Store, tmp_path: Path) -> None:
     sided = Segment(2.0, 61.0, "tree", 0.8, side="left", angles={"left_knee": 178})
-    keep(VIDEOS[0], VideoResult((Segment(0.0, 2.0, "none", 0.9), sided), 367), store)
+    seen = VideoResult((Segment(0.0, 2.0, "none", 0.9), sided), 367)
+    keep(VIDEOS[0], seen, store, recipe=replace(RECIPE, people="main"))
     (record,) = read_records(store)
     assert record.segments[1] == sided and record.segments[1].angles == {"left_knee": 178}
     assert (read(store, "v/a.mp4.poses.csv") or b"").splitlines()[2] == b"2.000,61.000,tree,0.800,left"

@@ -26,7 +26,7 @@ from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.core.regions import Roi
 from yoga_live.runtime.errors import OptionError, SourceError
 from yoga_live.runtime.pipelines.annotate import AnnotateConfig, Outputs, annotate_video
-from yoga_live.runtime.sinks.timeline import format_timeline
+from yoga_live.runtime.sinks.timeline import choose_columns, format_timeline
 from yoga_live.runtime.sources import frame_sampling
 from yoga_live.runtime.sources.drawn_figure import POSES, Appearance, draw_figure
 from yoga_live.runtime.sources.time_range import TimeRange
@@ -99,7 +99,8 @@ def tell_in_pieces(classifier: PoseClassifier, path: Path, config: AnnotateConfi
     assert len(planned) == count, planned
     # the last one first, each for itself: none has what another remembers
     observations = [observe_shard(classifier, path, config, shard, threads=1) for shard in reversed(planned)]
-    return format_timeline(".csv", finish_video(join_shards(observations[::-1]), classifier.info).segments)
+    columns = choose_columns(finds_people=config.people != "off" and config.zoom, is_group=False)
+    return format_timeline(".csv", finish_video(join_shards(observations[::-1]), classifier.info).segments, columns)
 
 
 WISHES = {

@@ -364,7 +364,7 @@ def test_kill_9_leaves_a_playable_video_and_a_timeline(model_path: Path, tmp_pat
     process.wait()
     with VideoSource(parts[0]) as video:
         assert len(list(video.frames())) >= 5
-    assert parts[1].read_text().startswith("start_s,end_s,pose,confidence\n0.000,")
+    assert parts[1].read_text().startswith("start_s,end_s,pose,confidence,side\n0.000,")
     assert not saved.exists() and not timeline.exists()
 
 
@@ -376,7 +376,7 @@ def test_help_answers_at_once_and_loads_nothing_heavy() -> None:
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stderr.strip() == ""
-    assert "--demo" in answer.stdout and "One person in view is assumed" in answer.stdout
+    assert "--demo" in answer.stdout and "--people all follows each of several" in answer.stdout
 
 
 def test_module_runs_as_the_command() -> None:
