@@ -114,12 +114,12 @@ class Observer:
         image_bgr, crops = self._crop_frame(frame, warms=warms)
         if crops.group is not None:
             return self.observe_prepared(self._letterbox_group(frame.time_s, image_bgr, crops))
-        landmarks = self._describe_people(crops)
-        seen = (crops.region,) if landmarks is None else (crops.region, landmarks[0])
+        described = self._describe_people(crops)
+        landmarks = None if described is None else described[0]
         if self.explains:
-            probabilities, maps = self._classifier.examine(image_bgr, *seen)
+            probabilities, maps = self._classifier.examine(image_bgr, crops.region, landmarks)
             return Observation(frame.time_s, crops.region, probabilities, maps, crops)
-        probabilities = self._classifier.probabilities(image_bgr, *seen)
+        probabilities = self._classifier.probabilities(image_bgr, crops.region, landmarks)
         return Observation(frame.time_s, crops.region, probabilities, crops=crops)
 
     def prepare(self, frame: TimedFrame, *, warms: bool = False) -> PreparedFrame:
@@ -135,8 +135,7 @@ class Observer:
         crops = prepared.crops
         landmarks = self._describe_people(crops) if crops else None
         if crops is None or crops.group is None:
-            seen = (prepared.letterboxed[None],) if landmarks is None else (prepared.letterboxed[None], landmarks)
-            rows = self._classifier.probabilities_letterboxed(*seen)
+            rows = self._classifier.probabilities_letterboxed(prepared.letterboxed[None], landmarks)
             return Observation(prepared.time_s, prepared.region, rows[0], crops=crops)
         rows = np.zeros((len(crops.group), self.classes))
         for start in range(0, len(rows), BATCH):

@@ -274,7 +274,7 @@ def test_an_engine_with_other_features_is_refused(make_network: Callable[..., on
     write_model(make_network(features=True), ModelInfo(LABELS, 32), source)
 
     class OtherFeatures(WrongEngine):
-        feature_size = 8
+        feature_size, factor = 8, 1.0
 
         def infer_features(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             logits, features = self.engine.infer_features(frames)

@@ -49,10 +49,12 @@ class FakeEngine:
         self.network, self.offsets = ExportedNetwork(network).eval(), (*offsets, 0.0, 0.0, 0.0)[:3]
 
     def infer_maps(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return self._run(frames)[:2]
+        logits, maps, _ = self._run(frames)
+        return logits, maps
 
     def infer_features(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return self._run(frames)[::2]
+        logits, _, features = self._run(frames)
+        return logits, features
 
     def _run(self, frames: np.ndarray) -> tuple[np.ndarray, ...]:
         with torch.inference_mode():

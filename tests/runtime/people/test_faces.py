@@ -159,7 +159,7 @@ def test_the_face_of_a_picture_is_gone_and_the_rest_is_untouched() -> None:
     regions = find_now(Face(float(x), float(y), 0.09 * camera.scale), size_wh=SIZE_WH)
     hide_faces(BgrCanvas(scene), regions)
     (region,) = regions
-    blocks = cv2.resize(region.cut(before), (6, 6), interpolation=cv2.INTER_AREA)
+    blocks = cv2.resize(np.asarray(region.cut(before), np.uint8), (6, 6), interpolation=cv2.INTER_AREA)
     rough = cv2.resize(blocks, (region.width, region.height), interpolation=cv2.INTER_LINEAR)
     detail = np.abs(region.cut(before).astype(float) - rough).mean()
     assert detail > 5  # the picture had more than its blocks

@@ -47,7 +47,8 @@ def test_torch_mixes_as_the_runtime_does(none: int | None) -> None:
     weights, rest = rng.normal(0.5, 0.5, (2, 4, 2)), rng.normal(0, 1, 2)
     pairs = [tuple((float(one), float(other)) for one, other in each) for each in weights]
     expected = Mixture(pairs[0], pairs[1], float(rest[0]), float(rest[1])).mix(answers.network, answers.landmarks, none)
-    mixed = mix_tensors(*map(torch.from_numpy, (answers.network, answers.landmarks, weights, rest)), none)
+    network, landmarks = torch.from_numpy(answers.network), torch.from_numpy(answers.landmarks)
+    mixed = mix_tensors(network, landmarks, torch.from_numpy(weights), torch.from_numpy(rest), none)
     np.testing.assert_allclose(mixed.numpy(), expected, atol=1e-12)
 
 

@@ -65,7 +65,8 @@ class Bodies:
 
     def add(self, folder: Path, **changes: Any) -> dict[str, Any]:
         parts = {"groups": self.groups, "splits": self.splits, "logits": self.logits, "find": self.find}
-        return add_second_opinion(folder, self.photo_set, self.targets, **{**parts, "content": CONTENT, **changes})
+        targets = np.asarray(self.targets, np.int64)
+        return add_second_opinion(folder, self.photo_set, targets, **{**parts, "content": CONTENT, **changes})
 
     def open_run(self, folder: Path) -> Run:
         photos = tuple(
