@@ -105,12 +105,13 @@ class PoseClassifier:
         return self.engine.info
 
     def open_people_finder(self, side: int = SIDE) -> PeopleFinder:
-        """The people finder on the same device, loaded once for each `side` of its input, pixels; for the same thread.
+        """The people finder on the same device, loaded once; for the same thread.  side: of its input, pixels.
 
         Raises MissingPackageError where its engine is not installed.
         """
         if side not in self._finders:
-            self._finders[side] = self.make_people_finder(side)
+            known = next(iter(self._finders.values()), None)
+            self._finders[side] = known.resize(side) if known else self.make_people_finder(side)
         return self._finders[side]
 
     def make_people_finder(self, side: int = SIDE) -> PeopleFinder:
@@ -123,7 +124,8 @@ class PoseClassifier:
 
     def make_face_finder(self) -> TwoScaleFinder:
         """What finds people near and far, on the same device, for another thread; errors as `make_people_finder`'s."""
-        return TwoScaleFinder(self.make_people_finder(), self.make_people_finder(FAR_SIDE), always=True)
+        near = self.make_people_finder()
+        return TwoScaleFinder(near, near.resize(FAR_SIDE), always=True)
 
     @property
     def info_with_people(self) -> ModelInfo:

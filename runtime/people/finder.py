@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -68,9 +69,7 @@ class PeopleFinder:
         Raises DeviceError where the device is missing, MissingPackageError where its engine is not installed,
         ModelError where the shipped file is damaged, ValueError where a number is out of bounds.
         """
-        _check_whole("side", side, SIDE_STEP, LARGEST_SIDE)
-        if side % SIDE_STEP:
-            raise ValueError(f"side must be a multiple of {SIDE_STEP} up to {LARGEST_SIDE}; got {side}")
+        _check_side(side)
         _check_whole("most", most, 1, LARGEST_MOST)
         if threads is not None:
             _check_whole("threads", threads, 1, LARGEST_THREADS)
@@ -81,6 +80,16 @@ class PeopleFinder:
             device = "cpu"
         self._side, self._margin, self._most, self._min_score = side, margin, most, min_score
         self._network: Network = open_network(PEOPLE_MODEL, device, threads)
+
+    def resize(self, side: int) -> PeopleFinder:
+        """The same network with an input of another longer side, pixels; for the same thread.
+
+        Raises ValueError where `side` is out of bounds.
+        """
+        _check_side(side)
+        other = copy(self)
+        other._side = side
+        return other
 
     @property
     def device(self) -> str:
@@ -133,6 +142,12 @@ def fit_frame(image: Frame, side: int = SIDE, margin: float = 0.0) -> tuple[Fram
     small = cv2.resize(halve(image, inner_w, inner_h), (inner_w, inner_h), interpolation=method)
     frames[0, border : border + inner_h, border : border + inner_w] = small[:, :, ::-1]
     return frames, (border, inner_w, inner_h)
+
+
+def _check_side(side: object) -> None:
+    _check_whole("side", side, SIDE_STEP, LARGEST_SIDE)
+    if isinstance(side, int) and side % SIDE_STEP:
+        raise ValueError(f"side must be a multiple of {SIDE_STEP} up to {LARGEST_SIDE}; got {side}")
 
 
 def _check_whole(name: str, value: object, least: int, most: int) -> None:

@@ -13,6 +13,7 @@ from .people import People
 
 FAR_SIDE = 640
 """Longer side of the second input, in which people far away are large enough."""
+IDLE_LOOKS = 3
 SURE_SCORE = 0.25
 """From this score on, somebody is there."""
 MOST_COVERED = 0.5
@@ -37,17 +38,32 @@ class TwoScaleFinder:
     """
 
     def __init__(self, near: Finder, far: Finder, *, always: bool) -> None:
-        """near: looks at a small picture; far: at a large one, always, or where `near` finds nobody for sure."""
+        """near: looks at a small picture; far: at a large one, always, or where `near` finds nobody for sure.
+
+        Where neither finds anybody, the large picture, which costs several times as much, is left out of the next
+        `IDLE_LOOKS` looks.
+        """
         self._near, self._far, self._always = near, far, always
+        self._idle = 0
+
+    def renew(self) -> TwoScaleFinder:
+        """Make a finder of the same kind that has seen nothing yet."""
+        return TwoScaleFinder(self._near, self._far, always=self._always)
 
     def find(
         self, frame_bgr: npt.NDArray[np.generic], region: Region | None = None, *, min_score: float | None = None
     ) -> People:
         """Find the people of one frame, the surest first; arguments and errors as `PeopleFinder.find` has them."""
         near = self._near.find(frame_bgr, region, min_score=min_score)
-        if not self._always and near.scores.max(initial=0) >= SURE_SCORE:
-            return near
+        if not self._always:
+            if near.scores.max(initial=0) >= SURE_SCORE:
+                self._idle = 0
+                return near
+            if self._idle:
+                self._idle -= 1
+                return near
         far = self._far.find(frame_bgr, region, min_score=min_score)
+        self._idle = 0 if far.scores.max(initial=0) >= SURE_SCORE else IDLE_LOOKS
         far = far.select(find_covered(far.boxes, near.boxes) < MOST_COVERED)
         both = near.join(far)
         return both.select(np.argsort(-both.scores, kind="stable"))

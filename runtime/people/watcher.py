@@ -13,7 +13,7 @@ from ..core.regions import Region
 from ..core.types import Floats, Frame
 from .mats import Mats
 from .tracks import Person, TrackConfig, Tracks
-from .two_scales import Finder
+from .two_scales import Finder, TwoScaleFinder
 
 SOON_S = 1e-3
 """Frames come a little early and late."""
@@ -65,7 +65,8 @@ class PeopleWatcher:
 
     def renew(self) -> PeopleWatcher:
         """Make a watcher of the same kind that has seen nobody yet."""
-        return PeopleWatcher(self.finder, self._track_config, self._config, mats=self._mats is not None)
+        finder = self.finder.renew() if isinstance(self.finder, TwoScaleFinder) else self.finder
+        return PeopleWatcher(finder, self._track_config, self._config, mats=self._mats is not None)
 
     def update(self, time_s: float, frame_bgr: Frame, region: Region | None = None) -> tuple[Person, ...]:
         """Take the frame at `time_s` (seconds, never decreasing).  Returns the people, by number.

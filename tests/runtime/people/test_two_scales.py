@@ -57,6 +57,34 @@ def test_the_large_picture_is_looked_at_only_where_it_has_to_be(near: PeopleFind
         TwoScaleFinder(near, Refusing(), always=False).find(np.zeros((360, 640, 3), np.uint8))
 
 
+def test_where_nobody_is_the_large_picture_is_looked_at_now_and_then(near: PeopleFinder) -> None:
+    class Counting:
+        looks = 0
+
+        def find(self, *more: object, **named: object) -> People:
+            self.looks += 1
+            return People.nobody()
+
+    far, wall = Counting(), np.full((360, 640, 3), 180, np.uint8)
+    finder = TwoScaleFinder(near, far, always=False)
+    for _ in range(9):
+        finder.find(wall)
+    assert far.looks == 3
+    finder.renew().find(wall)  # which knows nothing of what was before
+    assert far.looks == 4
+    finder.find(draw_figure(POSES["tree"], (640, 360)))
+    finder.find(wall)  # somebody was there just now
+    assert far.looks == 5
+
+
+def test_one_network_looks_at_both_sizes(near: PeopleFinder) -> None:
+    far = near.resize(640)
+    frame = draw_figure(POSES["tree"], (640, 360))
+    assert far.find(frame).boxes.shape[1] == 4 and len(near.find(frame)) == 1
+    with pytest.raises(ValueError, match="multiple of 32"):
+        near.resize(100)
+
+
 def test_what_is_covered_is_a_fraction_of_each_box() -> None:
     boxes = np.array([[0, 0, 10, 10], [5, 0, 15, 10], [50, 50, 60, 60]], np.float32)
     assert find_covered(boxes, boxes[:1]) == pytest.approx([1, 0.5, 0])
