@@ -129,13 +129,15 @@ def test_mats_number_people_by_their_places(live: Live, two: Path, tmp_path: Pat
     assert {row["person"] for row in read_rows(timeline)} == {"1", "2"}
 
 
-def test_what_does_not_go_together_is_refused(
-    live: Live, two: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_what_does_not_go_together_is_refused(live: Live, two: Path, tmp_path: Path) -> None:
     asked = "--video", two, "--timeline", tmp_path / "a.csv"
     assert_refused(live(*asked, "--mats"), "--mats", "--people all")
     assert_refused(live(*asked, "--people", "all", "--explain"), "--explain", "--people all")
     assert_refused(live(*asked, "--people", "0"), "--people 0", "up to 8")
+
+
+def test_an_archive_refuses_several_people(two: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("ray")
     assert main.main(["archive", str(two), "--to", str(tmp_path / "out"), "--people", "all"]) == 2
     assert "--people all cannot be used with an archive" in capfd.readouterr().err
 
