@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,11 +18,13 @@ from .core.types import NO_POSE, ClassMaps, Floats, Frame, best_pose
 from .engines.base import DEVICES, Engine, infer_features
 from .engines.factory import open_engine
 from .engines.shared import SharedEngine
-from .errors import ModelError
+from .errors import MissingPackageError, ModelError
 from .people.finder import SIDE, PeopleFinder
 from .people.landmarks import PHOTO_MARGIN, PHOTO_SCORE, find_landmarks
 from .people.second_opinion import SecondOpinion
 from .people.two_scales import FAR_SIDE, TwoScaleFinder
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -197,9 +200,18 @@ class PoseClassifier:
         """Find the key points that the second opinion is about, float32 (53,), zeros for nobody; None without one.
 
         frame_bgr: uint8 (H, W, 3) BGR.  region: look at this part alone, in pixels.  Of several people the largest
-        and surest one counts.
+        and surest one counts.  Where the people finder's engine is not installed, the second opinion is given up, which
+        is logged.
         """
-        return find_landmarks(self.photo_finder.find(frame_bgr, region)) if self.second_opinion else None
+        if self.second_opinion is None:
+            return None
+        try:
+            finder = self.photo_finder
+        except MissingPackageError as error:
+            log.warning("the network answers alone, without the key points of people: %s", error)
+            self.second_opinion = None
+            return None
+        return find_landmarks(finder.find(frame_bgr, region))
 
     def classify_letterboxed(self, frames: Frame, landmarks: Floats | None = None) -> list[Prediction]:
         """Classify frames that are letterboxed already, in one run of the network.

@@ -141,7 +141,8 @@ def read_people(args: argparse.Namespace, default: PeopleMode = "main") -> Peopl
     from ..people.cropper import check_group, parse_people
 
     people = default if args.people is None else parse_people(args.people)
-    check_group(people, mats=args.mats, explain=getattr(args, "explain", False), zoom=args.zoom != "off")
+    mats, explain = (getattr(args, name, False) for name in ("mats", "explain"))
+    check_group(people, mats=mats, explain=explain, zoom=args.zoom != "off")
     return people
 
 

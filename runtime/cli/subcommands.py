@@ -52,7 +52,7 @@ def _make_archive() -> argparse.ArgumentParser:
     group.add_argument("--summary", type=Path, metavar="FOLDER", help="also draw a summary of each class")
     add_timeline_format(group)
     add_force(group)
-    add_model(parser)
+    add_model(parser, follows_several=False)
     add_mounting(parser.add_argument_group("camera"))
     group = parser.add_argument_group("cluster")
     group.add_argument(

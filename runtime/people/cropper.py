@@ -22,10 +22,16 @@ from .tracks import Person, find_middle
 from .two_scales import FAR_SIDE, TwoScaleFinder
 from .watcher import PeopleWatcher
 
+log = logging.getLogger(__name__)
+OpenFinder = Callable[[int], PeopleFinder]
+"""Opens a finder with an input of this longer side, pixels."""
 PeopleMode = Literal["main", "all", "off"] | int
 """`--people`: who is followed; a number: at most so many people."""
 MOST_PEOPLE = 8
 """Whom `all` follows: who is further away in a larger group is too small to be told a pose of."""
+
+MISSED_S = 0.9
+"""Who has not been found for so long is not the main person, where others are, and holds nothing that could be seen."""
 
 
 def parse_people(text: str) -> PeopleMode:
@@ -71,9 +77,6 @@ def count_followed(people: PeopleMode) -> int | None:
     return MOST_PEOPLE if people == "all" else people if isinstance(people, int) else None
 
 
-log = logging.getLogger(__name__)
-
-
 @dataclass(frozen=True)
 class MainConfig:
     """Who of several people is the main one."""
@@ -83,7 +86,6 @@ class MainConfig:
     still: float = 0.6  # who has never moved may be a poster
     lead: float = 1.3  # another must be so much more prominent than the main person
     lead_s: float = 2.0  # for so long
-    missed_s: float = 0.9  # who has not been found for so long is not the main person, where somebody else is
 
 
 class MainPerson:
@@ -100,7 +102,7 @@ class MainPerson:
             self._number = self._rival_since_s = None
             return None
         newest_s = max(person.seen_s for person in people)
-        there = [person for person in people if newest_s - person.seen_s < self._config.missed_s]
+        there = [person for person in people if newest_s - person.seen_s < MISSED_S]
         values = {person.number: self._weigh(person, area) for person in people}
         best = max(there, key=lambda person: values[person.number]).number
         if self._number not in values or (best != self._number and self._is_missed(people)):
@@ -116,7 +118,7 @@ class MainPerson:
     def _is_missed(self, people: tuple[Person, ...]) -> bool:
         """Whether others have been found since the main person was."""
         seen_s = next(person.seen_s for person in people if person.number == self._number)
-        return max(person.seen_s for person in people) - seen_s >= self._config.missed_s
+        return max(person.seen_s for person in people) - seen_s >= MISSED_S
 
     def rank(self, people: tuple[Person, ...], area: Region) -> list[Person]:
         """The people, the most prominent first."""
@@ -216,12 +218,6 @@ class PersonCropper:
     def renew(self) -> PersonCropper:
         """Make a cropper that has not found anybody yet."""
         return PersonCropper(self._watcher.renew(), self._roi, self._config, zoom=self._zoom, most=self._most)
-
-
-MISSED_S = 0.9
-"""Of several people: who has not been found for so long holds nothing that could be seen."""
-OpenFinder = Callable[[int], PeopleFinder]
-"""Opens a finder with an input of this longer side, pixels."""
 
 
 def choose_cropper(

@@ -24,6 +24,7 @@ from ..cropping.croppers import Cropper, WholeFrame
 from ..drawing.overlay import OverlayConfig
 from ..engines.base import Engine
 from ..errors import SourceError
+from ..people.cropper import PersonCropper
 from ..sinks.video import VideoSink
 from ..sources.base import SourceInfo
 from ..sources.demo import DemoSource
@@ -106,6 +107,23 @@ class TimedCropper:
         region = self._cropper.choose_crop(time_s, frame_bgr)
         if not isinstance(self._cropper, WholeFrame):
             self._times.mark("view")
+        return region
+
+
+class TimedPersonCropper(PersonCropper):
+    """A cropper that finds people, and marks where that ends."""
+
+    def __init__(self, cropper: PersonCropper, times: StageTimes) -> None:
+        self.__dict__.update(vars(cropper), _times=times)
+
+    def renew(self) -> TimedPersonCropper:
+        """Make a new one with the same times."""
+        return TimedPersonCropper(super().renew(), self.__dict__["_times"])
+
+    def choose_crop(self, time_s: float, frame_bgr: Frame) -> Region | None:
+        """Choose, then mark."""
+        region = super().choose_crop(time_s, frame_bgr)
+        self.__dict__["_times"].mark("view")
         return region
 
 
@@ -200,7 +218,7 @@ def _measure(
     overlay: OverlayConfig,
 ) -> Benchmark:
     timed = PoseClassifier.from_engine(TimedEngine(classifier.engine, times))
-    looking = TimedCropper(cropper, times)
+    looking = TimedPersonCropper(cropper, times) if isinstance(cropper, PersonCropper) else TimedCropper(cropper, times)
     with Progress("measuring", WARM_UP + count, "frames") as progress:
         watched = run_live(
             RunPlan(source, timed, [sink], overlay, lambda *_: progress.advance(), looking, mark=times.mark)

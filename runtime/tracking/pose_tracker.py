@@ -12,7 +12,7 @@ from ..core.frames import TimedFrame
 from ..core.preprocess import as_bgr
 from ..core.regions import Roi
 from ..core.types import Hold
-from ..people.cropper import PeopleMode, check_people
+from ..people.cropper import PeopleMode, check_group, check_people
 from .live_tracker import LiveTracker
 from .observer import open_cropper
 from .segments import Timeline
@@ -43,6 +43,7 @@ class PoseTracker:
         zoom: bool = True,
         roi: Roi | None = None,
         people: PeopleMode = "main",
+        mats: bool = False,
     ) -> None:
         """Make a tracker that has seen nothing.
 
@@ -50,13 +51,15 @@ class PoseTracker:
         False: the whole frame, or all of the `roi`.  roi: look at this part alone.  people: "main": the crop follows
         the main person; "all", or a number: each of several people is followed, `holds` has them, and what `update`
         returns is the main person's; "off": nobody is looked for, the crop follows what moves, and a given `roi` is
-        classified whole.
+        classified whole.  mats: tell several people by their places.
 
-        Raises what `PoseClassifier` raises where it is made here; OptionError where `people` is another word.
+        Raises what `PoseClassifier` raises where it is made here; OptionError where `people` is another word or does
+        not go with the rest.
         """
         check_people(people)
+        check_group(people, mats=mats, zoom=zoom)
         classifier = classifier or PoseClassifier()
-        self._tracker = LiveTracker(classifier, open_cropper(classifier, roi, zoom, None, people))
+        self._tracker = LiveTracker(classifier, open_cropper(classifier, roi, zoom, None, people, mats=mats))
         self._time_s = -math.inf
         self._holds: dict[int, Hold] = {}
         self._seen_s: float | None = None

@@ -17,7 +17,7 @@ from yoga_live.runtime.core.model_metadata import ModelInfo
 from yoga_live.runtime.core.preprocess import letterbox
 from yoga_live.runtime.core.regions import Region
 from yoga_live.runtime.core.types import best_pose
-from yoga_live.runtime.errors import ModelError
+from yoga_live.runtime.errors import MissingPackageError, ModelError
 from yoga_live.runtime.people import People, find_landmarks
 from yoga_live.runtime.sources.drawn_figure import POSES, draw_figure
 
@@ -278,3 +278,16 @@ def test_a_broken_second_opinion_is_refused_when_the_model_is_opened() -> None:
     engine.info = ModelInfo(engine.info.labels, 32, second_opinion={"networks": 1})
     with pytest.raises(ModelError, match="second opinion of the model cannot be read"):
         PoseClassifier.from_engine(engine)
+
+
+def test_without_an_engine_for_the_people_finder_the_network_answers_alone(
+    informed: PoseClassifier, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise MissingPackageError("onnxruntime is not installed")
+
+    monkeypatch.setattr("yoga_live.runtime.classifier.PeopleFinder", fail)
+    alone = informed.probabilities(plain(GREY))
+    assert list(informed.classify(plain(GREY)).probabilities.values()) == pytest.approx(alone.tolist())
+    assert informed.second_opinion is None
+    assert "the network answers alone, without the key points of people: onnxruntime is not" in caplog.text

@@ -270,8 +270,8 @@ def _fit_here(args: argparse.Namespace) -> None:
         print(f"{'on crops':>14}: test accuracy {crops['accuracy']:.1%} (95 % interval {low:.1%} to {high:.1%})")
     for truth, answer, count in metrics["test"]["confusions"]:
         print(f"{'':>16}{truth} classified as {answer}: {format_count(count, 'photo')}")
-    for line in describe_second_opinion(content):
-        print(line)
+    if content.get("second_opinion", {}).get("used"):  # why there is none has been said
+        print(*describe_second_opinion(content), sep="\n")
     print(f"run: {args.to}   confusion matrix: {args.to / 'report' / 'confusion.png'}")
     if metrics["interrupted"]:
         print("this is the best epoch so far; to continue, repeat the command with --resume", flush=True)

@@ -160,13 +160,6 @@ def test_bad_roi_is_one_line(live: Callable[..., Any], clip: Path, tmp_path: Pat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_roi_and_zoom_together_are_refused_without_people(live: Callable[..., Any], clip: Path, tmp_path: Path) -> None:
-    both = "--timeline", tmp_path / "a.csv", "--roi", "0,0,1,1", "--zoom", "auto"
-    assert_refused(live("--video", clip, *both, "--people", "off"), "--roi", "--zoom")
-    assert live("--video", clip, *both)[0] == 0
-    assert_refused(live("--video", clip, "--people", "nobody"), "--people nobody", "main, all, off")
-
-
 @pytest.mark.parametrize(
     "where", [("--zoom", "auto"), ("--zoom", "off"), ("--roi", "0,0,0.5,1"), ("--roi", "8,8,40,40")]
 )

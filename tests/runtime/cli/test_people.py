@@ -13,13 +13,15 @@ import numpy as np
 import pytest
 
 from yoga_live.runtime import PoseTracker, annotate_video
-from yoga_live.runtime.classifier import DEFAULT_MODEL
+from yoga_live.runtime.classifier import DEFAULT_MODEL, PoseClassifier
 from yoga_live.runtime.cli import main
-from yoga_live.runtime.core.types import Frame
+from yoga_live.runtime.core.types import Floats, Frame
 from yoga_live.runtime.photos.decoding import decode_photo
 from yoga_live.runtime.pipelines.annotate import AnnotateConfig, Outputs
+from yoga_live.runtime.pipelines.benchmark import run_benchmark
 from yoga_live.runtime.sources.drawn_figure import POSES, Appearance, blend_poses, draw_figure
 from yoga_live.runtime.sources.video import VideoSource
+from yoga_live.runtime.tracking.observer import open_cropper
 
 from ..conftest import assert_refused
 
@@ -136,6 +138,23 @@ def test_what_does_not_go_together_is_refused(live: Live, two: Path, tmp_path: P
     assert_refused(live(*asked, "--people", "0"), "--people 0", "up to 8")
 
 
+def test_the_benchmark_follows_each_of_them(two: Path) -> None:
+    """What is measured is what runs: two pictures a frame, not one."""
+    batches: dict[str, set[int]] = {}
+    for people in ("main", "all"):
+        classifier = PoseClassifier(device="cpu", threads=1)
+        sizes, infer = batches.setdefault(people, set()), classifier.engine.infer
+
+        def note(frames: Frame, sizes: set[int] = sizes, infer: Callable[[Frame], Floats] = infer) -> Floats:
+            sizes.add(len(frames))
+            return infer(frames)
+
+        classifier.engine.infer = note  # type: ignore[method-assign]
+        cropper = open_cropper(classifier, None, True, (960, 360), "all" if people == "all" else "main")
+        assert "view" in run_benchmark(classifier, two, 20, cropper=cropper).milliseconds
+    assert batches["main"] == {1} and 2 in batches["all"]
+
+
 def test_an_archive_refuses_several_people(two: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("ray")
     assert main.main(["archive", str(two), "--to", str(tmp_path / "out"), "--people", "all"]) == 2
@@ -155,3 +174,10 @@ def test_a_program_gets_everybodys_holds(two: Path, tmp_path: Path) -> None:
             assert hold in tracker.holds.values()
     poses = {pose: {s.person for s in tracker.segments if s.pose == pose} for pose in ("tree", "warrior_2")}
     assert len(poses["tree"]) == len(poses["warrior_2"]) == 1 and poses["tree"] != poses["warrior_2"]
+
+
+def test_roi_and_zoom_together_are_refused_without_people(live: Live, two: Path, tmp_path: Path) -> None:
+    both = "--timeline", tmp_path / "a.csv", "--roi", "0,0,1,1", "--zoom", "auto"
+    assert_refused(live("--video", two, *both, "--people", "off"), "--roi", "--zoom")
+    assert live("--video", two, *both)[0] == 0
+    assert_refused(live("--video", two, "--people", "nobody"), "--people nobody", "main, all, off")

@@ -126,10 +126,11 @@ def test_of_a_hidden_area_a_few_colours_are_left_and_the_rest_is_untouched() -> 
 
 @pytest.mark.parametrize("side", [1, 2, 3, 5, 7])
 def test_the_smallest_areas_can_be_hidden(side: int) -> None:
-    scene = np.zeros((9, 9, 3), np.uint8)
+    scene = np.full((9, 9, 3), 70, np.uint8)
     BgrCanvas(scene).hide(Region(1, 1, side, 1))
-    planes = np.zeros((10, 10), np.uint8), np.zeros((5, 5), np.uint8), np.zeros((5, 5), np.uint8)
+    planes = np.full((10, 10), 70, np.uint8), np.full((5, 5), 128, np.uint8), np.full((5, 5), 128, np.uint8)
     YuvCanvas(planes, Colours()).hide(Region(1, 1, 1, side))
+    assert (scene == 70).all() and (planes[0] == 70).all() and (planes[1] == 128).all()  # a plain area stays plain
 
 
 def test_a_hidden_area_is_where_it_looks_where_pixels_are_not_square() -> None:
