@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ..errors import OptionError, OutputError, SourceError, TakenError, YogaLiveError, as_run_error
 from ..system.item_failures import explain
 from ..system.plain_text import format_count, print, print_json
-from .options import DEFAULT_PLACE, list_given, read_mounting, read_people, read_roi
+from .options import DEFAULT_PLACE, NOTHING_TO_BLUR, list_given, read_mounting, read_people, read_roi
 
 if TYPE_CHECKING:
     from ..classifier import PoseClassifier
@@ -60,6 +60,8 @@ def annotate_many(args: argparse.Namespace) -> None:
 
     if given := list_given(args, USELESS):
         raise OptionError(f"{', '.join(given)} cannot be used with several videos; leave it out, or give one file")
+    if args.blur_faces and not (args.save or _is_beside(args)):
+        raise OptionError(NOTHING_TO_BLUR)
     time_range, roi = parse_time_range(args.from_, args.to), read_roi(args)
     unreadable: dict[Path, str] = {}
     jobs = plan_jobs(args, unreadable)

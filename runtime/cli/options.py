@@ -81,6 +81,9 @@ BENCHMARK_FRAMES = 300
 MOUNTING = ("--rotate", "--flip")
 DEFAULT_PLACE: Place = "corner"
 """Of the overlay: a person's feet and mat are at the bottom, the middle of the picture is theirs too."""
+NOTHING_TO_BLUR = (
+    "--blur-faces hides faces in pictures, and none is written or shown: add --save or --serve, or leave it out"
+)
 SOURCES = ("camera", "video", "images", "demo")
 OLDER_FORMS = {
     "cluster": "yoga-live: --cluster is deprecated and will be removed in the next release; use: yoga-live archive "

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import DeviceError, OptionError
 from ..system.plain_text import format_count, print, print_json
-from .options import DEFAULT_PLACE, MOUNTING, list_given, read_mounting, read_people, read_roi
+from .options import DEFAULT_PLACE, MOUNTING, NOTHING_TO_BLUR, list_given, read_mounting, read_people, read_roi
 from .references import check_reference, describe_difference, read_reference_of
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class Screen:
         from ..system.progress import VIDEO_SECONDS, Progress
 
         args, info = self._args, source.info
-        wants_window = _wants_window(args, hasattr(args, "camera"))
+        wants_window = _wants_window(args)
         print(_describe_source(source, self._classifier.engine.device), file=sys.stderr)
         paced = not (info.is_live or args.save)
         sinks: list[Sink] = [_open_window(source, paced, args.overlay or DEFAULT_PLACE)] if wants_window else []
@@ -229,6 +229,8 @@ def _refuse_useless(args: argparse.Namespace) -> None:
         raise OptionError("--frames only applies to yoga-live benchmark; leave it out")
     if args.record and args.blur_faces:
         raise OptionError("--record saves the camera's own picture, faces included; use --save with --blur-faces")
+    if args.blur_faces and not (args.save or args.serve) and _goes_without_window(args):
+        raise OptionError(NOTHING_TO_BLUR)
     if args.table:
         raise OptionError("--table only applies to photos; for a video or camera use --timeline FILE.csv")
     if hasattr(args, "video"):
@@ -273,17 +275,24 @@ def check_outputs_of(args: argparse.Namespace) -> None:
     check_outputs(outputs, video, force=args.force)
 
 
-def _wants_window(args: argparse.Namespace, is_camera: bool) -> bool:
+def _writes(args: argparse.Namespace) -> bool:
+    return bool(args.save or args.record or args.timeline or args.summary or args.events or args.serve)
+
+
+def _goes_without_window(args: argparse.Namespace) -> bool:
+    return args.window is False or (args.window is None and _writes(args) and not hasattr(args, "camera"))
+
+
+def _wants_window(args: argparse.Namespace) -> bool:
     """Decide whether to open a window.  A missing display is an error only where nothing is written without one."""
     from ..sinks.base import check_display
 
-    writes = bool(args.save or args.record or args.timeline or args.summary or args.events or args.serve)
-    if args.window is False or (args.window is None and writes and not is_camera):
+    if _goes_without_window(args):
         return False
     try:
         check_display()
     except DeviceError as error:
-        if args.window or not writes:
+        if args.window or not _writes(args):
             raise
         print(f"yoga-live: continuing without a window: {error}", file=sys.stderr)
         return False

@@ -250,7 +250,8 @@ def annotate_video(
     show: is called once the video is open, and says where else it is shown.
 
     Raises SourceError where the video cannot be opened, OutputError where an output is of an unknown kind, is taken
-    (TakenError) or lies in no folder, and what `PoseClassifier` raises.  What goes wrong later is in the result's
+    (TakenError) or lies in no folder, OptionError for `blur_faces` without any picture, and what `PoseClassifier`
+    raises.  What goes wrong later is in the result's
     `error`, and the outputs hold what was seen before it.  Outputs get their names when they are complete; stopped
     earlier (Ctrl-C, a full disk) they keep the names under which they grew, `NAME.part.mp4` and so on.
     """
@@ -272,6 +273,8 @@ def _annotate(
 ) -> RunResult:
     outputs = Outputs.beside(path) if outputs is None else outputs
     check_outputs(outputs, path, force=config.force)
+    if config.blur_faces and not (outputs.save or show):
+        raise OptionError("blur_faces hides faces in pictures, and none is written; give Outputs(save=...), or False")
     classifier = classifier or PoseClassifier()
     with (
         claim_outputs(outputs.paths(), force=config.force, grow=True),

@@ -13,11 +13,14 @@ from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.core.regions import Roi
 from yoga_live.runtime.core.types import Floats, Frame, Hold
+from yoga_live.runtime.errors import OptionError
 from yoga_live.runtime.people import KEYPOINTS, People
 from yoga_live.runtime.pipelines.annotate import AnnotateConfig, Outputs, annotate_video, open_recording
 from yoga_live.runtime.pipelines.hidden_faces import Followed, hide_faces
 from yoga_live.runtime.sources.drawn_figure import POSES, Appearance, draw_figure
 from yoga_live.runtime.tracking.observer import Tracked
+
+from ..conftest import assert_refused
 
 SIZE_WH = (200, 100)
 
@@ -123,3 +126,26 @@ def test_faces_are_not_hidden_where_the_raw_picture_is_saved(
     code, _, said = live("--demo", "--blur-faces", "--record", tmp_path / "raw.mp4")
     assert code == 2 and said.count("\n") == 1
     assert "--record saves the camera's own picture, faces included; use --save with --blur-faces" in said
+
+
+def test_hiding_faces_where_no_picture_is_made_is_refused_before_any_work(
+    live: Callable[..., tuple[int, str, str]],
+    write_clip: Callable[..., Path],
+    classifier: PoseClassifier,
+    tmp_path: Path,
+) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", [(9, 9, 9)] * 5)
+    other = write_clip(tmp_path / "other.mp4", [(9, 9, 9)] * 5)
+    timeline, folder = tmp_path / "a.csv", tmp_path / "timelines"
+    asked = (
+        ("--video", clip, "--timeline", timeline),
+        ("--video", clip, "--summary", tmp_path / "a.png", "--events"),  # it is drawn, and shows nobody
+        ("--video", clip, other, "--timeline", folder),
+        ("--camera", "0", "--no-window", "--timeline", timeline),
+        ("--demo", "--events"),
+    )
+    for words in asked:
+        assert_refused(live(*words, "--blur-faces"), "none is written or shown: add --save or --serve")
+    assert not timeline.exists() and not folder.exists()
+    with pytest.raises(OptionError, match=r"give Outputs\(save=...\)"):
+        annotate_video(clip, Outputs(timeline=timeline), AnnotateConfig(blur_faces=True), classifier=classifier)
