@@ -5,16 +5,19 @@ It compares, and judges nothing: what differs may be meant.  It says nothing whe
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from ..core.types import Floats, Side
-from ..errors import OptionError, PhotoError
+from ..errors import OptionError
 from ..photos.decoding import decode_photo
 from ..photos.kinds import is_photo
+from ..system.item_failures import Failure, attempt
 from .angles import JOINTS, BodyAngles, HoldAngles, measure_angles
 from .finder import PeopleFinder
 from .sides import SideRule, find_rule
@@ -28,6 +31,8 @@ LEAST_JOINTS = 4
 MOST_APART = 30.0
 """Degrees, the median over the joints.  Bodies further apart are in other poses, or seen from elsewhere."""
 MOST_SAID = 2
+UNSEEN, WHOLE_BODY = "does not show somebody's arms and legs well enough", "give a photo of the whole body"
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -133,27 +138,37 @@ class Reference:
 def read_reference(path: Path, pose: str, finder: PeopleFinder) -> Reference:
     """Measure the largest person of a photo, or of each photo in a folder.
 
-    finder: one for photos finds more, see `PeopleFinder`.  Raises OptionError where nobody is seen well enough,
-    PhotoError where a photo cannot be read.
+    finder: one for photos finds more, see `PeopleFinder`.  A photo of a folder that cannot be read, or shows nobody
+    well enough, is left out, and the log says why.  Raises OptionError where none is left, PhotoError where the one
+    photo given cannot be read.
     """
+    if not path.is_dir():
+        angles = _measure_photo(path, finder)
+        if angles is None:
+            raise OptionError(f"--reference: {path} {UNSEEN}; {WHOLE_BODY}")
+        return Reference(pose, _join([angles]), 1)
     try:
-        inside = [file for file in path.iterdir() if file.is_file() and is_photo(file)] if path.is_dir() else [path]
+        inside = sorted(file for file in path.iterdir() if file.is_file() and is_photo(file))
     except OSError as error:
         raise OptionError(f"--reference {path} cannot be read: {error.strerror}") from None
-    seen: list[Floats] = []
-    for file in sorted(inside):
-        try:
-            angles = _measure_photo(file, finder)
-        except PhotoError:
-            if file == path:
-                raise
-            continue
-        if angles is not None:
-            seen.append(angles)
+    seen = [angles for file in inside if (angles := _try_photo(file, finder)) is not None]
+    if not inside:
+        raise OptionError(f"--reference: there are no photos in {path}; give a photo, or another folder")
     if not seen:
-        what = f"none of the {len(inside)} photos in {path} shows" if path.is_dir() else f"{path} does not show"
-        raise OptionError(f"--reference: {what} somebody's arms and legs well enough; give a photo of the whole body")
+        raise OptionError(f"--reference: no photo in {path} can be used, for the reasons above; {WHOLE_BODY}")
     return Reference(pose, _join(seen), len(seen))
+
+
+def _try_photo(file: Path, finder: PeopleFinder) -> Floats | None:
+    """The angles of one photo of several; the log says why there are none."""
+    angles = attempt(file, partial(_measure_photo, file, finder))
+    if isinstance(angles, Failure):
+        reason = angles.reason if str(file) in angles.reason else f"{file}: {angles.reason}"
+        log.warning("--reference leaves out a photo: %s", reason)
+        return None
+    if angles is None:
+        log.warning("--reference leaves out a photo: %s %s", file, UNSEEN)
+    return angles
 
 
 def _measure_photo(file: Path, finder: PeopleFinder) -> Floats | None:

@@ -100,8 +100,24 @@ def test_a_photo_of_nobody_is_refused_with_what_to_give(tmp_path: Path, finder: 
     cv2.imwrite(str(tmp_path / "wall.png"), np.full((360, 480, 3), 200, np.uint8))
     with pytest.raises(OptionError, match=r"wall.png does not show somebody's arms and legs well enough; give a photo"):
         read_reference(tmp_path / "wall.png", "tree", finder)
-    with pytest.raises(OptionError, match=r"none of the 1 photos in .* shows"):
+    with pytest.raises(OptionError, match=r"no photo in .* can be used"):
         read_reference(tmp_path, "tree", finder)
     (tmp_path / "broken.jpg").write_bytes(b"broken")
     with pytest.raises(PhotoError):
         read_reference(tmp_path / "broken.jpg", "tree", finder)
+
+
+def test_a_folder_says_which_photos_it_leaves_out_and_why(
+    tmp_path: Path, finder: PeopleFinder, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(OptionError, match=r"no photos in .*; give a photo, or another folder"):
+        read_reference(tmp_path, "tree", finder)
+    (tmp_path / "broken.jpg").write_bytes(b"broken")
+    with pytest.raises(OptionError, match=r"no photo in .* can be used, for the reasons above"):
+        read_reference(tmp_path, "tree", finder)
+    cv2.imwrite(str(tmp_path / "wall.png"), np.full((360, 480, 3), 200, np.uint8))
+    save(tmp_path / "tree.png", POSES["tree"])
+    caplog.clear()
+    assert read_reference(tmp_path, "tree", finder).photos == 1
+    broken, wall = [record.getMessage() for record in caplog.records]
+    assert f"leaves out a photo: {tmp_path / 'broken.jpg'} " in broken and "wall.png does not show somebody" in wall
