@@ -122,7 +122,8 @@ def plan_jobs(args: argparse.Namespace, unreadable: dict[Path, str]) -> list[Job
     def is_wanted(path: Path) -> bool:
         return is_video(path) and not (is_beside and is_annotated(path))
 
-    files = list_files(read_lists(args.videos), is_wanted, "video", folders.values(), unreadable)
+    given = read_lists(args.videos)
+    files = list_files(given, is_wanted, "video", folders.values(), unreadable, keep_missing=True)
     outputs = _name_outputs(args, files)
     check_new([path for each in outputs for path in each.paths()], [file.path for file in files], force=args.force)
     for option, folder in folders.items():
@@ -197,6 +198,7 @@ def _annotate_job(
     from ..people.cropper import count_followed
     from ..pipelines.annotate import Display, annotate_video
     from ..sinks.events import ClassEvents
+    from ..sources.inputs import name_missing
 
     is_group = count_followed(config.people) is not None
     events = ClassEvents(print_json, config.goals_s, job.name, is_group=is_group) if tells else None
@@ -210,6 +212,8 @@ def _annotate_job(
             events.update(frame.time_s, tracked.hold, tracked.holds)
 
     try:
+        if not job.path.exists():  # before its outputs' folders, which may lie beside it
+            raise name_missing(job.path)
         for path in job.outputs.paths():
             path.parent.mkdir(parents=True, exist_ok=True)
         display = Display(on_tracked=show)

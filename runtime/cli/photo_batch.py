@@ -44,7 +44,8 @@ class PhotoBatch:
 def list_photos(paths: list[Path], table: Path | None, *, force: bool, leave_out: Iterable[Path] = ()) -> PhotoBatch:
     """List the photos given and those in folders given, after refusing a table that cannot be written.
 
-    leave_out: folders of earlier outputs.  Raises SourceError, OutputError.
+    One of several that is missing is listed; reading it says so.  leave_out: folders of earlier outputs.  Raises
+    SourceError, OutputError.
     """
     from ..photos.kinds import PhotoSieve
     from ..pipelines.classify_photos import check_table_format
@@ -57,7 +58,7 @@ def list_photos(paths: list[Path], table: Path | None, *, force: bool, leave_out
         check_growing_output(table, force=force)
     sieve, unreadable = PhotoSieve(), dict[Path, str]()
     try:
-        files = list_files(paths, sieve, "photo", leave_out, unreadable)
+        files = list_files(paths, sieve, "photo", leave_out, unreadable, keep_missing=True)
     except SourceError as error:
         raise SourceError(f"{error} ({sieve.describe()})" if sieve.left_out else str(error)) from error
     if table and resolve(table) in {resolve(file.path) for file in files}:

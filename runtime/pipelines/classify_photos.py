@@ -26,6 +26,7 @@ from ..photos.kinds import PHOTO_SUFFIXES, has_video_bytes, is_photo
 from ..photos.limits import check_shown
 from ..system.files import format_json, make_csv_writer, write_text
 from ..system.item_failures import Failure, attempt
+from ..system.suggestions import explain_absence
 
 KEPT_PIXELS = 16_000_000
 """Larger photos don't wait in memory to be drawn upon: some twenty wait at once."""
@@ -105,6 +106,8 @@ def _load(path: Path, size: int, roi: Roi | None, keep_image: bool, finds: bool)
     try:
         content = read_photo(path)
     except PhotoError as error:
+        if not path.exists():
+            raise PhotoError(explain_absence(path, "give an existing photo")) from error
         raise PhotoError(str(error).removeprefix(f"{path} ")) from error
     if has_video_bytes(content):
         raise PhotoError("is a video; use --video for videos")

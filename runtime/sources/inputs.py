@@ -125,16 +125,20 @@ def list_files(
     kind: str,
     leave_out: Iterable[Path] = (),
     unreadable: dict[Path, str] | None = None,
+    *,
+    keep_missing: bool = False,
 ) -> list[Listed]:
     """List the files given, and those in folders given, sorted; each file once, without hidden ones.
 
     is_wanted: filters files in folders; kind: for the message; leave_out: folders to skip (earlier outputs are not
-    inputs); unreadable: is given each folder that cannot be read, and why.  Raises SourceError for a missing file or
-    folder, for a folder that cannot be read without `unreadable`, and where nothing else was found.
+    inputs); unreadable: is given each folder that cannot be read, and why.  keep_missing: list what is missing as well,
+    if anything else was found.  Raises SourceError for another missing file or folder, for a folder that cannot be
+    read without `unreadable`, and where nothing else was found.
     """
     skipped = {resolve(path) for path in leave_out}
     found: dict[Path, Listed] = {}
     refused: dict[Path, str] = {} if unreadable is None else unreadable
+    missing: set[Path] = set()
     for path in paths:
         if path.is_dir():
             count, entered = len(refused), skipped - {resolve(path)}
@@ -148,7 +152,10 @@ def list_files(
         elif path.exists():
             found.setdefault(resolve(path), Listed(path, PurePath(path.name), str(path)))
         else:
-            raise name_missing(path, kind)
+            missing.add(resolve(path))
+            found.setdefault(resolve(path), Listed(path, PurePath(path.name), str(path)))
+    if missing and not (keep_missing and found.keys() - missing):
+        raise name_missing(next(path for path in paths if resolve(path) in missing), kind)
     if refused and (unreadable is None or not found):
         raise SourceError(describe_unreadable(refused))
     return list(found.values())

@@ -146,7 +146,7 @@ def test_what_can_not_be_is_one_line(live: Live, classes: Path, arguments: list[
 
 
 def test_inputs_that_are_not_there_are_one_line(live: Live, classes: Path, tmp_path: Path) -> None:
-    assert_refused(live("--video", classes, tmp_path / "no.mp4"), "no.mp4 does not exist")
+    assert_refused(live("--video", tmp_path / "no.mp4", tmp_path / "nor.mp4"), "the video", "no.mp4 does not exist")
     (tmp_path / "empty").mkdir()
     assert_refused(live("--video", tmp_path / "empty"), "has no videos")
     assert_refused(live("--video", classes, "--save", classes), "is the input itself")
@@ -209,3 +209,11 @@ def test_a_folder_that_cannot_be_read_is_a_line_and_the_others_go_on(
     assert code == 2 and "1 of 1 video" in out and len(list_below(tmp_path / "out")) == 1
     assert err.count("tue cannot be read: Permission denied") == 2 and "Traceback" not in err
     assert err.splitlines()[-1].startswith("yoga-live: error: the folder ")
+
+
+def test_a_video_that_is_missing_among_others_is_a_line(live: Live, classes: Path, tmp_path: Path) -> None:
+    gone = tmp_path / "no folder" / "no.mp4"
+    code, out, err = live(gone, classes / "tue/b.mkv")
+    assert code == 2 and f"the video {gone} does not exist" in err and "1 of 2 videos, 40 frames" in out
+    assert err.splitlines()[-1].startswith("yoga-live: error: 1 of 2 videos could not be read to the end: ")
+    assert (classes / "tue" / "b.annotated.mp4").exists() and not gone.parent.exists()

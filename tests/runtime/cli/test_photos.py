@@ -182,3 +182,15 @@ def test_a_folder_that_cannot_be_read_is_a_line_and_the_others_go_on(
     (photos / "in").chmod(0o700)
     assert code == 2 and "1 of 1 photo classified" in out
     assert err.count(f"the folder {photos / 'in'} cannot be read: Permission denied") == 2
+
+
+def test_a_photo_that_is_missing_among_others_is_a_line_and_a_row(live: Live, photos: Path, tmp_path: Path) -> None:
+    given, table = (photos / "b.jpg", photos / "b.png", photos / "in"), tmp_path / "a.csv"
+    code, out, err = live(*given, "--table", table)
+    assert code == 2 and "4 of 5 photos classified" in out
+    assert f"yoga-live: {photos / 'b.jpg'}: does not exist; did you mean {photos / 'b.png'}?" in err
+    assert err.splitlines()[-1] == "yoga-live: error: 1 of 5 photos could not be read; see the lines above"
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    assert [bool(row["pose"]) for row in rows] == [False, True, True, True, True]
+    assert rows[0]["file"] == str(photos / "b.jpg") and rows[0]["reason"].startswith("does not exist")
+    assert_refused(live("--images", tmp_path / "no", tmp_path / "nor.jpg"), "the photo", "no does not exist")

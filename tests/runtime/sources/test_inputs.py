@@ -56,6 +56,15 @@ def test_what_is_not_there_or_empty_is_refused(tmp_path: Path, kind: str) -> Non
         list_files([tmp_path], is_mp4, kind)
 
 
+def test_what_is_not_there_is_listed_beside_others_where_it_may(tmp_path: Path) -> None:
+    make(tmp_path, "a.mp4")
+    given = [tmp_path / "no.mp4", tmp_path / "a.mp4"]
+    assert [file.path.name for file in list_files(given, is_mp4, "video", keep_missing=True)] == ["no.mp4", "a.mp4"]
+    for paths, keep_missing in ((given, False), (given[:1], True)):
+        with pytest.raises(SourceError, match=r"the video .*no\.mp4 does not exist"):
+            list_files(paths, is_mp4, "video", keep_missing=keep_missing)
+
+
 def test_files_of_one_stem_keep_their_suffix(tmp_path: Path) -> None:
     make(tmp_path, "a.mp4", "a.mov", "b.mp4")
     assert names(tmp_path) == ["a.mov", "a.mp4", "b"]

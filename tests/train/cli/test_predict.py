@@ -165,6 +165,8 @@ def test_what_cannot_be_classified_is_refused_on_one_line(ask, trained_run: Path
     photo = next((load_run(trained_run).photo_folder / "tree").iterdir())
     assert "the folder" in ask(main, "predict", tmp_path / "empty", trained_run).refusal()
     assert "does not exist" in ask(main, "predict", tmp_path / "gone.jpg", trained_run).refusal()
+    beside = ask(main, "predict", tmp_path / "gone.jpg", photo, trained_run)
+    assert beside.code == 2 and "1 of 2 photos classified" in beside.out and "gone.jpg: does not exist" in beside.err
     swapped = ask(main, "predict", trained_run, tmp_path / "my photos").refusal()
     assert f"which comes last: yoga-train predict '{tmp_path / 'my photos'}' {trained_run}" in swapped
     assert (
