@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -235,11 +236,8 @@ def _close(events: ClassEvents | None, time_s: float) -> None:
 
 def _report(args: argparse.Namespace, done: list[Done], count: int) -> None:
     """Print a line for each video, the totals over all of them, and the files written."""
-    from ..core.durations import describe_holds
-    from ..core.labels import display_name
-    from ..drawing.summary import add_up
-    from ..system.files import find_result
-    from ..system.progress import format_duration, format_hold
+    from ..system.progress import format_duration
+    from .report import describe_totals
 
     say = partial(print, file=sys.stderr if args.events else sys.stdout)
     width = max((len(row.job.name) for row in done), default=0)
@@ -247,26 +245,50 @@ def _report(args: argparse.Namespace, done: list[Done], count: int) -> None:
     for row in done:
         segments = row.watched.segments if row.watched else ()
         everything += segments
-        totals = [f"{display_name(total.pose)} {format_hold(total.total_s)}" for total in add_up(segments)]
         lasted = format_duration(segments[-1].end_s - segments[0].start_s) if segments else "-"
-        said = ", ".join(totals) or ("no pose was held" if row.watched else "not read")
+        said = _describe_people(segments) or ("no pose was held" if row.watched else "not read")
         if row.watched and (row.error or not row.watched.whole):
             said += " (stopped)" if row.watched.stopped else " (incomplete)"
         say(f"  {row.job.name:{width}}  {lasted:>7}  {said}")
-    for total in add_up(tuple(everything)):
-        say(f"{display_name(total.pose)}: {describe_holds(total.holds, total.total_s, total.best_s)}")
+    together = ", all people together" if any(segment.person for segment in everything) else ""
+    for line in describe_totals(tuple(everything), together):
+        say(line)
     frames, wall_s = sum(r.watched.frames for r in done if r.watched), sum(r.watched.wall_s for r in done if r.watched)
     whole = sum(row.error is None and row.watched is not None and row.watched.whole for row in done)
     say(
         f"{whole} of {format_count(count, 'video')}, {format_count(frames, 'frame')} in {wall_s:.1f} s "
         f"({frames / max(wall_s, 1e-9):.0f} frames per second)"
     )
+    for line in _list_written(args, [row.job.outputs for row in done if row.watched]):
+        say(line)
+
+
+def _describe_people(segments: Sequence[Segment]) -> str:
+    """What was held for how long altogether, by each person where several are followed; empty if nothing was."""
+    from ..core.labels import display_name
+    from ..drawing.summary import add_up
+    from ..system.progress import format_hold
+    from .report import divide_people
+
+    said = []
+    for person, own in divide_people(segments):
+        totals = ", ".join(f"{display_name(total.pose)} {format_hold(total.total_s)}" for total in add_up(own))
+        said += [f"person {person}: {totals}" if person else totals] if totals else []
+    return "; ".join(said)
+
+
+def _list_written(args: argparse.Namespace, outputs: Sequence[Outputs]) -> list[str]:
+    """One line on the files of all videos, by where they lie; one on each that is not whole."""
+    from ..system.files import find_result
+    from .report import list_results
+
+    whole: Counter[str] = Counter()
+    parts: list[str] = []
     for option, folder in (("save", args.save), ("timeline", args.timeline), ("summary", args.summary)):
-        named = [path for row in done if row.watched and (path := getattr(row.job.outputs, option))]
-        results = [result for path in named if (result := find_result(path))]
-        parts = [result for result in results if result not in named]
-        if folder or named:
-            number = format_count(len(results) - len(parts), "file")
-            say(f"written: {number} {f'in {folder}' if folder else 'beside the videos'}")
-        for part in parts:
-            say(f"incomplete: {part}")
+        place = f"in {folder}" if folder else "beside the videos"
+        for path in [path for each in outputs if (path := getattr(each, option))]:
+            result = find_result(path)
+            whole[place] += result == path
+            parts += [f"incomplete: {result}"] if result and result != path else []
+    written = [f"{format_count(number, 'file')} {place}" for place, number in whole.items()]
+    return list_results([], written) + parts

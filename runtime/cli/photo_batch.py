@@ -163,7 +163,7 @@ def _annotate(answer: PhotoPrediction, write: Callable[[PhotoPrediction], None] 
 def _report(batch: PhotoBatch, answers: list[PhotoPrediction]) -> None:
     """Print the predictions, unless a table holds them; the count of each pose; the files written."""
     from ..core.labels import name_pose
-    from ..system.files import find_result
+    from .report import list_results
 
     told = [(answer.file, answer.prediction) for answer in answers if answer.prediction]
     if not batch.table:
@@ -173,7 +173,7 @@ def _report(batch: PhotoBatch, answers: list[PhotoPrediction]) -> None:
     for pose, number in Counter(prediction.pose for _, prediction in told).most_common():
         print(f"{name_pose(pose)}: {number}")
     print(f"{len(told)} of {format_count(len(batch.files), 'photo')} classified")
-    if batch.table and (result := find_result(batch.table)):
-        print(f"written: {result}" if result == batch.table else f"incomplete: {result}")
-    if batch.save:
-        print(f"written: {format_count(sum(not answer.reason for answer in answers), 'file')} in {batch.save}")
+    count = format_count(sum(not answer.reason for answer in answers), "file")
+    pictures = [f"{count} in {batch.save}"] if batch.save else []
+    for line in list_results([batch.table] if batch.table else [], pictures):
+        print(line)

@@ -6,13 +6,12 @@ import argparse
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
-from functools import partial
 from typing import TYPE_CHECKING
 
 from ..errors import DeviceError, OptionError
-from ..system.plain_text import format_count, print, print_json
+from ..system.plain_text import print, print_json
 from .options import DEFAULT_PLACE, MOUNTING, NOTHING_TO_BLUR, list_given, read_mounting, read_people, read_roi
-from .references import check_reference, describe_difference, read_reference_of
+from .references import check_reference, read_reference_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,6 +56,7 @@ def _watch_source(args: argparse.Namespace, roi: Roi | None, time_range: TimeRan
     from ..people.cropper import check_sides
     from ..serve.page import open_page
     from ..sinks.events import parse_goals
+    from .report import report_run
 
     classifier = PoseClassifier(args.model, args.device)
     goals_s = parse_goals(args.goal, classifier.labels)
@@ -67,7 +67,7 @@ def _watch_source(args: argparse.Namespace, roi: Roi | None, time_range: TimeRan
             watched = (_annotate_video if hasattr(args, "video") else _watch_live)(
                 args, classifier, screen, roi, time_range
             )
-        _report(args, watched, reference)
+        report_run(args, watched, reference)
         _tell_end(args, watched, screen.info)
         _stay(page, watched)
 
@@ -345,43 +345,6 @@ def _open_source(args: argparse.Namespace) -> Source:
 def _describe_source(source: Source, device: str) -> str:
     width, height = source.info.size_wh
     return f"yoga-live: {source.info.name}, {width} x {height} at {float(source.info.rate):.4g} FPS, engine on {device}"
-
-
-def _report(args: argparse.Namespace, watched: RunResult, reference: Reference | None) -> None:
-    """Print what was held when, and the files written."""
-    from ..core.durations import describe_holds
-    from ..core.labels import display_name, explain_sides, name_with_side
-    from ..core.types import NO_POSE
-    from ..drawing.summary import add_up
-    from ..sinks.timeline import has_people, has_sides
-    from ..system.files import find_result
-    from ..system.progress import format_duration, format_hold
-
-    say = partial(print, file=sys.stderr if args.events else sys.stdout)
-    poses = [segment for segment in watched.segments if segment.pose != NO_POSE]
-    several = has_people(poses)
-    header = "  from    to      pose             held     confidence" + "  person" * several
-    say(header if poses else "no pose was held")
-    for segment in poses:
-        person = f"{'':10}{segment.person}" if several else ""
-        name = name_with_side(segment.pose, segment.side)
-        say(
-            f"  {format_duration(segment.start_s):7} {format_duration(segment.end_s):7} "
-            f"{name:16} {format_hold(segment.duration_s):7}  {segment.confidence:.0%}{person}"
-        )
-        if words := describe_difference(reference, segment):
-            say(words)
-    for total in add_up(watched.segments):
-        say(f"{display_name(total.pose)}: {describe_holds(total.holds, total.total_s, total.best_s)}")
-    if has_sides(poses):
-        say(explain_sides(is_flipped=args.flip))
-    rate = watched.frames / max(watched.wall_s, 1e-9)
-    say(f"{format_count(watched.frames, 'frame')} in {watched.wall_s:.1f} s ({rate:.0f} frames per second)")
-    videos = (args.save, args.record) if watched.frames else ()
-    others = (args.timeline, args.summary) if watched.frames or watched.whole else ()
-    for path in (*videos, *others):
-        if path and (result := find_result(path)):
-            say(f"written: {path}" if result == path else f"incomplete: {result}")
 
 
 def _tell_end(args: argparse.Namespace, watched: RunResult, source: SourceInfo) -> None:

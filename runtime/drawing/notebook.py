@@ -77,6 +77,7 @@ def format_timeline(segments: Sequence[Segment]) -> Html:
     if not held:
         return format_paragraph("no pose was seen")
     colours = choose_colours(segments)
+    several = any(segment.person is not None for segment in held)
     rows = [
         (
             Html(f"{_format_patch(colours[segment.pose])}{escape_text(name_pose(segment.pose))}"),
@@ -84,18 +85,19 @@ def format_timeline(segments: Sequence[Segment]) -> Html:
             format_duration(segment.end_s),
             format_hold(segment.duration_s),
             f"{segment.confidence:.0%}",
+            *([f"{segment.person}"] if several else []),
         )
         for segment in held[:MOST_ROWS]
     ]
-    table = format_table(("pose", "from", "to", "held", "confidence"), rows)
+    table = format_table(("pose", "from", "to", "held", "confidence", *(["person"] if several else [])), rows)
     rest = f"and {len(held) - MOST_ROWS} more" if len(held) > MOST_ROWS else ""
-    return Html(f"{_format_strip(segments, colours)}{table}{format_paragraph(rest) if rest else ''}")
+    return Html(f"{_format_strips(segments, colours)}{table}{format_paragraph(rest) if rest else ''}")
 
 
 def format_run(segments: Sequence[Segment], frames: int, wall_s: float, ending: str, files: Sequence[PurePath]) -> Html:
     """The timeline of a run and where it lies.  ending: why it did not come to its end, if it did not."""
     lines = [format_paragraph(f"{frames} frames in {wall_s:.1f} s")]
-    lines += [format_paragraph(str(path), strong="written:") for path in files]
+    lines += [format_paragraph(", ".join(map(str, files)), strong="written:")] if files else []
     alarm = [format_paragraph(ending, colour=ALARM)] if ending else []
     return Html("".join([*alarm, format_timeline(segments), *lines]))
 
@@ -107,12 +109,25 @@ def _format_patch(colour: str) -> str:
     )
 
 
-def _format_strip(segments: Sequence[Segment], colours: Mapping[str, str]) -> str:
+def _format_strips(segments: Sequence[Segment], colours: Mapping[str, str]) -> str:
+    """A strip for each of several people, all on one scale; one without a name where there is one person."""
+    start_s, end_s = min(each.start_s for each in segments), max(each.end_s for each in segments)
+    people = sorted({each.person for each in segments}, key=lambda person: person or 0)
+    strips = []
+    for person in people:
+        own = [each for each in segments if each.person == person]
+        away = [Segment(start_s, own[0].start_s, NO_POSE, 0.0)] if own[0].start_s > start_s else []
+        name = "" if person is None else format_paragraph(f"person {person}")
+        strips.append(name + _format_strip([*away, *own], colours, end_s - start_s))
+    return "".join(strips)
+
+
+def _format_strip(segments: Sequence[Segment], colours: Mapping[str, str], whole_s: float) -> str:
     """One piece for each segment, as wide as it is long."""
-    whole_s = max(segments[-1].end_s - segments[0].start_s, 1e-9)
     pieces = "".join(
         f'<div title="{escape_text(name_pose(segment.pose))}, {format_duration(segment.duration_s)}" '
-        f'style="width:{100 * segment.duration_s / whole_s:.3f}%;background:{colours.get(segment.pose, "none")}"></div>'
+        f'style="width:{100 * segment.duration_s / max(whole_s, 1e-9):.3f}%;'
+        f'background:{colours.get(segment.pose, "none")}"></div>'
         for segment in segments
     )
     return (

@@ -151,7 +151,8 @@ def test_outputs_that_appear_meanwhile_are_left_alone_unless_forced(
     code, out, err = end(process)
     parts = ["o.part.mp4", "o.part.csv", "o.part.png"]
     if force:
-        assert code == 0 and all(f"written: {name}" in out for name in names) and list_names(tmp_path) == sorted(names)
+        assert code == 0 and f"written: {names[0]}\n" in out and all(f" {name}\n" in out for name in names)
+        assert list_names(tmp_path) == sorted(names)
         return
     assert code == 2 and all(f"incomplete: {name}" in out for name in parts) and "written" not in out
     assert err.splitlines()[-1].count("was created by another program meanwhile") == 2, err

@@ -71,6 +71,16 @@ def test_a_timeline_is_a_strip_and_a_row_for_each_hold() -> None:
     assert read(format_timeline((rest,))).texts == read(format_timeline(())).texts == ["no pose was seen"]
 
 
+def test_each_of_several_people_has_a_strip_and_a_column_says_whose_a_hold_is() -> None:
+    two = Segment(0, 10, "tree", 0.9, person=1), Segment(5, 10, "plank", 0.8, person=2)
+    html = format_timeline(two)
+    texts = read(html).texts
+    assert texts[:8] == ["person 1", "person 2", "pose", "from", "to", "held", "confidence", "person"]
+    assert texts[-1] == "2"
+    assert 'title="Tree, 0:10" style="width:100.000%' in html  # of their own strip
+    assert 'title="no pose, 0:05" style="width:50.000%' in html and 'title="Plank, 0:05" style="width:50.000%' in html
+
+
 def test_a_long_timeline_says_how_much_is_left_out() -> None:
     html = format_timeline([Segment(each, each + 1, "tree", 1.0) for each in range(MOST_ROWS + 20)])
     reader = read(html)
