@@ -8,27 +8,34 @@ from collections.abc import Sequence
 from ..core.regions import Region
 from ..system.progress import format_duration
 from .canvas import Bgr, Canvas
-from .placement import find_unit
+from .placement import NAME_SHARE, find_unit
 from .text import LEAST_PX, find_ascent, find_height, measure_text, render_text
 
 WHITE = (255, 255, 255)
 SOFT = (205, 205, 205)
 SMALL_TEXT_SHARE = 0.032  # of the unit: the rate, names of people, and what the marked corners mean
+READABLE_PX = 14  # of names of people, which are what is looked for on a small picture
 STRIP_LIGHT = 0.32  # what remains of the picture's light under words
 
 
 def draw_note(
-    canvas: Canvas, text: str, at: tuple[int, int], picture_wh: tuple[int, int], taken: Sequence[Region]
+    canvas: Canvas,
+    text: str,
+    at: tuple[int, int],
+    picture_wh: tuple[int, int],
+    taken: Sequence[Region],
+    size_px: int | None = None,
 ) -> Region:
     """Small words on the bare picture: a dark ground keeps them legible on light footage.  Returns what is covered.
 
-    at: their right edge and top, pixels; they go down where other words stand already.
+    at: their right edge and top, pixels; they go down where other words stand already.  size_px: of the letters; None:
+    as `find_note_px` has it.
     """
-    size_px = find_note_px(picture_wh)
-    pad = max(1, size_px // 4)
+    size_px = size_px or find_note_px(picture_wh)
+    pad = find_pad(size_px)
     width, height, top = measure_text(text, size_px) + 2 * pad, find_height(size_px), at[1]
     left = max(0, min(at[0], picture_wh[0]) - width)
-    for other in taken:
+    for other in sorted(taken, key=lambda each: each.top):  # who goes down meets only what is lower
         is_beside = left + width <= other.left or left >= other.left + other.width
         if not is_beside and other.top - height < top < other.top + other.height:
             top = other.top + other.height
@@ -42,6 +49,16 @@ def draw_note(
 def find_note_px(picture_wh: tuple[int, int]) -> int:
     """Size of the letters of small words, pixels."""
     return max(LEAST_PX, round(find_unit(picture_wh) * SMALL_TEXT_SHARE))
+
+
+def find_name_px(picture_wh: tuple[int, int]) -> int:
+    """Size of the letters that name people, pixels: readable on small pictures, and never larger than the panel's."""
+    return max(find_note_px(picture_wh), min(READABLE_PX, round(find_unit(picture_wh) * NAME_SHARE)))
+
+
+def find_pad(size_px: int) -> int:
+    """Pixels left and right of small words."""
+    return max(1, size_px // 4)
 
 
 def find_thickness(picture_wh: tuple[int, int]) -> int:

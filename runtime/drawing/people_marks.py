@@ -9,8 +9,8 @@ from ..core.labels import name_with_side
 from ..core.regions import Region
 from ..core.types import Hold
 from .canvas import Canvas
-from .notes import draw_corners, draw_note, find_note_px, find_thickness, read_clock
-from .text import find_height, measure_text
+from .notes import draw_corners, draw_note, find_name_px, find_pad, find_thickness, read_clock
+from .text import find_height, fit_text, measure_text
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,12 @@ def draw_people(
         if mirror:
             box = replace(box, left=picture_wh[0] - box.left - box.width)
         draw_corners(canvas, box, picture_wh)
-        words, size_px, line = name_person(person, goals_s), find_note_px(picture_wh), find_thickness(picture_wh)
-        pad = max(1, size_px // 4)
-        right = max(0, min(box.left + measure_text(words, size_px) + 2 * pad, picture_wh[0]))
+        name_px, line = find_name_px(picture_wh), find_thickness(picture_wh)
+        pad = 2 * find_pad(name_px)
+        words, size_px = fit_text(name_person(person, goals_s), name_px, picture_wh[0] - pad)
+        right = max(0, min(box.left + measure_text(words, size_px) + pad, picture_wh[0]))
         top = max(0, box.top - find_height(size_px) - line)
-        taken.append(draw_note(canvas, words, (right, top), picture_wh, taken))
+        taken.append(draw_note(canvas, words, (right, top), picture_wh, taken, size_px))
 
 
 def name_person(person: PersonMark, goals_s: Mapping[str, float]) -> str:
