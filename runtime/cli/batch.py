@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -87,7 +87,7 @@ def annotate_many(args: argparse.Namespace) -> None:
     done: list[Done] = []
     with Progress("annotating", sum(job.length_s for job in jobs) or None, VIDEO_SECONDS) as progress:
         stopped = _run_jobs(jobs, partial(_annotate_job, classifier, config, args.events), progress, done)
-    _report(args, done, len(jobs))
+    _report(args, done, len(jobs), goals_s)
     if stopped:
         raise KeyboardInterrupt(_describe_stop(done, jobs, time_range))
     if done and (cause := _find_end(done[-1])):
@@ -234,8 +234,9 @@ def _close(events: ClassEvents | None, time_s: float) -> None:
         events.close(time_s)
 
 
-def _report(args: argparse.Namespace, done: list[Done], count: int) -> None:
+def _report(args: argparse.Namespace, done: list[Done], count: int, goals_s: Mapping[str, float]) -> None:
     """Print a line for each video, the totals over all of them, and the files written."""
+    from ..core.goals import describe_unclear
     from ..system.progress import format_duration
     from .report import describe_totals
 
@@ -253,6 +254,8 @@ def _report(args: argparse.Namespace, done: list[Done], count: int) -> None:
     together = ", all people together" if any(segment.person for segment in everything) else ""
     for line in describe_totals(tuple(everything), together):
         say(line)
+    if words := describe_unclear(everything, goals_s):
+        say(words)
     frames, wall_s = sum(r.watched.frames for r in done if r.watched), sum(r.watched.wall_s for r in done if r.watched)
     whole = sum(row.error is None and row.watched is not None and row.watched.whole for row in done)
     say(

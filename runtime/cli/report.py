@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.durations import describe_holds
+from ..core.goals import describe_unclear
 from ..core.labels import display_name, explain_sides, name_with_side
 from ..core.types import NO_POSE, Segment
 from ..system.files import find_result
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 WRITTEN = "written: "
 
 
-def report_run(args: argparse.Namespace, watched: RunResult, reference: Reference | None) -> None:
+def report_run(
+    args: argparse.Namespace, watched: RunResult, reference: Reference | None, goals_s: Mapping[str, float]
+) -> None:
     """Print what was held when in one video, by a camera or in the demo, and the files written."""
     from ..sinks.timeline import has_people, has_sides
 
@@ -47,6 +50,8 @@ def report_run(args: argparse.Namespace, watched: RunResult, reference: Referenc
             say(f"person {person}, {line}" if person else line)
     if has_sides(poses):
         say(explain_sides(is_flipped=args.flip))
+    if words := describe_unclear(poses, goals_s):
+        say(words)
     rate = watched.frames / max(watched.wall_s, 1e-9)
     say(f"{format_count(watched.frames, 'frame')} in {watched.wall_s:.1f} s ({rate:.0f} frames per second)")
     videos = (args.save, args.record) if watched.frames else ()

@@ -67,7 +67,7 @@ def _watch_source(args: argparse.Namespace, roi: Roi | None, time_range: TimeRan
             watched = (_annotate_video if hasattr(args, "video") else _watch_live)(
                 args, classifier, screen, roi, time_range
             )
-        report_run(args, watched, reference)
+        report_run(args, watched, reference, goals_s)
         _tell_end(args, watched, screen.info)
         _stay(page, watched)
 

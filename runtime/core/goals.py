@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from .types import Hold, Side
+from .labels import display_name
+from .types import Hold, Segment, Side
 
-SWITCH_SIDES = "switch sides"
+SWITCH_SIDES, SIDE_UNCLEAR = "switch sides", "side unclear"
 TURNED_S = 0.5
 """By so much later a hold must begin to be another one, on the other side."""
 
@@ -22,7 +24,8 @@ class GoalState:
 
     hold: with what was known of its side and angles before, while it is only kept.  since_s: when it began, seconds.
     begins: it is another hold than that before.  reaches: it has reached its goal just now.  switches: it has reached
-    it, and the pose is to be held on the other side, too.
+    it, and the pose is to be held on the other side, too.  lacks_side: it has reached it, and its side, for which the
+    goal counts, is not known.
     """
 
     hold: Hold
@@ -30,6 +33,12 @@ class GoalState:
     begins: bool = False
     reaches: bool = False
     switches: bool = False
+    lacks_side: bool = False
+
+    @property
+    def note(self) -> str:
+        """What is said of it beside the pose; empty for nothing."""
+        return SWITCH_SIDES if self.switches else SIDE_UNCLEAR if self.lacks_side else ""
 
 
 class GoalTracker:
@@ -55,9 +64,11 @@ class GoalTracker:
         goal_s = self._goals_s.get(hold.pose)
         reaches = goal_s is not None and not self._reached and hold.leads and hold.seen_s >= goal_s
         switches = bool(last and not begins and last.switches)
-        if reaches:
+        lacks_side = bool(last and not begins and last.lacks_side)
+        if reaches or (lacks_side and hold.side):  # the side may become known later
             self._reached, switches = True, self._reach(hold)
-        self._last = GoalState(hold, since_s, begins, reaches, switches)
+            lacks_side = isinstance(goal_s, PerSide) and hold.side is None
+        self._last = GoalState(hold, since_s, begins, reaches, switches, lacks_side)
         return self._last
 
     def close(self) -> None:
@@ -74,6 +85,21 @@ class GoalTracker:
             return True
         sides.clear()  # another round may follow
         return False
+
+
+def describe_unclear(segments: Iterable[Segment], goals_s: Mapping[str, float]) -> str:
+    """Say in which holds of a finished timeline a goal for each side was reached on an unknown one; empty for none."""
+    unclear = Counter(
+        segment.pose
+        for segment in segments
+        if isinstance(goal_s := goals_s.get(segment.pose), PerSide)
+        and segment.side is None
+        and segment.duration_s >= goal_s
+    )
+    if not unclear:
+        return ""
+    poses = ", ".join(f"{display_name(pose)} {number}" for pose, number in unclear.items())
+    return f'side unclear in holds that reached their goal, so "{SWITCH_SIDES}" was not said: {poses}'
 
 
 def _is_another(hold: Hold, since_s: float, last: GoalState) -> bool:

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from ..classifier import PoseClassifier
 from ..core.frames import TimedFrame
-from ..core.goals import SWITCH_SIDES, GoalTracker
+from ..core.goals import GoalTracker
 from ..core.presentation import Presentation
 from ..core.regions import Region
 from ..core.types import Floats, Hold, Segment
@@ -253,7 +253,7 @@ class HoldNotes:
         notes = {}
         for number, hold in holds.items():
             goals = self._goals.setdefault(number, GoalTracker(self._goals_s))
-            notes[number] = SWITCH_SIDES if goals.update(frame.time_s, hold).switches else ""
+            notes[number] = goals.update(frame.time_s, hold).note
         self.main = notes[None]
         return notes
 

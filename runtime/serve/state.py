@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..core.frames import TimedFrame
-from ..core.goals import SWITCH_SIDES, GoalTracker
+from ..core.goals import GoalTracker
 from ..core.opencv import cv2
 from ..core.pace import Pace
 from ..core.preprocess import halve
@@ -70,7 +70,7 @@ class LiveBoard:
             state = self._goals.update(time_s, hold)
             turned_s = state.since_s if state.begins and hold.pose == self._hold.pose else self._held.turned_s
             self._held = HeldSide(hold.side, hold.confidence, turned_s)
-            self._note = SWITCH_SIDES if state.switches else ""
+            self._note = state.note
             self._is_group = self._is_group or bool(holds)
             if self._is_group:  # several people have no common timeline
                 self._past = ()

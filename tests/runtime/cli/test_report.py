@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from yoga_live.runtime.cli import batch
 from yoga_live.runtime.cli.report import list_results, report_run
+from yoga_live.runtime.core.goals import PerSide
 from yoga_live.runtime.core.types import Segment
 from yoga_live.runtime.pipelines.annotate import Outputs
 from yoga_live.runtime.pipelines.loop import RunResult
@@ -20,11 +22,18 @@ TWO = (
     Segment(10, 30, "none", 0.9, person=1),
     Segment(30, 42, "plank", 0.9, person=2),
 )
+UNCLEAR = 'side unclear in holds that reached their goal, so "switch sides" was not said: '
 
 
-def report(segments: tuple[Segment, ...], capsys: pytest.CaptureFixture[str], **paths: Path) -> list[str]:
+def report(
+    segments: tuple[Segment, ...],
+    capsys: pytest.CaptureFixture[str],
+    goals_s: Mapping[str, float] | None = None,
+    **paths: Path,
+) -> list[str]:
     named = {name: paths.get(name) for name in ("save", "record", "timeline", "summary")}
-    report_run(argparse.Namespace(events=False, flip=False, **named), RunResult(Timeline(segments), 9, 1.0), None)
+    args, watched = argparse.Namespace(events=False, flip=False, **named), RunResult(Timeline(segments), 9, 1.0)
+    report_run(args, watched, None, goals_s or {})
     return capsys.readouterr().out.splitlines()
 
 
@@ -43,10 +52,18 @@ def test_several_videos_say_whose_seconds_are_summed(tmp_path: Path, capsys: pyt
     watched = RunResult(Timeline(TWO), 9, 1.0)
     jobs = [batch.Job(tmp_path / name, name, Outputs(), 42.0) for name in ("a.mp4", "b.mp4")]
     args = argparse.Namespace(events=False, save=None, timeline=None, summary=None)
-    batch._report(args, [batch.Done(job, watched, None) for job in jobs], 2)
+    batch._report(args, [batch.Done(job, watched, None) for job in jobs], 2, {"tree": PerSide(30)})
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "  a.mp4     0:42  person 1: Tree 10.0 s; person 2: Tree 30.0 s, Plank 12.0 s"
     assert lines[2] == "Tree: 4 times, 1:20 in total, longest 30.0 s, all people together"
+    assert lines[4] == f"{UNCLEAR}Tree 2"
+
+
+def test_goals_that_no_side_could_be_told_of_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert f"{UNCLEAR}Tree 2" in report(TWO, capsys, {"tree": PerSide(10), "plank": 5.0})
+    assert f"{UNCLEAR}Tree 1" in report(TWO, capsys, {"tree": PerSide(11)})
+    sided = Segment(0, 30, "tree", 0.9, side="left")
+    assert not any("unclear" in line for line in report((sided,), capsys, {"tree": PerSide(11)}))
 
 
 def test_files_are_listed_behind_one_word(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

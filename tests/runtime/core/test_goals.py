@@ -33,9 +33,16 @@ def test_both_sides_again_are_another_round() -> None:
     assert said == [True, False, True, False]
 
 
-def test_a_hold_of_unknown_side_reaches_its_goal_and_asks_for_nothing() -> None:
-    state = GoalTracker({"tree": PerSide(2)}).update(3, hold(3))
-    assert state.reaches and not state.switches
+def test_a_hold_of_unknown_side_reaches_its_goal_and_says_that_until_it_is_known() -> None:
+    goals = GoalTracker({"tree": PerSide(2)})
+    assert goals.update(1, hold(1)).note == ""
+    state = goals.update(3, hold(3))
+    assert state.reaches and not state.switches and state.note == "side unclear"
+    assert goals.update(4, hold(4)).note == "side unclear"
+    known = goals.update(5, hold(5, "left"))
+    assert not known.reaches and known.note == "switch sides" == goals.update(6, hold(6)).note
+    assert goals.update(20, hold(1, "right")).note == "" and goals.update(22, hold(3, "right")).note == ""
+    assert GoalTracker({"tree": 2.0}).update(3, hold(3)).note == ""
 
 
 def test_what_was_known_stays_known_and_a_side_judged_anew_is_the_same_hold() -> None:
