@@ -217,6 +217,17 @@ def test_boxes_are_drawn_around_several_people(browser, messy) -> None:
         opened.process.communicate()
 
 
+def test_it_opens_on_all_photos_where_no_label_looks_wrong(cleaning: Cleaning) -> None:
+    assert cleaning.page.locator("#views button[aria-pressed=true]").inner_text().startswith("likely wrong")
+    for path, _ in cleaning.messy.wrong:
+        assert cleaning.path() == path
+        cleaning.press("k")
+    cleaning.page.goto(cleaning.page.url.partition("#")[0] + "?again")
+    cleaning.page.locator("#grid button.here").wait_for()
+    assert cleaning.page.locator("#views button[aria-pressed=true]").inner_text().startswith("all")
+    assert "No likely wrong label is left to check." in cleaning.page.locator("#note").inner_text()
+
+
 def test_a_killed_server_says_so_and_the_next_one_goes_on_there(cleaning: Cleaning) -> None:
     cleaning.press("x", "s", "k")
     cleaning.kill()

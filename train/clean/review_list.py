@@ -160,6 +160,19 @@ class CleaningList:
             self._flags, key=lambda n: (KINDS.index(self._flags[n].kind), self.entries[n].photo.path)
         )
 
+    def find_start(self) -> str:
+        """Find the view to open on: the first with a photo that is not marked yet, else all photos.
+
+        Finds conflicts where no likely wrong label is left.  `people` is not waited for, which may take minutes.
+        """
+        if self._has_open([number for number in self._orders["likely"] if self.is_suspect(number)]):
+            return "likely"
+        self.find_conflicts()
+        return next((view for view in ("conflicts", "duplicates") if self._has_open(self._orders[view])), "all")
+
+    def _has_open(self, numbers: list[int]) -> bool:
+        return any(not self.entries[number].photo.marks for number in numbers)
+
     def stop(self) -> None:
         """End `find_people`, which may take minutes, in another thread."""
         self._stopped.set()

@@ -115,11 +115,17 @@ class CleaningServer:
         return web.Response(body=(PAGES / found[0]).read_bytes(), content_type=found[1], charset="utf-8")
 
     async def _answer_session(self, request: web.Request) -> web.StreamResponse:
-        """Send what the page shows around the photos.  conflicts, people: wait until these are counted too."""
+        """Send what the page shows around the photos.  conflicts, people: wait until these are counted too.
+
+        start: find the view to open on, too.
+        """
         for view in LAZY:
             if request.query.get(view):
                 await self._complete(view)
-        photos = self._list
+        photos, start = self._list, ""
+        if request.query.get("start"):
+            async with self._making["conflicts"]:
+                start = await asyncio.to_thread(photos.find_start)
         count = photos.errors.count_among(photos.unseen)
         notes = (
             "" if photos.predictions.out_of_fold else SEEN_TRAINING,
@@ -129,6 +135,7 @@ class CleaningServer:
             {
                 "folder": show_name(self._cleaner.folder.resolve().name),
                 "run": show_name(photos.run.folder.name),
+                "start": start,
                 "poses": photos.poses,
                 "splits": [*SPLITS, NO_SPLIT],
                 "views": {view: len(photos.select(view)) for view in VIEWS if photos.knows(view)},

@@ -114,6 +114,14 @@ def test_the_session_says_what_there_is(client: Client, messy) -> None:
     assert "conflicts" in client.ask("api/session").json["views"]
 
 
+def test_the_page_opens_where_something_is_left_to_look_at(client: Client) -> None:
+    assert client.ask("api/session").json["start"] == ""
+    assert client.ask("api/session?start=1").json["start"] == "likely"
+    for photo in list_view(client, count=5)["photos"]:
+        assert client.ask("api/mark", {"photo": photo["number"], "action": "keep"}).status == 200
+    assert client.ask("api/session?start=1").json["start"] == "all"
+
+
 def test_people_are_looked_for_when_the_page_asks_and_their_boxes_are_sent(client: Client, messy) -> None:
     pytest.importorskip("onnxruntime")
     assert "people" not in client.ask("api/session").json["views"]

@@ -54,10 +54,10 @@ function remember() { // a reload comes back to the same view
   history.replaceState(null, "", `#${new URLSearchParams(filter)}`);
 }
 
-function recall() {
+function recall(start) {
   const words = new URLSearchParams(location.hash.slice(1));
   for (const name of Object.keys(filter)) filter[name] = words.get(name) ?? filter[name];
-  if (!(filter.view in VIEW_NAMES)) filter.view = "likely";
+  if (!words.has("view") || !(filter.view in VIEW_NAMES)) filter.view = start;
 }
 
 async function load(position, onlyOpen = false) {
@@ -383,13 +383,14 @@ $("picture").addEventListener("load", drawBoxes);
 $("picture").addEventListener("error", () => show("unreadable", "This file can't be shown."));
 
 async function start() {
-  recall();
-  session = await ask("api/session");
+  session = await ask("api/session?start=1");
+  recall(session.start);
   document.title = `clean ${session.folder}`;
   if (!session.trusted) VIEW_NAMES.likely = "doubted";
   $("title").textContent = `${session.folder}, as ${session.run} sees it`;
   const gone = session.missing ? ` ${session.missing} photos of the run are no longer in the folder.` : "";
-  show("note", session.note + gone);
+  const none = session.start === "likely" ? "" : ` No ${VIEW_NAMES.likely} label is left to check.`;
+  show("note", (session.note + none + gone).trim());
   drawPoses();
   await select({});
   const counted = await ask("api/session?conflicts=1");
