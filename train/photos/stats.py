@@ -1,4 +1,4 @@
-"""Counts what a photo folder holds: photos and groups per pose, one picture under two poses, sizes, failures."""
+"""Counts what a photo folder holds: photos and pictures per pose, one picture under two poses, sizes, failures."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class PoseStats:
 
     pose: str
     photos: int
-    groups: int  # different pictures
+    pictures: int  # different ones: copies of one count once
     duplicates: int  # photos with the same bytes as another photo of the folder
     sides: tuple[int, int, int]
 
@@ -60,7 +60,7 @@ class FolderStats:
     """Everything `yoga-train stats` shows."""
 
     poses: tuple[PoseStats, ...]
-    groups: int  # a group that crosses poses counts once here
+    pictures: int  # one under several poses counts once here
     conflicts: tuple[Conflict, ...]
     broken: tuple[tuple[str, str], ...]
     failures: tuple[tuple[str, int], ...]
@@ -101,8 +101,8 @@ def count_photos(photo_list: PhotoList, failures: Counter[str], mirror: bool | N
     conflicts = find_conflicts(photos, groups.tolist())
     if is_copy:
         conflicts = tuple(replace(each, by_mirror=_is_by_mirror(photo_list, each)) for each in conflicts)
-    group_count = len(set(groups.tolist()))
-    return FolderStats(tuple(rows), group_count, conflicts, photo_list.broken, tuple(failures.most_common()), pairs)
+    pictures = len(set(groups.tolist()))
+    return FolderStats(tuple(rows), pictures, conflicts, photo_list.broken, tuple(failures.most_common()), pairs)
 
 
 def find_conflicts(photos: tuple[Photo, ...], groups: list[int]) -> tuple[Conflict, ...]:
@@ -129,13 +129,14 @@ def _is_by_mirror(photo_list: PhotoList, conflict: Conflict) -> bool:
 def format_table(stats: FolderStats) -> str:
     """Format the table for a terminal."""
     wide = max([12, *(len(row.pose) for row in stats.poses)])
-    lines = [f"{'pose':{wide}} {'photos':>7} {'groups':>7} {'copies':>7}   shorter side at 5 / 50 / 95 %"]
+    lines = [f"{'pose':{wide}} {'photos':>7} {'pictures':>8} {'copies':>7}   shorter side at 5 / 50 / 95 %"]
     lines += [
-        f"{row.pose:{wide}} {row.photos:7d} {row.groups:7d} {row.duplicates:7d}   {' / '.join(map(str, row.sides))} px"
+        f"{row.pose:{wide}} {row.photos:7d} {row.pictures:8d} {row.duplicates:7d}   "
+        f"{' / '.join(map(str, row.sides))} px"
         for row in stats.poses
     ]
     total, copies = sum(row.photos for row in stats.poses), sum(row.duplicates for row in stats.poses)
-    lines.append(f"{'all':{wide}} {total:7d} {stats.groups:7d} {copies:7d}")
+    lines.append(f"{'all':{wide}} {total:7d} {stats.pictures:8d} {copies:7d}")
     if stats.sides:
         differ = f"{name_pairs(stats.sides)} differ only by left and right"
         lines.append(f"{differ}: mirror images are other pictures here (--mirror counts them as copies)")

@@ -52,11 +52,14 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
-def test_photos_groups_and_copies_are_counted_by_pose(photos: Path) -> None:
+def test_photos_pictures_and_copies_are_counted_by_pose(photos: Path) -> None:
     _, stats = measure_folder(photos)
-    rows = {row.pose: (row.photos, row.groups, row.duplicates) for row in stats.poses}
+    rows = {row.pose: (row.photos, row.pictures, row.duplicates) for row in stats.poses}
     assert rows == {"chair": (2, 2, 0), "tree": (4, 3, 2)}
-    assert stats.groups == 4  # the mirrored one counts with its original
+    assert stats.pictures == 4  # the mirrored one counts with its original
+    head, *lines = format_table(stats).splitlines()
+    assert head.split()[:4] == ["pose", "photos", "pictures", "copies"] and "group" not in "".join([head, *lines])
+    assert lines[2].split() == ["all", "6", "4", "2"]
 
 
 def test_one_picture_under_two_poses_is_a_conflict(photos: Path) -> None:
@@ -69,7 +72,7 @@ def test_one_picture_under_two_poses_is_a_conflict(photos: Path) -> None:
 def test_poses_of_one_person_in_one_room_are_different_pictures_and_no_label_is_accused(one_room: Path) -> None:
     photos, stats = measure_folder(one_room)
     assert len(set(group_photos(photos.photos, SAME_BITS).tolist())) < 25  # what the hash alone calls copies
-    assert not stats.conflicts and all(row.photos == 10 and row.groups >= 8 for row in stats.poses)
+    assert not stats.conflicts and all(row.photos == 10 and row.pictures >= 8 for row in stats.poses)
     assert "more than one pose" not in format_table(stats)
 
 
