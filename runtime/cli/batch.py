@@ -88,7 +88,7 @@ def annotate_many(args: argparse.Namespace) -> None:
     with Progress("annotating", sum(job.length_s for job in jobs) or None, VIDEO_SECONDS) as progress:
         stopped = _run_jobs(jobs, partial(_annotate_job, classifier, config, args.events), progress, done)
     _report(args, done, len(jobs), goals_s)
-    if stopped:
+    if stopped and not _is_all_done(done, jobs):
         raise KeyboardInterrupt(_describe_stop(done, jobs, time_range))
     if done and (cause := _find_end(done[-1])):
         raise cause
@@ -175,6 +175,15 @@ def _run_jobs(jobs: list[Job], annotate: Callable[[Job, Progress], Done], progre
         if _find_end(row):
             return False
     return False
+
+
+def _is_all_done(done: list[Done], jobs: list[Job]) -> bool:
+    """Whether the user stopped it when nothing was left to do."""
+    from .report import is_complete
+
+    return len(done) == len(jobs) and bool(
+        done and (watched := done[-1].watched) and is_complete(watched, done[-1].job.outputs.paths())
+    )
 
 
 def _find_end(row: Done) -> OutputError | None:

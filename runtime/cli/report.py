@@ -13,7 +13,7 @@ from ..core.durations import describe_holds
 from ..core.goals import describe_unclear
 from ..core.labels import display_name, explain_sides, name_with_side
 from ..core.types import NO_POSE, Segment
-from ..system.files import find_result
+from ..system.files import find_result, name_part
 from ..system.plain_text import format_count, print
 from ..system.progress import format_duration, format_hold
 from .references import describe_difference
@@ -58,6 +58,11 @@ def report_run(
     others = (args.timeline, args.summary) if watched.frames or watched.whole else ()
     for line in list_results([path for path in (*videos, *others) if path]):
         say(line)
+
+
+def is_complete(watched: RunResult, outputs: Iterable[Path]) -> bool:
+    """Whether all was seen and written.  Then stopping a run in its last moment is no failure: exit code 0."""
+    return watched.whole and not any(name_part(path).exists() for path in outputs)
 
 
 def divide_people(segments: Iterable[Segment]) -> list[tuple[int | None, tuple[Segment, ...]]]:

@@ -350,12 +350,11 @@ def _describe_source(source: Source, device: str) -> str:
 def _tell_end(args: argparse.Namespace, watched: RunResult, source: SourceInfo) -> None:
     """Raise the error that ended the pass, or KeyboardInterrupt if the user stopped it and an output is incomplete."""
     from ..pipelines.loop import describe_stop
-    from ..system.files import name_part
+    from .report import is_complete
 
     if watched.error:
         raise watched.error
     outputs = list_outputs(args)
-    is_left = not watched.whole or any(name_part(path).exists() for path in outputs)
     is_only_shown = not (outputs or args.events) and (watched.by_key or args.serve)  # stopping that is no failure
-    if watched.stopped and is_left and not is_only_shown:
+    if watched.stopped and not (is_only_shown or is_complete(watched, outputs)):
         raise KeyboardInterrupt(describe_stop(watched, source.start_s, source.duration_s))

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
-from yoga_live.runtime.cli import batch
+from yoga_live.runtime.cli import batch, watch
 from yoga_live.runtime.cli.report import list_results, report_run
 from yoga_live.runtime.core.goals import PerSide
 from yoga_live.runtime.core.types import Segment
 from yoga_live.runtime.pipelines.annotate import Outputs
 from yoga_live.runtime.pipelines.loop import RunResult
+from yoga_live.runtime.sources.base import SourceInfo
 from yoga_live.runtime.tracking.segments import Timeline
 
 TWO = (
@@ -85,3 +87,27 @@ def test_files_of_several_videos_are_one_line(tmp_path: Path) -> None:
         "written: 3 files beside the videos",
         f"incomplete: {tmp_path / 'b.part.csv'}",
     ]
+
+
+@pytest.mark.parametrize("option", ["serve", "timeline"])
+def test_a_run_that_is_stopped_once_all_is_written_has_not_failed(tmp_path: Path, option: str) -> None:
+    timeline = tmp_path / "a.csv"
+    args = argparse.Namespace(save=None, record=None, timeline=timeline, summary=None, events=False, serve=None)
+    args.serve = option == "serve"
+    info = SourceInfo("a.mp4", (320, 240), Fraction(10), Fraction(1, 10))
+    late, early = (RunResult(Timeline(TWO), 9, 1.0, stopped=True, whole=whole) for whole in (True, False))
+    watch._tell_end(args, late, info)
+    with pytest.raises(KeyboardInterrupt, match="stopped at"):
+        watch._tell_end(args, early, info)
+    (tmp_path / "a.part.csv").touch()
+    with pytest.raises(KeyboardInterrupt, match="stopped at"):
+        watch._tell_end(args, late, info)
+
+
+def test_several_videos_that_are_stopped_once_all_is_written_have_not_failed(tmp_path: Path) -> None:
+    jobs = [batch.Job(tmp_path / name, name, Outputs(timeline=tmp_path / f"{name}.csv"), 42.0) for name in "ab"]
+    late, early = (RunResult(Timeline(TWO), 9, 1.0, stopped=True, whole=whole) for whole in (True, False))
+    rows = [batch.Done(jobs[0], RunResult(Timeline(TWO), 9, 1.0), None), batch.Done(jobs[1], late, None)]
+    assert batch._is_all_done(rows, jobs)
+    assert not batch._is_all_done(rows[1:], jobs)
+    assert not batch._is_all_done([rows[0], batch.Done(jobs[1], early, None)], jobs)
