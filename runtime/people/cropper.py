@@ -17,6 +17,7 @@ from ..cropping.steady_crop import SteadyConfig, SteadyCrop
 from ..errors import MissingPackageError, OptionError
 from .finder import SIDE, PeopleFinder
 from .framing import MARGIN, frame_person
+from .mats import Settled
 from .sides import find_rule
 from .tracks import Person, find_middle
 from .two_scales import FAR_SIDE, TwoScaleFinder
@@ -147,10 +148,12 @@ class PersonCropper:
     """A steady crop around the main person; the whole frame, or the region, while nobody is found.
 
     person: the main person of the last frame, None where nobody was.  people: all who were there.  group: whom else to
-    classify, and where, by number, the main person included; None: the main person alone.
+    classify, and where, by number, the main person included; None: the main person alone.  Who may be on a mat has a
+    number below 0 in it; settled: of whom that has become certain with the last frame.
     """
 
     remembers = True
+    settled: tuple[Settled, ...] = ()
 
     def __init__(
         self,
@@ -179,8 +182,10 @@ class PersonCropper:
         given = self._roi.to_region((width, height)) if self._roi else None
         area = given or Region(0, 0, width, height)
         self.people = self._watcher.update(time_s, frame_bgr, given)
+        self.settled = self._watcher.settled
+        self._crops |= {each.mat: self._crops[each.person] for each in self.settled if each.person in self._crops}
         group = self.people if self._most is None else self._choose_group(area)
-        self.person = self._main.choose(time_s, group, area)
+        self.person = self._main.choose(time_s, tuple(person for person in group if person.number > 0), area)
         followed = group if self._most is not None else (self.person,) if self.person else ()
         self._crops = {
             person.number: self._crops.get(person.number) or SteadyCrop(self._config.steady) for person in followed
@@ -194,12 +199,13 @@ class PersonCropper:
         return crops[self.person.number]
 
     def _choose_group(self, area: Region) -> tuple[Person, ...]:
-        """Whom to follow: who is followed already, then the most prominent; nobody who has been missed for a while."""
+        """Whom to follow: who is on a mat, or followed already, then the most prominent; nobody who is missed."""
         newest_s = max((person.seen_s for person in self.people), default=0.0)
         newest_s = max(newest_s, self._watcher.looked_s)
         there = tuple(person for person in self.people if newest_s - person.seen_s < MISSED_S)
         ranked = self._main.rank(there, area)
-        return tuple(sorted(ranked, key=lambda person: person.number not in self._crops)[: self._most])
+        order = sorted(ranked, key=lambda person: (person.number < 0, person.number not in self._crops))
+        return tuple(order[: self._most])
 
     def _crop(self, time_s: float, person: Person, area: Region, size_wh: tuple[int, int]) -> Region:
         """Somebody's crop: at once where they are found first, then calmly."""

@@ -20,13 +20,25 @@ class MatConfig:
     leave_s: float = 1.5  # who is further away for so long has left it
 
 
+@dataclass(frozen=True)
+class Settled:
+    """Somebody is now known to be on a mat.
+
+    person: their number so far, below 0; mat: that of the mat, which is theirs from now on.  since_s: when they came.
+    """
+
+    person: int
+    mat: int
+    since_s: float
+
+
 @dataclass
 class _Mat:
     number: int
     place: Floats  # where its person stands, x and y in pixels
     length: float
     track: int | None = None  # who is on it, by the number of their track
-    near_s: float = 0.0  # when they were near it last
+    near_s: float = -np.inf  # when they were near it last
 
 
 @dataclass
@@ -37,17 +49,22 @@ class _Stay:
 
 
 class Mats:
-    """Numbers people by the mats that they are on; who walks about has no number."""
+    """Numbers people by the mats that they are on; who is on none has a number below 0, from look to look the same.
+
+    settled: those of whom it has become certain with the newest look.
+    """
 
     def __init__(self, config: MatConfig | None = None) -> None:
         self._config = config or MatConfig()
         self._mats: list[_Mat] = []
         self._stays: dict[int, _Stay] = {}
+        self.settled: tuple[Settled, ...] = ()
 
     def update(self, time_s: float, people: tuple[Person, ...]) -> tuple[Person, ...]:
         """Take the people at `time_s` (seconds, never decreasing), by the numbers of their tracks.
 
-        Returns those on a mat, by its number: 1, 2, ..., in the order in which the mats were used first.
+        Returns those on a mat, by its number: 1, 2, ..., in the order in which the mats were used first; and before
+        them the others, with numbers below 0.
         """
         numbers = {person.number for person in people}
         self._stays = {number: stay for number, stay in self._stays.items() if number in numbers}
@@ -58,11 +75,10 @@ class Mats:
             self._stay(time_s, person)
             if (mat := self._find_own(person.number)) is not None:
                 self._check_there(time_s, person, mat)
-        for person in people:
-            if self._find_own(person.number) is None:
-                self._settle(time_s, person)
-        on_mats = [(mat.number, person) for person in people if (mat := self._find_own(person.number))]
-        return tuple(replace(person, number=number) for number, person in sorted(on_mats, key=lambda pair: pair[0]))
+        others = [person for person in people if self._find_own(person.number) is None]
+        self.settled = tuple(filter(None, (self._settle(time_s, person) for person in others)))
+        mats = [(mat.number if (mat := self._find_own(person.number)) else -person.number, person) for person in people]
+        return tuple(replace(person, number=number) for number, person in sorted(mats, key=lambda pair: pair[0]))
 
     def _find_own(self, track: int) -> _Mat | None:
         return next((mat for mat in self._mats if mat.track == track), None)
@@ -84,20 +100,22 @@ class Mats:
         elif time_s - mat.near_s >= self._config.leave_s:
             mat.track = None
 
-    def _settle(self, time_s: float, person: Person) -> None:
+    def _settle(self, time_s: float, person: Person) -> Settled | None:
         """Give somebody who has stayed in a place the free mat there, or a new one where there is none."""
         stay = self._stays[person.number]
         if time_s - stay.since_s < self._config.settle_s:
-            return
+            return None
         place = find_place(person.box)
         near = [mat for mat in self._mats if np.linalg.norm(place - mat.place) <= self._config.near * mat.length]
         free = [mat for mat in near if mat.track is None]
         if not near:
             free = [_Mat(len(self._mats) + 1, stay.place, stay.length)]
             self._mats += free
-        if free:
-            mat = min(free, key=lambda each: float(np.linalg.norm(place - each.place)))
-            mat.track, mat.near_s = person.number, time_s
+        if not free:
+            return None
+        mat = min(free, key=lambda each: float(np.linalg.norm(place - each.place)))
+        was_there_s, mat.track, mat.near_s = mat.near_s, person.number, time_s
+        return Settled(-person.number, mat.number, max(stay.since_s, was_there_s))
 
 
 def find_place(box: Floats) -> Floats:

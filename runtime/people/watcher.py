@@ -11,7 +11,7 @@ from ..core.opencv import cv2
 from ..core.preprocess import as_bgr, halve
 from ..core.regions import Region
 from ..core.types import Floats, Frame
-from .mats import Mats
+from .mats import Mats, Settled
 from .tracks import Person, TrackConfig, Tracks
 from .two_scales import Finder, TwoScaleFinder
 
@@ -54,6 +54,7 @@ class PeopleWatcher:
         self.finder, self._track_config, self._config = finder, tracks, config or WatchConfig()
         self._tracks, self._mats = Tracks(tracks), Mats() if mats else None
         self._people: tuple[Person, ...] = ()
+        self.settled: tuple[Settled, ...] = ()  # who is known to be on a mat since the newest frame
         self._looked_s: float | None = None
         self._looked: Floats | None = None
         self.looks = 0
@@ -71,15 +72,18 @@ class PeopleWatcher:
     def update(self, time_s: float, frame_bgr: Frame, region: Region | None = None) -> tuple[Person, ...]:
         """Take the frame at `time_s` (seconds, never decreasing).  Returns the people, by number.
 
+        With mats, who is on none has a number below 0, and `settled` says of whom it has become certain that they are.
+
         frame_bgr: uint8 (H, W, 3).  region: look for people in this part alone, pixels; they are in the frame's pixels
         all the same.
         """
-        small = self._find_due(time_s, frame_bgr, region)
+        small, self.settled = self._find_due(time_s, frame_bgr, region), ()
         if small is not None:
             people = self.finder.find(frame_bgr, region, min_score=self._tracks.least_score)
             may_be_cut = self._looked is not None and self._may_be_cut(small, self._looked)
             tracked = self._tracks.update(time_s, people, may_be_cut=may_be_cut)
             self._people = self._mats.update(time_s, tracked) if self._mats else tracked
+            self.settled = self._mats.settled if self._mats else ()
             self._looked_s, self._looked = time_s, small
             self.looks += 1
         return self._people

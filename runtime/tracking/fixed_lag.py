@@ -6,6 +6,8 @@ from collections import deque
 from dataclasses import replace
 from itertools import chain
 
+import numpy as np
+
 from ..core.model_metadata import ModelInfo
 from ..core.types import NO_POSE, Floats, Hold, Segment, Side
 from ..people.tracks import Person
@@ -13,12 +15,17 @@ from .bodies import BodyHistory
 from .hmm_smoother import HmmSmoother
 from .observer import Observation, Tracked, observe_nothing
 from .segments import merge_segments
+from .settling import Settling, rename_settled
 
 AHEAD_S = 4.0
 """How far the observations are ahead of the picture that is drawn: evidence from later than that moves no edge any
 more."""
 GONE_S = 3.0
 """Of several people: who has been away for so long is not counted any more until they come back."""
+
+
+AWAY_STEP_S = 0.25
+"""So often it is noted of somebody who comes back that they were away: else what they hold would begin before."""
 
 
 class PersonSmoother:
@@ -73,6 +80,7 @@ class FixedLagSmoother:
         self._info = info
         self._main = PersonSmoother(info)
         self._group: dict[int, PersonSmoother] = {}
+        self._settling = Settling()
         self._seen_s: dict[int, float] = {}  # when each of the group was observed last
         self._observations: deque[Observation] = deque()
 
@@ -91,19 +99,23 @@ class FixedLagSmoother:
     def _add_group(self, observation: Observation) -> None:
         """Take everybody's probabilities; of those who are away, nothing was seen."""
         time_s, group = observation.time_s, observation.crops.group if observation.crops else None
-        rows = {} if group is None or observation.rows is None else dict(zip(group, observation.rows, strict=True))
-        there = {number: row for (number, _), row in rows.items()}
-        people = {person.number: person for person in observation.crops.people} if observation.crops else {}
+        there = {number for number, _ in group or ()}
         nothing = observe_nothing(len(self._info.labels))
         for number, smoother in self._group.items():
             if number not in there and time_s - self._seen_s[number] < GONE_S:
                 smoother.add(time_s, nothing)
-        for number, row in there.items():
-            smoother = self._group.setdefault(number, PersonSmoother(self._info))
-            if number in self._seen_s and time_s - self._seen_s[number] >= GONE_S:
-                smoother.add(time_s, nothing)  # they have been away
-            smoother.add(time_s, row, people.get(number))
-            self._seen_s[number] = time_s
+        for seen in self._settling.update(observation):
+            smoother = self._group.setdefault(seen.number, PersonSmoother(self._info))
+            if seen.time_s <= smoother.observed_s:
+                continue
+            if seen.number in self._seen_s and seen.time_s - self._seen_s[seen.number] >= GONE_S:
+                begin_s = max(smoother.observed_s, seen.time_s - GONE_S)
+                for away_s in np.arange(begin_s + AWAY_STEP_S, seen.time_s, AWAY_STEP_S):  # they have been away
+                    smoother.add(float(away_s), nothing)
+            smoother.add(seen.time_s, seen.probabilities, seen.person)
+            self._seen_s[seen.number] = seen.time_s
+        if observation.crops and (settled := observation.crops.settled):
+            self._observations = deque(rename_settled(each, settled) for each in self._observations)
 
     def state_at(self, time_s: float) -> Tracked:
         """What is held at `time_s` (seconds, never going back), and what the observation at it found."""
@@ -113,7 +125,9 @@ class FixedLagSmoother:
         crops = newest.crops
         if crops is None:
             return Tracked(self._main.hold_at(time_s), newest.region, newest.class_maps)
-        holds = {number: self._group[number].hold_at(time_s) for number, _ in crops.group or ()}
+        holds = {
+            number: self._group[number].hold_at(time_s) for number, _ in crops.group or () if number in self._group
+        }
         hold = self._main.hold_at(time_s)
         if crops.group is not None:
             hold = holds.get(crops.person.number, hold) if crops.person else hold

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from dataclasses import replace
@@ -16,6 +17,7 @@ from .bodies import LiveBody
 from .causal_smoother import SmoothedPose, Smoother
 from .observer import Crops, Observation, Observer, Tracked, find_info
 from .segments import Session, merge_segments
+from .settling import Settling
 
 SLOW = 4
 """From so many frames on that an observation takes, the next one waits for a fresh frame: what waits is up to a frame
@@ -36,6 +38,7 @@ class LiveTracker:
         self._body = LiveBody()
         self._seen_s = 0.0
         self._group: dict[int, _Follower] = {}
+        self._settling = Settling()
 
     def update(self, frame: TimedFrame) -> Tracked:
         """Take the next frame; its time never goes back.  One of a lost source says when its last picture was."""
@@ -61,11 +64,12 @@ class LiveTracker:
         if group is None or observation.rows is None:
             return {}
         holds: dict[int, Hold] = {}
-        people = {person.number: person for person in observation.crops.people} if observation.crops else {}
-        for (number, _), row in zip(group, observation.rows, strict=True):
-            if number not in self._group:
-                self._group[number] = _Follower(Session(number), self._labels, self._threshold)
-            holds[number] = self._group[number].update(observation.time_s, row, people.get(number))
+        for seen in self._settling.update(observation):
+            follower = self._group.setdefault(
+                seen.number, _Follower(Session(seen.number), self._labels, self._threshold)
+            )
+            if seen.time_s > follower.time_s:
+                holds[seen.number] = follower.update(seen.time_s, seen.probabilities, seen.person)
         for number in self._group.keys() - holds.keys():
             self._group[number].lose(observation.time_s)
         return holds
@@ -102,18 +106,19 @@ class _Follower:
         self.session, self._labels, self._threshold = session, labels, threshold
         self._smoother: Smoother | None = None
         self._body = LiveBody()
+        self.time_s = -math.inf  # of the last observation
 
     def update(self, time_s: float, probabilities: Floats, person: Person | None) -> Hold:
         """Take their probabilities, float (C,), and where they are; who comes back begins anew."""
         if self._smoother is None:
             self._smoother, self._body = Smoother(self._labels, self._threshold), LiveBody()
-        smoothed = self._smoother.update(time_s, probabilities)
+        smoothed, self.time_s = self._smoother.update(time_s, probabilities), time_s
         return self.session.update(time_s, smoothed, *self._body.update(time_s, smoothed.pose, person))
 
     def lose(self, time_s: float) -> None:
         """End what they hold: they are not there any more."""
         if self._smoother is not None:
-            self._smoother = None
+            self._smoother, self.time_s = None, time_s
             self.session.update(time_s, SmoothedPose(NO_POSE, 0.0, time_s, leads=False))
 
 

@@ -16,6 +16,7 @@ from ..core.types import ClassMaps, Floats, Frame, Hold
 from ..cropping.croppers import Cropper, WholeFrame
 from ..people.cropper import PeopleMode, PersonCropper, choose_cropper
 from ..people.landmarks import LANDMARKS, measure_landmarks
+from ..people.mats import Settled
 from ..people.tracks import Person
 
 BATCH = 8
@@ -45,12 +46,14 @@ class Crops:
 
     region: the main person's, or all that there is (None: the whole frame).  person: the main person.  people: all who
     are there.  group: whom else is classified and where, by number, the main person included; None: nobody else is.
+    Who may be on a mat has a number below 0; settled: of whom that has become certain with this frame.
     """
 
     region: Region | None
     person: Person | None = None
     people: tuple[Person, ...] = ()
     group: tuple[tuple[int, Region | None], ...] | None = None
+    settled: tuple[Settled, ...] = ()
 
     @property
     def regions(self) -> tuple[Region | None, ...]:
@@ -164,7 +167,7 @@ class Observer:
         region, cropper = self._cropper.choose_crop(frame.time_s, image_bgr), self._cropper
         if not isinstance(cropper, PersonCropper):
             return image_bgr, Crops(region)
-        return image_bgr, Crops(region, cropper.person, cropper.people, cropper.group)
+        return image_bgr, Crops(region, cropper.person, cropper.people, cropper.group, cropper.settled)
 
     def _describe_people(self, crops: Crops) -> Floats | None:
         """What the second opinion sees of each person who is classified, float32 (P, 53), zeros for nobody.

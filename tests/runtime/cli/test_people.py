@@ -128,7 +128,9 @@ def test_a_number_follows_so_many(live: Live, two: Path, tmp_path: Path) -> None
 def test_mats_number_people_by_their_places(live: Live, two: Path, tmp_path: Path) -> None:
     timeline = tmp_path / "a.csv"
     assert live("--video", two, "--timeline", timeline, "--people", "all", "--mats", model=DEFAULT_MODEL)[0] == 0
-    assert {row["person"] for row in read_rows(timeline)} == {"1", "2"}
+    rows = read_rows(timeline)
+    starts = {person: min(float(row["start_s"]) for row in rows if row["person"] == person) for person in "12"}
+    assert {row["person"] for row in rows} == {"1", "2"} and starts == {"1": 0, "2": 0}  # from the first look on
 
 
 def test_what_does_not_go_together_is_refused(live: Live, two: Path, tmp_path: Path) -> None:
