@@ -13,6 +13,7 @@ from .gather import add_gather_commands
 from .inspect import add_view_commands
 from .predict import add_predict
 from .report import add_report
+from .second_opinion import add_second_opinion_command
 
 EXAMPLES = """examples:
   yoga-train collect "tree pose yoga" --pose tree --to lists            find photos on the web
@@ -43,6 +44,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     add_report(commands)
     add_predict(commands)
     add_clean(commands)
+    add_second_opinion_command(commands)
     return parser.parse_args(argv)
 
 
