@@ -229,7 +229,7 @@ def _refuse_useless(args: argparse.Namespace) -> None:
         raise OptionError("--frames only applies to yoga-live benchmark; leave it out")
     if args.record and args.blur_faces:
         raise OptionError("--record saves the camera's own picture, faces included; use --save with --blur-faces")
-    if args.blur_faces and not (args.save or args.serve) and _goes_without_window(args):
+    if args.blur_faces and not _makes_pictures(args):
         raise OptionError(NOTHING_TO_BLUR)
     if args.table:
         raise OptionError("--table only applies to photos; for a video or camera use --timeline FILE.csv")
@@ -281,6 +281,20 @@ def _writes(args: argparse.Namespace) -> bool:
 
 def _goes_without_window(args: argparse.Namespace) -> bool:
     return args.window is False or (args.window is None and _writes(args) and not hasattr(args, "camera"))
+
+
+def _makes_pictures(args: argparse.Namespace) -> bool:
+    """Whether any picture is written or shown; True where a missing display is an error of its own."""
+    from ..sinks.base import check_display
+
+    if args.save or args.serve or _goes_without_window(args):
+        return bool(args.save or args.serve)
+    if _writes(args) and not args.window:
+        try:
+            check_display()
+        except DeviceError:
+            return False
+    return True
 
 
 def _wants_window(args: argparse.Namespace) -> bool:

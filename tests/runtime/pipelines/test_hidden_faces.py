@@ -142,6 +142,7 @@ def test_hiding_faces_where_no_picture_is_made_is_refused_before_any_work(
         ("--video", clip, "--summary", tmp_path / "a.png", "--events"),  # it is drawn, and shows nobody
         ("--video", clip, other, "--timeline", folder),
         ("--camera", "0", "--no-window", "--timeline", timeline),
+        ("--camera", "0", "--timeline", timeline),  # its window has no display here
         ("--demo", "--events"),
     )
     for words in asked:
