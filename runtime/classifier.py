@@ -153,8 +153,9 @@ class PoseClassifier:
         """Calibrated probabilities, float64 (C,), in the order of `labels`.
 
         frame_bgr: uint8 (H, W, 3) BGR; grey (H, W) and BGRA (H, W, 4) are taken too.  region: look at this part alone,
-        in pixels.  landmarks: float32 (53,), the person's, for the second opinion; None: the network alone.  Raises
-        ValueError if it is no uint8 image, ModelError where the network's output is not finite.
+        in pixels.  landmarks: float32 (53,), the person's, for the second opinion; None or NaN: the network alone.
+
+        Raises ValueError if it is no uint8 image, ModelError where the network's output is not finite.
         """
         letterbox_into(region.cut(frame_bgr) if region else frame_bgr, self._batch[0])
         return self._combine(self.engine.infer(self._batch), None if landmarks is None else landmarks[None])[0]
@@ -169,10 +170,18 @@ class PoseClassifier:
         return shares[0], ClassMaps(maps[0], self.labels, region)
 
     def _combine(self, logits: Floats, landmarks: Floats | None) -> Floats:
-        """Calibrated probabilities, float64 (N, C), of logits (N, C) and landmarks (N, 53), None: without them."""
+        """Calibrated probabilities, float64 (N, C), of logits (N, C) and landmarks (N, 53).
+
+        None, or NaN in a row: the network alone.
+        """
+        alone = softmax(logits / self.info.temperature)
         if landmarks is None or self.second_opinion is None:
-            return softmax(logits / self.info.temperature)
-        return softmax(self.second_opinion.combine(logits, landmarks) / self.second_opinion.temperature)
+            return alone
+        is_known = ~np.isnan(landmarks).any(axis=1)
+        if is_known.any():
+            mixed = self.second_opinion.combine(logits[is_known], landmarks[is_known])
+            alone[is_known] = softmax(mixed / self.second_opinion.temperature)
+        return alone
 
     def features(self, frame_bgr: npt.NDArray[np.generic], region: Region | None = None) -> Floats:
         """What the network's head reads of a frame, float32 (D,), averaged over the picture.
@@ -216,7 +225,8 @@ class PoseClassifier:
     def classify_letterboxed(self, frames: Frame, landmarks: Floats | None = None) -> list[Prediction]:
         """Classify frames that are letterboxed already, in one run of the network.
 
-        frames: uint8 (N, S, S, 3) BGR.  landmarks: float32 (N, 53), for the second opinion; None: the network alone.
+        frames: uint8 (N, S, S, 3) BGR.  landmarks: float32 (N, 53), for the second opinion; None, or NaN in a row: the
+        network alone.
         """
         return [self._predict(row, landmarks) for row in self.probabilities_letterboxed(frames, landmarks)]
 

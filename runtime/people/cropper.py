@@ -198,6 +198,11 @@ class PersonCropper:
             return given
         return crops[self.person.number]
 
+    @property
+    def looked_s(self) -> float:
+        """When people were looked for last, seconds."""
+        return self._watcher.looked_s
+
     def _choose_group(self, area: Region) -> tuple[Person, ...]:
         """Whom to follow: who is on a mat, or followed already, then the most prominent; nobody who is missed."""
         newest_s = max((person.seen_s for person in self.people), default=0.0)

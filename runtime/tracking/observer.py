@@ -46,7 +46,8 @@ class Crops:
 
     region: the main person's, or all that there is (None: the whole frame).  person: the main person.  people: all who
     are there.  group: whom else is classified and where, by number, the main person included; None: nobody else is.
-    Who may be on a mat has a number below 0; settled: of whom that has become certain with this frame.
+    Who may be on a mat has a number below 0; settled: of whom that has become certain with this frame.  looked_s: when
+    people were looked for last, seconds.
     """
 
     region: Region | None
@@ -54,6 +55,7 @@ class Crops:
     people: tuple[Person, ...] = ()
     group: tuple[tuple[int, Region | None], ...] | None = None
     settled: tuple[Settled, ...] = ()
+    looked_s: float = 0.0
 
     @property
     def regions(self) -> tuple[Region | None, ...]:
@@ -167,22 +169,28 @@ class Observer:
         region, cropper = self._cropper.choose_crop(frame.time_s, image_bgr), self._cropper
         if not isinstance(cropper, PersonCropper):
             return image_bgr, Crops(region)
-        return image_bgr, Crops(region, cropper.person, cropper.people, cropper.group, cropper.settled)
+        return image_bgr, Crops(
+            region, cropper.person, cropper.people, cropper.group, cropper.settled, cropper.looked_s
+        )
 
     def _describe_people(self, crops: Crops) -> Floats | None:
         """What the second opinion sees of each person who is classified, float32 (P, 53), zeros for nobody.
 
+        NaN where somebody was missed by the newest look: key points of an earlier picture say nothing of this one.
         None where the model has none, or people are not looked for.
         """
         if self._classifier.second_opinion is None or not self.finds_people:
             return None
         numbers = [crops.person and crops.person.number] if crops.group is None else [n for n, _ in crops.group]
         people = {person.number: person for person in crops.people}
-        return np.array([self._describe(people.get(number or 0), len(people)) for number in numbers], np.float32)
+        found = [people.get(number or 0) for number in numbers]
+        return np.array([self._describe(person, len(people), crops.looked_s) for person in found], np.float32)
 
-    def _describe(self, person: Person | None, count: int) -> Floats:
+    def _describe(self, person: Person | None, count: int, looked_s: float) -> Floats:
         if person is None:
             return np.zeros(LANDMARKS, np.float32)
+        if person.seen_s < looked_s:
+            return np.full(LANDMARKS, np.nan, np.float32)
         return measure_landmarks(person.keypoints, person.keypoint_scores, person.score, count - 1)
 
     def _letterbox(self, image_bgr: Frame, region: Region | None) -> Frame:

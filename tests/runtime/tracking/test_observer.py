@@ -25,6 +25,8 @@ from ..conftest import ColourEngine
 class ShownPerson(PersonCropper):
     """Somebody in the left half of each frame, or nobody."""
 
+    looked_s = 0.0
+
     def __init__(self, *scores: float) -> None:
         points = np.random.default_rng(0).uniform(0, 40, (17, 2)).astype(np.float32)
         sure, box = np.full(17, 0.9, np.float32), np.array([0, 0, 32, 48], np.float32)
@@ -58,6 +60,27 @@ def test_the_second_opinion_hears_of_the_person_or_that_nobody_is_there(informed
         for observation in (observer.observe(grey), observer.observe_prepared(observer.prepare(grey))):
             assert observation.probabilities == pytest.approx(expected)
         assert expected != pytest.approx(informed.probabilities_letterboxed(letterboxed[None])[0])
+
+
+def test_who_was_missed_by_the_newest_look_is_left_to_the_network(informed: PoseClassifier) -> None:
+    """A clip that ended in black for seconds was still called by the pose before, for the key points of that pose."""
+    grey = TimedFrame(np.full((48, 64, 3), 90, np.uint8), 1.0, 0)
+    cropper = ShownPerson(0.9)
+    with_key_points = Observer(informed, cropper).observe(grey).probabilities
+    cropper.looked_s = 1.0
+    observer = Observer(informed, cropper)
+    alone = informed.probabilities(grey.image_bgr, Region(0, 0, 32, 48))
+    assert alone != pytest.approx(with_key_points)
+    for observation in (observer.observe(grey), observer.observe_prepared(observer.prepare(grey))):
+        assert observation.probabilities == pytest.approx(alone)
+
+
+def test_rows_with_and_without_key_points_are_answered_together(informed: PoseClassifier) -> None:
+    frames, nobody = np.full((2, 32, 32, 3), 90, np.uint8), np.zeros(LANDMARKS, np.float32)
+    rows = informed.probabilities_letterboxed(frames, np.stack([np.full_like(nobody, np.nan), nobody]))
+    assert rows[0] == pytest.approx(informed.probabilities_letterboxed(frames[:1])[0])
+    assert rows[1] == pytest.approx(informed.probabilities_letterboxed(frames[:1], nobody[None])[0])
+    assert rows[0] != pytest.approx(rows[1])
 
 
 def test_without_people_it_is_the_network_alone_with_its_own_threshold(informed: PoseClassifier) -> None:
