@@ -2,7 +2,8 @@
 
 At each chunk, on a fixed grid of the video's time, all state is reset.  So memory is bounded, and the result for a
 chunk does not depend on where reading began, if that was early enough to warm up: parts of a video that are annotated
-on several machines give the same result as the whole on one machine.
+on several machines give the same result as the whole on one machine.  Where each of several people is followed, nothing
+is reset, since their numbers hold to the end; such a video is annotated whole.
 """
 
 from __future__ import annotations

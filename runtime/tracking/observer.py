@@ -114,6 +114,11 @@ class Observer:
         """Whether people are looked for."""
         return isinstance(self._cropper, PersonCropper)
 
+    @property
+    def follows_group(self) -> bool:
+        """Whether each of several people is followed."""
+        return follows_group(self._cropper)
+
     def observe(self, frame: TimedFrame, *, warms: bool = False) -> Observation:
         """Classify a frame; its time never goes back.  warms: show it to the next cropper too."""
         image_bgr, crops = self._crop_frame(frame, warms=warms)
@@ -223,6 +228,11 @@ def open_cropper(
     chosen = roi, zoom, size_wh, people, classifier.open_people_finder
     share = classifier.info.person_share
     return choose_cropper(*chosen, mats=mats, second_opinion=has_opinion, most_share=share)
+
+
+def follows_group(cropper: Cropper | None) -> bool:
+    """Whether a cropper follows each of several people."""
+    return isinstance(cropper, PersonCropper) and cropper.group is not None
 
 
 def find_info(classifier: PoseClassifier, cropper: Cropper | None) -> ModelInfo:

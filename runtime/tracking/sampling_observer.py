@@ -41,10 +41,14 @@ class Step:
 
 
 class SamplingObserver:
-    """An observer that observes a few times a second, and forgets what is minutes ago."""
+    """An observer that observes a few times a second, and forgets what is minutes ago.
+
+    Of several people nothing is forgotten: each keeps their number to the end.
+    """
 
     def __init__(self, observer: Observer, start_s: float = 0.0) -> None:
         """start_s: where its observations begin, seconds; frames before it are for warming up alone."""
+        self._renews = not observer.follows_group
         self._observer, self._observations, self._start_s = observer, AdaptiveObserver(observer), start_s
         self._sampler = FrameSampler(OBSERVATIONS_PER_S)
         self._chunk: int | None = None
@@ -88,18 +92,24 @@ class SamplingObserver:
         self._last_chunk, self._damaged_from = role.chunk, None
         if self._chunk not in (None, role.chunk):
             known = self._observations.finish()
-            if self._warmed != role.chunk:  # a gap: what was warmed up is another chunk's
-                self._observer.forget()
-            self._observer.turn()
+            if self._renews:
+                self._turn(role.chunk)
         self._chunk = role.chunk
-        if role.warms and self._warmed != role.chunk + 1:
+        warms = role.warms and self._renews
+        if warms and self._warmed != role.chunk + 1:
             self._observer.forget()
             self._warmed = role.chunk + 1
         if role.observes and frame.time_s >= self._start_s - SAME_S:
-            return [*known, *self._observations.observe(frame, warms=role.warms)], True
-        if role.warms:
+            return [*known, *self._observations.observe(frame, warms=warms)], True
+        if warms:
             self._observer.warm_up(frame)
         return known, False
+
+    def _turn(self, chunk: int) -> None:
+        """Go on with the cropper that was warmed up for a chunk."""
+        if self._warmed != chunk:  # a gap: what was warmed up is another chunk's
+            self._observer.forget()
+        self._observer.turn()
 
     def _pass_over(self, time_s: float) -> tuple[Sequence[Observation], bool]:
         """A damaged frame is not observed.  Where they don't end, or a chunk begins so, observations say that saw
