@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import chain
 
@@ -72,16 +73,58 @@ class PersonSmoother:
         return tuple(chain.from_iterable(map(self._body.divide, cut)))
 
 
+class GroupSmoother:
+    """What each of several people of a recording holds, by number."""
+
+    def __init__(self, info: ModelInfo) -> None:
+        """info: labels and threshold, as `find_info` gives them."""
+        self._info = info
+        self._people: dict[int, PersonSmoother] = {}
+        self._settling = Settling()
+        self._seen_s: dict[int, float] = {}  # when each of them was observed last
+
+    def __len__(self) -> int:
+        """How many people have been followed."""
+        return len(self._people)
+
+    def add(self, observation: Observation) -> None:
+        """Take everybody's probabilities; of those who are away, nothing was seen.  Its time never goes back."""
+        time_s, group = observation.time_s, observation.crops.group if observation.crops else None
+        there = {number for number, _ in group or ()}
+        nothing = observe_nothing(len(self._info.labels))
+        for number, smoother in self._people.items():
+            if number not in there and time_s - self._seen_s[number] < GONE_S:
+                smoother.add(time_s, nothing)
+        for seen in self._settling.update(observation):
+            smoother = self._people.setdefault(seen.number, PersonSmoother(self._info))
+            if seen.time_s <= smoother.observed_s:
+                continue
+            if seen.number in self._seen_s and seen.time_s - self._seen_s[seen.number] >= GONE_S:
+                begin_s = max(smoother.observed_s, seen.time_s - GONE_S)
+                for away_s in np.arange(begin_s + AWAY_STEP_S, seen.time_s, AWAY_STEP_S):  # they have been away
+                    smoother.add(float(away_s), nothing)
+            smoother.add(seen.time_s, seen.probabilities, seen.person)
+            self._seen_s[seen.number] = seen.time_s
+
+    def holds_at(self, time_s: float, numbers: Iterable[int]) -> dict[int, Hold]:
+        """What those of these people who are known hold at `time_s`, seconds, never going back."""
+        return {number: self._people[number].hold_at(time_s) for number in numbers if number in self._people}
+
+    def segments(self, end_s: float) -> tuple[Segment, ...]:
+        """The timelines of all up to `end_s`, seconds, in the order of time: observations may have gone further."""
+        gone = {number for number, seen_s in self._seen_s.items() if end_s - seen_s >= GONE_S}
+        return merge_segments(
+            smoother.segments(min(end_s, smoother.observed_s) if number in gone else end_s, number)
+            for number, smoother in self._people.items()
+        )
+
+
 class FixedLagSmoother:
     """What is held at a moment of a recording, once the moments after it have been observed."""
 
     def __init__(self, info: ModelInfo) -> None:
         """info: labels and threshold, as `find_info` gives them."""
-        self._info = info
-        self._main = PersonSmoother(info)
-        self._group: dict[int, PersonSmoother] = {}
-        self._settling = Settling()
-        self._seen_s: dict[int, float] = {}  # when each of the group was observed last
+        self._main, self._group = PersonSmoother(info), GroupSmoother(info)
         self._observations: deque[Observation] = deque()
 
     @property
@@ -93,29 +136,10 @@ class FixedLagSmoother:
         """Take an observation; its time never goes back."""
         person = observation.crops.person if observation.crops else None
         self._main.add(observation.time_s, observation.probabilities, person)
-        self._add_group(observation)
-        self._observations.append(observation)
-
-    def _add_group(self, observation: Observation) -> None:
-        """Take everybody's probabilities; of those who are away, nothing was seen."""
-        time_s, group = observation.time_s, observation.crops.group if observation.crops else None
-        there = {number for number, _ in group or ()}
-        nothing = observe_nothing(len(self._info.labels))
-        for number, smoother in self._group.items():
-            if number not in there and time_s - self._seen_s[number] < GONE_S:
-                smoother.add(time_s, nothing)
-        for seen in self._settling.update(observation):
-            smoother = self._group.setdefault(seen.number, PersonSmoother(self._info))
-            if seen.time_s <= smoother.observed_s:
-                continue
-            if seen.number in self._seen_s and seen.time_s - self._seen_s[seen.number] >= GONE_S:
-                begin_s = max(smoother.observed_s, seen.time_s - GONE_S)
-                for away_s in np.arange(begin_s + AWAY_STEP_S, seen.time_s, AWAY_STEP_S):  # they have been away
-                    smoother.add(float(away_s), nothing)
-            smoother.add(seen.time_s, seen.probabilities, seen.person)
-            self._seen_s[seen.number] = seen.time_s
+        self._group.add(observation)
         if observation.crops and (settled := observation.crops.settled):
             self._observations = deque(rename_settled(each, settled) for each in self._observations)
+        self._observations.append(observation)
 
     def state_at(self, time_s: float) -> Tracked:
         """What is held at `time_s` (seconds, never going back), and what the observation at it found."""
@@ -125,9 +149,7 @@ class FixedLagSmoother:
         crops = newest.crops
         if crops is None:
             return Tracked(self._main.hold_at(time_s), newest.region, newest.class_maps)
-        holds = {
-            number: self._group[number].hold_at(time_s) for number, _ in crops.group or () if number in self._group
-        }
+        holds = self._group.holds_at(time_s, [number for number, _ in crops.group or ()])
         hold = self._main.hold_at(time_s)
         if crops.group is not None:
             hold = holds.get(crops.person.number, hold) if crops.person else hold
@@ -135,12 +157,4 @@ class FixedLagSmoother:
 
     def segments(self, end_s: float) -> tuple[Segment, ...]:
         """The timeline up to `end_s`, seconds: observations may have gone further.  Of several people, everybody's."""
-        if not self._group:
-            return self._main.segments(end_s)
-        return merge_segments(
-            smoother.segments(min(end_s, smoother.observed_s) if number in self._gone(end_s) else end_s, number)
-            for number, smoother in self._group.items()
-        )
-
-    def _gone(self, end_s: float) -> set[int]:
-        return {number for number, seen_s in self._seen_s.items() if end_s - seen_s >= GONE_S}
+        return self._group.segments(end_s) if self._group else self._main.segments(end_s)
