@@ -28,6 +28,7 @@ def write_table(records: Iterable[Record], store: Store) -> int:
             ("confidence", pa.float64()),
             ("complete", pa.bool_()),
             ("model", pa.string()),
+            ("person", pa.int32()),
             ("side", pa.string()),
         ]
     )
@@ -56,6 +57,7 @@ def _make_rows(record: Record) -> list[dict[str, Any]]:
             "confidence": segment.confidence,
             "complete": record.trouble is None,
             "model": record.recipe.model_sha256,
+            "person": segment.person,
             "side": segment.side,
         }
         for segment in record.segments

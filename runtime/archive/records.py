@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from ..core.types import Segment
 from ..errors import OutputError, TakenError
 from ..people.angles import JOINTS
-from ..sinks.timeline import FORMATS, choose_columns, format_timeline, shift_segments
+from ..sinks.timeline import FORMATS, format_timeline, shift_segments
 from ..sources.inputs import name_input
 from ..system.foreign_files import check_number, check_whole, parse_json, show
 from ..system.plain_text import escape_json, format_count, is_utf8
@@ -38,6 +38,7 @@ class ArchiveConfig:
     rotate: int = 0
     flip: bool = False
     people: str = "off"
+    mats: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,8 @@ class Record:
             if not (isinstance(segment.pose, str) and is_utf8(segment.pose)):
                 raise ValueError(f"the pose {show(segment.pose)}")
             angles = segment.angles
+            if segment.person is not None:
+                check_whole(segment.person, "the number of a person", 1, 2**31 - 1)
             if (
                 segment.side not in (None, "left", "right")
                 or not isinstance(angles, dict)
@@ -100,7 +103,8 @@ class Record:
 def _to_row(segment: Segment) -> list[object]:
     """The fields of a segment, in order; those of people only where they are known."""
     row: list[object] = [segment.start_s, segment.end_s, segment.pose, segment.confidence]
-    return row if not (segment.side or segment.angles) else [*row, segment.person, segment.side, dict(segment.angles)]
+    is_plain = segment.person is None and not (segment.side or segment.angles)
+    return row if is_plain else [*row, segment.person, segment.side, dict(segment.angles)]
 
 
 @dataclass(frozen=True)
@@ -166,8 +170,7 @@ def store_result(
     store.write(f"{video.place}{RECORD_SUFFIX}", record.to_json().encode())
     if told.picture and pictures:
         pictures.write(f"{video.place}.png", told.picture)
-    columns = choose_columns(finds_people=recipe.people != "off" and recipe.zoom, is_group=False)
-    text = format_timeline(f".{recipe.timeline_format}", shift_segments(told.segments, 0.0), columns)
+    text = format_timeline(f".{recipe.timeline_format}", shift_segments(told.segments, 0.0), told.columns)
     try:
         store.write(name_timeline(video, recipe), text.encode(), replace=False)
     except TakenError:  # nobody is to take another's timeline for the one of this record

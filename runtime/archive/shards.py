@@ -2,7 +2,7 @@
 
 A shard is one or more chunks (sources/frame_sampling.py) of a recording.  Its decoding begins at a key frame before
 the warm-up that its first chunk needs, its observations at its own beginning; smoothing runs over the observations of
-all shards in a row.
+all shards in a row.  Where each of several people is followed, a recording is one shard: their numbers hold to its end.
 """
 
 from __future__ import annotations
@@ -18,16 +18,17 @@ import numpy.typing as npt
 
 from ..core.model_metadata import ModelInfo
 from ..errors import NoFrameError, SourceError
-from ..people.cropper import choose_cropper
-from ..pipelines.annotate import AnnotateConfig, open_recording
+from ..people.cropper import choose_cropper, count_followed
+from ..pipelines.annotate import AnnotateConfig, find_columns, open_recording
 from ..sources.base import Seen
 from ..sources.frame_sampling import CHUNK_S, SAME_S, WARM_UP_S
 from ..sources.time_range import TimeRange
 from ..sources.video import VideoSource
 from ..system.plain_text import format_count
 from ..tracking.bodies import BodyHistory, BodyLook
+from ..tracking.fixed_lag import GroupSmoother
 from ..tracking.hmm_smoother import HmmSmoother
-from ..tracking.observer import Observer, open_cropper
+from ..tracking.observer import Observer, find_info, follows_group, open_cropper
 from ..tracking.sampling_observer import OBSERVATIONS_PER_S, SamplingObserver
 
 if TYPE_CHECKING:
@@ -56,7 +57,8 @@ class ShardResult:
 
     times_s: float64 (N,); rows: calibrated probabilities, float32 (N, C); end_s: when the last frame ends that was
     read, observed or not; reason: why it ended early, if it broke; damage: what was left out, if anything; looks: at
-    the body of the main person, where people are looked for.
+    the body of the main person, where people are looked for; columns: of person and side, which its timeline has;
+    group: what each of several people holds, where they are followed.
     """
 
     times_s: npt.NDArray[np.float64]
@@ -65,18 +67,21 @@ class ShardResult:
     reason: str | None = None
     damage: str = ""
     looks: tuple[BodyLook, ...] = ()
+    columns: tuple[str, ...] = ()
+    group: GroupSmoother | None = None
 
 
 @dataclass(frozen=True)
 class VideoResult:
     """What is known of a whole recording.  observations: how many; picture: its summary, PNG; reason: what broke it
-    off; damage: what was left out of the picture."""
+    off; damage: what was left out of the picture; columns: of person and side, which its timeline has."""
 
     segments: tuple[Segment, ...]
     observations: int
     picture: bytes | None = None
     reason: str | None = None
     damage: str = ""
+    columns: tuple[str, ...] = ()
 
 
 def plan_shards(length_s: float | None, time_range: TimeRange | None = None) -> list[Shard]:
@@ -97,14 +102,17 @@ def plan_shards(length_s: float | None, time_range: TimeRange | None = None) -> 
 def plan_video(path: Path | RemoteFile, config: AnnotateConfig, threads: int | None = None) -> list[Shard]:
     """Open a recording and say in which shards it is watched.  Raises SourceError, OptionError.
 
-    One whose times begin anew in the middle is one shard: when what lies there is, only reading up to it tells.
+    One whose times begin anew in the middle is one shard: when what lies there is, only reading up to it tells.  So is
+    one in which each of several people is followed.
     """
     with open_recording(path, OBSERVATIONS_PER_S, config.time_range, threads, config.mounting) as source:
         choose_cropper(config.roi, config.zoom, source.info.size_wh)
         rest_s = source.info.duration_s
         start_s = config.time_range.start_s if config.time_range else 0.0
         planned = plan_shards(None if rest_s is None else start_s + rest_s, config.time_range)
-        is_whole = len(planned) > 1 and isinstance(source, VideoSource) and source.goes_back()
+        is_whole = len(planned) > 1 and (
+            count_followed(config.people) is not None or (isinstance(source, VideoSource) and source.goes_back())
+        )
     return [Shard(start_s, None)] if is_whole else planned
 
 
@@ -119,12 +127,15 @@ def observe_shard(
     times_s: list[float] = []
     rows: list[npt.NDArray[np.floating]] = []
     seen, reason, damage, body = Seen(), None, "", BodyHistory()
+    columns, group = tuple[str, ...](), None
     try:
         with open_recording(
             path, OBSERVATIONS_PER_S, _find_time_range(config, shard), threads, config.mounting
         ) as source:
             size_wh, seen = source.info.size_wh, source.info.seen
-            cropper = open_cropper(classifier, config.roi, config.zoom, size_wh, config.people)
+            cropper = open_cropper(classifier, config.roi, config.zoom, size_wh, config.people, mats=config.mats)
+            columns = find_columns(cropper)
+            group = GroupSmoother(find_info(classifier, cropper)) if follows_group(cropper) else None
             watcher = SamplingObserver(Observer(classifier, cropper), shard.start_s)
             try:
                 for step in watcher.observe_through(_frames_before(source.frames(), shard.end_s)):
@@ -133,6 +144,8 @@ def observe_shard(
                     for observation in step.observations:
                         if observation.crops and observation.crops.person:
                             body.add(observation.crops.person)
+                        if group is not None:
+                            group.add(observation)
             finally:
                 damage = source.damage if isinstance(source, VideoSource) else ""
             if source.info.seen.jumps_s and not (
@@ -147,7 +160,7 @@ def observe_shard(
             raise
         reason = str(error)
     seen_rows = np.array(rows, np.float32).reshape(len(rows), len(classifier.labels))
-    return ShardResult(np.array(times_s), seen_rows, seen.end_s, reason, damage, body.looks)
+    return ShardResult(np.array(times_s), seen_rows, seen.end_s, reason, damage, body.looks, columns, group)
 
 
 def join_shards(observations: Sequence[ShardResult]) -> ShardResult:
@@ -166,6 +179,8 @@ def join_shards(observations: Sequence[ShardResult]) -> ShardResult:
         kept[-1].reason,
         _join_damage([each.damage for each in kept if each.damage]),
         body.looks,
+        kept[0].columns,
+        kept[0].group,  # that is a recording of one shard
     )
 
 
@@ -177,15 +192,26 @@ def _join_damage(damages: Sequence[str]) -> str:
 
 def finish_video(observations: ShardResult, info: ModelInfo, title: str | None = None) -> VideoResult:
     """Smooth what was seen of a whole recording.  title: of a summary picture; None: none is drawn."""
+    segments = _smooth_group(observations) or _smooth_main(observations, info)
+    picture = None if title is None else _draw(segments, title)
+    times_s, columns = observations.times_s, observations.columns
+    return VideoResult(segments, len(times_s), picture, observations.reason, observations.damage, columns)
+
+
+def _smooth_group(observations: ShardResult) -> tuple[Segment, ...]:
+    """The timelines of several people; none where nobody was followed."""
+    return observations.group.segments(observations.end_s) if observations.group else ()
+
+
+def _smooth_main(observations: ShardResult, info: ModelInfo) -> tuple[Segment, ...]:
+    """The timeline of the main person, or of the picture."""
     smoother = HmmSmoother(info.labels, info.threshold)
     for time_s, row in zip(observations.times_s.tolist(), observations.rows, strict=True):
         smoother.update(time_s, row)
     body = BodyHistory()
     body.extend(observations.looks)
     told = smoother.segments(end_s=observations.end_s)
-    segments = tuple(chain.from_iterable(map(body.divide, told)))
-    picture = None if title is None else _draw(segments, title)
-    return VideoResult(segments, len(observations.times_s), picture, observations.reason, observations.damage)
+    return tuple(chain.from_iterable(map(body.divide, told)))
 
 
 def _find_time_range(config: AnnotateConfig, shard: Shard) -> TimeRange | None:

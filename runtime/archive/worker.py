@@ -78,4 +78,5 @@ class ArchiveWorker:
         shards = plan_video(path, config, order.threads)
         if len(shards) > 1:
             return shards
-        return finish_video(observe_shard(self._classifier, path, config, shards[0], order.threads), info, title)
+        seen = observe_shard(self._classifier, path, config, shards[0], order.threads)
+        return finish_video(seen, info, title)

@@ -20,6 +20,7 @@ from ..sources.inputs import name_input
 from ..system.files import make_csv_writer
 from ..system.plain_text import format_count, print, show_name
 from .options import list_given, read_mounting, read_people, read_roi
+from .report import TOGETHER
 
 if TYPE_CHECKING:
     from ..archive.inputs import Recorded
@@ -127,6 +128,7 @@ class Tally:
         self.videos, self.done, self.watched = videos, plan.done, 0
         self.failed: list[tuple[str, str]] = []
         self.held_s: Counter[str] = Counter()
+        self.has_people = False
         self.seen_s, self._started_s = 0.0, time.monotonic()
         self._shards: dict[str, int] = {}
         self._counted: defaultdict[str, float] = defaultdict(float)
@@ -174,6 +176,7 @@ class Tally:
         from ..archive.scheduler import Failed
         from ..archive.shards import VideoResult
         from ..drawing.summary import add_up
+        from ..sinks.timeline import has_people
         from ..system.item_failures import Failure, attempt
 
         result, name = outcome.result, str(outcome.video.path)
@@ -184,6 +187,7 @@ class Tally:
             self._fail(outcome.video, result.reason)
         else:
             self.held_s.update({total.pose: total.total_s for total in add_up(result.segments)})
+            self.has_people |= has_people(result.segments)
             if result.damage:
                 self.say(f"yoga-live: {result.damage}")
             if result.reason:
@@ -276,9 +280,7 @@ def _read_order(args: argparse.Namespace, model: bytes) -> tuple[WorkerConfig, A
 
     time_range, roi, zoom = parse_time_range(args.from_, None), read_roi(args), args.zoom != "off"
     people = read_people(args, "off")  # an archive that is half done goes on as it began
-    if people not in ("main", "off"):
-        raise OptionError(f"--people {people} cannot be used with an archive yet; give main or off")
-    config = AnnotateConfig(time_range, roi, zoom, mounting=read_mounting(args), people=people)
+    config = AnnotateConfig(time_range, roi, zoom, mounting=read_mounting(args), people=people, mats=args.mats)
     summary = args.summary is not None
     archive_config = ArchiveConfig(
         hashlib.sha256(model).hexdigest(),
@@ -290,6 +292,7 @@ def _read_order(args: argparse.Namespace, model: bytes) -> tuple[WorkerConfig, A
         config.mounting.rotate,
         config.mounting.flip,
         str(people),
+        config.mats,
     )
     return WorkerConfig(args.device, 1, config, summary, version("yoga-live")), archive_config
 
@@ -314,8 +317,9 @@ def _report(tally: Tally, store: Store) -> None:
     from ..core.labels import display_name
     from ..system.progress import format_duration
 
+    together = TOGETHER if tally.has_people else ""
     for pose, held_s in tally.held_s.most_common():
-        print(f"{display_name(pose)}: {format_duration(held_s)}")
+        print(f"{display_name(pose)}: {format_duration(held_s)}{together}")
     rows = write_table(read_records(store), store)
     print(
         f"{tally.done} of {format_count(tally.videos, 'video')} done, {tally.watched} of them now: "

@@ -247,7 +247,7 @@ def _report(args: argparse.Namespace, done: list[Done], count: int, goals_s: Map
     """Print a line for each video, the totals over all of them, and the files written."""
     from ..core.goals import describe_unclear
     from ..system.progress import format_duration
-    from .report import describe_totals
+    from .report import TOGETHER, describe_totals
 
     say = partial(print, file=sys.stderr if args.events else sys.stdout)
     width = max((len(row.job.name) for row in done), default=0)
@@ -260,7 +260,7 @@ def _report(args: argparse.Namespace, done: list[Done], count: int, goals_s: Map
         if row.watched and (row.error or not row.watched.whole):
             said += " (stopped)" if row.watched.stopped else " (incomplete)"
         say(f"  {row.job.name:{width}}  {lasted:>7}  {said}")
-    together = ", all people together" if any(segment.person for segment in everything) else ""
+    together = TOGETHER if any(segment.person for segment in everything) else ""
     for line in describe_totals(tuple(everything), together):
         say(line)
     if words := describe_unclear(everything, goals_s):

@@ -150,10 +150,10 @@ def add_explain(group: argparse._ActionsContainer) -> None:
     )
 
 
-def add_model(parser: argparse.ArgumentParser, *, follows_several: bool = True) -> None:
+def add_model(parser: argparse.ArgumentParser, *, people: str = "main") -> None:
     """Define the options of the model, and of the part of the picture that it classifies.
 
-    follows_several: whether the command can follow more than the main person.
+    people: whom the command follows where nothing else is asked for.
     """
     group = parser.add_argument_group("model")
     group.add_argument(
@@ -165,19 +165,17 @@ def add_model(parser: argparse.ArgumentParser, *, follows_several: bool = True) 
         metavar="NAME",
         help="auto, cpu, cuda, tensorrt or openvino; a device given by name is used or the command fails",
     )
-    several = " all, or a number: follow each of them;" if follows_several else ""
     group.add_argument(
         "--people",
-        metavar="main|all|N|off" if follows_several else "main|off",
-        help=f"main: find people and follow the largest, most central one;{several} off: look for nobody (default: "
-        f"{'main' if follows_several else 'off'})",
+        metavar="main|all|N|off",
+        help="main: find people and follow the largest, most central one; all, or a number: follow each of them; off: "
+        f"look for nobody (default: {people})",
     )
-    if follows_several:
-        group.add_argument(
-            "--mats",
-            action="store_true",
-            help="with --people all: number people by their places, so that who comes back to a mat is the same row",
-        )
+    group.add_argument(
+        "--mats",
+        action="store_true",
+        help="with --people all: number people by their places, so that who comes back to a mat is the same row",
+    )
     group.add_argument(
         "--zoom",
         choices=("auto", "off"),

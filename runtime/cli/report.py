@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from ..pipelines.loop import RunResult
 
 WRITTEN = "written: "
+TOGETHER = ", all people together"
+"""Behind a sum over several people."""
 
 
 def report_run(

@@ -21,6 +21,7 @@ from .option_groups import (
 ARCHIVE = """examples:
   yoga-live archive classes --to out                   a folder of videos, on every core of this machine
   yoga-live archive classes.txt --to out --cluster 10.0.0.5:6379       a list of videos, on a Ray cluster
+  yoga-live archive classes --to out --people all      each of several people in a video, with a timeline of their own
   yoga-live archive s3://studio/2026 --to s3://studio/poses --cluster auto     from a machine of the cluster
 
 Repeat a stopped command to continue. Start a Ray cluster with `ray start`. A folder called archive is ./archive."""
@@ -52,7 +53,7 @@ def _make_archive() -> argparse.ArgumentParser:
     group.add_argument("--summary", type=Path, metavar="FOLDER", help="also draw a summary of each class")
     add_timeline_format(group)
     add_force(group)
-    add_model(parser, follows_several=False)
+    add_model(parser, people="off")
     add_mounting(parser.add_argument_group("camera"))
     group = parser.add_argument_group("cluster")
     group.add_argument(

@@ -34,7 +34,7 @@ from ..system.claims import check_growing_output, claim_outputs
 from ..system.files import check_apart, find_result
 from ..system.item_failures import Failure, attempt
 from ..system.progress import VIDEO_SECONDS, OnProgress, Progress, send_progress
-from ..tracking.observer import Tracked, open_cropper
+from ..tracking.observer import Tracked, follows_group, open_cropper
 from ..tracking.sampling_observer import OBSERVATIONS_PER_S
 from .callers import answering, check_output_name, check_video_name, guard
 from .loop import RunPlan, RunResult, describe_drawn
@@ -370,6 +370,10 @@ def open_timeline(outputs: Outputs, start_s: float, cropper: Cropper, *, force: 
     if outputs.timeline is None:
         return None
     fits_clip = outputs.save is not None and outputs.timeline.suffix.lower() == ".vtt"
-    is_group = isinstance(cropper, PersonCropper) and cropper.group is not None
-    columns = choose_columns(finds_people=isinstance(cropper, PersonCropper), is_group=is_group)
+    columns = find_columns(cropper)
     return TimelineFile(outputs.timeline, start_s if fits_clip else 0.0, force=force, columns=columns)
+
+
+def find_columns(cropper: Cropper) -> tuple[str, ...]:
+    """The columns of person and side that a CSV timeline has, by who is looked for."""
+    return choose_columns(finds_people=isinstance(cropper, PersonCropper), is_group=follows_group(cropper))

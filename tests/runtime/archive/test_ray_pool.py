@@ -22,7 +22,9 @@ from yoga_live.runtime.archive.inputs import Recorded
 from yoga_live.runtime.archive.ray_pool import Crew, Lost, Node, Share, run_schedule, share_out
 from yoga_live.runtime.archive.scheduler import Answer, ObserveShard, OpenTask, Outcome, Schedule, Task
 from yoga_live.runtime.archive.shards import ShardResult, VideoResult, plan_shards
+from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.errors import ClusterError
+from yoga_live.runtime.pipelines.annotate import AnnotateConfig, Outputs, annotate_video
 
 pytest.importorskip("onnxruntime")
 
@@ -272,9 +274,25 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("cluster")
-def test_local_is_a_cluster_of_its_own_beside_one_that_runs(archive: Path, model_path: Path, tmp_path: Path) -> None:
-    few = tmp_path / "few.txt"
-    few.write_text(f"{archive / 'mon' / '00.mp4'}\n")
-    watching = "--video", few, "--to", tmp_path / "out", "--model", model_path, "--cluster", "local", "--workers", "1"
-    said, err = start(*watching).communicate(timeout=120)
+def test_local_is_a_cluster_of_its_own_beside_one_that_runs(two_people: Path, model_path: Path, tmp_path: Path) -> None:
+    """It follows several people as one process does."""
+    few, out = tmp_path / "few.txt", tmp_path / "out"
+    few.write_text(f"{two_people}\n")
+    watching = "--video", few, "--to", out, "--model", model_path, "--cluster", "local", "--workers", "1"
+    said, err = start(*watching, "--people", "all", "--mats").communicate(timeout=120)
     assert "1 of 1 video done" in said and "1 machine, 1 worker " in err
+    [told] = read_timelines(out, ".mp4").values()
+    config = AnnotateConfig(people="all", mats=True)
+    annotate_video(two_people, Outputs(timeline=tmp_path / "a.csv"), config, classifier=PoseClassifier(model_path))
+    assert told == (tmp_path / "a.csv").read_bytes() and b",2,\n" in told
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(out / "timelines.parquet").to_pydict()
+    rows = csv.DictReader(told.decode().splitlines())
+    assert [(row["pose"], int(row["person"]), row["side"] or None) for row in rows] == list(
+        zip(table["pose"], table["person"], table["side"], strict=True)
+    )
+    said, err = start(*watching, "--people", "all").communicate(timeout=120)
+    assert err.splitlines()[-1].endswith("mats was True; give another --to, or --force to replace them")
+    said, err = start(*watching, "--people", "all", "--mats").communicate(timeout=120)
+    assert "1 video, 1 done already" in err and "1 of 1 video done, 0 of them now" in said

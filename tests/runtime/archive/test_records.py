@@ -116,14 +116,14 @@ def test_the_table_holds_all_that_is_known(store: Store, tmp_path: Path) -> None
     rows = pq.read_table(tmp_path / "table.parquet").to_pylist()
     assert rows[1] == {
         "video": "/v/a.mp4", "start_s": 2.0, "end_s": 61.23456789, "pose": "tree", "confidence": 0.8,
-        "complete": True, "model": "a" * 64, "side": None,
+        "complete": True, "model": "a" * 64, "person": None, "side": None,
     }  # fmt: skip
     assert [row["complete"] for row in rows] == [True, True, False, False] and rows[3]["model"] == "b" * 64
 
 
 def test_sides_and_angles_are_kept(store: Store, tmp_path: Path) -> None:
     sided = Segment(2.0, 61.0, "tree", 0.8, side="left", angles={"left_knee": 178})
-    seen = VideoResult((Segment(0.0, 2.0, "none", 0.9), sided), 367)
+    seen = VideoResult((Segment(0.0, 2.0, "none", 0.9), sided), 367, columns=("side",))
     keep(VIDEOS[0], seen, store, recipe=replace(RECIPE, people="main"))
     (record,) = read_records(store)
     assert record.segments[1] == sided and record.segments[1].angles == {"left_knee": 178}
@@ -133,6 +133,58 @@ def test_sides_and_angles_are_kept(store: Store, tmp_path: Path) -> None:
     (tmp_path / "table.parquet").write_bytes(read(store, TABLE_NAME) or b"")
     table = pq.read_table(tmp_path / "table.parquet")
     assert table.column_names[-1] == "side" and table.column("side").to_pylist() == [None, "left"]
+
+
+def test_each_of_several_people_is_kept(store: Store, tmp_path: Path) -> None:
+    people = (
+        Segment(0.0, 9.0, "tree", 0.8, person=1),
+        Segment(0.0, 9.0, "lunge", 0.7, person=12, side="right", angles={"left_knee": 92}),
+    )
+    recipe = replace(RECIPE, people="all", mats=True)
+    keep(VIDEOS[0], VideoResult(people, 54, columns=("person", "side")), store, recipe=recipe)
+    (record,) = read_records(store)
+    assert record.segments == people and record.recipe == recipe
+    assert (read(store, "v/a.mp4.poses.csv") or b"").decode().splitlines() == [
+        "start_s,end_s,pose,confidence,person,side", "0.000,9.000,tree,0.800,1,", "0.000,9.000,lunge,0.700,12,right"
+    ]  # fmt: skip
+    pq = pytest.importorskip("pyarrow.parquet", reason='the table needs pyarrow: pip install "yoga-live[cluster]"')
+    write_table(read_records(store), store)
+    (tmp_path / "table.parquet").write_bytes(read(store, TABLE_NAME) or b"")
+    table = pq.read_table(tmp_path / "table.parquet").to_pydict()
+    assert table["person"] == [1, 12] and table["side"] == [None, "right"]
+
+
+@pytest.mark.parametrize(
+    ("now", "was"),
+    [({"people": "off", "mats": False}, "people was all, mats was True"), ({"people": "3"}, "people was all")],
+    ids=["off", "3"],
+)
+def test_an_archive_of_several_people_goes_on_with_the_same_options_alone(
+    store: Store, now: dict[str, object], was: str
+) -> None:
+    recipe = replace(RECIPE, people="all", mats=True)
+    keep(VIDEOS[0], TOLD, store, recipe=recipe)
+    assert plan_work(VIDEOS, store, recipe).todo == tuple(VIDEOS[1:])
+    with pytest.raises(OutputError, match=f"other options: {was}; give another --to, or --force"):
+        plan_work(VIDEOS, store, replace(recipe, **now))
+    assert plan_work(VIDEOS, store, replace(recipe, **now), force=True).todo == tuple(VIDEOS)
+
+
+def test_an_archive_that_was_begun_before_there_were_people_goes_on(store: Store) -> None:
+    keep(VIDEOS[0], TOLD, store)
+    content = json.loads(read(store, "v/a.mp4.video.json") or b"")
+    content["recipe"] = {name: value for name, value in content["recipe"].items() if name not in ("people", "mats")}
+    store.write("v/a.mp4.video.json", json.dumps(content).encode())
+    assert plan_work(VIDEOS, store, RECIPE).done == 1
+
+
+@pytest.mark.parametrize("wrong", ["0", "-1", "1.5", "true", '"1"', "2147483648"])
+def test_a_record_of_a_person_without_a_number_is_no_record(store: Store, wrong: str) -> None:
+    keep(VIDEOS[0], VideoResult((Segment(0.0, 9.0, "tree", 0.8, person=77),), 54), store)
+    text = (read(store, "v/a.mp4.video.json") or b"").decode()
+    assert text.count("77") == 1
+    store.write("v/a.mp4.video.json", text.replace("77", wrong).encode())
+    assert list(read_records(store)) == []
 
 
 @pytest.mark.parametrize("wrong", ['"middle", {}', '"left", {"tail": 3}', '"left", {"left_knee": "bent"}', '"left", 5'])

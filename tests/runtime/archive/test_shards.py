@@ -26,7 +26,7 @@ from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.core.regions import Roi
 from yoga_live.runtime.errors import OptionError, SourceError
 from yoga_live.runtime.pipelines.annotate import AnnotateConfig, Outputs, annotate_video
-from yoga_live.runtime.sinks.timeline import choose_columns, format_timeline
+from yoga_live.runtime.sinks.timeline import format_timeline
 from yoga_live.runtime.sources import frame_sampling
 from yoga_live.runtime.sources.drawn_figure import POSES, Appearance, draw_figure
 from yoga_live.runtime.sources.time_range import TimeRange
@@ -99,8 +99,8 @@ def tell_in_pieces(classifier: PoseClassifier, path: Path, config: AnnotateConfi
     assert len(planned) == count, planned
     # the last one first, each for itself: none has what another remembers
     observations = [observe_shard(classifier, path, config, shard, threads=1) for shard in reversed(planned)]
-    columns = choose_columns(finds_people=config.people != "off" and config.zoom, is_group=False)
-    return format_timeline(".csv", finish_video(join_shards(observations[::-1]), classifier.info).segments, columns)
+    told = finish_video(join_shards(observations[::-1]), classifier.info)
+    return format_timeline(".csv", told.segments, told.columns)
 
 
 WISHES = {
@@ -173,6 +173,37 @@ def test_sides_of_pieces_are_those_of_the_whole(
     whole = tell_whole(classifier, path, config, tmp_path)
     assert whole.splitlines()[0].endswith(",side") and any(side in whole for side in (",left", ",right"))
     assert tell_in_pieces(classifier, path, config, len(plan_video(path, config))) == whole
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        AnnotateConfig(people="all"),
+        AnnotateConfig(people="all", mats=True),
+        AnnotateConfig(people=1),
+        AnnotateConfig(TimeRange(1.3, 6.2), people="all"),
+        AnnotateConfig(roi=Roi(0.5, 0, 0.5, 1), people="all"),
+    ],
+    ids=["all", "mats", "number", "part", "roi"],
+)
+def test_several_people_are_those_of_one_run(
+    two_people: Path, classifier: PoseClassifier, tmp_path: Path, config: AnnotateConfig
+) -> None:
+    pytest.importorskip("onnxruntime")
+    whole = tell_whole(classifier, two_people, config, tmp_path)
+    assert whole.startswith("start_s,end_s,pose,confidence,person,side\n") and ",warrior_2," in whole
+    count = 1 if config.people == 1 or config.roi else 2
+    assert {line.split(",")[4] for line in whole.splitlines()[1:]} == set("12"[:count])
+    assert tell_in_pieces(classifier, two_people, config, 1) == whole  # in pieces nobody would keep their number
+
+
+def test_where_nobody_is_found_the_columns_are_those_of_one_run(
+    clip: Path, classifier: PoseClassifier, tmp_path: Path
+) -> None:
+    pytest.importorskip("onnxruntime")
+    config = AnnotateConfig(TimeRange(0.0, 4.0), people="all")
+    whole = tell_whole(classifier, clip, config, tmp_path)
+    assert whole.splitlines()[1].endswith(",,") and tell_in_pieces(classifier, clip, config, 1) == whole
 
 
 def test_looks_are_the_same_to_the_last_bit(clip: Path, classifier: PoseClassifier) -> None:

@@ -15,9 +15,11 @@ from yoga_live.runtime.archive.inputs import Recorded
 from yoga_live.runtime.archive.scheduler import Failed, OpenTask, Schedule
 from yoga_live.runtime.archive.shards import VideoResult
 from yoga_live.runtime.archive.worker import ArchiveWorker, WorkerConfig
+from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.core.regions import Roi
 from yoga_live.runtime.errors import ClusterError, ModelError, SourceError
-from yoga_live.runtime.pipelines.annotate import AnnotateConfig
+from yoga_live.runtime.pipelines.annotate import AnnotateConfig, Outputs, annotate_video
+from yoga_live.runtime.sinks.timeline import format_timeline
 from yoga_live.runtime.sources import frame_sampling
 
 pytest.importorskip("onnxruntime")
@@ -63,6 +65,20 @@ def test_a_long_one_goes_through_the_schedule_in_pieces_that_can_be_sent(
         count += 1
         outcome = schedule.take(task, pickle.loads(pickle.dumps(worker.work(pickle.loads(pickle.dumps(task))))))
     assert count == 1 + 4 + 1 and outcome is not None and outcome.result == whole
+
+
+def test_results_of_several_people_are_those_of_one_run(
+    start: Callable[..., ArchiveWorker], two_people: Path, model_path: Path, tmp_path: Path
+) -> None:
+    """Timeline and summary, byte for byte."""
+    config = AnnotateConfig(people="all", mats=True)
+    outputs = Outputs(timeline=tmp_path / "alone.json", summary=tmp_path / "alone.png")
+    annotate_video(PoseClassifier(model_path, "cpu", 1), two_people, outputs, config)
+    told = start(make_order(config, summary=True)).work(OpenTask(Recorded(two_people, PurePosixPath("two.mp4"))))
+    assert isinstance(told, VideoResult) and {segment.person for segment in told.segments} == {1, 2}
+    assert any(segment.side for segment in told.segments) and any(segment.angles for segment in told.segments)
+    assert format_timeline(".json", told.segments) == (tmp_path / "alone.json").read_text()
+    assert told.picture == (tmp_path / "alone.png").read_bytes()
 
 
 def test_what_is_wrong_with_a_video_is_an_answer(

@@ -15,11 +15,12 @@ import pytest
 
 from yoga_live.runtime.archive.inputs import Recorded
 from yoga_live.runtime.archive.records import ArchiveConfig, Plan
-from yoga_live.runtime.archive.scheduler import Outcome
+from yoga_live.runtime.archive.scheduler import OpenTask, Outcome
 from yoga_live.runtime.archive.shards import VideoResult
 from yoga_live.runtime.archive.store import open_store
 from yoga_live.runtime.cli import main
-from yoga_live.runtime.cli.archive import Tally
+from yoga_live.runtime.cli.archive import Tally, _read_order, _report
+from yoga_live.runtime.cli.options import parse_args
 from yoga_live.runtime.core.types import Segment
 
 from ..conftest import assert_refused
@@ -95,6 +96,51 @@ def test_a_share_of_gpus_is_whole_or_a_part_of_one(capsys: pytest.CaptureFixture
     with pytest.raises(SystemExit, match="2"):
         main.main(["--video", "a.mp4", "--to", "x", "--cluster", "local", f"--gpus-per-worker={share}"])
     assert "is not a number of GPUs" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["--mats"], ["--mats", "add --people all"]),
+        (["--people", "main", "--mats"], ["--mats", "add --people all"]),
+        (["--people", "all", "--zoom", "off"], ["--zoom off", "--people all"]),
+        (["--people", "9"], ["--people 9", "up to 8"]),
+        (["--people", "all", "--blur-faces"], ["--blur-faces", "only writes timelines"]),
+    ],
+    ids=str,
+)
+@pytest.mark.usefixtures("with_packages")
+def test_options_of_people_that_do_not_go_together_are_one_line(
+    live: Live, classes: Path, tmp_path: Path, arguments: list[str], parts: list[str]
+) -> None:
+    assert_refused(live("--video", classes, "--to", tmp_path / "out", "--cluster", "local", *arguments), *parts)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_archive_follows_nobody_unless_it_is_asked_to() -> None:
+    orders = {}
+    for people in ([], ["--people", "main"], ["--people", "3"], ["--people", "all", "--mats"]):
+        args = parse_args(["archive", "classes", "--to", "out", *people])
+        order, recipe = _read_order(args, b"model")
+        assert (recipe.people, recipe.mats) == (str(order.config.people), order.config.mats)
+        orders[recipe.people] = recipe.mats
+    assert orders == {"off": False, "main": False, "3": False, "all": True}
+
+
+def test_the_totals_of_several_people_say_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("pyarrow")
+    video = Recorded(Path("/v/a.mp4"), PurePosixPath("v/a.mp4"), 10, "mtime_ns 1")
+    store = open_store(tmp_path / "out")
+    tally = Tally(store, None, ArchiveConfig("a" * 64, people="all"), "1.0", 1, Plan((video,), 0))
+    monkeypatch.setattr(tally, "say", lambda _: None)
+    segments = Segment(0.0, 9.0, "tree", 0.9, person=1), Segment(3.0, 9.0, "tree", 0.9, person=2)
+    tally.keep(Outcome(video, VideoResult(segments, 54, columns=("person", "side"))))
+    tally.count(OpenTask(video), VideoResult(segments, 54))
+    _report(tally, store)
+    said = capsys.readouterr().out
+    assert "Tree: 0:15, all people together" in said and "0:09 of video" in said and "(2 rows)" in said
 
 
 @pytest.mark.parametrize("package", ["ray", "pyarrow"])

@@ -14,7 +14,6 @@ import pytest
 
 from yoga_live.runtime import PoseTracker, annotate_video
 from yoga_live.runtime.classifier import DEFAULT_MODEL, PoseClassifier
-from yoga_live.runtime.cli import main
 from yoga_live.runtime.core.types import Floats, Frame
 from yoga_live.runtime.photos.decoding import decode_photo
 from yoga_live.runtime.pipelines.annotate import AnnotateConfig, Outputs
@@ -155,12 +154,6 @@ def test_the_benchmark_follows_each_of_them(two: Path) -> None:
         cropper = open_cropper(classifier, None, True, (960, 360), "all" if people == "all" else "main")
         assert "view" in run_benchmark(classifier, two, 20, cropper=cropper).milliseconds
     assert batches["main"] == {1} and 2 in batches["all"]
-
-
-def test_an_archive_refuses_several_people(two: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("ray")
-    assert main.main(["archive", str(two), "--to", str(tmp_path / "out"), "--people", "all"]) == 2
-    assert "--people all cannot be used with an archive" in capfd.readouterr().err
 
 
 def test_a_program_gets_everybodys_holds(two: Path, tmp_path: Path) -> None:
