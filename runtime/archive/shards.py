@@ -190,10 +190,15 @@ def _join_damage(damages: Sequence[str]) -> str:
     return damages[0] + (f"; more in {format_count(others, 'other part')}" if others else "") if damages else ""
 
 
-def finish_video(observations: ShardResult, info: ModelInfo, title: str | None = None) -> VideoResult:
-    """Smooth what was seen of a whole recording.  title: of a summary picture; None: none is drawn."""
+def finish_video(
+    observations: ShardResult, info: ModelInfo, title: str | None = None, *, is_flipped: bool = False
+) -> VideoResult:
+    """Smooth what was seen of a whole recording.
+
+    title: of a summary picture; None: none is drawn.  is_flipped: as `draw_summary` has it.
+    """
     segments = _smooth_group(observations) or _smooth_main(observations, info)
-    picture = None if title is None else _draw(segments, title)
+    picture = None if title is None else _draw(segments, title, is_flipped=is_flipped)
     times_s, columns = observations.times_s, observations.columns
     return VideoResult(segments, len(times_s), picture, observations.reason, observations.damage, columns)
 
@@ -230,9 +235,9 @@ def _frames_before(frames: Iterable[TimedFrame], end_s: float | None) -> Iterato
     return takewhile(lambda frame: frame.time_s < end_s - SAME_S, frames)
 
 
-def _draw(segments: tuple[Segment, ...], title: str) -> bytes:
+def _draw(segments: tuple[Segment, ...], title: str, *, is_flipped: bool) -> bytes:
     from ..drawing.summary import draw_summary
 
     buffer = io.BytesIO()
-    draw_summary(segments, title).save(buffer, format="PNG")
+    draw_summary(segments, title, is_flipped=is_flipped).save(buffer, format="PNG")
     return buffer.getvalue()

@@ -68,15 +68,15 @@ class ArchiveWorker:
 
         assert self._order is not None, "start comes first"
         order, config, path = self._order, self._order.config, task.video.path
-        title = path.name if order.summary else None
+        title, is_flipped = path.name if order.summary else None, config.mounting.flip
         info = self._classifier.info if config.people == "off" else self._classifier.info_with_people
         if isinstance(task, ObserveShard):
             return observe_shard(self._classifier, path, config, task.shard, order.threads)
         if isinstance(task, SmoothTask):
-            return finish_video(join_shards(task.observations), info, title)
+            return finish_video(join_shards(task.observations), info, title, is_flipped=is_flipped)
         assert isinstance(task, OpenTask)
         shards = plan_video(path, config, order.threads)
         if len(shards) > 1:
             return shards
         seen = observe_shard(self._classifier, path, config, shards[0], order.threads)
-        return finish_video(seen, info, title)
+        return finish_video(seen, info, title, is_flipped=is_flipped)

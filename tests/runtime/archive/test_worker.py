@@ -16,6 +16,7 @@ from yoga_live.runtime.archive.scheduler import Failed, OpenTask, Schedule
 from yoga_live.runtime.archive.shards import VideoResult
 from yoga_live.runtime.archive.worker import ArchiveWorker, WorkerConfig
 from yoga_live.runtime.classifier import PoseClassifier
+from yoga_live.runtime.core.presentation import Mounting
 from yoga_live.runtime.core.regions import Roi
 from yoga_live.runtime.errors import ClusterError, ModelError, SourceError
 from yoga_live.runtime.pipelines.annotate import AnnotateConfig, Outputs, annotate_video
@@ -70,8 +71,8 @@ def test_a_long_one_goes_through_the_schedule_in_pieces_that_can_be_sent(
 def test_results_of_several_people_are_those_of_one_run(
     start: Callable[..., ArchiveWorker], two_people: Path, model_path: Path, tmp_path: Path
 ) -> None:
-    """Timeline and summary, byte for byte."""
-    config = AnnotateConfig(people="all", mats=True)
+    """Timeline and summary, byte for byte; a camera that was flipped is said in both."""
+    config = AnnotateConfig(people="all", mats=True, mounting=Mounting(flip=True))
     outputs = Outputs(timeline=tmp_path / "alone.json", summary=tmp_path / "alone.png")
     annotate_video(PoseClassifier(model_path, "cpu", 1), two_people, outputs, config)
     told = start(make_order(config, summary=True)).work(OpenTask(Recorded(two_people, PurePosixPath("two.mp4"))))
