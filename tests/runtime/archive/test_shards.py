@@ -197,6 +197,24 @@ def test_several_people_are_those_of_one_run(
     assert tell_in_pieces(classifier, two_people, config, 1) == whole  # in pieces nobody would keep their number
 
 
+def test_several_people_of_a_recording_that_breaks_off_are_those_of_one_run(
+    two_people: Path, classifier: PoseClassifier, tmp_path: Path
+) -> None:
+    pytest.importorskip("onnxruntime")
+    config, content = AnnotateConfig(people="all"), bytearray(two_people.read_bytes())
+    with av.open(str(two_people)) as container:
+        packets: Any = [packet for packet in container.demux(video=0) if packet.pos]
+        at = next(packet.pos for packet in packets if packet.dts * packet.time_base > 4.5)
+    end = content.rindex(b"moov") - 4
+    content[at:end] = b"\xff" * (end - at)
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(content)
+    watched = annotate_video(classifier, broken, Outputs(), config)
+    told = finish_video(observe_shard(classifier, broken, config, Shard(0.0, None)), classifier.info)
+    assert told.reason == str(watched.error) and "damaged after 4" in told.reason
+    assert told.segments == watched.segments and {segment.person for segment in told.segments} == {1, 2}
+
+
 def test_where_nobody_is_found_the_columns_are_those_of_one_run(
     clip: Path, classifier: PoseClassifier, tmp_path: Path
 ) -> None:

@@ -16,12 +16,16 @@ from yoga_live.runtime.archive.scheduler import Failed, OpenTask, Schedule
 from yoga_live.runtime.archive.shards import VideoResult
 from yoga_live.runtime.archive.worker import ArchiveWorker, WorkerConfig
 from yoga_live.runtime.classifier import PoseClassifier
+from yoga_live.runtime.core.model_metadata import ModelInfo
 from yoga_live.runtime.core.presentation import Mounting
 from yoga_live.runtime.core.regions import Roi
 from yoga_live.runtime.errors import ClusterError, ModelError, SourceError
 from yoga_live.runtime.pipelines.annotate import AnnotateConfig, Outputs, annotate_video
 from yoga_live.runtime.sinks.timeline import format_timeline
 from yoga_live.runtime.sources import frame_sampling
+
+from ...opinions import make_opinion
+from ..conftest import LABELS
 
 pytest.importorskip("onnxruntime")
 
@@ -80,6 +84,20 @@ def test_results_of_several_people_are_those_of_one_run(
     assert any(segment.side for segment in told.segments) and any(segment.angles for segment in told.segments)
     assert format_timeline(".json", told.segments) == (tmp_path / "alone.json").read_text()
     assert told.picture == (tmp_path / "alone.png").read_bytes()
+
+
+def test_a_model_with_a_second_opinion_has_sides_without_zoom_too(
+    write_model: Callable[..., Path], two_people: Path, tmp_path: Path
+) -> None:
+    info = ModelInfo(LABELS, 32, threshold=0.7, second_opinion=make_opinion().to_document())
+    model, config = write_model(tmp_path / "informed.onnx", info.to_json()), AnnotateConfig(zoom=False, people="main")
+    alone = tmp_path / "alone.csv"
+    annotate_video(two_people, Outputs(timeline=alone), config, classifier=PoseClassifier(model, "cpu", 1))
+    worker = ArchiveWorker()
+    worker.start(model.read_bytes(), make_order(config))
+    told = worker.work(OpenTask(Recorded(two_people, PurePosixPath("two.mp4"))))
+    assert isinstance(told, VideoResult) and told.columns == ("side",)
+    assert format_timeline(".csv", told.segments, told.columns) == alone.read_text()
 
 
 def test_what_is_wrong_with_a_video_is_an_answer(
