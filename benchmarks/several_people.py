@@ -1,19 +1,31 @@
 """Are several people in one picture told apart?  Clips side by side, each compared with the same clip alone.
 
     python benchmarks/several_people.py CLIP [CLIP ...] [--across 2] [--model FILE] [--save FILE.mp4]
+    python benchmarks/several_people.py CLIP [CLIP ...] --cost [--seconds 20] [--rounds 3] [--model FILE]
 
 The clips are put side by side, so many across, and run as `yoga-live --people all` runs a recording; then each alone
 with `--people main`, in a picture of the same size as its part.  Every half second of a clip is one question: does the
 timeline of whoever is in its part say the same as the clip alone?  numbers: how many different people were counted in
 a part; time: seconds for a second of the recording.  A short clip ends the others.
+
+--cost: what it costs to follow people.  Eight clips (of fewer, some twice, from a later moment on; a short one begins
+anew) are put side by side in 1920 x 1080 at 24 frames a second, written as one video, and annotated by `annotate_video`
+with `--people off`, `main` and `all` in turns: its timeline alone, and with the annotated video as `yoga-live
+class.mp4` writes it.  Wall and CPU seconds for a second of video, the finder's loading included; ratios to `off` of the
+same round; medians over the rounds.  people: how many were followed at a time, on average.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
+import os
+import platform
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -25,6 +37,7 @@ from yoga_live.runtime.core.opencv import cv2
 from yoga_live.runtime.core.preprocess import BAR_GREY, fit_inside_wh
 from yoga_live.runtime.core.types import Frame, Segment
 from yoga_live.runtime.people.cropper import PeopleMode
+from yoga_live.runtime.pipelines.annotate import AnnotateConfig, Display, Outputs, annotate_video
 from yoga_live.runtime.pipelines.loop import RunPlan, RunResult
 from yoga_live.runtime.pipelines.recorded_loop import run_recorded
 from yoga_live.runtime.sinks.video import VideoSink
@@ -35,16 +48,23 @@ from yoga_live.runtime.tracking.observer import Tracked, open_cropper
 RATE = Fraction(12)
 PART_WH = (640, 360)
 STEP_S = 0.5
+COST_RATE = Fraction(24)
+EIGHT, EIGHT_ACROSS, EIGHTH_WH = 8, 4, (480, 540)
+LATER_S = 4.0
+"""How much later a clip begins each further time that it is in the picture."""
+WAYS: tuple[PeopleMode, ...] = ("off", "main", "all")
 
 
 class SideBySide:
     """Clips as one source, each in its part of the picture."""
 
-    def __init__(self, paths: Sequence[Path], across: int) -> None:
-        self._paths, self._across = paths, min(across, len(paths))
+    def __init__(
+        self, paths: Sequence[Path], across: int, part_wh: tuple[int, int] = PART_WH, rate: Fraction = RATE
+    ) -> None:
+        self._paths, self._across, self.part_wh = paths, min(across, len(paths)), part_wh
         self.rows = -(-len(paths) // self._across)
-        size_wh = PART_WH[0] * self._across, PART_WH[1] * self.rows
-        self.info = SourceInfo("side by side", size_wh, RATE, 1 / RATE, None)
+        size_wh = part_wh[0] * self._across, part_wh[1] * self.rows
+        self.info = SourceInfo("side by side", size_wh, rate, 1 / rate, None)
 
     def __enter__(self) -> SideBySide:
         return self
@@ -54,36 +74,43 @@ class SideBySide:
 
     def find_part(self, number: int) -> tuple[int, int]:
         """Left and top of a clip's part, pixels."""
-        return number % self._across * PART_WH[0], number // self._across * PART_WH[1]
+        return number % self._across * self.part_wh[0], number // self._across * self.part_wh[1]
 
     def frames(self) -> Iterator[TimedFrame]:
         """Frames until the first clip ends."""
-        clips = [sample_clip(path) for path in self._paths]
-        width, height = self.info.size_wh
+        return self.arrange([self.sample(path) for path in self._paths])
+
+    def sample(self, path: Path) -> Iterator[Frame]:
+        """A clip as it is in its part."""
+        return sample_clip(path, self.part_wh, self.info.rate)
+
+    def arrange(self, clips: Sequence[Iterator[Frame]]) -> Iterator[TimedFrame]:
+        """Pictures of clips in one, uint8 (H, W, 3) BGR, until the first of them ends."""
+        (width, height), (part_w, part_h), rate = self.info.size_wh, self.part_wh, self.info.rate
         for count, images in enumerate(zip(*clips, strict=False)):
             scene = np.full((height, width, 3), BAR_GREY, np.uint8)
             for number, image in enumerate(images):
                 left, top = self.find_part(number)
-                scene[top : top + PART_WH[1], left : left + PART_WH[0]] = image
-            time_s = float(count / RATE)
-            self.info.seen.count(time_s, float(1 / RATE))
-            yield TimedFrame(scene, time_s, count, float(1 / RATE))
+                scene[top : top + part_h, left : left + part_w] = image
+            time_s = float(count / rate)
+            self.info.seen.count(time_s, float(1 / rate))
+            yield TimedFrame(scene, time_s, count, float(1 / rate))
 
 
-def sample_clip(path: Path) -> Iterator[Frame]:
-    """A clip at `RATE`, whole in a part, uint8 (H, W, 3)."""
+def sample_clip(path: Path, part_wh: tuple[int, int] = PART_WH, rate: Fraction = RATE) -> Iterator[Frame]:
+    """A clip at a rate, whole in a part, uint8 (H, W, 3) BGR."""
     with VideoSource(path) as source:
         count = 0
         for frame in source.frames():
-            while count / RATE <= frame.time_s - source.info.start_s + 1e-6:
-                yield fit_part(frame.image_bgr)
+            while count / rate <= frame.time_s - source.info.start_s + 1e-6:
+                yield fit_part(frame.image_bgr, part_wh)
                 count += 1
 
 
-def fit_part(image: Frame) -> Frame:
+def fit_part(image: Frame, part_wh: tuple[int, int] = PART_WH) -> Frame:
     """A picture with bars around it, as large as a part."""
-    left, top, width, height = fit_inside_wh((image.shape[1], image.shape[0]), PART_WH)
-    part = np.full((PART_WH[1], PART_WH[0], 3), BAR_GREY, np.uint8)
+    left, top, width, height = fit_inside_wh((image.shape[1], image.shape[0]), part_wh)
+    part = np.full((part_wh[1], part_wh[0], 3), BAR_GREY, np.uint8)
     part[top : top + height, left : left + width] = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
     return part
 
@@ -150,14 +177,96 @@ def count_equal(
     return right, questions, seen
 
 
+def compose_eight(clips: Sequence[Path], seconds: float) -> Iterator[TimedFrame]:
+    """Frames of eight clips side by side, 1920 x 1080."""
+    source = open_eight(clips)
+    parts = []
+    for number in range(EIGHT):
+        first = int(number // len(clips) * LATER_S * COST_RATE)
+        path = clips[number % len(clips)]
+        rounds = itertools.chain.from_iterable(source.sample(path) for path in itertools.repeat(path))
+        parts.append(itertools.islice(rounds, first, None))
+    return itertools.islice(source.arrange(parts), int(seconds * COST_RATE))
+
+
+def open_eight(clips: Sequence[Path]) -> SideBySide:
+    """Eight parts, in which the clips are in turns."""
+    return SideBySide([clips[n % len(clips)] for n in range(EIGHT)], EIGHT_ACROSS, EIGHTH_WH, COST_RATE)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One run, in seconds for a second of video.  people: how many were followed at a time, on average."""
+
+    wall_s: float
+    cpu_s: float
+    people: float
+
+
+def take_turn(classifier: PoseClassifier, video: Path, people: PeopleMode, outputs: Outputs, seconds: float) -> Turn:
+    """Annotate the video once."""
+    followed: list[int] = []
+    display = Display(on_tracked=lambda _, tracked: followed.append(len(tracked.holds) or bool(tracked.person)))
+    started_s, started_cpu_s = time.perf_counter(), time.process_time()
+    config = AnnotateConfig(people=people, force=True)
+    result = annotate_video(video, outputs, config, show=lambda _: display, classifier=classifier)
+    wall_s, cpu_s = time.perf_counter() - started_s, time.process_time() - started_cpu_s
+    if result.error:
+        raise result.error
+    return Turn(wall_s / seconds, cpu_s / seconds, float(np.mean(followed)))
+
+
+def measure_cost(args: argparse.Namespace) -> None:
+    """Print what `--people` costs for eight people at 1080p."""
+    classifier, source = PoseClassifier(args.model), open_eight(args.clips)
+    with tempfile.TemporaryDirectory(prefix="yoga-live-") as name:
+        video, folder = args.save or Path(name) / "eight.mp4", Path(name)
+        sink = VideoSink(video, source.info, force=True)
+        for frame in compose_eight(args.clips, args.seconds):
+            sink.write(frame)
+        sink.complete()
+        sink.close()
+        timeline = folder / "eight.csv"
+        kinds = {
+            "timeline": Outputs(timeline=timeline),
+            "timeline, video": Outputs(folder / "annotated.mp4", timeline),
+        }
+        turns: dict[tuple[str, PeopleMode], list[Turn]] = {(kind, people): [] for kind in kinds for people in WAYS}
+        for _ in range(args.rounds):
+            for kind, people in turns:
+                turns[kind, people].append(take_turn(classifier, video, people, kinds[kind], args.seconds))
+    width, height = source.info.size_wh
+    print(
+        f"{args.rounds} rounds, {args.seconds:g} s of {width} x {height} at {float(COST_RATE):g} FPS, engine on "
+        f"{classifier.engine.device}; {os.cpu_count()} cores, {platform.machine()}; medians, seconds for a second\n"
+    )
+    print_costs(turns)
+
+
+def print_costs(turns: dict[tuple[str, PeopleMode], list[Turn]]) -> None:
+    """Print a row for each way."""
+    print("| written | --people | people | wall | ratio to off | CPU | ratio to off |\n|---|---|---|---|---|---|---|")
+    for (kind, people), taken in turns.items():
+        own, off = (np.array([(turn.wall_s, turn.cpu_s) for turn in each]) for each in (taken, turns[kind, "off"]))
+        (wall, cpu), (wall_ratio, cpu_ratio) = np.median(own, axis=0), np.median(own / off, axis=0)
+        count = np.mean([turn.people for turn in taken])
+        print(f"| {kind} | {people} | {count:.1f} | {wall:.2f} | {wall_ratio:.2f} | {cpu:.2f} | {cpu_ratio:.2f} |")
+
+
 def main() -> int:
-    """Print a row for each clip."""
+    """Print a row for each clip, or for each way."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clips", type=Path, nargs="+")
     parser.add_argument("--across", type=int, default=2)
     parser.add_argument("--model", type=Path)
-    parser.add_argument("--save", type=Path, help="write the annotated picture of all")
+    parser.add_argument("--save", type=Path, help="write the annotated picture of all; with --cost: the video of eight")
+    parser.add_argument("--cost", action="store_true", help="measure what it costs to follow eight people at 1080p")
+    parser.add_argument("--seconds", type=float, default=20.0, help="of video, with --cost")
+    parser.add_argument("--rounds", type=int, default=3, help="with --cost")
     args = parser.parse_args()
+    if args.cost:
+        measure_cost(args)
+        return 0
     classifier, notes = PoseClassifier(args.model), Notes()
     source, started_s = SideBySide(args.clips, args.across), time.monotonic()
     together = watch(classifier, source, "all", notes, args.save)
