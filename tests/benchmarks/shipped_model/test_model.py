@@ -86,3 +86,10 @@ def test_a_run_that_was_begun_is_resumed_with_its_own_configuration(
     steps = dict(list_steps(tmp_path, tmp_path, "none", list(SMALL)))
     assert steps[tmp_path / "run" / "run.json"]() == 2
     assert "resume" in capsys.readouterr().err
+
+
+def test_with_strangers_the_second_opinion_is_learned_last_from_the_int8_model(tmp_path: Path) -> None:
+    outputs = [path.name for path, _ in list_steps(tmp_path, tmp_path, "none", [], tmp_path / "strangers")]
+    assert outputs[-2:] == ["default.int8.onnx", "default.onnx"] and len(outputs) == len({*outputs}) == 5
+    output, learn = list_steps(tmp_path, tmp_path, "none", [], tmp_path / "strangers")[-1]
+    assert learn() == 2 and not output.exists()  # there is no INT8 model yet
