@@ -1,4 +1,4 @@
-"""The shipped model without this package: what a program in another language does too.
+"""The shipped model's network without this package, and so without key points: what a program in any language can do.
 
     pip install onnxruntime pillow numpy
     ORT_DISABLE_TELEMETRY=1 python examples/plain_onnxruntime.py photo.jpg

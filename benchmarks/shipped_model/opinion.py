@@ -170,6 +170,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--model", type=Path, default=DEFAULT_MODEL, help="with another model's network (default: shipped)"
     )
+    parser.add_argument(
+        "--without", default="", metavar="SOURCES", help="leave out these sources of strangers, to score their clips"
+    )
     parser.add_argument("--work", type=Path, required=True, metavar="FOLDER", help="photos and the model go here")
     return run_command("yoga-train", _run, parser.parse_args(argv))
 
@@ -184,7 +187,9 @@ def _run(args: argparse.Namespace) -> None:
     model, info = read_model(args.model)
     engine = OnnxEngine(args.model, "cpu")
     known = gather_answers(read_photos(work / "photos", info.size), engine)
-    info, report = learn_opinion(replace(info, second_opinion={}), known, read_strangers(args.strangers, engine))
+    strangers = read_strangers(args.strangers, engine)
+    strangers = strangers.select(~np.isin(strangers.sources, args.without.split(",")))
+    info, report = learn_opinion(replace(info, second_opinion={}), known, strangers)
     print_measured(info.second_opinion["measured"])
     print_together(report)
     add_features(model)

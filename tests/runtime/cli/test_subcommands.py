@@ -126,9 +126,10 @@ def test_poses_of_the_shipped_model(ask: Ask) -> None:
     answer, info = ask(main, "poses"), read_info(read_bytes(DEFAULT_MODEL))
     assert answer.code == 0 and answer.err == ""
     rows = answer.out.splitlines()
-    assert [row.split()[0] for row in rows[1:-1]] == list(info.labels)
+    assert [row.split()[0] for row in rows[1:-2]] == list(info.labels)
     assert any(row.split() == ["tree", "Tree", "Vṛkṣāsana"] for row in rows)
-    assert rows[-1].startswith(f"threshold {info.threshold:.2f}:")
+    assert rows[-2].startswith(f"threshold {info.threshold:.2f}:")
+    assert rows[-1].startswith(f"threshold {info.second_opinion['threshold']:.2f} together with its second opinion")
 
 
 def test_poses_of_a_model_of_your_own(ask: Ask, model_path: Path) -> None:
