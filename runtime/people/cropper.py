@@ -149,11 +149,13 @@ class PersonCropper:
 
     person: the main person of the last frame, None where nobody was.  people: all who were there.  group: whom else to
     classify, and where, by number, the main person included; None: the main person alone.  Who may be on a mat has a
-    number below 0 in it; settled: of whom that has become certain with the last frame.
+    number below 0 in it; settled: of whom that has become certain with the last frame.  looked_s: when people were
+    looked for last, seconds.
     """
 
     remembers = True
     settled: tuple[Settled, ...] = ()
+    looked_s: float = 0.0
 
     def __init__(
         self,
@@ -182,7 +184,7 @@ class PersonCropper:
         given = self._roi.to_region((width, height)) if self._roi else None
         area = given or Region(0, 0, width, height)
         self.people = self._watcher.update(time_s, frame_bgr, given)
-        self.settled = self._watcher.settled
+        self.settled, self.looked_s = self._watcher.settled, self._watcher.looked_s
         self._crops |= {each.mat: self._crops[each.person] for each in self.settled if each.person in self._crops}
         group = self.people if self._most is None else self._choose_group(area)
         self.person = self._main.choose(time_s, tuple(person for person in group if person.number > 0), area)
@@ -197,11 +199,6 @@ class PersonCropper:
         if self.person is None or not self._zoom:
             return given
         return crops[self.person.number]
-
-    @property
-    def looked_s(self) -> float:
-        """When people were looked for last, seconds."""
-        return self._watcher.looked_s
 
     def _choose_group(self, area: Region) -> tuple[Person, ...]:
         """Whom to follow: who is on a mat, or followed already, then the most prominent; nobody who is missed."""

@@ -11,8 +11,10 @@ import pytest
 pytest.importorskip("torch")
 
 from yoga_live.runtime.core.model_metadata import ModelInfo
+from yoga_live.runtime.core.types import Floats
+from yoga_live.runtime.people import SecondOpinion
 from yoga_live.runtime.people.landmarks import LANDMARKS, PERSON
-from yoga_live.train.landmarks.networks import NetworkConfig, fit_networks, name_kinds
+from yoga_live.train.landmarks.networks import Kinds, NetworkConfig, fit_networks, name_kinds
 from yoga_live.train.landmarks.training import LandmarkPhotos
 
 sys.path.append(str(Path(__file__).parents[3] / "benchmarks" / "shipped_model"))
@@ -56,7 +58,7 @@ def test_a_source_is_whole_in_one_fold_and_each_fold_has_poses_and_none() -> Non
 def test_strangers_are_answered_by_networks_without_their_source(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[set[int]] = []
 
-    def fit(landmarks: np.ndarray, kinds: object, labels: tuple[str, ...]) -> object:
+    def fit(landmarks: Floats, kinds: Kinds, labels: tuple[str, ...]) -> SecondOpinion:
         seen.append({*np.round(landmarks[30 * 2 :, 1]).astype(int)})  # behind the 60 training photos
         return fit_networks(landmarks, kinds, labels, NetworkConfig(hidden=(8,), networks=1, epochs=2))
 

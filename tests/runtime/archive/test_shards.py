@@ -211,7 +211,7 @@ def test_several_people_of_a_recording_that_breaks_off_are_those_of_one_run(
     broken.write_bytes(content)
     watched = annotate_video(classifier, broken, Outputs(), config)
     told = finish_video(observe_shard(classifier, broken, config, Shard(0.0, None)), classifier.info)
-    assert told.reason == str(watched.error) and "damaged after 4" in told.reason
+    assert told.reason == str(watched.error) and "damaged after 4" in str(told.reason)
     assert told.segments == watched.segments and {segment.person for segment in told.segments} == {1, 2}
 
 

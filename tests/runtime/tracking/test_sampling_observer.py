@@ -34,7 +34,7 @@ class TwoWhoSwapRanks:
         boxes = (LEFT, RIGHT) if self.looks <= LOOKS_BEFORE else (RIGHT, LEFT)
         points = [[[(box[0] + box[2]) / 2, (box[1] + box[3]) / 2]] * 17 for box in boxes]
         sure = np.full((2, 17), 0.9, np.float32)
-        return People(np.float32(boxes), np.float32(points), sure, np.float32([0.9, 0.8]))
+        return People(np.array(boxes, np.float32), np.array(points, np.float32), sure, np.array([0.9, 0.8], np.float32))
 
 
 def draw_seconds(seconds: int) -> Iterator[TimedFrame]:
