@@ -146,7 +146,9 @@ def add_display(parser: argparse.ArgumentParser) -> None:
 def add_explain(group: argparse._ActionsContainer) -> None:
     """Define the option that draws class maps."""
     group.add_argument(
-        "--explain", action="store_true", help="draw a heat map of where the network sees the pose (class map)"
+        "--explain",
+        action="store_true",
+        help="draw a heat map of where the network sees the pose (class map), and the person's key points",
     )
 
 

@@ -28,6 +28,7 @@ from .notes import (
 )
 from .people_marks import PersonMark, draw_people, name_person
 from .placement import PLACES, Panel, Place, count_rows, find_unit, place_panel
+from .skeleton import Body, make_skeleton
 from .text import FONT, LEAST_PX, find_ascent, find_height, fit_text, measure_text, render_text, split_text
 
 __all__ = ["FONT", "OverlayConfig", "annotate_frame", "draw_caption", "draw_on", "draw_overlay", "find_drawn_height"]
@@ -44,9 +45,9 @@ class OverlayConfig:
     """show_fps: the loop's speed in the corner; mirror: flip the picture (a camera as a mirror), never the text.
 
     goals_s: label -> seconds that it is to be held; the clock counts down to it.  explain: show where the network saw
-    the pose.  is_still: a photo, where nothing is held: the confidence stands in the clock's place.  resting: what is
-    said where no pose is.  place: where the words stand, one of `placement.PLACES`.  note: said of what is held, such
-    as "switch sides".  Raises OptionError for another place.
+    the pose, and the main person's key points.  is_still: a photo, where nothing is held: the confidence stands in the
+    clock's place.  resting: what is said where no pose is.  place: where the words stand, one of `placement.PLACES`.
+    note: said of what is held, such as "switch sides".  Raises OptionError for another place.
     """
 
     show_fps: bool = True
@@ -85,6 +86,7 @@ def annotate_frame(
     colours: Colours | None = None,
     people: Sequence[PersonMark] = (),
     hidden: Sequence[Region] = (),
+    body: Body | None = None,
 ) -> TimedFrame:
     """Return a copy of the frame that is drawn on.  A file's stays in YUV, which a video file then takes as it is.
 
@@ -94,7 +96,7 @@ def annotate_frame(
     if frame.lost_s is not None:
         style = replace(style, resting=f"no picture for {format_duration(frame.lost_s)}")
     if not isinstance(frame, DecodedFrame):
-        scene = draw_overlay(frame.image_bgr, hold, fps, style, region, class_maps, people, hidden)
+        scene = draw_overlay(frame.image_bgr, hold, fps, style, region, class_maps, people, hidden, body)
         return replace(frame, image_bgr=scene)
     rows = count_rows(frame.size_wh, frame.stored_wh[1]) if style.place == "below" else 0
     copy = frame.copy_plain(rows)
@@ -102,7 +104,7 @@ def annotate_frame(
     picture_wh = copy.presentation.square_wh((copy.picture.width, copy.picture.height - rows))
     if canvas.size_wh != copy.size_wh:
         canvas = StretchedCanvas(canvas, copy.size_wh)
-    draw_on(canvas, hold, fps, style, region, class_maps, picture_wh, people, hidden)
+    draw_on(canvas, hold, fps, style, region, class_maps, picture_wh, people, hidden, body)
     return copy
 
 
@@ -115,10 +117,11 @@ def draw_overlay(
     class_maps: ClassMaps | None = None,
     people: Sequence[PersonMark] = (),
     hidden: Sequence[Region] = (),
+    body: Body | None = None,
 ) -> Frame:
     """Return a copy of the frame with pose, confidence, hold time and FPS.  frame_bgr: uint8 (H, W, 3).
 
-    region: the part that was classified; its corners are marked.  evidence: what spoke for the pose is drawn as heat.
+    region: the part that was classified; its corners are marked.  class_maps: what spoke for the pose is drawn as heat.
     Where the words stand below the picture, the copy is as much taller as `find_drawn_height` says.
     """
     style = style or OverlayConfig()
@@ -130,7 +133,7 @@ def draw_overlay(
         height = even
     else:
         scene = frame_bgr.copy()
-    draw_on(BgrCanvas(scene), hold, fps, style, region, class_maps, (width, height), people, hidden)
+    draw_on(BgrCanvas(scene), hold, fps, style, region, class_maps, (width, height), people, hidden, body)
     return scene
 
 
@@ -155,17 +158,21 @@ def draw_on(
     picture_wh: tuple[int, int] | None = None,
     people: Sequence[PersonMark] = (),
     hidden: Sequence[Region] = (),
+    body: Body | None = None,
 ) -> None:
     """Draw as `draw_overlay` does, in place.  picture_wh: size of the picture where a strip lies below it.
 
     people: of several, who holds what; then that stands beside each, and no panel is drawn.  hidden: parts of the
-    picture, pixels, that are made unrecognisable before anything is drawn.
+    picture, pixels, that are made unrecognisable before anything is drawn.  body: whose key points are joined to a
+    skeleton, where the style explains.
     """
     style, picture_wh = style or OverlayConfig(), picture_wh or canvas.size_wh
     for area in hidden:
         canvas.hide(area)
     if class_maps and not hold.is_resting and (heat := make_heat(class_maps, hold.pose, picture_wh)):
         canvas.blend(*heat)
+    if style.explain and body and (skeleton := make_skeleton(body, picture_wh)):
+        canvas.blend(*skeleton)
     marks = region if style.place != "none" and not people else None
     if marks:
         draw_corners(canvas, marks, picture_wh)

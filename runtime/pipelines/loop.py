@@ -213,7 +213,7 @@ def _hand_out(plan: RunPlan, follower: Follower) -> None:
     notes = HoldNotes(overlay.goals_s)
     for (frame, tracked, fps), hidden in _follow(plan, follower):
         marks = mark_people(tracked, notes.update(frame, tracked))
-        seen = tracked.region, tracked.class_maps, info.colours, marks, hidden
+        seen = tracked.region, tracked.class_maps, info.colours, marks, hidden, tracked.person
         styles = [(sinks, replace(style, note=notes.main)) for sinks, style in audiences]
         scenes = [(sinks, annotate_frame(frame, tracked.hold, fps, style, *seen)) for sinks, style in styles]
         if scenes:
