@@ -15,7 +15,7 @@ from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.core.regions import parse_roi
 from yoga_live.runtime.core.types import Hold
 from yoga_live.runtime.cropping.croppers import FixedCropper
-from yoga_live.runtime.drawing.overlay import SOFT
+from yoga_live.runtime.drawing.overlay import SOFT, OverlayConfig
 from yoga_live.runtime.drawing.summary import add_up
 from yoga_live.runtime.errors import DeviceError, OutputError, SourceError, YogaLiveError
 from yoga_live.runtime.pipelines.live_loop import RateMeter, run_live
@@ -26,7 +26,9 @@ from yoga_live.runtime.sinks.events import Events
 from yoga_live.runtime.sinks.timeline import TimelineFile
 from yoga_live.runtime.sinks.video import VideoSink
 from yoga_live.runtime.sources.base import SourceInfo
+from yoga_live.runtime.sources.drawn_figure import POSES, draw_figure
 from yoga_live.runtime.sources.video import VideoSource
+from yoga_live.runtime.tracking.observer import open_cropper
 
 BLUE, GREEN, RED = (255, 0, 0), (0, 255, 0), (0, 0, 255)  # tree, warrior_2, none
 INFO = SourceInfo("a list", (96, 64), Fraction(10), Fraction(1, 10))
@@ -355,3 +357,27 @@ def test_rate_meter_follows_a_change_within_seconds_and_survives_equal_times() -
         slow = meter.tick(1 + i / 5)
     assert slow == pytest.approx(5, abs=1.5)
     assert meter.tick(1 + 19 / 5) == slow
+
+
+def test_what_explains_draws_whom_the_crop_follows(classifier: PoseClassifier) -> None:
+    """The bones are lighter than anything that the heat leaves of what is under them."""
+    pytest.importorskip("onnxruntime")
+
+    class Drawn(ListSource):
+        def frames(self) -> Iterator[TimedFrame]:
+            figure = draw_figure(POSES["goddess"], (320, 180))
+            yield from (TimedFrame(figure.copy(), index / 10, index) for index in range(4))
+
+    drawn = {}
+    for people in ("main", "off"):
+        for explain in (True, False):
+            sink, overlay = ListSink(), OverlayConfig(place="none", explain=explain, show_fps=False)
+            cropper = open_cropper(classifier, None, True, (320, 180), people)
+            watched = run_live(RunPlan(Drawn([]), classifier, [sink], overlay, cropper=cropper))
+            assert watched.error is None
+            drawn[people, explain] = sink.frames[-1].image_bgr
+    figure = draw_figure(POSES["goddess"], (320, 180))
+    assert (drawn["main", False] == figure).all() and (drawn["off", False] == figure).all()
+    white = (drawn["main", True].min(axis=2) > 225) & (figure.min(axis=2) < 200)
+    assert white.sum() > 20
+    assert not ((drawn["off", True].min(axis=2) > 225) & (figure.min(axis=2) < 200)).any()
