@@ -23,8 +23,10 @@ from yoga_live.calibration.onnx_file import read_model, write_model
 from yoga_live.export.engine import EngineOptions, export_engine
 from yoga_live.export.fp16 import convert_to_fp16
 from yoga_live.export.onnx_export import build_model
+from yoga_live.export.people_network import prepare_people_network
 from yoga_live.runtime.classifier import DEFAULT_MODEL
 from yoga_live.runtime.core.model_metadata import ModelInfo
+from yoga_live.runtime.people.finder import PEOPLE_MODEL
 from yoga_live.train.fit.config import ARCHS
 from yoga_live.train.fit.network import PoseNetwork
 
@@ -117,9 +119,18 @@ def has_zero_point_zero(walk: Walk, node: onnx.NodeProto) -> bool:
     return len(node.input) < 3 or walk.is_zero(node.input[2])
 
 
+def is_resize_plain(walk: Walk, node: onnx.NodeProto) -> bool:
+    """Scales could be computed too, but then the output's shape is not known before it runs."""
+    modes = attributes(node)
+    known = b"half_pixel", b"pytorch_half_pixel", b"tf_half_pixel_for_nn", b"asymmetric", b"align_corners"
+    is_known = modes.get("coordinate_transformation_mode", b"half_pixel") in known
+    return is_known and modes.get("mode", b"nearest") in (b"nearest", b"linear") and node.input[2] in walk.constants
+
+
 RESTRICTIONS: dict[str, Callable[[Walk, onnx.NodeProto], bool]] = {
     "AveragePool": is_pooling_plain,
     "MaxPool": is_pooling_plain,
+    "Resize": is_resize_plain,
     "QuantizeLinear": has_zero_point_zero,
     "DequantizeLinear": has_zero_point_zero,
     **{name: has_constant_axes for name in ("ReduceMax", "ReduceMean", "ReduceSum", "Squeeze", "Unsqueeze")},
@@ -174,6 +185,13 @@ def test_the_int8_file_for_x86_would_be_refused(files: dict[str, Path]) -> None:
     """Why the engine command rewrites it: and the walk sees it."""
     complaints = list_complaints(onnx.load(files["int8"]))
     assert any("UINT8 inside the network" in line for line in complaints)
+    assert any("zero_point must be" in line for line in complaints)
+
+
+def test_tensorrts_parser_takes_the_people_finder_that_it_is_given_and_not_the_shipped_file() -> None:
+    shipped = onnx.load(PEOPLE_MODEL)
+    assert not list_complaints(prepare_people_network(shipped))
+    complaints = list_complaints(shipped)
     assert any("zero_point must be" in line for line in complaints)
 
 
