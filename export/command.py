@@ -35,6 +35,7 @@ the confidence of the new file."""
 
 ENGINE_EXAMPLES = """examples:
   yoga-export engine yoga.fp16.onnx --to yoga.engine
+  yoga-export engine --people                                          the people finder, once for each machine
   yoga-live 0 --model yoga.engine
 
 An engine only runs with the kind of GPU and the version of TensorRT that it was built with."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,8 @@ def export_engine(
     if info.precision == "fp32":
         log.warning("%s is FP32, which is slow on a GPU; convert it first: %s", source, _fp16_command(source))
     check_free_memory(gpu, options.workspace_mb, len(model))
-    plan = build_plan(_prepare(model, info), info, options, bindings, record.gpu, source)
+    shapes = [(batch, info.size, info.size, 3) for batch in BATCHES]
+    plan = build_plan(_prepare(model, info), shapes, options, bindings, record.gpu, source)
     with TensorRTEngine.from_plan(plan, info, bindings) as opened:
         check_engine(opened, source)
     record = replace(record, engine_sha256=hashlib.sha256(plan).hexdigest())
@@ -142,10 +144,16 @@ def _prepare(model: bytes, info: ModelInfo) -> bytes:
 
 
 def build_plan(
-    model: bytes, info: ModelInfo, options: EngineOptions, bindings: Bindings, gpu: Gpu, source: Path
+    model: bytes,
+    shapes: Sequence[tuple[int, int, int, int]],
+    options: EngineOptions,
+    bindings: Bindings,
+    gpu: Gpu,
+    source: Path,
 ) -> bytes:
     """Build a strongly typed network (each tensor as the ONNX file has it) with one profile.  Raises ModelError.
 
+    shapes: of the input, (N, H, W, 3): the smallest, the one that kernels are chosen for, the largest.
     The calls are those that TensorRT 10.3 and 11 share.
     """
     trt = bindings.trt
@@ -161,10 +169,10 @@ def build_plan(
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace_mb << 20)
     profile = builder.create_optimization_profile()
-    profile.set_shape("frames", *[(batch, info.size, info.size, 3) for batch in BATCHES])
+    profile.set_shape("frames", *shapes)
     if config.add_optimization_profile(profile) < 0:
         raise ModelError(
-            f"{source} does not accept batches of {BATCHES[0]} to {BATCHES[-1]}: {'; '.join(logger.errors[-2:])}; "
+            f"{source} does not accept frames of {shapes[0]} to {shapes[-1]}: {'; '.join(logger.errors[-2:])}; "
             "export it again with this yoga-export"
         )
     timings = options.timing_cache or default_timing_cache(gpu, trt.__version__)

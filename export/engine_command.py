@@ -14,8 +14,13 @@ WORKSPACE_MB = 512
 
 def add_engine_options(command: argparse.ArgumentParser) -> None:
     """Define the options of `yoga-export engine`."""
-    command.add_argument("model", type=Path, help="pose model, .onnx: FP16 or INT8")
-    command.add_argument("--to", type=Path, required=True, metavar="FILE.engine", help="engine to write")
+    command.add_argument("model", type=Path, nargs="?", help="pose model, .onnx: FP16 or INT8")
+    command.add_argument("--to", type=Path, metavar="FILE.engine", help="engine to write")
+    command.add_argument(
+        "--people",
+        action="store_true",
+        help="instead, build the people finder into the user's cache folder, where --device tensorrt looks for it",
+    )
     command.add_argument(
         "--workspace-mb",
         type=_read_workspace,
@@ -34,6 +39,22 @@ def add_engine_options(command: argparse.ArgumentParser) -> None:
 
 def run_engine(args: argparse.Namespace) -> None:
     """Build the engine, or renew the record of an existing one of the same network."""
+    from ..runtime.errors import OptionError
+
+    if args.people:
+        if args.model or args.to:
+            raise OptionError(
+                f"--people builds the shipped people finder into the cache folder; leave out {args.model or '--to'}"
+            )
+        _run_people(args)
+    elif args.model is None or args.to is None:
+        missing = "a pose model, .onnx" if args.model is None else "--to FILE.engine"
+        raise OptionError(f"there is nothing to build: give {missing}, or --people for the people finder")
+    else:
+        _run_model(args)
+
+
+def _run_model(args: argparse.Namespace) -> None:
     from ..runtime.engines.tensorrt_bindings import import_bindings
     from ..runtime.engines.tensorrt_sidecar import record_path
     from ..runtime.errors import OptionError
@@ -57,6 +78,33 @@ def run_engine(args: argparse.Namespace) -> None:
         print(f"to build it again anyway, remove it first: {format_command('rm', *built.paths)}")
     print(f"written: {args.to}, {args.to.stat().st_size / 1e6:.1f} MB   record: {built.paths[1]}")
     print(f"next: yoga-live 0 --model {format_command(args.to)}")
+
+
+def _run_people(args: argparse.Namespace) -> None:
+    from ..runtime.engines.tensorrt_bindings import import_bindings
+    from ..runtime.engines.tensorrt_sidecar import record_path
+    from ..runtime.people.finder import find_engine_path
+    from ..runtime.system.claims import claim_outputs
+    from ..runtime.system.files import check_output
+    from .engine import EngineOptions
+    from .people_engine import SHAPES, export_people_engine
+
+    path, bindings = find_engine_path(), import_bindings()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if args.timing_cache:
+        check_output(args.timing_cache, force=True)
+    options = EngineOptions(args.workspace_mb, args.timing_cache)
+    with claim_outputs([path, record_path(path)], force=True):
+        built = export_people_engine(path, options, bindings, force=args.force)
+    record = built.record
+    if built.was_built:
+        least, most = SHAPES[0][1], SHAPES[-1][1]
+        print(f"built for {record.gpu} by TensorRT {record.tensorrt}, pictures of {least} to {most} pixels, fp16")
+        print(f"written: {path}, {path.stat().st_size / 1e6:.1f} MB   record: {record_path(path)}")
+    else:
+        print(f"kept: {path} is the people finder for this GPU already")
+        print(f"to build it again anyway, remove it first: {format_command('rm', path, record_path(path))}")
+    print("next: yoga-live 0 --model FILE.engine   (it finds people with this engine by itself)")
 
 
 def _read_workspace(text: str) -> int:

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ..runtime.core.model_metadata import read_pose_model
-from ..runtime.engines.tensorrt_sidecar import read_record, record_path
+from ..runtime.engines.tensorrt_sidecar import is_people_engine, read_people_record, read_record, record_path
 from ..runtime.errors import ModelError
+from ..runtime.people.decoding import HEADS
 from ..runtime.people.second_opinion import SecondOpinion
 
 INDENT, NAMES = 2, 24
@@ -55,14 +56,29 @@ def _read_onnx(path: Path) -> dict[str, Any]:
 
 
 def _read_engine(path: Path) -> dict[str, Any]:
+    if is_people_engine(path):
+        return _read_people_engine(path)
     record = read_record(path)  # an engine itself holds no metadata
     content = json.loads(record.to_json())
     sections = _part_model(content.pop("model"))
     file = _describe_file(path)
-    if record.engine_sha256 != file["sha256"]:
+    _check_sha256(path, record.engine_sha256, file["sha256"])
+    return {"file": file, **sections, "engine": content}
+
+
+def _read_people_engine(path: Path) -> dict[str, Any]:
+    record = read_people_record(path)
+    file = _describe_file(path)
+    _check_sha256(path, record.engine_sha256, file["sha256"])
+    content = json.loads(record.to_json())
+    network = {"name": content.pop("network"), "outputs": list(HEADS)}
+    return {"file": file, "network": network, "engine": content}
+
+
+def _check_sha256(path: Path, recorded: str, sha256: str) -> None:
+    if recorded != sha256:
         beside = record_path(path)
         raise ModelError(f"{beside} is not the record of {path.name}; build it again with yoga-export engine")
-    return {"file": file, **sections, "engine": content}
 
 
 def _describe_file(path: Path) -> dict[str, Any]:

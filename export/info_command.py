@@ -18,5 +18,5 @@ def run_info(args: argparse.Namespace) -> None:
         return
     for line in format_info(document):
         print(line)
-    if not document["calibration"]:
+    if not document.get("calibration", True):
         print(f"not calibrated; run: yoga-calibrate confidence {format_command(args.model)} --run RUN --to FILE.onnx")

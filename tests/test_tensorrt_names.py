@@ -40,6 +40,12 @@ VARIABLES = {  # file -> variable -> the class of TensorRT that it holds; "" is 
         "engine": "ICudaEngine",
         "context": "IExecutionContext",
     },
+    "runtime/engines/tensorrt_network.py": {
+        "trt": "",
+        "runtime": "Runtime",
+        "engine": "ICudaEngine",
+        "context": "IExecutionContext",
+    },
     "export/build_progress.py": {"trt": ""},
     "export/engine.py": {
         "trt": "",
@@ -185,6 +191,7 @@ def test_the_names_are_found_in_our_code() -> None:
         "Runtime.deserialize_cuda_engine",
         "ICudaEngine.get_tensor_profile_shape",
         "IExecutionContext.execute_async_v3",
+        "IExecutionContext.get_tensor_shape",
     } <= names
     cuda = {name for name, *_ in list_cuda_uses()}
     assert {"cudaMemGetInfo", "cudaMemcpyAsync", "cudaError_t.cudaSuccess", "cudaStreamSynchronize"} <= cuda

@@ -113,7 +113,7 @@ class TensorRTEngine:
             self._stream = gpu.create_stream()
             resources.callback(gpu.destroy_stream, self._stream)
             self._buffers = {
-                tensor: _Buffer(gpu, resources, (self._batch, *shape), np.uint8 if tensor == "frames" else np.float32)
+                tensor: Buffer(gpu, resources, (self._batch, *shape), np.uint8 if tensor == "frames" else np.float32)
                 for tensor, shape in shapes.items()
             }
             for tensor, buffer in self._buffers.items():
@@ -155,7 +155,7 @@ class TensorRTEngine:
         self._gpu.wait(self._stream)
 
 
-class _Buffer:
+class Buffer:
     """One tensor for the largest batch: on the GPU at `address`, and in pinned memory as `array`."""
 
     def __init__(self, gpu: CudaDevice, resources: ExitStack, shape: tuple[int, ...], dtype: type) -> None:

@@ -20,6 +20,9 @@ from .onnx_guard import read_bytes, read_info
 log = logging.getLogger(__name__)
 
 FORMAT = 1
+PEOPLE = "people finder"
+BUILD_PEOPLE = "yoga-export engine --people"
+REBUILD_PEOPLE = f"build it again: {BUILD_PEOPLE} --force"
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,73 @@ class EngineRecord:
             check_whole(self.built_with["workspace_mb"], "workspace_mb", 0, 2**40)
 
 
+@dataclass(frozen=True)
+class PeopleRecord:
+    """The record beside an engine of the people finder.  source_sha256: of the shipped file that it was built from.
+
+    tensorrt: the version that built the engine.  built_with: the builder's options.
+    """
+
+    gpu: Gpu
+    tensorrt: str
+    source_sha256: str
+    engine_sha256: str
+    built_with: dict[str, Any]
+
+    def to_json(self) -> str:
+        return format_json({"format": FORMAT, "network": PEOPLE, **self.__dict__, "gpu": self.gpu.__dict__})
+
+    @classmethod
+    def from_json(cls, text: str) -> PeopleRecord:
+        """Read what `to_json` wrote.  Raises ValueError, KeyError or TypeError for anything else."""
+        content = parse_json(text)
+        version, network = content.pop("format"), content.pop("network")
+        if version != FORMAT or network != PEOPLE:
+            raise ValueError(f"it is of format {show(version)} and of {show(network)}")
+        record = cls(**{**content, "gpu": Gpu(**content["gpu"])})
+        for name in ("tensorrt", "source_sha256", "engine_sha256"):
+            check_text(getattr(record, name), name)
+        return record
+
+
+def read_people_record(engine: Path) -> PeopleRecord:
+    """Read the record beside an engine of the people finder.  Raises ModelError."""
+    if not engine.is_file():
+        raise ModelError(f"it has no TensorRT engine ({engine}); build one: {BUILD_PEOPLE}")
+    try:
+        return PeopleRecord.from_json(_read_text(record_path(engine)))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{record_path(engine)} cannot be read ({error}); {REBUILD_PEOPLE}") from error
+
+
+def check_people_record(
+    engine: Path, record: PeopleRecord, engine_sha256: str, source_sha256: str, gpu: Gpu, tensorrt: str
+) -> None:
+    """Refuse an engine that differs from its record, the shipped file or this system.  Raises ModelError."""
+    reasons = {
+        "its checksum differs from the recorded one": engine_sha256 != record.engine_sha256,
+        "it was built from another version of the people finder": source_sha256 != record.source_sha256,
+        f"it was built by TensorRT {record.tensorrt}, and this is {tensorrt}": tensorrt != record.tensorrt,
+        f"it was built for {record.gpu}, and this is {gpu}": gpu != record.gpu,
+    }
+    for reason, is_so in reasons.items():
+        if is_so:
+            raise ModelError(f"the engine {engine} cannot be used: {reason}; {REBUILD_PEOPLE}")
+
+
+def is_people_engine(engine: Path) -> bool:
+    """Whether the record beside an engine says that it is the people finder's."""
+    try:
+        return parse_json(_read_text(record_path(engine))).get("network") == PEOPLE
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def _read_text(path: Path) -> str:
+    with open_plain(path) as file:
+        return file.read(MOST_DOCUMENT_BYTES + 1).decode()
+
+
 def record_path(engine: Path) -> Path:
     """Name the record of an engine."""
     return engine.with_name(f"{engine.name}.json")
@@ -100,9 +170,13 @@ def read_record(engine: Path) -> EngineRecord:
         raise ModelError(f"the engine {engine} does not exist; build it here: {rebuild_command(engine)}")
     if not path.is_file():
         raise ModelError(f"{path} is missing, which describes {engine.name}; {_build_again(engine)}")
+    if is_people_engine(engine):
+        raise ModelError(
+            f"{engine} is an engine of the people finder, not of a pose model; --device tensorrt uses it by itself; "
+            "give a pose model's engine"
+        )
     try:
-        with open_plain(path) as file:
-            return EngineRecord.from_json(file.read(MOST_DOCUMENT_BYTES + 1).decode())
+        return EngineRecord.from_json(_read_text(path))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ModelError) as error:
         raise ModelError(f"{path} cannot be read ({error}); {_build_again(engine)}") from error
 

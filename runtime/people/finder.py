@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from copy import copy
 from pathlib import Path
@@ -15,7 +16,8 @@ from ..core.regions import Region
 from ..core.types import Frame
 from ..engines.base import Network
 from ..engines.factory import open_network
-from ..errors import ModelError
+from ..errors import DeviceError, MissingPackageError, ModelError, OptionError
+from ..system.files import find_cache_folder
 from .decoding import HEADS, decode_heads
 from .people import People
 
@@ -27,6 +29,8 @@ SIDE = 256
 """Longer side of the network's input, pixels: what it was trained with."""
 SIDE_STEP = 32
 LARGEST_SIDE = 1024
+ENGINE_SIDE = 640
+"""The largest that a TensorRT engine takes: what `TwoScaleFinder` looks for small people with."""
 LARGEST_MARGIN = 0.25
 MIN_SCORE = 0.2
 """The rule of `benchmarks/people_finder/measure.py` chooses 0.21.  0.25 would miss a quarter of the head stands."""
@@ -60,11 +64,12 @@ class PeopleFinder:
     ) -> None:
         """Load the shipped network.
 
-        device: auto, cpu, cuda or openvino; tensorrt means the CPU here, which is logged, because the network has no
-        engine.  threads: how many the CPU's engines use; None: one a core.  side: the longer side of the network's
-        input in pixels, a multiple of 32; the time grows with its square.  margin: width of a black border that is put
-        around the picture, as a fraction of its longer side, 0 to 0.25; the people in it get smaller, and fewer of
-        several are found.  most: return at most so many people.  min_score: leave out people below this score, 0 to 1.
+        device: auto, cpu, cuda, openvino or tensorrt; the last needs the engine of `yoga-export engine --people`, and
+        runs on the CPU, which is logged with the reason, where that cannot be used.  threads: how many the CPU's
+        engines use; None: one a core.  side: the longer side of the network's input in pixels, a multiple of 32; the
+        time grows with its square.  margin: width of a black border that is put around the picture, as a fraction of
+        its longer side, 0 to 0.25; the people in it get smaller, and fewer of several are found.  most: return at most
+        so many people.  min_score: leave out people below this score, 0 to 1.
 
         Raises DeviceError where the device is missing, MissingPackageError where its engine is not installed,
         ModelError where the shipped file is damaged, ValueError where a number is out of bounds.
@@ -75,25 +80,26 @@ class PeopleFinder:
             _check_whole("threads", threads, 1, LARGEST_THREADS)
         _check_number("margin", margin, LARGEST_MARGIN)
         _check_number("min_score", min_score, 1)
-        if device == "tensorrt":
-            log.warning("the people finder has no TensorRT engine and runs on the CPU")
-            device = "cpu"
         self._side, self._margin, self._most, self._min_score = side, margin, most, min_score
-        self._network: Network = open_network(PEOPLE_MODEL, device, threads)
+        self._network: Network = (
+            _open_engine(side, threads) if device == "tensorrt" else open_network(PEOPLE_MODEL, device, threads)
+        )
 
     def resize(self, side: int) -> PeopleFinder:
         """The same network with an input of another longer side, pixels; for the same thread.
 
-        Raises ValueError where `side` is out of bounds.
+        Raises ValueError where `side` is out of bounds; a TensorRT engine takes up to 640.
         """
         _check_side(side)
+        if self.device == "tensorrt" and side > ENGINE_SIDE:
+            raise ValueError(f"side must be up to {ENGINE_SIDE} in a TensorRT engine; got {side}")
         other = copy(self)
         other._side = side
         return other
 
     @property
     def device(self) -> str:
-        """Where the network runs: cpu, cuda or openvino."""
+        """Where the network runs: cpu, cuda, openvino or tensorrt."""
         return self._network.device
 
     def find(
@@ -124,6 +130,24 @@ class PeopleFinder:
         people = people.select(np.argsort(-people.scores, kind="stable"))
         shift_xy = (region.left, region.top) if region else (0, 0)
         return people.transform((width / inner_w, height / inner_h), shift_xy)
+
+
+def find_engine_path() -> Path:
+    """Where `yoga-export engine --people` writes.  Raises OptionError for a user without a home folder."""
+    return find_cache_folder("tensorrt") / "people.engine"
+
+
+def _open_engine(side: int, threads: int | None) -> Network:
+    """The network in TensorRT, or on the CPU, with the reason in one line, where it cannot be."""
+    from ..engines.tensorrt_network import open_people_engine
+
+    try:
+        if side > ENGINE_SIDE:
+            raise ModelError(f"its TensorRT engine takes a side of up to {ENGINE_SIDE}, not {side}")
+        return open_people_engine(find_engine_path(), hashlib.sha256(PEOPLE_MODEL.read_bytes()).hexdigest())
+    except (ModelError, DeviceError, MissingPackageError, OptionError) as error:
+        log.warning("the people finder runs on the CPU: %s", error)
+        return open_network(PEOPLE_MODEL, "cpu", threads)
 
 
 def fit_frame(image: Frame, side: int = SIDE, margin: float = 0.0) -> tuple[Frame, tuple[int, int, int]]:

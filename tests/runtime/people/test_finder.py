@@ -162,11 +162,13 @@ def test_openvino_finds_the_same_people(finder: PeopleFinder) -> None:
             assert np.abs(one.keypoints[0] - two.keypoints[0])[is_sure].mean() < 6
 
 
-def test_tensorrt_stands_for_the_cpu_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+def test_without_its_engine_tensorrt_stands_for_the_cpu_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
     pytest.importorskip("onnxruntime")
     with caplog.at_level(logging.WARNING):
         assert PeopleFinder("tensorrt", 1).device == "cpu"
-    assert caplog.messages == ["the people finder has no TensorRT engine and runs on the CPU"]
+    [line] = caplog.messages
+    assert line.startswith("the people finder runs on the CPU: it has no TensorRT engine")
+    assert line.endswith("build one: yoga-export engine --people")
 
 
 def test_a_device_that_is_missing_is_an_error_never_the_cpu() -> None:
