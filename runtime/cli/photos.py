@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
+import logging
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
-from ..errors import OptionError
+from ..errors import MissingPackageError, OptionError
 from .options import DEFAULT_PLACE, list_given, read_roi
 from .photo_batch import PhotoBatch, check_all_read, classify_batch, list_photos
 
 if TYPE_CHECKING:
+    from ..classifier import PoseClassifier
+    from ..core.regions import Region
+    from ..core.types import ClassMaps, Floats, Frame
     from ..drawing.placement import Place
     from ..pipelines.classify_photos import PhotoPrediction
+
+log = logging.getLogger(__name__)
 
 USELESS = {
     "--timeline": "use --table FILE.csv",
@@ -35,7 +41,6 @@ USELESS = {
     "--window": "use --save FOLDER",
     "--mirror": "only a camera's picture is mirrored",
     "--blur-faces": "it only applies to videos and cameras",
-    "--explain": "yoga-train report shows class maps of a run's photos",
     "--frames": "it only applies to yoga-live benchmark",
 }
 
@@ -49,8 +54,10 @@ def classify_images(args: argparse.Namespace) -> None:
         from ..classifier import PoseClassifier
 
         roi, place = read_roi(args), args.overlay or DEFAULT_PLACE
-        draw = partial(_write_picture, place=place, force=args.force) if batch.save else None
-        check_all_read(batch, classify_batch("yoga-live", PoseClassifier(args.model, args.device), batch, roi, draw))
+        classifier = PoseClassifier(args.model, args.device)
+        explain = _Explainer(classifier) if args.explain else None
+        draw = partial(_write_picture, explain, place=place, force=args.force) if batch.save else None
+        check_all_read(batch, classify_batch("yoga-live", classifier, batch, roi, draw))
 
 
 def _plan(args: argparse.Namespace) -> PhotoBatch:
@@ -63,6 +70,8 @@ def _plan(args: argparse.Namespace) -> PhotoBatch:
         raise OptionError(f"{given[0]} cannot be used with photos: {USELESS[given[0]]}")
     if args.zoom == "auto":
         raise OptionError("--zoom auto follows somebody through a video; for a photo use --roi X,Y,W,H")
+    if args.explain and not args.save:
+        raise OptionError("--explain is drawn on copies of the photos; add --save FOLDER")
     if (
         args.save
         and args.save.suffix.lower() in {*PHOTO_SUFFIXES, *VIDEO_SUFFIXES, *FORMATS}
@@ -78,7 +87,40 @@ def _plan(args: argparse.Namespace) -> PhotoBatch:
     return replace(batch, save=args.save, pictures=pictures)
 
 
-def _write_picture(path: Path, answer: PhotoPrediction, *, place: Place, force: bool) -> None:
+@dataclass(frozen=True, eq=False)
+class _Body:
+    """Key points as `drawing.skeleton` takes them: float32 (17, 2) and (17,)."""
+
+    keypoints: Floats
+    keypoint_scores: Floats
+
+
+class _Explainer:
+    """Looks at a photo once more, for what was seen where."""
+
+    def __init__(self, classifier: PoseClassifier) -> None:
+        self._classifier = classifier
+        try:
+            self._finder = classifier.photo_finder
+        except MissingPackageError as error:
+            log.warning("people are not looked for, so only the heat is drawn: %s", error)
+            self._finder = None
+
+    def examine(self, image_bgr: Frame, region: Region | None) -> tuple[ClassMaps, _Body | None]:
+        """Find what spoke for each label where, and the key points of the largest and surest person, if any."""
+        from ..people.landmarks import choose_main
+
+        _, class_maps = self._classifier.examine(image_bgr, region)
+        people = self._finder.find(image_bgr, region) if self._finder else None
+        if not people:
+            return class_maps, None
+        main = choose_main(people)
+        return class_maps, _Body(people.keypoints[main], people.keypoint_scores[main])
+
+
+def _write_picture(
+    explain: _Explainer | None, path: Path, answer: PhotoPrediction, *, place: Place, force: bool
+) -> None:
     from PIL import Image
 
     from ..core.types import Hold
@@ -87,8 +129,9 @@ def _write_picture(path: Path, answer: PhotoPrediction, *, place: Place, force: 
 
     assert answer.prediction is not None and answer.image_bgr is not None
     hold = Hold(answer.prediction.pose, answer.prediction.confidence, 0.0)
-    style = OverlayConfig(show_fps=False, is_still=True, place=place)
-    scene = draw_overlay(answer.image_bgr, hold, None, style, answer.region)
+    style = OverlayConfig(show_fps=False, is_still=True, place=place, explain=explain is not None)
+    maps, body = explain.examine(answer.image_bgr, answer.region) if explain else (None, None)
+    scene = draw_overlay(answer.image_bgr, hold, None, style, answer.region, maps, body=body)
     path.parent.mkdir(parents=True, exist_ok=True)
     with write_then_rename(path, replace=force) as temporary:
         Image.fromarray(scene[:, :, ::-1]).save(temporary, format="JPEG", quality=90)

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from yoga_live.runtime.people import PeopleFinder
 from yoga_live.runtime.photos.decoding import decode_photo
+from yoga_live.runtime.sources.drawn_figure import POSES, draw_figure
 
 from ..conftest import assert_refused, paint_photo
 
@@ -95,6 +97,23 @@ def test_single_photos_can_be_named(live: Live, photos: Path) -> None:
 )  # fmt: skip
 def test_what_photos_have_no_use_for_is_one_line(live: Live, photos: Path, arguments: tuple[object, ...]) -> None:
     assert_refused(live("--images", photos, *arguments), str(arguments[0]) if arguments[0] != "--table" else ".csv")
+
+
+def test_explained_copies_show_heat_and_the_skeleton_of_whom_they_are_of(live: Live, tmp_path: Path) -> None:
+    figure = draw_figure(POSES["goddess"], (640, 360))
+    Image.fromarray(figure[:, :, ::-1]).save(tmp_path / "a.png")
+    drawn = {}
+    for folder, options in (("plain", ()), ("explained", ("--explain",))):
+        wish = ("--save", tmp_path / folder, "--overlay", "none", *options)
+        code, _, err = live("--images", tmp_path / "a.png", *wish)
+        assert code == 0, err
+        [copy] = (tmp_path / folder).iterdir()
+        drawn[folder] = decode_photo(copy.read_bytes()).astype(int)
+    light = (drawn["explained"].min(axis=2) > 215) & (drawn["plain"].min(axis=2) < 180)
+    [box] = PeopleFinder("cpu", 1).find(figure).boxes
+    ys, xs = np.nonzero(light)
+    assert len(ys) > 40 and box[0] - 15 < xs.min() and xs.max() < box[2] + 15 and ys.min() > box[1] - 15
+    assert_refused(live("--images", tmp_path / "a.png", "--explain"), "--explain", "add --save FOLDER")
 
 
 def test_folders_without_photos_and_taken_tables_are_one_line(live: Live, photos: Path, tmp_path: Path) -> None:
