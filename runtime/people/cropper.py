@@ -149,13 +149,13 @@ class PersonCropper:
 
     person: the main person of the last frame, None where nobody was.  people: all who were there.  group: whom else to
     classify, and where, by number, the main person included; None: the main person alone.  Who may be on a mat has a
-    number below 0 in it; settled: of whom that has become certain with the last frame.  looked_s: when people were
-    looked for last, seconds.
+    number below 0 in it; settled: of whom that has become certain with the last frame.  looked_s: when people were last
+    looked for, seconds.
     """
 
     remembers = True
     settled: tuple[Settled, ...] = ()
-    looked_s: float = 0.0
+    looked_s: float | None = None
 
     def __init__(
         self,

@@ -46,13 +46,17 @@ class LiveTracker:
             return self._lose(frame.time_s, frame.lost_s)
         if frame.is_damaged:
             return self._pass_over(frame.time_s)
-        observation = self._observer.observe(frame)
-        self._smoothed = smoothed = self._smoother.update(frame.time_s, observation.probabilities)
-        self._seen_s = frame.time_s
+        return self.add(self._observer.observe(frame))
+
+    def add(self, observation: Observation) -> Tracked:
+        """Take what the network said of the next frame; its time never goes back."""
+        time_s = observation.time_s
+        self._smoothed = smoothed = self._smoother.update(time_s, observation.probabilities)
+        self._seen_s = time_s
         crops = observation.crops or Crops(observation.region)
-        body = self._body.update(frame.time_s, smoothed.pose, crops.person)
+        body = self._body.update(time_s, smoothed.pose, crops.person)
         with self._session_lock:
-            hold = self._session.update(frame.time_s, smoothed, *body)
+            hold = self._session.update(time_s, smoothed, *body)
             holds = self._update_group(observation)
         if crops.group is not None and crops.person:
             hold = holds.get(crops.person.number, hold)

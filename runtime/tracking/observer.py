@@ -47,7 +47,7 @@ class Crops:
     region: the main person's, or all that there is (None: the whole frame).  person: the main person.  people: all who
     are there.  group: whom else is classified and where, by number, the main person included; None: nobody else is.
     Who may be on a mat has a number below 0; settled: of whom that has become certain with this frame.  looked_s: when
-    people were looked for last, seconds.
+    people were last looked for, seconds; None: they are not looked for.
     """
 
     region: Region | None
@@ -55,7 +55,7 @@ class Crops:
     people: tuple[Person, ...] = ()
     group: tuple[tuple[int, Region | None], ...] | None = None
     settled: tuple[Settled, ...] = ()
-    looked_s: float = 0.0
+    looked_s: float | None = None
 
     @property
     def regions(self) -> tuple[Region | None, ...]:
@@ -174,9 +174,8 @@ class Observer:
         region, cropper = self._cropper.choose_crop(frame.time_s, image_bgr), self._cropper
         if not isinstance(cropper, PersonCropper):
             return image_bgr, Crops(region)
-        return image_bgr, Crops(
-            region, cropper.person, cropper.people, cropper.group, cropper.settled, cropper.looked_s
-        )
+        found = cropper.person, cropper.people, cropper.group, cropper.settled
+        return image_bgr, Crops(region, *found, looked_s=cropper.looked_s)
 
     def _describe_people(self, crops: Crops) -> Floats | None:
         """What the second opinion sees of each person who is classified, float32 (P, 53), zeros for nobody.
@@ -189,7 +188,7 @@ class Observer:
         numbers = [crops.person and crops.person.number] if crops.group is None else [n for n, _ in crops.group]
         people = {person.number: person for person in crops.people}
         found = [people.get(number or 0) for number in numbers]
-        return np.array([self._describe(person, len(people), crops.looked_s) for person in found], np.float32)
+        return np.array([self._describe(person, len(people), crops.looked_s or 0.0) for person in found], np.float32)
 
     def _describe(self, person: Person | None, count: int, looked_s: float) -> Floats:
         if person is None:
