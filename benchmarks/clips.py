@@ -18,24 +18,23 @@ the whole frame, with a crop around what moves (`--people off`), and with one ar
 from __future__ import annotations
 
 import argparse
-import csv
 import hashlib
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import islice, pairwise, product
+from itertools import pairwise, product
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from clip_answers import STEP_S, SparseSource, Stretch, pose_at, read_truth
 from distortions import DISTORTIONS, DistortedSource
 
 from yoga_live.calibration.runs import load_run
 from yoga_live.runtime.classifier import PoseClassifier, choose_answer
 from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.core.regions import Region
-from yoga_live.runtime.core.types import Floats, Hold, Segment
+from yoga_live.runtime.core.types import Floats, Hold
 from yoga_live.runtime.cropping.croppers import Cropper
 from yoga_live.runtime.pipelines.live_loop import run_live
 from yoga_live.runtime.pipelines.loop import RunPlan
@@ -44,18 +43,8 @@ from yoga_live.runtime.sources.video import VideoSource
 from yoga_live.runtime.tracking.hmm_smoother import HmmSmoother
 from yoga_live.runtime.tracking.observer import find_info, open_cropper
 
-STEP_S = 0.5
 CROPS = ("whole", "motion", "person")
 """What is classified: all of the frame, a crop around what moves, or around the main person."""
-
-
-@dataclass(frozen=True)
-class Stretch:
-    """One row of truth.csv."""
-
-    start_s: float
-    end_s: float
-    pose: str
 
 
 @dataclass
@@ -108,34 +97,6 @@ class NotingClassifier(PoseClassifier):
         return probabilities
 
 
-class SparseSource:
-    """Every nth frame of a source."""
-
-    def __init__(self, source: Source, every: int) -> None:
-        self._source, self._every, self.info = source, every, source.info
-
-    def __enter__(self) -> SparseSource:
-        self._source.__enter__()
-        return self
-
-    def __exit__(self, *exit_info: object) -> None:
-        self._source.__exit__(*exit_info)
-
-    def frames(self) -> Iterator[TimedFrame]:
-        """Every nth frame."""
-        return islice(self._source.frames(), None, None, self._every)
-
-
-def read_truth(path: Path) -> dict[str, list[Stretch]]:
-    """Labelled stretches of each video, transitions left out."""
-    truth: dict[str, list[Stretch]] = defaultdict(list)
-    with path.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            if row["pose"] != "transition":
-                truth[row["video"]].append(Stretch(float(row["start_s"]), float(row["end_s"]), row["pose"]))
-    return truth
-
-
 def score_clip(source: Source, stretches: list[Stretch], classifier: NotingClassifier, view: Cropper) -> Score:
     """Watch one clip and compare."""
     shown: list[tuple[float, str]] = []
@@ -168,11 +129,6 @@ def score_clip(source: Source, stretches: list[Stretch], classifier: NotingClass
             if answer != stretch.pose:
                 score.wrong[(stretch.pose, answer)] += 1
     return score
-
-
-def pose_at(segments: tuple[Segment, ...], time_s: float) -> str:
-    """What a timeline says of a moment."""
-    return next((s.pose for s in segments if s.start_s <= time_s < s.end_s), "none")
 
 
 def read_distortions(text: str) -> list[str]:

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from clips import STEP_S, Stretch, pose_at, read_truth
+from clip_answers import STEP_S, Stretch, pose_at, read_truth
 
 from yoga_live.runtime.classifier import PoseClassifier, choose_answer
 from yoga_live.runtime.core.frames import TimedFrame
