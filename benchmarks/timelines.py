@@ -2,9 +2,10 @@
 
 Each FOLDER holds videos and `truth.csv` (video,start_s,end_s,pose; `none` = no pose, `transition` = not scored).  The
 network answers every nth frame once, cropped to the main person; the answers are kept in the work folder, so that
-another smoothing is scored in seconds.  A `file` is what the timeline of a recording says, a few looks a second; `live`
-is what the picture of a camera shows at each moment, late by the smoother's own delay.  What the columns mean is in
-`timeline_scores.py`: time between the rows of the truth is cut out and counts nowhere.
+another smoothing is scored in seconds.  `file` is what the timeline of a recording says, a few looks a second; `live,
+shown` what the picture of a camera shows at each moment, late by the smoother's own delay; `live, timeline` what its
+timeline says in the end.  What the columns mean is in `timeline_scores.py`: time between the rows of the truth is cut
+out and counts nowhere.
 """
 
 from __future__ import annotations
@@ -29,14 +30,20 @@ from yoga_live.runtime.tracking.sampling_observer import OBSERVATIONS_PER_S
 
 AnswerAt = Callable[[float], str]
 """What is said of a moment, in seconds."""
+KINDS = ("file", "live, shown", "live, timeline")
 
 
-def show_live(observations: list[Observation], classifier: PoseClassifier) -> AnswerAt:
-    """What the picture shows: at each moment the newest hold."""
+def watch_live(observations: list[Observation], classifier: PoseClassifier) -> tuple[AnswerAt, AnswerAt]:
+    """What the picture of a camera shows, at each moment the newest hold; and what its timeline says in the end."""
     tracker = LiveTracker(classifier, open_cropper(classifier, None, True, None))
     times_s = [each.time_s for each in observations]
     poses = [tracker.add(each).hold.pose for each in observations]
-    return lambda time_s: poses[at - 1] if (at := bisect_right(times_s, time_s)) else NO_POSE
+    segments = tracker.segments()
+
+    def shown_at(time_s: float) -> str:
+        return poses[at - 1] if (at := bisect_right(times_s, time_s)) else NO_POSE
+
+    return shown_at, lambda time_s: pose_at(segments, time_s)
 
 
 def record_file(observations: list[Observation], info: ModelInfo) -> AnswerAt:
@@ -50,13 +57,12 @@ def record_file(observations: list[Observation], info: ModelInfo) -> AnswerAt:
 
 
 def score_clip(clip: Clip, classifier: PoseClassifier) -> dict[str, TimelineScore]:
-    """Of both timelines of a clip."""
+    """Of a clip as a recording and as a camera."""
     observations = clip.answers.observations()
-    both = {
-        "file": record_file(observations, classifier.info_with_people),
-        "live": show_live(observations, classifier),
-    }
-    return {name: score_timeline(answer_at, clip.stretches) for name, answer_at in both.items()}
+    recorded = record_file(observations, classifier.info_with_people)
+    shown, timeline = watch_live(observations, classifier)
+    each = dict(zip(KINDS, (recorded, shown, timeline), strict=True))
+    return {kind: score_timeline(answer_at, clip.stretches) for kind, answer_at in each.items()}
 
 
 def main() -> int:
@@ -71,7 +77,7 @@ def main() -> int:
     classifier = PoseClassifier(args.model)
     print(f"| clip | of | {' | '.join(HEADS)} |\n{'|---' * (len(HEADS) + 2)}|")
     scores = {clip.name: score_clip(clip, classifier) for clip in clips}
-    for kind in ("file", "live"):
+    for kind in KINDS:
         rows = {name: both[kind] for name, both in scores.items()}
         for name, score in {**rows, "all": add_up(list(rows.values()))}.items():
             print(f"| {name} | {kind} | {' | '.join(score.cells())} |")

@@ -1,4 +1,7 @@
-"""The part of a frame that shows one person: one rule for what is classified live and for what is trained on."""
+"""The part of a frame that shows one person: one rule for what is classified live and for what is trained on.
+
+And whether all of them is in the frame.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,20 @@ MARGIN = 0.15
 """Around the box, on every side, as a fraction of its longer side: for hands and feet that the box cuts off."""
 LEAST_PX = 64
 """Least side of a crop in pixels; a smaller one shows too little."""
+
+SURE_POINT = 0.2
+"""Key points below this score are not seen."""
+SHOULDERS, HIPS, LEGS = (5, 6), (11, 12), (13, 14, 15, 16)
+"""Places in `KEYPOINTS`; legs are knees and ankles."""
+
+
+def shows_whole_body(keypoint_scores: Floats) -> bool:
+    """Whether the picture shows somebody from the shoulders to a knee: a close-up of a face or of legs does not.
+
+    keypoint_scores: float (17,), as a `Person` has them.  The head, a hand, a foot or one side of the body may be cut
+    off or hidden.
+    """
+    return all(keypoint_scores[list(points)].max() >= SURE_POINT for points in (SHOULDERS, HIPS, LEGS))
 
 
 def frame_person(

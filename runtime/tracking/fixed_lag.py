@@ -10,13 +10,13 @@ from itertools import chain
 import numpy as np
 
 from ..core.model_metadata import ModelInfo
-from ..core.types import NO_POSE, Floats, Hold, Segment, Side
-from ..people.tracks import Person
+from ..core.types import NO_POSE, Hold, Segment, Side
 from .bodies import BodyHistory
 from .hmm_smoother import HmmSmoother
 from .observer import Observation, Tracked, observe_nothing
-from .segments import merge_segments
+from .segments import end_at_sight, merge_segments
 from .settling import Settling, rename_settled
+from .sight import Look, Sight
 
 AHEAD_S = 4.0
 """How far the observations are ahead of the picture that is drawn: evidence from later than that moves no edge any
@@ -37,19 +37,34 @@ class PersonSmoother:
         self._smoother = HmmSmoother(info.labels, info.threshold)
         self._body = BodyHistory()
         self._recent: tuple[Segment, ...] = ()
+        self._sight, self._hidden = Sight(), list[tuple[float, float]]()
         self._smoothed_s, self.observed_s = -1.0, -1.0
         self._pose, self._since_s = NO_POSE, 0.0
         self._side: Side | None = None
 
-    def add(self, time_s: float, probabilities: Floats, person: Person | None = None) -> None:
-        """Take the probabilities of the frame at `time_s`, float (C,); its time never goes back.
+    def add(self, look: Look) -> None:
+        """Take a look; its time never goes back.  While no whole person is seen, it waits."""
+        seen_s, was_hidden = self._sight.seen_s, self._sight.is_hidden
+        for each in self._sight.take(look, self._find_held):
+            self._smoother.update(each.time_s, each.probabilities)
+            if each.person:
+                self._body.add(each.person)
+        if was_hidden and not self._sight.is_hidden and seen_s is not None:
+            self._hidden.append((seen_s, look.time_s))
+        self.observed_s = look.time_s
 
-        person: whom they are about, as last found.
-        """
-        self._smoother.update(time_s, probabilities)
-        if person:
-            self._body.add(person)
-        self.observed_s = time_s
+    def _find_held(self) -> str:
+        """What was held when a whole person was seen last."""
+        recent = self._smoother.segments(since_s=self.observed_s - 4 * AHEAD_S)
+        return recent[-1].pose if recent else NO_POSE
+
+    def _find_last_sight(self, time_s: float) -> float | None:
+        """When a whole person was seen last, seconds, if none was seen at `time_s`."""
+        while self._hidden and self._hidden[0][1] <= time_s:
+            self._hidden.pop(0)
+        if self._hidden:
+            return self._hidden[0][0] if self._hidden[0][0] < time_s else None
+        return self._sight.seen_s if self._sight.is_hidden and (self._sight.seen_s or 0.0) < time_s else None
 
     def hold_at(self, time_s: float) -> Hold:
         """What is held at `time_s`, seconds, never going back.  Who turns to the other side begins another hold."""
@@ -63,12 +78,15 @@ class PersonSmoother:
         if segment.pose != self._pose or {segment.side, self._side} == {"left", "right"}:
             self._pose, self._since_s, self._side = segment.pose, min(segment.start_s, time_s), segment.side
         self._side = segment.side or self._side
-        hold_s = time_s - self._since_s
-        return Hold(self._pose, segment.confidence, hold_s, side=segment.side, angles=segment.angles)
+        seen_s = None if self._pose == NO_POSE else self._find_last_sight(time_s)
+        hold_s = max((time_s if seen_s is None else seen_s) - self._since_s, 0.0)
+        return Hold(self._pose, segment.confidence, hold_s, seen_s is None, side=segment.side, angles=segment.angles)
 
     def segments(self, end_s: float, person: int | None = None) -> tuple[Segment, ...]:
         """The timeline up to `end_s`, seconds: observations may have gone further."""
-        told = self._smoother.segments(end_s=end_s)
+        told = self._smoother.segments(end_s=max(end_s, self.observed_s) if self._sight.is_hidden else end_s)
+        if self._sight.is_hidden and self._sight.seen_s is not None:
+            told = end_at_sight(told, self._sight.seen_s)
         cut = (replace(each, end_s=min(each.end_s, end_s), person=person) for each in told if each.start_s <= end_s)
         return tuple(chain.from_iterable(map(self._body.divide, cut)))
 
@@ -94,7 +112,7 @@ class GroupSmoother:
         nothing = observe_nothing(len(self._info.labels))
         for number, smoother in self._people.items():
             if number not in there and time_s - self._seen_s[number] < GONE_S:
-                smoother.add(time_s, nothing)
+                smoother.add(Look(time_s, nothing, is_whole=False))
         for seen in self._settling.update(observation):
             smoother = self._people.setdefault(seen.number, PersonSmoother(self._info))
             if seen.time_s <= smoother.observed_s:
@@ -102,8 +120,8 @@ class GroupSmoother:
             if seen.number in self._seen_s and seen.time_s - self._seen_s[seen.number] >= GONE_S:
                 begin_s = max(smoother.observed_s, seen.time_s - GONE_S)
                 for away_s in np.arange(begin_s + AWAY_STEP_S, seen.time_s, AWAY_STEP_S):  # they have been away
-                    smoother.add(float(away_s), nothing)
-            smoother.add(seen.time_s, seen.probabilities, seen.person)
+                    smoother.add(Look(float(away_s), nothing, is_whole=False))
+            smoother.add(seen.look)
             self._seen_s[seen.number] = seen.time_s
 
     def holds_at(self, time_s: float, numbers: Iterable[int]) -> dict[int, Hold]:
@@ -134,8 +152,7 @@ class FixedLagSmoother:
 
     def add(self, observation: Observation) -> None:
         """Take an observation; its time never goes back."""
-        person = observation.crops.person if observation.crops else None
-        self._main.add(observation.time_s, observation.probabilities, person)
+        self._main.add(observation.look())
         self._group.add(observation)
         if observation.crops and (settled := observation.crops.settled):
             self._observations = deque(rename_settled(each, settled) for each in self._observations)

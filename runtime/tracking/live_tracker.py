@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from dataclasses import replace
@@ -10,13 +9,11 @@ from dataclasses import replace
 from ..classifier import PoseClassifier
 from ..core.background_thread import BackgroundThread
 from ..core.frames import TimedFrame
-from ..core.types import NO_POSE, Floats, Hold, Segment
+from ..core.types import NO_POSE, Hold, Segment
 from ..cropping.croppers import Cropper
-from ..people.tracks import Person
-from .bodies import LiveBody
-from .causal_smoother import SmoothedPose, Smoother
+from .live_person import LivePerson
 from .observer import Crops, Observation, Observer, Tracked, find_info
-from .segments import Session, merge_segments
+from .segments import merge_segments
 from .settling import Settling
 
 SLOW = 4
@@ -31,13 +28,9 @@ class LiveTracker:
 
     def __init__(self, classifier: PoseClassifier, cropper: Cropper | None = None, *, explain: bool = False) -> None:
         self._observer = Observer(classifier, cropper, explain=explain)
-        self._labels, self._threshold = classifier.labels, find_info(classifier, cropper).threshold
-        self._smoother = Smoother(self._labels, self._threshold)
-        self._session, self._session_lock = Session(), threading.Lock()
-        self._smoothed: SmoothedPose | None = None
-        self._body = LiveBody()
-        self._seen_s = 0.0
-        self._group: dict[int, _Follower] = {}
+        self._rule = classifier.labels, find_info(classifier, cropper).threshold
+        self._main, self._lock = LivePerson(*self._rule), threading.Lock()
+        self._group: dict[int, LivePerson] = {}
         self._settling = Settling()
 
     def update(self, frame: TimedFrame) -> Tracked:
@@ -50,13 +43,9 @@ class LiveTracker:
 
     def add(self, observation: Observation) -> Tracked:
         """Take what the network said of the next frame; its time never goes back."""
-        time_s = observation.time_s
-        self._smoothed = smoothed = self._smoother.update(time_s, observation.probabilities)
-        self._seen_s = time_s
         crops = observation.crops or Crops(observation.region)
-        body = self._body.update(time_s, smoothed.pose, crops.person)
-        with self._session_lock:
-            hold = self._session.update(time_s, smoothed, *body)
+        with self._lock:
+            hold = self._main.update(observation.look())
             holds = self._update_group(observation)
         if crops.group is not None and crops.person:
             hold = holds.get(crops.person.number, hold)
@@ -69,61 +58,35 @@ class LiveTracker:
             return {}
         holds: dict[int, Hold] = {}
         for seen in self._settling.update(observation):
-            follower = self._group.setdefault(
-                seen.number, _Follower(Session(seen.number), self._labels, self._threshold)
-            )
-            if seen.time_s > follower.time_s:
-                holds[seen.number] = follower.update(seen.time_s, seen.probabilities, seen.person)
+            person = self._group.setdefault(seen.number, LivePerson(*self._rule, seen.number))
+            if seen.time_s > person.time_s:
+                holds[seen.number] = person.update(seen.look)
         for number in self._group.keys() - holds.keys():
-            self._group[number].lose(observation.time_s)
+            self._group[number].miss(observation.time_s)
         return holds
 
     def _pass_over(self, time_s: float) -> Tracked:
         """Nothing is seen in a damaged frame: what is held goes on for a while."""
-        if self._smoothed is None or time_s - self._seen_s >= UNSEEN_S:
-            return self._lose(time_s, time_s - self._seen_s)
-        with self._session_lock:
-            body = self._body.update(time_s, self._smoothed.pose, None)
-            return Tracked(self._session.update(time_s, self._smoothed, *body), None)
+        lost_s = max(time_s - self._main.time_s, 0.0)
+        if not self._main.has_begun or lost_s >= UNSEEN_S:
+            return self._lose(time_s, min(lost_s, time_s))
+        with self._lock:
+            return Tracked(self._main.repeat(time_s), None)
 
     def _lose(self, time_s: float, lost_s: float) -> Tracked:
-        """End what is held at the last picture: what nobody saw is `none`, of no confidence."""
-        self._smoother, self._smoothed, self._body = Smoother(self._labels, self._threshold), None, LiveBody()
-        nothing = SmoothedPose(NO_POSE, 0.0, time_s - lost_s, leads=False)
-        with self._session_lock:
-            for follower in self._group.values():
-                follower.lose(time_s - lost_s)
-            return Tracked(self._session.update(time_s, nothing), None)
+        """End what is held at the last picture."""
+        with self._lock:
+            for person in self._group.values():
+                if person.has_begun:
+                    person.lose(time_s, time_s - lost_s)
+            return Tracked(self._main.lose(time_s, time_s - lost_s), None)
 
     def segments(self) -> tuple[Segment, ...]:
         """The timeline so far, the running segment included; another thread may be in `update`."""
-        with self._session_lock:
+        with self._lock:
             if self._group:
-                return merge_segments(follower.session.segments() for follower in self._group.values())
-            return self._session.segments()
-
-
-class _Follower:
-    """What one of several people holds."""
-
-    def __init__(self, session: Session, labels: tuple[str, ...], threshold: float) -> None:
-        self.session, self._labels, self._threshold = session, labels, threshold
-        self._smoother: Smoother | None = None
-        self._body = LiveBody()
-        self.time_s = -math.inf  # of the last observation
-
-    def update(self, time_s: float, probabilities: Floats, person: Person | None) -> Hold:
-        """Take their probabilities, float (C,), and where they are; who comes back begins anew."""
-        if self._smoother is None:
-            self._smoother, self._body = Smoother(self._labels, self._threshold), LiveBody()
-        smoothed, self.time_s = self._smoother.update(time_s, probabilities), time_s
-        return self.session.update(time_s, smoothed, *self._body.update(time_s, smoothed.pose, person))
-
-    def lose(self, time_s: float) -> None:
-        """End what they hold: they are not there any more."""
-        if self._smoother is not None:
-            self._smoother, self.time_s = None, time_s
-            self.session.update(time_s, SmoothedPose(NO_POSE, 0.0, time_s, leads=False))
+                return merge_segments(person.segments() for person in self._group.values())
+            return self._main.segments()
 
 
 class BackgroundTracker:

@@ -15,9 +15,11 @@ from ..core.regions import Region, Roi
 from ..core.types import ClassMaps, Floats, Frame, Hold
 from ..cropping.croppers import Cropper, WholeFrame
 from ..people.cropper import PeopleMode, PersonCropper, choose_cropper
+from ..people.framing import shows_whole_body
 from ..people.landmarks import LANDMARKS, measure_landmarks
 from ..people.mats import Settled
 from ..people.tracks import Person
+from .sight import Look
 
 BATCH = 8
 """People in one run of the network: what an engine of yoga-export takes at once."""
@@ -57,6 +59,12 @@ class Crops:
     settled: tuple[Settled, ...] = ()
     looked_s: float | None = None
 
+    def shows_whole(self, person: Person | None) -> bool:
+        """Whether the newest look of the finder saw all of somebody; True where people are not looked for."""
+        if self.looked_s is None:
+            return True
+        return person is not None and person.seen_s >= self.looked_s and shows_whole_body(person.keypoint_scores)
+
     @property
     def regions(self) -> tuple[Region | None, ...]:
         """All that is classified, in order; the only one where no group is."""
@@ -77,6 +85,11 @@ class Observation:
     class_maps: ClassMaps | None = None
     crops: Crops | None = None
     rows: Floats | None = None
+
+    def look(self) -> Look:
+        """What it says of the main person."""
+        crops = self.crops or Crops(self.region)
+        return Look(self.time_s, self.probabilities, crops.person, crops.shows_whole(crops.person))
 
 
 def observe_nothing(classes: int) -> Floats:

@@ -28,6 +28,14 @@ def merge_segments(timelines: Iterable[tuple[Segment, ...]]) -> tuple[Segment, .
     return tuple(sorted(lasting, key=lambda each: (each.start_s, each.person or 0)))
 
 
+def end_at_sight(segments: tuple[Segment, ...], seen_s: float) -> tuple[Segment, ...]:
+    """End the last segment, of a pose, at `seen_s`, seconds; what follows is `none`, of no confidence."""
+    if not segments or (last := segments[-1]).pose == NO_POSE or not last.start_s <= seen_s < last.end_s:
+        return segments
+    rest = Segment(seen_s, last.end_s, NO_POSE, 0.0, last.person)
+    return (*segments[:-1], replace(last, end_s=seen_s), rest)
+
+
 class Session:
     """Turn smoothed poses into holds and segments."""
 
@@ -70,11 +78,15 @@ class Session:
         self._current, self._sum, self._frames, self._led_s = smoothed, 0.0, 0, time_s
         return smoothed
 
-    def segments(self) -> tuple[Segment, ...]:
-        """All segments, the running one included, without gaps."""
+    def segments(self, seen_s: float | None = None) -> tuple[Segment, ...]:
+        """All segments, the running one included, without gaps.
+
+        seen_s: where the running one ends if it is a pose, seconds; what follows is `none`, of no confidence.
+        """
         if self._current is None:
             return ()
-        return (*self._segments, self._segment(self._current, max(self._end_s, self._current.since_s)))
+        running = (self._segment(self._current, max(self._end_s, self._current.since_s)),)
+        return (*self._segments, *(running if seen_s is None else end_at_sight(running, seen_s)))
 
     def _close(self, end_s: float) -> None:
         if self._current is not None and end_s > self._current.since_s:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from ..core.types import Floats
 from ..people.mats import Settled
-from ..people.tracks import Person
 from .observer import Observation
+from .sight import Look
 
 KEPT_S = 6.0
 """Longer than it takes until somebody is known to be on a mat."""
@@ -16,12 +15,15 @@ KEPT_S = 6.0
 
 @dataclass(frozen=True)
 class Seen:
-    """What one observation says of one of several people.  probabilities: float (C,)."""
+    """What one observation says of one of several people."""
 
     number: int
-    time_s: float
-    probabilities: Floats
-    person: Person | None
+    look: Look
+
+    @property
+    def time_s(self) -> float:
+        """When that was, seconds."""
+        return self.look.time_s
 
 
 class Settling:
@@ -44,7 +46,8 @@ class Settling:
             known += [replace(seen, number=settled.mat) for seen in earlier if seen.time_s >= settled.since_s]
         people = {person.number: person for person in crops.people}
         for (number, _), row in zip(crops.group, observation.rows, strict=True):
-            seen = Seen(number, time_s, row, people.get(number))
+            person = people.get(number)
+            seen = Seen(number, Look(time_s, row, person, crops.shows_whole(person)))
             (known if number > 0 else self._waiting.setdefault(number, [])).append(seen)
         waiting = {n: [seen for seen in rows if time_s - seen.time_s <= KEPT_S] for n, rows in self._waiting.items()}
         self._waiting = {number: rows for number, rows in waiting.items() if rows}

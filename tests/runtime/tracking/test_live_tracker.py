@@ -15,7 +15,7 @@ from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.pipelines.live_loop import run_live
 from yoga_live.runtime.pipelines.loop import RunPlan
 from yoga_live.runtime.sources.base import SourceInfo
-from yoga_live.runtime.tracking.causal_smoother import SmoothedPose
+from yoga_live.runtime.tracking.causal_smoother import SmoothedPose, Smoother
 from yoga_live.runtime.tracking.live_tracker import BackgroundTracker, LiveTracker
 from yoga_live.runtime.tracking.segments import Session
 
@@ -220,7 +220,7 @@ def test_a_timeline_read_beside_the_network_never_holds_a_moment_twice(monkeypat
     tracker = LiveTracker(PoseClassifier.from_engine(ColourEngine()))
     answers = iter(range(20))
     monkeypatch.setattr(
-        tracker._smoother, "update", lambda time_s, _: SmoothedPose(("tree", "none")[next(answers) % 2], 0.9, time_s)
+        Smoother, "update", lambda _, time_s, row: SmoothedPose(("tree", "none")[next(answers) % 2], 0.9, time_s)
     )
     frame = frame_at(0)
     thread = threading.Thread(target=lambda: [tracker.update(frame.move(n / 10, n)) for n in range(20)])

@@ -62,7 +62,7 @@ def test_a_recording_counts_from_the_first_look() -> None:
 
 def test_a_camera_counts_from_the_first_look_once_it_is_certain(classifier) -> None:
     tracker = LiveTracker(classifier)
-    tracker._labels, tracker._threshold = LABELS, 0.5
+    tracker._rule = LABELS, 0.5
     holds = {observation.time_s: tracker._update_group(observation) for observation in run_class()}
     assert holds[1.75] == {} and set(holds[2.0]) == {1} and holds[2.0][1].hold_s == pytest.approx(2.0, abs=0.3)
     starts = {each.person: each.start_s for each in reversed(tracker.segments()) if each.pose != "none"}
