@@ -60,9 +60,10 @@ class Hold:
 
     pose: a label, or `none`.  confidence: its smoothed probability, 0 to 1 (for `none`: 1 minus the best pose's).
     hold_s: for how many seconds it has been held.  leads: False while the pose is only kept, because what follows it
-    has not lasted long enough; confidence is then what it was when the pose led last, and hold_s stands still, and
-    goes on from where it would be if the pose leads again.  ahead_s: how much of hold_s is newer than what the network
-    has seen.  side, angles: as a `Segment` has them; who turns to the other side begins another hold.
+    has not lasted long enough, or because no whole person is seen; confidence is then what it was when the pose led
+    last, and hold_s stands still, and goes on from where it would be if the pose leads again.  ahead_s: how much of
+    hold_s is newer than what the network has seen.  side, angles: as a `Segment` has them; who turns to the other side
+    begins another hold.
     """
 
     pose: str

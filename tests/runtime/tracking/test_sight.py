@@ -30,6 +30,7 @@ WHOLE, LEGS, FACE = np.full(17, 0.7), np.full(17, 0.02), np.full(17, 0.02)
 LEGS[11:] = FACE[:7] = 0.7
 FEET_CUT_OFF = np.full(17, 0.7)
 FEET_CUT_OFF[15:] = 0.01
+NOBODY = np.zeros((0, len(LABELS)))
 Part = tuple[float, str, Floats | None]
 """Until when (seconds) what is answered, and the scores of the key points; None: nobody is found."""
 
@@ -129,6 +130,23 @@ def test_a_pose_cut_by_the_edge_of_the_frame_is_not_lost(watch: Watch) -> None:
     assert list_poses(segments) == [("plank", near(3), near(9))]
     _, segments = watch(observe([(6.0, "tree", FEET_CUT_OFF), (9.0, "none", FEET_CUT_OFF)]))
     assert list_poses(segments) == [("tree", near(0), near(6))]
+
+
+@both
+@pytest.mark.parametrize(("back_s", "ends_s"), [(6.0, 9.0), (7.5, 10.5), (9.5, 3.75)])
+def test_of_several_people_who_is_away_for_less_than_five_seconds_has_held_the_pose(
+    watch: Watch, back_s: float, ends_s: float
+) -> None:
+    observations = observe([(4.0, "tree", WHOLE), (back_s, "none", None), (back_s + 3, "tree", WHOLE)], several=True)
+    away = [
+        Observation(each.time_s, None, ROWS["none"], crops=Crops(None, group=(), looked_s=each.time_s), rows=NOBODY)
+        if 4 <= each.time_s < back_s
+        else each
+        for each in observations
+    ]
+    _, segments = watch(away)
+    first = list_poses(segments)[0]
+    assert first == ("tree", near(0), pytest.approx(ends_s, abs=0.26))
 
 
 @both
