@@ -1,36 +1,38 @@
-"""Which smoothing is best, on clips with a known truth: `python benchmarks/smoothing.py CLIPS --work FOLDER`.
+"""Which smoothing is best, on clips with a known truth: `python benchmarks/smoothing.py CLIPS... --work FOLDER`.
 
-CLIPS holds videos and `truth.csv`, as `clips.py` has it.  The network answers every frame once (kept in FOLDER); each
-method then smooths the same probabilities, as they are and disturbed: noise on the logits, half of the frames dropped
-with gaps of a second, bursts of a wrong pose for a quarter of a second in every two, five frames a second.  The
-methods' constants are chosen on the other clips and disturbances of each clip left out: by accuracy, then by fewer
-wrong switches.  Scores are of half-seconds, as in `clips.py`; a switch is wrong where it leads, within a labelled
-stretch, to something else than the truth.  `as shipped`: the product's own constants,
-not chosen here.  `live` methods know the past alone, `file` methods the whole video.  As shipped, a file is looked at
-a few times a second, and less often where the looks agree; what share of those that are due is taken, is printed.
+Each of CLIPS holds videos and `truth.csv`, as `timelines.py` has it.  The network answers every nth frame once, cropped
+to the main person (kept in FOLDER); each method then smooths the same probabilities, as they are and disturbed: noise
+on the logits, half of the frames dropped with gaps of a second, bursts of a wrong pose for a quarter of a second in
+every two, a whole second of one wrong answer in every eight, five frames a second.  A method's constants are chosen for
+each clip on the other clips and all their disturbances: the most half-seconds right, among those with no more wrong
+switches than the product's own constants, where there are such.  `as shipped`: the product's own constants, not chosen
+here.  `live` methods know the past alone, `file` methods the whole video.  F1@50 and edit are those of
+`timeline_scores.py`, over all disturbances.  The second table has differences to what is shipped, with 95 % intervals:
+a paired bootstrap over clips.  Close-ups count as what the network says of them.  As shipped, a file is looked at a few
+times a second, and less often where the looks agree; what share of those that are due is taken, is printed.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections import deque
+from bisect import bisect_right
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise, product
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from clip_answers import STEP_S, Stretch, pose_at, read_truth
+from clip_answers import Stretch, answer_clips, pose_at
+from disturbances import DISTURBANCES, Stream, disturb
+from timeline_scores import MEASURES, TimelineScore, add_up, compare, score_timeline
 
 from yoga_live.runtime.classifier import PoseClassifier, choose_answer
 from yoga_live.runtime.core.frames import TimedFrame
 from yoga_live.runtime.core.types import NO_POSE
-from yoga_live.runtime.cropping.croppers import ZoomCropper
 from yoga_live.runtime.sources.frame_sampling import FrameSampler
-from yoga_live.runtime.sources.video import VideoSource
-from yoga_live.runtime.system.files import write_then_rename
 from yoga_live.runtime.system.progress import track
 from yoga_live.runtime.tracking.adaptive_sampling import AdaptiveObserver
 from yoga_live.runtime.tracking.causal_smoother import Smoother, SmoothingConfig
@@ -39,16 +41,8 @@ from yoga_live.runtime.tracking.observer import Observation, Observer, PreparedF
 from yoga_live.runtime.tracking.sampling_observer import OBSERVATIONS_PER_S
 
 Floats = npt.NDArray[np.floating]
-SEEDS = 5
+LIVE, FILE = "hysteresis, live, as shipped", "forward-backward, file, shipped constants"
 NOTHING = np.empty((0, 0, 3), np.uint8)
-
-
-@dataclass(frozen=True)
-class Stream:
-    """A clip as the network saw it: times float (N,), seconds; calibrated probabilities float (N, C)."""
-
-    times_s: Floats
-    probabilities: Floats
 
 
 @dataclass(frozen=True)
@@ -61,51 +55,6 @@ class Rule:
 
 Method = Callable[[Stream, Rule], list[str]]
 """Answers of every frame."""
-
-
-def answer_frames(clips: Path, names: list[str], classifier: PoseClassifier, work: Path) -> dict[str, Stream]:
-    """What the network says of every frame, computed once."""
-    streams = {}
-    work.mkdir(parents=True, exist_ok=True)
-    for name in names:
-        path = work / f"{name}.npz"
-        if not path.exists():
-            times_s, rows, view = [], [], ZoomCropper()
-            with VideoSource(clips / name) as source:
-                count = round((source.info.duration_s or 0) * float(source.info.rate))
-                for frame in track(source.frames(), name, count, "frames"):
-                    region = view.choose_crop(frame.time_s, frame.image_bgr)
-                    times_s.append(frame.time_s)
-                    rows.append(classifier.probabilities(frame.image_bgr, region))
-            with write_then_rename(path) as temporary, temporary.open("wb") as file:
-                np.savez(file, times_s=np.array(times_s), probabilities=np.array(rows))
-        with np.load(path, allow_pickle=False) as kept:
-            streams[name] = Stream(kept["times_s"], kept["probabilities"])
-    return streams
-
-
-def disturb(stream: Stream, kind: str, seed: int) -> Stream:
-    """A worse stream of the same class."""
-    rng = np.random.default_rng(seed)
-    times_s, rows = stream.times_s, stream.probabilities
-    if kind == "noise":
-        logits = np.log(np.maximum(rows, 1e-6)) + rng.normal(0, 2.5, rows.shape)
-        rows = np.exp(logits - logits.max(axis=1, keepdims=True))
-        rows = rows / rows.sum(axis=1, keepdims=True)
-    elif kind == "dropped":
-        gap = np.sin(2 * np.pi * times_s / rng.uniform(6, 9) + rng.uniform(0, 6)) > 0.75  # about a second in seven
-        kept = ~gap & (rng.random(len(times_s)) < 0.5)
-        times_s, rows = times_s[kept], rows[kept]
-    elif kind == "flicker":
-        rows = rows.copy()
-        for start_s in np.arange(rng.uniform(0, 2), times_s[-1], 2.0):
-            wrong = np.full(rows.shape[1], 0.02)
-            wrong[rng.integers(rows.shape[1])] += 1 - wrong.sum()
-            rows[(times_s >= start_s) & (times_s < start_s + 0.25)] = wrong
-    elif kind == "5 FPS":
-        kept = np.diff(np.floor(times_s * 5), prepend=-1) > 0
-        times_s, rows = times_s[kept], rows[kept]
-    return Stream(times_s, rows)
 
 
 def name_frames(rows: Floats, rule: Rule) -> list[str]:
@@ -175,6 +124,29 @@ def backdated(config: SmoothingConfig) -> Method:
     return answer
 
 
+def forward(config: HmmConfig) -> Method:
+    """The smoother of a file, of the past alone: each frame's answer is what it would say if the video ended there."""
+
+    def answer(stream: Stream, rule: Rule) -> list[str]:
+        smoother = HmmSmoother(rule.labels, rule.threshold, config=config)
+        for time_s, row in zip(stream.times_s, stream.probabilities, strict=True):
+            smoother.update(float(time_s), row)
+        names = [*(label for label in rule.labels if label != NO_POSE), NO_POSE]
+        steps_s = np.diff(stream.times_s)
+        weights = smoother._weigh_observation(stream.probabilities, steps_s)
+        stay, start = np.exp(-config.change_rate * steps_s), np.full(len(names), 0.5 / (len(names) - 1))
+        start[-1] = 0.5
+        state, answers = start * weights[0], []
+        for number in range(len(weights)):
+            if number:
+                state = (stay[number - 1] * state + (1 - stay[number - 1]) * start) * weights[number]
+            state = state / state.sum()
+            answers.append(names[int(state.argmax())])
+        return answers
+
+    return answer
+
+
 def smoother(config: HmmConfig) -> Method:
     """yoga-live's smoother of a file."""
 
@@ -199,7 +171,7 @@ class Replay(Observer):
         """Keep the time."""
         return PreparedFrame(frame.time_s, None, frame.image_bgr)
 
-    def judge(self, prepared: PreparedFrame) -> Observation:
+    def observe_prepared(self, prepared: PreparedFrame) -> Observation:
         """What the network said then."""
         self.judged += 1
         return Observation(prepared.time_s, None, self.rows[prepared.time_s])
@@ -227,7 +199,7 @@ class AsWatched:
             looker = AdaptiveObserver(replay)
             observations = [observation for frame in frames for observation in looker.observe(frame)] + looker.finish()
         else:
-            observations = [replay.judge(replay.prepare(frame)) for frame in frames]
+            observations = [replay.observe_prepared(replay.prepare(frame)) for frame in frames]
         for observation in observations:
             smoother.update(observation.time_s, observation.probabilities)
         self.due, self.judged = self.due + len(frames), self.judged + replay.judged
@@ -239,102 +211,96 @@ def list_methods() -> dict[str, dict[str, Method]]:
     """Method -> its constants, as text -> how it answers."""
     times_s = (0.25, 0.5, 1.0, 2.0)
     smoothers = {
-        f"mean {m} s, enter {e} s, leave {leave} s": SmoothingConfig(m, e, leave)
-        for m, e, leave in product((0.25, 0.5), (0.2, 0.3, 0.5), (0.6, 1.2))
+        f"mean {m} s, enter {e} s, leave {leave} s, keep {keep}": SmoothingConfig(m, e, leave, keep)
+        for m, e, leave, keep in product((0.25, 0.5, 0.75), (0.2, 0.3, 0.5), (0.3, 0.6, 0.9, 1.2), (0.6, 0.8))
     }
     files = {
         f"change {1 / c:.3f}/s, evidence {e}/s": HmmConfig(1 / c, e)
         for c, e in product((5, 15, 45), (1.5, 3.0, 6.0, 12.0))
     }
     return {
+        LIVE: {"": hysteresis(SmoothingConfig())},
+        FILE: {"": smoother(HmmConfig())},
         "none": {"": no_smoothing},
         "majority vote, live": {f"{s} s": vote(s) for s in times_s},
         "exponential mean, live": {f"{s} s": exponential_mean(s) for s in times_s},
-        "hysteresis, live, as shipped": {"": hysteresis(SmoothingConfig())},
+        "forward, live": {name: forward(config) for name, config in files.items()},
         "hysteresis, live": {name: hysteresis(config) for name, config in smoothers.items()},
+        "hysteresis, live, a bad second breaks no hold": {
+            name: hysteresis(config) for name, config in smoothers.items() if config.leave_s >= SmoothingConfig.leave_s
+        },
         "hysteresis, put back, file": {name: backdated(config) for name, config in smoothers.items()},
-        "forward-backward, file, every frame": {"": smoother(HmmConfig())},
         "forward-backward, file, every frame that is due": {"": AsWatched(sparsely=False)},
         "forward-backward, file, as shipped": {"": AsWatched(sparsely=True)},
         "forward-backward, file": {name: smoother(config) for name, config in files.items()},
     }
 
 
-@dataclass
-class Tally:
-    """Half-seconds asked and answered rightly, wrong switches, labelled seconds."""
-
-    asked: int = 0
-    right: int = 0
-    switches: int = 0
-    labelled_s: float = 0.0
-
-    def add(self, other: Tally) -> None:
-        """Sum up."""
-        for name, value in vars(other).items():
-            setattr(self, name, getattr(self, name) + value)
-
-    @property
-    def rank(self) -> tuple[float, float]:
-        """Accuracy, then fewer wrong switches."""
-        return round(self.right / self.asked, 3), -self.switches / self.labelled_s
+def score(times_s: Floats, answers: list[str], stretches: list[Stretch]) -> TimelineScore:
+    """Compare the answers of a clip's frames with the truth."""
+    times = times_s.tolist()
+    return score_timeline(lambda time_s: answers[max(bisect_right(times, time_s) - 1, 0)], stretches)
 
 
-def score(times_s: Floats, answers: list[str], stretches: list[Stretch]) -> Tally:
-    """Compare the answers of a clip with the truth."""
-    tally = Tally()
-    for stretch in stretches:
-        tally.labelled_s += stretch.end_s - stretch.start_s
-        inside = np.flatnonzero((times_s >= stretch.start_s) & (times_s <= stretch.end_s))
-        own = [answers[number] for number in inside]
-        tally.switches += sum(after not in (before, stretch.pose) for before, after in pairwise(own))
-        for number in range(int((stretch.end_s - stretch.start_s) / STEP_S)):
-            last = int(np.searchsorted(times_s, stretch.start_s + (number + 0.5) * STEP_S, side="right")) - 1
-            tally.asked += 1
-            tally.right += answers[max(last, 0)] == stretch.pose
-    return tally
-
-
-DISTURBANCES = {"as they are": 1, "noise": SEEDS, "dropped": SEEDS, "flicker": SEEDS, "5 FPS": 1}
-"""And how often each is drawn."""
+Scores = dict[tuple[str, str], TimelineScore]
+"""Clip and disturbance -> the score over its draws."""
 
 
 def run_methods(
     streams: dict[str, Stream], truth: dict[str, list[Stretch]], rule: Rule
-) -> Iterator[tuple[str, dict[str, Tally], set[str]]]:
-    """For each method: disturbance -> its tally over the clips, and the constants that were chosen."""
+) -> Iterator[tuple[str, Scores, Counter[str]]]:
+    """For each method: its scores, and for how many clips which constants were chosen."""
     versions = {
-        (clip, kind): [
-            disturb(stream, kind, seed) for seed in range(SEEDS if kind not in ("as they are", "5 FPS") else 1)
-        ]
+        (clip, kind): [disturb(stream, kind, seed) for seed in range(seeds)]
         for clip, stream in streams.items()
         for kind, seeds in DISTURBANCES.items()
     }
-    methods = list_methods()
+    methods, shipped = list_methods(), dict[str, Scores]()
     for name in track(methods, "methods", len(methods), "methods"):
-        tallies: dict[str, dict[tuple[str, str], Tally]] = {}
+        scores: dict[str, Scores] = {}
         for constants, method in methods[name].items():
-            tallies[constants] = {key: Tally() for key in versions}
-            for (clip, kind), own in versions.items():
-                for stream in own:
-                    tallies[constants][clip, kind].add(score(stream.times_s, method(stream, rule), truth[clip]))
-        rows, chosen = {kind: Tally() for kind in DISTURBANCES}, set()
+            scores[constants] = {
+                (clip, kind): add_up([score(each.times_s, method(each, rule), truth[clip]) for each in own])
+                for (clip, kind), own in versions.items()
+            }
+        if name in (LIVE, FILE):  # they come first
+            shipped[name] = scores[""]
+        chosen, best = dict[str, str](), Scores()
         for clip in streams:
-            best = max(tallies, key=lambda constants: _rank_without(tallies[constants], clip))
-            chosen.add(best)
-            for kind in DISTURBANCES:
-                rows[kind].add(tallies[best][clip, kind])
-        yield name, rows, chosen
+            limit = rank_without(shipped[find_shipped(name)], clip)[1]
+            chosen[clip] = choose_constants({each: rank_without(own, clip) for each, own in scores.items()}, limit)
+            best |= {key: own for key, own in scores[chosen[clip]].items() if key[0] == clip}
+        yield name, best, Counter(chosen.values())
 
 
-def _rank_without(tallies: dict[tuple[str, str], Tally], clip: str) -> tuple[float, float]:
-    """Mean rank over the disturbances of the other clips."""
-    whole = {kind: Tally() for kind in DISTURBANCES}
-    for (other, kind), tally in tallies.items():
-        if other != clip:
-            whole[kind].add(tally)
-    ranks = np.array([tally.rank for tally in whole.values()]).mean(axis=0)
-    return float(ranks[0]), float(ranks[1])
+def find_shipped(name: str) -> str:
+    """What a method is compared with."""
+    return FILE if ", file" in name else LIVE
+
+
+def choose_constants(ranks: dict[str, tuple[float, float]], limit: float) -> str:
+    """The constants with the highest accuracy among those with no more wrong switches; if none has, with the highest.
+
+    ranks: accuracy and wrong switches a minute, by constants.
+    """
+    fine = {name: rank for name, rank in ranks.items() if rank[1] <= limit} or ranks
+    return max(fine, key=lambda name: (round(fine[name][0], 3), -fine[name][1]))
+
+
+def rank_without(scores: Scores, clip: str) -> tuple[float, float]:
+    """Accuracy and wrong switches a minute, means over the disturbances of the other clips."""
+    kinds = [
+        add_up([own for (other, k), own in scores.items() if k == kind and other != clip]) for kind in DISTURBANCES
+    ]
+    return float(np.mean([each.accuracy for each in kinds])), float(np.mean([each.switches_per_min for each in kinds]))
+
+
+def pool_clips(scores: Scores) -> list[TimelineScore]:
+    """Of each clip, over all disturbances."""
+    return [
+        add_up([own for (other, _), own in scores.items() if other == clip])
+        for clip in dict.fromkeys(clip for clip, _ in scores)
+    ]
 
 
 def print_looks(streams: dict[str, Stream], rule: Rule) -> None:
@@ -353,24 +319,41 @@ def print_looks(streams: dict[str, Stream], rule: Rule) -> None:
         print(f"{kind}: {share:.0%} of the looks that are due; {np.mean(changed):.2%} of frames named otherwise")
 
 
+def print_differences(pooled: dict[str, list[TimelineScore]]) -> None:
+    """Each method against what is shipped, over all disturbances.  pooled: scores of each clip, by method."""
+    print(f"\n| smoothing | {' | '.join(MEASURES)} |\n{'|---' * (len(MEASURES) + 1)}|")
+    for name, scores in pooled.items():
+        if name not in (LIVE, FILE):
+            rows = [compare(pooled[find_shipped(name)], scores, measure) for measure in MEASURES.values()]
+            cells = [f"{difference:+.1f} ({low:+.1f} to {high:+.1f})" for difference, low, high in rows]
+            print(f"| {name} | {' | '.join(cells)} |")
+
+
 def main() -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("clips", type=Path, help="folder with videos and truth.csv")
+    parser.add_argument("folders", type=Path, nargs="+", metavar="CLIPS", help="folder with videos and truth.csv")
     parser.add_argument(
         "--work", type=Path, required=True, metavar="FOLDER", help="where the network's answers are kept"
     )
     parser.add_argument("--model", type=Path, help="pose model instead of the shipped one")
+    parser.add_argument("--every", type=int, default=3, metavar="N", help="classify every Nth frame only (default: 3)")
     args = parser.parse_args()
-    truth, classifier = read_truth(args.clips / "truth.csv"), PoseClassifier(args.model)
-    streams = answer_frames(args.clips, list(truth), classifier, args.work)
-    rule = Rule(classifier.labels, classifier.info.threshold)
+    clips, classifier = answer_clips(args.folders, args.model, args.work, args.every), PoseClassifier(args.model)
+    streams = {clip.name: Stream(clip.answers.times_s, clip.answers.probabilities) for clip in clips}
+    rule = Rule(classifier.labels, classifier.info_with_people.threshold)
     heads = [f"{kind}: right | wrong switches / min" for kind in DISTURBANCES]
-    print(f"| smoothing | {' | '.join(heads)} | constants chosen |")
-    print("|---" * (2 * len(DISTURBANCES) + 2) + "|")
-    for name, rows, chosen in run_methods(streams, truth, rule):
-        cells = [f"{t.right / t.asked:.1%} | {t.switches / t.labelled_s * 60:.1f}" for t in rows.values()]
-        print(f"| {name} | {' | '.join(cells)} | {'; '.join(sorted(chosen))} |", flush=True)
+    print(f"| smoothing | {' | '.join(heads)} | F1@50 | edit | constants chosen |")
+    print("|---" * (2 * len(DISTURBANCES) + 4) + "|")
+    pooled = dict[str, list[TimelineScore]]()
+    for name, scores, chosen in run_methods(streams, {clip.name: clip.stretches for clip in clips}, rule):
+        kinds = [add_up([own for (_, other), own in scores.items() if other == kind]) for kind in DISTURBANCES]
+        cells = [f"{each.accuracy:.1%} | {each.switches_per_min:.1f}" for each in kinds]
+        pooled[name] = pool_clips(scores)
+        cells += [f"{MEASURES[measure](add_up(pooled[name])):.1f}" for measure in ("F1@50", "edit")]
+        constants = "; ".join(f"{each} ({count})" for each, count in chosen.most_common() if each)
+        print(f"| {name} | {' | '.join(cells)} | {constants} |", flush=True)
+    print_differences(pooled)
     print_looks(streams, rule)
     return 0
 
