@@ -1,9 +1,9 @@
 """Looks at every third of the frames that are due, and at those between only where the two disagree.
 
 Between two observations half a second apart that say the same, the network would say it twice more; and what lasts
-shorter is no pose to `HmmSmoother`.  What is left out is taken from the line between the two.  On four clips 44 % of
-the observations are left, and no edge of a timeline moves; with noise on all answers 97.3 % of the half-seconds are
-right, 97.0 % where all that are due are taken (`benchmarks/smoothing.py`).
+shorter is no pose to `HmmSmoother`.  What is left out is taken from the line between the two.  On seventeen clips 45 %
+of the observations are left, 80 % with noise on all answers, and at most 0.2 % of the frames are named otherwise
+(`benchmarks/smoothing.py`).
 """
 
 from __future__ import annotations

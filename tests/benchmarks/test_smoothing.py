@@ -21,6 +21,7 @@ from smoothing import (
     choose_constants,
     find_shipped,
     forward,
+    hysteresis,
     list_methods,
     pool_clips,
     rank_without,
@@ -29,6 +30,7 @@ from smoothing import (
 )
 from timeline_scores import TimelineScore
 
+from yoga_live.runtime.tracking.causal_smoother import SmoothingConfig
 from yoga_live.runtime.tracking.hmm_smoother import HmmConfig
 
 RULE = Rule(("none", "tree"), 0.5)
@@ -80,6 +82,13 @@ def test_a_filter_of_the_past_is_late_and_steady() -> None:
     late = answers.index("tree") - 40
     assert 0 < late < 15 and set(answers[40 + late :]) == {"tree"} and set(answers[:40]) == {"none"}
     assert score(stream.times_s, answers, TRUTH).switches == 0
+
+
+def test_a_filter_of_the_past_lets_a_bad_second_break_a_hold_and_the_live_smoother_does_not() -> None:
+    stream = stream_of(0.0)
+    stream.probabilities[50:60] = [0.9, 0.1]
+    assert "none" in forward(HmmConfig(change_rate=1 / 45))(stream, RULE)[20:]
+    assert set(hysteresis(SmoothingConfig())(stream, RULE)[20:]) == {"tree"}
 
 
 def test_a_stream_is_watched_as_a_file_with_fewer_looks_where_they_agree() -> None:
