@@ -4,12 +4,13 @@ Each of CLIPS holds videos and `truth.csv`, as `timelines.py` has it.  The netwo
 to the main person (kept in FOLDER); each method then smooths the same probabilities, as they are and disturbed: noise
 on the logits, half of the frames dropped with gaps of a second, bursts of a wrong pose for a quarter of a second in
 every two, a whole second of one wrong answer in every eight, five frames a second.  A method's constants are chosen for
-each clip on the other clips and all their disturbances: the most half-seconds right, among those with no more wrong
-switches than the product's own constants, where there are such.  `as shipped`: the product's own constants, not chosen
-here.  `live` methods know the past alone, `file` methods the whole video.  F1@50 and edit are those of
-`timeline_scores.py`, over all disturbances.  The second table has differences to what is shipped, with 95 % intervals:
-a paired bootstrap over clips.  Close-ups count as what the network says of them.  As shipped, a file is looked at a few
-times a second, and less often where the looks agree; what share of those that are due is taken, is printed.
+each clip on the other clips (`--together`: on those of other sources) and all their disturbances: the most half-seconds
+right, among those with no more wrong switches than the product's own constants, where there are such.  `as shipped`:
+the product's own constants, not chosen here.  `live` methods know the past alone, `file` methods the whole video.
+F1@50 and edit are those of `timeline_scores.py`, over all disturbances.  The second table has differences to what is
+shipped, with 95 % intervals: a paired bootstrap over clips, or sources.  Close-ups count as what the network says of
+them.  As shipped, a file is looked at a few times a second, and less often where the looks agree; what share of those
+that are due is taken, is printed.
 """
 
 from __future__ import annotations
@@ -247,9 +248,9 @@ Scores = dict[tuple[str, str], TimelineScore]
 
 
 def run_methods(
-    streams: dict[str, Stream], truth: dict[str, list[Stretch]], rule: Rule
+    streams: dict[str, Stream], truth: dict[str, list[Stretch]], rule: Rule, sources: list[set[str]]
 ) -> Iterator[tuple[str, Scores, Counter[str]]]:
-    """For each method: its scores, and for how many clips which constants were chosen."""
+    """For each method: its scores, and for how many sources, sets of clips, which constants were chosen."""
     versions = {
         (clip, kind): [disturb(stream, kind, seed) for seed in range(seeds)]
         for clip, stream in streams.items()
@@ -265,12 +266,13 @@ def run_methods(
             }
         if name in (LIVE, FILE):  # they come first
             shipped[name] = scores[""]
-        chosen, best = dict[str, str](), Scores()
-        for clip in streams:
-            limit = rank_without(shipped[find_shipped(name)], clip)[1]
-            chosen[clip] = choose_constants({each: rank_without(own, clip) for each, own in scores.items()}, limit)
-            best |= {key: own for key, own in scores[chosen[clip]].items() if key[0] == clip}
-        yield name, best, Counter(chosen.values())
+        chosen, best = Counter[str](), Scores()
+        for source in sources:
+            limit = rank_without(shipped[find_shipped(name)], source)[1]
+            constants = choose_constants({each: rank_without(own, source) for each, own in scores.items()}, limit)
+            best |= {key: own for key, own in scores[constants].items() if key[0] in source}
+            chosen[constants] += 1
+        yield name, best, chosen
 
 
 def find_shipped(name: str) -> str:
@@ -287,20 +289,26 @@ def choose_constants(ranks: dict[str, tuple[float, float]], limit: float) -> str
     return max(fine, key=lambda name: (round(fine[name][0], 3), -fine[name][1]))
 
 
-def rank_without(scores: Scores, clip: str) -> tuple[float, float]:
-    """Accuracy and wrong switches a minute, means over the disturbances of the other clips."""
+def rank_without(scores: Scores, source: set[str]) -> tuple[float, float]:
+    """Accuracy and wrong switches a minute, means over the disturbances of the clips that are not of this source."""
     kinds = [
-        add_up([own for (other, k), own in scores.items() if k == kind and other != clip]) for kind in DISTURBANCES
+        add_up([own for (other, k), own in scores.items() if k == kind and other not in source])
+        for kind in DISTURBANCES
     ]
     return float(np.mean([each.accuracy for each in kinds])), float(np.mean([each.switches_per_min for each in kinds]))
 
 
-def pool_clips(scores: Scores) -> list[TimelineScore]:
-    """Of each clip, over all disturbances."""
-    return [
-        add_up([own for (other, _), own in scores.items() if other == clip])
-        for clip in dict.fromkeys(clip for clip, _ in scores)
-    ]
+def pool_sources(scores: Scores, sources: list[set[str]]) -> list[TimelineScore]:
+    """Of each source, over all disturbances."""
+    return [add_up([own for (clip, _), own in scores.items() if clip in source]) for source in sources]
+
+
+def list_sources(clips: list[str], together: list[str]) -> list[set[str]]:
+    """Which clips are left out together; each of the others alone.  together: names, comma-separated."""
+    groups = [set(names.split(",")) for names in together]
+    if unknown := sorted(set().union(*groups) - set(clips)):
+        raise SystemExit(f"--together {unknown[0]} is no clip; clips are {', '.join(clips)}")
+    return [*groups, *({clip} for clip in clips if not any(clip in group for group in groups))]
 
 
 def print_looks(streams: dict[str, Stream], rule: Rule) -> None:
@@ -320,7 +328,7 @@ def print_looks(streams: dict[str, Stream], rule: Rule) -> None:
 
 
 def print_differences(pooled: dict[str, list[TimelineScore]]) -> None:
-    """Each method against what is shipped, over all disturbances.  pooled: scores of each clip, by method."""
+    """Each method against what is shipped, over all disturbances.  pooled: scores of each source, by method."""
     print(f"\n| smoothing | {' | '.join(MEASURES)} |\n{'|---' * (len(MEASURES) + 1)}|")
     for name, scores in pooled.items():
         if name not in (LIVE, FILE):
@@ -338,18 +346,23 @@ def main() -> int:
     )
     parser.add_argument("--model", type=Path, help="pose model instead of the shipped one")
     parser.add_argument("--every", type=int, default=3, metavar="N", help="classify every Nth frame only (default: 3)")
+    parser.add_argument(
+        "--together", action="append", default=[], metavar="CLIP,CLIP", help="clips of one source, left out together"
+    )
     args = parser.parse_args()
     clips, classifier = answer_clips(args.folders, args.model, args.work, args.every), PoseClassifier(args.model)
     streams = {clip.name: Stream(clip.answers.times_s, clip.answers.probabilities) for clip in clips}
     rule = Rule(classifier.labels, classifier.info_with_people.threshold)
+    truth = {clip.name: clip.stretches for clip in clips}
+    sources = list_sources(list(streams), args.together)
     heads = [f"{kind}: right | wrong switches / min" for kind in DISTURBANCES]
     print(f"| smoothing | {' | '.join(heads)} | F1@50 | edit | constants chosen |")
     print("|---" * (2 * len(DISTURBANCES) + 4) + "|")
     pooled = dict[str, list[TimelineScore]]()
-    for name, scores, chosen in run_methods(streams, {clip.name: clip.stretches for clip in clips}, rule):
+    for name, scores, chosen in run_methods(streams, truth, rule, sources):
         kinds = [add_up([own for (_, other), own in scores.items() if other == kind]) for kind in DISTURBANCES]
         cells = [f"{each.accuracy:.1%} | {each.switches_per_min:.1f}" for each in kinds]
-        pooled[name] = pool_clips(scores)
+        pooled[name] = pool_sources(scores, sources)
         cells += [f"{MEASURES[measure](add_up(pooled[name])):.1f}" for measure in ("F1@50", "edit")]
         constants = "; ".join(f"{each} ({count})" for each, count in chosen.most_common() if each)
         print(f"| {name} | {' | '.join(cells)} | {constants} |", flush=True)

@@ -19,11 +19,13 @@ from smoothing import (
     Rule,
     Scores,
     choose_constants,
+    exponential_mean,
     find_shipped,
     forward,
     hysteresis,
     list_methods,
-    pool_clips,
+    list_sources,
+    pool_sources,
     rank_without,
     score,
     vote,
@@ -56,11 +58,17 @@ def scores_of(**clips: tuple[int, int]) -> Scores:
     }
 
 
-def test_a_clip_has_no_say_in_the_constants_that_it_is_scored_with() -> None:
+def test_a_source_has_no_say_in_the_constants_that_it_is_scored_with() -> None:
     scores = scores_of(a=(10, 9), b=(90, 1), c=(80, 3))
-    assert rank_without(scores, "a") == (pytest.approx(0.85), pytest.approx(2))
-    assert rank_without(scores, "b") == (pytest.approx(0.45), pytest.approx(6))
-    assert [each.asked for each in pool_clips(scores)] == [100 * len(DISTURBANCES)] * 3
+    assert rank_without(scores, {"a"}) == (pytest.approx(0.85), pytest.approx(2))
+    assert rank_without(scores, {"b"}) == (pytest.approx(0.45), pytest.approx(6))
+    assert rank_without(scores, {"a", "c"}) == (pytest.approx(0.9), pytest.approx(1))
+    sources = list_sources(["a", "b", "c"], ["a,c"])
+    assert sources == [{"a", "c"}, {"b"}]
+    kinds = len(DISTURBANCES)
+    assert [each.asked for each in pool_sources(scores, sources)] == [200 * kinds, 100 * kinds]
+    with pytest.raises(SystemExit, match="--together d is no clip"):
+        list_sources(["a", "b", "c"], ["a,d"])
 
 
 def test_more_wrong_switches_than_shipped_are_no_choice_where_there_is_another() -> None:
@@ -89,6 +97,12 @@ def test_a_filter_of_the_past_lets_a_bad_second_break_a_hold_and_the_live_smooth
     stream.probabilities[50:60] = [0.9, 0.1]
     assert "none" in forward(HmmConfig(change_rate=1 / 45))(stream, RULE)[20:]
     assert set(hysteresis(SmoothingConfig())(stream, RULE)[20:]) == {"tree"}
+
+
+def test_a_mean_of_two_seconds_announces_a_pose_later_than_the_live_smoother() -> None:
+    stream, methods = stream_of(4.0), (exponential_mean(2.0), hysteresis(SmoothingConfig()))
+    late_s = [STEP_S * method(stream, RULE).index("tree") - 4 for method in methods]
+    assert late_s[0] > 1 and late_s[1] <= 0.7
 
 
 def test_a_stream_is_watched_as_a_file_with_fewer_looks_where_they_agree() -> None:
