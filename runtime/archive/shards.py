@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, pairwise, takewhile
+from itertools import pairwise, takewhile
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,10 +26,10 @@ from ..sources.time_range import TimeRange
 from ..sources.video import VideoSource
 from ..system.plain_text import format_count
 from ..tracking.bodies import BodyHistory, BodyLook
-from ..tracking.fixed_lag import GroupSmoother
-from ..tracking.hmm_smoother import HmmSmoother
+from ..tracking.fixed_lag import GroupSmoother, PersonSmoother
 from ..tracking.observer import Observer, find_info, follows_group, open_cropper
 from ..tracking.sampling_observer import OBSERVATIONS_PER_S, SamplingObserver
+from ..tracking.sight import Look
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,7 +58,8 @@ class ShardResult:
     times_s: float64 (N,); rows: calibrated probabilities, float32 (N, C); end_s: when the last frame ends that was
     read, observed or not; reason: why it ended early, if it broke; damage: what was left out, if anything; looks: at
     the body of the main person, where people are looked for; columns: of person and side, which its timeline has;
-    group: what each of several people holds, where they are followed.
+    group: what each of several people holds, where they are followed; whole: whether a whole person was seen, bool
+    (N,), True where people are not looked for.
     """
 
     times_s: npt.NDArray[np.float64]
@@ -69,6 +70,7 @@ class ShardResult:
     looks: tuple[BodyLook, ...] = ()
     columns: tuple[str, ...] = ()
     group: GroupSmoother | None = None
+    whole: npt.NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,7 @@ def observe_shard(
     """Observe a shard.  Raises SourceError where the recording cannot be opened, OptionError for a region outside."""
     times_s: list[float] = []
     rows: list[npt.NDArray[np.floating]] = []
+    whole: list[bool] = []
     seen, reason, damage, body = Seen(), None, "", BodyHistory()
     columns, group = tuple[str, ...](), None
     try:
@@ -141,6 +144,7 @@ def observe_shard(
                 for step in watcher.observe_through(_frames_before(source.frames(), shard.end_s)):
                     times_s += [observation.time_s for observation in step.observations]
                     rows += [observation.probabilities for observation in step.observations]
+                    whole += [observation.look().is_whole for observation in step.observations]
                     for observation in step.observations:
                         if observation.crops and observation.crops.person:
                             body.add(observation.crops.person)
@@ -160,7 +164,8 @@ def observe_shard(
             raise
         reason = str(error)
     seen_rows = np.array(rows, np.float32).reshape(len(rows), len(classifier.labels))
-    return ShardResult(np.array(times_s), seen_rows, seen.end_s, reason, damage, body.looks, columns, group)
+    looks, is_whole = body.looks, np.array(whole, bool)
+    return ShardResult(np.array(times_s), seen_rows, seen.end_s, reason, damage, looks, columns, group, is_whole)
 
 
 def join_shards(observations: Sequence[ShardResult]) -> ShardResult:
@@ -181,7 +186,13 @@ def join_shards(observations: Sequence[ShardResult]) -> ShardResult:
         body.looks,
         kept[0].columns,
         kept[0].group,  # that is a recording of one shard
+        np.concatenate([find_whole(each) for each in kept]),
     )
+
+
+def find_whole(observations: ShardResult) -> npt.NDArray[np.bool_]:
+    """Whether a whole person was seen, bool (N,); True where that is not known."""
+    return np.ones(len(observations.times_s), bool) if observations.whole is None else observations.whole
 
 
 def _join_damage(damages: Sequence[str]) -> str:
@@ -210,13 +221,12 @@ def _smooth_group(observations: ShardResult) -> tuple[Segment, ...]:
 
 def _smooth_main(observations: ShardResult, info: ModelInfo) -> tuple[Segment, ...]:
     """The timeline of the main person, or of the picture."""
-    smoother = HmmSmoother(info.labels, info.threshold)
-    for time_s, row in zip(observations.times_s.tolist(), observations.rows, strict=True):
-        smoother.update(time_s, row)
-    body = BodyHistory()
-    body.extend(observations.looks)
-    told = smoother.segments(end_s=observations.end_s)
-    return tuple(chain.from_iterable(map(body.divide, told)))
+    smoother, times_s = PersonSmoother(info), observations.times_s
+    found = {int(np.searchsorted(times_s, look.time_s)): look for look in observations.looks}
+    rows = zip(times_s.tolist(), observations.rows, find_whole(observations).tolist(), strict=True)
+    for number, (time_s, row, is_whole) in enumerate(rows):
+        smoother.add(Look(time_s, row, body=found.get(number), is_whole=is_whole))
+    return smoother.segments(observations.end_s)
 
 
 def _find_time_range(config: AnnotateConfig, shard: Shard) -> TimeRange | None:

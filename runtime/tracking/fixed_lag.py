@@ -49,6 +49,8 @@ class PersonSmoother:
             self._smoother.update(each.time_s, each.probabilities)
             if each.person:
                 self._body.add(each.person)
+            elif each.body:
+                self._body.extend([each.body])
         if was_hidden and not self._sight.is_hidden and seen_s is not None:
             self._hidden.append((seen_s, look.time_s))
         self.observed_s = look.time_s

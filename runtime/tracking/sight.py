@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..core.types import NO_POSE, Floats
 from ..people.tracks import Person
+from .bodies import BodyLook
 
 HIDDEN_S = 5.0
 """For so long a hold waits for a whole person; then what was seen meanwhile counts after all."""
@@ -16,14 +17,16 @@ HIDDEN_S = 5.0
 class Look:
     """What one frame says of one person.
 
-    probabilities: calibrated, float (C,).  person: as last found.  is_whole: whether the finder saw a whole person
-    there when it looked last; True where people are not looked for.
+    probabilities: calibrated, float (C,).  person: as last found; body: what was measured of them then, where no more
+    is kept.  is_whole: whether the finder saw a whole person there when it looked last; True where people are not
+    looked for.
     """
 
     time_s: float
     probabilities: Floats
     person: Person | None = None
     is_whole: bool = True
+    body: BodyLook | None = None
 
 
 class Sight:

@@ -175,6 +175,22 @@ def test_sides_of_pieces_are_those_of_the_whole(
     assert tell_in_pieces(classifier, path, config, len(plan_video(path, config))) == whole
 
 
+def test_a_close_up_ends_no_hold_in_pieces_either(
+    write_clip: Callable[..., Path], classifier: PoseClassifier, tmp_path: Path
+) -> None:
+    """Two seconds of nobody lie where a piece ends."""
+    pytest.importorskip("onnxruntime")
+    look = Appearance(top=(255, 40, 40), wall=(255, 60, 60), floor=(255, 60, 60), mat=(255, 60, 60))  # blue: a tree
+    tree, nobody = draw_figure(POSES["tree"], (320, 240), look), np.full((240, 320, 3), (60, 60, 255), np.uint8)
+    pictures = [nobody if 7 * RATE <= n < 9 * RATE else tree for n in range(16 * RATE)]
+    path = write_clip(tmp_path / "tree.mp4", pictures, rate=Fraction(RATE), size_wh=(320, 240))
+    config = AnnotateConfig(people="main")
+    whole = tell_whole(classifier, path, config, tmp_path)
+    assert [row.split(",")[2] for row in whole.splitlines()[1:]] == ["tree"]
+    assert len(plan_video(path, config)) > 1
+    assert tell_in_pieces(classifier, path, config, len(plan_video(path, config))) == whole
+
+
 @pytest.mark.parametrize(
     "config",
     [
