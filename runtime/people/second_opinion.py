@@ -7,7 +7,7 @@ import binascii
 import itertools
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -228,6 +228,9 @@ class SecondOpinion:
         """Read what `to_document` wrote.  labels: of the model.  Raises ModelError."""
         try:
             content, mixture = dict(document), dict(document["mixture"])
+            known = {each.name for each in fields(cls)}, {each.name for each in fields(Mixture)}
+            if unknown := sorted((content.keys() - known[0]) | (mixture.keys() - known[1])):
+                raise ValueError(f"it has {show(unknown[0])}, which this version does not know")
             pairs = {name: tuple(tuple(pair) for pair in mixture[name]) for name in ("which", "whether")}
             content["mixture"] = Mixture(**{**mixture, **pairs})
             lists = {name: tuple(content[name]) for name in ("kinds", "widths", "mirrors")}

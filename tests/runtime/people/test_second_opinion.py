@@ -155,6 +155,7 @@ NUMBERS = 2 * LANDMARKS + 3 * (LANDMARKS + 1)
         ({"measured": "well"}, "measured"),
         ({"mixture": {}}, "'which' is missing"),
         ({"mixture": 3}, "cannot be read"),
+        ({"shift": 3}, "has 'shift', which this version does not know"),
         ({"mixture": {"which": [[1, 0]], "whether": [[1, 0]] * 3}}, "weights of which should be 3 pairs"),
         ({"mixture": {"which": [[1, 0]] * 3, "whether": [[1]] * 3}}, "weights of whether should be 3 pairs"),
         ({"mixture": {"which": [[1, 1e9]] * 3, "whether": [[1, 0]] * 3}}, "a weight of which"),
