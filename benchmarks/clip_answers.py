@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from yoga_live.runtime.classifier import DEFAULT_MODEL, PoseClassifier
+from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.core.frames import TimedFrame
+from yoga_live.runtime.core.model_metadata import DEFAULT_MODEL
 from yoga_live.runtime.core.regions import Region
 from yoga_live.runtime.core.types import NO_POSE, Floats, Ints, Segment
 from yoga_live.runtime.people.cropper import PersonCropper
