@@ -1,24 +1,33 @@
-"""Computes the logits of a run's splits, for calibration, comparison and reports."""
+"""Computes the logits of a run's splits, for calibration, comparison and reports.
+
+And keeps those to sources of photos that the network had not seen (`yoga-train fit --folds 5 --by-source`).
+"""
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from ..runtime.core.types import Floats, Frame, Ints
 from ..runtime.engines.base import Engine
 from ..runtime.errors import OutputError, RunError
 from ..runtime.people.landmarks import LANDMARKS
-from ..runtime.system.files import write_then_rename
-from ..runtime.system.foreign_files import open_plain
+from ..runtime.system.files import ODD_NAMES, make_csv_writer, write_then_rename
+from ..runtime.system.foreign_files import open_plain, open_plain_text, show
 from ..runtime.system.progress import track
 from .runs import Run, RunPhoto, load_frames
 
 LANDMARKS_FILE = "landmarks.npy"
 """Of a run: the landmarks of its photos, float32 (N, 53), in the order of photos.csv."""
+
+LEFT_OUT_FILE = "left_out.csv"
+"""Of a run: `path,source,left_out`, then the logit of each label, in the order of photos.csv."""
+LEFT_OUT_COLUMNS = ["path", "source", "left_out"]
 
 
 @dataclass(frozen=True)
@@ -80,3 +89,80 @@ def select_landmarks(run: Run, rows: Sequence[RunPhoto]) -> Floats | None:
 def number_groups(rows: list[RunPhoto]) -> Ints:
     """Number the duplicate groups of photos, int (N,)."""
     return np.array([row.group for row in rows], dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class LeftOutLogits:
+    """Logits of N photos by networks of other folds, which had seen no other photo of the source where it was left out.
+
+    logits: float64 (N, C).  targets, groups: int (N,).  sources: of each photo; empty: of none, only trained on.
+    left_out: bool (N,), whether the network had not seen the source; where it had (the only one with that pose), it had
+    seen neither the photo nor a near-duplicate.
+    """
+
+    logits: npt.NDArray[np.float64]
+    targets: Ints
+    groups: Ints
+    sources: npt.NDArray[np.str_]
+    left_out: npt.NDArray[np.bool_]
+
+    def select(self, rows: npt.NDArray[np.bool_]) -> SplitLogits:
+        """Select photos.  rows: bool (N,)."""
+        return SplitLogits(self.logits[rows], self.targets[rows], self.groups[rows])
+
+    @property
+    def judged(self) -> npt.NDArray[np.bool_]:
+        """The photos that calibration is fitted on, bool (N,): all but those that are only trained on."""
+        return self.sources != ""
+
+    def list_sources(self) -> list[str]:
+        """The sources that were left out, the largest first."""
+        names, counts = np.unique(self.sources[self.left_out], return_counts=True)
+        return [str(names[row]) for row in np.argsort(-counts, kind="stable")]
+
+
+def write_left_out(
+    folder: Path,
+    paths: Sequence[str],
+    labels: tuple[str, ...],
+    sources: Sequence[str],
+    left_out: npt.NDArray[np.bool_],
+    logits: Floats,
+) -> None:
+    """Write `left_out.csv`.  logits: float (N, C); left_out: bool (N,)."""
+    with (
+        write_then_rename(folder / LEFT_OUT_FILE) as temporary,
+        temporary.open("w", newline="", encoding="utf-8", errors=ODD_NAMES) as file,
+    ):
+        writer = make_csv_writer(file)
+        writer.writerow([*LEFT_OUT_COLUMNS, *labels])
+        for path, source, is_left_out, row in zip(paths, sources, left_out.tolist(), logits, strict=True):
+            writer.writerow([path, source, int(is_left_out), *(f"{value:.6g}" for value in row)])
+
+
+def read_left_out(run: Run) -> LeftOutLogits | None:
+    """Read `left_out.csv` of a run; None where the run has none.  Raises RunError."""
+    path = run.folder / LEFT_OUT_FILE
+    first = len(LEFT_OUT_COLUMNS)
+    try:
+        with open_plain_text(path, ODD_NAMES) as file:
+            header, *rows = csv.reader(file)
+        if any(len(row) != first + len(run.labels) for row in rows):
+            raise ValueError(f"a row has not one number for each of {len(run.labels)} labels")
+        if odd := next((row[2] for row in rows if row[2] not in ("0", "1")), None):
+            raise ValueError(f"left_out should be 0 or 1; it is {show(odd)}")
+        logits = np.array([[float(cell) for cell in row[first:]] for row in rows]).reshape(len(rows), len(run.labels))
+        if not np.isfinite(logits).all():
+            raise ValueError("it holds a number that is not finite")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, csv.Error) as error:
+        raise RunError(f"{path} cannot be read ({error}); train the run again, or delete this file") from error
+    if header != [*LEFT_OUT_COLUMNS, *run.labels] or [row[0] for row in rows] != [photo.path for photo in run.photos]:
+        raise RunError(f"{path} does not belong to {run.folder / 'photos.csv'}; train the run again")
+    sources, left_out = np.array([row[1] for row in rows]), np.array([row[2] == "1" for row in rows])
+    left_out &= sources != ""
+    if len(np.unique(sources[left_out])) < 2:
+        raise RunError(f"{path} holds fewer than two sources that were left out; train the run again")
+    targets = np.array([run.labels.index(photo.pose) for photo in run.photos], dtype=np.int64)
+    return LeftOutLogits(logits, targets, number_groups(list(run.photos)), sources, left_out)

@@ -14,12 +14,17 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from yoga_live.calibration.logits import read_left_out
 from yoga_live.calibration.runs import load_run
+from yoga_live.runtime.core.softmax import softmax
 from yoga_live.runtime.errors import OptionError, OutputError, RunError
 from yoga_live.train.fit.checkpoint import CHECKPOINT, load_notes
 from yoga_live.train.fit.config import FitConfig
 from yoga_live.train.fit.run import fit_run
 from yoga_live.train.fit.trainer import Trainer
+from yoga_live.train.photos.dataset import PhotoDataset
+from yoga_live.train.photos.folder import read_photos
+from yoga_live.train.run_files.left_out import describe_left_out
 from yoga_live.train.run_files.predictions import FOLDS, load_predictions
 
 CONFIG = FitConfig("none", epochs_frozen=2, epochs=3, size=32, batch=16, device="cpu", arch="resnet18")
@@ -243,3 +248,58 @@ def test_a_run_that_crops_people_goes_on_alike_and_not_with_other_crops(
         fit_run(photos, tmp_path / "run", replace(config, augmentation=CONFIG.augmentation), resume=True)
     fit_run(photos, tmp_path / "run", config, resume=True)
     assert_same_training(tmp_path / "run", tmp_path / "whole")
+
+
+@pytest.fixture(scope="module")
+def sourced(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The photos by two sources; of `none` one has them all."""
+    folder = tmp_path_factory.mktemp("sourced") / "photos"
+    for path in sorted(photos.glob("*/*")):
+        target = folder / path.parent.name
+        target.mkdir(parents=True, exist_ok=True)
+        source = "anna" if path.parent.name == "none" or int(path.stem[-1], 16) % 2 else "bo"
+        shutil.copy2(path, target / f"{source}__{path.name}")
+    return folder
+
+
+def test_folds_by_source_keep_logits_to_photos_of_sources_that_the_network_had_not_seen(
+    sourced: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    trained: list[set[str]] = []
+    init = Trainer.__init__
+
+    def record(self: Trainer, network: object, splits: dict[str, PhotoDataset], *args: object) -> None:
+        if "validation" not in splits:
+            rows = splits["train"].rows
+            trained.append({paths[row].rpartition("/")[2].partition("__")[0] for row in rows if row not in none})
+        init(self, network, splits, *args)  # type: ignore[arg-type]
+
+    paths = [photo.path for photo in read_photos(sourced, 32).photos]
+    none = {row for row, path in enumerate(paths) if path.startswith("none/")}
+    monkeypatch.setattr(Trainer, "__init__", record)
+    config = replace(CONFIG, epochs=0, folds=5, by_source=True)
+    with caplog.at_level("INFO"):
+        content = fit_run(sourced, tmp_path / "run", config)
+    assert "2 sources of photos: 2 by what stands before `__` in file names" in caplog.text
+    assert "photos of one source only: none; these are left out by near-duplicates" in caplog.text
+    assert sorted(trained, key=str) == [{"anna"}, {"bo"}]
+    run = load_run(tmp_path / "run")
+    answers = read_left_out(run)
+    assert answers is not None and answers.list_sources() == ["anna", "bo"] and answers.judged.all()
+    assert [run.labels[t] for t in answers.targets[~answers.left_out]] == ["none"] * 6
+    assert softmax(answers.logits) == pytest.approx(load_predictions(run).probabilities, abs=1e-4)
+    assert run.summary["left_out"] == content["left_out"] and content["left_out"]["photos"] == 18
+    assert [row["photos"] for row in content["left_out"]["sources"].values()] == [9, 9]
+    assert content["left_out"]["poses_of_one_source"] == ["none"]
+    lines = describe_left_out(content)
+    assert lines[0].startswith("left-out sources: accuracy ") and "18 photos" in lines[0]
+    assert "random split: " in lines[0] and lines[1].startswith("  anna: ") and lines[-1].endswith("alone has: none")
+    assert fit_run(sourced, tmp_path / "run", config, resume=True) == run.summary
+
+
+def test_by_source_without_folds_or_sources_is_refused_before_any_work(photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="--by-source needs --folds"):
+        replace(CONFIG, by_source=True)
+    with pytest.raises(RunError, match="needs photos of two sources or more; got unnamed"):
+        fit_run(photos, tmp_path / "run", replace(CONFIG, folds=2, by_source=True))
+    assert not (tmp_path / "run").exists()

@@ -25,6 +25,7 @@ FIT_EXAMPLES = """examples:
   yoga-train fit photos --to runs/first --resume        continues after it was stopped
   yoga-train fit photos --to runs/look --epochs 0       only the frozen phase: a first result in a minute
   yoga-train fit photos --to runs/check --folds 5 --size 160 --epochs 8     for cleaning the labels
+  yoga-train fit photos --to runs/honest --folds 5 --by-source              leaves out whole sources of photos
   yoga-train fit cleaned --to runs/second --split-of runs/first             holds out the same photos as the first run
   yoga-train fit photos --to runs/given --split given   keeps the data set's own train, validation and test photos
   yoga-train fit photos --to runs/sides --mirror-swaps left_arm=right_arm   poses that are each other's mirror images
@@ -135,6 +136,11 @@ def _add_split(fit: argparse.ArgumentParser) -> None:
     split.add_argument(
         "--folds", type=_folds, default=FitConfig.folds, metavar="K",
         help="also train K networks that predict photos they have not seen, for report and clean; K times the work",
+    )  # fmt: skip
+    split.add_argument(
+        "--by-source", action="store_true",
+        help="with --folds: folds hold whole sources (anna__1.jpg, or tree/anna/1.jpg), and yoga-calibrate fits the "
+        "confidence on answers to sources that the network had not seen",
     )  # fmt: skip
 
 
@@ -252,6 +258,7 @@ def _fit(args: argparse.Namespace) -> None:
 
 def _fit_here(args: argparse.Namespace) -> None:
     from ..fit.run import fit_run
+    from ..run_files.left_out import describe_left_out
     from ..run_files.second_opinion import describe_second_opinion
     from ..run_files.verdict import read_verdict
 
@@ -270,6 +277,8 @@ def _fit_here(args: argparse.Namespace) -> None:
         print(f"{'on crops':>14}: test accuracy {crops['accuracy']:.1%} (95 % interval {low:.1%} to {high:.1%})")
     for truth, answer, count in metrics["test"]["confusions"]:
         print(f"{'':>16}{truth} classified as {answer}: {format_count(count, 'photo')}")
+    for line in describe_left_out(content):
+        print(line)
     if content.get("second_opinion", {}).get("used"):  # why there is none has been said
         print(*describe_second_opinion(content), sep="\n")
     print(f"run: {args.to}   confusion matrix: {args.to / 'report' / 'confusion.png'}")
@@ -309,6 +318,7 @@ def _configure(args: argparse.Namespace) -> FitConfig:
         none=getattr(args, "none", ""),
         augmentation=Augmentation(person=args.person_crops),
         second_opinion=not args.no_second_opinion,
+        by_source=args.by_source,
     )
 
 

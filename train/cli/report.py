@@ -107,7 +107,7 @@ def _print_report(report: Report) -> None:
     print(f"test accuracy {report.test}, mean recall {report.mean_recall:.1%}")
     if report.frozen:
         print(f"frozen        {report.frozen}")
-    for line in report.second_opinion:
+    for line in (*report.left_out, *report.second_opinion):
         print(line)
     if report.same_room:
         print(report.same_room)

@@ -75,6 +75,8 @@ class FitConfig:
     held_out: fraction of each pose's photos for validation, and again for test.
     split_of: the folder of a run whose held-out photos are held out again; empty: none.
     folds: also train so many networks that answer for photos they have not seen (for `yoga-train clean`); 0: none.
+    by_source: folds hold whole sources of photos (`photos.sessions.find_sources`), so that confidence can be fitted on
+    answers to sources that the network had not seen.
     augmentation: how photos are varied while training, less in trainings of fewer than 400 steps.
     split: auto (whole groups of near-duplicates, each pose in proportion) or given (as the manifest records it).
     mirror: whether to train on mirror images too; None: unless two poses' names differ only by left and right.
@@ -111,6 +113,7 @@ class FitConfig:
     mirror_swaps: tuple[tuple[str, str], ...] = ()
     none: str = ""
     second_opinion: bool = True
+    by_source: bool = False
 
     def __post_init__(self) -> None:
         for name in ("weights", "split_of"):  # a Path is as good; run.json holds texts
@@ -125,6 +128,10 @@ class FitConfig:
             raise OptionError(f"FitConfig: size must be a multiple of 32, such as 160, 192 or 224; got {self.size}")
         if self.folds == 1:
             raise OptionError("FitConfig: folds must be 2 to 20, better 5, or 0 for none; got 1")
+        if not isinstance(self.by_source, bool):
+            raise OptionError(f"FitConfig: by_source must be True or False; got {self.by_source!r}")
+        if self.by_source and not self.folds:
+            raise OptionError("--by-source needs --folds, how many networks to train; give both, such as --folds 5")
         if self.split not in SPLIT_CHOICES:
             raise OptionError(f"FitConfig: split must be {' or '.join(SPLIT_CHOICES)}; got {self.split!r}")
         if self.none not in NONE_CHOICES:

@@ -23,8 +23,9 @@ from ..photos.given_splits import read_given_splits, split_as_given
 from ..photos.mirroring import Mirroring, Pairs
 from ..photos.near_duplicates import group_photos
 from ..photos.picture_groups import find_pictures
+from ..photos.sessions import find_sources
 from ..photos.split_plan import SplitPlan, find_same_room, keep_mirror_images_together, plan_split
-from ..photos.splits import assign_folds, split_as_before
+from ..photos.splits import SourceFolds, assign_folds, assign_sources, find_train_only, split_as_before
 from .config import FitConfig
 from .consistency import check_photos
 
@@ -36,7 +37,8 @@ class TrainingData:
     """Photos, their poses (targets, int (N,)), duplicate groups (groups, int (N,)) and splits.
 
     kinds: int (N,), see `number_kinds`; plan: how the splits came about, of the writer alone; partners: int (C,), the
-    class of a mirror image of each class, None: the same; crops: int (N, 4), see `PhotoDataset`.
+    class of a mirror image of each class, None: the same; crops: int (N, 4), see `PhotoDataset`.  folds: int (N,), the
+    fold of each photo, None without folds; source_folds: these by source, None if they are not.
     """
 
     photo_set: PhotoSet
@@ -47,6 +49,8 @@ class TrainingData:
     plan: SplitPlan | None = None
     partners: npt.NDArray[np.int64] | None = None
     crops: npt.NDArray[np.int64] | None = None
+    folds: npt.NDArray[np.int64] | None = None
+    source_folds: SourceFolds | None = None
 
     def describe(self) -> str:
         """Format one line for the log."""
@@ -95,11 +99,32 @@ def read_training_data(photo_folder: Path, config: FitConfig, workers: Workers) 
     groups = np.array(groups, dtype=np.int64)
     index = {label: number for number, label in enumerate(photo_set.labels)}
     targets = np.array([index[photo.pose] for photo in photo_set.photos], dtype=np.int64)
-    if config.folds:
-        assign_folds(photo_set.photos, groups, config.folds, config.seed)  # too few photos show before hours of work
+    source_folds = _fold_sources(photo_set, groups, config, workers) if config.by_source else None
+    folds = source_folds.folds if source_folds else None
+    if config.folds and folds is None:  # too few photos show before hours of work
+        folds = assign_folds(photo_set.photos, groups, config.folds, config.seed)
     partners = number_partners(photo_set.labels, config.mirror_swaps)
     kinds, crops = number_kinds(photo_set.photos), _find_crops(photo_set, config, workers)
-    return TrainingData(photo_set, targets, groups, splits, kinds, plan, partners, crops)
+    return TrainingData(photo_set, targets, groups, splits, kinds, plan, partners, crops, folds, source_folds)
+
+
+def _fold_sources(
+    photo_set: PhotoSet, groups: npt.NDArray[np.int64], config: FitConfig, workers: Workers
+) -> SourceFolds:
+    """Assign whole sources to folds, by the writer for all: only its folder need have a manifest.  Raises RunError."""
+    found = None
+    if workers.is_writer:
+        photos = photo_set.photos
+        only_trained = find_train_only(photos, config.train_only)
+        only_trained |= {row for row, photo in enumerate(photos) if is_drawn(photo.path)}
+        sources = find_sources(photo_set.folder, photos, only_trained)
+        log.info("%s", sources.describe())
+        found = assign_sources(photos, groups, sources.names, config.folds, config.seed)
+        if spread := found.find_spread_poses(photos):
+            log.warning(
+                "photos of one source only: %s; these are left out by near-duplicates, not by source", ", ".join(spread)
+            )
+    return workers.broadcast_object(found)
 
 
 def _split_photos(photo_set: PhotoSet, config: FitConfig) -> SplitPlan:

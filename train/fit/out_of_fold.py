@@ -1,7 +1,7 @@
 """Out-of-fold predictions: by networks trained neither on the photo nor on a near-duplicate (`fit --folds 5`).
 
 The kept network has learned its training photos with their wrong labels.  Likely label errors show in the predictions
-of networks that were trained on the other folds.
+of networks that were trained on the other folds.  With `--by-source` a fold holds whole sources of photos.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import numpy.typing as npt
 import torch
 
 from ...calibration.metrics import measure_accuracy
-from ...runtime.core.softmax import softmax
 from ...runtime.system.files import write_then_rename
 from ..distributed.collectives import Workers
 from .config import FitConfig
@@ -37,19 +36,21 @@ def predict_out_of_fold(
     folder: Path,
     features: Features,
 ) -> npt.NDArray[np.floating]:
-    """Train one network per fold, on all other folds.  Returns probabilities, float (N, C), to the writer.
+    """Train one network per fold, on all other folds.  Returns logits, float (N, C), to the writer.
 
-    folds: int (N,).  features: of all photos from the starting weights, the same in every fold.  Folds that are
-    finished in `folder` are not trained again.
+    folds: int (N,); near-duplicates of the fold's photos are not trained on, in whatever fold they are.  features: of
+    all photos from the starting weights, the same in every fold.  Folds that are finished in `folder` are not trained
+    again.
     """
-    probabilities = np.empty((len(data.targets), len(data.photo_set.labels)))
-    for fold in range(config.folds):
+    everything = np.empty((len(data.targets), len(data.photo_set.labels)))
+    count = int(folds.max()) + 1
+    for fold in range(count):
         held_out = np.flatnonzero(folds == fold)
         place = folder / FOLDS_FOLDER / str(fold + 1)
         finished = place / "logits.npy"
         if not workers.broadcast_object(finished.exists()):
-            log.info("fold %d of %d: %d photos held out", fold + 1, config.folds, len(held_out))
-            rows = np.flatnonzero(folds != fold)
+            log.info("fold %d of %d: %d photos held out", fold + 1, count, len(held_out))
+            rows = np.flatnonzero((folds != fold) & ~np.isin(data.groups, data.groups[held_out]))
             own_config = replace(config, seed=config.seed + fold)
             logits = _fit_fold(data, rows, held_out, own_config, workers, place, features)
             if workers.is_writer:
@@ -59,10 +60,10 @@ def predict_out_of_fold(
             logits = np.load(finished, allow_pickle=False)
         else:
             logits = np.zeros((len(held_out), len(data.photo_set.labels)))  # the writer alone has and needs them
-        probabilities[held_out] = softmax(logits)
-    accuracy = measure_accuracy(probabilities.argmax(axis=1), data.targets)
+        everything[held_out] = logits
+    accuracy = measure_accuracy(everything.argmax(axis=1), data.targets)
     log.info("out of fold: accuracy %s", accuracy)
-    return probabilities
+    return everything
 
 
 def _fit_fold(

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ...calibration.logits import LeftOutLogits, write_left_out
 from ...calibration.metrics import (
     Accuracy,
     count_confusions,
@@ -39,8 +40,8 @@ from ..people.crops import crop_photos
 from ..photos.dataset import PhotoDataset
 from ..photos.drawn_none import PREFIX, add_drawn_none, is_drawn
 from ..photos.folder import PhotoSet, list_poses
-from ..photos.splits import assign_folds
 from ..run_files.confusion_plot import plot_confusion
+from ..run_files.left_out import summarise_left_out
 from ..run_files.log import Epoch
 from ..run_files.predictions import FOLDS, PREDICTIONS, write_predictions
 from ..run_files.verdict import judge_run
@@ -111,7 +112,7 @@ def fit_run(
         features = _compute_all(fitter, data) if config.folds else None
         content = finished or _fit(fitter, data, features, started_s)
         if features is not None and not content["metrics"]["interrupted"] and not fitter.is_stopped:
-            _answer_out_of_fold(fitter, data, features)
+            content = _answer_out_of_fold(fitter, data, features, content)
     return content
 
 
@@ -210,15 +211,24 @@ def _predict_all(fitter: Trainer, data: TrainingData) -> npt.NDArray[np.floating
     return logits
 
 
-def _answer_out_of_fold(fitter: Trainer, data: TrainingData, features: Features) -> None:
-    config, photos = fitter.config, data.photo_set.photos
-    if fitter.workers.broadcast_object((fitter.folder / FOLDS).exists()):
-        return
-    folds = assign_folds(photos, data.groups, config.folds, config.seed)
-    probabilities = predict_out_of_fold(data, folds, config, fitter.workers, fitter.folder, features)
+def _answer_out_of_fold(
+    fitter: Trainer, data: TrainingData, features: Features, content: dict[str, Any]
+) -> dict[str, Any]:
+    """Train the folds' networks and keep what they answer.  Returns run.json's content, with folds by source new."""
+    photos, folder, by_source = data.photo_set.photos, fitter.folder, data.source_folds
+    if data.folds is None or fitter.workers.broadcast_object((folder / FOLDS).exists()):
+        return content
+    logits = predict_out_of_fold(data, data.folds, fitter.config, fitter.workers, folder, features)
+    paths, labels = [photo.path for photo in photos], data.photo_set.labels
     if fitter.workers.is_writer:
-        write_predictions(fitter.folder / FOLDS, [p.path for p in photos], data.photo_set.labels, probabilities)
-        remove_folds(fitter.folder)
+        if by_source is not None:
+            answers = LeftOutLogits(logits, data.targets, data.groups, np.array(by_source.sources), by_source.left_out)
+            content = {**content, "left_out": summarise_left_out(answers, labels)}
+            write_left_out(folder, paths, labels, by_source.sources, by_source.left_out, logits)
+            write_json(folder / "run.json", content)
+        write_predictions(folder / FOLDS, paths, labels, softmax(logits))  # last: with it the folds are finished
+        remove_folds(folder)
+    return fitter.workers.broadcast_object(content)
 
 
 def summarise(

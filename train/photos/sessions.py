@@ -1,10 +1,13 @@
-"""Rooms into sessions: photos of one room or one burst in blocks of time, which lie in one split as a whole."""
+"""Rooms into sessions: photos of one room or one burst in blocks of time, which lie in one split as a whole.
+
+And the source of each photo, for folds that leave whole sources out.
+"""
 
 from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +16,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from ...runtime.core.types import NO_POSE
 from ...runtime.system.item_failures import Failure, attempt
+from ...runtime.system.plain_text import format_count
 from .folder import Photo
 from .manifest import DUPLICATE, OK, read_manifest
 
@@ -22,6 +27,10 @@ PAUSE_S = 600.0
 MOST_SHARE = 2.0
 """A room stays whole while it holds at most this many times the photos of a pose that a split is to get."""
 FEWEST_UNITS = 3  # one for each split
+UNNAMED = "unnamed"
+"""Source of all photos that nothing names a source of: together they count as one."""
+MOSTLY = 0.9
+"""EXIF times name sources where so many of the photos have one that nothing else names a source of."""
 _CAPTURED = re.compile(r"^(?P<origin>.+)#t=(?P<time>\d+(\.\d+)?)$")
 _EXIF_IFD, _TAKEN_AT = 0x8769, 0x9003
 _DIGITS = re.compile(r"(\d+)")
@@ -101,6 +110,60 @@ def read_exif_time(path: Path) -> float | None:
 
     found = attempt(path, read)
     return None if isinstance(found, Failure) else found
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where photos come from.  names: the source of each of N photos, empty for one that belongs to none.
+
+    ways: how many sources were recognised in each way, by its description.
+    """
+
+    names: tuple[str, ...]
+    ways: Mapping[str, int]
+
+    def describe(self) -> str:
+        """Say how many there are, and what they were recognised by."""
+        ways = ", ".join(f"{count} by {way}" for way, count in self.ways.items())
+        loose = sum(name == UNNAMED for name in self.names)
+        rest = f'{format_count(loose, "photo")} of no recognised source count as one, "{UNNAMED}"' if loose else ""
+        return f"{format_count(len({*self.names} - {''}), 'source')} of photos: {', '.join(filter(None, (ways, rest)))}"
+
+
+def find_sources(folder: Path, photos: Sequence[Photo], left_aside: Collection[int] = ()) -> Sources:
+    """Recognise the source of each photo: a person, a room, a collection.
+
+    It is what stands before `__` in the file's name (`anna__1.jpg`), else the folder in the pose's folder where several
+    poses have one of that name (`tree/anna/1.jpg`, `chair/anna/2.jpg`; of `none` too, if poses have it), else the run
+    of `yoga-train capture`, else the session by EXIF times, where most have these.  A source has two photos or more.
+    left_aside: photos that belong to no source.
+    """
+    poses_of: dict[str, set[str]] = defaultdict(set)
+    for photo in photos:
+        if photo.pose != NO_POSE and photo.kind:
+            poses_of[photo.kind.partition("/")[0]].add(photo.pose)
+    origins, apart = read_origins(folder), set(left_aside)
+    own = [index for index in range(len(photos)) if index not in apart]
+    found: dict[int, tuple[str, str]] = {}
+    for index in own:
+        photo = photos[index]
+        prefix, mark, _ = photo.path.rpartition("/")[2].partition("__")
+        part = photo.kind.partition("/")[0]
+        if prefix and mark:
+            found[index] = (prefix, "what stands before `__` in file names")
+        elif len(poses_of.get(part, ())) > 1:
+            found[index] = (part, "folders that several poses have")
+        elif photo.path in origins:
+            found[index] = (f"capture {origins[photo.path][0]}", "capture runs")
+    loose = [index for index in own if index not in found]
+    timed = {i: moment.session for i, moment in read_moments(folder, photos, loose, origins).items() if moment.is_timed}
+    if timed and len(timed) >= MOSTLY * len(loose):
+        found |= {index: (session, "sessions of EXIF times") for index, session in timed.items()}
+    counts = Counter(name for name, _ in found.values())
+    way_of = {name: way for name, way in found.values() if counts[name] > 1}
+    names = [found[index][0] if index in found else UNNAMED for index in range(len(photos))]
+    names = ["" if i in apart else name if name in way_of else UNNAMED for i, name in enumerate(names)]
+    return Sources(tuple(names), dict(Counter(way_of.values())))
 
 
 def find_large_rooms(photos: Sequence[Photo], groups: Groups, pictures: Groups, wanted: Mapping[str, int]) -> set[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatch
 
 import numpy as np
@@ -101,6 +102,81 @@ def assign_folds(
             result[own[index]] = fold
             filled[fold] += len(own[index])
     return result
+
+
+@dataclass(frozen=True)
+class SourceFolds:
+    """Folds of whole sources, for N photos.  folds: int (N,), from 0.  sources: the source of each; empty: of none.
+
+    left_out: bool (N,), whether the photo's source lies in its fold as a whole.  It is False for photos of a pose that
+    one source alone has, which are spread over the folds by duplicate groups, and for those of no source.
+    """
+
+    folds: npt.NDArray[np.int64]
+    sources: tuple[str, ...]
+    left_out: npt.NDArray[np.bool_]
+
+    def find_spread_poses(self, photos: Sequence[Photo]) -> list[str]:
+        """List the poses that one source alone has."""
+        rows = zip(photos, self.sources, self.left_out.tolist(), strict=True)
+        return sorted({photo.pose for photo, source, is_left_out in rows if source and not is_left_out})
+
+
+def assign_sources(
+    photos: tuple[Photo, ...], groups: npt.NDArray[np.int64], sources: Sequence[str], folds: int, seed: int
+) -> SourceFolds:
+    """Assign whole sources to folds, at most `folds`, with each pose spread evenly.
+
+    groups: int (N,), duplicate groups; sources: of each photo, empty for photos that are only trained on.
+    Raises RunError for fewer than two sources, where no pose has two, where a pose would be in one fold alone, or where
+    a pose of one source has fewer duplicate groups than there are folds.
+    """
+    names = sorted({*sources} - {""})
+    if len(names) < 2:
+        raise RunError(
+            f"--by-source needs photos of two sources or more; got {', '.join(names) or 'none'}; begin file names with "
+            "the source (anna__1.jpg), or give each source a folder of the same name in every pose (tree/anna/1.jpg)"
+        )
+    sources_of: dict[str, set[str]] = defaultdict(set)
+    for photo, source in zip(photos, sources, strict=True):
+        if source:
+            sources_of[photo.pose].add(source)
+    poses = sorted(pose for pose, own in sources_of.items() if len(own) > 1)
+    if not poses:
+        raise RunError(
+            f"--by-source needs a pose with photos of two sources or more; of the {len(names)} sources each pose has "
+            "one; add photos of the same poses from another source, or leave out --by-source"
+        )
+    left_out = np.array([bool(s) and p.pose in poses for p, s in zip(photos, sources, strict=True)])
+    counts = Counter((s, p.pose) for p, s, is_own in zip(photos, sources, left_out.tolist(), strict=True) if is_own)
+    names = sorted({source for source, _ in counts})
+    table = np.array([[counts[name, pose] for pose in poses] for name in names])
+    count = min(folds, len(names))
+    fold_of = dict(zip(names, _spread_sources(table, count), strict=True))
+    for pose in poses:
+        if len({fold_of[source] for source in sources_of[pose]}) == 1:
+            raise RunError(
+                f"with --folds {folds} all sources of {pose!r} would be left out at once; give --folds {len(names)}"
+            )
+    result = groups % count  # of photos that are only trained on
+    result[left_out] = [fold_of[source] for source, is_own in zip(sources, left_out.tolist(), strict=True) if is_own]
+    rest = np.flatnonzero([bool(source) and not is_own for source, is_own in zip(sources, left_out, strict=True)])
+    result[rest] = assign_folds(tuple(photos[row] for row in rest), groups[rest], count, seed)
+    return SourceFolds(result, tuple(sources), left_out)
+
+
+def _spread_sources(table: npt.NDArray[np.int64], folds: int) -> list[int]:
+    """Choose the fold of each source so that the photos of each pose are spread evenly.
+
+    table: int (sources, poses), numbers of photos.  The largest source comes first.
+    """
+    shares = table / table.sum(axis=0)
+    sums, chosen = np.zeros((folds, table.shape[1])), [0] * len(table)
+    for row in np.argsort(-shares.sum(axis=1), kind="stable").tolist():
+        cost = ((sums + shares[row]) ** 2 - sums**2).sum(axis=1)
+        chosen[row] = int(cost.argmin())
+        sums[chosen[row]] += shares[row]
+    return chosen
 
 
 def find_train_only(photos: tuple[Photo, ...], train_only: str) -> set[int]:

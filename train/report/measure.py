@@ -22,6 +22,7 @@ from ...runtime.core.none_class import UNTESTED_NONE, describe_lookalike, descri
 from ...runtime.core.types import NO_POSE
 from ..clean.label_errors import LabelErrorCount, find_label_errors
 from ..photos.split_plan import SameRoom
+from ..run_files.left_out import describe_left_out
 from ..run_files.log import Epoch, read_log
 from ..run_files.predictions import PREDICTIONS, load_predictions, read_predictions
 from ..run_files.second_opinion import describe_second_opinion
@@ -111,6 +112,7 @@ class Report:
     same_room: a sentence, where test photos are of a room that is in training too; else empty.
     cautions: more sentences, on what the numbers do not show: no class `none`, no better than guessing.
     second_opinion: lines: network alone, key points alone and both together, or why there is none.
+    left_out: lines: accuracy on sources of photos that a network had not seen, beside the random split's.
     """
 
     run: Run
@@ -127,6 +129,7 @@ class Report:
     same_room: str = ""
     cautions: tuple[str, ...] = ()
     second_opinion: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     def list_mapped(self) -> Iterator[tuple[int, int]]:
         """Photos and predictions that the page shows with a class map."""
@@ -174,6 +177,7 @@ def measure_report(run: Run, against: Run | None = None, top: int = 24) -> Repor
             run, judge_run(test_accuracy, targets, run.labels, run.summary.get("config", {}).get("weights", "none"))
         ),
         tuple(describe_second_opinion(run.summary)),
+        tuple(describe_left_out(run.summary)),
     )
 
 

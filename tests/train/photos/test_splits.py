@@ -13,7 +13,7 @@ from yoga_live.runtime.errors import OptionError, RunError
 from yoga_live.train.photos import HELD_OUT_SHARE
 from yoga_live.train.photos.folder import Photo, read_photos
 from yoga_live.train.photos.near_duplicates import NEAR_BITS, group_photos
-from yoga_live.train.photos.splits import assign_folds, split_as_before, split_groups
+from yoga_live.train.photos.splits import assign_folds, assign_sources, split_as_before, split_groups
 
 SPLITS = {"train", "validation", "test"}
 
@@ -202,3 +202,52 @@ def test_blanks_between_patterns_mean_nothing_and_a_pattern_that_fits_nothing_is
     assert split_groups(named, groups, 0, " a__* , b__*,") == split_groups(named, groups, 0, "a__*,b__*")
     with pytest.raises(OptionError, match=r"--train-only: no file name matches 'sun_\*'"):
         split_groups(named, groups, 0, "a__*, sun_*")
+
+
+def make_sources(*rows: tuple[str, str, int]) -> tuple[tuple[Photo, ...], list[str]]:
+    """Photos of (pose, source, how many), each a duplicate group of its own."""
+    photos, sources = [], []
+    for pose, source, count in rows:
+        photos += [make_photo(pose, name=f"{source}__{len(photos) + i}.jpg") for i in range(count)]
+        sources += [source] * count
+    return tuple(photos), sources
+
+
+def test_folds_by_source_hold_whole_sources_and_never_all_photos_of_a_pose() -> None:
+    rows = [(pose, source, 4 + len(source)) for pose in ("tree", "chair") for source in ("anna", "bo", "cleo", "dan")]
+    photos, sources = make_sources(*rows, ("plank", "bo", 9), ("none", "", 7))
+    found = assign_sources(photos, np.arange(len(photos)), sources, 3, seed=0)
+    assert found.folds.max() == 2 and found.find_spread_poses(photos) == ["plank"]
+    for source in ("anna", "bo", "cleo", "dan"):
+        own = [p.pose != "plank" and s == source for p, s in zip(photos, sources, strict=True)]
+        assert found.left_out[own].all() and len(set(found.folds[own].tolist())) == 1
+    plank = np.array([p.pose == "plank" for p in photos])
+    assert (np.bincount(found.folds[plank]) == 3).all() and not found.left_out[plank].any()
+    assert not found.left_out[-7:].any()
+    for pose in ("tree", "chair"):
+        assert len({f for p, f in zip(photos, found.folds.tolist(), strict=True) if p.pose == pose}) > 1
+
+
+def test_there_are_no_more_folds_than_sources() -> None:
+    photos, sources = make_sources(("tree", "a", 6), ("tree", "b", 6), ("chair", "a", 6), ("chair", "b", 6))
+    assert assign_sources(photos, np.arange(24), sources, 5, seed=0).folds.tolist() == ([0] * 6 + [1] * 6) * 2
+
+
+@pytest.mark.parametrize(
+    ("rows", "folds", "reason"),
+    [
+        ([("tree", "anna", 5), ("chair", "anna", 5)], 2, r"needs photos of two sources or more; got anna; begin file"),
+        ([("tree", "", 5), ("chair", "", 5)], 2, "needs photos of two sources or more; got none"),
+        ([("tree", "a", 5), ("chair", "b", 5)], 2, "of the 2 sources each pose has one"),
+        ([("tree", "a", 5), ("tree", "b", 5), ("plank", "a", 1)], 2, "'plank' has 1 independent photo, too few"),
+        (
+            [(pose, s, 5) for pose, pair in (("tree", "ab"), ("chair", "bc"), ("plank", "ac")) for s in pair],
+            2,
+            "would be left out at once; give --folds 3",
+        ),
+    ],
+)
+def test_folds_by_source_that_cannot_be_are_refused(rows: list[tuple[str, str, int]], folds: int, reason: str) -> None:
+    photos, sources = make_sources(*rows)
+    with pytest.raises(RunError, match=reason):
+        assign_sources(photos, np.arange(len(photos)), sources, folds, seed=0)
