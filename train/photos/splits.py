@@ -166,12 +166,13 @@ def assign_sources(
 
 
 def _spread_sources(table: npt.NDArray[np.int64], folds: int) -> list[int]:
-    """Choose the fold of each source so that the photos of each pose are spread evenly.
+    """Choose the fold of each source so that the photos of each pose, and all photos, are spread evenly.
 
     table: int (sources, poses), numbers of photos.  The largest source comes first.
     """
-    shares = table / table.sum(axis=0)
-    sums, chosen = np.zeros((folds, table.shape[1])), [0] * len(table)
+    parts = np.column_stack([table, table.sum(axis=1)])
+    shares = parts / parts.sum(axis=0)
+    sums, chosen = np.zeros((folds, parts.shape[1])), [0] * len(table)
     for row in np.argsort(-shares.sum(axis=1), kind="stable").tolist():
         cost = ((sums + shares[row]) ** 2 - sums**2).sum(axis=1)
         chosen[row] = int(cost.argmin())

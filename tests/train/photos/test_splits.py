@@ -228,6 +228,14 @@ def test_folds_by_source_hold_whole_sources_and_never_all_photos_of_a_pose() -> 
         assert len({f for p, f in zip(photos, found.folds.tolist(), strict=True) if p.pose == pose}) > 1
 
 
+def test_no_fold_is_without_a_source() -> None:
+    """Sources of other poses alone go into folds of their own where there are enough."""
+    rows = [(pose, source, 6) for pose in ("tree", "chair", "none") for source in ("a", "b")]
+    photos, sources = make_sources(*rows, ("tree", "c", 6), ("chair", "c", 6), ("none", "rooms", 6))
+    found = assign_sources(photos, np.arange(len(photos)), sources, 4, seed=0)
+    assert {*found.folds.tolist()} == {*range(4)}
+
+
 def test_there_are_no_more_folds_than_sources() -> None:
     photos, sources = make_sources(("tree", "a", 6), ("tree", "b", 6), ("chair", "a", 6), ("chair", "b", 6))
     assert assign_sources(photos, np.arange(24), sources, 5, seed=0).folds.tolist() == ([0] * 6 + [1] * 6) * 2
