@@ -10,7 +10,7 @@ from ..runtime.system.cli_runner import CommandParser, HelpFormatter, add_comman
 from ..runtime.system.crashes import report_crashes
 from ..runtime.system.option_types import quote, read_whole
 from .check_command import run_check
-from .confidence_command import run_confidence
+from .confidence_command import add_on_option, run_confidence
 from .int8_command import run_int8
 from .int8_options import LEAST_AGREEMENT, METHOD_CHOICES, SAMPLE_PER_CLASS
 
@@ -19,10 +19,12 @@ EXAMPLES = """examples:
   yoga-calibrate int8 yoga.onnx --run runs/first --to yoga.int8.onnx
   yoga-calibrate check yoga.calibrated.onnx yoga.int8.onnx --run runs/first
 
-Temperature and threshold are fitted on the run's validation photos. Every number printed comes from its test photos."""
+Temperature and threshold are fitted on answers to left-out sources of photos where the run has them (yoga-train fit
+--folds 5 --by-source), else on its validation photos. Numbers come from its test photos, or say of which source."""
 
 CONFIDENCE_EXAMPLES = """examples:
   yoga-calibrate confidence yoga.onnx --run runs/first --to yoga.calibrated.onnx
+  yoga-calibrate confidence yoga.onnx --run runs/first --to yoga.random.onnx --on validation
 
 Writes a copy of the model with a temperature, so that 90 % confidence is right nine times out of ten, and with a
 threshold, below which the prediction is `none` (no pose). Also writes a reliability diagram beside it."""
@@ -69,6 +71,8 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
             "--photos", type=Path, metavar="FOLDER", help="where the run's photos are now, if they were moved"
         )
         command.add_argument("--force", action="store_true", help="replace existing outputs")
+        if name != "check":
+            add_on_option(command)
     return parser.parse_args(argv)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from ..runtime.core.softmax import softmax
 from ..runtime.core.types import NO_POSE, Floats, Ints, best_pose
 from ..runtime.people.second_opinion import SecondOpinion
 from .bootstrap import resample_sums
-from .logits import SplitLogits
+from .logits import LeftOutLogits, SplitLogits
 from .metrics import Accuracy, measure_accuracy, measure_ece, measure_nll, simulate_perfect_ece, top_confidences
 
 log = logging.getLogger(__name__)
@@ -39,10 +39,38 @@ RESAMPLES = 2000
 """Resamples of the validation photos' duplicate groups; they take a tenth of a second, and other draws move the
 threshold by 0.01."""
 
+VALIDATION, LEFT_OUT = "validation photos", "left-out sources"
+"""What temperature and threshold are fitted on."""
+MOST_SOURCES = 100
+"""Sources, the largest first, whose calibration error is measured."""
+
+
+@dataclass(frozen=True)
+class SourceCalibration:
+    """Accuracy and ECE on one left-out source, at a temperature that was fitted on the other sources.
+
+    ece_perfect_mean, ece_perfect_high: of a perfectly calibrated model on as many photos, mean and 97.5 % quantile.
+    """
+
+    accuracy: Accuracy
+    temperature: float
+    ece: float
+    ece_perfect_mean: float
+    ece_perfect_high: float
+
+    def summary(self) -> dict[str, float | int]:
+        """Make the entry in the model's metadata."""
+        numbers = {name: round(getattr(self, name), 5) for name in ("temperature", "ece", "ece_perfect_high")}
+        return {"photos": self.accuracy.total, "accuracy": round(self.accuracy.value, 4), **numbers}
+
 
 @dataclass(frozen=True)
 class ConfidenceReport:
-    """The result of calibration: ECE on test photos before and after, and that of a perfect model on as many."""
+    """The result of calibration: ECE on test photos before and after, and that of a perfect model on as many.
+
+    validation_groups: duplicate groups of the photos that temperature and threshold were fitted on.  fitted_on:
+    VALIDATION or LEFT_OUT.  sources: of each left-out source, the largest first.
+    """
 
     temperature: float
     threshold: float
@@ -56,10 +84,12 @@ class ConfidenceReport:
     poses_kept: Accuracy
     none_rejected: Accuracy | None
     validation_groups: int = ENOUGH
+    fitted_on: str = VALIDATION
+    sources: dict[str, SourceCalibration] = field(default_factory=dict)
 
     @property
     def trust(self) -> float:
-        """How far temperature and threshold follow the validation photos, 0 to 1."""
+        """How far temperature and threshold follow the photos that they are fitted on, 0 to 1."""
         return measure_trust(self.validation_groups)
 
     def summary(self) -> dict[str, object]:
@@ -68,24 +98,55 @@ class ConfidenceReport:
         for name in ("accuracy", "poses_kept", "none_rejected"):
             value = getattr(self, name)
             rows[name] = None if value is None else {"share": round(value.value, 4), "photos": value.total}
+        rows["sources"] = {name: source.summary() for name, source in self.sources.items()}
+        if not self.sources:
+            del rows["sources"]
         return {name: round(row, 5) if isinstance(row, float) else row for name, row in rows.items()}
 
 
-def calibrate(info: ModelInfo, validation: SplitLogits, test: SplitLogits) -> tuple[ModelInfo, ConfidenceReport]:
+def calibrate(
+    info: ModelInfo, validation: SplitLogits, test: SplitLogits, left_out: LeftOutLogits | None = None
+) -> tuple[ModelInfo, ConfidenceReport]:
     """Fit temperature and threshold on validation photos, report on test photos.
+
+    left_out: answers to sources that the networks had not seen, to fit on in place of the validation photos.
 
     Fewer than `ENOUGH` duplicate groups of validation photos are only trusted in part: the temperature's logarithm goes
     a part of the way from 1, and a threshold above the default a part of the way from there.  A lower one is taken as
     it is: raised to the default, it would reject the poses of a network that is never sure.
     """
-    groups = len(np.unique(np.arange(len(validation.targets)) if validation.groups is None else validation.groups))
-    trust = measure_trust(groups)
-    temperature = fit_temperature(validation.logits, validation.targets, validation.groups) ** trust
-    threshold = choose_threshold(validation, info.labels, temperature)
+    known = validation if left_out is None else left_out.select(left_out.judged)
+    trust = measure_trust(_count_groups(known))
+    temperature = _fit_trusted(known)
+    threshold = choose_threshold(known, info.labels, temperature)
     threshold = trust * threshold + (1 - trust) * min(threshold, UNCALIBRATED_THRESHOLD)
-    report = replace(_measure(info, test, temperature, threshold), validation_groups=groups)
+    report = replace(_measure(info, test, temperature, threshold), validation_groups=_count_groups(known))
+    if left_out is not None:
+        report = replace(report, fitted_on=LEFT_OUT, sources=measure_sources(left_out))
     calibrated = replace(info, temperature=temperature, threshold=threshold, calibration=report.summary())
     return calibrated, report
+
+
+def _count_groups(split: SplitLogits) -> int:
+    return len(np.unique(np.arange(len(split.targets)) if split.groups is None else split.groups))
+
+
+def _fit_trusted(split: SplitLogits) -> float:
+    """Fit the temperature, and follow it as far as so many photos are trusted."""
+    return fit_temperature(split.logits, split.targets, split.groups) ** measure_trust(_count_groups(split))
+
+
+def measure_sources(answers: LeftOutLogits) -> dict[str, SourceCalibration]:
+    """Measure each left-out source at the temperature that the other sources ask for."""
+    found: dict[str, SourceCalibration] = {}
+    for name in answers.list_sources()[:MOST_SOURCES]:
+        is_own = answers.sources == name
+        temperature = _fit_trusted(answers.select(answers.judged & ~is_own))
+        own = answers.select(answers.left_out & is_own)
+        predicted, sure = own.logits.argmax(axis=1), top_confidences(own.logits, temperature)
+        accuracy, ece = measure_accuracy(predicted, own.targets), measure_ece(sure, predicted == own.targets)
+        found[name] = SourceCalibration(accuracy, temperature, ece, *simulate_perfect_ece(sure))
+    return found
 
 
 def calibrate_together(
@@ -93,6 +154,7 @@ def calibrate_together(
 ) -> tuple[ModelInfo, ConfidenceReport | None]:
     """Fit temperature and threshold of network and key points together, as `calibrate` does for the network alone.
 
+    Always on validation photos: of key points there are no answers to left-out sources.
     Returns the info with a calibrated second opinion, and its report; None where the model has none, or the run has no
     landmarks, which is logged.  Raises ModelError where the second opinion cannot be read.
     """
@@ -102,8 +164,8 @@ def calibrate_together(
         log.warning("the run has no landmarks.npy, so the second opinion keeps its temperature and threshold")
         return info, None
     opinion = SecondOpinion.from_document(info.second_opinion, info.labels)
-    mixed = [replace(split, logits=_combine(opinion, split)) for split in (validation, test)]
-    fitted, report = calibrate(info, *mixed)
+    mixed, mixed_test = (replace(split, logits=_combine(opinion, split)) for split in (validation, test))
+    fitted, report = calibrate(info, mixed, mixed_test)
     measured = {**opinion.measured, "calibration": report.summary()}
     opinion = replace(opinion, temperature=fitted.temperature, threshold=fitted.threshold, measured=measured)
     return replace(info, second_opinion=opinion.to_document()), report

@@ -14,8 +14,11 @@ from ..runtime.system.files import check_output
 from ..runtime.system.plain_text import format_count, print
 
 if TYPE_CHECKING:
-    from .confidence import ConfidenceReport
+    from .confidence import ConfidenceReport, SourceCalibration
 
+ON_CHOICES = ("auto", "left-out", "validation")
+MOST_LISTED = 12
+"""Left-out sources that are printed one by one."""
 HALF = 0.5
 """Of the poses: a model that classifies fewer correctly is said to be of little use."""
 
@@ -29,23 +32,35 @@ def run_confidence(args: argparse.Namespace) -> None:
 def _calibrate(args: argparse.Namespace, plot: Path) -> None:
     from ..runtime.engines.onnxruntime import OnnxEngine
     from .confidence import calibrate, calibrate_together, plot_reliability
-    from .logits import load_logits
+    from .logits import choose_left_out, load_logits
     from .onnx_file import read_model, write_model
     from .runs import check_model_run, load_run
 
     model, info = read_model(args.model)
     run = load_run(args.run, args.photos)
     check_model_run(args.model, info, run)
+    left_out = choose_left_out(run, args.on)
     engine = OnnxEngine(args.model, "cpu")
     validation, test = (load_logits(engine, run, split) for split in ("validation", "test"))
-    info, report = calibrate(info, validation, test)
+    info, report = calibrate(info, validation, test, left_out)
     info, together = calibrate_together(info, validation, test)
     write_model(model, info, args.to, replace=args.force)
     plot_reliability(test, report, plot, replace=args.force)
     print_report(report)
-    print_together(together)
+    print_together(together, report)
     print_missing_none(info.labels, is_tested=report.none_rejected is not None)
     print(f"written: {args.to}   reliability diagram: {plot}")
+
+
+def add_on_option(command: argparse.ArgumentParser) -> None:
+    """Define --on, in a group of its own."""
+    command.add_argument_group("confidence").add_argument(
+        "--on",
+        choices=ON_CHOICES,
+        default=ON_CHOICES[0],
+        help="what to fit temperature and threshold on: answers to left-out sources (yoga-train fit --by-source) or "
+        "validation photos; auto: left-out where the run has them",
+    )
 
 
 def check_outputs(args: argparse.Namespace) -> Path:
@@ -80,21 +95,27 @@ def print_missing_none(labels: tuple[str, ...], *, is_tested: bool) -> None:
         print(UNTESTED_NONE)
 
 
-def print_together(report: ConfidenceReport | None) -> None:
+def print_together(together: ConfidenceReport | None, alone: ConfidenceReport) -> None:
     """Print the same of network and key points together, where the model has a second opinion."""
-    if report is not None:
+    if together is not None:
         print("with the second opinion, the key points of people:")
-        print_report(report)
+        if together.fitted_on != alone.fitted_on:
+            print("(key points have no answers to left-out sources: this is fitted on validation photos)")
+        print_report(together)
 
 
 def print_report(report: ConfidenceReport) -> None:
-    """Print accuracy and calibration on the test photos."""
+    """Print accuracy and calibration on the test photos, and what they were fitted on where that is other photos."""
     from .confidence import ENOUGH
 
+    if report.sources:
+        _print_sources(report.sources)
     print(f"test accuracy: {report.accuracy}")
     print(f"temperature {report.temperature:.3f}, NLL {report.nll_before:.4f} -> {report.nll_after:.4f}")
     if report.trust < 1:
-        photos = format_count(report.validation_groups, "independent validation photo")
+        photos = format_count(
+            report.validation_groups, f"independent {'photo' if report.sources else 'validation photo'}"
+        )
         print(
             f"from {photos}: temperature and threshold go only {report.trust:.0%} of the way that these ask for, "
             f"because so few may mislead; the whole way from {ENOUGH} on. Add photos, and train again"
@@ -113,3 +134,19 @@ def print_report(report: ConfidenceReport) -> None:
         )
     if report.none_rejected:
         print(f"{'':16}`none` (no pose) classified correctly {report.none_rejected}")
+
+
+def _print_sources(sources: dict[str, SourceCalibration]) -> None:
+    print(
+        "temperature and threshold are fitted on answers of networks to left-out sources of photos (--on validation: "
+        "on the random split); on each source, at the temperature that the others ask for:"
+    )
+    wide = max(map(len, list(sources)[:MOST_LISTED]))
+    for name, row in list(sources.items())[:MOST_LISTED]:
+        verdict = "within" if row.ece <= row.ece_perfect_high else "ABOVE"
+        print(
+            f"  {name:<{wide}}  {format_count(row.accuracy.total, 'photo')}, accuracy {row.accuracy.value:.1%}, ECE "
+            f"{row.ece:.1%} (perfect: up to {row.ece_perfect_high:.1%} in 95 % of samples: {verdict})"
+        )
+    if len(sources) > MOST_LISTED:
+        print(f"  and {format_count(len(sources) - MOST_LISTED, 'smaller source')}, in the model's metadata")

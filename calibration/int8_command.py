@@ -31,13 +31,14 @@ def _quantise(args: argparse.Namespace, plot: Path) -> None:
     from ..runtime.engines.onnxruntime import OnnxEngine
     from .confidence import calibrate, calibrate_together, plot_reliability
     from .fidelity import choose_candidate, run_model, score_methods
-    from .logits import SplitLogits, compute_logits, number_groups, select_landmarks
+    from .logits import SplitLogits, choose_left_out, compute_logits, number_groups, select_landmarks
     from .metrics import measure_accuracy
     from .onnx_file import write_model
     from .quantize import draft_quantisation, draw_sample
     from .runs import check_model_run, load_frames, load_run
 
     run = load_run(args.run, args.photos)
+    left_out = choose_left_out(run, args.on)
     full = OnnxEngine(args.model, "cpu")
     check_model_run(args.model, full.info, run)
     sample = draw_sample(run, args.per_class)
@@ -61,14 +62,14 @@ def _quantise(args: argparse.Namespace, plot: Path) -> None:
     print(f"FP32 test accuracy: {measure_accuracy(reference.logits.argmax(axis=1), targets)}")
     print(f"INT8 agrees with FP32 on {agreement}")
     check_agreement(agreement, args.least_agreement / 100, _advise(methods, sample, run))
-    info, report = calibrate(draft.info, validation, test)
+    info, report = calibrate(draft.info, validation, test, left_out)
     info, together = calibrate_together(info, validation, test)
     details = {"agreement_with_fp32": round(agreement.value, 4), "method": best.method, "sample": sample.counts}
     info = replace(info, calibration={**info.calibration, **details})
     write_model(best.model, info, args.to, replace=args.force)
     plot_reliability(test, report, plot, replace=args.force)
     print_report(report)
-    print_together(together)
+    print_together(together, report)
     print_missing_none(info.labels, is_tested=report.none_rejected is not None)
     sizes = [path.stat().st_size / 1e6 for path in (args.model, args.to)]
     print(f"written: {args.to}, {sizes[1]:.1f} MB ({args.model.name}: {sizes[0]:.1f} MB)   reliability diagram: {plot}")

@@ -95,12 +95,12 @@ def number_groups(rows: list[RunPhoto]) -> Ints:
 class LeftOutLogits:
     """Logits of N photos by networks of other folds, which had seen no other photo of the source where it was left out.
 
-    logits: float64 (N, C).  targets, groups: int (N,).  sources: of each photo; empty: of none, only trained on.
+    logits: float (N, C).  targets, groups: int (N,).  sources: of each photo; empty: of none, only trained on.
     left_out: bool (N,), whether the network had not seen the source; where it had (the only one with that pose), it had
     seen neither the photo nor a near-duplicate.
     """
 
-    logits: npt.NDArray[np.float64]
+    logits: Floats
     targets: Ints
     groups: Ints
     sources: npt.NDArray[np.str_]
@@ -138,6 +138,20 @@ def write_left_out(
         writer.writerow([*LEFT_OUT_COLUMNS, *labels])
         for path, source, is_left_out, row in zip(paths, sources, left_out.tolist(), logits, strict=True):
             writer.writerow([path, source, int(is_left_out), *(f"{value:.6g}" for value in row)])
+
+
+def choose_left_out(run: Run, asked: str = "auto") -> LeftOutLogits | None:
+    """Choose what to fit confidence on: answers to left-out sources where the run has them, else None.
+
+    asked: auto, left-out or validation.  Raises RunError where left-out sources are asked for and there are none.
+    """
+    found = None if asked == "validation" else read_left_out(run)
+    if found is None and asked == "left-out":
+        raise RunError(
+            f"{run.folder} has no {LEFT_OUT_FILE}, answers to left-out sources; train with yoga-train fit --folds 5 "
+            "--by-source, or leave out --on"
+        )
+    return found
 
 
 def read_left_out(run: Run) -> LeftOutLogits | None:

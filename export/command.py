@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from ..calibration.confidence_command import add_on_option
 from ..runtime.system.cli_runner import CommandParser, HelpFormatter, add_command, run_command
 from ..runtime.system.crashes import report_crashes
 from .engine_command import add_engine_options, run_engine
@@ -62,6 +63,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     command.add_argument("model", type=Path, help="FP32 pose model, .onnx")
     command.add_argument("--run", type=Path, required=True, metavar="RUN", help="run that it was exported from")
     _add_output_options(command)
+    add_on_option(command)
     sentence = "Build a TensorRT engine for this machine's GPU."
     add_engine_options(add_command(commands, "engine", sentence, ENGINE_EXAMPLES))
     command = add_command(commands, "info", "Show the metadata of a model or an engine.", INFO_EXAMPLES)

@@ -34,7 +34,7 @@ def _convert(args: argparse.Namespace, plot: Path) -> None:
 
     from ..calibration.confidence import calibrate, calibrate_together, plot_reliability
     from ..calibration.fidelity import measure_fidelity, run_model
-    from ..calibration.logits import SplitLogits, compute_logits, number_groups, select_landmarks
+    from ..calibration.logits import SplitLogits, choose_left_out, compute_logits, number_groups, select_landmarks
     from ..calibration.metrics import measure_accuracy
     from ..calibration.onnx_file import read_model, write_model
     from ..calibration.runs import check_model_run, load_frames, load_run
@@ -48,6 +48,7 @@ def _convert(args: argparse.Namespace, plot: Path) -> None:
         raise ModelError(f"{args.model} is already {info.precision.upper()}; give the FP32 model that it was made from")
     run = load_run(args.run, args.photos)
     check_model_run(args.model, info, run)
+    left_out = choose_left_out(run, args.on)
     full = OnnxEngine(args.model, "cpu")
     (frames, targets, rows), (test_frames, test_targets, test_rows) = (
         load_frames(run, name) for name in ("validation", "test")
@@ -71,7 +72,7 @@ def _convert(args: argparse.Namespace, plot: Path) -> None:
     fidelity = measure_fidelity(reference, test)
     print(f"FP16 with a GPU's rounding: {describe_fidelity(fidelity, reference)}")
     check_fidelity(fidelity, reference)
-    info, report = calibrate(replace(info, precision="fp16"), validation, test)
+    info, report = calibrate(replace(info, precision="fp16"), validation, test, left_out)
     info, together = calibrate_together(info, validation, test)
     details = {"agreement_with_fp32": round(fidelity.agreement.value, 4), "headroom": round(nearest.headroom, 1)}
     info = replace(info, calibration={**info.calibration, **details})
@@ -83,7 +84,7 @@ def _convert(args: argparse.Namespace, plot: Path) -> None:
         check_fidelity(on_cpu, reference)
     plot_reliability(test, report, plot, replace=args.force)
     print_report(report)
-    print_together(together)
+    print_together(together, report)
     sizes = [path.stat().st_size / 1e6 for path in (args.model, args.to)]
     print(f"written: {args.to}, {sizes[1]:.1f} MB ({args.model.name}: {sizes[0]:.1f} MB)   reliability diagram: {plot}")
     command = format_command("yoga-export", "engine", args.to, "--to", args.to.with_suffix(".engine"))

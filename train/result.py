@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, overload
 
+from ..calibration.confidence_command import ON_CHOICES
 from ..runtime.errors import OptionError, RunError
 from ..runtime.system.public_names import name_missing_package
 
@@ -113,24 +114,36 @@ class FitResult:
         return self._classifiers[device]
 
     def calibrate(
-        self, *, photos: str | Path | None = None, device: str = "auto", on_progress: OnProgress | None = None
+        self,
+        *,
+        photos: str | Path | None = None,
+        device: str = "auto",
+        on_progress: OnProgress | None = None,
+        on: str = "auto",
     ) -> ModelInfo:
-        """Fit temperature and threshold on the run's validation photos, as `yoga-calibrate confidence` does.
+        """Fit temperature and threshold, as `yoga-calibrate confidence` does.
+
+        on: what they are fitted on: `left-out`, answers to sources of photos that the network had not seen
+        (`FitConfig(folds=5, by_source=True)`); `validation`, the validation photos of the random split; `auto`:
+        left-out where the run has these.
 
         From then on `predict` and `export_onnx` use them: they are kept in the run, in `confidence.json`, where an
         earlier calibration is replaced.  photos: where the run's photos are now, if they were moved.  device: auto,
         cpu, cuda or cuda:1.  on_progress: gets a `ProgressUpdate` while photos are read.
 
         Returns a `ModelInfo`: its `temperature`, its `threshold`, and in `calibration` what they come to on the test
-        photos.  Raises RunError where the run or its photos cannot be read, OptionError where `photos` is no folder,
+        photos.  Raises RunError where the run or its photos cannot be read, OptionError where `photos` is no folder or
+        `on` none of these,
         ModelError where the run has no weights, OutputError where the run cannot be written, DeviceError where the
         device is missing, MissingPackageError without PyTorch.
         """
+        if on not in ON_CHOICES:
+            raise OptionError(f"on must be {', '.join(ON_CHOICES[:-1])} or {ON_CHOICES[-1]}; got {on!r}")
         with name_missing_package("train"):
             from ..runtime.system.progress import send_progress
             from .predict.engine import calibrate_run
         with send_progress(on_progress):
-            info = calibrate_run(_load(self.run, photos), device)
+            info = calibrate_run(_load(self.run, photos), device, on)
         self._classifiers.clear()
         return info
 

@@ -22,7 +22,7 @@ from PIL import Image
 from yoga_live.calibration.command import main as calibrate
 from yoga_live.calibration.runs import Run, load_run
 from yoga_live.export import export_onnx
-from yoga_live.runtime import ModelError, PhotoError, PoseClassifier, Prediction, ProgressUpdate, RunError
+from yoga_live.runtime import ModelError, OptionError, PhotoError, PoseClassifier, Prediction, ProgressUpdate, RunError
 from yoga_live.train import FitResult, open_run
 from yoga_live.train.predict.confidence import make_model_info, read_model_info, write_model_info
 
@@ -98,6 +98,13 @@ def test_a_run_is_calibrated_as_its_file_is(run_copy: Path, tmp_path: Path, ask,
     assert (found.temperature, found.threshold) == (info.temperature, info.threshold)
     assert found.calibration.keys() == info.calibration.keys() and "ece_after" in info.calibration
     assert read_model_info(load_run(run_copy)) == info
+
+
+def test_what_a_run_is_calibrated_on_is_checked_first(run_copy: Path) -> None:
+    with pytest.raises(OptionError, match="on must be auto, left-out or validation; got 'sources'"):
+        open_run(run_copy).calibrate(on="sources")
+    with pytest.raises(RunError, match=r"has no left_out\.csv"):
+        open_run(run_copy).calibrate(on="left-out")
 
 
 def test_a_calibrated_run_answers_as_the_file_that_is_exported(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ...calibration.confidence import calibrate, calibrate_together
-from ...calibration.logits import load_logits
+from ...calibration.logits import choose_left_out, load_logits
 from ...calibration.runs import Run
 from ...runtime.core.model_metadata import ModelInfo
 from ...runtime.core.types import Floats, Frame
@@ -60,14 +60,16 @@ class TorchEngine:
         return normalise(torch.from_numpy(frames).to(self._device))
 
 
-def calibrate_run(run: Run, device: str = "auto") -> ModelInfo:
-    """Fit temperature and threshold of a run on its validation photos, and keep them in the run.
+def calibrate_run(run: Run, device: str = "auto", on: str = "auto") -> ModelInfo:
+    """Fit temperature and threshold of a run, and keep them in the run.
 
+    on: left-out (answers to left-out sources), validation (its validation photos) or auto: left-out where it has them.
     Raises RunError, ModelError, OutputError, DeviceError.
     """
+    left_out = choose_left_out(run, on)
     engine = TorchEngine(run, device)
     validation, test = (load_logits(engine, run, split) for split in ("validation", "test"))
-    info, _ = calibrate(make_model_info(run), validation, test)
+    info, _ = calibrate(make_model_info(run), validation, test, left_out)
     info, _ = calibrate_together(info, validation, test)
     write_model_info(run, info)
     return info
