@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..runtime.core.model_metadata import UNCALIBRATED_THRESHOLD, ModelInfo
-from ..runtime.core.softmax import softmax
+from ..runtime.core.softmax import log_softmax, softmax
 from ..runtime.core.types import NO_POSE, Floats, Ints, best_pose
 from ..runtime.people.second_opinion import SecondOpinion
 from .bootstrap import resample_sums
@@ -150,11 +150,11 @@ def measure_sources(answers: LeftOutLogits) -> dict[str, SourceCalibration]:
 
 
 def calibrate_together(
-    info: ModelInfo, validation: SplitLogits, test: SplitLogits
+    info: ModelInfo, validation: SplitLogits, test: SplitLogits, left_out: LeftOutLogits | None = None
 ) -> tuple[ModelInfo, ConfidenceReport | None]:
     """Fit temperature and threshold of network and key points together, as `calibrate` does for the network alone.
 
-    Always on validation photos: of key points there are no answers to left-out sources.
+    left_out: as there; without `points` in it, validation photos are fitted on.  The mixture stays what it is.
     Returns the info with a calibrated second opinion, and its report; None where the model has none, or the run has no
     landmarks, which is logged.  Raises ModelError where the second opinion cannot be read.
     """
@@ -165,7 +165,12 @@ def calibrate_together(
         return info, None
     opinion = SecondOpinion.from_document(info.second_opinion, info.labels)
     mixed, mixed_test = (replace(split, logits=_combine(opinion, split)) for split in (validation, test))
-    fitted, report = calibrate(info, mixed, mixed_test)
+    if left_out is not None and left_out.points is not None:
+        logs = opinion.mixture.mix(log_softmax(left_out.logits), left_out.points, opinion.none)
+        left_out = replace(left_out, logits=logs)
+    else:
+        left_out = None
+    fitted, report = calibrate(info, mixed, mixed_test, left_out)
     measured = {**opinion.measured, "calibration": report.summary()}
     opinion = replace(opinion, temperature=fitted.temperature, threshold=fitted.threshold, measured=measured)
     return replace(info, second_opinion=opinion.to_document()), report

@@ -43,7 +43,7 @@ def _calibrate(args: argparse.Namespace, plot: Path) -> None:
     engine = OnnxEngine(args.model, "cpu")
     validation, test = (load_logits(engine, run, split) for split in ("validation", "test"))
     info, report = calibrate(info, validation, test, left_out)
-    info, together = calibrate_together(info, validation, test)
+    info, together = calibrate_together(info, validation, test, left_out)
     write_model(model, info, args.to, replace=args.force)
     plot_reliability(test, report, plot, replace=args.force)
     print_report(report)
@@ -100,7 +100,7 @@ def print_together(together: ConfidenceReport | None, alone: ConfidenceReport) -
     if together is not None:
         print("with the second opinion, the key points of people:")
         if together.fitted_on != alone.fitted_on:
-            print("(key points have no answers to left-out sources: this is fitted on validation photos)")
+            print("(the run has no answers of key points to left-out sources: this is fitted on validation photos)")
         print_report(together)
 
 

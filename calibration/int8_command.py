@@ -63,7 +63,7 @@ def _quantise(args: argparse.Namespace, plot: Path) -> None:
     print(f"INT8 agrees with FP32 on {agreement}")
     check_agreement(agreement, args.least_agreement / 100, _advise(methods, sample, run))
     info, report = calibrate(draft.info, validation, test, left_out)
-    info, together = calibrate_together(info, validation, test)
+    info, together = calibrate_together(info, validation, test, left_out)
     details = {"agreement_with_fp32": round(agreement.value, 4), "method": best.method, "sample": sample.counts}
     info = replace(info, calibration={**info.calibration, **details})
     write_model(best.model, info, args.to, replace=args.force)

@@ -26,8 +26,12 @@ LANDMARKS_FILE = "landmarks.npy"
 """Of a run: the landmarks of its photos, float32 (N, 53), in the order of photos.csv."""
 
 LEFT_OUT_FILE = "left_out.csv"
-"""Of a run: `path,source,left_out`, then the logit of each label, in the order of photos.csv."""
+"""Of a run: `path,source,left_out`, then the logit of each label, in the order of photos.csv.
+
+With a second opinion then the log-probability of each label by key points alone, `key points: tree`.
+"""
 LEFT_OUT_COLUMNS = ["path", "source", "left_out"]
+POINTS = "key points: "
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,8 @@ class LeftOutLogits:
 
     logits: float (N, C).  targets, groups: int (N,).  sources: of each photo; empty: of none, only trained on.
     left_out: bool (N,), whether the network had not seen the source; where it had (the only one with that pose), it had
-    seen neither the photo nor a near-duplicate.
+    seen neither the photo nor a near-duplicate.  points: log-probabilities by key points alone, float (N, C), of small
+    networks that have not seen the source either; None where the run has none.
     """
 
     logits: Floats
@@ -105,6 +110,7 @@ class LeftOutLogits:
     groups: Ints
     sources: npt.NDArray[np.str_]
     left_out: npt.NDArray[np.bool_]
+    points: Floats | None = None
 
     def select(self, rows: npt.NDArray[np.bool_]) -> SplitLogits:
         """Select photos.  rows: bool (N,)."""
@@ -121,22 +127,19 @@ class LeftOutLogits:
         return [str(names[row]) for row in np.argsort(-counts, kind="stable")]
 
 
-def write_left_out(
-    folder: Path,
-    paths: Sequence[str],
-    labels: tuple[str, ...],
-    sources: Sequence[str],
-    left_out: npt.NDArray[np.bool_],
-    logits: Floats,
-) -> None:
-    """Write `left_out.csv`.  logits: float (N, C); left_out: bool (N,)."""
+def write_left_out(folder: Path, paths: Sequence[str], labels: tuple[str, ...], answers: LeftOutLogits) -> None:
+    """Write `left_out.csv`.  paths: of the N photos, in the order of photos.csv."""
+    numbers, names = answers.logits, [*labels]
+    if answers.points is not None:
+        numbers, names = np.concatenate([numbers, answers.points], axis=1), [*labels, *(POINTS + n for n in labels)]
     with (
         write_then_rename(folder / LEFT_OUT_FILE) as temporary,
         temporary.open("w", newline="", encoding="utf-8", errors=ODD_NAMES) as file,
     ):
         writer = make_csv_writer(file)
-        writer.writerow([*LEFT_OUT_COLUMNS, *labels])
-        for path, source, is_left_out, row in zip(paths, sources, left_out.tolist(), logits, strict=True):
+        writer.writerow([*LEFT_OUT_COLUMNS, *names])
+        rows = zip(paths, answers.sources.tolist(), answers.left_out.tolist(), numbers, strict=True)
+        for path, source, is_left_out, row in rows:
             writer.writerow([path, source, int(is_left_out), *(f"{value:.6g}" for value in row)])
 
 
@@ -156,27 +159,30 @@ def choose_left_out(run: Run, asked: str = "auto") -> LeftOutLogits | None:
 
 def read_left_out(run: Run) -> LeftOutLogits | None:
     """Read `left_out.csv` of a run; None where the run has none.  Raises RunError."""
-    path = run.folder / LEFT_OUT_FILE
+    path, count = run.folder / LEFT_OUT_FILE, len(run.labels)
     first = len(LEFT_OUT_COLUMNS)
+    headers = [[*LEFT_OUT_COLUMNS, *run.labels]]
+    headers.append(headers[0] + [POINTS + label for label in run.labels])
     try:
         with open_plain_text(path, ODD_NAMES) as file:
             header, *rows = csv.reader(file)
-        if any(len(row) != first + len(run.labels) for row in rows):
-            raise ValueError(f"a row has not one number for each of {len(run.labels)} labels")
+        if any(len(row) != len(header) for row in rows):
+            raise ValueError(f"a row has not one number for each of {len(header) - first} columns")
         if odd := next((row[2] for row in rows if row[2] not in ("0", "1")), None):
             raise ValueError(f"left_out should be 0 or 1; it is {show(odd)}")
-        logits = np.array([[float(cell) for cell in row[first:]] for row in rows]).reshape(len(rows), len(run.labels))
-        if not np.isfinite(logits).all():
+        numbers = np.array([[float(cell) for cell in row[first:]] for row in rows]).reshape(len(rows), -1)
+        if not np.isfinite(numbers).all():
             raise ValueError("it holds a number that is not finite")
     except FileNotFoundError:
         return None
     except (OSError, ValueError, csv.Error) as error:
         raise RunError(f"{path} cannot be read ({error}); train the run again, or delete this file") from error
-    if header != [*LEFT_OUT_COLUMNS, *run.labels] or [row[0] for row in rows] != [photo.path for photo in run.photos]:
+    if header not in headers or [row[0] for row in rows] != [photo.path for photo in run.photos]:
         raise RunError(f"{path} does not belong to {run.folder / 'photos.csv'}; train the run again")
     sources, left_out = np.array([row[1] for row in rows]), np.array([row[2] == "1" for row in rows])
     left_out &= sources != ""
     if len(np.unique(sources[left_out])) < 2:
         raise RunError(f"{path} holds fewer than two sources that were left out; train the run again")
     targets = np.array([run.labels.index(photo.pose) for photo in run.photos], dtype=np.int64)
-    return LeftOutLogits(logits, targets, number_groups(list(run.photos)), sources, left_out)
+    groups, points = number_groups(list(run.photos)), numbers[:, count:] if header == headers[1] else None
+    return LeftOutLogits(numbers[:, :count], targets, groups, sources, left_out, points)

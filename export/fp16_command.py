@@ -73,7 +73,7 @@ def _convert(args: argparse.Namespace, plot: Path) -> None:
     print(f"FP16 with a GPU's rounding: {describe_fidelity(fidelity, reference)}")
     check_fidelity(fidelity, reference)
     info, report = calibrate(replace(info, precision="fp16"), validation, test, left_out)
-    info, together = calibrate_together(info, validation, test)
+    info, together = calibrate_together(info, validation, test, left_out)
     details = {"agreement_with_fp32": round(fidelity.agreement.value, 4), "headroom": round(nearest.headroom, 1)}
     info = replace(info, calibration={**info.calibration, **details})
     with write_then_rename(args.to, replace=args.force) as temporary:

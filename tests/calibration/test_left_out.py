@@ -56,8 +56,9 @@ def run(colour_run: Path, tmp_path: Path) -> Run:
     rows = np.arange(len(photos))
     is_tree = np.array([photo.pose == "tree" for photo in photos]) ^ (rows % 5 == 0)
     logits = np.where(is_tree[:, None], [0.0, 5.0], [5.0, 0.0])
-    sources = ["anna" if row % 2 else "bo" for row in rows]
-    write_left_out(folder, [photo.path for photo in photos], ("plank", "tree"), sources, rows >= 0, logits)
+    targets = np.array([photo.pose == "tree" for photo in photos]).astype(int)
+    answers = LeftOutLogits(logits, targets, rows, np.where(rows % 2, "anna", "bo"), rows >= 0)
+    write_left_out(folder, [photo.path for photo in photos], ("plank", "tree"), answers)
     return load_run(folder)
 
 
@@ -95,6 +96,11 @@ def test_what_was_written_is_read_again(run: Run) -> None:
     answers = read_left_out(run)
     assert answers is not None and answers.list_sources() == ["anna", "bo"] and answers.logits.shape == (48, 2)
     assert answers.left_out.all() and (answers.groups == np.arange(48)).all()
+    assert answers.points is None
+    paths = [photo.path for photo in run.photos]
+    write_left_out(run.folder, paths, run.labels, replace(answers, points=-answers.logits))
+    again = read_left_out(run)
+    assert again is not None and (again.points == -answers.logits).all() and (again.logits == answers.logits).all()
     assert choose_left_out(run, "validation") is None and choose_left_out(run, "left-out") is not None
 
 
@@ -112,7 +118,7 @@ def test_a_run_without_is_fitted_on_its_validation_photos_unless_others_are_aske
         (",1,5,0", ",2,5,0", "left_out should be 0 or 1; it is '2'"),
         (",1,5,0", ",1,nan,0", "not finite"),
         (",1,5,0", ",1,five,0", "could not convert"),
-        (",1,5,0", ",1,5", "one number for each of 2 labels"),
+        (",1,5,0", ",1,5", "one number for each of 2 columns"),
         ("anna", "bo", "fewer than two sources"),
     ],
 )

@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 
 from yoga_live.calibration.command import main
-from yoga_live.calibration.confidence import calibrate, calibrate_together
-from yoga_live.calibration.logits import SplitLogits, write_landmarks
+from yoga_live.calibration.confidence import LEFT_OUT, VALIDATION, calibrate, calibrate_together
+from yoga_live.calibration.logits import LeftOutLogits, SplitLogits, write_landmarks
 from yoga_live.calibration.onnx_file import read_model, write_model
 from yoga_live.calibration.runs import load_run
 from yoga_live.export.command import main as export
 from yoga_live.runtime.classifier import PoseClassifier
 from yoga_live.runtime.core.model_metadata import ModelInfo
+from yoga_live.runtime.core.softmax import log_softmax
 from yoga_live.runtime.people import SecondOpinion
 from yoga_live.runtime.people.landmarks import LANDMARKS, PERSON
 
@@ -52,6 +53,25 @@ def test_network_and_key_points_together_have_a_temperature_and_a_threshold_of_t
     assert (opinion.temperature, opinion.threshold) == (expected.temperature, expected.threshold)
     assert opinion.temperature != 1.25 and report.accuracy.value > calibrate(plain, validation, test)[1].accuracy.value
     assert opinion.measured["photos"] == 12 and opinion.measured["calibration"]["accuracy"]["photos"] == 600
+
+
+def test_both_together_are_fitted_on_left_out_sources_where_key_points_have_answered_them() -> None:
+    info = replace(ModelInfo(LABELS, 32), second_opinion=make_opinion().to_document())
+    validation, test, far = draw_split(600, 0), draw_split(600, 1), draw_split(600, 2)
+    assert far.landmarks is not None
+    points = 3 * np.log(np.maximum(make_opinion().classify_landmarks(far.landmarks), 1e-6))
+    rows = np.arange(600)
+    answers = LeftOutLogits(far.logits, far.targets, rows, np.where(rows % 2, "anna", "bo"), rows >= 0, points)
+    fitted, report = calibrate_together(info, validation, test, answers)
+    assert report is not None and report.fitted_on == LEFT_OUT and {*report.sources} == {"anna", "bo"}
+    logs = make_opinion().mixture.mix(log_softmax(far.logits), points, make_opinion().none)
+    expected, _ = calibrate(ModelInfo(LABELS, 32), SplitLogits(logs, far.targets, rows), test)
+    assert fitted.second_opinion["temperature"] == expected.temperature
+    assert fitted.second_opinion["threshold"] == expected.threshold
+    assert fitted.second_opinion["measured"]["calibration"]["fitted_on"] == LEFT_OUT
+    without, report = calibrate_together(info, validation, test, replace(answers, points=None))
+    assert report is not None and report.fitted_on == VALIDATION
+    assert without == calibrate_together(info, validation, test)[0] and without != fitted
 
 
 def test_without_a_second_opinion_or_landmarks_nothing_changes(caplog: pytest.LogCaptureFixture) -> None:

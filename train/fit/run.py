@@ -35,7 +35,7 @@ from ...runtime.system.claims import hold_folder
 from ...runtime.system.files import write_json
 from ...runtime.system.plain_text import format_count
 from ..distributed.rendezvous import join_workers
-from ..landmarks.run_opinion import add_second_opinion
+from ..landmarks.run_opinion import add_second_opinion, answer_left_out
 from ..people.crops import crop_photos
 from ..photos.dataset import PhotoDataset
 from ..photos.drawn_none import PREFIX, add_drawn_none, is_drawn
@@ -222,9 +222,14 @@ def _answer_out_of_fold(
     paths, labels = [photo.path for photo in photos], data.photo_set.labels
     if fitter.workers.is_writer:
         if by_source is not None:
-            answers = LeftOutLogits(logits, data.targets, data.groups, np.array(by_source.sources), by_source.left_out)
+            points = None
+            if content.get("second_opinion", {}).get("used"):
+                own = data.photo_set, data.targets, data.groups, data.folds, logits, content["config"]
+                points = answer_left_out(folder, *own, partners=data.partners)
+            sources = np.array(by_source.sources)
+            answers = LeftOutLogits(logits, data.targets, data.groups, sources, by_source.left_out, points)
             content = {**content, "left_out": summarise_left_out(answers, labels)}
-            write_left_out(folder, paths, labels, by_source.sources, by_source.left_out, logits)
+            write_left_out(folder, paths, labels, answers)
             write_json(folder / "run.json", content)
         write_predictions(folder / FOLDS, paths, labels, softmax(logits))  # last: with it the folds are finished
         remove_folds(folder)

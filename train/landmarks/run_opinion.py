@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...calibration.logits import write_landmarks
+from ...calibration.logits import LANDMARKS_FILE, write_landmarks
 from ...runtime.core.types import NO_POSE, Floats
 from ...runtime.errors import MissingPackageError
 from ...runtime.people import find_landmarks
@@ -21,7 +21,7 @@ from ..people.none_keypoints import load_none_keypoints
 from ..photos.folder import PhotoSet
 from ..run_files.second_opinion import SECOND_OPINION, write_second_opinion
 from .networks import NetworkConfig, name_kinds
-from .training import LandmarkPhotos, TrainedOpinion, find_shortage, train_opinion
+from .training import LandmarkPhotos, TrainedOpinion, answer_out_of_fold, find_shortage, train_opinion
 
 log = logging.getLogger(__name__)
 Numbers = npt.NDArray[np.int64]
@@ -79,11 +79,45 @@ def _train(
         return TrainedOpinion(None, reason)
     landmarks = measure_photos(photo_set, found)
     write_landmarks(folder, landmarks)
+    photos = _describe(photo_set, targets, groups, parts, logits, config, partners, landmarks)
+    return train_opinion(photos, NetworkConfig(seed=config["seed"]))
+
+
+def answer_left_out(
+    folder: Path,
+    photo_set: PhotoSet,
+    targets: Numbers,
+    groups: Numbers,
+    folds: Numbers,
+    logits: Floats,
+    config: dict[str, Any],
+    *,
+    partners: Numbers | None = None,
+) -> Floats | None:
+    """Answer each photo by its key points, by small networks that have not seen its fold.
+
+    folder: of a run that has a second opinion.  folds: int (N,).  Others as in `add_second_opinion`.  Returns
+    log-probabilities, float (N, C); None where a fold has all photos of a label.
+    """
+    landmarks = np.load(folder / LANDMARKS_FILE, allow_pickle=False)
+    photos = _describe(photo_set, targets, groups, np.full(len(folds), "train"), logits, config, partners, landmarks)
+    return answer_out_of_fold(photos, folds, NetworkConfig(seed=config["seed"]))
+
+
+def _describe(
+    photo_set: PhotoSet,
+    targets: Numbers,
+    groups: Numbers,
+    parts: npt.NDArray[np.str_],
+    logits: Floats,
+    config: dict[str, Any],
+    partners: Numbers | None,
+    landmarks: Floats,
+) -> LandmarkPhotos:
     paths = [photo.path for photo in photo_set.photos]
     kinds = name_kinds(paths, photo_set.labels, partners, mirror=config["mirror"] is not False)
     others = _load_others() if config.get("none") and NO_POSE in photo_set.labels else None
-    photos = LandmarkPhotos(photo_set.labels, landmarks, kinds, targets, groups, parts, logits, others)
-    return train_opinion(photos, NetworkConfig(seed=config["seed"]))
+    return LandmarkPhotos(photo_set.labels, landmarks, kinds, targets, groups, parts, logits, others)
 
 
 def measure_person_share(photo_set: PhotoSet, found: Mapping[str, PhotoPeople]) -> float | None:

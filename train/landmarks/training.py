@@ -74,11 +74,7 @@ def train_opinion(photos: LandmarkPhotos, config: NetworkConfig | None = None) -
     if reason := find_obstacle(photos):
         return TrainedOpinion(None, reason)
     train, validation, test = (np.flatnonzero(photos.splits == name) for name in ("train", "validation", "test"))
-    landmarks, kinds = photos.landmarks[train], photos.kinds.select(train)
-    if photos.others is not None:
-        landmarks = np.concatenate([landmarks, photos.others[0]])
-        kinds = kinds.add(photos.others[1], photos.labels.index(NO_POSE))
-    opinion = fit_networks(landmarks, kinds, photos.labels, config)
+    opinion = _fit(photos, train, config)
     points = np.log(np.maximum(opinion.classify_landmarks(photos.landmarks), LEAST))
     network = log_softmax(photos.logits)
     answers = Answers(network[validation], points[validation], photos.targets[validation], photos.groups[validation])
@@ -95,6 +91,32 @@ def train_opinion(photos: LandmarkPhotos, config: NetworkConfig | None = None) -
     notes = {name: {"share": round(each.value, 4), "photos": each.total} for name, each in measured.items()}
     opinion = replace(opinion, measured={"test accuracy": notes, "mixture": learned.name, "losses": learned.losses})
     return TrainedOpinion(opinion, "", measured, learned.losses)
+
+
+def answer_out_of_fold(photos: LandmarkPhotos, folds: Ints, config: NetworkConfig | None = None) -> Floats | None:
+    """Train small networks for each fold, on the others.  Returns log-probabilities of key points alone, (N, C).
+
+    folds: int (N,); near-duplicates of a fold's photos are not trained on, in whatever fold they are.  None where a
+    fold has all photos of a label.
+    """
+    points = np.zeros((len(folds), len(photos.labels)))
+    for fold in np.unique(folds):
+        held_out = folds == fold
+        rows = np.flatnonzero(~held_out & ~np.isin(photos.groups, photos.groups[held_out]))
+        if len(np.unique(photos.targets[rows])) < len(photos.labels):
+            return None
+        opinion = _fit(photos, rows, config)
+        points[held_out] = np.log(np.maximum(opinion.classify_landmarks(photos.landmarks[held_out]), LEAST))
+    return points
+
+
+def _fit(photos: LandmarkPhotos, rows: npt.NDArray[np.int64], config: NetworkConfig | None) -> SecondOpinion:
+    """Train the small networks on some photos, and on the others that come along."""
+    landmarks, kinds = photos.landmarks[rows], photos.kinds.select(rows)
+    if photos.others is not None:
+        landmarks = np.concatenate([landmarks, photos.others[0]])
+        kinds = kinds.add(photos.others[1], photos.labels.index(NO_POSE))
+    return fit_networks(landmarks, kinds, photos.labels, config)
 
 
 def find_obstacle(photos: LandmarkPhotos) -> str:

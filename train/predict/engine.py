@@ -70,6 +70,6 @@ def calibrate_run(run: Run, device: str = "auto", on: str = "auto") -> ModelInfo
     engine = TorchEngine(run, device)
     validation, test = (load_logits(engine, run, split) for split in ("validation", "test"))
     info, _ = calibrate(make_model_info(run), validation, test, left_out)
-    info, _ = calibrate_together(info, validation, test)
+    info, _ = calibrate_together(info, validation, test, left_out)
     write_model_info(run, info)
     return info

@@ -18,7 +18,7 @@ from yoga_live.calibration.runs import Run, RunPhoto
 from yoga_live.runtime.errors import MissingPackageError, RunError
 from yoga_live.runtime.people import KEYPOINTS, People, SecondOpinion
 from yoga_live.runtime.people.landmarks import PERSON, PHOTO_MARGIN, PHOTO_SCORE
-from yoga_live.train.landmarks.run_opinion import add_second_opinion
+from yoga_live.train.landmarks.run_opinion import add_second_opinion, answer_left_out
 from yoga_live.train.people.cache import PhotoPeople
 from yoga_live.train.people.finding import FinderConfig
 from yoga_live.train.photos.folder import Photo, PhotoSet
@@ -212,3 +212,11 @@ def test_what_a_strange_run_says_of_it_is_an_error(found: Any) -> None:
 def test_single_pictures_are_looked_at_as_photos_are_in_training() -> None:
     config = FinderConfig()
     assert (config.margin, config.min_score) == (PHOTO_MARGIN, PHOTO_SCORE)
+
+
+def test_key_points_answer_each_fold_from_the_landmarks_that_the_run_keeps(bodies: Bodies, folder: Path) -> None:
+    folds = np.arange(len(bodies.targets)) % 2
+    own = bodies.photo_set, bodies.targets, bodies.groups, folds, bodies.logits, CONTENT["config"]
+    points = answer_left_out(folder, *own)  # type: ignore[arg-type]
+    assert points is not None and np.exp(points).sum(axis=1) == pytest.approx(1, abs=1e-4)
+    assert (points.argmax(axis=1) == bodies.targets).mean() > 0.9

@@ -11,7 +11,7 @@ pytest.importorskip("torch")
 
 from yoga_live.runtime.people.landmarks import PERSON
 from yoga_live.train.landmarks.networks import NetworkConfig, name_kinds
-from yoga_live.train.landmarks.training import LEAST_PHOTOS, LandmarkPhotos, train_opinion
+from yoga_live.train.landmarks.training import LEAST_PHOTOS, LandmarkPhotos, answer_out_of_fold, train_opinion
 
 from .bodies import LABELS, pose_bodies
 
@@ -78,3 +78,19 @@ def test_too_few_photos_give_none(splits: list[str], reason: str) -> None:
     photos = make_photos()
     trained = train_opinion(replace(photos, splits=np.array(splits)[np.arange(len(photos.targets)) % 5]), QUICK)
     assert trained.opinion is None and reason in trained.reason
+
+
+def test_key_points_of_a_fold_are_answered_by_networks_that_have_not_seen_it_nor_its_copies() -> None:
+    """In the second fold labels are exchanged: whoever has learned it answers it by these."""
+    photos = make_photos(each=60)
+    folds = (np.arange(len(photos.targets)) % 2).astype(np.int64)
+    targets = np.where(folds == 1, (photos.targets + 1) % 3, photos.targets)
+    kinds = name_kinds([f"{LABELS[t]}/{n}.jpg" for n, t in enumerate(targets)], LABELS)
+    swapped = replace(photos, targets=targets, kinds=kinds)
+    points = answer_out_of_fold(swapped, folds, QUICK)
+    assert points is not None and points.shape == (len(targets), 3) and np.isfinite(points).all()
+    answers = points.argmax(axis=1)
+    assert (answers[folds == 1] == photos.targets[folds == 1]).mean() > 0.9
+    assert (answers[folds == 0] == (photos.targets[folds == 0] + 1) % 3).mean() > 0.9
+    copied = replace(swapped, groups=np.arange(len(targets)) // 2)  # each photo has a copy in the other fold
+    assert answer_out_of_fold(copied, folds, QUICK) is None
