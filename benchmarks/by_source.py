@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -80,14 +80,23 @@ def read_strangers(run: Run, folder: Path, engine: TorchEngine, *, with_people: 
     return SplitLogits(logits, targets, landmarks=landmarks)
 
 
-def print_tables(fitted: dict[str, tuple[ModelInfo, SplitLogits, SplitLogits]], report: ConfidenceReport) -> None:
-    """Print what was fitted in each way (info, test photos, strangers), and each left-out source."""
-    for title, part in (("test photos of the random split", 1), ("strangers", 2)):
-        first = next(iter(fitted.values()))[part]
+@dataclass(frozen=True)
+class Fitted:
+    """What was fitted in one way, and the logits that it is judged on."""
+
+    info: ModelInfo
+    test: SplitLogits
+    strangers: SplitLogits
+
+
+def print_tables(fitted: dict[str, Fitted], report: ConfidenceReport) -> None:
+    """Print what was fitted in each way, on test photos and on strangers, and each left-out source."""
+    for title, part in (("test photos of the random split", "test"), ("strangers", "strangers")):
+        first: SplitLogits = getattr(next(iter(fitted.values())), part)
         print(f"\n{title}: accuracy {measure_accuracy(first.logits.argmax(axis=1), first.targets)}\n")
         print("| fitted on | temperature | threshold | confidence | NLL | ECE (perfect) | poses right | none right |")
         print("|---|---|---|---|---|---|---|---|")
-        print(*(describe(name, row[0], row[part]) for name, row in fitted.items()), sep="\n")
+        print(*(describe(name, row.info, getattr(row, part)) for name, row in fitted.items()), sep="\n")
     print(
         "\n| left-out source | photos | accuracy | temperature of the others | ECE (perfect) |\n|---|---|---|---|---|"
     )
@@ -106,18 +115,23 @@ def main(argv: list[str] | None = None) -> int:
     strangers = read_strangers(run, args.strangers, engine, with_people=bool(plain.second_opinion))
     infos = {"random split": calibrate(plain, validation, test)[0]}
     infos["left-out sources"], report = calibrate(plain, validation, test, left_out)
-    print_tables({name: (info, test, strangers) for name, info in infos.items()}, report)
+    print_tables({name: Fitted(info, test, strangers) for name, info in infos.items()}, report)
     if plain.second_opinion:
         print("\nnetwork and key points together")
-        both = {"random split": calibrate_together(plain, validation, test)}
-        both["left-out sources"] = calibrate_together(plain, validation, test, left_out)
+        infos["random split"], _ = calibrate_together(plain, validation, test)
+        infos["left-out sources"], together = calibrate_together(plain, validation, test, left_out)
         rows = {}
-        for name, (info, _) in both.items():
+        for name, info in infos.items():
             opinion = SecondOpinion.from_document(info.second_opinion, info.labels)
-            mixed = (replace(s, logits=opinion.combine(s.logits, s.landmarks)) for s in (test, strangers))
-            rows[name] = (opinion.apply_to(info), *mixed)
-        print_tables(rows, both["left-out sources"][1])
+            rows[name] = Fitted(opinion.apply_to(info), mix(opinion, test), mix(opinion, strangers))
+        print_tables(rows, together or report)
     return 0
+
+
+def mix(opinion: SecondOpinion, split: SplitLogits) -> SplitLogits:
+    """The logits of network and key points together."""
+    assert split.landmarks is not None
+    return replace(split, logits=opinion.combine(split.logits, split.landmarks))
 
 
 if __name__ == "__main__":

@@ -191,7 +191,7 @@ def _run(args: argparse.Namespace) -> None:
     strangers = strangers.select(~np.isin(strangers.sources, args.without.split(",")))
     info, report = learn_opinion(replace(info, second_opinion={}), known, strangers)
     print_measured(info.second_opinion["measured"])
-    print_together(report)
+    print_together(report, report)
     add_features(model)
     write_model(model, info, work / "default.onnx")
     print(f"written: {work / 'default.onnx'}")

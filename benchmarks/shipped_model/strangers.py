@@ -161,7 +161,8 @@ def judge(
         rest = folds == fold
         learned = mix_strangers(known, points, strangers, of_strangers, ~rest)
         logs = learned.mixture.mix(log_softmax(strangers.logits), of_strangers, none)
-        fitted, _ = calibrate(info, *[SplitLogits(logs[~rest], strangers.targets[~rest])] * 2)
+        others = SplitLogits(logs[~rest], strangers.targets[~rest])
+        fitted, _ = calibrate(info, others, others)
         part = answer(logs[rest], strangers.targets[rest], fitted)
         for name, values in vars(part).items():
             getattr(judged, name)[rest] = values

@@ -48,8 +48,11 @@ def test_network_and_key_points_together_have_a_temperature_and_a_threshold_of_t
     fitted, report = calibrate_together(info, validation, test)
     assert report is not None and (fitted.temperature, fitted.threshold) == (0.9, 0.55)
     opinion = SecondOpinion.from_document(fitted.second_opinion, LABELS)
-    mixed = [replace(part, logits=make_opinion().combine(part.logits, part.landmarks)) for part in (validation, test)]  # type: ignore[arg-type]
-    expected, _ = calibrate(plain, *mixed)
+    mixed, mixed_test = (
+        replace(part, logits=make_opinion().combine(part.logits, part.landmarks))  # type: ignore[arg-type]
+        for part in (validation, test)
+    )
+    expected, _ = calibrate(plain, mixed, mixed_test)
     assert (opinion.temperature, opinion.threshold) == (expected.temperature, expected.threshold)
     assert opinion.temperature != 1.25 and report.accuracy.value > calibrate(plain, validation, test)[1].accuracy.value
     assert opinion.measured["photos"] == 12 and opinion.measured["calibration"]["accuracy"]["photos"] == 600

@@ -271,6 +271,7 @@ def test_folds_by_source_keep_logits_to_photos_of_sources_that_the_network_had_n
     def record(self: Trainer, network: object, splits: dict[str, PhotoDataset], *args: object) -> None:
         if "validation" not in splits:
             rows = splits["train"].rows
+            assert rows is not None
             trained.append({paths[row].rpartition("/")[2].partition("__")[0] for row in rows if row not in none})
         init(self, network, splits, *args)  # type: ignore[arg-type]
 
