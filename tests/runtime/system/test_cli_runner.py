@@ -67,11 +67,11 @@ def test_words_of_a_stop_are_its_line(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_termination_ends_like_ctrl_c_with_its_own_code() -> None:
     def body(_: argparse.Namespace) -> None:
-        os.kill(os.getpid(), signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
 
     def body_that_says_more(_: argparse.Namespace) -> None:
         try:
-            os.kill(os.getpid(), signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
         except KeyboardInterrupt as error:
             raise KeyboardInterrupt("stopped at 3.4 of 8.8 s") from error
 
