@@ -66,21 +66,20 @@ def test_words_of_a_stop_are_its_line(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_termination_ends_like_ctrl_c_with_its_own_code() -> None:
-    def body(_: argparse.Namespace) -> None:
-        signal.raise_signal(signal.SIGTERM)
-
-    def body_that_says_more(_: argparse.Namespace) -> None:
-        try:
-            signal.raise_signal(signal.SIGTERM)
-        except KeyboardInterrupt as error:
-            raise KeyboardInterrupt("stopped at 3.4 of 8.8 s") from error
-
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        assert run_command("yoga-live", body, argparse.Namespace()) == 143
-        assert run_command("yoga-live", body_that_says_more, argparse.Namespace()) == 143
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    """In a process of its own: other tests leave threads and handlers of libraries behind."""
+    code = (
+        "import argparse, signal\nfrom yoga_live.runtime.system.cli_runner import run_command\n"
+        "def body(_):\n"
+        "    signal.raise_signal(signal.SIGTERM)\n"
+        "def body_that_says_more(_):\n"
+        "    try:\n        signal.raise_signal(signal.SIGTERM)\n"
+        "    except KeyboardInterrupt as error:\n"
+        "        raise KeyboardInterrupt('stopped at 3.4 of 8.8 s') from error\n"
+        "for each in (body, body_that_says_more):\n"
+        "    print(run_command('yoga-live', each, argparse.Namespace()))\n"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (answer.returncode, answer.stdout) == (0, "143\n143\n"), answer.stderr
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no SIGHUP")
