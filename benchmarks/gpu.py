@@ -273,7 +273,7 @@ def look_for_overflow(trial: Trial, trained: Trained) -> None:
     trial.tell("FP16 kernels: largest number of any layer", f"{largest:,.1f} of 65,504")
     trial.tell("FP16 kernels and FP32 on the CPU", describe(run_on(half, trained.frames, trial.device), expected))
     with torch.no_grad():
-        half.network.network.resnet.conv1.weight.mul_(1e4)
+        half.network.network.first_convolution.weight.mul_(1e4)
     _, broken = watch_layers(half, trained.frames, trial.device)
     if not broken:
         raise StepError("a network made to overflow did not")

@@ -78,7 +78,7 @@ class FreezingFitter(Trainer):
     """Leaves the first two stages as they came."""
 
     def fit_all(self) -> None:
-        net = self.network.resnet
+        net = self.network.net
         for module in (net.conv1, net.bn1, net.layer1, net.layer2):
             module.requires_grad_(False)
         super().fit_all()

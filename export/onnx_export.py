@@ -63,7 +63,7 @@ class ExportedNetwork(nn.Module):
         self.network = copy.deepcopy(network)
         mean, std = (255 * torch.tensor(values).flip(0).view(1, 3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
         self.register_buffer("mean", mean)
-        convolution = self.network.resnet.conv1
+        convolution = self.network.first_convolution
         convolution.weight.data = convolution.weight.data.flip(1) / std
 
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:

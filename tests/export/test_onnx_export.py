@@ -83,7 +83,7 @@ def test_onnx_gives_torchs_features_which_the_head_reads(
     logits, features = engine.infer_features(frames)
     assert features.shape == (19, 512) and engine.feature_size == 512
     np.testing.assert_allclose(features, expected, atol=PARITY_TOLERANCE * np.abs(expected).max())
-    head = network.resnet.fc
+    head = network.head
     np.testing.assert_allclose(
         features @ head.weight.detach().numpy().T + head.bias.detach().numpy(), logits, rtol=1e-3, atol=1e-3
     )
@@ -91,7 +91,7 @@ def test_onnx_gives_torchs_features_which_the_head_reads(
 
 def test_mean_of_the_maps_plus_bias_is_the_logits(network: PoseNetwork, engine: OnnxEngine, frames: np.ndarray) -> None:
     logits, maps = engine.infer_maps(frames)
-    bias = network.resnet.fc.bias.detach().numpy()
+    bias = network.head.bias.detach().numpy()
     np.testing.assert_allclose(maps.mean(axis=(2, 3)) + bias, logits, rtol=1e-4, atol=1e-3)
 
 

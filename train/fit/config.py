@@ -9,7 +9,7 @@ from ...runtime.errors import OptionError
 from ..photos import HELD_OUT_SHARE
 from ..photos.mirroring import choose_mirroring
 
-ARCHS = ("resnet18", "resnet34", "resnet50")
+ARCHS = ("resnet18", "resnet34", "resnet50", "mobilenet_v2")
 SPLIT_CHOICES = ("auto", "given")
 NONE_CHOICES = ("", "default")
 
@@ -69,7 +69,7 @@ class FitConfig:
     averaging: epochs that the running average of the weights looks back; 0 takes them as they are.
     kinds: weight of telling apart the folders inside a pose's folder, if there are any.
     patience: stop after so many epochs of the second half without a better validation loss; 0: never.
-    arch: resnet18, resnet34 or resnet50.  seed: same seed, photos and machine: same run.
+    arch: resnet18, resnet34, resnet50 or mobilenet_v2.  seed: same seed, photos and machine: same run.
     device: auto, cpu, cuda or cuda:1.
     train_only: patterns of file names, separated by commas, whose photos are never held out.
     held_out: fraction of each pose's photos for validation, and again for test.

@@ -61,7 +61,7 @@ def _compute(
 ) -> Tensor:
     network.eval()
     own = np.arange(len(photos))[workers.own_slice(len(photos))]
-    parts: list[Tensor] = [torch.empty((0, network.resnet.fc.in_features))]
+    parts: list[Tensor] = [torch.empty((0, network.feature_size))]
     with torch.inference_mode(), Progress(title, len(own), "photos") as progress:
         for start in range(0, len(own), CHUNK):
             frames = torch.from_numpy(photos.take(own[start : start + CHUNK])).to(workers.device)

@@ -1,10 +1,11 @@
-"""The pose network: torchvision's ResNet with a head whose class maps average to the logits."""
+"""The pose network: torchvision's ResNet or MobileNetV2 with a head whose class maps average to the logits."""
 
 from __future__ import annotations
 
 import pickle
 import warnings
 from pathlib import Path
+from typing import Any
 
 import torch
 import torchvision
@@ -26,34 +27,53 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 """RGB mean and standard deviation that torchvision's weights were trained with (He et al. recipe)."""
 
 ARCH = FitConfig.arch  # the default
+MOBILENET = "mobilenet_v2"
+HEADS = ("fc.", "classifier.")  # what the names of the last layer's tensors begin with
 BATCH_NORM_EPSILON = 1e-5  # torch's default
 
 
 class PoseNetwork(nn.Module):
-    """A ResNet for poses.  State names are torchvision's own, so other tools read the weights too."""
+    """A ResNet or MobileNetV2 for poses.  State names are torchvision's own, so other tools read the weights too."""
 
     freeze_norm, arch = True, ARCH
 
     def __init__(self, classes: int, *, freeze_norm: bool = True, arch: str = ARCH) -> None:
         super().__init__()
         self.freeze_norm, self.arch = freeze_norm, arch
-        self.resnet: torchvision.models.ResNet = getattr(torchvision.models, arch)(weights=None, num_classes=classes)
+        self.net: Any = getattr(torchvision.models, arch)(weights=None, num_classes=classes)
+
+    @property
+    def head(self) -> nn.Linear:
+        """The last layer, from the averaged features to the logits."""
+        return self.net.classifier[1] if self.arch == MOBILENET else self.net.fc
+
+    @property
+    def first_convolution(self) -> nn.Conv2d:
+        """The layer that sees the pixels."""
+        return self.net.features[0][0] if self.arch == MOBILENET else self.net.conv1
 
     def features(self, images: Tensor) -> Tensor:
-        """Feature maps, float (N, 512, h, w), 2048 in a ResNet-50.  images: normalised RGB float (N, 3, S, S)."""
-        net = self.resnet
+        """Feature maps, float (N, D, h, w), D as in `feature_size`.  images: normalised RGB float (N, 3, S, S)."""
+        net = self.net
+        if self.arch == MOBILENET:
+            return net.features(images)
         x = net.maxpool(net.relu(net.bn1(net.conv1(images))))
         return net.layer4(net.layer3(net.layer2(net.layer1(x))))
 
+    @property
+    def feature_size(self) -> int:
+        """How many features the head reads: 512 in ResNet-18 and -34, 1280 in MobileNetV2, 2048 in ResNet-50."""
+        return self.head.in_features
+
     def classify_features(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (N, C) and class maps (N, C, h, w), whose mean plus bias is the logits (Zhou et al. 2016, CAM)."""
-        head = self.resnet.fc
+        head = self.head
         maps = functional.conv2d(features, head.weight[:, :, None, None])
         return maps.mean(dim=(2, 3)) + head.bias, maps
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits, float (N, C)."""
-        return self.resnet.fc(self.features(images).mean(dim=(2, 3)))
+        return self.head(self.features(images).mean(dim=(2, 3)))
 
     def train(self, mode: bool = True) -> PoseNetwork:
         """Switch to training mode, but keep batch norm's statistics, which were learned from a million pictures.
@@ -69,12 +89,16 @@ class PoseNetwork(nn.Module):
 
     def parameter_groups(self, top_rate: float) -> list[dict[str, object]]:
         """Group parameters for discriminative learning rates (Howard and Ruder 2018): slower near the pixels."""
-        net = self.resnet
-        shares: list[tuple[list[nn.Module], float]] = [
-            ([net.conv1, net.bn1, net.layer1, net.layer2], 0.1),
-            ([net.layer3], 0.3),
-            ([net.layer4, net.fc], 1.0),
-        ]
+        net = self.net
+        shares: list[tuple[list[nn.Module], float]]
+        if self.arch == MOBILENET:  # the blocks of 32 channels or less, of 64 and 96, of 160 and more
+            shares = [([net.features[:7]], 0.1), ([net.features[7:14]], 0.3), ([net.features[14:], self.head], 1.0)]
+        else:
+            shares = [
+                ([net.conv1, net.bn1, net.layer1, net.layer2], 0.1),
+                ([net.layer3], 0.3),
+                ([net.layer4, self.head], 1.0),
+            ]
         return [
             {"params": [p for module in modules for p in module.parameters()], "lr": top_rate * share}
             for modules, share in shares
@@ -90,12 +114,12 @@ class KindNetwork(nn.Module):
     def __init__(self, poses: PoseNetwork, kinds: int) -> None:
         super().__init__()
         self.poses = poses
-        self.kinds = nn.Linear(poses.resnet.fc.in_features, kinds) if kinds else None
+        self.kinds = nn.Linear(poses.feature_size, kinds) if kinds else None
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         """Logits of the poses, float (N, C), and of the kinds, float (N, K), None without kinds."""
         features = self.poses.features(images).mean(dim=(2, 3))
-        return self.poses.resnet.fc(features), self.kinds(features) if self.kinds else None
+        return self.poses.head(features), self.kinds(features) if self.kinds else None
 
 
 def build_network(classes: int, weights: str, arch: str = ARCH) -> PoseNetwork:
@@ -112,17 +136,17 @@ def build_network(classes: int, weights: str, arch: str = ARCH) -> PoseNetwork:
         state = _read_shipped(arch)
     else:
         state = _download_imagenet(arch) if weights == "imagenet" else _read_state(Path(weights))
-    wanted = network.resnet.state_dict()
+    wanted = network.net.state_dict()
     state = {
         name: tensor
         for name, tensor in state.items()
-        if not name.startswith("fc.") or (name in wanted and tensor.shape == wanted[name].shape)
+        if not name.startswith(HEADS) or (name in wanted and tensor.shape == wanted[name].shape)
     }
     try:
-        missing, unexpected = network.resnet.load_state_dict(state, strict=False)
+        missing, unexpected = network.net.load_state_dict(state, strict=False)
     except RuntimeError as error:  # correct names, wrong shapes
         raise ModelError(f"--weights {weights} is not a torchvision {arch}: {_last_line(error)}") from error
-    missing = [name for name in missing if not name.startswith("fc.") and "num_batches_tracked" not in name]
+    missing = [name for name in missing if not name.startswith(HEADS) and "num_batches_tracked" not in name]
     if missing or unexpected:
         odd = (missing + unexpected)[0]
         raise ModelError(
@@ -195,7 +219,7 @@ def _read_shipped(arch: str) -> dict[str, Tensor]:
     graph = onnx.load(DEFAULT_MODEL).graph
     arrays = {tensor.name: torch.from_numpy(numpy_helper.to_array(tensor).copy()) for tensor in graph.initializer}
     prefix, quantized = "network.resnet.", ".weight_quantized"
-    state = PoseNetwork(2, arch=arch).resnet.state_dict()
+    state = PoseNetwork(2, arch=arch).net.state_dict()
     for name in [name for name in arrays if name.startswith(prefix) and name.endswith(quantized)]:
         conv = name.removesuffix(quantized)
         steps = arrays[name].float() - _spread(arrays[f"{conv}.weight_zero_point"].float())
@@ -217,7 +241,7 @@ def _spread(values: Tensor) -> Tensor:
 
 def save_weights(network: PoseNetwork, path: Path) -> None:
     """Write the weights as safetensors, float32, torchvision names.  Raises OutputError."""
-    state = {name: tensor.detach().float().cpu().contiguous() for name, tensor in network.resnet.state_dict().items()}
+    state = {name: tensor.detach().float().cpu().contiguous() for name, tensor in network.net.state_dict().items()}
     write_tensors(path, state, {"arch": network.arch})
 
 
@@ -232,7 +256,7 @@ def load_network(path: Path, classes: int) -> PoseNetwork:
         if arch not in ARCHS:
             raise ModelError(f"{path} holds a {arch!r}; this version supports {', '.join(ARCHS)}")
         network = PoseNetwork(classes, arch=arch)
-        network.resnet.load_state_dict(read_tensors(path))
+        network.net.load_state_dict(read_tensors(path))
     except (SafetensorError, RuntimeError, OSError, ValueError, TypeError, AttributeError) as error:
         raise ModelError(
             f"{path} cannot be read as a {arch} of {classes} classes ({_last_line(error)}); train again"

@@ -141,7 +141,7 @@ class Trainer:
     def fit_head(self, features: dict[str, Features] | None = None) -> dict[str, npt.NDArray[np.floating]]:
         """Train the head on the frozen backbone.  Returns the logits of every split, float (N, C)."""
         features = features or self.compute_features()
-        head = nn.Linear(self.network.resnet.fc.in_features, self.network.resnet.fc.out_features)
+        head = nn.Linear(self.network.feature_size, self.network.head.out_features)
         train = self.splits["train"]
         if self.workers.is_writer:
             mirrored = None if train.partners is None else train.partners[train.targets]
@@ -150,7 +150,7 @@ class Trainer:
         state = self._generator.get_state()
         self.workers.broadcast([*head.state_dict().values(), *self._kinds_state(), state])
         self._generator.set_state(state)
-        self.network.resnet.fc.load_state_dict(head.state_dict())
+        self.network.head.load_state_dict(head.state_dict())
         with torch.inference_mode():
             logits = {name: head(table.plain).numpy() for name, table in features.items()}
         self.head_logits = logits
@@ -224,7 +224,7 @@ class Trainer:
         """Compute logits, float (N, C).  exact: in FP32, for reported numbers."""
         network = (network or self.network).eval()
         own = np.arange(len(photos))[self.workers.own_slice(len(photos))]
-        parts: list[Tensor] = [torch.empty((0, network.resnet.fc.out_features), device=self.workers.device)]
+        parts: list[Tensor] = [torch.empty((0, network.head.out_features), device=self.workers.device)]
         with torch.inference_mode():
             for start in range(0, len(own), CHUNK):
                 frames = torch.from_numpy(photos.take(own[start : start + CHUNK])).to(self.workers.device)
@@ -235,7 +235,7 @@ class Trainer:
     def load_best(self) -> None:
         """Load the weights of the best epoch, which the run keeps, on every worker."""
         if self.workers.is_writer:
-            classes = self.network.resnet.fc.out_features
+            classes = self.network.head.out_features
             self.network = load_network(self.folder / WEIGHTS, classes).to(self.workers.device)
         self.workers.broadcast(self.network.state_dict().values())
 

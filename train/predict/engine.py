@@ -30,7 +30,7 @@ class TorchEngine:
         self._network = load_network(self._path, len(run.labels)).to(self._device)
         self.info = read_model_info(run)
         self.device = f"{self._device}, PyTorch"
-        self.feature_size = self._network.resnet.fc.in_features
+        self.feature_size = self._network.feature_size
 
     def infer(self, frames: Frame) -> Floats:
         """frames: uint8 (N, S, S, 3) BGR.  Returns logits, float32 (N, C)."""
@@ -51,7 +51,7 @@ class TorchEngine:
         """Return logits (N, C) and features, float32 (N, D): what the head reads, averaged over the picture."""
         with torch.inference_mode():
             features = self._network.features(self._prepare(frames)).mean(dim=(2, 3))
-            logits, pooled = (output.cpu().numpy() for output in (self._network.resnet.fc(features), features))
+            logits, pooled = (output.cpu().numpy() for output in (self._network.head(features), features))
         check_answers(self._path, self.info, len(frames), logits)
         check_features(self._path, len(frames), self.feature_size, pooled)
         return logits, pooled

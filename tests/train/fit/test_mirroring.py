@@ -42,7 +42,7 @@ class GridNetwork(PoseNetwork):
     def __init__(self, classes: int) -> None:
         nn.Module.__init__(self)
         self.freeze_norm = False
-        net = self.resnet = ResNet(BasicBlock, [1, 1, 1, 1])
+        net = self.net = ResNet(BasicBlock, [1, 1, 1, 1])
         net.conv1, net.bn1 = nn.Conv2d(3, 1, 1), nn.BatchNorm2d(1)
         net.layer1 = net.layer2 = net.layer3 = net.layer4 = nn.Sequential()
         net.fc = nn.Linear(16, classes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 from pathlib import Path
+from typing import cast
 from urllib.error import URLError
 
 import numpy as np
@@ -19,6 +20,7 @@ from yoga_live.runtime.core.model_metadata import DEFAULT_MODEL
 from yoga_live.runtime.core.preprocess import letterbox
 from yoga_live.runtime.errors import ModelError
 from yoga_live.runtime.sources.drawn_figure import POSES, draw_figure, random_appearance
+from yoga_live.train.fit.config import ARCHS
 from yoga_live.train.fit.network import ARCH, PoseNetwork, build_network, load_network, normalise, save_weights
 
 
@@ -33,13 +35,13 @@ def test_mean_of_the_maps_plus_bias_is_the_logits(network: PoseNetwork) -> None:
     with torch.inference_mode():
         logits, maps = network.classify_features(network.features(images))
         assert maps.shape == (2, 3, 2, 3)
-        torch.testing.assert_close(maps.mean(dim=(2, 3)) + network.resnet.fc.bias, logits)
+        torch.testing.assert_close(maps.mean(dim=(2, 3)) + network.head.bias, logits)
         torch.testing.assert_close(network(images), logits, rtol=1e-4, atol=1e-3)
 
 
 def test_network_is_torchvisions_resnet34(network: PoseNetwork) -> None:
     theirs = torchvision.models.resnet34(num_classes=3).eval()
-    theirs.load_state_dict(network.resnet.state_dict())
+    theirs.load_state_dict(network.net.state_dict())
     images = torch.randn(2, 3, 64, 64)
     with torch.inference_mode():
         torch.testing.assert_close(network(images), theirs(images), rtol=1e-4, atol=1e-3)
@@ -57,7 +59,7 @@ def test_training_leaves_the_batch_norm_statistics_where_they_were() -> None:
     network = PoseNetwork(2).train()
     before = {name: value.clone() for name, value in network.named_buffers()}
     network(torch.randn(4, 3, 32, 32)).sum().backward()
-    assert network.training and network.resnet.layer1.training
+    assert network.training and network.net.layer1.training
     assert all(torch.equal(value, before[name]) for name, value in network.named_buffers())
     assert not any(module.training for module in network.modules() if isinstance(module, nn.BatchNorm2d))
 
@@ -73,7 +75,7 @@ def test_layers_near_the_pixels_learn_slower_and_the_head_at_the_full_rate(netwo
     groups = network.parameter_groups(1e-3)
     rates = [float(str(group["lr"])) for group in groups]
     assert rates == sorted(rates) and rates[-1] == 1e-3 and rates[0] < rates[-1]
-    assert any(parameter is network.resnet.fc.weight for parameter in groups[-1]["params"])  # type: ignore[attr-defined]
+    assert any(parameter is network.head.weight for parameter in groups[-1]["params"])  # type: ignore[attr-defined]
 
 
 def test_saved_weights_come_back_with_the_same_answers(network: PoseNetwork, tmp_path: Path) -> None:
@@ -82,7 +84,7 @@ def test_saved_weights_come_back_with_the_same_answers(network: PoseNetwork, tmp
     images = torch.randn(1, 3, 64, 64)
     with torch.inference_mode():
         torch.testing.assert_close(load_network(path, 3)(images), network(images), rtol=0, atol=0)
-    assert set(load_file(path)) == set(network.resnet.state_dict())
+    assert set(load_file(path)) == set(network.net.state_dict())
     assert [entry.name for entry in tmp_path.iterdir()] == ["weights.safetensors"]
 
 
@@ -90,15 +92,13 @@ def test_a_head_of_another_size_is_left_aside_and_the_backbone_taken(start_weigh
     network = build_network(3, str(start_weights), "resnet18")
     stored = load_file(start_weights)
     assert stored["fc.weight"].shape == (7, 512)
-    assert network.resnet.fc.weight.shape == (3, 512)
-    taken = network.resnet.state_dict()
+    assert network.head.weight.shape == (3, 512)
+    taken = network.net.state_dict()
     assert all(torch.equal(taken[name], stored[name]) for name in ("layer4.1.conv2.weight", "bn1.running_mean"))
 
 
 def test_a_head_of_the_same_size_is_taken_too(start_weights: Path) -> None:
-    assert torch.equal(
-        build_network(7, str(start_weights), "resnet18").resnet.fc.bias, load_file(start_weights)["fc.bias"]
-    )
+    assert torch.equal(build_network(7, str(start_weights), "resnet18").head.bias, load_file(start_weights)["fc.bias"])
 
 
 @pytest.mark.parametrize("wrapped", [False, True])
@@ -106,8 +106,8 @@ def test_a_pth_of_half_floats_without_a_head_is_read(start_weights: Path, tmp_pa
     state = {name: value.half() for name, value in load_file(start_weights).items() if not name.startswith("fc.")}
     torch.save({"state_dict": state} if wrapped else state, tmp_path / "half.pth")
     network = build_network(2, str(tmp_path / "half.pth"), "resnet18")
-    assert network.resnet.conv1.weight.dtype == torch.float32
-    torch.testing.assert_close(network.resnet.conv1.weight, state["conv1.weight"].float())
+    assert network.net.conv1.weight.dtype == torch.float32
+    torch.testing.assert_close(network.net.conv1.weight, state["conv1.weight"].float())
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_a_pth_of_other_things_than_named_tensors_is_refused(state: object, tmp_
 def test_other_things_beside_the_tensors_are_left_aside(start_weights: Path, tmp_path: Path) -> None:
     torch.save({**load_file(start_weights), 0: torch.zeros(1), "epoch": 7}, tmp_path / "more.pth")
     assert torch.equal(
-        build_network(7, str(tmp_path / "more.pth"), "resnet18").resnet.fc.bias, load_file(start_weights)["fc.bias"]
+        build_network(7, str(tmp_path / "more.pth"), "resnet18").head.bias, load_file(start_weights)["fc.bias"]
     )
 
 
@@ -252,20 +252,31 @@ def test_random_weights_train_their_batch_norm() -> None:
     assert norms and all(norm.training for norm in norms)
 
 
-@pytest.mark.parametrize(("arch", "features"), [("resnet18", 512), ("resnet50", 2048)])
-def test_other_sizes_of_resnet_train_map_and_come_back_as_what_they_are(
-    tmp_path: Path, arch: str, features: int
-) -> None:
+@pytest.mark.parametrize(("arch", "features"), [("resnet18", 512), ("resnet50", 2048), ("mobilenet_v2", 1280)])
+def test_other_networks_train_map_and_come_back_as_what_they_are(tmp_path: Path, arch: str, features: int) -> None:
     network = PoseNetwork(3, arch=arch).eval()
     images = torch.randn(2, 3, 64, 64)
     with torch.inference_mode():
         logits, maps = network.classify_features(network.features(images))
-        assert maps.shape == (2, 3, 2, 2) and network.resnet.fc.in_features == features
+        assert maps.shape == (2, 3, 2, 2) and network.feature_size == features
         torch.testing.assert_close(logits, network(images))
         save_weights(network, tmp_path / "weights.safetensors")
         again = load_network(tmp_path / "weights.safetensors", 3)
         assert again.arch == arch
         torch.testing.assert_close(again(images), network(images), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("arch", ARCHS)
+def test_every_parameter_is_in_one_group_and_the_first_layers_are_slowest(arch: str) -> None:
+    network = PoseNetwork(3, arch=arch)
+    groups = network.parameter_groups(1.0)
+    listed = [id(parameter) for group in groups for parameter in cast("list[torch.Tensor]", group["params"])]
+    assert sorted(listed) == sorted(map(id, network.parameters())) and [group["lr"] for group in groups] == [
+        0.1,
+        0.3,
+        1,
+    ]
+    assert listed[0] == id(network.first_convolution.weight) and id(network.head.bias) in listed[-2:]
 
 
 def test_weights_of_another_size_of_resnet_are_refused_by_name(start_weights: Path) -> None:
@@ -295,7 +306,7 @@ def test_the_shipped_models_weights_are_read_back() -> None:
     assert (logits.argmax(axis=1) == expected.argmax(axis=1)).mean() >= 0.9
     assert np.abs(logits - expected).max() < 0.2 * np.abs(expected).max()
     few = build_network(3, "shipped")  # a head of another size is left out
-    states = [network.resnet.state_dict() for network in (few, network)]
+    states = [network.net.state_dict() for network in (few, network)]
     assert torch.equal(*(state["layer3.1.conv2.weight"] for state in states)) and few.freeze_norm
 
 

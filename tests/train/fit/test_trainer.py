@@ -33,7 +33,7 @@ class SmallNetwork(PoseNetwork):
 
     def __init__(self, classes: int) -> None:
         nn.Module.__init__(self)
-        net = self.resnet = ResNet(BasicBlock, [1, 1, 1, 1])
+        net = self.net = ResNet(BasicBlock, [1, 1, 1, 1])
         net.conv1, net.bn1 = nn.Conv2d(3, 16, 7, 4, 3, bias=False), nn.BatchNorm2d(16)
         net.layer1, net.layer2, net.layer3, net.layer4 = (nn.Sequential(BasicBlock(16, 16)) for _ in range(4))
         net.fc = nn.Linear(16, classes)
@@ -91,7 +91,7 @@ def test_frozen_phase_moves_the_head_alone_and_beats_chance(tmp_path: Path) -> N
     answers = fitter.fit_head()["test"].argmax(axis=1)
     after = fitter.network.state_dict()
     moved = {name for name, value in after.items() if not torch.equal(value, before[name])}
-    assert moved == {"resnet.fc.weight", "resnet.fc.bias"}
+    assert moved == {"net.fc.weight", "net.fc.bias"}
     assert measure_accuracy(answers, SPLIT_FRAMES["test"].targets).value > 0.7
 
 
@@ -122,7 +122,7 @@ def fit_weights(folder: Path, seed: int) -> dict[str, torch.Tensor]:
 def test_one_seed_gives_equal_weights_and_another_seed_others(tmp_path: Path) -> None:
     first, again, other = (fit_weights(tmp_path / name, seed) for name, seed in (("a", 3), ("b", 3), ("c", 4)))
     assert all(torch.equal(value, again[name]) for name, value in first.items())
-    assert not torch.equal(first["resnet.conv1.weight"], other["resnet.conv1.weight"])
+    assert not torch.equal(first["net.conv1.weight"], other["net.conv1.weight"])
     losses = [[row["train_loss"] for row in read_log(tmp_path / name)] for name in "abc"]
     assert losses[0] == losses[1] != losses[2]
 
@@ -135,7 +135,7 @@ def test_the_seed_rules_the_training_and_not_only_the_first_weights(tmp_path: Pa
         fitter.network.load_state_dict(SmallNetwork(CLASSES).state_dict())
         fitter.fit_all()
         states.append(copy_state(fitter.network))
-    assert not torch.equal(states[0]["resnet.fc.weight"], states[1]["resnet.fc.weight"])
+    assert not torch.equal(states[0]["net.fc.weight"], states[1]["net.fc.weight"])
 
 
 def test_weights_on_disk_are_those_of_the_epoch_with_the_least_validation_nll(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_weights_on_disk_are_those_of_the_epoch_with_the_least_validation_nll(tm
     assert [row["epoch"] for row in log] == ["0", "1", "2", "3"]
     best = min(log, key=lambda row: float(row["validation_nll"]))
     assert fitter.best_epoch == int(best["epoch"])
-    fitter.network.resnet.load_state_dict(load_file(tmp_path / "run" / "weights.safetensors"))
+    fitter.network.net.load_state_dict(load_file(tmp_path / "run" / "weights.safetensors"))
     validation = SPLIT_FRAMES["validation"]
     nll = measure_nll(fitter.predict(validation), validation.targets)
     assert nll == pytest.approx(float(best["validation_nll"]), rel=0.02, abs=0.01)
@@ -209,7 +209,7 @@ def test_ctrl_c_in_the_second_epoch_leaves_the_best_weights_and_the_log(tmp_path
     with pytest.raises(KeyboardInterrupt):
         fitter.fit_all()
     assert [row["epoch"] for row in read_log(tmp_path / "run")] == ["0", "1"]
-    assert set(load_file(tmp_path / "run" / "weights.safetensors")) == set(fitter.network.resnet.state_dict())
+    assert set(load_file(tmp_path / "run" / "weights.safetensors")) == set(fitter.network.net.state_dict())
 
 
 def test_no_epochs_at_all_still_leave_weights(tmp_path: Path) -> None:
@@ -267,7 +267,7 @@ def test_averaged_weights_are_kept_and_differ_from_the_last_steps(tmp_path: Path
         fitter.splits = {"train": SPLIT_FRAMES["train"]}  # the last epoch is kept
         fitter.fit_all()
         states[name] = load_file(tmp_path / name / "weights.safetensors")
-        is_last = torch.equal(states[name]["fc.weight"], fitter.network.resnet.fc.weight)
+        is_last = torch.equal(states[name]["fc.weight"], fitter.network.head.weight)
         assert is_last == (averaging == 0)
     assert not torch.equal(states["plain"]["fc.weight"], states["averaged"]["fc.weight"])
 

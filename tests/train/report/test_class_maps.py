@@ -25,7 +25,7 @@ def test_class_maps_belong_to_the_answers_that_the_run_reports(trained_run: Path
     logits, maps = compute_class_maps(network, frames)
     reported = read_predictions(trained_run / PREDICTIONS, run)[[run.photos.index(row) for row in rows]]
     np.testing.assert_allclose(softmax(logits), reported, atol=1e-4)
-    bias = network.resnet.fc.bias.detach().numpy()
+    bias = network.head.bias.detach().numpy()
     np.testing.assert_allclose(softmax(maps.mean(axis=(2, 3)) + bias), reported, atol=1e-4)  # centred: the same answer
 
 
