@@ -13,6 +13,7 @@ from ..system.telemetry import silence_telemetry
 from .base import check_answers, check_features
 from .onnx_guard import check_file
 from .onnxruntime_providers import name_run_error
+from .signal_stack import keep_signal_stack
 
 NUMPY_TYPES = {"u8": "uint8", "i8": "int8", "f16": "float16", "f32": "float32"}  # OpenVINO's names of element types
 
@@ -33,15 +34,17 @@ class OpenVINONetwork:
         if threads:
             settings["INFERENCE_NUM_THREADS"] = threads
         try:
-            compiled = _import_openvino().Core().compile_model(model, "CPU", settings)
+            with keep_signal_stack():
+                compiled = _import_openvino().Core().compile_model(model, "CPU", settings)
+                self._request: Any = compiled.create_infer_request()
         except RuntimeError as error:
             raise _name_error(path, error) from error
-        self._request: Any = compiled.create_infer_request()
 
     def infer_outputs(self, outputs: Sequence[str], frames: Frame) -> list[Floats]:
         """Run the network.  Raises DeviceError for errors inside OpenVINO."""
         try:
-            results = self._request.infer({"frames": frames}, share_inputs=True)
+            with keep_signal_stack():
+                results = self._request.infer({"frames": frames}, share_inputs=True)
         except RuntimeError as error:
             raise name_run_error(self.device, error) from error
         return [results[name] for name in outputs]

@@ -1,5 +1,7 @@
 """OpenVINO: the answers of ONNX Runtime from the same file, and errors on one line."""
 
+import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -155,3 +157,29 @@ def test_metadata_that_contradicts_the_graph_is_refused(
 def test_model_that_takes_floats_is_refused_when_opened(write_model: Callable[..., Path], tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="its inputs are `frames` float32"):
         OpenVINOEngine(write_model(tmp_path / "m.onnx", element="FLOAT"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="raises a signal of POSIX")
+def test_ctrl_c_after_a_model_was_used_is_no_segmentation_fault() -> None:
+    code = """
+import gc, signal
+import numpy as np
+from yoga_live.runtime.classifier import PoseClassifier
+classifier = PoseClassifier(device="openvino")
+classifier.classify(np.zeros((240, 320, 3), np.uint8))
+del classifier
+gc.collect()
+try:
+    signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt:
+    print("stopped")
+"""
+    answer = subprocess.run(
+        [sys.executable, "-X", "faulthandler", "-c", code],
+        check=False, capture_output=True, text=True, preexec_fn=hear_ctrl_c,
+    )  # fmt: skip
+    assert (answer.returncode, answer.stdout) == (0, "stopped\n"), answer.stderr
+
+
+def hear_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts `pytest &` deaf to it

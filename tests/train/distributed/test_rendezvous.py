@@ -340,7 +340,8 @@ def test_torchrun_goes_on_by_itself_when_a_machine_that_was_lost_comes_back(
             if agent.poll() is None:
                 agent.terminate()  # and with it its worker
                 agent.wait(60)
-    assert a.words.count("epoch 1/3") == a.words.count("epoch 3/3") == a.words.count("kept epoch") == 1
+    words = a.words + b.words  # after a restart torchrun may number b first, and the first speaks
+    assert words.count("epoch 1/3") == words.count("epoch 3/3") == words.count("kept epoch") == 1
     assert not b.run.exists()
     assert_same_training(a.run, undisturbed)
 
