@@ -69,10 +69,11 @@ def find_writer(workers: Workers, folder: Path, *, resume: bool) -> Workers:
     """
     if workers.count == 1 or not resume:
         return workers
-    standings = workers.all_gather_object(_measure_standing(folder))
+    standings, folders = zip(*workers.all_gather_object((_measure_standing(folder), str(folder))), strict=True)
     writer_rank = standings.index(max(standings))
     if writer_rank:
-        log.info("the run is in %s of %s, which continues to write it", folder, workers.names[writer_rank])
+        place, name = folders[writer_rank], workers.names[writer_rank]
+        log.info("the run is in %s of %s, which continues to write it", place, name)
     return replace(workers, writer_rank=writer_rank)
 
 
