@@ -52,7 +52,7 @@ CASES = [
     Case(
         "train", ("stats", "PHOTOS", "--html", "a.html"), "a.html", ("yoga_live.train.photos.stats", "measure_folder")
     ),
-    Case("train", ("show", "PHOTOS", "--to", "a.png"), "a.png", ("yoga_live.train.fit.contact_sheet", "draw_batch")),
+    Case("train", ("show", "PHOTOS", "--to", "a.png"), "a.png", ("yoga_live.train.report.contact_sheet", "draw_batch")),
     Case(
         "train",
         (

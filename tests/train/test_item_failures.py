@@ -20,13 +20,12 @@ from yoga_live.runtime.photos import decoding as photo_decoding
 from yoga_live.train.clean import previews
 from yoga_live.train.clean.previews import Previews
 from yoga_live.train.cli.main import main
-from yoga_live.train.fit import contact_sheet
 from yoga_live.train.gather import download as downloading
 from yoga_live.train.gather.image_search import ImageSearch, SearchOutcome
 from yoga_live.train.photos import folder as photo_folder
 from yoga_live.train.photos import identify, stats
 from yoga_live.train.photos.manifest import read_manifest
-from yoga_live.train.report import pictures
+from yoga_live.train.report import contact_sheet, pictures
 
 from .photo_bench import Bench, PhotoServer, draw
 

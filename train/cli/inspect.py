@@ -112,7 +112,9 @@ def _draw(args: argparse.Namespace) -> None:
             )
         announce_torch("yoga-train")
     from ..fit.config import Augmentation
-    from ..fit.contact_sheet import (
+    from ..photos.folder import list_poses
+    from ..photos.mirroring import choose_mirroring
+    from ..report.contact_sheet import (
         AUGMENTED,
         MIRRORED,
         PLAIN,
@@ -121,8 +123,6 @@ def _draw(args: argparse.Namespace) -> None:
         swap_labels,
         write_contact_sheet,
     )
-    from ..photos.folder import list_poses
-    from ..photos.mirroring import choose_mirroring
 
     batch, labels = draw_batch(args.photos, args.count, args.size, args.seed)
     frames, notes, legend = batch.frames[: len(labels)], None, PLAIN

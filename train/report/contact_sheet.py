@@ -20,13 +20,13 @@ from ...runtime.photos.decoding import decode_photo
 from ...runtime.photos.limits import check_shown
 from ...runtime.system.files import write_then_rename
 from ...runtime.system.item_failures import Failure, attempt
+from ..fit.config import Augmentation
 from ..photos.dataset import PhotoDataset
 from ..photos.folder import PLACES, list_files, list_poses
 from ..photos.mirroring import Mirroring
-from .config import Augmentation
 
 if TYPE_CHECKING:
-    from .augmentation import Draws
+    from ..fit.augmentation import Draws
 
 COLUMNS, MARGIN, LEAST_WIDTH = 8, 14, 640
 MIRRORED = "mirrored: left and right swapped.  "
@@ -101,8 +101,8 @@ def augment_batch(photos: PhotoDataset, count: int, ranges: Augmentation, seed: 
     """
     import torch
 
-    from .augmentation import draw_augmentation
-    from .backdrops import find_surroundings
+    from ..fit.augmentation import draw_augmentation
+    from ..fit.backdrops import find_surroundings
 
     surroundings = find_surroundings(photos, ranges)
     draws = draw_augmentation(count, ranges, torch.Generator().manual_seed(seed), len(surroundings.scenes))

@@ -17,7 +17,9 @@ from yoga_live.runtime.errors import RunError
 from yoga_live.train.fit.augmentation import draw_augmentation
 from yoga_live.train.fit.backdrops import find_surroundings
 from yoga_live.train.fit.config import Augmentation
-from yoga_live.train.fit.contact_sheet import (
+from yoga_live.train.photos.folder import read_photos
+from yoga_live.train.photos.mirroring import Mirroring
+from yoga_live.train.report.contact_sheet import (
     AUGMENTED,
     COLUMNS,
     augment_batch,
@@ -27,8 +29,6 @@ from yoga_live.train.fit.contact_sheet import (
     swap_labels,
     write_contact_sheet,
 )
-from yoga_live.train.photos.folder import read_photos
-from yoga_live.train.photos.mirroring import Mirroring
 
 CAPTION = caption_height(64)
 
