@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,8 @@ from .option_types import add_mirroring, read_side
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+Configure = Callable[[argparse.Namespace], tuple[Path, FitConfig]]
 
 MOST_EPOCHS, MOST_SEED = 100_000, 2**32 - 1
 
@@ -74,29 +77,7 @@ def _add_fit(commands: Commands) -> None:
     )  # fmt: skip
     _add_network(fit)
     training = fit.add_argument_group("training")
-    training.add_argument(
-        "--epochs-frozen", type=_count, default=FitConfig.epochs_frozen, metavar="N",
-        help="epochs of only the new head, on features computed once",
-    )  # fmt: skip
-    training.add_argument(
-        "--epochs", type=_count, default=FitConfig.epochs, metavar="N",
-        help="epochs of the whole network; 0 stops after the frozen phase",
-    )  # fmt: skip
-    training.add_argument(
-        "--rate", type=_rate, default=FitConfig.rate,
-        help="highest learning rate, scaled down below 400 steps; yoga-train lr-find suggests one",
-    )  # fmt: skip
-    training.add_argument(
-        "--patience", type=_count, default=FitConfig.patience, metavar="N",
-        help="in the second half, stop after N epochs without a better validation loss; 0: never",
-    )  # fmt: skip
-    training.add_argument(
-        "--devices",
-        type=_devices,
-        default=1,
-        metavar="N",
-        help="GPUs of this machine (or CPU processes) to train on; for several machines see below",
-    )
+    add_schedule(training)
     add_mirroring(training)
     training.add_argument(
         "--person-crops", type=_read_chance, default=Augmentation.person, metavar="FRACTION",
@@ -121,17 +102,10 @@ def _add_split(fit: argparse.ArgumentParser) -> None:
         help="auto: near-duplicates stay together, each pose in proportion; given: the training, validation and test "
         "photos of the data set that yoga-train add imported",
     )  # fmt: skip
-    split.add_argument(
-        "--held-out", type=_read_fraction, default=FitConfig.held_out, metavar="FRACTION",
-        help="of each pose's photos for validation, and again for test",
-    )  # fmt: skip
+    add_held_out(split)
     split.add_argument(
         "--split-of", type=Path, default=argparse.SUPPRESS, metavar="RUN",
         help="hold out the same photos as this run, so that the two can be compared",
-    )  # fmt: skip
-    split.add_argument(
-        "--train-only", default=FitConfig.train_only, metavar="PATTERN",
-        help="never hold out files with such a name, such as 'drawn__*'; several patterns with commas",
     )  # fmt: skip
     split.add_argument(
         "--folds", type=_folds, default=FitConfig.folds, metavar="K",
@@ -142,6 +116,45 @@ def _add_split(fit: argparse.ArgumentParser) -> None:
         help="with --folds: folds hold whole sources (anna__1.jpg, or tree/anna/1.jpg), and yoga-calibrate fits the "
         "confidence on answers to sources that the network had not seen",
     )  # fmt: skip
+
+
+def add_held_out(split: argparse._ArgumentGroup) -> None:
+    """Define which photos are held out."""
+    split.add_argument(
+        "--held-out", type=_read_fraction, default=FitConfig.held_out, metavar="FRACTION",
+        help="of each pose's photos for validation, and again for test",
+    )  # fmt: skip
+    split.add_argument(
+        "--train-only", default=FitConfig.train_only, metavar="PATTERN",
+        help="never hold out files with such a name, such as 'drawn__*'; several patterns with commas",
+    )  # fmt: skip
+
+
+def add_schedule(training: argparse._ArgumentGroup) -> None:
+    """Define how long and how strongly to train, and on how many devices."""
+    training.add_argument(
+        "--epochs-frozen", type=_count, default=FitConfig.epochs_frozen, metavar="N",
+        help="epochs of only the new head, on features computed once",
+    )  # fmt: skip
+    training.add_argument(
+        "--epochs", type=_count, default=FitConfig.epochs, metavar="N",
+        help="epochs of the whole network; 0 stops after the frozen phase",
+    )  # fmt: skip
+    training.add_argument(
+        "--rate", type=_rate, default=FitConfig.rate,
+        help="highest learning rate, scaled down below 400 steps; yoga-train lr-find suggests one",
+    )  # fmt: skip
+    training.add_argument(
+        "--patience", type=_count, default=FitConfig.patience, metavar="N",
+        help="in the second half, stop after N epochs without a better validation loss; 0: never",
+    )  # fmt: skip
+    training.add_argument(
+        "--devices",
+        type=_devices,
+        default=1,
+        metavar="N",
+        help="GPUs of this machine (or CPU processes) to train on; for several machines see below",
+    )
 
 
 def _add_lr_find(commands: Commands) -> None:
@@ -165,13 +178,15 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
         "--weights", default=FitConfig.weights, metavar="imagenet|shipped|none|FILE",
         help="starting weights; torchvision downloads imagenet once, shipped are those of the shipped model",
     )  # fmt: skip
+    add_machine(group)
+
+
+def add_machine(group: argparse._ArgumentGroup, *, size: int | None = FitConfig.size) -> None:
+    """Define the size of the input and of the batches, the seed and the device.  size: None: the teacher's."""
     group.add_argument(
-        "--size",
-        type=read_side,
-        default=FitConfig.size,
-        metavar="PIXELS",
-        help="side of the network's input, a multiple of 32",
-    )
+        "--size", type=read_side, default=size, metavar="PIXELS",
+        help=f"side of the network's input, a multiple of 32{'' if size else ', if not that of the teacher'}",
+    )  # fmt: skip
     group.add_argument(
         "--batch",
         type=_batch,
@@ -242,6 +257,11 @@ def _steps(text: str) -> int:
 
 
 def _fit(args: argparse.Namespace) -> None:
+    fit(args, _configure)
+
+
+def fit(args: argparse.Namespace, configure: Configure) -> None:
+    """Train as asked, in as many processes.  configure: makes the photo folder and the settings of the options."""
     from ..distributed.launcher import is_worker, launch_workers, leads_training, run_under_torchrun
 
     if leads_training():
@@ -249,20 +269,21 @@ def _fit(args: argparse.Namespace) -> None:
     if args.devices > 1:
         if is_worker():
             raise OptionError("--devices starts its own processes; under torchrun leave it out")
-        launch_workers(partial(_fit_here, args), args.device, args.devices)
+        launch_workers(partial(_fit_here, args, configure), args.device, args.devices)
     elif is_worker():
-        run_under_torchrun(partial(_fit_here, args))
+        run_under_torchrun(partial(_fit_here, args, configure))
     else:
-        _fit_here(args)
+        _fit_here(args, configure)
 
 
-def _fit_here(args: argparse.Namespace) -> None:
+def _fit_here(args: argparse.Namespace, configure: Configure) -> None:
     from ..fit.run import fit_run
     from ..run_files.left_out import describe_left_out
     from ..run_files.second_opinion import describe_second_opinion
     from ..run_files.verdict import read_verdict
 
-    content = fit_run(args.photos, args.to, _configure(args), resume=args.resume)
+    photos, config = configure(args)
+    content = fit_run(photos, args.to, config, resume=args.resume)
     metrics = content["metrics"]
     for phase, title in (("frozen", "frozen"), ("test", f"kept epoch {metrics['best_epoch']}")):
         row = metrics[phase]
@@ -289,15 +310,14 @@ def _fit_here(args: argparse.Namespace) -> None:
     if line := verdict.describe():
         print(line)
     print(f"report: yoga-train report {format_command(args.to)}")
-    if args.folds:
-        print(f"clean: yoga-train clean {format_command(args.photos, args.to)}")
+    if config.folds:
+        print(f"clean: yoga-train clean {format_command(photos, args.to)}")
     if not verdict.learned_nothing:
         print(f"next: yoga-export onnx {format_command(args.to)} --to yoga.onnx")
 
 
-def _configure(args: argparse.Namespace) -> FitConfig:
-
-    return FitConfig(
+def _configure(args: argparse.Namespace) -> tuple[Path, FitConfig]:
+    return args.photos, FitConfig(
         args.weights,
         args.epochs_frozen,
         args.epochs,

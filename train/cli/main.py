@@ -8,6 +8,7 @@ import sys
 from ...runtime.system.cli_runner import HelpFormatter, make_parser, run_command
 from ...runtime.system.crashes import report_crashes
 from .clean import add_clean
+from .distill import add_distill
 from .fit import add_fit_commands
 from .gather import add_gather_commands
 from .inspect import add_view_commands
@@ -41,6 +42,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     add_gather_commands(commands)
     add_view_commands(commands)
     add_fit_commands(commands)
+    add_distill(commands)
     add_report(commands)
     add_predict(commands)
     add_clean(commands)

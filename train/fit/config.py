@@ -77,6 +77,8 @@ class FitConfig:
     folds: also train so many networks that answer for photos they have not seen (for `yoga-train clean`); 0: none.
     by_source: folds hold whole sources of photos (`photos.sessions.find_sources`), so that confidence can be fitted on
     answers to sources that the network had not seen.
+    teacher: the folder of a run, a model file, or `default` (the shipped model): the network learns its answers and
+    features too, as `yoga-train distill` has it; empty: none.
     augmentation: how photos are varied while training, less in trainings of fewer than 400 steps.
     split: auto (whole groups of near-duplicates, each pose in proportion) or given (as the manifest records it).
     mirror: whether to train on mirror images too; None: unless two poses' names differ only by left and right.
@@ -114,9 +116,10 @@ class FitConfig:
     none: str = ""
     second_opinion: bool = True
     by_source: bool = False
+    teacher: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("weights", "split_of"):  # a Path is as good; run.json holds texts
+        for name in ("weights", "split_of", "teacher"):  # a Path is as good; run.json holds texts
             object.__setattr__(self, name, str(getattr(self, name)))
         for name, (least, most) in (WHOLE | REAL).items():
             value = getattr(self, name)
@@ -132,6 +135,8 @@ class FitConfig:
             raise OptionError(f"FitConfig: by_source must be True or False; got {self.by_source!r}")
         if self.by_source and not self.folds:
             raise OptionError("--by-source needs --folds, how many networks to train; give both, such as --folds 5")
+        if self.teacher and self.folds:
+            raise OptionError("a teacher has learned the photos of all folds: train folds without one")
         if self.split not in SPLIT_CHOICES:
             raise OptionError(f"FitConfig: split must be {' or '.join(SPLIT_CHOICES)}; got {self.split!r}")
         if self.none not in NONE_CHOICES:

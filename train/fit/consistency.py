@@ -13,7 +13,7 @@ from ..photos.folder import list_files, list_poses
 from .config import FitConfig
 
 PACKAGES = ("yoga-live", "torch", "torchvision", "numpy", "opencv-python", "Pillow")
-OWN = ("device", "weights", "split_of")  # may be other files on another machine, and are read by the writer alone
+OWN = ("device", "weights", "split_of", "teacher")  # may lie elsewhere on another machine
 Marks = list[tuple[str, str]]  # of each photo its path and what tells whether it is the same
 
 
@@ -27,6 +27,7 @@ def check_agreement(workers: Workers, photo_folder: Path, config: FitConfig, *, 
         )
     options = {name: value for name, value in asdict(config).items() if name not in OWN}
     options |= {"resume": resume, "weights": _kind_of(config.weights), "split_of": bool(config.split_of)}
+    options["teacher"] = bool(config.teacher)
     versions = {name: version_of(name) for name in PACKAGES}
     answers = workers.all_gather_object({"versions": versions, "options": options})
     for rank, answer in enumerate(answers):

@@ -39,6 +39,7 @@ class TrainingData:
     kinds: int (N,), see `number_kinds`; plan: how the splits came about, of the writer alone; partners: int (C,), the
     class of a mirror image of each class, None: the same; crops: int (N, 4), see `PhotoDataset`.  folds: int (N,), the
     fold of each photo, None without folds; source_folds: these by source, None if they are not.
+    views: the same photos larger, to train on where a teacher sees them larger than the network; None: as they are.
     """
 
     photo_set: PhotoSet
@@ -51,6 +52,7 @@ class TrainingData:
     crops: npt.NDArray[np.int64] | None = None
     folds: npt.NDArray[np.int64] | None = None
     source_folds: SourceFolds | None = None
+    views: TrainingData | None = None
 
     def describe(self) -> str:
         """Format one line for the log."""
@@ -82,14 +84,16 @@ class TrainingData:
         ]
 
 
-def read_training_data(photo_folder: Path, config: FitConfig, workers: Workers) -> TrainingData:
+def read_training_data(photo_folder: Path, config: FitConfig, workers: Workers, view_size: int = 0) -> TrainingData:
     """Read the photos, each machine its own copy; one worker per machine decodes, the others read its cache.
 
-    Groups and splits come from the writer.  Raises YogaLiveError, on every worker if the copies differ.
+    view_size: side in pixels at which a teacher sees them.  Groups and splits come from the writer.  Raises
+    YogaLiveError, on every worker if the copies differ.
     """
     if not workers.leads_machine:
         workers.barrier()
     photo_set = read_photos(photo_folder, config.size)
+    larger = read_photos(photo_folder, view_size) if view_size > config.size else None
     if workers.leads_machine:
         workers.barrier()
     if workers.count > 1:
@@ -105,7 +109,11 @@ def read_training_data(photo_folder: Path, config: FitConfig, workers: Workers) 
         folds = assign_folds(photo_set.photos, groups, config.folds, config.seed)
     partners = number_partners(photo_set.labels, config.mirror_swaps)
     kinds, crops = number_kinds(photo_set.photos), _find_crops(photo_set, config, workers)
-    return TrainingData(photo_set, targets, groups, splits, kinds, plan, partners, crops, folds, source_folds)
+    data = TrainingData(photo_set, targets, groups, splits, kinds, plan, partners, crops, folds, source_folds)
+    if larger is None:
+        return data
+    crops = _find_crops(larger, replace(config, size=view_size), workers)
+    return replace(data, views=replace(data, photo_set=larger, crops=crops))
 
 
 def _fold_sources(
@@ -213,5 +221,5 @@ def split_frames(data: TrainingData) -> dict[str, PhotoDataset]:
         rows = data.rows(name)
         if not len(rows):
             raise RunError(f"there is no photo for {name}; add more photos")
-        frames[name] = data.select(rows)
+        frames[name] = (data.views or data if name == "train" else data).select(rows)
     return frames

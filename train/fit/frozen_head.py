@@ -17,7 +17,7 @@ from ...runtime.system.progress import Progress
 from ..distributed.collectives import Workers
 from ..photos.dataset import PhotoDataset
 from .config import FitConfig
-from .network import PoseNetwork, prepare
+from .network import PoseNetwork, prepare, shrink
 from .precision import Precision
 
 CHUNK = 64  # photos of one forward pass
@@ -47,17 +47,25 @@ def compute_both(
     workers: Workers,
     title: str,
     *,
+    size: int,
     mirror: bool = True,
 ) -> Features:
-    """Compute the features of photos and, with `mirror`, of their mirror images."""
-    plain = _compute(network, photos, precision, workers, title, mirror=False)
+    """Compute the features of photos, seen at `size` pixels, and, with `mirror`, of their mirror images."""
+    plain = _compute(network, photos, precision, workers, title, size, mirror=False)
     if not mirror:
         return Features(plain, torch.empty(0))
-    return Features(plain, _compute(network, photos, precision, workers, title, mirror=True))
+    return Features(plain, _compute(network, photos, precision, workers, title, size, mirror=True))
 
 
 def _compute(
-    network: PoseNetwork, photos: PhotoDataset, precision: Precision, workers: Workers, title: str, *, mirror: bool
+    network: PoseNetwork,
+    photos: PhotoDataset,
+    precision: Precision,
+    workers: Workers,
+    title: str,
+    size: int,
+    *,
+    mirror: bool,
 ) -> Tensor:
     network.eval()
     own = np.arange(len(photos))[workers.own_slice(len(photos))]
@@ -66,7 +74,7 @@ def _compute(
         for start in range(0, len(own), CHUNK):
             frames = torch.from_numpy(photos.take(own[start : start + CHUNK])).to(workers.device)
             with precision.autocast():
-                images = prepare(frames.flip(2) if mirror else frames)
+                images = prepare(shrink(frames.flip(2) if mirror else frames, size))
                 parts.append(network.features(images).mean(dim=(2, 3)).float().cpu())
             progress.advance(len(frames))
     return workers.all_gather(torch.cat(parts), len(photos)).clone()

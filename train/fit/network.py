@@ -109,17 +109,19 @@ class KindNetwork(nn.Module):
     """A pose network in training: a second head distinguishes the kinds within a pose or `none`.
 
     So the network learns how balancing on one foot differs from a tree, although its label is `none`.
+    hint: maps its features to those of a teacher (`teacher.py`), None without one.
     """
 
-    def __init__(self, poses: PoseNetwork, kinds: int) -> None:
+    def __init__(self, poses: PoseNetwork, kinds: int, hint: nn.Linear | None = None) -> None:
         super().__init__()
-        self.poses = poses
+        self.poses, self.hint = poses, hint
         self.kinds = nn.Linear(poses.feature_size, kinds) if kinds else None
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Logits of the poses, float (N, C), and of the kinds, float (N, K), None without kinds."""
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Logits of the poses, float (N, C), of the kinds, float (N, K), and the mapped features, None without."""
         features = self.poses.features(images).mean(dim=(2, 3))
-        return self.poses.head(features), self.kinds(features) if self.kinds else None
+        kinds = self.kinds(features) if self.kinds else None
+        return self.poses.head(features), kinds, self.hint(features) if self.hint else None
 
 
 def build_network(classes: int, weights: str, arch: str = ARCH) -> PoseNetwork:
@@ -270,6 +272,15 @@ def normalise(frames: Tensor) -> Tensor:
     mean = torch.tensor(IMAGENET_MEAN, device=frames.device).view(1, 3, 1, 1) * 255
     std = torch.tensor(IMAGENET_STD, device=frames.device).view(1, 3, 1, 1) * 255
     return (rgb - mean) / std
+
+
+def shrink(frames: Tensor, size: int) -> Tensor:
+    """Frames (N, S, S, 3), 0 to 255, at another size, float (N, size, size, 3); as they are if they have it."""
+    if frames.shape[1] == size:
+        return frames
+    planes = frames.permute(0, 3, 1, 2).float()
+    other = functional.interpolate(planes, (size, size), mode="bilinear", antialias=True, align_corners=False)
+    return other.permute(0, 2, 3, 1)
 
 
 def prepare(frames: Tensor) -> Tensor:

@@ -52,7 +52,9 @@ from .data import TrainingData, read_training_data, split_frames
 from .frozen_head import Features, compute_both
 from .network import build_starting_network
 from .out_of_fold import predict_out_of_fold, remove_folds
+from .precision import choose_precision
 from .run_folder import check_run_folder, complete_config, describe_change, find_writer, lacks_folds, make_run_folder
+from .teacher import open_teacher
 from .trainer import Trainer
 
 log = logging.getLogger(__name__)
@@ -97,14 +99,16 @@ def fit_run(
                 workers.barrier()
             if reason:
                 log.warning("%s", reason)
-            data = read_training_data(photo_folder, config, workers)
+            precision = choose_precision(workers)
+            teacher = open_teacher(config.teacher, list_poses(photo_folder), precision) if config.teacher else None
+            data = read_training_data(photo_folder, config, workers, teacher.size if teacher else 0)
             if workers.is_writer:
                 make_run_folder(folder, data)
             workers.barrier()
             splits = split_frames(data)
         if workers.is_writer and not drawn_now and (drawn := sum(is_drawn(p.path) for p in data.photo_set.photos)):
             log.warning(DRAWN_EARLIER, format_count(drawn, "drawn picture"), photo_folder / NO_POSE, PREFIX)
-        fitter = Trainer(network, splits, config, workers, folder, on_epoch)
+        fitter = Trainer(network, splits, config, workers, folder, on_epoch, teacher)
         log.info("%s on %s, %s", data.describe(), workers.device, fitter.precision.name)
         if gentler := fitter.describe_strength():
             log.info("%s", gentler)
@@ -120,7 +124,9 @@ def _compute_all(fitter: Trainer, data: TrainingData) -> Features:
     """Compute the features of every photo with the starting weights, for the kept network and all folds."""
     everything = PhotoDataset(data.photo_set.frames, data.targets)
     mirror = fitter.config.mirror is not False
-    return compute_both(fitter.network, everything, fitter.precision, fitter.workers, "features", mirror=mirror)
+    return compute_both(
+        fitter.network, everything, fitter.precision, fitter.workers, "features", size=fitter.config.size, mirror=mirror
+    )
 
 
 def _fit(fitter: Trainer, data: TrainingData, features: Features | None, started_s: float) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import csv
 import json
 import logging
 import math
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from ..distributed.collectives import Workers
 from ..photos.mirroring import format_swaps
 from ..run_files.predictions import FOLDS
 from .checkpoint import CHECKPOINT, load_notes
-from .config import FitConfig, settle_mirroring
+from .config import Augmentation, FitConfig, settle_mirroring
 from .data import TrainingData
 
 log = logging.getLogger(__name__)
@@ -96,6 +96,18 @@ def complete_config(config: dict[str, Any]) -> dict[str, Any]:
     return defaults | config | {"augmentation": defaults["augmentation"] | config.get("augmentation", {})}
 
 
+def read_config(config: dict[str, Any]) -> FitConfig:
+    """The settings of a run, of run.json, for another run like it."""
+    known = complete_config(config)
+    names = {field.name for field in fields(FitConfig)}
+    ranges = Augmentation(
+        **{name: known["augmentation"][name] for name in (each.name for each in fields(Augmentation))}
+    )
+    swaps = tuple((one, other) for one, other in known["mirror_swaps"])
+    kept = {name: value for name, value in known.items() if name in names}
+    return FitConfig(**kept | {"augmentation": ranges, "mirror_swaps": swaps})
+
+
 def describe_change(before: dict[str, Any], config: FitConfig) -> str:
     """Name the option that differs from those that a run was started with."""
     asked = json.loads(json.dumps(asdict(config)))
@@ -109,6 +121,9 @@ def describe_change(before: dict[str, Any], config: FitConfig) -> str:
             for each in (before, asked)
         )
         return f"--resume: this run was started with {one}, not {other}; give the same"
+    if asked["teacher"] != before["teacher"]:
+        one, other = (each["teacher"] or "no teacher" for each in (before, asked))
+        return f"--resume: this run learns from {one}, not {other}; give the same"
     was, person = (each["augmentation"]["person"] for each in (before, asked))
     if was != person:
         return f"--resume: this run was started with --person-crops {was:g}, not {person:g}; give the same"

@@ -37,8 +37,9 @@ from .backdrops import Surroundings, find_surroundings
 from .checkpoint import CHECKPOINT, Progression, load_checkpoint, load_notes, save_checkpoint
 from .config import FitConfig
 from .frozen_head import CHUNK, Features, compute_both, fit_head, split_batches
-from .network import KindNetwork, PoseNetwork, load_network, prepare, save_weights
+from .network import KindNetwork, PoseNetwork, load_network, prepare, save_weights, shrink
 from .precision import choose_precision
+from .teacher import ANSWERS, FEATURES, Teacher, make_hint, measure_distance
 
 log = logging.getLogger(__name__)
 WEIGHTS = "weights.safetensors"
@@ -55,8 +56,10 @@ class Trainer:
     """One training: holds the network, the splits and the folder it writes to.
 
     Without validation photos, as in the folds, the last epoch is kept.  on_epoch: is called after each epoch, first
-    after the frozen phase, by the worker that writes.  Several workers reach the same weights: all
-    draw the same photos and random numbers, and each works on its part of every batch.
+    after the frozen phase, by the worker that writes.  teacher: the whole network also learns its answers.
+
+    Several workers reach the same weights: all draw the same photos and random numbers, and each works on its part of
+    every batch.
     """
 
     def __init__(
@@ -67,11 +70,13 @@ class Trainer:
         workers: Workers,
         folder: Path,
         on_epoch: Callable[[Epoch], None] | None = None,
+        teacher: Teacher | None = None,
     ) -> None:
         self.network = network.to(workers.device)
         self.splits, self.config, self.workers, self.folder = splits, config, workers, folder
         self.precision = choose_precision(workers)
         self.best_epoch = 0
+        self.teacher = teacher
         self._on_epoch = on_epoch if workers.is_writer else None
         self.is_stopped = False  # by Ctrl-C or a callback, perhaps after the last epoch
         self.notes: dict[str, Any] = {}  # kept in the checkpoint for the caller
@@ -82,7 +87,8 @@ class Trainer:
         self._augmentation = weaken(config.augmentation, self.strength)
         self._generator = torch.Generator().manual_seed(config.seed)
         self._log = FitLog(folder if workers.is_writer else None)
-        self._trained = KindNetwork(self.network, splits["train"].kind_count if config.kinds else 0).to(workers.device)
+        kinds, hint = splits["train"].kind_count if config.kinds else 0, make_hint(self.network, teacher)
+        self._trained = KindNetwork(self.network, kinds, hint).to(workers.device)
         self._criterion: Callable[[Tensor, Tensor], Tensor] = nn.CrossEntropyLoss(
             ignore_index=-1, label_smoothing=config.label_smoothing, reduction="sum"
         )
@@ -135,7 +141,10 @@ class Trainer:
         found = {}
         for name, split in self.splits.items():
             mirror, title = name == "train" and self.config.mirror is not False, f"features of {name}"
-            found[name] = compute_both(self.network, split, self.precision, self.workers, title, mirror=mirror)
+            size = self.config.size
+            found[name] = compute_both(
+                self.network, split, self.precision, self.workers, title, size=size, mirror=mirror
+            )
         return found
 
     def fit_head(self, features: dict[str, Features] | None = None) -> dict[str, npt.NDArray[np.floating]]:
@@ -229,7 +238,7 @@ class Trainer:
             for start in range(0, len(own), CHUNK):
                 frames = torch.from_numpy(photos.take(own[start : start + CHUNK])).to(self.workers.device)
                 with self.precision.autocast(exact=exact):
-                    parts.append(network(prepare(frames)).float())
+                    parts.append(network(prepare(shrink(frames, self.config.size))).float())
         return self.workers.all_gather(torch.cat(parts), len(photos)).numpy()
 
     def load_best(self) -> None:
@@ -243,8 +252,8 @@ class Trainer:
         steps = self._count_steps()
         rate = self.config.rate * self.strength
         groups = self.network.parameter_groups(rate)
-        if self._trained.kinds is not None:
-            groups.append({"params": list(self._trained.kinds.parameters()), "lr": rate})
+        for module in filter(None, (self._trained.kinds, self._trained.hint)):
+            groups.append({"params": list(module.parameters()), "lr": rate})
         optimizer = torch.optim.AdamW(groups, weight_decay=self.config.weight_decay, fused=True)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer,
@@ -275,17 +284,23 @@ class Trainer:
                 draws = draw_augmentation(len(rows), self._augmentation, self._generator, places)
                 share = self.workers.own_slice(len(rows))
                 own = rows[share]
-                images = prepare(self.surroundings.augment(own.numpy(), size, draws.take(share), device))
+                side = size if self.teacher is None else max(self.config.size, self.teacher.size)
+                views = self.surroundings.augment(own.numpy(), side, draws.take(share), device)
+                answers = None if self.teacher is None else self.teacher.answer(shrink(views, self.teacher.size))
+                images = prepare(shrink(views, size))
                 truth = split.swap_targets(targets[own], draws.take(share).is_mirrored)
                 own_kinds = None if kinds is None else torch.where(truth == targets[own], kinds[own], -1).to(device)
                 truth = truth.to(device)
                 with self.precision.autocast():
-                    logits, kind_logits = model(images)
+                    logits, kind_logits, hint = model(images)
                 logits = logits.float()
                 loss = pose_loss = self._criterion(logits, truth)
+                if answers is not None:
+                    distance, apart = measure_distance(logits, hint, answers)
+                    loss = (1 - ANSWERS) * pose_loss + ANSWERS * distance + FEATURES * apart
                 if kind_logits is not None and own_kinds is not None:
                     kind_loss = self._criterion(kind_logits.float(), own_kinds)
-                    loss = pose_loss + self.config.kinds * kind_loss
+                    loss = loss + self.config.kinds * kind_loss
                 self._step(loss * (self.workers.count / len(rows)), progression)
                 right = (logits.argmax(1) == truth).sum()
                 total += torch.stack([pose_loss.detach(), right.float(), right.new_tensor(len(own)).float()])
