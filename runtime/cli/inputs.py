@@ -75,6 +75,8 @@ def place_beside(args: argparse.Namespace) -> None:
     With several videos, they are named where the videos are listed (`args.beside`).  A video that is watched in a
     window or on the page is shown in its own time, and only what is asked for is written.
     """
+    if hasattr(args, "images") or hasattr(args, "camera"):
+        return
     if args.save and not args.timeline and (hasattr(args, "videos") or args.save.is_dir()):
         args.timeline = args.save
     if hasattr(args, "videos"):

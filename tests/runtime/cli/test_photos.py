@@ -74,6 +74,19 @@ def test_pictures_are_drawn_upon_and_never_collide(live: Live, photos: Path, tmp
     assert_refused(live("--images", photos, "--save", photos / "in", "--force", "--roi", "1"), "--roi")
 
 
+def test_copies_of_photos_named_without_an_option_go_into_a_folder_that_exists(
+    live: Live, photos: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    code, _, err = live(photos / "b.png", "--save", out)
+    assert code == 0, err
+    assert_refused(live(photos / "b.png", "--save", out), "exists already", "--force")
+    assert live(photos / "b.png", "--save", out, "--force")[0] == 0
+    assert [path.name for path in out.iterdir()] == ["b.jpg"]
+    assert_refused(live("0", "--save", out), f"{out} should end in .mp4")
+
+
 def test_photos_are_never_written_over(live: Live, photos: Path) -> None:
     (photos / "in" / "a.png").unlink()
     before = (photos / "in" / "a.jpg").read_bytes()
