@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from ..errors import MissingPackageError, OptionError
-from .options import DEFAULT_PLACE, list_given, read_roi
+from .options import DEFAULT_PLACE, list_given, read_people, read_roi
 from .photo_batch import PhotoBatch, check_all_read, classify_batch, list_photos
 
 if TYPE_CHECKING:
@@ -36,8 +36,7 @@ USELESS = {
     "--from": "photos have no duration",
     "--to": "photos have no duration",
     "--serve": "to try photos on its page, use yoga-live --demo --serve PORT",
-    "--people": "each is classified whole; use --roi X,Y,W,H",
-    "--mats": "each is classified whole; use --roi X,Y,W,H",
+    "--mats": "each has one answer, for its main person; use --roi X,Y,W,H",
     "--window": "use --save FOLDER",
     "--mirror": "only a camera's picture is mirrored",
     "--blur-faces": "it only applies to videos and cameras",
@@ -55,7 +54,9 @@ def classify_images(args: argparse.Namespace) -> None:
 
         roi, place = read_roi(args), args.overlay or DEFAULT_PLACE
         classifier = PoseClassifier(args.model, args.device)
-        explain = _Explainer(classifier) if args.explain else None
+        if looks_for_nobody := read_people(args) == "off":
+            classifier.second_opinion = None
+        explain = _Explainer(classifier, looks_for_nobody=looks_for_nobody) if args.explain else None
         draw = partial(_write_picture, explain, place=place, force=args.force) if batch.save else None
         check_all_read(batch, classify_batch("yoga-live", classifier, batch, roi, draw))
 
@@ -68,6 +69,11 @@ def _plan(args: argparse.Namespace) -> PhotoBatch:
 
     if given := list_given(args, USELESS):
         raise OptionError(f"{given[0]} cannot be used with photos: {USELESS[given[0]]}")
+    if args.people is not None and read_people(args) not in ("main", "off"):
+        raise OptionError(
+            f"--people {args.people} cannot be used with photos: each has one answer, for its main person; give main "
+            "or off, or use --roi X,Y,W,H"
+        )
     if args.zoom == "auto":
         raise OptionError("--zoom auto follows somebody through a video; for a photo use --roi X,Y,W,H")
     if args.explain and not args.save:
@@ -96,12 +102,12 @@ class _Body:
 
 
 class _Explainer:
-    """Looks at a photo once more, for what was seen where."""
+    """Looks at a photo once more, for what was seen where; for a person only where one is looked for."""
 
-    def __init__(self, classifier: PoseClassifier) -> None:
+    def __init__(self, classifier: PoseClassifier, *, looks_for_nobody: bool = False) -> None:
         self._classifier = classifier
         try:
-            self._finder = classifier.photo_finder
+            self._finder = None if looks_for_nobody else classifier.photo_finder
         except MissingPackageError as error:
             log.warning("people are not looked for, so only the heat is drawn: %s", error)
             self._finder = None

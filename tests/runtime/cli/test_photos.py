@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from yoga_live.runtime.core.model_metadata import ModelInfo
 from yoga_live.runtime.people import PeopleFinder
 from yoga_live.runtime.photos.decoding import decode_photo
 from yoga_live.runtime.sources.drawn_figure import POSES, draw_figure
 
+from ...opinions import make_opinion
 from ..conftest import assert_refused, paint_photo
 
 pytest.importorskip("onnxruntime")
@@ -127,6 +129,31 @@ def test_explained_copies_show_heat_and_the_skeleton_of_whom_they_are_of(live: L
     ys, xs = np.nonzero(light)
     assert len(ys) > 40 and box[0] - 15 < xs.min() and xs.max() < box[2] + 15 and ys.min() > box[1] - 15
     assert_refused(live("--images", tmp_path / "a.png", "--explain"), "--explain", "add --save FOLDER")
+
+
+def test_photos_take_people_off_and_no_more_than_one_person(
+    live: Live, write_model: Callable[..., Path], tmp_path: Path
+) -> None:
+    info = ModelInfo(("tree", "warrior_2", "none"), 32, second_opinion=make_opinion().to_document())
+    model, photo = write_model(tmp_path / "both.onnx", info.to_json()), tmp_path / "a.png"
+    alone = write_model(tmp_path / "alone.onnx", ModelInfo(info.labels, 32).to_json())
+    Image.fromarray(draw_figure(POSES["goddess"], (640, 360))[:, :, ::-1]).save(photo)
+    rows = {}
+    for name, used, options in (("main", model, ["main"]), ("off", model, ["off"]), ("alone", alone, ["off"])):
+        table = tmp_path / f"{name}.csv"
+        code, _, err = live("--images", photo, "--people", *options, "--table", table, model=used)
+        assert code == 0, err
+        rows[name] = table.read_text()
+    assert rows["off"] == rows["alone"] != rows["main"]
+    for folder, options in (("heat", ["--explain"]), ("nobody", ["--explain", "--people", "off"])):
+        assert live("--images", photo, "--save", tmp_path / folder, *options)[0] == 0
+    drawn = [decode_photo(tmp_path / folder / "a.jpg").astype(int) for folder in ("heat", "nobody")]
+    assert ((drawn[0].min(axis=2) > 215) & (drawn[1].min(axis=2) < 180)).sum() > 40  # the skeleton is light
+    for options in (["--people", "all"], ["--people", "2"], ["--mats"]):
+        assert_refused(
+            live("--images", photo, *options), options[0], "photos: each has one answer, for its main person"
+        )
+    assert_refused(live("--images", photo, "--people", "9"), "--people 9 is not known")
 
 
 def test_folders_without_photos_and_taken_tables_are_one_line(live: Live, photos: Path, tmp_path: Path) -> None:
