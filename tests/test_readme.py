@@ -155,3 +155,19 @@ def test_the_two_commands_stand_as_the_checks_run_them() -> None:
     text = README.read_text(encoding="utf-8")
     assert 'pip install ".[cpu]" && yoga-live --demo --save demo.mp4' in text
     assert 'pip install ".[train,export,cpu,dev]" && pytest' in text
+
+
+def test_the_readme_s_own_poses_can_be_pasted_line_by_line() -> None:
+    """Each path that a command reads was written by a line before it: nothing is called that nobody has."""
+    block = next(block for block in read_blocks(README, "sh") if "yoga-train fit" in block)
+    written, read = set[str](), 0
+    for words in read_commands(block):
+        arguments = find_program(words)[1]
+        if words[0] == "python":
+            written.add(words[-1])
+        written |= {words[number + 1] for number, word in enumerate(words[:-1]) if word == "--to"}
+        for path in (word for word in arguments if "/" in word or word == "photos" or word.endswith(".onnx")):
+            read += 1
+            assert any(path == root or path.startswith(f"{root}/") for root in written), words
+    poses = {words[words.index("--pose") + 1] for words in read_commands(block) if "--pose" in words}
+    assert len(poses - {"none"}) >= 2 and "none" in poses and read > 8
