@@ -212,7 +212,17 @@ def _differ(record: Record, video: Recorded, recipe: ArchiveConfig) -> str | Non
     if record.recipe != recipe:
         before, now = asdict(record.recipe), asdict(recipe)
         names = [name for name in now if before[name] != now[name]]
-        return "was made with other options: " + ", ".join(f"{name} was {before[name]}" for name in names)
+        return "was made with other options: " + ", ".join(_describe_option(name, before[name]) for name in names)
     if (record.size_bytes, record.version) != (video.size_bytes, video.version):
         return f"was made when {video.path} was another file"
     return None
+
+
+def _describe_option(name: str, value: object) -> str:
+    """Say what an option of `yoga-live archive` was, by its field in ArchiveConfig."""
+    option = "--from" if name == "from_s" else f"--{name.replace('_', '-')}"
+    if name == "zoom":
+        return f"{option} was {'auto' if value else 'off'}"
+    if not value:  # None, False, or a time or an angle of 0
+        return f"{option} was not given"
+    return f"{option} was {'given' if value is True else f'{value} s' if name == 'from_s' else value}"

@@ -329,6 +329,6 @@ def _report(tally: Tally, store: Store) -> None:
     if tally.failed:
         names = ", ".join(name for name, _ in tally.failed[:3]) + (", ..." if len(tally.failed) > 3 else "")
         raise SourceError(
-            f"{len(tally.failed)} of {format_count(tally.videos, 'video')} could not be read to the end: {names}; "
+            f"{len(tally.failed)} of {format_count(tally.videos, 'video')} could not be annotated to the end: {names}; "
             f"see {store}/{FAILED_NAME}"
         )

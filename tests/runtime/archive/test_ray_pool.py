@@ -214,7 +214,7 @@ def test_a_machine_that_dies_costs_a_piece_and_the_timelines_are_those_of_one_pr
     kill_machine_at_work(ray_cluster, nodes.pop())
     said, err = process.communicate(timeout=120)
     assert process.returncode == 2 and "Traceback" not in err, err
-    assert err.splitlines()[-1].startswith("yoga-live: error: 1 of 21 videos could not be read to the end: ")
+    assert err.splitlines()[-1].startswith("yoga-live: error: 1 of 21 videos could not be annotated to the end: ")
     assert err.count("a worker died") == 1, err
     assert "20 of 21 videos done, 20 of them now" in said
     [header, row] = csv.reader((out / "failed.csv").read_text().splitlines())

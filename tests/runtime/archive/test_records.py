@@ -57,9 +57,13 @@ def test_what_is_done_is_left_out_and_new_videos_are_not(store: Store) -> None:
 
 CHANGES = {
     "another model": (VIDEOS[0], replace(RECIPE, model_sha256="b" * 64)),
-    "roi was None": (VIDEOS[0], replace(RECIPE, roi="0,0,0.5,1")),
-    "timeline_format was csv": (VIDEOS[0], replace(RECIPE, timeline_format="vtt")),
-    "zoom was True, summary was False": (VIDEOS[0], replace(RECIPE, zoom=False, summary=True)),
+    "--roi was not given": (VIDEOS[0], replace(RECIPE, roi="0,0,0.5,1")),
+    "--timeline-format was csv": (VIDEOS[0], replace(RECIPE, timeline_format="vtt")),
+    "--zoom was auto, --summary was not given": (VIDEOS[0], replace(RECIPE, zoom=False, summary=True)),
+    "--from was not given, --people was off, --mats was not given": (
+        VIDEOS[0],
+        replace(RECIPE, from_s=3.0, people="all", mats=True),
+    ),
     "was another file": (replace(VIDEOS[0], size_bytes=11), RECIPE),
     "when /v/a.mp4": (replace(VIDEOS[0], version="mtime_ns 2"), RECIPE),
 }
@@ -80,6 +84,15 @@ def test_results_of_another_recipe_or_file_are_replaced_only_by_force(store: Sto
     again = plan_work([video, *VIDEOS[1:]], store, recipe, force=True)
     assert len(again.todo) == len(plan.todo) - 1
     assert len([name for name in store.find("") if "a.mp4.poses" in name]) == 1
+
+
+def test_what_was_given_before_is_said_as_it_was_given(store: Store) -> None:
+    was = replace(RECIPE, from_s=12.5, rotate=90, people="4", mats=True)
+    keep(VIDEOS[0], TOLD, store, recipe=was)
+    with pytest.raises(
+        OutputError, match=r"--from was 12\.5 s, --rotate was 90, --people was 4, --mats was given; give"
+    ):
+        plan_work(VIDEOS, store, RECIPE)
 
 
 def test_a_timeline_of_somebody_else_is_refused(store: Store) -> None:
@@ -156,7 +169,10 @@ def test_each_of_several_people_is_kept(store: Store, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("now", "was"),
-    [({"people": "off", "mats": False}, "people was all, mats was True"), ({"people": "3"}, "people was all")],
+    [
+        ({"people": "off", "mats": False}, "--people was all, --mats was given"),
+        ({"people": "3"}, "--people was all"),
+    ],
     ids=["off", "3"],
 )
 def test_an_archive_of_several_people_goes_on_with_the_same_options_alone(
