@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
+
+log = logging.getLogger(__name__)
 
 
 def keep_ray_local() -> None:
@@ -34,3 +38,26 @@ def without_api_server() -> Iterator[None]:
         yield
     finally:
         Node.start_api_server = started
+
+
+@contextmanager
+def log_ray_messages() -> Iterator[None]:
+    """Log, for --debug, what Ray would print on standard output: a page in yellow for each worker that died.
+
+    `log_to_driver=False` leaves these out only of what the workers print themselves (2.60).
+    """
+    from ray._private import worker
+
+    printed = getattr(worker, "print_to_stdstream", None)
+
+    def keep(data: dict[str, Any], *_: object, **__: object) -> None:
+        log.debug("%s: %s", data.get("pid"), " ".join(map(str, data.get("lines", ()))))
+
+    if printed is None:  # a version that prints in another way
+        yield
+        return
+    worker.print_to_stdstream = keep
+    try:
+        yield
+    finally:
+        worker.print_to_stdstream = printed

@@ -15,7 +15,7 @@ from typing import Any
 from ..errors import ClusterError, Stopped, YogaLiveError
 from ..system.plain_text import format_count
 from ..system.telemetry import silence_telemetry
-from .ray_environment import keep_ray_local, without_api_server
+from .ray_environment import keep_ray_local, log_ray_messages, without_api_server
 from .ray_start import check_address, choose_store, describe_failure, import_ray, shorten
 from .scheduler import TRIES, Answer, Outcome, Schedule, Task
 from .worker import ArchiveWorker, WorkerConfig
@@ -118,7 +118,8 @@ def connect(address: str) -> Iterator[list[Node]]:
             signal.signal(signal.SIGTERM, on_terminate)  # Ray sets one of its own
     try:
         found = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        yield [Node(each.get("CPU", 0.0), each.get("GPU", 0.0)) for each in found]
+        with log_ray_messages():
+            yield [Node(each.get("CPU", 0.0), each.get("GPU", 0.0)) for each in found]
     except ray.exceptions.RayError as error:
         raise ClusterError(
             f"lost the Ray cluster {address!r}: {shorten(error)}; repeat the command to continue"

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from yoga_live.runtime.archive import ray_start
+from yoga_live.runtime.archive.ray_environment import log_ray_messages
 from yoga_live.runtime.archive.ray_start import check_address, choose_store, describe_failure, import_ray, shorten
 from yoga_live.runtime.errors import MissingPackageError
 
@@ -115,3 +116,15 @@ def test_a_broken_ray_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.delitem(sys.modules, "ray", raising=False)
     with pytest.raises(MissingPackageError, match=r"Ray cannot be imported \(TypeError: Descriptors cannot be created"):
         import_ray()
+
+
+def test_what_ray_prints_of_a_dead_worker_is_logged_and_stays_off_the_output(
+    capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    worker = pytest.importorskip("ray._private.worker", reason='needs Ray: pip install "yoga-live[cluster]"')
+    message = {"lines": ["A worker died or was killed, see its logs."], "pid": "raylet", "is_err": False}
+    with log_ray_messages(), caplog.at_level("DEBUG"):
+        worker.print_to_stdstream(dict(message), ignore_prefix=False)
+    assert capfd.readouterr() == ("", "") and "raylet: A worker died" in caplog.text
+    worker.print_to_stdstream({**message, "lines": ["Afterwards."]}, ignore_prefix=False)
+    assert "Afterwards." in capfd.readouterr().out
