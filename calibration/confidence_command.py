@@ -138,15 +138,15 @@ def print_report(report: ConfidenceReport) -> None:
 
 def _print_sources(sources: dict[str, SourceCalibration]) -> None:
     print(
-        "temperature and threshold are fitted on answers of networks to left-out sources of photos (--on validation: "
-        "on the random split); on each source, at the temperature that the others ask for:"
+        "temperature and threshold are fitted on predictions for left-out sources of photos (with --on validation: for "
+        "the validation photos); each source below is judged at the temperature fitted on the other sources:"
     )
     wide = max(map(len, list(sources)[:MOST_LISTED]))
     for name, row in list(sources.items())[:MOST_LISTED]:
         verdict = "within" if row.ece <= row.ece_perfect_high else "ABOVE"
         print(
             f"  {name:<{wide}}  {format_count(row.accuracy.total, 'photo')}, accuracy {row.accuracy.value:.1%}, ECE "
-            f"{row.ece:.1%} (perfect: up to {row.ece_perfect_high:.1%} in 95 % of samples: {verdict})"
+            f"{row.ece:.1%} (a perfectly calibrated model has up to {row.ece_perfect_high:.1%}: {verdict})"
         )
     if len(sources) > MOST_LISTED:
         print(f"  and {format_count(len(sources) - MOST_LISTED, 'smaller source')}, in the model's metadata")

@@ -160,12 +160,14 @@ def choose_left_out(run: Run, asked: str = "auto") -> LeftOutLogits | None:
 def read_left_out(run: Run) -> LeftOutLogits | None:
     """Read `left_out.csv` of a run; None where the run has none.  Raises RunError."""
     path, count = run.folder / LEFT_OUT_FILE, len(run.labels)
-    first = len(LEFT_OUT_COLUMNS)
+    first, what_to_do = len(LEFT_OUT_COLUMNS), "train the run again, or delete this file to fit on validation photos"
     headers = [[*LEFT_OUT_COLUMNS, *run.labels]]
     headers.append(headers[0] + [POINTS + label for label in run.labels])
     try:
         with open_plain_text(path, ODD_NAMES) as file:
-            header, *rows = csv.reader(file)
+            header, *rows = [*csv.reader(file)] or [[]]
+        if not rows:
+            raise ValueError("it has no row for a photo")
         if any(len(row) != len(header) for row in rows):
             raise ValueError(f"a row has not one number for each of {len(header) - first} columns")
         if odd := next((row[2] for row in rows if row[2] not in ("0", "1")), None):
@@ -176,13 +178,13 @@ def read_left_out(run: Run) -> LeftOutLogits | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, csv.Error) as error:
-        raise RunError(f"{path} cannot be read ({error}); train the run again, or delete this file") from error
+        raise RunError(f"{path} cannot be read ({error}); {what_to_do}") from error
     if header not in headers or [row[0] for row in rows] != [photo.path for photo in run.photos]:
-        raise RunError(f"{path} does not belong to {run.folder / 'photos.csv'}; train the run again")
+        raise RunError(f"{path} does not belong to {run.folder / 'photos.csv'}; {what_to_do}")
     sources, left_out = np.array([row[1] for row in rows]), np.array([row[2] == "1" for row in rows])
     left_out &= sources != ""
     if len(np.unique(sources[left_out])) < 2:
-        raise RunError(f"{path} holds fewer than two sources that were left out; train the run again")
+        raise RunError(f"{path} holds fewer than two sources that were left out; {what_to_do}")
     targets = np.array([run.labels.index(photo.pose) for photo in run.photos], dtype=np.int64)
     groups, points = number_groups(list(run.photos)), numbers[:, count:] if header == headers[1] else None
     return LeftOutLogits(numbers[:, :count], targets, groups, sources, left_out, points)

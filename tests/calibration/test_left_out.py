@@ -132,6 +132,16 @@ def test_a_broken_file_is_refused_in_one_line(run: Run, before: str, after: str,
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("kept", [0, 1])
+def test_a_file_without_rows_is_refused_in_words_of_the_file(run: Run, kept: int) -> None:
+    path = run.folder / LEFT_OUT_FILE
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:kept]))
+    with pytest.raises(
+        RunError, match=r"no row for a photo\); train .* or delete this file to fit on validation photos"
+    ):
+        read_left_out(run)
+
+
 def test_the_command_fits_on_left_out_sources_says_so_and_goes_back(
     ask, run: Run, colour_model: Path, tmp_path: Path
 ) -> None:
@@ -141,7 +151,7 @@ def test_the_command_fits_on_left_out_sources_says_so_and_goes_back(
         answer = ask(main, "confidence", colour_model, "--run", run.folder, "--to", to, "--on", on)
         assert answer.code == 0, answer.err
         infos[on] = read_model(to)[1]
-        assert ("fitted on answers of networks to left-out sources" in answer.out) == (on == "auto")
+        assert ("fitted on predictions for left-out sources" in answer.out) == (on == "auto")
         assert ("  anna  24 photos, accuracy " in answer.out) == (on == "auto")
     assert infos["auto"].calibration["fitted_on"] == LEFT_OUT and {*infos["auto"].calibration["sources"]} == {
         "anna",
@@ -163,7 +173,7 @@ def test_smaller_files_are_fitted_on_left_out_sources_too(
     assert answer.code == 0, answer.err
     info = read_model(to)[1]
     assert info.calibration["fitted_on"] == LEFT_OUT and "agreement_with_fp32" in info.calibration
-    assert "fitted on answers of networks to left-out sources" in answer.out
+    assert "fitted on predictions for left-out sources" in answer.out
 
 
 def test_what_key_points_are_fitted_on_is_said(capsys: pytest.CaptureFixture[str]) -> None:

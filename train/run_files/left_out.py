@@ -50,7 +50,9 @@ def describe_left_out(content: Mapping[str, Any]) -> list[str]:
         if len(sources) > MOST_LISTED:
             lines.append(f"  and {format_count(len(sources) - MOST_LISTED, 'smaller source')}")
         if spread:
-            lines.append(f"  without poses that one source alone has: {', '.join(spread)}")
+            lines.append(
+                f"  not counted, because only one source has them: {', '.join(f'`{pose}`' for pose in spread)}"
+            )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunError("left_out in run.json cannot be read; train the run again") from error
     return lines

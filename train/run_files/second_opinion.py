@@ -12,7 +12,7 @@ from ...runtime.errors import ModelError, RunError
 from ...runtime.people.second_opinion import SecondOpinion
 from ...runtime.system.files import write_json
 from ...runtime.system.foreign_files import check_number, check_text, check_whole, read_document
-from ...runtime.system.plain_text import format_count
+from ...runtime.system.plain_text import format_command, format_count
 
 SECOND_OPINION = "second_opinion.json"
 log = logging.getLogger(__name__)
@@ -37,7 +37,8 @@ def read_second_opinion(run: Run) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError, TypeError, ModelError) as error:
-        raise RunError(f"{path} cannot be read ({error}); delete it to do without, or train again") from error
+        again = f"yoga-train second-opinion {format_command(run.folder)}"
+        raise RunError(f"{path} cannot be read ({error}); delete it, and make it anew with {again}") from error
     log.warning("%s is of an earlier state of the run and not used", path)
     return {}
 

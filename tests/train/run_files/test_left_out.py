@@ -36,7 +36,10 @@ def test_the_report_shows_each_source_beside_the_random_split(write_run: Callabl
         f"left-out sources: accuracy 50.0% {interval} 10.0% to 90.0%); random split: 66.7% {interval} 20.0% to 80.0%)"
     )
     assert report.left_out[1] == f"  s0: 50.0% {interval} 10.0% to 90.0%)" and len(report.left_out) == 15
-    assert report.left_out[-2:] == ("  and 2 smaller sources", "  without poses that one source alone has: plank")
+    assert report.left_out[-2:] == (
+        "  and 2 smaller sources",
+        "  not counted, because only one source has them: `plank`",
+    )
     assert report.left_out[0] in render_report(report, RunPictures({}, {}, 0))
 
 
