@@ -294,7 +294,11 @@ def test_folds_by_source_keep_logits_to_photos_of_sources_that_the_network_had_n
     assert content["left_out"]["poses_of_one_source"] == ["none"]
     lines = describe_left_out(content)
     assert lines[0].startswith("left-out sources: accuracy ") and "18 photos" in lines[0]
-    assert "random split: " in lines[0] and lines[1].startswith("  anna: ") and lines[-1].endswith("alone has: none")
+    assert (
+        "random split: " in lines[0]
+        and lines[1].startswith("  anna: ")
+        and lines[-1].endswith("source has them: `none`")
+    )
     assert fit_run(sourced, tmp_path / "run", config, resume=True) == run.summary
 
 

@@ -15,6 +15,7 @@ from ...runtime.errors import RunError
 from ...runtime.photos.decoding import decode_photo
 from ...runtime.system.item_failures import Failure, attempt
 from ..people.flags import KINDS, PhotoFlag, find_flags
+from ..photos.drawn_none import find_drawn
 from ..photos.folder import HASH_SIDE, hash_photo, list_poses
 from ..photos.mirroring import had_mirror_copies
 from ..photos.picture_groups import group_pictures
@@ -56,14 +57,16 @@ class CleaningList:
     So a marked photo stays where it was, and the user keeps the place.  Raises RunError if the run belongs to another
     folder.
 
-    targets: int (N,), the labels of the run's photos; unseen: bool (N,), predicted by a network not trained on them.
+    targets: int (N,), the labels of the run's photos; unseen: bool (N,), photos, no drawings of `none`,
+    that were predicted by a network not trained on them.
     replaced: number of photos of the run that were replaced by another picture.
     """
 
     def __init__(self, cleaner: Cleaner, run: Run, predictions: Predictions) -> None:
         self.cleaner, self.run, self.predictions = cleaner, run, predictions
         self.targets = np.array([run.labels.index(photo.pose) for photo in run.photos], np.int64)
-        self.unseen = np.array([predictions.out_of_fold or photo.split != "train" for photo in run.photos], bool)
+        held_out = np.array([predictions.out_of_fold or photo.split != "train" for photo in run.photos], bool)
+        self.unseen = held_out & ~find_drawn(photo.path for photo in run.photos)
         self.errors: LabelErrors = find_label_errors(predictions.probabilities, self.targets, self.unseen)
         self.poses = _merge_poses(run.labels, list_poses(cleaner.folder, least=1))
         self.replaced = 0

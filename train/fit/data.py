@@ -17,7 +17,7 @@ from ..people.bodies import are_bodies
 from ..people.crops import find_crops
 from ..people.finding import find_people, list_contents
 from ..photos.dataset import PhotoDataset, balance
-from ..photos.drawn_none import is_drawn
+from ..photos.drawn_none import find_drawn, is_drawn
 from ..photos.folder import PLACES, Photo, PhotoSet, read_photos
 from ..photos.given_splits import read_given_splits, split_as_given
 from ..photos.mirroring import Mirroring, Pairs
@@ -137,7 +137,7 @@ def _fold_sources(
 
 def _split_photos(photo_set: PhotoSet, config: FitConfig) -> SplitPlan:
     """Plan the splits; drawn pictures of `none` are only trained on, each a group of its own."""
-    drawn = np.array([is_drawn(photo.path) for photo in photo_set.photos], dtype=bool)
+    drawn = find_drawn(photo.path for photo in photo_set.photos)
     if not drawn.any():
         return _split_own(photo_set, config)
     own = np.flatnonzero(~drawn)

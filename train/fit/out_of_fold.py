@@ -18,6 +18,7 @@ import torch
 from ...calibration.metrics import measure_accuracy
 from ...runtime.system.files import write_then_rename
 from ..distributed.collectives import Workers
+from ..photos.drawn_none import find_drawn
 from .config import FitConfig
 from .data import TrainingData
 from .frozen_head import Features
@@ -40,16 +41,16 @@ def predict_out_of_fold(
 
     folds: int (N,); near-duplicates of the fold's photos are not trained on, in whatever fold they are.  features: of
     all photos from the starting weights, the same in every fold.  Folds that are finished in `folder` are not trained
-    again.
+    again.  The accuracy that is logged is that of photos, without drawings of `none`.
     """
     everything = np.empty((len(data.targets), len(data.photo_set.labels)))
-    count = int(folds.max()) + 1
+    count, is_photo = int(folds.max()) + 1, ~find_drawn(photo.path for photo in data.photo_set.photos)
     for fold in range(count):
         held_out = np.flatnonzero(folds == fold)
         place = folder / FOLDS_FOLDER / str(fold + 1)
         finished = place / "logits.npy"
         if not workers.broadcast_object(finished.exists()):
-            log.info("fold %d of %d: %d photos held out", fold + 1, count, len(held_out))
+            log.info("fold %d of %d: %d photos held out", fold + 1, count, is_photo[held_out].sum())
             rows = np.flatnonzero((folds != fold) & ~np.isin(data.groups, data.groups[held_out]))
             own_config = replace(config, seed=config.seed + fold)
             logits = _fit_fold(data, rows, held_out, own_config, workers, place, features)
@@ -61,7 +62,7 @@ def predict_out_of_fold(
         else:
             logits = np.zeros((len(held_out), len(data.photo_set.labels)))  # the writer alone has and needs them
         everything[held_out] = logits
-    accuracy = measure_accuracy(everything.argmax(axis=1), data.targets)
+    accuracy = measure_accuracy(everything.argmax(axis=1)[is_photo], data.targets[is_photo])
     log.info("out of fold: accuracy %s", accuracy)
     return everything
 

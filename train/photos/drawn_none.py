@@ -6,12 +6,13 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from ...runtime.core.none_class import find_none_lookalikes
 from ...runtime.core.opencv import cv2
@@ -44,6 +45,11 @@ IDLE: tuple[Pose, ...] = (
 def is_drawn(path: str) -> bool:
     """Whether a photo, by its path in the photo folder, is one of these."""
     return path.startswith(f"{NO_POSE}/{PREFIX}")
+
+
+def find_drawn(paths: Iterable[str]) -> npt.NDArray[np.bool_]:
+    """Which of N photos are such drawings, bool (N,).  paths: in the photo folder."""
+    return np.array([is_drawn(path) for path in paths], dtype=bool)
 
 
 def draw_none(count: int = COUNT, seed: int = 0) -> Iterator[Frame]:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...calibration.runs import Run
+from ..photos.drawn_none import find_drawn
 
 LEAST_PROBABILITY = 1e-12
 """Keeps a loss finite: a CSV with six digits may hold 0."""
@@ -39,13 +40,17 @@ class PhotoPrediction:
 
 @dataclass(frozen=True)
 class RunPredictions:
-    """Every photo of a run: probabilities float (N, C), targets int (N,), splits str (N,), groups int (N,)."""
+    """Every photo of a run: probabilities float (N, C), targets int (N,), splits str (N,), groups int (N,).
+
+    drawn: bool (N,), drawings of `none` (`fit --none default`), which are trained on and never tested.
+    """
 
     labels: tuple[str, ...]
     probabilities: npt.NDArray[np.floating]
     targets: npt.NDArray[np.int64]
     splits: npt.NDArray[np.str_]
     groups: npt.NDArray[np.int64]
+    drawn: npt.NDArray[np.bool_]
 
     @property
     def answers(self) -> npt.NDArray[np.int64]:
@@ -73,4 +78,4 @@ def join_answers(run: Run, probabilities: npt.NDArray[np.floating]) -> RunPredic
     targets = np.array([index[photo.pose] for photo in run.photos], dtype=np.int64)
     splits = np.array([photo.split for photo in run.photos], dtype=str)
     groups = np.array([photo.group for photo in run.photos], dtype=np.int64)
-    return RunPredictions(run.labels, probabilities, targets, splits, groups)
+    return RunPredictions(run.labels, probabilities, targets, splits, groups, find_drawn(p.path for p in run.photos))

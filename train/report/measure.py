@@ -158,7 +158,7 @@ def measure_report(run: Run, against: Run | None = None, top: int = 24) -> Repor
     matrix = count_confusions(answers, targets, len(run.labels))
     views = [view_photos(kept, split, kept.numbers_of(split), top) for split in ("test", "validation")]
     if unseen:
-        views.append(view_photos(unseen, ALL, unseen.numbers_of(*SPLITS), top))
+        views.append(view_photos(unseen, ALL, np.flatnonzero(~unseen.drawn), top))
     test_accuracy = measure_accuracy(answers, targets)
     return Report(
         run,
@@ -246,9 +246,9 @@ def _choose_cell_photos(counts: list[int]) -> int:
 def find_suspects(answers: RunPredictions, *, out_of_fold: bool) -> Suspects:
     """Find likely label errors among the photos that the network was not trained on, as `clean` does.
 
-    These are all photos if out_of_fold, else the held-out ones.
+    These are all photos if out_of_fold, else the held-out ones; drawings of `none` are neither.
     """
-    unseen = np.full(len(answers.targets), True) if out_of_fold else answers.splits != SPLITS[0]
+    unseen = ~answers.drawn if out_of_fold else answers.splits != SPLITS[0]
     errors = find_label_errors(answers.probabilities, answers.targets, unseen)
     total = errors.count_among(unseen)
     likeliest = [photo for photo in errors.order.tolist() if unseen[photo]][: min(total.suspects, SUSPECTS)]

@@ -20,9 +20,10 @@ from yoga_live.train.clean import review_list
 from yoga_live.train.clean.automatic import plan_marks
 from yoga_live.train.clean.review_list import CleaningList
 from yoga_live.train.gather.add_files import add_folder
+from yoga_live.train.photos.drawn_none import PREFIX, find_drawn
 from yoga_live.train.photos.folder import HASH_SIDE, read_photos
 from yoga_live.train.report.answers import join_answers
-from yoga_live.train.report.measure import find_suspects
+from yoga_live.train.report.measure import find_suspects, measure_report
 from yoga_live.train.run_files.predictions import FOLDS, PREDICTIONS, write_predictions
 
 
@@ -112,6 +113,23 @@ def test_clean_and_report_agree_on_the_held_out_photos(messy) -> None:
         assert photos.errors.count_among(photos.unseen) == told.total
     assert told.total.suspects == told.count == len(wrong)
     assert told.total.expected == pytest.approx(0.9 * len(wrong))
+
+
+def test_drawings_of_none_neither_speak_for_the_network_nor_are_accused(messy) -> None:
+    with messy.open() as photos:
+        before = photos.errors.agreement
+        [(path, _)] = [wrong for wrong in messy.wrong if wrong[0].startswith("none/")]
+    drawing = f"none/{PREFIX}000.png"
+    (messy.photos / path).rename(messy.photos / drawing)
+    for table in [*messy.run.glob("*.csv"), *messy.photos.glob("*.csv")]:
+        table.write_text(table.read_text().replace(path, drawing))
+    with messy.open() as photos:
+        assert (photos.errors.agreement.right, photos.errors.agreement.total) == (before.right, before.total - 1)
+        assert photos.missing == 0 and not photos.unseen[find_drawn(row.path for row in photos.run.photos)].any()
+        report = measure_report(photos.run)
+        assert report.suspects.total == photos.errors.count_among(photos.unseen)
+        assert drawing not in {photos.run.photos[row.photo].path for row in report.suspects.rows}
+        assert report.views[2].accuracy.total == before.total - 1
 
 
 def test_hashes_are_made_as_fit_makes_them_at_any_size_of_the_network(messy) -> None:
