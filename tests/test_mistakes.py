@@ -19,6 +19,7 @@ yoga-live clas.mp4                                     | clas.mp4 does not exist
 yoga-live class                                        | did you mean class.mp4\\?
 yoga-live Class.MP4                                    | did you mean class.mp4\\?
 yoga-live videos/missing.mp4                           | give an existing file or folder
+yoga-live photo.jpg --people all                       | --people all cannot be used with photos: each has one answer
 yoga-live class.mp4 --output out.mp4                   | did you mean --save\\?
 yoga-live class.mp4 -o out.mp4                         | did you mean --save\\?
 yoga-live class.mp4 --timeline t.csv --overwrite       | did you mean --force\\?
@@ -95,6 +96,7 @@ yoga-train fit photos                                  | required: --to
 yoga-train fit photos --to ''                          | argument --to: the value is empty
 yoga-train fit photos --output r                       | required: --to
 yoga-train fit photos --to r --lr 3                    | did you mean --rate\\?
+yoga-train fit photos --to r --force                   | arguments: --force; only other commands have it
 yoga-train fit missing --to r                          | give a folder with one folder per pose, such as missing/tree/
 yoga-train fit flat --to r                             | put each pose's photos into a folder of its own
 yoga-train fit photos --to run                         | run exists already; give the run another name with --to

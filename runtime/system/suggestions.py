@@ -83,7 +83,8 @@ def suggest_word(word: str, known: Iterable[str]) -> str:
 def suggest_for_error(parser: argparse.ArgumentParser, message: str) -> str:
     """What was probably meant where argparse knows no such option or command; or empty."""
     if found := re.match(r"unrecognized arguments: (-{1,2}\w[\w-]*)", message):
-        return suggest_word(found[1], _list_options(parser))
+        options = _list_options(parser)
+        return "; only other commands have it" if found[1] in options else suggest_word(found[1], options)
     if found := re.match(r"argument (?:.*: )?invalid choice: '([^']*)' \(choose from (.*)\)", message):
         return suggest_word(found[1], re.findall(r"[\w.:-]+", found[2]))
     return ""
