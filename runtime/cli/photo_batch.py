@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ..pipelines.classify_photos import PhotoPrediction
     from ..sources.inputs import Listed
 
+MOST_WIDE = 60
+"""Letters of a file's name for which others make room."""
 Draw = Callable[[Path, "PhotoPrediction"], None]
 """Writes the annotated copy of a photo."""
 
@@ -120,11 +122,12 @@ def check_all_read(batch: PhotoBatch, answers: list[PhotoPrediction]) -> None:
     count = format_count(len(batch.files), "photo")
     problems = [describe_unreadable(batch.unreadable)] if batch.unreadable else []
     if broken := sum(answer.prediction is None for answer in answers):
-        problems.append(f"{broken} of {count} could not be read; see the lines above")
+        problems.append(f"{broken} of {count} could not be read")
+    if lacking := sum(answer.prediction is not None and bool(answer.reason) for answer in answers):
+        problems.append(f"{lacking} of {count} could not be annotated")
     if problems:
-        raise PhotoError("; ".join(problems))
-    if lacking := sum(bool(answer.reason) for answer in answers):
-        raise OutputError(f"{lacking} of {count} could not be annotated; see the lines above")
+        line = f"{'; '.join(problems)}{'; see the lines above' if broken or lacking else ''}"
+        raise PhotoError(line) if broken or batch.unreadable else OutputError(line)
 
 
 @dataclass
@@ -167,7 +170,7 @@ def _report(batch: PhotoBatch, answers: list[PhotoPrediction]) -> None:
 
     told = [(answer.file, answer.prediction) for answer in answers if answer.prediction]
     if not batch.table:
-        width = max((len(file) for file, _ in told), default=0)
+        width = min(max((len(file) for file, _ in told), default=0), MOST_WIDE)
         for file, prediction in told:
             print(f"  {file:{width}}  {name_pose(prediction.pose):16} {prediction.confidence:4.0%}")
     for pose, number in Counter(prediction.pose for _, prediction in told).most_common():

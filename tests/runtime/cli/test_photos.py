@@ -89,6 +89,22 @@ def test_copies_of_photos_named_without_an_option_go_into_a_folder_that_exists(
     assert_refused(live("0", "--save", out), f"{out} should end in .mp4")
 
 
+def test_the_last_line_counts_what_was_not_read_and_what_was_not_drawn(
+    live: Live, photos: Path, tmp_path: Path
+) -> None:
+    long = "a" * 250
+    (photos / "in" / "a.jpg").rename(photos / f"{long}.jpg")  # its copy has a longer name while it is written
+    (photos / "broken.jpg").write_bytes(b"no photo")
+    code, out, err = live("--images", photos, "--save", tmp_path / "out")
+    assert code == 2 and f"{long}.jpg: cannot be annotated: File name too long" in err
+    assert err.splitlines()[-1] == (
+        "yoga-live: error: 1 of 5 photos could not be read; 1 of 5 photos could not be annotated; see the lines above"
+    )
+    assert (
+        max(len(line) for line in out.splitlines() if line[:2] == "  " and long not in line) < 90
+    )  # one long name moves no other's answer
+
+
 def test_photos_are_never_written_over(live: Live, photos: Path) -> None:
     (photos / "in" / "a.png").unlink()
     before = (photos / "in" / "a.jpg").read_bytes()
