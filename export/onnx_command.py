@@ -28,4 +28,5 @@ def run_onnx(args: argparse.Namespace) -> None:
     if info.calibration:
         print(f"calibrated: temperature {info.temperature:.3f}, threshold {info.threshold:.2f}, from the run")
     int8 = args.to.with_suffix(".int8.onnx")
-    print(f"next: {format_command('yoga-calibrate', 'int8', args.to, '--run', args.run, '--to', int8)}")
+    photos = ["--photos", args.photos] if args.photos else []
+    print(f"next: {format_command('yoga-calibrate', 'int8', args.to, '--run', args.run, *photos, '--to', int8)}")

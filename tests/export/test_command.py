@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from yoga_live.calibration.onnx_file import read_model
+from yoga_live.calibration.runs import load_run
 from yoga_live.export.command import main
+from yoga_live.train.cli.second_opinion import format_export
 
 
 def test_a_run_becomes_one_file_with_its_parity_told(ask, trained_run: Path, tmp_path: Path) -> None:
@@ -22,6 +24,15 @@ def test_a_run_becomes_one_file_with_its_parity_told(ask, trained_run: Path, tmp
     assert "next: yoga-calibrate int8" in answer.out and "Traceback" not in answer.err
     assert read_model(tmp_path / "a.onnx")[1].labels[-1] == "none"
     assert [path.name for path in tmp_path.iterdir()] == ["a.onnx"]
+
+
+def test_the_next_command_finds_photos_that_were_moved(ask, trained_run: Path, tmp_path: Path) -> None:
+    photos = tmp_path / "now here"
+    photos.symlink_to(load_run(trained_run).photo_folder)
+    answer = ask(main, "onnx", trained_run, "--photos", photos, "--to", tmp_path / "a.onnx")
+    assert answer.code == 0 and f"--run {trained_run} --photos '{photos}' --to " in answer.out, answer.err
+    assert format_export(trained_run, photos) == f"yoga-export onnx {trained_run} --photos '{photos}' --to yoga.onnx"
+    assert format_export(trained_run, None) == f"yoga-export onnx {trained_run} --to yoga.onnx"
 
 
 def test_an_existing_output_is_refused_untouched_without_force(ask, trained_run: Path, tmp_path: Path) -> None:

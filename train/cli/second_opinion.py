@@ -42,4 +42,10 @@ def _run(args: argparse.Namespace) -> None:
     content = add_late_opinion(run, args.device, force=args.force)
     if content["second_opinion"]["used"]:  # why there is none has been said
         print(*describe_second_opinion(content), sep="\n")
-        print(f"next: yoga-export onnx {format_command(args.folder)} --to yoga.onnx")
+        print(f"next: {format_export(args.folder, args.photos)}")
+
+
+def format_export(folder: Path, photos: Path | None) -> str:
+    """Write the command that exports a run, whose photos may have been moved."""
+    moved = ["--photos", photos] if photos else []
+    return format_command("yoga-export", "onnx", folder, *moved, "--to", "yoga.onnx")
