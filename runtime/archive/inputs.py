@@ -12,7 +12,7 @@ from urllib.parse import quote_from_bytes, urlsplit
 
 from ..errors import OutputError, SourceError
 from ..pipelines.annotate import is_video
-from ..sources.inputs import VIDEO_SUFFIXES, is_list, list_files, name_missing, read_list
+from ..sources.inputs import VIDEO_SUFFIXES, is_annotated, is_list, list_files, name_missing, read_list
 from ..sources.remote import RemoteFile, find_file_system, read_version
 from ..system.files import resolve
 from ..system.plain_text import is_plain
@@ -38,7 +38,7 @@ class Recorded:
 
 
 def list_archive(inputs: Sequence[Path | RemoteFile], leave_out: Iterable[Path] = ()) -> list[Recorded]:
-    """Every recording that files, folders, lists and URLs name, each once.
+    """Every recording that files, folders, lists and URLs name, each once; of folders none that `yoga-live` annotated.
 
     What a list names and is not there is kept, and a folder that cannot be read: each becomes a failure of its own.
     leave_out: folders that are not entered.  Raises SourceError for what was named by itself and is not there,
@@ -62,7 +62,7 @@ def _list_local(path: Path, skipped: list[Path], keeps_missing: bool) -> list[Re
         top = PurePosixPath(resolve(path).name or "root")
         unreadable: dict[Path, str] = {}
         try:
-            listed = list_files([path], is_video, "video", skipped, unreadable)
+            listed = list_files([path], _is_input, "video", skipped, unreadable)
         except SourceError:
             if not unreadable:
                 raise
@@ -75,6 +75,11 @@ def _list_local(path: Path, skipped: list[Path], keeps_missing: bool) -> list[Re
         raise SourceError(f"{path} is a named pipe, and an archive needs files; use yoga-live --video for it")
     whole = Path(os.path.abspath(path))  # noqa: PTH100 - links stay: the name is the one that was given
     return [_describe(whole, _make_place(part.replace(":", "") for part in whole.parts[1:]))]
+
+
+def _is_input(path: Path) -> bool:
+    """Whether a file of a folder is a video, and not one that `yoga-live` has annotated beside another."""
+    return is_video(path) and not is_annotated(path)
 
 
 def _make_place(parts: Iterable[str]) -> PurePosixPath:
@@ -121,6 +126,7 @@ def _list_remote(file: RemoteFile, keeps_missing: bool) -> list[Recorded]:
         Recorded(each, _name_remote(each), facts.get("size") or 0, read_version(facts))
         for name, facts in sorted(inside.items())
         if (each := RemoteFile(fs.unstrip_protocol(name))).suffix.lower() in VIDEO_SUFFIXES
+        and not is_annotated(PurePosixPath(each.name))
     ]
     if not rows:
         raise SourceError(f"{file} has no videos; give another folder, or the files themselves")

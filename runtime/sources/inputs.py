@@ -197,7 +197,7 @@ def name_beside(videos: Sequence[Path]) -> list[Path]:
     return [add_suffix(name, ANNOTATED) for name in names]
 
 
-def is_annotated(path: Path) -> bool:
+def is_annotated(path: PurePath) -> bool:
     """Whether a file is an output beside a video, and so not an input."""
     return path.name.casefold().endswith((f"{ANNOTATED}.mp4", f"{ANNOTATED}.part.mp4"))
 

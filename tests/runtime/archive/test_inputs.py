@@ -138,3 +138,15 @@ def test_a_folder_that_cannot_be_read_becomes_a_failure_of_its_own(plain_rights:
     with pytest.raises(SourceError, match=r"private is a folder that cannot be read: Permission denied"):
         VideoSource(tmp_path / "classes" / "private")
     (tmp_path / "classes" / "private").chmod(0o700)
+
+
+def test_videos_that_were_annotated_beside_others_are_no_input_unless_named(classes: Path, bucket: str) -> None:
+    copy = classes / "mon" / "a.Annotated.MP4"
+    copy.write_bytes(b"drawn upon")
+    assert len(name_all(classes)) == 3 and len(name_all(copy)) == 1
+    fsspec = pytest.importorskip("fsspec")
+    fs, path = fsspec.core.url_to_fs(bucket)
+    before = name_all(RemoteFile(bucket))
+    fs.pipe_file(f"{path}/mon/a.annotated.mp4", b"drawn upon")
+    assert name_all(RemoteFile(bucket)) == before
+    assert len(name_all(RemoteFile(f"{bucket}/mon/a.annotated.mp4"))) == 1
