@@ -143,10 +143,18 @@ def _print_sources(sources: dict[str, SourceCalibration]) -> None:
     )
     wide = max(map(len, list(sources)[:MOST_LISTED]))
     for name, row in list(sources.items())[:MOST_LISTED]:
-        verdict = "within" if row.ece <= row.ece_perfect_high else "ABOVE"
-        print(
-            f"  {name:<{wide}}  {format_count(row.accuracy.total, 'photo')}, accuracy {row.accuracy.value:.1%}, ECE "
-            f"{row.ece:.1%} (a perfectly calibrated model has up to {row.ece_perfect_high:.1%}: {verdict})"
-        )
+        print(f"  {name:<{wide}}  {describe_source(row)}")
     if len(sources) > MOST_LISTED:
         print(f"  and {format_count(len(sources) - MOST_LISTED, 'smaller source')}, in the model's metadata")
+
+
+def describe_source(row: SourceCalibration) -> str:
+    """Describe how a model does on one left-out source; that a few photos do not contradict it says nothing."""
+    from .confidence import ENOUGH
+
+    is_within = row.ece <= row.ece_perfect_high
+    judged = f"a perfectly calibrated model has up to {row.ece_perfect_high:.1%}: {'within' if is_within else 'ABOVE'}"
+    if is_within and row.accuracy.total < ENOUGH:
+        judged = "too few photos to judge it"
+    photos = format_count(row.accuracy.total, "photo")
+    return f"{photos}, accuracy {row.accuracy.value:.1%}, ECE {row.ece:.1%} ({judged})"

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from yoga_live.calibration.command import main
-from yoga_live.calibration.confidence import LEFT_OUT, VALIDATION, calibrate, measure_sources
-from yoga_live.calibration.confidence_command import print_together
+from yoga_live.calibration.confidence import LEFT_OUT, VALIDATION, SourceCalibration, calibrate, measure_sources
+from yoga_live.calibration.confidence_command import describe_source, print_together
 from yoga_live.calibration.logits import (
     LEFT_OUT_FILE,
     LeftOutLogits,
@@ -22,6 +22,7 @@ from yoga_live.calibration.logits import (
     read_left_out,
     write_left_out,
 )
+from yoga_live.calibration.metrics import Accuracy
 from yoga_live.calibration.onnx_file import read_model
 from yoga_live.calibration.runs import Run, load_run
 from yoga_live.export.command import main as export
@@ -162,6 +163,20 @@ def test_the_command_fits_on_left_out_sources_says_so_and_goes_back(
     (run.folder / LEFT_OUT_FILE).unlink()
     answer = ask(main, "confidence", colour_model, "--run", run.folder, "--to", tmp_path / "x.onnx", "--on", "left-out")
     assert answer.code == 2 and "has no left_out.csv" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("right", "photos", "ece", "verdict"),
+    [
+        (30, 40, 0.1, "a perfectly calibrated model has up to 20.0%: within"),
+        (30, 40, 0.3, "a perfectly calibrated model has up to 20.0%: ABOVE"),
+        (1, 2, 0.1, "too few photos to judge it"),
+        (1, 2, 0.3, "a perfectly calibrated model has up to 20.0%: ABOVE"),
+    ],
+)
+def test_a_source_of_few_photos_is_not_said_to_be_calibrated(right: int, photos: int, ece: float, verdict: str) -> None:
+    row = SourceCalibration(Accuracy(right, photos), 1.5, ece, 0.1, 0.2)
+    assert describe_source(row) == (f"{photos} photos, accuracy {right / photos:.1%}, ECE {ece:.1%} ({verdict})")
 
 
 @pytest.mark.parametrize(("command", "precision"), [(main, "int8"), (export, "fp16")])
