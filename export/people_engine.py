@@ -16,7 +16,7 @@ from ..runtime.engines.onnxruntime import OnnxNetwork
 from ..runtime.engines.tensorrt_bindings import Bindings
 from ..runtime.engines.tensorrt_network import TensorRTNetwork
 from ..runtime.engines.tensorrt_sidecar import Gpu, PeopleRecord, read_people_record, record_path
-from ..runtime.errors import MissingPackageError, ModelError
+from ..runtime.errors import MissingPackageError, ModelError, TakenError
 from ..runtime.people.decoding import HEADS, decode_heads
 from ..runtime.people.finder import ENGINE_SIDE, PEOPLE_MODEL, SIDE, SIDE_STEP, fit_frame
 from ..runtime.people.people import People
@@ -70,7 +70,12 @@ def export_people_engine(
     if (kept := _find_kept(path, record)) is not None:
         return BuiltPeopleEngine(kept, was_built=False)
     for output in (path, record_path(path)):
-        check_output(output, force=force)
+        if output.is_file() and not force:
+            raise TakenError(
+                f"{output} is there already, and not for this GPU, TensorRT, --workspace-mb and version of the people "
+                "finder; --force replaces it"
+            )
+        check_output(output, force=True)
     prepared = prepare_people_network(onnx.load_from_string(source)).SerializeToString()
     check_free_memory(gpu, options.workspace_mb, len(prepared))
     plan = build_plan(prepared, SHAPES, options, bindings, record.gpu, PEOPLE_MODEL)

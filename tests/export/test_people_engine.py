@@ -97,7 +97,9 @@ def test_a_second_build_keeps_it_and_another_file_is_not_overwritten(
     builds = installed.builds
     path.write_bytes(b"mine")
     line = ask(main, "engine", "--people", "--workspace-mb", 64).refusal()
-    assert "people.engine exists already" in line and path.read_bytes() == b"mine" and installed.builds == builds
+    assert "people.engine is there already, and not for this GPU, TensorRT" in line and "--force replaces it" in line
+    assert "another name" not in line  # there is no other that is looked for
+    assert path.read_bytes() == b"mine" and installed.builds == builds
 
 
 def test_an_engine_that_is_off_is_not_written(installed: Any, ask: Callable[..., Any]) -> None:
