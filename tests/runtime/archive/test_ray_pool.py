@@ -293,6 +293,6 @@ def test_local_is_a_cluster_of_its_own_beside_one_that_runs(two_people: Path, mo
         zip(table["pose"], table["person"], table["side"], strict=True)
     )
     said, err = start(*watching, "--people", "all").communicate(timeout=120)
-    assert err.splitlines()[-1].endswith("mats was True; give another --to, or --force to replace them")
+    assert err.splitlines()[-1].endswith("--mats was given; give another --to, or --force to replace them")
     said, err = start(*watching, "--people", "all", "--mats").communicate(timeout=120)
     assert "1 video, 1 done already" in err and "1 of 1 video done, 0 of them now" in said
