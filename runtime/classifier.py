@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from .core.allowed_poses import AllowedPoses, allow_poses
 from .core.model_metadata import DEFAULT_MODEL, ModelInfo
 from .core.preprocess import letterbox_into
 from .core.regions import Region
@@ -63,32 +65,40 @@ class PoseClassifier:
 
     second_opinion: SecondOpinion | None
 
-    def __init__(self, model: str | Path | None = None, device: str = "auto", threads: int | None = None) -> None:
+    def __init__(
+        self,
+        model: str | Path | None = None,
+        device: str = "auto",
+        threads: int | None = None,
+        *,
+        poses: Iterable[str] | None = None,
+    ) -> None:
         """Load a pose model.
 
         model: a file, .onnx or .engine; None: the shipped one.  device: auto, cpu, cuda, tensorrt or openvino.
-        threads: how many the CPU's engines use; None: one a core.
+        threads: how many the CPU's engines use; None: one a core.  poses: answer only these, and `none`; None: all.
 
-        Raises ModelError where the file is no pose model, DeviceError where the device is missing, MissingPackageError
-        where its engine is not installed.
+        Raises OptionError where the model has no such pose, ModelError where the file is no pose model, DeviceError
+        where the device is missing, MissingPackageError where its engine is not installed.
         """
         path = Path(model) if model is not None else DEFAULT_MODEL
         try:
-            self._use(open_engine(path, device, threads), threads)
+            self._use(open_engine(path, device, threads), threads, poses)
         except OSError as error:  # a name that is too long, a folder that nobody may enter
             raise ModelError(f"the model {path} cannot be opened: {error.strerror or error}") from error
 
     @classmethod
-    def from_engine(cls, engine: Engine) -> PoseClassifier:
-        """Classify with an engine made elsewhere.  engine: see `yoga_live.runtime.engines.base`."""
+    def from_engine(cls, engine: Engine, *, poses: Iterable[str] | None = None) -> PoseClassifier:
+        """Classify with an engine made elsewhere.  engine: see `yoga_live.runtime.engines.base`.  poses: as above."""
         classifier = cls.__new__(cls)
-        classifier._use(engine)
+        classifier._use(engine, poses=poses)
         return classifier
 
     _finders: dict[int, PeopleFinder]
 
-    def _use(self, engine: Engine, threads: int | None = None) -> None:
+    def _use(self, engine: Engine, threads: int | None = None, poses: Iterable[str] | None = None) -> None:
         self.engine: Engine = engine
+        self._allowed: AllowedPoses | None = None if poses is None else allow_poses(poses, engine.info.labels)
         self._threads, self._finders = threads, {}
         document = engine.info.second_opinion
         self.second_opinion = SecondOpinion.from_document(document, engine.info.labels) if document else None
@@ -99,13 +109,16 @@ class PoseClassifier:
         if not isinstance(self.engine, SharedEngine):
             self.engine = SharedEngine(self.engine)
         guest = PoseClassifier.from_engine(self.engine.make_guest())
-        guest.second_opinion, guest._threads = self.second_opinion, self._threads
+        guest.second_opinion, guest._threads, guest._allowed = self.second_opinion, self._threads, self._allowed
         return guest
 
     @property
     def info(self) -> ModelInfo:
-        """What the model says of itself; temperature and threshold are those of the network alone."""
-        return self.engine.info
+        """What the model says of itself; temperature and threshold are those of the network alone.
+
+        Its labels are those that are answered, where poses were given.
+        """
+        return replace(self.engine.info, labels=self._allowed.labels) if self._allowed else self.engine.info
 
     def open_people_finder(self, side: int = SIDE) -> PeopleFinder:
         """The people finder on the same device, loaded once; for the same thread.  side: of its input, pixels.
@@ -145,7 +158,12 @@ class PoseClassifier:
     @property
     def labels(self) -> tuple[str, ...]:
         """Labels in the order of the probabilities."""
-        return self.engine.info.labels
+        return self._allowed.labels if self._allowed else self.engine.info.labels
+
+    @property
+    def excluded_poses(self) -> tuple[str, ...]:
+        """Poses that the model knows and that are not answered, because `poses` were given without them."""
+        return self._allowed.excluded if self._allowed else ()
 
     def probabilities(
         self, frame_bgr: npt.NDArray[np.generic], region: Region | None = None, landmarks: Floats | None = None
@@ -167,14 +185,18 @@ class PoseClassifier:
         letterbox_into(region.cut(frame_bgr) if region else frame_bgr, self._batch[0])
         logits, maps = self.engine.infer_maps(self._batch)
         shares = self._combine(logits, None if landmarks is None else landmarks[None])
-        return shares[0], ClassMaps(maps[0], self.labels, region)
+        return shares[0], ClassMaps(maps[0], self.engine.info.labels, region)
 
     def _combine(self, logits: Floats, landmarks: Floats | None) -> Floats:
-        """Calibrated probabilities, float64 (N, C), of logits (N, C) and landmarks (N, 53).
+        """Calibrated probabilities, float64 (N, K), in the order of `labels`, of logits (N, C) and landmarks (N, 53).
 
-        None, or NaN in a row: the network alone.
+        None, or NaN in a row: the network alone.  Poses are restricted last, once both opinions are mixed.
         """
-        alone = softmax(logits / self.info.temperature)
+        mixed = self._mix(logits, landmarks)
+        return self._allowed.restrict(mixed) if self._allowed else mixed
+
+    def _mix(self, logits: Floats, landmarks: Floats | None) -> Floats:
+        alone = softmax(logits / self.engine.info.temperature)
         if landmarks is None or self.second_opinion is None:
             return alone
         is_known = ~np.isnan(landmarks).any(axis=1)

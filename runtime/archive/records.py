@@ -27,7 +27,10 @@ JOINT_SET = frozenset(JOINTS)
 
 @dataclass(frozen=True)
 class ArchiveConfig:
-    """How timelines are made: another recipe makes others.  model_sha256: of the whole model file, calibration too."""
+    """How timelines are made: another recipe makes others.  model_sha256: of the whole model file, calibration too.
+
+    poses: those that may be answered, with commas, in the model's order; None for all.
+    """
 
     model_sha256: str
     timeline_format: str = "csv"
@@ -39,6 +42,7 @@ class ArchiveConfig:
     flip: bool = False
     people: str = "off"
     mats: bool = False
+    poses: str | None = None
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ class WorkerConfig:
     """What a worker is told once.
 
     threads: for decoding and the network; config: how videos are annotated; summary: draw one of each; yoga_live: the
-    version of who asks.
+    version of who asks; poses: those that may be answered, None for all.
     """
 
     device: str
@@ -25,6 +25,7 @@ class WorkerConfig:
     config: AnnotateConfig
     summary: bool
     yoga_live: str
+    poses: tuple[str, ...] | None = None
 
 
 class ArchiveWorker:
@@ -48,7 +49,7 @@ class ArchiveWorker:
         with tempfile.TemporaryDirectory(prefix="yoga-live-") as folder:
             path = Path(folder) / "model.onnx"
             path.write_bytes(model)
-            self._classifier = PoseClassifier(path, order.device, order.threads)
+            self._classifier = PoseClassifier(path, order.device, order.threads, poses=order.poses)
         self._order = order
         return self._classifier.engine.device
 

@@ -54,8 +54,8 @@ def annotate_archive(args: argparse.Namespace) -> None:
     place = _check(args)
     path = _find_model(args)
     model = read_bytes(path)
-    read_info(model, path)
-    order, archive_config = _read_order(args, model)
+    info = read_info(model, path)
+    order, archive_config = _read_order(args, model, info.labels)
     store = open_store(place)
     with store.claim():
         _watch_claimed(args, place, store, model, order, archive_config)
@@ -271,17 +271,20 @@ def _find_model(args: argparse.Namespace) -> Path:
     return path
 
 
-def _read_order(args: argparse.Namespace, model: bytes) -> tuple[WorkerConfig, ArchiveConfig]:
+def _read_order(args: argparse.Namespace, model: bytes, labels: tuple[str, ...]) -> tuple[WorkerConfig, ArchiveConfig]:
     """Read the workers' configuration, and the part of it that is saved beside each result."""
     from ..archive.records import ArchiveConfig
     from ..archive.worker import WorkerConfig
+    from ..core.allowed_poses import allow_poses, split_poses
     from ..pipelines.annotate import AnnotateConfig
     from ..sources.time_range import parse_time_range
 
     time_range, roi, zoom = parse_time_range(args.from_, None), read_roi(args), args.zoom != "off"
     people = read_people(args, "off")  # an archive that is half done goes on as it began
     config = AnnotateConfig(time_range, roi, zoom, mounting=read_mounting(args), people=people, mats=args.mats)
-    summary = args.summary is not None
+    summary, named = args.summary is not None, split_poses(args.poses)
+    allowed = allow_poses(named, labels) if named is not None else None
+    poses = allowed.poses if allowed else None
     archive_config = ArchiveConfig(
         hashlib.sha256(model).hexdigest(),
         args.timeline_format or "csv",
@@ -293,8 +296,9 @@ def _read_order(args: argparse.Namespace, model: bytes) -> tuple[WorkerConfig, A
         config.mounting.flip,
         str(people),
         config.mats,
+        ",".join(poses) if poses else None,
     )
-    return WorkerConfig(args.device, 1, config, summary, version("yoga-live")), archive_config
+    return WorkerConfig(args.device, 1, config, summary, version("yoga-live"), poses), archive_config
 
 
 def _check_own(store: Store, force: bool) -> None:

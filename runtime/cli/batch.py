@@ -53,6 +53,7 @@ class Done:
 def annotate_many(args: argparse.Namespace) -> None:
     """Annotate every video.  One that cannot be read is reported in a line; SourceError is raised at the end."""
     from ..classifier import PoseClassifier
+    from ..core.allowed_poses import split_poses
     from ..pipelines.annotate import AnnotateConfig
     from ..sinks.events import parse_goals
     from ..sources.inputs import describe_unreadable
@@ -66,8 +67,8 @@ def annotate_many(args: argparse.Namespace) -> None:
     time_range, roi = parse_time_range(args.from_, args.to), read_roi(args)
     unreadable: dict[Path, str] = {}
     jobs = plan_jobs(args, unreadable)
-    classifier = PoseClassifier(args.model, args.device)
-    goals_s = parse_goals(args.goal, classifier.labels)
+    classifier = PoseClassifier(args.model, args.device, poses=split_poses(args.poses))
+    goals_s = parse_goals(args.goal, classifier.labels, classifier.excluded_poses)
     config = AnnotateConfig(
         time_range,
         roi,

@@ -28,6 +28,7 @@ def measure(args: argparse.Namespace) -> None:
 def _measure(args: argparse.Namespace, count: int, roi: Roi | None) -> None:
     """Measure and print; the output video is claimed already."""
     from ..classifier import DEFAULT_MODEL, PoseClassifier
+    from ..core.allowed_poses import split_poses
     from ..pipelines.benchmark import DEMO_SIZE_WH, WARM_UP, format_benchmark, run_benchmark
     from ..sources.video import VideoSource
     from ..system.files import find_result
@@ -37,7 +38,7 @@ def _measure(args: argparse.Namespace, count: int, roi: Roi | None) -> None:
     if video:
         with VideoSource(video) as source:
             size_wh = source.info.size_wh
-    classifier = PoseClassifier(args.model, args.device)
+    classifier = PoseClassifier(args.model, args.device, poses=split_poses(args.poses))
     cropper = choose_part(args, classifier, roi, size_wh)
     result = run_benchmark(classifier, video, count, args.save, cropper, force=args.force, explain=args.explain)
     width, height = size_wh

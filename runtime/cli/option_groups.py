@@ -168,6 +168,11 @@ def add_model(parser: argparse.ArgumentParser, *, people: str = "main") -> None:
         help="auto, cpu, cuda, tensorrt or openvino; a device given by name is used or the command fails",
     )
     group.add_argument(
+        "--poses",
+        metavar="POSE,...",
+        help="answer only these poses, such as tree,warrior_2; all others count as no pose (default: all)",
+    )
+    group.add_argument(
         "--people",
         metavar="main|all|N|off",
         help="main: find people and follow the largest, most central one; all, or a number: follow each of them; off: "

@@ -51,9 +51,10 @@ def classify_images(args: argparse.Namespace) -> None:
     batch = _plan(args)
     with claim_outputs([batch.table] if batch.table else [], force=batch.force, grow=True):
         from ..classifier import PoseClassifier
+        from ..core.allowed_poses import split_poses
 
         roi, place = read_roi(args), args.overlay or DEFAULT_PLACE
-        classifier = PoseClassifier(args.model, args.device)
+        classifier = PoseClassifier(args.model, args.device, poses=split_poses(args.poses))
         if looks_for_nobody := read_people(args) == "off":
             classifier.second_opinion = None
         explain = _Explainer(classifier, looks_for_nobody=looks_for_nobody) if args.explain else None

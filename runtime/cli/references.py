@@ -30,11 +30,14 @@ def read_reference_of(args: argparse.Namespace, classifier: PoseClassifier) -> R
     """Read the photos.  Raises OptionError for a pose that the model does not know, and where nobody is seen."""
     if not args.reference:
         return None
+    from ..core.allowed_poses import explain_excluded
     from ..core.types import NO_POSE
     from ..people.finder import PeopleFinder
     from ..people.reference import read_reference
 
     poses = [label for label in classifier.labels if label != NO_POSE]
+    if args.pose in classifier.excluded_poses:
+        raise OptionError(f"--pose {args.pose}: {explain_excluded(args.pose, poses)}")
     if args.pose not in poses:
         raise OptionError(f"--pose {args.pose}: this model has no such pose; give one of {', '.join(poses)}")
     return read_reference(args.reference, args.pose, PeopleFinder("cpu", margin=0.08, min_score=0.25))

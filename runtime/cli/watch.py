@@ -53,13 +53,14 @@ def watch_source(args: argparse.Namespace) -> None:
 def _watch_source(args: argparse.Namespace, roi: Roi | None, time_range: TimeRange | None) -> None:
     """Watch the source; the outputs of a camera are claimed already."""
     from ..classifier import PoseClassifier
+    from ..core.allowed_poses import split_poses
     from ..people.cropper import check_sides
     from ..serve.page import open_page
     from ..sinks.events import parse_goals
     from .report import report_run
 
-    classifier = PoseClassifier(args.model, args.device)
-    goals_s = parse_goals(args.goal, classifier.labels)
+    classifier = PoseClassifier(args.model, args.device, poses=split_poses(args.poses))
+    goals_s = parse_goals(args.goal, classifier.labels, classifier.excluded_poses)
     check_sides(goals_s, read_people(args), zoom=args.zoom != "off")
     reference = read_reference_of(args, classifier)
     with open_page(args.serve, classifier, goals_s) as page:

@@ -217,7 +217,8 @@ def _measure(
     cropper: Cropper | None,
     overlay: OverlayConfig,
 ) -> Benchmark:
-    timed = PoseClassifier.from_engine(TimedEngine(classifier.engine, times))
+    poses = classifier.labels if classifier.excluded_poses else None
+    timed = PoseClassifier.from_engine(TimedEngine(classifier.engine, times), poses=poses)
     looking = TimedPersonCropper(cropper, times) if isinstance(cropper, PersonCropper) else TimedCropper(cropper, times)
     with Progress("measuring", WARM_UP + count, "frames") as progress:
         watched = run_live(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 
+from ..core.allowed_poses import explain_excluded
 from ..core.goals import GoalState, GoalTracker, PerSide
 from ..core.types import NO_POSE, Hold, Side
 from ..errors import OptionError
@@ -121,10 +122,11 @@ class ClassEvents:
                 events.close(time_s)
 
 
-def parse_goals(texts: list[str], labels: tuple[str, ...]) -> dict[str, float]:
+def parse_goals(texts: list[str], labels: tuple[str, ...], excluded: tuple[str, ...] = ()) -> dict[str, float]:
     """Read `tree=30`, or `tree=30/side` for each side, several with commas.
 
-    Returns label -> seconds, as `PerSide` where they count for each side.  Raises OptionError.
+    labels: those that are answered; excluded: poses that the model has and `--poses` leaves out.  Returns label ->
+    seconds, as `PerSide` where they count for each side.  Raises OptionError.
     """
     goals: dict[str, float] = {}
     for text in filter(None, (part.strip() for whole in texts for part in whole.split(","))):
@@ -139,8 +141,10 @@ def parse_goals(texts: list[str], labels: tuple[str, ...]) -> dict[str, float]:
                 f"--goal {quote(text)} is not a goal; give a pose and seconds below 86,400, such as tree=30, "
                 "or tree=30/side for each side"
             )
-        if pose not in labels or pose == NO_POSE:
-            poses = [label for label in labels if label != NO_POSE]
+        poses = [label for label in labels if label != NO_POSE]
+        if pose in excluded:
+            raise OptionError(f"--goal {text}: {explain_excluded(pose, poses)}")
+        if pose not in poses:
             meant = suggest_word(pose.strip().replace(" ", "_"), poses)
             raise OptionError(f"--goal {text}: this model has no pose {pose!r}; give one of {', '.join(poses)}{meant}")
         goals[pose] = PerSide(goal_s) if slash else goal_s

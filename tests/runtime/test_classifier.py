@@ -20,6 +20,7 @@ from yoga_live.runtime.core.types import best_pose
 from yoga_live.runtime.errors import MissingPackageError, ModelError
 from yoga_live.runtime.people import People, find_landmarks
 from yoga_live.runtime.sources.drawn_figure import POSES, draw_figure
+from yoga_live.runtime.tracking.pose_tracker import PoseTracker
 
 from ..opinions import make_opinion
 from .conftest import ColourEngine
@@ -291,3 +292,27 @@ def test_without_an_engine_for_the_people_finder_the_network_answers_alone(
     assert list(informed.classify(plain(GREY)).probabilities.values()) == pytest.approx(alone.tolist())
     assert informed.second_opinion is None
     assert "the network answers alone, without the key points of people: onnxruntime is not" in caplog.text
+
+
+def test_a_pose_that_is_not_asked_for_becomes_none_in_both_opinions(informed: PoseClassifier) -> None:
+    few = PoseClassifier.from_engine(informed.engine, poses=["warrior_2"])
+    assert few.labels == few.info.labels == few.info_with_people.labels == ("warrior_2", "none")
+    assert few.excluded_poses == ("tree",) and informed.excluded_poses == ()
+    landmarks = find_landmarks(put_person(0.9))  # a tree, say the key points, and blue is one for the network
+    for points in (None, landmarks):
+        whole = dict(zip(informed.labels, informed.probabilities(plain(BLUE), None, points), strict=True))
+        assert whole["tree"] > 0.7
+        kept = few.probabilities(plain(BLUE), None, points)
+        assert kept.sum() == pytest.approx(1) and kept[1] > 0.5
+        assert few.examine(plain(BLUE), None, points)[0] == pytest.approx(kept)
+        np.testing.assert_array_equal(few.make_guest().probabilities(plain(BLUE), None, points), kept)
+        batch = None if points is None else points[None]
+        assert few.classify_letterboxed(letterbox(plain(BLUE), 32)[None], batch)[0].pose == "none"
+    assert few.classify_letterboxed(letterbox(plain(GREEN), 32)[None])[0].pose == "warrior_2"
+
+
+def test_what_is_restricted_is_held_live_and_smoothed_alike(engine: ColourEngine) -> None:
+    few = PoseClassifier.from_engine(engine, poses=["warrior_2"])
+    tracker = PoseTracker(few, people="off")
+    holds = [tracker.update(plain(BLUE if at < 20 else GREEN), at / 10).pose for at in range(60)]
+    assert holds[15] == "none" and holds[-1] == "warrior_2" and "tree" not in holds

@@ -64,6 +64,7 @@ CHANGES = {
         VIDEOS[0],
         replace(RECIPE, from_s=3.0, people="all", mats=True),
     ),
+    "--poses was not given": (VIDEOS[0], replace(RECIPE, poses="tree,warrior_2")),
     "was another file": (replace(VIDEOS[0], size_bytes=11), RECIPE),
     "when /v/a.mp4": (replace(VIDEOS[0], version="mtime_ns 2"), RECIPE),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
@@ -131,3 +132,8 @@ def test_another_version_or_model_is_refused(model_path: Path) -> None:
 def test_errors_can_be_sent(video: Recorded) -> None:
     error = pickle.loads(pickle.dumps(SourceError("gone")))
     assert str(error) == "gone"
+
+
+def test_a_worker_answers_the_poses_that_it_is_told(start: Callable[..., ArchiveWorker], video: Recorded) -> None:
+    told = start(replace(make_order(), poses=("warrior_2",))).work(OpenTask(video))
+    assert isinstance(told, VideoResult) and {segment.pose for segment in told.segments} == {"none"}

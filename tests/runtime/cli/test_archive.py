@@ -22,6 +22,7 @@ from yoga_live.runtime.cli import main
 from yoga_live.runtime.cli.archive import Tally, _read_order, _report
 from yoga_live.runtime.cli.options import parse_args
 from yoga_live.runtime.core.types import Segment
+from yoga_live.runtime.errors import OptionError
 
 from ..conftest import assert_refused
 
@@ -117,11 +118,22 @@ def test_options_of_people_that_do_not_go_together_are_one_line(
     assert not (tmp_path / "out").exists()
 
 
+def test_an_archive_answers_the_poses_that_it_is_asked_for() -> None:
+    labels = ("tree", "triangle", "none", "warrior_2")
+    said = {None: None, "warrior_2, tree": "tree,warrior_2", "tree,triangle,warrior_2": None}
+    for text, recorded in said.items():
+        args = parse_args(["archive", "classes", "--to", "out", *(["--poses", text] if text else [])])
+        order, recipe = _read_order(args, b"model", labels)
+        assert recipe.poses == recorded and ",".join(order.poses or ()) == (recorded or "")
+    with pytest.raises(OptionError, match="no pose 'tre'"):
+        _read_order(parse_args(["archive", "classes", "--to", "out", "--poses", "tre"]), b"model", labels)
+
+
 def test_an_archive_follows_nobody_unless_it_is_asked_to() -> None:
     orders = {}
     for people in ([], ["--people", "main"], ["--people", "3"], ["--people", "all", "--mats"]):
         args = parse_args(["archive", "classes", "--to", "out", *people])
-        order, recipe = _read_order(args, b"model")
+        order, recipe = _read_order(args, b"model", ("tree", "none"))
         assert (recipe.people, recipe.mats) == (str(order.config.people), order.config.mats)
         orders[recipe.people] = recipe.mats
     assert orders == {"off": False, "main": False, "3": False, "all": True}

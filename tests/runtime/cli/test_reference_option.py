@@ -30,6 +30,10 @@ def photo(tmp_path: Path) -> Path:
         (["--pose", "tree"], "--pose names the pose of --reference PHOTO; give both"),
         (["--reference", "PHOTO"], "needs the pose that it shows, such as --pose tree"),
         (["--reference", "PHOTO", "--pose", "crow"], "no such pose; give one of tree, warrior_2"),
+        (
+            ["--reference", "PHOTO", "--pose", "tree", "--poses", "warrior_2"],
+            "--pose tree: tree is not among --poses warrior_2; add it there",
+        ),
         (["--reference", "missing.png", "--pose", "tree"], "missing.png does not exist; give a photo or a folder"),
         (["--reference", "PHOTO", "--pose", "tree", "--people", "off"], "not looked for with --people off"),
     ],

@@ -63,6 +63,11 @@ def test_goals_are_read_one_by_one_or_with_commas() -> None:
     assert parse_goals([], LABELS) == {}
 
 
+def test_a_goal_of_a_pose_that_is_not_answered_says_so() -> None:
+    with pytest.raises(OptionError, match="--goal triangle=30: triangle is not among --poses tree,warrior_2; add it"):
+        parse_goals(["triangle=30"], ("tree", "none", "warrior_2"), ("triangle",))
+
+
 def test_a_goal_may_count_for_each_side() -> None:
     goals = parse_goals(["tree=30/side,warrior_2=12"], LABELS)
     assert goals == {"tree": 30, "warrior_2": 12}
