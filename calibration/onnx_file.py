@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import onnx
+from onnx import numpy_helper
 
 from ..runtime.core.model_metadata import METADATA_KEY, ModelInfo
 from ..runtime.engines.onnx_guard import check_file
@@ -44,3 +46,14 @@ def drop_notes(model: onnx.ModelProto) -> None:
     for part in (graph, *graph.node, *graph.input, *graph.output, *graph.initializer, *graph.value_info):
         part.ClearField("doc_string")
         part.ClearField("metadata_props")
+
+
+def is_rectifier(node: onnx.NodeProto, constants: Mapping[str, onnx.TensorProto]) -> bool:
+    """Whether nothing below zero leaves the node: a ReLU, or a ReLU6 as MobileNets have it, a Clip from 0.
+
+    constants: tensors by name.
+    """
+    if node.op_type != "Clip":
+        return node.op_type == "Relu"
+    low = constants.get(node.input[1]) if len(node.input) > 1 else None
+    return low is not None and float(numpy_helper.to_array(low).reshape(-1)[0]) == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from ..runtime.system.item_failures import name_exception
 from ..runtime.system.telemetry import silence_telemetry
 from .activation_ranges import MagnitudeHistogram, RangeMethod, collect_histograms
 from .int8_options import LEAST_SAMPLE, SAMPLE_PER_CLASS, Treatment
-from .onnx_file import read_model
+from .onnx_file import is_rectifier, read_model
 from .runs import Run, RunPhoto, load_frames
 
 DEFAULT_TREATMENT = Treatment()
@@ -149,12 +150,12 @@ def _insert_quantisers(path: Path, prepared: Path, frames: Frame, treatment: Tre
     )
     model = onnx.load(quantised)
     _drop_unused_domains(model)
-    _round_once_at_relus(model)
+    _round_once_at_rectifiers(model)
     return model
 
 
-def _round_once_at_relus(model: onnx.ModelProto) -> None:
-    """Leave out the rounding between a convolution or sum and its ReLU, and make what comes after unsigned.
+def _round_once_at_rectifiers(model: onnx.ModelProto) -> None:
+    """Leave out the rounding between a convolution or sum and its ReLU or ReLU6, and make what comes after unsigned.
 
     With a rounding on both sides the ReLU runs alone, in float, between two conversions: an eighth of the network's
     time.  Values below zero are cut in any case, so that the levels for them are worth more above it.
@@ -163,7 +164,8 @@ def _round_once_at_relus(model: onnx.ModelProto) -> None:
     producers = {output: node for node in graph.node for output in node.output}
     readers = Counter(name for node in graph.node for name in node.input)
     dropped: set[str] = set()
-    for relu in [node for node in graph.node if node.op_type == "Relu"]:
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    for relu in [node for node in graph.node if is_rectifier(node, constants)]:
         rounded = producers.get(relu.input[0])
         if rounded is not None and rounded.op_type == "DequantizeLinear" and readers[rounded.output[0]] == 1:
             quantiser = producers[rounded.input[0]]
@@ -172,9 +174,8 @@ def _round_once_at_relus(model: onnx.ModelProto) -> None:
     kept = [node for node in graph.node if node.output[0] not in dropped]
     del graph.node[:]
     graph.node.extend(kept)
-    constants = {tensor.name: tensor for tensor in graph.initializer}
     for node in kept:
-        if node.op_type == "QuantizeLinear" and _reads_relu(node, producers):
+        if node.op_type == "QuantizeLinear" and _reads_rectifier(node, producers, constants):
             constants[node.input[2]].CopyFrom(numpy_helper.from_array(np.zeros((), np.uint8), node.input[2]))
     used = {name for node in kept for name in node.input}
     constants_kept = [tensor for tensor in graph.initializer if tensor.name in used]
@@ -182,9 +183,11 @@ def _round_once_at_relus(model: onnx.ModelProto) -> None:
     graph.initializer.extend(constants_kept)
 
 
-def _reads_relu(node: onnx.NodeProto, producers: dict[str, onnx.NodeProto]) -> bool:
+def _reads_rectifier(
+    node: onnx.NodeProto, producers: dict[str, onnx.NodeProto], constants: Mapping[str, onnx.TensorProto]
+) -> bool:
     producer = producers.get(node.input[0].removesuffix(OUTPUT_SUFFIX))
-    return producer is not None and producer.op_type == "Relu"
+    return producer is not None and is_rectifier(producer, constants)
 
 
 def _plan_scales(quantised: onnx.ModelProto) -> dict[str, Scale]:

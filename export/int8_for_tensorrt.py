@@ -12,6 +12,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, numpy_helper, version_converter
 
+from ..calibration.onnx_file import is_rectifier
 from ..runtime.errors import ModelError
 from .fp16 import LARGEST, SMALLEST_NORMAL, convert_to_fp16
 
@@ -72,14 +73,15 @@ def fit_scale(
 
 def _check_unsigned(model: onnx.ModelProto) -> None:
     """Refuse unsigned activations that may be negative, where int8 would not clip them.  Raises ModelError."""
-    zeros = {tensor.name for tensor in model.graph.initializer if _is_unsigned(tensor)}
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    zeros = {name for name, tensor in constants.items() if _is_unsigned(tensor)}
     makers = {output: node for node in model.graph.node for output in node.output}
     for node in model.graph.node:
         if node.op_type == "QuantizeLinear" and len(node.input) > 2 and node.input[2] in zeros:
             maker = makers.get(node.input[0])
             while maker is not None and maker.op_type in ("MaxPool", "DequantizeLinear", "QuantizeLinear"):
                 maker = makers.get(maker.input[0])
-            if maker is None or maker.op_type != "Relu":
+            if maker is None or not is_rectifier(maker, constants):
                 raise ModelError(
                     f"the activation `{node.input[0]}` is unsigned, but no ReLU keeps it above zero; quantise with "
                     "yoga-calibrate int8"

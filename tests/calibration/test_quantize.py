@@ -16,8 +16,9 @@ from onnx import numpy_helper
 from yoga_live.calibration.activation_ranges import METHODS
 from yoga_live.calibration.int8_options import Treatment
 from yoga_live.calibration.onnx_file import read_model, write_model
-from yoga_live.calibration.quantize import draft_quantisation, draw_sample
+from yoga_live.calibration.quantize import CalibrationSample, draft_quantisation, draw_sample
 from yoga_live.calibration.runs import Run, RunPhoto, load_frames, load_run
+from yoga_live.runtime.core.model_metadata import ModelInfo
 from yoga_live.runtime.engines.onnxruntime import OnnxEngine
 from yoga_live.runtime.errors import ModelError
 
@@ -60,6 +61,30 @@ def test_activations_are_uint8_symmetric_or_after_a_relu_unsigned(graph: Graph) 
 def test_nothing_is_rounded_between_a_convolution_or_sum_and_its_relu(graph: Graph) -> None:
     relus = graph.of_type("Relu")
     assert Counter(graph.producers[relu.input[0]].op_type for relu in relus) == {"Conv": 9, "Add": 8}  # ResNet-18
+
+
+def test_a_relu6_is_rounded_once_as_a_relu_is(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    from yoga_live.export.onnx_export import build_model
+    from yoga_live.train.fit.network import PoseNetwork
+
+    torch.manual_seed(0)
+    write_model(
+        build_model(PoseNetwork(3, arch="mobilenet_v2").eval(), 32), ModelInfo(("a", "b", "c"), 32), tmp_path / "m.onnx"
+    )
+    frames = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), dtype=np.uint8)
+    draft = draft_quantisation(tmp_path / "m.onnx", CalibrationSample(frames, {"a": 8}))
+    write_model(draft.choose_ranges(METHODS["minmax"]), draft.info, tmp_path / "q.onnx")
+    graph = Graph(tmp_path / "q.onnx")
+    clips = graph.of_type("Clip")
+    assert len(clips) == 35 and {graph.producers[clip.input[0]].op_type for clip in clips} == {"Conv"}
+    cut = {clip.output[0] for clip in clips}
+    for node in graph.of_type("QuantizeLinear"):
+        assert graph.constants[node.input[2]] == (0 if node.input[0] in cut else 128), node.name
+    assert (
+        read_model(tmp_path / "q.onnx")[1].precision == "int8"
+        and OnnxEngine(tmp_path / "q.onnx", "cpu").infer(frames).any()
+    )
 
 
 def test_no_constant_is_left_over(graph: Graph) -> None:
