@@ -248,7 +248,8 @@ class Trainings:
         torch.manual_seed(self.config.seed)
         network = build_network(2, self.config.weights, self.config.arch).to(self.workers.device)
         photos = PhotoDataset(self.data.photo_set.frames, self.data.targets[rows], rows)
-        found = compute_both(network, photos, Precision(self.workers.device), self.workers, "features")
+        precision, size = Precision(self.workers.device), self.config.size
+        found = compute_both(network, photos, precision, self.workers, "features", size=size)
         features = []
         for part in (found.plain, found.mirrored):
             features.append(torch.zeros(len(self.data.targets), part.shape[1]))

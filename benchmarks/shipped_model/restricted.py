@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from opinion import gather_answers
 from strangers import FOLDS, answer_strangers, fit_with, mix_strangers, read_strangers, spread_sources
 
@@ -101,7 +102,7 @@ def measure_set(answered: Answered, kept: list[int], none: int, part: float) -> 
     }
 
 
-def _mean(values: Ints, rows: Ints) -> float:
+def _mean(values: npt.NDArray[np.bool_], rows: npt.NDArray[np.bool_]) -> float:
     return float(values[rows].mean()) if rows.sum() >= LEAST_PHOTOS else np.nan
 
 
