@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from ..runtime.core.model_metadata import find_model
 from ..runtime.system.cli_runner import CommandParser, HelpFormatter, add_command, run_command
 from ..runtime.system.crashes import report_crashes
 from ..runtime.system.option_types import quote, read_whole
@@ -101,7 +102,11 @@ def _add_int8_options(command: argparse.ArgumentParser) -> None:
 
 def _add_check_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "models", type=Path, nargs="+", metavar="model", help="pose models; the others are compared with the first"
+        "models",
+        type=find_model,
+        nargs="+",
+        metavar="model",
+        help="pose models, the first beside the others",
     )
     command.add_argument(
         "--device",

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from ..calibration.confidence_command import add_on_option
+from ..runtime.core.model_metadata import find_model
 from ..runtime.system.cli_runner import CommandParser, HelpFormatter, add_command, run_command
 from ..runtime.system.crashes import report_crashes
 from .engine_command import add_engine_options, run_engine
@@ -67,7 +68,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     sentence = "Build a TensorRT engine for this machine's GPU."
     add_engine_options(add_command(commands, "engine", sentence, ENGINE_EXAMPLES))
     command = add_command(commands, "info", "Show the metadata of a model or an engine.", INFO_EXAMPLES)
-    command.add_argument("model", type=Path, help="pose model, .onnx, or an engine with its .json beside it")
+    command.add_argument("model", type=find_model, help="pose model, .onnx, or an engine with its .json beside it")
     command.add_argument("--json", action="store_true", help="print JSON")
     return parser.parse_args(argv)
 

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .core.allowed_poses import AllowedPoses, allow_poses
-from .core.model_metadata import DEFAULT_MODEL, ModelInfo
+from .core.model_metadata import DEFAULT_MODEL as DEFAULT_MODEL
+from .core.model_metadata import ModelInfo, find_model
 from .core.preprocess import letterbox_into
 from .core.regions import Region
 from .core.softmax import softmax
@@ -75,13 +76,14 @@ class PoseClassifier:
     ) -> None:
         """Load a pose model.
 
-        model: a file, .onnx or .engine; None: the shipped one.  device: auto, cpu, cuda, tensorrt or openvino.
-        threads: how many the CPU's engines use; None: one a core.  poses: answer only these, and `none`; None: all.
+        model: a file, .onnx or .engine, or `small`, the small shipped model; None: the large one.  device: auto, cpu,
+        cuda, tensorrt or openvino.  threads: how many the CPU's engines use; None: one a core.  poses: answer only
+        these, and `none`; None: all.
 
         Raises OptionError where the model has no such pose, ModelError where the file is no pose model, DeviceError
         where the device is missing, MissingPackageError where its engine is not installed.
         """
-        path = Path(model) if model is not None else DEFAULT_MODEL
+        path = find_model(model)
         try:
             self._use(open_engine(path, device, threads), threads, poses)
         except OSError as error:  # a name that is too long, a folder that nobody may enter

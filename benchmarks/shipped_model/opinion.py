@@ -35,6 +35,7 @@ from yoga_live.calibration.confidence import ConfidenceReport, calibrate
 from yoga_live.calibration.confidence_command import print_together
 from yoga_live.calibration.logits import SplitLogits
 from yoga_live.calibration.onnx_file import read_model, write_model
+from yoga_live.calibration.runs import Run, load_run
 from yoga_live.runtime.core.model_metadata import DEFAULT_MODEL, FEATURES, ModelInfo
 from yoga_live.runtime.core.softmax import log_softmax
 from yoga_live.runtime.core.types import NO_POSE, Floats
@@ -71,11 +72,16 @@ def add_features(model: onnx.ModelProto) -> None:
     onnx.checker.check_model(model, full_check=True)
 
 
-def gather_answers(photo_set: PhotoSet, engine: OnnxEngine) -> LandmarkPhotos:
-    """Answer photos that are split as for the shipped model.  Raises RunError where the split is another one."""
+def gather_answers(photo_set: PhotoSet, engine: OnnxEngine, run: Run | None = None) -> LandmarkPhotos:
+    """Answer photos, split as for the shipped model or as a run's.  Raises RunError where the split is another one."""
     photos, labels = photo_set.photos, engine.info.labels
-    groups = group_photos(photos)
-    splits = np.array(split_groups(photos, groups, SEED, TRAIN_ONLY, HELD_OUT))
+    if run is None:
+        groups = group_photos(photos)
+        splits = np.array(split_groups(photos, groups, SEED, TRAIN_ONLY, HELD_OUT))
+    else:
+        rows = {row.path: row for row in run.photos}
+        groups = np.array([rows[photo.path].group for photo in photos])
+        splits = np.array([rows[photo.path].split for photo in photos])
     targets = np.array([labels.index(photo.pose) for photo in photos])
     logits = np.zeros((len(photos), len(labels)), np.float32)  # of training photos none are needed
     held_out = np.flatnonzero(splits != "train")
@@ -174,6 +180,8 @@ def main(argv: list[str] | None = None) -> int:
         "--without", default="", metavar="SOURCES", help="leave out these sources of strangers, to score their clips"
     )
     parser.add_argument("--work", type=Path, required=True, metavar="FOLDER", help="photos and the model go here")
+    parser.add_argument("--run", type=Path, help="the photos' split is that of this run, not that of the shipped model")
+    parser.add_argument("--to", type=Path, metavar="FILE", help="the model, if not W/default.onnx")
     return run_command("yoga-train", _run, parser.parse_args(argv))
 
 
@@ -186,15 +194,17 @@ def _run(args: argparse.Namespace) -> None:
         gather_photos(sources, work / "photos")
     model, info = read_model(args.model)
     engine = OnnxEngine(args.model, "cpu")
-    known = gather_answers(read_photos(work / "photos", info.size), engine)
+    run = None if args.run is None else load_run(args.run, work / "photos")
+    known = gather_answers(read_photos(work / "photos", info.size), engine, run)
     strangers = read_strangers(args.strangers, engine)
     strangers = strangers.select(~np.isin(strangers.sources, args.without.split(",")))
     info, report = learn_opinion(replace(info, second_opinion={}), known, strangers)
     print_measured(info.second_opinion["measured"])
     print_together(report, report)
     add_features(model)
-    write_model(model, info, work / "default.onnx")
-    print(f"written: {work / 'default.onnx'}")
+    to = args.to or work / "default.onnx"
+    write_model(model, info, to)
+    print(f"written: {to}")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ..core.model_metadata import find_model
 from ..serve.address import ServeAddress, parse_address
 from ..sources.camera_config import CameraConfig
 from ..sources.inputs import parse_input
@@ -159,8 +160,9 @@ def add_model(parser: argparse.ArgumentParser, *, people: str = "main") -> None:
     """
     group = parser.add_argument_group("model")
     group.add_argument(
-        "--model", type=Path, metavar="FILE", help="pose model, .onnx or .engine (default: the shipped one)"
-    )
+        "--model", type=find_model, metavar="FILE|small",
+        help="pose model, .onnx or .engine, or small: the small shipped one (default: the large shipped one)",
+    )  # fmt: skip
     group.add_argument(
         "--device",
         default="auto",

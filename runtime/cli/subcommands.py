@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from ..core.model_metadata import find_model
 from ..sources.inputs import parse_input
 from ..system.cli_runner import CommandParser, HelpFormatter
 from .option_groups import (
@@ -78,7 +79,13 @@ def _make_benchmark() -> argparse.ArgumentParser:
 
 def _make_poses() -> argparse.ArgumentParser:
     parser = _make("poses", "List the poses that a model knows, and the confidence it needs to name one.", POSES)
-    parser.add_argument("model", type=Path, nargs="?", metavar="MODEL", help="pose model (default: the shipped one)")
+    parser.add_argument(
+        "model",
+        type=find_model,
+        nargs="?",
+        metavar="MODEL",
+        help="a file, or small (default: the shipped one)",
+    )
     return parser
 
 

@@ -13,8 +13,10 @@ from ..errors import ModelError
 from ..system.foreign_files import check_number, check_text, check_whole, parse_json, show
 from ..system.plain_text import escape_json, show_name
 
-DEFAULT_MODEL = Path(__file__).parent.parent / "models" / "default.onnx"
-"""The shipped model."""
+MODELS = Path(__file__).parent.parent / "models"
+SHIPPED_MODELS = {name: MODELS / f"{name}.onnx" for name in ("default", "small")}
+"""The shipped models by the names that may be given in place of a file."""
+DEFAULT_MODEL = SHIPPED_MODELS["default"]
 METADATA_KEY = "yoga_live"
 FORMAT = 1
 WITH_SECOND_OPINION = 2
@@ -29,6 +31,14 @@ LEAST_TEMPERATURE, MOST_TEMPERATURE = 0.01, 100
 MOST_LABELS, LONGEST_LABEL = 10_000, 200
 TURNS_OF_DIRECTION = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Characters that reorder the text around them on a screen (Unicode Technical Report 36)."""
+
+
+def find_model(model: str | Path | None = None) -> Path:
+    """The file of a shipped model by its name, or the file that is given; None: the default model.
+
+    A file of the user's with such a name is given as `./small`.
+    """
+    return SHIPPED_MODELS["default"] if model is None else SHIPPED_MODELS.get(str(model), Path(model))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import yoga_live.runtime
 from yoga_live.runtime.classifier import DEFAULT_MODEL, PoseClassifier, choose_answer
-from yoga_live.runtime.core.model_metadata import ModelInfo
+from yoga_live.runtime.core.model_metadata import ModelInfo, find_model
 from yoga_live.runtime.core.preprocess import letterbox
 from yoga_live.runtime.core.regions import Region
 from yoga_live.runtime.core.types import best_pose
@@ -176,9 +176,19 @@ def test_shipped_model_is_small_and_names_the_eleven() -> None:
     assert info.training and info.calibration
 
 
+def test_the_small_model_answers_the_same_poses_and_has_a_name() -> None:
+    small = PoseClassifier("small", device="cpu").info
+    assert find_model("small").stat().st_size <= 8 * MEGABYTE
+    assert small.labels == PoseClassifier(device="cpu").info.labels and small.precision == "int8"
+    assert small.second_opinion and small.calibration
+    assert find_model() == find_model("default") == DEFAULT_MODEL
+    assert find_model("./small") == Path("small")  # a file of the user's
+
+
+@pytest.mark.parametrize("model", ["default", "small"])
 @pytest.mark.parametrize("pose", ["tree", "warrior_2", "down_dog"])
-def test_shipped_model_names_a_drawn_figure(pose: str) -> None:
-    assert PoseClassifier(device="cpu").classify(draw_figure(POSES[pose], (960, 540))).pose == pose
+def test_shipped_models_name_a_drawn_figure(pose: str, model: str) -> None:
+    assert PoseClassifier(model, device="cpu").classify(draw_figure(POSES[pose], (960, 540))).pose == pose
 
 
 def test_shipped_model_sees_no_pose_in_an_empty_picture() -> None:

@@ -7,7 +7,6 @@ the teacher decides as it is seen in epochs, also where its label says no more t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ...calibration.runs import load_run
-from ...runtime.core.model_metadata import DEFAULT_MODEL
+from ...runtime.core.model_metadata import find_model
 from ...runtime.engines.base import Engine, find_feature_size, infer_features
 from ...runtime.engines.factory import open_engine
 from ...runtime.errors import ModelError
@@ -86,7 +85,7 @@ def open_teacher(source: str, labels: Sequence[str], precision: Precision) -> Te
     labels: of the network that learns; the teacher must have all of them, and may have more.  Raises RunError,
     ModelError, MissingPackageError.
     """
-    path = DEFAULT_MODEL if source == "default" else Path(source)
+    path = find_model(source)
     if path.is_dir():
         run = load_run(path)
         columns = _find_columns(source, run.labels, labels)
