@@ -147,6 +147,15 @@ def test_poses_tell_the_threshold_together_with_a_second_opinion(
     assert rows[-2].startswith("threshold 0.50 (not calibrated") and rows[-1].startswith("threshold 0.35 together with")
 
 
+def test_poses_of_one_collection_are_marked(ask: Ask, write_model: Callable[..., Path], tmp_path: Path) -> None:
+    info = ModelInfo(("tree", "warrior_2", "none"), 32, training={"one_collection": ["tree", "crow"]})
+    rows = ask(main, "poses", write_model(tmp_path / "a.onnx", info.to_json())).out.splitlines()
+    assert rows[1].endswith("Vṛkṣāsana, one collection") and "collection" not in rows[2] + rows[3]
+    assert rows[4].startswith("one collection: 1 pose whose photos are of one collection")
+    odd = ModelInfo(("tree", "none"), 32, training={"one_collection": "tree"})  # of a file of somebody else's
+    assert "collection" not in ask(main, "poses", write_model(tmp_path / "b.onnx", odd.to_json())).out
+
+
 def test_poses_need_no_engine(model_path: Path) -> None:
     import subprocess
     import sys
