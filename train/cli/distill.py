@@ -7,15 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...runtime.core.model_metadata import SHIPPED_MODELS, find_model
 from ...runtime.errors import OptionError
 from ...runtime.system.cli_runner import add_command
+from ...runtime.system.suggestions import explain_absence
 from ..fit.config import ARCHS, FitConfig
 from .fit import add_held_out, add_machine, add_schedule, fit
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
-SHIPPED = "default"
 ARCH = "mobilenet_v2"
 
 EXAMPLES = """examples:
@@ -68,21 +69,27 @@ def _configure(args: argparse.Namespace) -> tuple[Path, FitConfig]:
 
     config = FitConfig(train_only=args.train_only, held_out=args.held_out)
     photos, size = args.photos, args.size
-    if args.teacher != SHIPPED and Path(args.teacher).is_dir():
+    if args.teacher not in SHIPPED_MODELS and Path(args.teacher).is_dir():
         if (args.train_only, args.held_out) != (FitConfig.train_only, FitConfig.held_out):
             raise OptionError("the teacher's run says which photos are held out; leave out --train-only and --held-out")
         run = load_run(Path(args.teacher), photos)
         photos, size = run.photo_folder, size or run.size
         config = replace(read_config(run.summary["config"]), split_of=args.teacher, split="auto", folds=0)
         config = replace(config, by_source=False)
-    elif photos is None:
-        raise OptionError(f"--photos is missing: the teacher {args.teacher} is a file, which knows no photos")
+    else:
+        path = find_model(args.teacher)
+        if not path.is_file():
+            absence = explain_absence(path, f"give a finished run, a model file, or {' or '.join(SHIPPED_MODELS)}")
+            raise OptionError(f"the teacher {args.teacher} {absence}")
+        if photos is None:
+            raise OptionError(f"--photos is missing: the teacher {args.teacher} is a file, which knows no photos")
+        size = size or _read_size(path)
     return photos, replace(
         config,
         teacher=args.teacher,
         weights=args.weights,
         arch=args.arch,
-        size=size or FitConfig.size,
+        size=size,
         batch=args.batch,
         seed=args.seed,
         device=args.device,
@@ -92,3 +99,14 @@ def _configure(args: argparse.Namespace) -> tuple[Path, FitConfig]:
         patience=args.patience,
         second_opinion=not args.no_second_opinion,
     )
+
+
+def _read_size(path: Path) -> int:
+    """Read the side of a model's input in pixels.  Raises ModelError."""
+    if path.suffix == ".engine":
+        from ...runtime.engines.tensorrt_sidecar import read_record
+
+        return read_record(path).model.size
+    from ...runtime.engines.onnx_guard import read_bytes, read_info
+
+    return read_info(read_bytes(path), path).size

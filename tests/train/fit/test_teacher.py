@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -149,7 +150,7 @@ def test_a_run_is_distilled_on_its_own_photos_and_split(ask, trained_run: Path, 
         ("default", (), "--photos is missing"),
         ("run", ("--held-out", "0.2"), "leave out --train-only and --held-out"),
         ("nothing.onnx", ("--photos", "photos"), "nothing.onnx"),
-        ("nobody", ("--photos", "photos"), "nobody"),
+        ("nobody", (), "does not exist; give a finished run, a model file, or default or small"),
         ("shipped", ("--photos", "strange"), "does not know crow"),
     ],
 )
@@ -162,11 +163,26 @@ def test_what_cannot_teach_is_refused_on_one_line(
         for path in sorted((drawn_photos / "tree").iterdir())[:6]:
             (tmp_path / "strange" / pose / path.name).write_bytes(path.read_bytes())
     places = {"photos": str(drawn_photos), "strange": str(tmp_path / "strange")}
-    sources = {"run": trained_run, "model.onnx": exported_model, "shipped": "default"}
+    sources = {"run": trained_run, "model.onnx": exported_model, "shipped": "default", "default": "default"}
     given = [places.get(option, option) for option in options]
     to = tmp_path / "small"
     answer = ask(main, "distill", sources.get(teacher, tmp_path / teacher), "--to", to, *QUICK, *given)
     assert part in answer.refusal() and not to.exists()
+
+
+def test_the_size_is_that_of_the_teachers_file(
+    exported_model: Path, drawn_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[FitConfig] = []
+
+    def stop(_: Path, __: Path, config: FitConfig, **___: object) -> None:
+        asked.append(config)
+        raise OptionError("seen")
+
+    monkeypatch.setattr(import_module("yoga_live.train.fit.run"), "fit_run", stop)
+    command = ["distill", str(exported_model), "--photos", str(drawn_photos), "--to", str(tmp_path / "small")]
+    assert main(command) == 2 and main([*command, "--size", "32"]) == 2
+    assert [config.size for config in asked] == [64, 32] and asked[0].arch == "mobilenet_v2"
 
 
 def test_a_teacher_has_learned_the_photos_of_all_folds() -> None:
