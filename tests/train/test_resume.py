@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -21,6 +23,7 @@ from yoga_live.runtime.errors import OptionError, OutputError, RunError
 from yoga_live.train.fit.checkpoint import CHECKPOINT, load_notes
 from yoga_live.train.fit.config import FitConfig
 from yoga_live.train.fit.run import fit_run
+from yoga_live.train.fit.run_folder import describe_change
 from yoga_live.train.fit.trainer import Trainer
 from yoga_live.train.photos.dataset import PhotoDataset
 from yoga_live.train.photos.folder import read_photos
@@ -157,7 +160,7 @@ def test_resume_begins_where_nothing_is_there_and_refuses_what_it_can_not_go_on_
         patch.setattr(Trainer, "_train_epoch", lambda *_: (_ for _ in ()).throw(CrashError))
         with pytest.raises(CrashError):
             fit_run(photos, tmp_path / "run", CONFIG, resume=True)
-    with pytest.raises(OptionError, match="started with epochs 3, not 4"):
+    with pytest.raises(OptionError, match="started with --epochs 3, not --epochs 4"):
         fit_run(photos, tmp_path / "run", replace(CONFIG, epochs=4), resume=True)
     moved = Path(shutil.copytree(photos, tmp_path / "photos"))
     next(moved.glob("tree/*")).unlink()
@@ -177,7 +180,7 @@ def test_a_finished_run_is_left_alone_when_it_is_resumed_once_more_but_not_with_
         content = fit_run(photos, undisturbed, CONFIG, resume=True)
     assert content == load_run(undisturbed).summary
     assert "already finished" in caplog.text
-    with pytest.raises(OptionError, match="started with epochs 3, not 4"):
+    with pytest.raises(OptionError, match="started with --epochs 3, not --epochs 4"):
         fit_run(photos, undisturbed, replace(CONFIG, epochs=4), resume=True)
     assert before == {path: path.read_bytes() for path in undisturbed.rglob("*") if path.is_file()}
 
@@ -308,3 +311,18 @@ def test_by_source_without_folds_or_sources_is_refused_before_any_work(photos: P
     with pytest.raises(RunError, match="needs photos of two sources or more; got unnamed"):
         fit_run(photos, tmp_path / "run", replace(CONFIG, folds=2, by_source=True))
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "told"),
+    [
+        ({"by_source": True, "folds": 3}, {"folds": 3}, "started with --by-source, not no --by-source"),
+        ({}, {"second_opinion": False}, "started with no --no-second-opinion, not --no-second-opinion"),
+        ({"epochs": 0}, {}, "started with --epochs 0, not --epochs 12"),
+        ({"split_of": "runs/first"}, {}, "started with --split-of runs/first, not no --split-of"),
+        ({"teacher": "runs/large"}, {}, "learns from runs/large, not no teacher"),
+    ],
+)
+def test_what_changed_is_named_as_the_option(before: dict[str, Any], now: dict[str, Any], told: str) -> None:
+    one, other = (FitConfig(mirror=True, **options) for options in (before, now))
+    assert told in describe_change(json.loads(json.dumps(asdict(one))), other)

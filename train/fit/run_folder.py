@@ -128,7 +128,18 @@ def describe_change(before: dict[str, Any], config: FitConfig) -> str:
     if was != person:
         return f"--resume: this run was started with --person-crops {was:g}, not {person:g}; give the same"
     name = next((name for name in asked if asked[name] != before.get(name)), "config")
-    return f"--resume: this run was started with {name} {before.get(name)!r}, not {asked.get(name)!r}; give the same"
+    one, other = (_name_option(name, each.get(name)) for each in (before, asked))
+    return f"--resume: this run was started with {one}, not {other}; give the same"
+
+
+def _name_option(name: str, value: object) -> str:
+    """Name a setting as the option that gives it: `--folds 5`, `no --by-source`."""
+    option = f"--{name.replace('_', '-')}"
+    if name == "second_opinion":
+        option, value = "--no-second-opinion", not value
+    if value is True:
+        return option
+    return f"{option} {value}" if value or (value == 0 and value is not False) else f"no {option}"
 
 
 def _read_photos(path: Path) -> tuple[RunPhoto, ...]:
