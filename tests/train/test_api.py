@@ -179,7 +179,7 @@ def test_what_cannot_be_trained_or_exported_is_an_error_of_ours(drawn_photos: Pa
         ("held_out", 0.5, "held_out must be a number from 0.001 to 0.3; got 0.5"),
         ("size", 100, "size must be a multiple of 32, such as 160, 192 or 224; got 100"),
         ("folds", 1, "folds must be 2 to 20, better 5, or 0 for none; got 1"),
-        ("arch", "vgg", "arch must be resnet18, resnet34 or resnet50; got 'vgg'"),
+        ("arch", "vgg", "arch must be resnet18, resnet34, resnet50 or mobilenet_v2; got 'vgg'"),
     ],
 )
 def test_a_config_out_of_bounds_is_refused_where_it_is_made(name: str, value: object, line: str) -> None:
