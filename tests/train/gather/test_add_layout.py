@@ -154,5 +154,5 @@ def test_fit_trains_and_tests_on_the_given_split_and_resumes(
     assert {photo.path: photo.split for photo in load_run(run).photos} == read_given_splits(photos)
     assert main([*command, "--resume"]) == 0
     assert main([*command[:4], *options, "--resume"]) == 2
-    assert "started with split 'given', not 'auto'" in capsys.readouterr().err
+    assert "started with --split given, not --split auto" in capsys.readouterr().err
     assert main(["report", str(run)]) == 0 and (run / "report" / "report.html").is_file()
